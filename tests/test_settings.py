@@ -1,0 +1,194 @@
+"""The environment as settings: every variable, every mistake, no secret told."""
+
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from worker.errors import SettingsError
+from worker.settings import Settings, load_settings
+
+NEEDED = {"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "hunter2"}
+TOKEN = "hunter2-hunter2-hunter2"
+
+#: variable, what it says, the setting, what that is
+VARIABLES: list[tuple[str, str, str, Any]] = [
+    ("LIVEDESK_API_KEY", " key ", "livedesk_api_key", "key"),
+    ("LIVEDESK_API_SECRET", "hunter2\n", "livedesk_api_secret", "hunter2"),
+    ("LIVEDESK_INBOX_ID", "407", "livedesk_inbox_id", 407),
+    ("LIVEDESK_BASE_URL", "http://127.0.0.1:8001/", "livedesk_base_url", "http://127.0.0.1:8001"),
+    ("LIVEDESK_TIMEOUT", "1.5", "livedesk_timeout_s", 1.5),
+    ("LIVEDESK_SETTLE", "2m", "livedesk_settle_ms", 120_000),
+    ("LIVEDESK_ADOPT", "No", "livedesk_adopt", False),
+    ("REDIS_URL", "unix:///run/redis.sock", "redis_url", "unix:///run/redis.sock"),
+    ("SOURCES_FILE", "etc/sources.toml", "sources_file", Path("etc/sources.toml")),
+    ("WEBHOOK_SECRET", TOKEN, "webhook_secret", TOKEN),
+    ("API_TOKEN", TOKEN, "api_token", TOKEN),
+    ("RETRY_FIRST", "500ms", "retry_first_ms", 500),
+    ("RETRY_LONGEST", "15m", "retry_longest_ms", 900_000),
+    ("RETRY_FOR", "72h", "retry_for_ms", 259_200_000),
+    ("KEEP_CREATED", "90 d", "keep_created_ms", 7_776_000_000),
+    ("SENTRY_DSN", "https://hunter2@sentry.example/1", "sentry_dsn", "https://hunter2@sentry.example/1"),
+    ("SENTRY_ENVIRONMENT", "staging", "sentry_environment", "staging"),
+]
+NAMES = [name for name, *_ in VARIABLES]
+
+#: variable, what cannot stand there, what is said about it
+MISTAKES = [
+    ("LIVEDESK_INBOX_ID", "0", "must be a whole number above 0"),
+    ("LIVEDESK_INBOX_ID", "-1", "must be a whole number above 0"),
+    ("LIVEDESK_INBOX_ID", "４", "must be a whole number above 0"),
+    ("LIVEDESK_BASE_URL", "livedesk-api.engagelab.com", "must be an address that starts with http:// or https://"),
+    ("LIVEDESK_BASE_URL", "ftp://example.com", "must be an address that starts with http:// or https://"),
+    ("LIVEDESK_BASE_URL", "https://", "must be an address that starts with http:// or https://"),
+    ("LIVEDESK_BASE_URL", "https://[::1", "must be an address"),
+    ("LIVEDESK_TIMEOUT", "soon", "must be a length of time such as 30s, 15m, 72h or 90d"),
+    ("LIVEDESK_TIMEOUT", "0", "must be longer than nothing"),
+    ("LIVEDESK_TIMEOUT", "-5s", "must be a length of time such as 30s, 15m, 72h or 90d"),
+    ("LIVEDESK_TIMEOUT", "5 weeks", "must be a length of time such as 30s, 15m, 72h or 90d"),
+    ("LIVEDESK_SETTLE", "1e3", "must be a length of time such as 30s, 15m, 72h or 90d"),
+    ("LIVEDESK_ADOPT", "maybe", "must be yes or no"),
+    ("REDIS_URL", "127.0.0.1:6379", "must start with redis://, rediss:// or unix://"),
+    ("REDIS_URL", "redis://127.0.0.1:port/0", "must be an address"),
+    ("LIVEDESK_BASE_URL", "https://127.0.0.1:99999", "must be an address"),
+    ("API_TOKEN", "short", "must have at least 16 characters"),
+    ("RETRY_FIRST", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
+    ("RETRY_LONGEST", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
+    ("RETRY_FOR", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
+    ("KEEP_CREATED", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
+    ("SENTRY_DSN", "hunter2", "must be an address that starts with http:// or https://"),
+]
+
+
+def problems_of(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ)
+    return caught.value.problems
+
+
+def test_every_setting_is_in_the_table_above() -> None:
+    assert [setting for _, _, setting, _ in VARIABLES] == [field.name for field in fields(Settings)]
+
+
+@pytest.mark.parametrize(("name", "text", "setting", "value"), VARIABLES)
+def test_a_variable_is_read(name: str, text: str, setting: str, value: object) -> None:
+    assert getattr(load_settings({**NEEDED, name: text}), setting) == value
+
+
+@pytest.mark.parametrize(("name", "text", "setting", "value"), VARIABLES)
+def test_a_variable_may_be_in_a_file(name: str, text: str, setting: str, value: object, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{text}\n")
+    environ = {key: needed for key, needed in NEEDED.items() if key != name}
+    assert getattr(load_settings({**environ, f"{name}_FILE": str(file)}), setting) == value
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_variable_and_its_file_are_one_too_many(name: str, tmp_path: Path) -> None:
+    environ = {**NEEDED, name: TOKEN, f"{name}_FILE": str(tmp_path / "secret")}
+    assert problems_of(environ) == [f"{name} and {name}_FILE are both set; keep one."]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_cannot_be_read_is_named_by_its_variable(name: str, tmp_path: Path) -> None:
+    environ = {key: needed for key, needed in NEEDED.items() if key != name}
+    environ[f"{name}_FILE"] = str(tmp_path / "nothing here")
+    assert problems_of(environ) == [f"{name}_FILE cannot be read: FileNotFoundError."]
+
+
+def test_a_file_must_be_text(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(b"\xff\xfe")
+    assert problems_of({**NEEDED, "API_TOKEN_FILE": str(file)}) == [
+        "API_TOKEN_FILE cannot be read: UnicodeDecodeError."
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in NEEDED])
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_an_empty_variable_counts_as_not_given(name: str, suffix: str) -> None:
+    assert load_settings({**NEEDED, f"{name}{suffix}": " "}) == load_settings(NEEDED)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("text", ["", "  "])
+def test_what_is_needed_must_be_there(name: str, text: str) -> None:
+    assert problems_of({**NEEDED, name: text}) == [f"{name} is not set (nor {name}_FILE)."]
+
+
+def test_without_anything_else_the_defaults_hold() -> None:
+    settings = load_settings(NEEDED)
+    assert settings == Settings(livedesk_api_key="key", livedesk_api_secret="hunter2")
+    assert settings.livedesk_base_url == "https://livedesk-api.engagelab.com"
+    assert (settings.livedesk_timeout_s, settings.livedesk_settle_ms) == (30.0, 60_000)
+    assert (settings.retry_for_ms, settings.keep_created_ms) == (72 * 3_600_000, 90 * 86_400_000)
+    assert settings.redis_url == "redis://127.0.0.1:6379/0"
+    assert (settings.api_token, settings.webhook_secret, settings.sentry_dsn) == (None, None, None)
+
+
+@pytest.mark.parametrize(("name", "text", "says"), MISTAKES)
+def test_a_mistake_is_told_in_one_sentence_without_the_value(name: str, text: str, says: str) -> None:
+    assert problems_of({**NEEDED, name: text}) == [f"{name} {says}."]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    environ = {"LIVEDESK_INBOX_ID": "x", "LIVEDESK_TIMEOUT": "x", "REDIS_URL": "x", "API_TOKEN": "x"}
+    told = problems_of(environ)
+    assert [problem.split()[0] for problem in told] == [
+        "LIVEDESK_API_KEY",
+        "LIVEDESK_API_SECRET",
+        "LIVEDESK_INBOX_ID",
+        "LIVEDESK_TIMEOUT",
+        "REDIS_URL",
+        "API_TOKEN",
+    ]
+
+
+SECRETS = st.text(max_size=20).map(lambda text: f"hunter2{text}") | st.tuples(
+    st.sampled_from(["redis://:hunter2@", "https://hunter2@", "https://[hunter2", "whsec_hunter2 "]),
+    st.text(max_size=20),
+).map("".join)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), SECRETS))
+@example({"REDIS_URL": "redis://:hunter2@h\u2100st"})
+@example({"SENTRY_DSN": "https://hunter2@h\u2100st/1"})
+def test_no_mistake_tells_a_value(environ: dict[str, str]) -> None:
+    error = error_of({**NEEDED, **environ})
+    assert "hunter2" not in str(error)
+    assert getattr(error, "__context__", None) is None, "nor does it carry an error along that does"
+
+
+def error_of(environ: dict[str, str]) -> SettingsError | None:
+    try:
+        load_settings(environ)
+    except SettingsError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    "name", ["LIVEDESK_API_KEY", "LIVEDESK_API_SECRET", "REDIS_URL", "WEBHOOK_SECRET", "API_TOKEN", "SENTRY_DSN"]
+)
+def test_a_secret_is_not_in_the_repr(name: str) -> None:
+    text = {"REDIS_URL": "redis://:hunter3@localhost", "SENTRY_DSN": "https://hunter3@sentry.example/1"}
+    settings = load_settings({**NEEDED, name: text.get(name, "hunter3-hunter3-hunter3")})
+    assert "hunter3" not in repr(settings)
+    assert "hunter3" not in str(settings)
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        load_settings(NEEDED).livedesk_adopt = False  # type: ignore[misc]
+
+
+def test_the_process_s_own_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
+    for name, value in {**NEEDED, "LIVEDESK_INBOX_ID": "407"}.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == load_settings({**NEEDED, "LIVEDESK_INBOX_ID": "407"})

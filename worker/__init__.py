@@ -1,0 +1,18 @@
+"""The sync itself: from an accepted signup to one LiveDesk contact. No Flask here.
+
+Read it in this order:
+
+``model``      the words as types: Contact, State, Attempt, Verdict
+``errors``     everything that can go wrong, as one tree
+``settings``   one frozen Settings; the only reader of the environment
+``normalise``  what a sender wrote, made fit to be sent
+``sync``       the algorithm, one numbered step after the other
+``retry``      when to try next, and when to give up: pure
+``livedesk``   the LiveDesk client: the only place that knows its status codes
+``store``      every change to Redis, one Lua script each (``lua/``)
+``history``    every look at Redis
+``keys``       every key name, its type and its meaning
+``hints``      Celery's message, built once by Celery itself
+``app``        the Celery app; ``tasks`` joins the parts; ``sweeper`` runs beside the tasks in each worker process
+``telemetry``  logs and Sentry, without personal data
+"""

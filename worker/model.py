@@ -1,0 +1,174 @@
+"""The words of LiveDesk Sync as types. Standard library only; nothing here talks to anything.
+
+Times are milliseconds since the Unix epoch (``int``) unless a name says otherwise.
+"""
+
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import Any, Self
+
+
+class State(StrEnum):
+    """Where a contact stands. The first three are open: somebody must still look at it."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    RETRYING = "retrying"
+    CREATED = "created"
+    CONFLICT = "conflict"
+    FAILED = "failed"
+    DISCARDED = "discarded"
+
+    @property
+    def is_open(self) -> bool:
+        return self in OPEN_STATES
+
+
+OPEN_STATES = frozenset({State.PENDING, State.SENDING, State.RETRYING})
+
+
+class Outcome(StrEnum):
+    """How a contact became ``created``."""
+
+    CREATED = "created"
+    ADOPTED = "adopted"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The person as LiveDesk should know them, already normalised: what is here can be sent as it is.
+
+    ``identifier`` is the idempotency key. An optional field is a non-empty string or ``None``, never ``""``
+    (LiveDesk keeps an index over ``""``: livedesk-api, create contact).
+    """
+
+    identifier: str
+    inbox_id: int | None = None
+    name: str | None = None
+    email: str | None = None
+    phone_number: str | None = None
+    avatar_url: str | None = None
+
+    def present(self) -> dict[str, str | int]:
+        """The fields that hold something, in the order and with the names of LiveDesk's create request."""
+        pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value for name, value in pairs if value is not None}
+
+    def without(self, *names: str) -> Self:
+        """The same contact with these optional fields left out."""
+        left_out: dict[str, Any] = dict.fromkeys(names)
+        return replace(self, **left_out)
+
+
+#: The fields that may be left out when LiveDesk or we cannot take them; losing one never loses the contact.
+OPTIONAL_FIELDS = ("name", "email", "phone_number", "avatar_url")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about a contact that its reader should know: which field, and what was done and why.
+
+    ``text`` holds no personal data, so that notes may outlive the contact's data.
+    """
+
+    field: str
+    text: str
+
+
+class Status(StrEnum):
+    """What the receiver answers about a delivery."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a delivery, once it is safe in Redis."""
+
+    status: Status
+    state: State
+    contact_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on one contact until ``lease_until``, and all that an attempt needs to know about it.
+
+    ``now`` and ``lease_until`` are Redis's time. ``unknown_since`` is when an earlier create was sent at the latest
+    whose answer nobody knows. ``late_id`` is the contact's id as a worker learned it that had lost its lease by then.
+    """
+
+    key: str
+    token: str
+    contact: Contact
+    fingerprint: str
+    now: int
+    lease_until: int
+    unknown_since: int | None = None
+    late_id: str | None = None
+    cause: str | None = None
+    failures: int = 0
+    repeats: int = 0
+    spent_ms: int = 0
+    crashes: int = 0
+    notes: tuple[Note, ...] = ()
+
+
+class Unanswered(StrEnum):
+    """What an attempt means for the create whose answer is unknown: it was this one's, stays as it was, is settled."""
+
+    NOW = "now"
+    KEEP = "keep"
+    CLEAR = "clear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How an attempt ended; ``store.finish`` writes it. The state decides which of the other fields mean something."""
+
+    state: State
+    cause: str | None = None
+    contact_id: str | None = None
+    outcome: Outcome | None = None
+    owner_id: str | None = None
+    notes: tuple[Note, ...] = ()
+    delay_ms: int = 0
+    unanswered: Unanswered = Unanswered.KEEP
+    failures: int = 0
+    repeats: int = 0
+    spent_ms: int = 0
+    status: int | None = None
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """An authentic delivery that could not be mapped to a contact: what was read, without what its preset calls secret.
+
+    ``payload`` is JSON, ``headers`` those that the mapping looks at, ``problems`` a sentence for each wrong field.
+    ``entry`` and ``since`` are the store's.
+    """
+
+    source: str
+    payload: str
+    problems: dict[str, str]
+    headers: dict[str, str]
+    entry: str = ""
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to bring a contact to LiveDesk: when it began, how long it took, what answered.
+
+    ``status`` is the last HTTP status; ``cause`` is ``None`` where the attempt brought the contact home.
+    """
+
+    at: int
+    took_ms: int
+    status: int | None = None
+    cause: str | None = None
+    excerpt: str = ""

@@ -1,0 +1,59 @@
+"""When to try next, and when to give up. Pure: what was, and chance, in; a decision out.
+
+Whose fault it was decides what a failed attempt costs:
+
+* LiveDesk's (not reachable, 429, 5xx, timeouts) and ours (401, 403, wrong address): nothing. The contact waits,
+  however long.
+* the contact's: the wait that follows is taken from its retry budget, ``RETRY_FOR``. When that is spent, it has failed.
+"""
+
+import random
+from dataclasses import dataclass
+
+from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, NotSent, Throttled
+from worker.model import Claim
+
+MINUTE_MS = 60_000
+#: A ``Retry-After`` beyond this is taken for a mistake, in ms.
+LONGEST_RETRY_AFTER_MS = 24 * 3_600_000
+#: Spread of the first tries after a throttled minute, in ms.
+THROTTLE_JITTER_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """``first_ms`` bounds the first wait, ``longest_ms`` every wait, ``budget_ms`` the sum of waits that are
+    charged."""
+
+    first_ms: int
+    longest_ms: int
+    budget_ms: int
+
+    def backoff_ms(self, failures: int, rng: random.Random) -> int:
+        """Exponential with full jitter: uniform between 0 and first * 2^failures, at most the longest wait.
+
+        Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+        """
+        bound = min(self.longest_ms, self.first_ms * 2 ** min(failures, 30))
+        return rng.randint(0, bound)
+
+    def is_spent(self, spent_ms: int) -> bool:
+        return spent_ms >= self.budget_ms
+
+
+def throttled_ms(error: Throttled, now_ms: int, rng: random.Random) -> int:
+    """``Retry-After`` exactly as LiveDesk said it; else the start of the next minute, as its limits count by the
+    clock's minute (livedesk-api 2.7), plus jitter so that not all come back at once."""
+    if error.retry_after is not None:
+        return min(round(error.retry_after * 1000), LONGEST_RETRY_AFTER_MS)
+    return MINUTE_MS - now_ms % MINUTE_MS + rng.randint(0, THROTTLE_JITTER_MS)
+
+
+def spends_budget(error: LiveDeskError) -> bool:
+    """Whether the contact is to blame for this error."""
+    return not isinstance(error, NotSent | Throttled | Misconfigured | AnswerUnknown)
+
+
+def repeats(claim: Claim, cause: str) -> int:
+    """How many attempts in a row ended with this cause, this one counted."""
+    return claim.repeats + 1 if claim.cause == cause else 1

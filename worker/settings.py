@@ -1,0 +1,167 @@
+"""One frozen ``Settings``, read once at start. Nothing else reads the environment.
+
+Every variable ``NAME`` may also be given as ``NAME_FILE``, the path of a file that holds the value (the way of Docker
+and Kubernetes secrets). All mistakes are reported at once.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from worker.errors import SettingsError
+
+UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the environment says. Times are in the unit that the name ends with; secrets stay out of ``repr``."""
+
+    livedesk_api_key: str = field(repr=False)
+    livedesk_api_secret: str = field(repr=False)
+    livedesk_inbox_id: int | None = None
+    livedesk_base_url: str = "https://livedesk-api.engagelab.com"
+    livedesk_timeout_s: float = 30.0
+    livedesk_settle_ms: int = 60_000
+    livedesk_adopt: bool = True
+    redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
+    sources_file: Path = Path("sources.toml")
+    webhook_secret: str | None = field(default=None, repr=False)
+    api_token: str | None = field(default=None, repr=False)
+    retry_first_ms: int = 5_000
+    retry_longest_ms: int = 900_000
+    retry_for_ms: int = 72 * 3_600_000
+    keep_created_ms: int = 90 * 86_400_000
+    sentry_dsn: str | None = field(default=None, repr=False)
+    sentry_environment: str | None = None
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in ``environ`` (the process's own by default).
+
+    Raises:
+        SettingsError: with one sentence for each mistake, none of which repeats a value that may be secret.
+    """
+    reader = _Reader(os.environ if environ is None else environ)
+    settings = Settings(
+        livedesk_api_key=reader.required("LIVEDESK_API_KEY"),
+        livedesk_api_secret=reader.required("LIVEDESK_API_SECRET"),
+        livedesk_inbox_id=reader.optional("LIVEDESK_INBOX_ID", _positive_int, None),
+        livedesk_base_url=reader.optional("LIVEDESK_BASE_URL", _http_url, Settings.livedesk_base_url),
+        livedesk_timeout_s=reader.optional("LIVEDESK_TIMEOUT", _duration_ms, 30_000) / 1000,
+        livedesk_settle_ms=reader.optional("LIVEDESK_SETTLE", _duration_ms, Settings.livedesk_settle_ms),
+        livedesk_adopt=reader.optional("LIVEDESK_ADOPT", _yes_no, True),
+        redis_url=reader.optional("REDIS_URL", _redis_url, "redis://127.0.0.1:6379/0"),
+        sources_file=reader.optional("SOURCES_FILE", Path, Path("sources.toml")),
+        webhook_secret=reader.optional("WEBHOOK_SECRET", str, None),
+        api_token=reader.optional("API_TOKEN", _token, None),
+        retry_first_ms=reader.optional("RETRY_FIRST", _duration_ms, Settings.retry_first_ms),
+        retry_longest_ms=reader.optional("RETRY_LONGEST", _duration_ms, Settings.retry_longest_ms),
+        retry_for_ms=reader.optional("RETRY_FOR", _duration_ms, Settings.retry_for_ms),
+        keep_created_ms=reader.optional("KEEP_CREATED", _duration_ms, Settings.keep_created_ms),
+        sentry_dsn=reader.optional("SENTRY_DSN", _http_url, None),
+        sentry_environment=reader.optional("SENTRY_ENVIRONMENT", str, None),
+    )
+    if reader.problems:
+        raise SettingsError(reader.problems)
+    return settings
+
+
+class _Reader:
+    """Reads variables one by one and keeps the mistakes for the end."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.problems: list[str] = []
+
+    def required(self, name: str) -> str:
+        known = len(self.problems)
+        value = self._text(name)
+        if value is None and len(self.problems) == known:
+            self.problems.append(f"{name} is not set (nor {name}_FILE).")
+        return value or ""
+
+    def optional(self, name: str, cast: Callable[[str], T], default: D) -> T | D:
+        text = self._text(name)
+        if text is None:
+            return default
+        try:
+            return cast(text)
+        except ValueError as error:
+            self.problems.append(f"{name} {error}.")
+            return default
+
+    def _text(self, name: str) -> str | None:
+        """The value, stripped; an empty one counts as not given."""
+        path = self.environ.get(f"{name}_FILE", "").strip()
+        if not path:
+            return self.environ.get(name, "").strip() or None
+        if self.environ.get(name, "").strip():
+            self.problems.append(f"{name} and {name}_FILE are both set; keep one.")
+            return None
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            self.problems.append(f"{name}_FILE cannot be read: {type(error).__name__}.")
+            return None
+
+
+def _positive_int(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
+        raise ValueError("must be a whole number above 0")
+    return int(text)
+
+
+def _duration_ms(text: str) -> int:
+    """``30``, ``1.5s``, ``15m``, ``72h``, ``90d``; a bare number means seconds."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(ms|s|m|h|d)?", text)
+    if match is None:
+        raise ValueError("must be a length of time such as 30s, 15m, 72h or 90d")
+    milliseconds = round(float(match[1]) * UNITS_MS[match[2] or "s"])
+    if milliseconds <= 0:
+        raise ValueError("must be longer than nothing")
+    return milliseconds
+
+
+def _split(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # looked at only when it is asked for
+        return parts
+    except ValueError:
+        raise ValueError("must be an address") from None  # the library's own words may quote it, password and all
+
+
+def _http_url(text: str) -> str:
+    parts = _split(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address that starts with http:// or https://")
+    return text.rstrip("/")
+
+
+def _redis_url(text: str) -> str:
+    if _split(text).scheme not in REDIS_SCHEMES:
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return text
+
+
+def _token(text: str) -> str:
+    if len(text) < 16:
+        raise ValueError("must have at least 16 characters")
+    return text
+
+
+def _yes_no(text: str) -> bool:
+    if text.lower() in ("yes", "true", "on", "1"):
+        return True
+    if text.lower() in ("no", "false", "off", "0"):
+        return False
+    raise ValueError("must be yes or no")
