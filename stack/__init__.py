@@ -1,0 +1,18 @@
+"""The whole system on one machine, made of ordinary processes: for ``make run``, the end-to-end tests and the bench.
+
+=============  ===================================================================
+``processes``  one child process: start, wait until it is ready, stop, kill, pause
+``reaper``     ends the children of a parent that was killed
+``valkey``     the Redis server that comes inside a Python wheel
+``parts``      the processes of LiveDesk Sync, and ``Stack``: all of them together
+``local``      what ``make run`` starts, from the environment and ``.env``
+``screen``     what ``make run`` prints
+``__main__``   ``make run``
+=============  ===================================================================
+
+In a test::
+
+    with Stack.on_free_ports(tmp_path) as stack:
+        requests.post(f"{stack.url}/webhooks/signup", ...)
+        stack.workers[0].kill()
+"""

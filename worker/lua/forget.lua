@@ -1,0 +1,10 @@
+-- Removes one created contact whose time is over.
+--
+-- ARGV   [3] keep in ms
+-- Returns 1, or 0 when the contact is not created or not old enough.
+
+local created_at = redis.call('ZSCORE', INDEX.created, key)
+if not created_at or tonumber(created_at) > now - ARGV[3] then return 0 end
+redis.call('ZREM', INDEX.created, key)
+redis.call('DEL', RECORD)
+return 1
