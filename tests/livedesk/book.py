@@ -1,0 +1,187 @@
+"""The contact book behind the stand-in: exact, in memory, safe to use from many threads; no HTTP.
+
+It holds what Chatwoot's one table of contacts holds, and refuses what Chatwoot's validations and unique indexes
+refuse. Source: livedesk-api.md 2.1 to 2.10.
+"""
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from tests.livedesk.contact import (
+    HASHES,
+    TEXTS,
+    UNIQUE,
+    Contact,
+    Fault,
+    Link,
+    changed,
+    faults_of,
+    is_blank,
+    is_storable,
+    permitted,
+    text_of,
+    whole_number,
+)
+from tests.livedesk.search import Query, arranged, haystack
+
+INDEXED = ("email", "identifier")
+"""The columns with a unique index; a phone number is unique by validation alone (2.4)."""
+
+
+class Refused(Exception):
+    """Validations failed: nothing changed. ``faults`` has one entry for each."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(fault.message() for fault in faults))
+        self.faults = faults
+
+
+class Missing(Exception):
+    """No such contact, or no such inbox."""
+
+
+class Broken(Exception):
+    """The database raised and Chatwoot does not catch it: a unique index, a NUL byte."""
+
+
+class Book:
+    """All contacts of one account. ``clock`` gives seconds since the epoch, ``seed`` fixes the orders of lists."""
+
+    def __init__(
+        self, inbox_ids: Iterable[int] = (1,), *, clock: Callable[[], float] = time.time, seed: int | None = None
+    ) -> None:
+        self.inbox_ids = frozenset(inbox_ids)
+        self.clock = clock
+        self._dice = random.Random(seed)
+        self._lock = threading.RLock()
+        self._rows: dict[int, Contact] = {}
+        self._haystacks: dict[int, str] = {}
+        self._owners: dict[str, dict[str, set[int]]] = {name: {} for name in UNIQUE}
+        self._sources: set[Link] = set()
+        self._last_id = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def create(self, params: Mapping[str, object]) -> Contact:
+        """Store a new contact, all or nothing, as create does (2.1). The link to its inbox is ``links[0]``, if any."""
+        with self._lock:
+            contact = self._fresh(params)
+            self._check(contact)
+            link = self._link_for(params)
+            return self._put(contact if link is None else replace(contact, links=(link,)))
+
+    def update(self, contact_id: object, params: Mapping[str, object]) -> Contact:
+        """Change a contact; the whole row is validated again, not only what was sent (2.8)."""
+        with self._lock:
+            contact = changed(self.get(contact_id), permitted(params))
+            self._check(contact)
+            return self._put(contact)
+
+    def insert(self, params: Mapping[str, object], *, unchecked: bool = False) -> Contact:
+        """Store a contact as the widget or an agent would; ``unchecked``: even one that no validation lets pass."""
+        if not unchecked:
+            return self.create(params)
+        with self._lock:
+            link = self._link_for(params)
+            return self._put(replace(self._fresh(params), links=() if link is None else (link,)))
+
+    def get(self, contact_id: object) -> Contact:
+        contact = self._rows.get(whole_number(contact_id))
+        if contact is None:
+            raise Missing
+        return contact
+
+    def delete(self, contact_id: object) -> Contact:
+        with self._lock:
+            contact = self.get(contact_id)
+            self._unindex(contact)
+            self._sources -= set(contact.links)
+            return self._rows.pop(contact.id)
+
+    def merge(self, base_id: object, mergee_id: object) -> Contact:
+        """Merge two contacts: the base's values win, the mergee's fill its gaps, the mergee is gone (2.10)."""
+        with self._lock:
+            base, mergee = self.get(base_id), self.get(mergee_id)
+            if base.id == mergee.id:
+                raise Missing
+            self.delete(mergee.id)
+            gaps = {name: getattr(mergee, name) for name in TEXTS if is_blank(getattr(base, name))}
+            merged = {name: getattr(mergee, name) | getattr(base, name) for name in HASHES}
+            self._sources |= set(mergee.links)
+            return self._put(replace(base, links=base.links + mergee.links, **gaps, **merged))
+
+    def contacts(self) -> list[Contact]:
+        """Every contact, oldest first."""
+        with self._lock:
+            return list(self._rows.values())
+
+    def search(self, q: str | None) -> list[Contact]:
+        """The resolved contacts, all of them (``None``) or those that ``q`` finds, in no particular order."""
+        if q is None:
+            return [contact for contact in self.contacts() if contact.is_resolved]
+        if not is_storable(q):
+            raise Broken
+        query = Query(q.strip())
+        with self._lock:
+            hits = [self._rows[key] for key, text in self._haystacks.items() if query.hint in text]
+        return [contact for contact in hits if contact.is_resolved and query(contact)]
+
+    def arranged(self, contacts: list[Contact], sort: str, direction: str) -> list[Contact]:
+        """The contacts sorted, or shuffled where ``sort`` names no order."""
+        with self._lock:
+            return arranged(contacts, sort, direction, self._dice)
+
+    def _fresh(self, params: Mapping[str, object]) -> Contact:
+        self._last_id += 1
+        return changed(Contact(self._last_id, self.clock()), permitted(params))
+
+    def _check(self, contact: Contact) -> None:
+        """Raise what the database or a validation would; nothing is changed yet."""
+        if not all(is_storable(getattr(contact, name)) for name in TEXTS + HASHES):
+            raise Broken
+        faults = faults_of(contact, lambda name, value: self._is_taken(contact, name, value))
+        if faults:
+            raise Refused(faults)
+        if any(self._is_taken(contact, name, getattr(contact, name)) for name in INDEXED):
+            raise Broken
+
+    def _is_taken(self, contact: Contact, name: str, value: str | None) -> bool:
+        return value is not None and bool(self._owners[name].get(value, set()) - {contact.id})
+
+    def _link_for(self, params: Mapping[str, object]) -> Link | None:
+        """The row of contact_inboxes to make; a ``source_id`` that another contact has in this inbox raises (2.4)."""
+        if is_blank(params.get("inbox_id")):
+            return None
+        inbox_id = whole_number(params["inbox_id"])
+        if inbox_id not in self.inbox_ids:
+            raise Missing
+        given = params.get("source_id")
+        source_id = None if isinstance(given, dict | list) or is_blank(given) else text_of(given)
+        link = Link(inbox_id, source_id or str(uuid.uuid4()))
+        if link in self._sources or not is_storable(link.source_id):
+            raise Broken
+        return link
+
+    def _put(self, contact: Contact) -> Contact:
+        if contact.id in self._rows:
+            self._unindex(self._rows[contact.id])
+        self._rows[contact.id] = contact
+        self._haystacks[contact.id] = haystack(contact)
+        self._sources.update(contact.links)
+        for name in UNIQUE:
+            if (value := getattr(contact, name)) is not None:
+                self._owners[name].setdefault(value, set()).add(contact.id)
+        return contact
+
+    def _unindex(self, contact: Contact) -> None:
+        del self._haystacks[contact.id]
+        for name in UNIQUE:
+            owners = self._owners[name].get(getattr(contact, name), set())
+            owners.discard(contact.id)
+            if not owners:
+                self._owners[name].pop(getattr(contact, name), None)

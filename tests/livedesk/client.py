@@ -1,0 +1,112 @@
+"""What tests hold of a running stand-in: its address, and its control API as methods."""
+
+import http.client
+import json
+from http import HTTPStatus
+from urllib.parse import quote, urlsplit
+
+from tests.livedesk.contact import Contact, Json, Link
+from tests.livedesk.ledger import LedgerEntry, RequestRecord, Stats
+from tests.livedesk.service import CONTACTS
+
+
+class StandInError(Exception):
+    """The stand-in refused what its control API was asked; the text is its sentence."""
+
+
+class StandIn:
+    """A running stand-in at ``base_url``, in this process or another. Safe to share between threads.
+
+    Every method is one HTTP request on a connection of its own. Raises StandInError where the stand-in objects
+    and OSError where it cannot be reached.
+    """
+
+    def __init__(self, base_url: str, *, timeout: float = 10.0) -> None:
+        self.url = base_url.rstrip("/")
+        self.contacts_url = self.url + CONTACTS
+        self._timeout = timeout
+        self._address = urlsplit(self.url).netloc
+
+    def behave(self, mode: str, **options: object) -> int:
+        """Add a rule; the options are those of the package docstring. Returns the rule's number."""
+        return int(self._do("POST", "behave", {"mode": mode, **options})["id"])
+
+    def rules(self) -> list[Json]:
+        """The active rules in order, with the uses that each has ``left``."""
+        return self._rows("behave")
+
+    def clear(self) -> None:
+        """Drop all rules: healthy from the next request on. Requests that are being held stay held."""
+        self._do("DELETE", "behave")
+
+    def ledger(self) -> list[LedgerEntry]:
+        """Every create that was executed, in order."""
+        return [LedgerEntry(**entry) for entry in self._rows("ledger")]
+
+    def requests(self, kind: str | None = "create") -> list[RequestRecord]:
+        """Every request of one kind (``None``: of every kind) that has come, in order."""
+        path = "requests" if kind is None else f"requests?kind={quote(kind)}"
+        return [RequestRecord(**record) for record in self._rows(path)]
+
+    def overlapping(self) -> list[tuple[RequestRecord, RequestRecord]]:
+        """Pairs of creates for one identifier of which the later came before the earlier was finished."""
+        pending: dict[str, list[RequestRecord]] = {}
+        pairs = []
+        for record in self.requests("create"):
+            if record.identifier is not None:
+                earlier = pending.setdefault(record.identifier, [])
+                pairs += [(other, record) for other in earlier if other.overlaps(record)]
+                earlier.append(record)
+        return pairs
+
+    def stats(self) -> Stats:
+        return Stats(**self._do("GET", "stats"))
+
+    def contacts(self, identifier: str | None = None) -> list[Contact]:
+        """Every contact, oldest first; or those with exactly this identifier."""
+        path = "contacts" if identifier is None else f"contacts?identifier={quote(identifier, safe='')}"
+        return [contact_of(row) for row in self._rows(path)]
+
+    def add_contact(self, *, unchecked: bool = False, **fields: object) -> Contact:
+        """Insert a contact as the widget or an agent would; ``unchecked`` lets an invalid or equal one in."""
+        return contact_of(self._do("POST", "contacts", {**fields, "unchecked": unchecked}))
+
+    def merge(self, base: int, mergee: int) -> Contact:
+        """Merge as an agent would: ``mergee`` is gone afterwards. Returns the base."""
+        return contact_of(self._do("POST", "merge", {"base": base, "mergee": mergee}))
+
+    def delete_contact(self, contact_id: int) -> Contact:
+        """Delete a contact as an agent would."""
+        return contact_of(self._do("POST", "delete", {"id": contact_id}))
+
+    def set_credentials(self, api_key: str, api_secret: str) -> None:
+        """From now on only these are valid."""
+        self._do("POST", "credentials", {"api_key": api_key, "api_secret": api_secret})
+
+    def reset(self) -> None:
+        """Forget everything: contacts, ledger, rules, rotated credentials. Requests that are being held are dropped."""
+        self._do("POST", "reset")
+
+    def _rows(self, path: str) -> list[Json]:
+        rows: list[Json] = json.loads(self._answer("GET", path))
+        return rows
+
+    def _do(self, method: str, path: str, body: Json | None = None) -> Json:
+        done: Json = json.loads(self._answer(method, path, body))
+        return done
+
+    def _answer(self, method: str, path: str, body: Json | None = None) -> bytes:
+        connection = http.client.HTTPConnection(self._address, timeout=self._timeout)
+        try:
+            connection.request(method, f"/_control/{path}", None if body is None else json.dumps(body))
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        if response.status != HTTPStatus.OK:
+            raise StandInError(json.loads(answer)["error"])
+        return answer
+
+
+def contact_of(row: Json) -> Contact:
+    return Contact(**{**row, "links": tuple(Link(**link) for link in row["links"])})

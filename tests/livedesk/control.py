@@ -1,0 +1,121 @@
+"""The control API under ``/_control/``: no credentials, never misbehaves. The package docstring lists it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+
+from tests.livedesk.book import Broken, Missing, Refused
+from tests.livedesk.contact import Contact, Json
+from tests.livedesk.message import Answer, json_answer
+from tests.livedesk.modes import MODES
+from tests.livedesk.rules import BadRule, rule_of
+from tests.livedesk.world import World
+
+PREFIX = "/_control/"
+DEFAULTS = {name: mode.defaults for name, mode in MODES.items()}
+
+
+class BadControl(Exception):
+    """The request to the control API makes no sense; the text says why."""
+
+
+def control(world: World, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
+    """Answer one request to the control API; what is wrong with it is told in one sentence with status 400."""
+    action = ACTIONS.get((method, path.removeprefix(PREFIX)))
+    if action is None:
+        return json_answer(404, {"error": f"There is no {method} {path}."})
+    try:
+        return json_answer(200, action(world, query, object_of(body)))
+    except (BadRule, BadControl) as error:
+        return json_answer(400, {"error": str(error)})
+    except Refused as error:
+        return json_answer(400, {"error": f"The contact is invalid: {error}."})
+    except Missing:
+        return json_answer(400, {"error": "There is no such contact or inbox."})
+    except Broken:
+        return json_answer(400, {"error": "The database would not take that."})
+
+
+def object_of(body: bytes) -> Json:
+    try:
+        value = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise BadControl("The body is not JSON.") from None
+    if not isinstance(value, dict):
+        raise BadControl("The body must be a JSON object.")
+    return value
+
+
+def behave(world: World, query: Mapping[str, str], asked: Json) -> Json:
+    rule = rule_of(asked, DEFAULTS)
+    MODES[rule.mode].check(rule)
+    return {"id": world.scene.rules.add(rule)} | asdict(rule)
+
+
+def rules(world: World, query: Mapping[str, str], asked: Json) -> object:
+    return world.scene.rules.listed()
+
+
+def clear(world: World, query: Mapping[str, str], asked: Json) -> Json:
+    world.scene.rules.clear()
+    return {}
+
+
+def ledger(world: World, query: Mapping[str, str], asked: Json) -> object:
+    return [asdict(entry) for entry in world.scene.ledger.entries()]
+
+
+def requests(world: World, query: Mapping[str, str], asked: Json) -> object:
+    return world.scene.ledger.records(query.get("kind"))
+
+
+def stats(world: World, query: Mapping[str, str], asked: Json) -> Json:
+    return asdict(world.scene.ledger.stats(len(world.scene.book)))
+
+
+def contacts(world: World, query: Mapping[str, str], asked: Json) -> object:
+    wanted = query.get("identifier")
+    found = world.scene.book.contacts()
+    return [asdict(contact) for contact in found if wanted is None or contact.identifier == wanted]
+
+
+def add_contact(world: World, query: Mapping[str, str], asked: Json) -> Json:
+    return asdict(world.scene.book.insert(asked, unchecked=asked.get("unchecked") is True))
+
+
+def merge(world: World, query: Mapping[str, str], asked: Json) -> Json:
+    return asdict(world.scene.book.merge(asked.get("base"), asked.get("mergee")))
+
+
+def delete(world: World, query: Mapping[str, str], asked: Json) -> Json:
+    contact: Contact = world.scene.book.delete(asked.get("id"))
+    return asdict(contact)
+
+
+def credentials(world: World, query: Mapping[str, str], asked: Json) -> Json:
+    for name in ("api_key", "api_secret"):
+        if not isinstance(asked.get(name), str):
+            raise BadControl(f"{name} must be a text.")
+    world.scene.credentials.api_key, world.scene.credentials.api_secret = asked["api_key"], asked["api_secret"]
+    return {}
+
+
+def reset(world: World, query: Mapping[str, str], asked: Json) -> Json:
+    world.reset()
+    return {}
+
+
+ACTIONS: Mapping[tuple[str, str], Callable[[World, Mapping[str, str], Json], object]] = {
+    ("GET", "behave"): rules,
+    ("POST", "behave"): behave,
+    ("DELETE", "behave"): clear,
+    ("GET", "ledger"): ledger,
+    ("GET", "requests"): requests,
+    ("GET", "stats"): stats,
+    ("GET", "contacts"): contacts,
+    ("POST", "contacts"): add_contact,
+    ("POST", "merge"): merge,
+    ("POST", "delete"): delete,
+    ("POST", "credentials"): credentials,
+    ("POST", "reset"): reset,
+}

@@ -1,0 +1,114 @@
+"""One request on its way through: executed at most once, answered at most once, and everything noted.
+
+The misbehaviours (``modes``) are short because they are written in these terms.
+"""
+
+import threading
+import time
+
+from tests.livedesk.ledger import Ledger, RequestRecord
+from tests.livedesk.message import Answer, Request
+from tests.livedesk.service import HEALTHY, Quirks, Service
+from tests.livedesk.wire import Wire, answer_bytes
+
+GLANCE = 0.03
+"""Seconds between two looks at whether a waiting client has left."""
+
+
+class Released(Exception):
+    """The stand-in was reset or stopped while this request was being held: drop it, execute nothing."""
+
+
+class Exchange:
+    """A request, what would execute it, and the wire that leads back. ``released`` frees whoever waits here."""
+
+    def __init__(
+        self,
+        request: Request,
+        service: Service,
+        ledger: Ledger,
+        record: RequestRecord,
+        wire: Wire,
+        released: threading.Event,
+        *,
+        closing: bool,
+    ) -> None:
+        self.request = request
+        self.record = record
+        self.closing = closing
+        """Whether the connection is to be closed after the answer."""
+        self._service, self._ledger, self._wire, self._released = service, ledger, wire, released
+        self._verdict: Answer | None = None
+
+    def execute(self, quirks: Quirks = HEALTHY) -> Answer:
+        """Let the service do it, the first time; then the same answer again. Nothing is sent."""
+        if self._verdict is None:
+            self._verdict = self._service.execute(self.request, quirks)
+            self._ledger.execute(self.record, self._verdict.status, self._verdict.contact)
+        return self._verdict
+
+    def send(self, answer: Answer, *, closing: bool = False) -> None:
+        """Answer. ``closing`` says so in a header and hangs up afterwards."""
+        self.closing = self.closing or closing
+        raw = self.bytes_of(answer)
+        self.note_answered(answer.status)
+        self._wire.send(raw)
+
+    def bytes_of(self, answer: Answer) -> bytes:
+        return answer_bytes(answer, without_body=self.request.method == "HEAD", closing=self.closing)
+
+    def trickle(self, raw: bytes, status: int, pause: float) -> None:
+        """Answer one byte at a time, with ``pause`` seconds between them."""
+        for position in range(len(raw) - 1):
+            self._wire.send(raw[position : position + 1])
+            self._nap(pause)
+        self.note_answered(status)
+        self._wire.send(raw[-1:])
+
+    def send_raw(self, raw: bytes) -> None:
+        """Send bytes as they are; the exchange goes on. The connection is closed at its end."""
+        self.closing = True
+        self._nap(0)
+        self._wire.send(raw)
+
+    def break_off(self, status: int | None = None) -> None:
+        """Hang up in the orderly way (FIN) with the answer missing or incomplete."""
+        self.closing = True
+        self.note("broken", status)
+
+    def reset(self) -> None:
+        """Hang up the hard way (RST)."""
+        self.closing = True
+        self.note("broken")
+        self._wire.reset()
+
+    def hold(self, seconds: float | None) -> bool:
+        """Keep the client waiting, for ever with ``None``: True when the time is up, False as soon as it has left."""
+        end = None if seconds is None else time.monotonic() + seconds
+        while end is None or (left := end - time.monotonic()) > 0:
+            self._nap(GLANCE if end is None else min(left, GLANCE))
+            if self._wire.peer_left():
+                self.note("client_left")
+                self.closing = True
+                return False
+        return True
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass whether the client stays or leaves; when it left is noted."""
+        end = time.monotonic() + seconds
+        if not self.hold(seconds):
+            self._nap(max(0.0, end - time.monotonic()))
+
+    def note_answered(self, status: int) -> None:
+        """The answer is about to be complete. It is noted first: who has it may ask for the ledger at once."""
+        if self._wire.peer_left():
+            self.note("client_left")
+        self.note("answered", status)
+
+    def note(self, ending: str, status: int | None = None) -> None:
+        """How it ended; the first word stands."""
+        self._ledger.close(self.record, ending, status)
+
+    def _nap(self, seconds: float) -> None:
+        if self._released.wait(seconds):
+            raise Released

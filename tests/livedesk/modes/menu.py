@@ -1,0 +1,59 @@
+"""How a function gets on the menu, and what several modes share."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests.livedesk.contact import Json
+from tests.livedesk.exchange import Exchange
+from tests.livedesk.rules import Rule, shape_among
+
+Act = Callable[[Exchange, Rule], None]
+Check = Callable[[Rule], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A misbehaviour and the options that a rule for it starts from."""
+
+    act: Act
+    defaults: Mapping[str, Any]
+    check: Check = shape_among
+
+
+MODES: dict[str, Mode] = {}
+FILTERS = frozenset({"invisible", "crm_v2", "search_lag"})
+"""The modes that keep contacts out of an answer: their ``identifier`` names the contact, not the request."""
+
+
+def mode(*, check: Check = shape_among, **defaults: object) -> Callable[[Act], Act]:
+    """Put a function on the menu."""
+
+    def enter(act: Act) -> Act:
+        MODES[act.__name__] = Mode(act, {"mode": act.__name__, **defaults}, check)
+        return act
+
+    return enter
+
+
+def execute_if_wanted(exchange: Exchange, rule: Rule) -> None:
+    if rule.commit:
+        exchange.execute()
+
+
+def send_damaged(exchange: Exchange, damage: Callable[[Json], object]) -> None:
+    """Send the normal answer after ``damage`` was done to each contact in it."""
+    answer = exchange.execute()
+    if answer.is_success and answer.body:
+        body = answer.payload
+        for contact in contacts_in(body):
+            damage(contact)
+        answer = replace(answer, body=json.dumps(body).encode())
+    exchange.send(answer)
+
+
+def contacts_in(body: Json) -> list[Json]:
+    """The contacts in the answer to a create, a list, or an update."""
+    payload = body["payload"]
+    return payload if isinstance(payload, list) else [payload.get("contact", payload)]
