@@ -1,0 +1,304 @@
+"""The algorithm: how one contact gets to LiveDesk, once.
+
+LiveDesk knows no idempotency key, and an answer may get lost after the contact was created. So:
+
+1. Claim the contact. The lease is in Redis before a byte goes to LiveDesk; who cannot have it leaves.
+2. If the answer to an earlier create is unknown, look the contact up. Found: adopt it. Absent: a new create may be
+   sent only after the settle time, when the earlier one can no longer be on its way. A look-up that cannot tell
+   counts as neither.
+3. Create the contact.
+4. Refused, because something of it is there already: find that contact, and adopt it or report the conflict.
+5. Finish: what came of it is written in one step, if the lease is still ours.
+
+A worker may die between any two lines: ``due`` brings the contact back when the lease runs out, and step 2 does the
+rest.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from secrets import token_hex
+
+from worker import retry
+from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError, Throttled
+from worker.livedesk import CONNECT_TIMEOUT_S, Created, LiveDesk, Person
+from worker.model import OPTIONAL_FIELDS, Attempt, Claim, Contact, Note, Outcome, State, Unanswered, Verdict
+from worker.retry import RetryPolicy
+from worker.store import Finished, Store
+
+#: How often in a row LiveDesk may say that the identifier is taken while no look-up finds it, before it is a conflict.
+MISSES_ALLOWED = 5
+#: How many workers one contact may outlive before it has failed: it may be what kills them.
+CRASHES_ALLOWED = 10
+#: Fields that LiveDesk keeps unique, besides the identifier.
+UNIQUE_FIELDS = ("email", "phone_number")
+#: How long, in seconds, a verdict is offered to a Redis that does not take it, before it is given up.
+FINISH_PATIENCE_S = 60.0
+
+
+class LeaseLost(Exception):
+    """Somebody else has the contact now: stop, and change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What one call of ``bring`` did; ``written`` is false where the lease was lost or Redis stayed away."""
+
+    claim: Claim
+    verdict: Verdict
+    attempt: Attempt
+    written: bool
+    new_cause: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """The parts that the algorithm works with.
+
+    ``inbox_id`` is the inbox of contacts that name none: it is looked at only now, so that those that wait for a wrong
+    one to be mended get the right one. ``clock`` is in seconds and only measures how long things take.
+    """
+
+    store: Store
+    livedesk: LiveDesk
+    policy: RetryPolicy
+    settle_ms: int
+    adopt: bool = True
+    inbox_id: int | None = None
+    rng: random.Random
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def bring(self, key: str) -> Ended | None:
+        """Makes one attempt to bring a contact to LiveDesk. ``None``: it was not to be had, or not needed."""
+        claim = self.store.claim(key, token_hex(8))  # step 1
+        if claim is None:
+            return None
+        work = _Work(self, claim)
+        try:
+            verdict = work.attempt()
+        except LeaseLost:
+            return None
+        except LiveDeskError as error:
+            verdict = work.failed(error)
+        attempt = Attempt(claim.now, work.took_ms(), verdict.status, verdict.cause, verdict.excerpt)
+        finished = self._finish(claim, verdict, attempt)
+        return Ended(claim, verdict, attempt, finished.written, finished.new_cause)
+
+    def _finish(self, claim: Claim, verdict: Verdict, attempt: Attempt) -> Finished:
+        """Step 5. An answer of LiveDesk's is worth waiting for Redis; what is lost here costs a look-up."""
+        give_up_at = self.clock() + FINISH_PATIENCE_S
+        while True:
+            try:
+                return self.store.finish(claim, verdict, attempt)
+            except StoreError:
+                if self.clock() > give_up_at:
+                    return Finished(written=False)
+                self.sleep(0.5)
+
+
+class _Work:
+    """One attempt: steps 2 to 4, and the lease that they have to keep."""
+
+    def __init__(self, sync: Sync, claim: Claim) -> None:
+        self.sync = sync
+        self.claim = claim
+        self.contact = replace(claim.contact, inbox_id=claim.contact.inbox_id or sync.inbox_id)
+        self.notes: list[Note] = list(claim.notes)
+        self.began = sync.clock()
+        self.lease_ends = self.began + (claim.lease_until - claim.now) / 1000
+        #: What this attempt means for the create whose answer is unknown.
+        self.unanswered = Unanswered.KEEP
+
+    def took_ms(self) -> int:
+        return round((self.sync.clock() - self.began) * 1000)
+
+    def now_ms(self) -> int:
+        return self.claim.now + self.took_ms()
+
+    def attempt(self) -> Verdict:
+        if self.claim.unknown_since is not None:  # step 2
+            if self.claim.late_id:
+                return self.created(Created(self.claim.late_id, 200), Outcome.CREATED)
+            if self.claim.crashes >= CRASHES_ALLOWED:
+                return self.closed(State.FAILED, "worker_died")
+            looked_at = self.now_ms()
+            found = self.look_up()
+            if found:
+                return self.adopt(found)
+            settled_at = self.claim.unknown_since + self.sync.settle_ms
+            if looked_at < settled_at:
+                return self.settling(settled_at)
+        try:
+            return self.created(self.create(), Outcome.CREATED)  # step 3
+        except Rejected as refusal:
+            return self.refused(refusal)  # step 4
+
+    def create(self) -> Created:
+        """Step 3: sends the create, and remembers what its answer says about earlier ones."""
+        if self.contact.inbox_id is None:
+            raise Misconfigured("inbox_missing")
+        self.keep_lease()
+        try:
+            return self.sync.livedesk.create(self.contact)
+        except AnswerUnknown:
+            self.unanswered = Unanswered.NOW
+            raise
+        except Rejected:
+            self.unanswered = Unanswered.CLEAR
+            raise
+
+    def refused(self, refusal: Rejected) -> Verdict:
+        """Step 4: LiveDesk will not have the contact. Its identifier, or an address of it, may be there already."""
+        while True:
+            if "identifier" in refusal.fields:
+                return self.identifier_taken(refusal)
+            taken = [field for field in UNIQUE_FIELDS if field in refusal.fields and getattr(self.contact, field)]
+            for field in taken:
+                owners = self.owners(field)
+                if owners:
+                    return self.address_taken(field, owners, refusal)
+            optional = [field for field in OPTIONAL_FIELDS if field in refusal.fields and getattr(self.contact, field)]
+            if not optional:
+                return self.rejected(refusal)
+            self.leave_out(optional)
+            try:
+                return self.created(self.create(), Outcome.CREATED)
+            except Rejected as next_refusal:
+                refusal = next_refusal
+
+    def identifier_taken(self, refusal: Rejected) -> Verdict:
+        found = self.look_up()
+        if found:
+            return self.adopt(found)
+        if retry.repeats(self.claim, "exists_but_not_found") >= MISSES_ALLOWED:
+            return self.closed(State.CONFLICT, "exists_but_not_found", status=refusal.status, excerpt=refusal.excerpt)
+        return self.failed(LiveDeskError("exists_but_not_found", status=refusal.status, excerpt=refusal.excerpt))
+
+    def address_taken(self, field: str, owners: list[Person], refusal: Rejected) -> Verdict:
+        """The e-mail address or phone number belongs to another contact: ours by all we know, or a conflict."""
+        owner = owners[0]
+        if len(owners) == 1 and owner.identifier == self.contact.identifier:
+            return self.adopt(owners)
+        if len(owners) > 1 or owner.identifier is not None or not self.sync.adopt:
+            return self.closed(
+                State.CONFLICT, f"{field}_taken", owner_id=owner.id, status=refusal.status, excerpt=refusal.excerpt
+            )
+        self.keep_lease()
+        try:
+            status = self.sync.livedesk.set_identifier(owner.id, self.contact.identifier)
+        except Rejected as error:
+            if error.cause == "contact_gone":
+                raise
+            if "identifier" in error.fields:  # somebody else has got it meanwhile
+                return self.identifier_taken(error)
+            return self.closed(
+                State.CONFLICT, f"{field}_taken", owner_id=owner.id, status=error.status, excerpt=error.excerpt
+            )
+        self.notes.append(Note(field, "adopted the contact that had it and no identifier"))
+        return self.adopt([replace(owner, identifier=self.contact.identifier)], status)
+
+    def look_up(self) -> list[Person]:
+        self.keep_lease()
+        return self.sync.livedesk.look_up(self.contact.identifier)
+
+    def owners(self, field: str) -> list[Person]:
+        self.keep_lease()
+        return self.sync.livedesk.owners(field, getattr(self.contact, field))
+
+    def leave_out(self, fields: list[str]) -> None:
+        self.contact = self.contact.without(*fields)
+        self.notes += [Note(field, "left out: LiveDesk did not take it") for field in fields]
+
+    def keep_lease(self) -> None:
+        """Before every request: the lease must outlast it, else somebody else could start while it is under way."""
+        needed = CONNECT_TIMEOUT_S + self.sync.livedesk.timeout_s
+        if self.sync.clock() + needed <= self.lease_ends:
+            return
+        asked_at = self.sync.clock()
+        if not self.sync.store.renew(self.claim):
+            raise LeaseLost
+        self.lease_ends = asked_at + self.sync.store.lease_ms / 1000
+
+    # The ends
+
+    def created(self, made: Created, outcome: Outcome) -> Verdict:
+        return Verdict(
+            state=State.CREATED,
+            contact_id=made.contact_id,
+            outcome=outcome,
+            notes=(*self.notes, *made.notes),
+            status=made.status,
+        )
+
+    def adopt(self, found: list[Person], status: int = 200) -> Verdict:
+        """The contact is in LiveDesk already. Twice would mean that it is broken there, and a person must look."""
+        if len(found) > 1:
+            return self.closed(State.CONFLICT, "identifier_found_twice", owner_id=found[0].id)
+        self.notes += differences(self.contact, found[0])
+        return self.created(Created(found[0].id, status), Outcome.ADOPTED)
+
+    def settling(self, settled_at: int) -> Verdict:
+        """Not there yet, but the earlier create may still be executed. That is no failure: nothing is counted."""
+        return Verdict(
+            state=State.RETRYING,
+            cause=self.claim.cause or "worker_died",
+            notes=tuple(self.notes),
+            delay_ms=max(0, settled_at - self.now_ms()),
+            unanswered=self.unanswered,
+            failures=self.claim.failures,
+            repeats=self.claim.repeats,
+            spent_ms=self.claim.spent_ms,
+        )
+
+    def closed(
+        self, state: State, cause: str, *, owner_id: str | None = None, status: int | None = None, excerpt: str = ""
+    ) -> Verdict:
+        return Verdict(
+            state=state,
+            cause=cause,
+            owner_id=owner_id,
+            notes=tuple(self.notes),
+            unanswered=self.unanswered,
+            status=status,
+            excerpt=excerpt,
+        )
+
+    def rejected(self, refusal: Rejected) -> Verdict:
+        fields = sorted(refusal.fields)
+        cause = f"{fields[0]}_refused" if fields else refusal.cause
+        return self.closed(State.FAILED, cause, status=refusal.status, excerpt=refusal.excerpt)
+
+    def failed(self, error: LiveDeskError) -> Verdict:
+        """The attempt failed: wait, and charge the wait to the contact where it is to blame."""
+        policy = self.sync.policy
+        if isinstance(error, Throttled):
+            delay_ms = retry.throttled_ms(error, self.now_ms(), self.sync.rng)
+        else:
+            delay_ms = policy.backoff_ms(self.claim.failures, self.sync.rng)
+        spent_ms = self.claim.spent_ms + (delay_ms if retry.spends_budget(error) else 0)
+        if policy.is_spent(spent_ms):
+            return self.closed(State.FAILED, error.cause, status=error.status, excerpt=error.excerpt)
+        return Verdict(
+            state=State.RETRYING,
+            cause=error.cause,
+            notes=self.claim.notes,
+            delay_ms=delay_ms,
+            unanswered=self.unanswered,
+            failures=self.claim.failures + 1,
+            repeats=retry.repeats(self.claim, error.cause),
+            spent_ms=spent_ms,
+            status=error.status,
+            excerpt=error.excerpt,
+        )
+
+
+def differences(contact: Contact, person: Person) -> list[Note]:
+    """A note for each field of ours that LiveDesk holds otherwise. LiveDesk keeps what it has."""
+    pairs = {name: (getattr(contact, name), getattr(person, name)) for name in ("name", "email", "phone_number")}
+    return [
+        Note(name, "LiveDesk holds another value" if theirs else "LiveDesk holds none")
+        for name, (ours, theirs) in pairs.items()
+        if ours is not None and (theirs or "").lower() != ours.lower()
+    ]

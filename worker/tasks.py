@@ -1,0 +1,144 @@
+"""Where the worker's parts are joined: settings, Redis, LiveDesk, the algorithm and the sweeper."""
+
+import logging
+import random
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from celery import signals
+
+from worker import telemetry
+from worker.app import app
+from worker.errors import SettingsError, StoreError
+from worker.hints import build_hint
+from worker.livedesk import CONNECT_TIMEOUT_S, LiveDesk
+from worker.redis_client import connect
+from worker.retry import RetryPolicy
+from worker.settings import Settings, load_settings
+from worker.store import Store
+from worker.sweeper import STUCK_AFTER_S, Sweeper
+from worker.sync import Ended, Sync
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a worker waits for Redis.
+REDIS_TIMEOUT_S = 5.0
+#: How much longer than one request to LiveDesk a lease lasts, in seconds.
+LEASE_MARGIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    sync: Sync
+    sweeper: Sweeper
+
+
+_parts: Parts | None = None
+
+
+@app.task(name="worker.create_contact", ignore_result=True)
+def create_contact(key: str) -> None:
+    """Looks at one contact, and brings it to LiveDesk if that is to be done now. ``key`` names its record."""
+    parts = _joined()
+    parts.sweeper.task_started()
+    try:
+        ended = parts.sync.bring(key)
+    except StoreError as error:
+        # The contact is still in ``due`` and comes back.
+        log.warning("key=%s left as it is: %s", key, error)
+        return
+    except Exception as error:  # noqa: BLE001 - Celery would log the error's text, which may hold personal data
+        # The lease runs out, and the contact comes back as if this worker had died.
+        telemetry.report_bug(error)
+        return
+    if ended is not None:
+        _report(ended)
+
+
+def _report(ended: Ended) -> None:
+    verdict, attempt = ended.verdict, ended.attempt
+    log.info(
+        "attempt key=%s state=%s cause=%s status=%s took_ms=%d%s",
+        ended.claim.key,
+        verdict.state,
+        verdict.cause,
+        attempt.status,
+        attempt.took_ms,
+        "" if ended.written else " not written: the lease was lost or Redis stayed away",
+    )
+    if ended.new_cause and verdict.cause is not None:
+        telemetry.report_new_cause(verdict.cause, verdict.state)
+
+
+def _joined() -> Parts:
+    if _parts is None:
+        raise RuntimeError("the task runs in a process that is not one of our workers")
+    return _parts
+
+
+def join(settings: Settings) -> Parts:
+    """The parts of a worker, as the settings say. Talks to nobody yet."""
+    lease_ms = round((CONNECT_TIMEOUT_S + settings.livedesk_timeout_s + LEASE_MARGIN_S) * 1000)
+    store = Store(connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S), build_hint(create_contact), lease_ms=lease_ms)
+    livedesk = LiveDesk(
+        settings.livedesk_base_url,
+        settings.livedesk_api_key,
+        settings.livedesk_api_secret,
+        timeout_s=settings.livedesk_timeout_s,
+        proxies=_proxies(settings.livedesk_base_url),
+    )
+    sync = Sync(
+        store=store,
+        livedesk=livedesk,
+        policy=RetryPolicy(settings.retry_first_ms, settings.retry_longest_ms, settings.retry_for_ms),
+        settle_ms=settings.livedesk_settle_ms,
+        adopt=settings.livedesk_adopt,
+        inbox_id=settings.livedesk_inbox_id,
+        rng=random.SystemRandom(),
+    )
+    sweeper = Sweeper(
+        store,
+        name=socket.gethostname(),
+        keep_created_ms=settings.keep_created_ms,
+        stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
+    )
+    return Parts(sync, sweeper)
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """The proxies of the environment (``HTTPS_PROXY`` and its like), unless ``NO_PROXY`` excepts LiveDesk's host."""
+    return {} if proxy_bypass(urlsplit(url).netloc) else getproxies()
+
+
+@signals.celeryd_init.connect
+def _on_init(conf: Any, **_: Any) -> None:
+    """A worker starts: its settings, or one sentence for each mistake in them."""
+    global _parts
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.exit(str(error))
+    conf.broker_url = settings.redis_url
+    telemetry.start_sentry(settings, "worker")
+    _parts = join(settings)
+
+
+@signals.setup_logging.connect
+def _on_setup_logging(loglevel: int | str | None = None, **_: Any) -> None:
+    telemetry.configure_logging()
+
+
+@signals.worker_ready.connect
+def _on_ready(**_: Any) -> None:
+    _joined().sweeper.start()
+    log.info("worker ready")
+
+
+@signals.worker_shutting_down.connect
+def _on_shutting_down(**_: Any) -> None:
+    if _parts is not None:
+        _parts.sweeper.stop()
