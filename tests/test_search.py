@@ -1,0 +1,139 @@
+"""Our search finds what the library's does, and nothing that a payload holds makes it run long."""
+
+import json
+from contextlib import suppress
+
+import jsonpath_rfc9535
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.quick import QUICK_S, seconds
+from tests.test_mapping import PATHS, PAYLOADS
+from webhook_app.sources.body import parse_json
+from webhook_app.sources.paths import Scope, compile_path
+from webhook_app.sources.reader import MAX_BYTES
+from webhook_app.sources.rules import read_mapping
+from webhook_app.sources.search import MAX_WORK, TooMuchWork, Work
+
+MORE_PATHS = [
+    "$..*",
+    "$[*]..id",
+    "$..items..id",
+    "$[*, 0, 'id']",
+    "$..[?@..id]",
+    "$..[?count(@..*) > 2]",
+    "$..[?length(@) == 2 || !@.id && @.type != null]",
+    "$[?@ == $[0]]",
+    "$..[?@.id == $.items[0].id]",
+    "$..[?value(@..id) == $.id]",
+    "$[::-1][::2]",
+    "$..[?match(@.id, 'a|b')]",
+    "$..[?search(@, '[a-c].?')]",
+]
+
+
+@given(st.sampled_from(PATHS + MORE_PATHS), PAYLOADS)
+def test_what_the_library_finds_is_found(text: str, payload: object) -> None:
+    found = list(compile_path(text).values(payload, Scope()))
+    expected = jsonpath_rfc9535.compile(text).find(payload).values()  # type: ignore[arg-type]
+    if compile_path(text).steps is None:
+        assert found == (expected if isinstance(payload, dict | list) else [])
+
+
+def nested(levels: int, inside: object, beside: object = None) -> object:
+    for _ in range(levels):
+        inside = [inside] if beside is None else {"a": inside, "b": beside}
+    return inside
+
+
+#: Each about as large as a body may be.
+PAYLOADS_AT_WORST = {
+    "objects": [{"id": number, "a": "xxxxxxx"} for number in range(7_000)],
+    "empty": [[]] * 9_000,
+    "numbers": list(range(35_000)),
+    "texts": ["aaaaaaaa"] * 20_000,
+    "long texts": ["a" * 2_000 + "!"] * 120,
+    "members": {f"k{number}": number for number in range(15_000)},
+    "deep": [nested(35, {"id": 1}, 1)] * 250,
+    "deep and wide": nested(38, [0] * 5_000),
+    "deep and wide everywhere": nested(30, [{"id": 1}] * 20, [1] * 200),
+}
+PATHS_AT_WORST = [
+    "$..id",
+    "$..*..*..*",
+    "$..[?@..id]",
+    "$..[?@..*]",
+    "$..[?@..[?@..[?@..id]]]",
+    "$..[?count(@..*) > 3]",
+    "$..[?length(@) > 100000]",
+    "$..[?@ == $]",
+    "$[?@ == $[0]]",
+    "$..[?@.a == $.a || @.b == $.b || @.c == $.c]",
+    "$[*,*,*,*]..[*,*,*]",
+    "$..[?match(@, '(a+)+')]",
+    "$..[?search(@, '(a|a)*b|(a+)+c')]",
+    "$[?search(@.a, 'x.*x.*x.*x.*y')]",
+]
+
+
+@pytest.mark.parametrize("path", PATHS_AT_WORST)
+@pytest.mark.parametrize("name", PAYLOADS_AT_WORST)
+def test_the_worst_payload_does_not_run_long_on_the_worst_path(name: str, path: str) -> None:
+    compiled = compile_path(path)
+
+    def search() -> None:
+        with suppress(TooMuchWork):
+            list(compiled.values(PAYLOADS_AT_WORST[name], Scope()))
+
+    assert seconds(search) < QUICK_S
+
+
+def test_all_paths_of_a_mapping_share_the_work() -> None:
+    fields: dict[str, object] = {"identifier": "$..id", "name": ["$..a", "$..b", "$..c"], "email": "$..[?@.d].e"}
+    mapping = read_mapping(
+        {"map": fields, "contact": ["$", "$.data"], "only_if": {"$..x": 1}, "ignore_if": {"$..y": 1}}
+    )
+    for payload in PAYLOADS_AT_WORST.values():
+        body = json.dumps(payload).encode()
+        assert len(body) <= MAX_BYTES
+
+        def read(body: bytes = body) -> None:
+            with suppress(TooMuchWork):
+                mapping.apply(parse_json(body), Scope())
+
+        assert seconds(read) < QUICK_S
+
+
+def test_what_a_signup_holds_is_far_below_the_bound() -> None:
+    answers = [
+        {"type": "text", "text": "a", "field": {"id": str(number), "type": "short_text"}} for number in range(100)
+    ]
+    payload = {"answers": [*answers, {"type": "email", "email": "ana@example.com"}]}
+    scope = Scope()
+    found = compile_path("$.answers[?@.type == 'email'].email").value(payload, scope)
+    assert found == "ana@example.com"
+    assert scope.work.left > 0.9 * MAX_WORK
+
+
+def test_work_is_counted_to_its_end() -> None:
+    work = Work(3)
+    work.spend(3)
+    with pytest.raises(TooMuchWork) as caught:
+        work.spend()
+    assert caught.value.problems == {"payload": "holds too much to be searched"}
+
+
+@pytest.mark.parametrize("pattern", ["$.a", "@.b", "'('", "'(?=a)'", "'a{1,2,3}'", "5"])
+def test_a_pattern_must_be_written_out(pattern: str) -> None:
+    """Else a payload could bring one along that runs for years."""
+    for function in ("match", "search"):
+        with pytest.raises(ValueError, match="is not a JSONPath"):
+            compile_path(f"$[?{function}(@.a, {pattern})]")
+
+
+def test_patterns_are_those_of_rfc_9485() -> None:
+    payload = ["ab", "a\nb", "a\rb", "a.b", "xaby", 5, None, ["ab"], "a" * 5000 + "ab"]
+    assert list(compile_path("$[?match(@, 'a.?b')]").values(payload, Scope())) == ["ab", "a.b"]
+    assert list(compile_path("$[?search(@, 'ab')]").values(payload, Scope())) == ["ab", "xaby"]
+    assert list(compile_path(r"$[?match(@, 'a[.]b')]").values(payload, Scope())) == ["a.b"]

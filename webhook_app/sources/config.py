@@ -1,0 +1,261 @@
+"""The sources file (TOML) and the one-secret shortcut, read at start; every mistake is reported at once.
+
+``sources.example.toml`` shows all that may stand there. A secret is best given as ``"$NAME"``: the environment variable
+``NAME``, or the content of the file that ``NAME_FILE`` names. No message repeats a secret.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonpath_rfc9535 as jsonpath
+import phonenumbers
+
+from webhook_app.sources import rules
+from webhook_app.sources.handshakes import Handshake, make_handshake
+from webhook_app.sources.mistakes import did_you_mean, noting, unknown_keys
+from webhook_app.sources.paths import Path as JsonPath
+from webhook_app.sources.paths import compile_path
+from webhook_app.sources.presets import OWN_WORDS, PRESETS
+from webhook_app.sources.reader import FORMATS, MAX_BYTES, Reader
+from webhook_app.sources.schemes import jwks_urls, needs_secrets, read_ways
+from webhook_app.sources.secret_forms import decode_key, read_secret
+from webhook_app.sources.source import Source
+from worker.errors import SettingsError
+from worker.normalise import MAX_INBOX_ID
+
+#: The source that ``WEBHOOK_SECRET`` makes.
+SHORTCUT = "signup"
+#: Bytes: what ``max_bytes`` may be at most.
+LARGEST_BODY = 16 * 1024 * 1024
+#: What becomes of an authentic delivery that makes no contact.
+ON_INVALID = ("quarantine", "reject")
+
+NAME = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def load_sources(path: Path, webhook_secret: str | None, environ: Mapping[str, str]) -> dict[str, Source]:
+    """The sources by name: those of the file at ``path``, and ``signup`` where there is a ``webhook_secret``.
+
+    The file may be missing where there is a ``webhook_secret``, unless ``environ`` asks for it (``SOURCES_FILE``). A
+    ``signup`` in the file goes before the shortcut.
+
+    Raises:
+        SettingsError: every mistake, one sentence each, naming file, source and key.
+    """
+    problems: list[str] = []
+    sources: dict[str, Source] = {}
+    if webhook_secret:
+        with noting(problems):
+            sources[SHORTCUT] = shortcut(webhook_secret)
+    if path.exists() or "SOURCES_FILE" in environ:
+        with noting(problems, f"{path}: "):
+            sources |= _read_file(path, environ)
+    elif not webhook_secret:
+        problems.append(f"There is no source: set WEBHOOK_SECRET, or write {path} (see sources.example.toml)")
+    if problems:
+        raise SettingsError([f"{problem}." for problem in problems])
+    return sources
+
+
+def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str]) -> Source:
+    """The source that a table of the sources file is.
+
+    Raises:
+        SettingsError: every mistake, one sentence each, beginning with the key.
+    """
+    problems = unknown_keys(written, KEYS)
+    if not NAME.fullmatch(name):
+        problems.append("the name may hold a-z, 0-9, - and _, up to 64 of them, and begins with a letter or digit")
+    entry: Mapping[str, Any] | None = None
+    with noting(problems):
+        entry = completed(written)
+    if entry is None:
+        raise SettingsError(problems)
+    secrets = _secrets(entry, environ, problems)
+    settings = {"on_invalid": ON_INVALID[0], **{key: entry[key] for key in SETTINGS if key in entry}}
+    problems += _setting_problems(settings)
+    parts = _parts(entry, secrets, environ, problems)
+    if problems:
+        raise SettingsError(problems)
+    names = (*secrets, *(f"jwks {url}" for url in jwks_urls(entry.get("verify"))))
+    return Source(name=name, preset=entry.get("preset"), secret_names=names, **parts, **settings)
+
+
+def _parts(
+    entry: Mapping[str, Any], secrets: Mapping[str, str], environ: Mapping[str, str], problems: list[str]
+) -> dict[str, Any]:
+    """What a source is made of, as far as it is free of mistakes."""
+    parts: dict[str, Any] = {"reader": Reader()}
+    with noting(problems):
+        parts["reader"] = _reader(entry)
+    with noting(problems):
+        parts["ways"] = read_ways(entry.get("verify"), secrets, parts["reader"])
+    with noting(problems):
+        parts["mapping"] = rules.read_mapping(entry)
+    with noting(problems, "secret_fields: "):
+        parts["secret_fields"] = _secret_fields(entry.get("secret_fields", []))
+    with noting(problems, "handshake: "):
+        parts["handshake"] = _handshake(entry.get("handshake"), secrets, environ)
+    return parts
+
+
+def shortcut(secret: str) -> Source:
+    """The source that takes contacts in our own words. A secret that is no key of Standard Webhooks can still be a
+    bearer token.
+
+    Raises:
+        ValueError: it claims to be a key and is none.
+        SettingsError: it is too short.
+    """
+    schemes = ["token"]
+    try:
+        decode_key(secret, "whsec")
+        schemes.insert(0, "standard-webhooks")
+    except ValueError:
+        if secret.startswith("whsec_"):
+            raise ValueError("WEBHOOK_SECRET begins with whsec_ but what follows is not base64") from None
+    ways = read_ways(schemes, {"WEBHOOK_SECRET": secret})
+    return Source(name=SHORTCUT, ways=ways, mapping=rules.read_mapping(OWN_WORDS), secret_names=("WEBHOOK_SECRET",))
+
+
+def _read_file(path: Path, environ: Mapping[str, str]) -> dict[str, Source]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
+    problems = unknown_keys(document, ("sources",))
+    tables = document.get("sources")
+    if not isinstance(tables, dict) or not tables:
+        raise SettingsError([*problems, "there is no [sources.<name>] in it"])
+    sources: dict[str, Source] = {}
+    for name, table in tables.items():
+        with noting(problems, f"[sources.{name}] "):
+            sources[name] = read_source(name, _checked_table(table), environ)
+    if problems:
+        raise SettingsError(problems)
+    return sources
+
+
+def _checked_table(table: object) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise ValueError("must be a table")
+    return table
+
+
+def completed(written: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is written, over its preset; ``map`` and the options of ``verify`` key by key.
+
+    Raises:
+        ValueError: there is no such preset.
+    """
+    if "preset" not in written:
+        return written if "map" in written else {**OWN_WORDS, **written}
+    name = written["preset"]
+    if not isinstance(name, str) or name not in PRESETS:
+        raise ValueError(f"preset: there is no preset {name!r}{did_you_mean(str(name), PRESETS)}")
+    preset = PRESETS[name]
+    entry = {**preset, **written}
+    for key in ("map", "verify"):
+        ours, theirs = written.get(key), preset.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict) and "scheme" not in ours:
+            entry[key] = {**theirs, **ours}
+    return entry
+
+
+def _secrets(entry: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
+    """The secrets by what they are called, in their order."""
+    if not {"secret", "secrets"} & entry.keys() and not needs_secrets(entry.get("verify")):
+        return {}
+    written = entry.get("secrets", [entry["secret"]] if "secret" in entry else [])
+    if not isinstance(written, list) or not written or ("secret" in entry and "secrets" in entry):
+        problems.append('secret: there must be secret = "$NAME", or secrets = ["$NEW", "$OLD"], and not both')
+        return {}
+    secrets: dict[str, str] = {}
+    for number, text in enumerate(written, start=1):
+        with noting(problems, "secret: "):
+            name = text if isinstance(text, str) and text.startswith("$") else f"number {number}"
+            secrets[name] = read_secret(text, environ)
+    return secrets
+
+
+def _reader(entry: Mapping[str, Any]) -> Reader:
+    problems: list[str] = []
+    formats, json_fields = _texts(entry.get("body", "json")), _texts(entry.get("json_fields", []))
+    if not formats or not set(formats) <= FORMATS.keys():
+        problems.append(f"body: must be one of {', '.join(FORMATS)}, or a list of them")
+    if json_fields is None:
+        problems.append("json_fields: must be a list of names")
+    each: JsonPath | None = None
+    if "each" in entry:
+        with noting(problems, "each: "):
+            each = _each(entry["each"])
+    if problems:
+        raise SettingsError(problems)
+    max_bytes = entry.get("max_bytes", MAX_BYTES)
+    return Reader(formats=formats or (), json_fields=json_fields or (), each=each, max_bytes=max_bytes)
+
+
+def _texts(written: object) -> tuple[str, ...] | None:
+    """One text, or a list of them, as a tuple; ``None`` if it is neither."""
+    items = written if isinstance(written, list) else [written]
+    texts = tuple(item for item in items if isinstance(item, str))
+    return texts if len(texts) == len(items) else None
+
+
+def _each(written: object) -> JsonPath:
+    path = compile_path(written) if isinstance(written, str) else None
+    if path is None or path.steps is not None:
+        raise ValueError('must be a path that can find several elements, like "$.users[*]"')
+    return path
+
+
+def _handshake(written: object, secrets: Mapping[str, str], environ: Mapping[str, str]) -> Handshake | None:
+    """A handshake's name, or a table with it and the token that the sender shows."""
+    if written is None:
+        return None
+    table = written if isinstance(written, dict) else {"name": written}
+    if problems := unknown_keys(table, ("name", "token")):
+        raise SettingsError(problems)
+    token = read_secret(table["token"], environ) if "token" in table else ""
+    return make_handshake(table.get("name"), tuple(secrets.values()), token)
+
+
+def _secret_fields(written: object) -> tuple[jsonpath.JSONPathQuery, ...]:
+    if not isinstance(written, list) or not all(isinstance(path, str) for path in written):
+        raise ValueError("must be a list of paths")
+    try:
+        return tuple(jsonpath.compile(path) for path in written)
+    except jsonpath.JSONPathError as error:
+        raise ValueError(f"holds something that is not a JSONPath: {error}") from error
+
+
+def _setting_problems(settings: Mapping[str, object]) -> list[str]:
+    return [f"{key}: must be {SETTINGS[key][1]}" for key, value in settings.items() if not SETTINGS[key][0](value)]
+
+
+def _is_region(value: object) -> bool:
+    return isinstance(value, str) and value in phonenumbers.SUPPORTED_REGIONS
+
+
+def _is_whole(value: object, largest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= largest
+
+
+#: Keys of a source that are handed on as they are: what may stand there, as a check and in words.
+SETTINGS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "region": (_is_region, 'a country in two capitals, like "DE"'),
+    "inbox_id": (lambda value: _is_whole(value, MAX_INBOX_ID), "a whole number above 0"),
+    "on_invalid": (lambda value: value in ON_INVALID, " or ".join(f'"{word}"' for word in ON_INVALID)),
+    "blocking": (lambda value: isinstance(value, bool), "true or false"),
+    "max_bytes": (lambda value: _is_whole(value, LARGEST_BODY), f"a whole number from 1 to {LARGEST_BODY}"),
+}
+KEYS = (
+    *("preset", "verify", "secret", "secrets", "handshake", "body", "json_fields", "each", "secret_fields"),
+    *rules.KEYS,
+    *SETTINGS,
+)

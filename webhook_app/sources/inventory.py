@@ -1,0 +1,129 @@
+"""The sources as they are written, for a person to look over: they are listed even where they have mistakes."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from webhook_app.sources.config import SHORTCUT, completed, load_sources, read_source, shortcut
+from webhook_app.sources.mistakes import noting
+from webhook_app.sources.presets import PRESETS
+from webhook_app.sources.schemes import jwks_urls, needs_secrets
+from webhook_app.sources.secret_forms import read_secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One source. ``secrets`` maps what each is called to whether it is there; no value of one is kept."""
+
+    name: str
+    preset: str | None = None
+    schemes: tuple[str, ...] = ()
+    secrets: Mapping[str, bool]
+    needs: tuple[str, ...] = ()
+    on_invalid: str = "quarantine"
+    region: str | None = None
+    inbox_id: int | None = None
+    mistakes: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        return f"/webhooks/{self.name}"
+
+
+def take_inventory(path: Path, webhook_secret: str | None, environ: Mapping[str, str]) -> list[Listed]:
+    """The sources that ``load_sources`` would give, right or not.
+
+    Raises:
+        SettingsError: there is no file, or it cannot be read as TOML.
+    """
+    tables = _tables(path)
+    if tables is None and (path.exists() or not webhook_secret or "SOURCES_FILE" in environ):
+        load_sources(path, webhook_secret, environ)  # says what is wrong
+    tables = tables or {}
+    listed = [_listed(name, table, environ) for name, table in tables.items() if isinstance(table, dict)]
+    return [*_shortcut(webhook_secret, tables), *listed]
+
+
+def _tables(path: Path) -> Mapping[str, Any] | None:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8")).get("sources")
+    except (OSError, ValueError):
+        return None
+    return tables if isinstance(tables, dict) and tables else None
+
+
+def _shortcut(secret: str | None, tables: Mapping[str, Any]) -> list[Listed]:
+    if not secret or SHORTCUT in tables:
+        return []
+    mistakes: list[str] = []
+    schemes: tuple[str, ...] = ("token",)
+    with noting(mistakes):
+        if len(shortcut(secret).ways) > 1:
+            schemes = ("standard-webhooks", "token")
+    return [
+        Listed(
+            name=SHORTCUT,
+            schemes=schemes,
+            secrets={"WEBHOOK_SECRET": True},
+            on_invalid="reject",
+            mistakes=tuple(mistakes),
+        )
+    ]
+
+
+def _listed(name: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> Listed:
+    mistakes: list[str] = []
+    with noting(mistakes):
+        read_source(name, table, environ)
+    try:
+        entry = completed(table)
+    except ValueError:
+        entry = table
+    preset = entry.get("preset")
+    on_invalid, region, inbox_id = (entry.get(key) for key in ("on_invalid", "region", "inbox_id"))
+    return Listed(
+        name=name,
+        preset=preset if isinstance(preset, str) else None,
+        schemes=tuple(_schemes(entry.get("verify"))),
+        secrets=dict(_secrets(entry, environ)),
+        needs=_needs(preset, entry),
+        on_invalid=str(on_invalid or "quarantine"),
+        region=region if isinstance(region, str) else None,
+        inbox_id=inbox_id if isinstance(inbox_id, int) else None,
+        mistakes=tuple(mistakes),
+    )
+
+
+def _schemes(verify: object) -> Iterable[str]:
+    for entry in verify if isinstance(verify, list) else [verify]:
+        scheme = entry.get("scheme") if isinstance(entry, dict) else entry
+        if isinstance(scheme, str):
+            yield scheme
+
+
+def _secrets(entry: Mapping[str, Any], environ: Mapping[str, str]) -> Iterable[tuple[str, bool]]:
+    """The names are those under which uses are noted."""
+    written = entry.get("secrets", [entry["secret"]] if "secret" in entry else [])
+    for number, text in enumerate(written if isinstance(written, list) else [], start=1):
+        name = text if isinstance(text, str) and text.startswith("$") else f"number {number}"
+        yield name, _is_set(text, environ)
+    for url in jwks_urls(entry.get("verify")):
+        yield f"jwks {url}", True
+
+
+def _is_set(text: object, environ: Mapping[str, str]) -> bool:
+    try:
+        return bool(read_secret(text, environ))
+    except ValueError:
+        return False
+
+
+def _needs(preset: object, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """What has to be got from the sender, and what the source cannot do without."""
+    known = PRESETS.get(preset) if isinstance(preset, str) else None
+    if known is None:
+        return ("a secret",) if needs_secrets(entry.get("verify")) else ()
+    hint = known.get("secret_hint")
+    return (*((f"a secret. {hint}",) if hint else ()), *known.get("needs", ()))
