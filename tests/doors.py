@@ -1,0 +1,44 @@
+"""The receiver with a store in memory, for tests that are about what is answered and not about Redis."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from flask.testing import FlaskClient
+
+from webhook_app import Parts, create_app
+from webhook_app.sources.config import read_source
+from worker.history import History
+from worker.model import Accepted, Contact, Note, State, Status
+from worker.store import Store
+
+#: What the clock of these doors says, in seconds since the epoch.
+NOW = 1_700_000_000
+
+
+class MemoryStore:
+    """Takes contacts as Redis would: the first delivery of an identifier is accepted, others are duplicates.
+
+    ``before`` runs before each; what it raises is raised.
+    """
+
+    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
+        self.contacts: dict[str, Contact] = {}
+        self.before = before
+
+    def accept(self, contact: Contact, _source: str, _notes: tuple[Note, ...] = ()) -> Accepted:
+        self.before()
+        status = Status.DUPLICATE if contact.identifier in self.contacts else Status.ACCEPTED
+        self.contacts[contact.identifier] = contact
+        return Accepted(status, State.PENDING, None)
+
+    def note_secret(self, _source: str, _name: str) -> None:
+        pass
+
+
+def door(sources: Mapping[str, dict[str, Any]], store: MemoryStore | None = None) -> FlaskClient:
+    """A client of an app with these sources, written as in the sources file; they reject what makes no contact."""
+    made = {name: read_source(name, {"on_invalid": "reject", **written}, {}) for name, written in sources.items()}
+    parts = Parts(
+        store=cast(Store, store or MemoryStore()), history=cast(History, None), sources=made, clock=lambda: NOW
+    )
+    return create_app(parts).test_client()

@@ -1,0 +1,114 @@
+"""Whether a delivery would be taken, and be safe: on a server of this module's own, which is told to be careless."""
+
+import json
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from stack.processes import free_port
+from stack.valkey import Valkey
+from webhook_app import Parts, create_app
+from worker.hints import Hint
+from worker.history import History
+from worker.model import Contact
+from worker.redis_client import connect
+from worker.store import Store
+
+
+@pytest.fixture(scope="module")
+def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """Configured as production must be."""
+    with Valkey(tmp_path_factory.mktemp("durable"), port=free_port()) as server:
+        yield server
+
+
+@pytest.fixture
+def own(durable: Valkey) -> Iterator[redis.Redis]:
+    client = connect(durable.url, timeout_s=0.2)
+    client.flushall()
+    yield client
+    client.config_set("appendonly", "yes")
+    client.config_set("appendfsync", "always")
+    client.config_set("maxmemory-policy", "noeviction")
+    client.close()
+
+
+def http_of(client: redis.Redis) -> FlaskClient:
+    store = Store(client, Hint(""), lease_ms=0)
+    return create_app(Parts(store=store, history=History(client), sources={})).test_client()
+
+
+def readiness(client: redis.Redis) -> tuple[int, dict[str, Any]]:
+    response = http_of(client).get("/readyz")
+    assert response.content_type == "application/json"
+    return response.status_code, json.loads(response.text)
+
+
+def test_a_durable_redis_is_ready(own: redis.Redis) -> None:
+    store = Store(own, Hint("@key@"), lease_ms=1)
+    store.accept(Contact("ada", 1), "signup")
+    status, document = readiness(own)
+    assert (status, document["status"], document["problems"], document["warnings"]) == (200, "ready", [], [])
+    assert (document["contacts"]["pending"], document["contacts"]["created"], document["queue"]) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("appendonly", "no", "appendonly is off"),
+        ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is not noeviction"),
+    ],
+)
+def test_a_redis_that_may_lose_a_delivery_is_not_ready(name: str, value: str, says: str, own: redis.Redis) -> None:
+    own.config_set(name, value)
+    status, document = readiness(own)
+    assert (status, document["status"]) == (503, "not ready")
+    assert [problem.startswith(says) for problem in document["problems"]] == [True]
+
+
+def test_every_problem_is_told(own: redis.Redis) -> None:
+    own.config_set("appendonly", "no")
+    own.config_set("maxmemory-policy", "volatile-ttl")
+    assert len(readiness(own)[1]["problems"]) == 2
+
+
+def test_a_second_at_risk_is_a_warning(own: redis.Redis) -> None:
+    own.config_set("appendfsync", "everysec")
+    status, document = readiness(own)
+    assert (status, document["status"], document["problems"]) == (200, "ready", [])
+    assert document["warnings"] == ["appendfsync is not always: a power failure loses the last second"]
+
+
+def test_a_replica_is_not_ready(own: redis.Redis) -> None:
+    own.replicaof("127.0.0.1", str(free_port()))
+    try:
+        status, document = readiness(own)
+    finally:
+        own.replicaof("NO", "ONE")
+    assert status == 503
+    assert document["problems"] == ["Redis is a read-only replica"]
+
+
+def test_without_redis_it_is_not_ready_but_alive() -> None:
+    away = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
+    status, document = readiness(away)
+    assert (status, document["status"]) == (503, "not ready")
+    assert document["problems"][0].startswith("Redis cannot be used")
+    alive = http_of(away).get("/healthz")
+    assert (alive.status_code, alive.json) == (200, {"status": "alive"})
+
+
+def test_a_redis_that_says_nothing_is_told_in_time(own: redis.Redis, durable: Valkey) -> None:
+    readiness(own)
+    durable.pause()
+    began = monotonic()
+    try:
+        status, _ = readiness(own)
+    finally:
+        durable.resume()
+    assert status == 503
+    assert monotonic() - began < 2

@@ -1,0 +1,55 @@
+"""The door (HTTP in) and the window (JSON and HTML out). Imports ``worker``, never the other way round.
+
+``receiver``       ``POST /webhooks/<source>``: authentic? a contact? safe in Redis? Then 200.
+``sources``        who may send, how they sign, and where the contact is in what they send
+``contacts``       ``GET /contacts/<identifier>``
+``health``         ``/healthz`` and ``/readyz``
+``problems``       every error as RFC 9457 says
+``cli``            what an operator does by hand: ``flask sources``, ``send-test``, ``quarantine``, ``retry``
+``quarantine``     deliveries that made no contact, read again
+``secret_uses``    when each secret was last used
+``configuration``  the settings and the sources, with every mistake in either at once
+``wsgi``           joins the parts
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flask import Flask
+
+from webhook_app import cli, contacts, health, problems
+from webhook_app.receiver import Receiver
+from webhook_app.secret_uses import SecretUses
+from webhook_app.sources import Source
+from worker.history import History
+from worker.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the views work with. ``clock`` tells seconds since the epoch; signatures have a time."""
+
+    store: Store
+    history: History
+    sources: Mapping[str, Source]
+    api_token: str | None = None
+    clock: Callable[[], float] = time.time
+    secret_uses: SecretUses = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "secret_uses", SecretUses(self.store))
+
+
+def create_app(parts: Parts) -> Flask:
+    """The WSGI application, from parts that are ready to use."""
+    app = Flask(__name__, static_folder=None)
+    # An identifier may hold anything, two slashes in a row too.
+    app.url_map.merge_slashes = False
+    app.url_map.converters["identifier"] = contacts.IdentifierConverter
+    problems.register(app)
+    app.register_blueprint(contacts.blueprint(parts))
+    app.register_blueprint(health.blueprint(parts))
+    cli.register(app, lambda: parts)
+    app.wsgi_app = Receiver(parts, app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way to add middleware
+    return app

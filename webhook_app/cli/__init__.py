@@ -1,0 +1,65 @@
+"""``flask --app webhook_app.wsgi ...``: what an operator does by hand.
+
+``sources``      who may send, and whether the file that says so is right
+``send_test``    a sample delivery, followed to the contact
+``quarantine``   deliveries that made no contact
+``words``        how times, tables and what went wrong are told
+``toml_lines``   where in a TOML file something stands
+
+Commands take a function that gives the parts, not the parts: ``sources check`` must work just when there are none.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+from flask import Flask
+from werkzeug.exceptions import ServiceUnavailable
+
+from webhook_app.cli import quarantine, send_test, sources
+from webhook_app.cli.words import sentences
+from worker.errors import SettingsError
+
+if TYPE_CHECKING:
+    from webhook_app import Parts
+
+#: What ``store.retry_now`` answers, in words.
+RETRY_ANSWERS = {
+    "pending": "It is due now.",
+    "retrying": "It is due now.",
+    "busy": "An attempt is running; nothing was changed.",
+    "created": "It is created already; nothing was changed.",
+}
+
+
+def register(app: Flask, parts: "Callable[[], Parts]") -> None:
+    """Adds the commands to an app. ``parts`` raises ``SettingsError`` where the configuration has mistakes."""
+    for command in (_retry(parts), sources.command(parts), send_test.command(parts), quarantine.command(parts)):
+        app.cli.add_command(command)
+
+
+def without_parts(error: SettingsError) -> Flask:
+    """An app that has nothing but the commands; those that need a right configuration say what is wrong with it."""
+
+    def parts() -> "Parts":
+        raise error
+
+    app = Flask(__name__, static_folder=None)
+    register(app, parts)
+    # `flask run` would serve it: nobody may take its answers for the receiver's.
+    app.wsgi_app = ServiceUnavailable(retry_after=60)  # type: ignore[method-assign]
+    return app
+
+
+def _retry(parts: "Callable[[], Parts]") -> click.Command:
+    @click.command("retry")
+    @click.argument("identifier")
+    def retry(identifier: str) -> None:
+        """Make the contact with this IDENTIFIER due at once, with a fresh retry budget."""
+        with sentences():
+            answer = parts().store.retry_now(identifier)
+        if answer == "gone":
+            raise click.ClickException("There is no contact with this identifier.")
+        click.echo(RETRY_ANSWERS[answer])
+
+    return retry

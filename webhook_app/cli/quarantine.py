@@ -1,0 +1,151 @@
+"""``flask quarantine``: deliveries that made no contact are listed, shown, read again or dropped."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from webhook_app.cli.words import columns, printable, sentences, when
+from webhook_app.quarantine import replay as read_again
+from webhook_app.sources.body import BadBody
+from webhook_app.sources.held import load_payload
+from worker.errors import Unmappable
+from worker.model import Quarantined, Status
+
+if TYPE_CHECKING:
+    from webhook_app import Parts
+    from worker.history import History
+
+PAGE = 100
+#: What a replay can end with, besides being as unreadable as before.
+ENDS = (Status.ACCEPTED, Status.DUPLICATE, Status.IGNORED)
+
+
+def command(parts: "Callable[[], Parts]") -> click.Group:
+    group = click.Group("quarantine", help="Deliveries that were authentic but made no contact.")
+    for make in (_list, _show, _replay, _discard):
+        group.add_command(make(parts))
+    return group
+
+
+def _list(parts: "Callable[[], Parts]") -> click.Command:
+    @click.command("list")
+    def command() -> None:
+        """List the deliveries, the oldest first."""
+        with sentences():
+            held = list(_all(parts().history))
+        if not held:
+            click.echo("There is nothing in quarantine.")
+            return
+        now = time.time() * 1000
+        rows = [(one.entry, one.source, when(one.since, now), _reasons(one.problems)) for one in held]
+        for line in columns([("entry", "source", "since", "reasons"), *rows]):
+            click.echo(line)
+
+    return command
+
+
+def _show(parts: "Callable[[], Parts]") -> click.Command:
+    @click.command("show")
+    @click.argument("entry")
+    @click.option("--reveal", is_flag=True, help="Show the values in it, too: they are personal data.")
+    def command(entry: str, reveal: bool) -> None:
+        """Show what is wrong with the delivery ENTRY, and what it holds."""
+        held = _held(parts, entry)
+        click.echo(f"source  {held.source}\nsince   {when(held.since, time.time() * 1000)}\n\nproblems")
+        for field, problem in held.problems.items():
+            click.echo(f"  {printable(field)}: {printable(problem)}")
+        payload = load_payload(held.payload)
+        click.echo("\npayload" if reveal else "\nkeys of the payload")
+        if reveal:
+            click.echo(json.dumps(payload, indent=2, default=str))  # escapes what a terminal would obey
+            click.echo(f"\nheaders\n{json.dumps(held.headers, indent=2)}")
+            return
+        for key in sorted(set(_keys(payload))):
+            click.echo(f"  {printable(key)}")
+
+    return command
+
+
+def _replay(parts: "Callable[[], Parts]") -> click.Command:
+    @click.command("replay")
+    @click.argument("entry", required=False)
+    @click.option("--all", "every", is_flag=True, help="All of them.")
+    def command(entry: str | None, every: bool) -> None:
+        """Read the delivery ENTRY again, or all of them, with the sources as they are now."""
+        if (entry is None) == (not every):
+            raise click.UsageError("Give either an ENTRY or --all.")
+        with sentences():
+            held = [_held(parts, entry)] if entry is not None else list(_all(parts().history))
+            _replay_each(parts(), held)
+
+    return command
+
+
+def _discard(parts: "Callable[[], Parts]") -> click.Command:
+    @click.command("discard")
+    @click.argument("entry")
+    def command(entry: str) -> None:
+        """Drop the delivery ENTRY for good."""
+        with sentences():
+            released = parts().store.release(entry)
+        if not released:
+            raise click.ClickException("There is no such entry in quarantine.")
+        click.echo("It is gone.")
+
+    return command
+
+
+def _replay_each(parts: "Parts", held: list[Quarantined]) -> None:
+    """Ends the command with 1 where some stay."""
+    ends: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    with click.progressbar(held, label="Reading again", file=sys.stderr) as bar:
+        for one in bar:
+            try:
+                ends[read_again(parts, one)] += 1
+            except (Unmappable, BadBody) as error:
+                problems = error.problems if isinstance(error, Unmappable) else {"payload": str(error)}
+                reasons[f"{one.source}: {_reasons(problems)}"] += 1
+    told = ", ".join(f"{ends[end]} {end}" for end in ENDS)
+    click.echo(f"{told}, {reasons.total()} still unreadable")
+    for reason, count in reasons.most_common():
+        click.echo(f"  {count} of {reason}")
+    if reasons:
+        raise SystemExit(1)
+
+
+def _held(parts: "Callable[[], Parts]", entry: str) -> Quarantined:
+    with sentences():
+        held = parts().history.quarantined(entry)
+    if held is None:
+        raise click.ClickException("There is no such entry in quarantine.")
+    return held
+
+
+def _all(history: "History") -> Iterator[Quarantined]:
+    offset = 0
+    while page := history.quarantine(offset=offset, limit=PAGE):
+        yield from page
+        offset += PAGE
+
+
+def _reasons(problems: dict[str, str]) -> str:
+    return printable("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
+
+
+def _keys(payload: object, before: str = "$") -> Iterator[str]:
+    """The paths to all values, without numbers of elements."""
+    match payload:
+        case dict() if payload:
+            for name, value in payload.items():
+                yield from _keys(value, f"{before}.{name}")
+        case list() if payload:
+            for value in payload:
+                yield from _keys(value, f"{before}[*]")
+        case _:
+            yield before

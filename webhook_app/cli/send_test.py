@@ -1,0 +1,142 @@
+"""``flask send-test``: a sample delivery is signed, sent to the running receiver, and followed to the contact."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from webhook_app.cli.words import printable, sentences
+from webhook_app.sources import Source
+from webhook_app.sources.proof import Delivery
+from webhook_app.sources.samples import NoSample, Sample, sample_of, unique
+from webhook_app.sources.send import Unsignable, check_signable, sign, with_body
+from worker.model import Outcome, State
+
+if TYPE_CHECKING:
+    from webhook_app import Parts
+    from worker.history import ContactRecord, History
+
+#: Seconds.
+ANSWER_S, FOLLOW_S, LOOK_EVERY_S = 10.0, 30.0, 0.1
+#: Bytes of an answer that are read.
+MAX_ANSWER = 64 * 1024
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class CannotSign(click.ClickException):
+    exit_code = 2
+
+
+def command(parts: "Callable[[], Parts]") -> click.Command:
+    @click.command("send-test")
+    @click.argument("source")
+    @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Where the receiver is.")
+    @click.option("--identifier", help="The contact's identifier; by default a new one.")
+    @click.option("--body", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What to send.")
+    def send_test(source: str, url: str, identifier: str | None, file: Path | None) -> None:
+        """Sign the sample delivery of SOURCE, send it to the receiver, and follow it to the contact.
+
+        The contact is really created in LiveDesk. Exit code: 0 it was created, 1 it was not, 2 it cannot be sent.
+        """
+        with sentences():
+            found = parts()
+        if source not in found.sources:
+            raise click.UsageError(f"There is no source {source}; there are {', '.join(found.sources)}.")
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise click.UsageError("--url must start with http:// or https://")
+        delivery = _delivery(found.sources[source], url.rstrip("/"), identifier, file)
+        answer = _show(*_post(delivery))
+        with sentences():
+            _follow(found.history, answer)
+
+    return send_test
+
+
+def _delivery(source: Source, url: str, identifier: str | None, file: Path | None) -> Delivery:
+    try:
+        check_signable(source)
+        sample = _sample(source, identifier, file)
+        return sign(source, sample, f"{url}/webhooks/{source.name}", time.time())
+    except Unsignable as error:
+        raise CannotSign(f"A test for {source.name} cannot be signed here: {error}.") from error
+    except NoSample as error:
+        raise CannotSign(f"{error}.") from error
+
+
+def _sample(source: Source, identifier: str | None, file: Path | None) -> Sample:
+    if file is not None:
+        content_type = "application/json" if "json" in source.reader.formats else None
+        sample = with_body(Sample({}, {"Content-Type": content_type} if content_type else {}), file.read_bytes())
+        if identifier is None:
+            return sample
+    else:
+        sample = sample_of(source)
+    changed = unique(source, sample, identifier)
+    if changed is None:
+        click.echo("The sample is sent as it is: its identifier is not at a plain path, so it cannot be made new.")
+    return changed or sample
+
+
+def _post(delivery: Delivery) -> tuple[int, bytes]:
+    headers = dict(delivery.headers)  # type: ignore[call-overload]  # sign() gives headers that can be iterated
+    request = urllib.request.Request(delivery.url, delivery.body, headers, method="POST")  # noqa: S310 - http, https
+    is_here = urlsplit(delivery.url).hostname in LOOPBACK
+    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if is_here else []))
+    try:
+        with opener.open(request, timeout=ANSWER_S) as answer:
+            return answer.status, answer.read(MAX_ANSWER)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(MAX_ANSWER)
+    except (urllib.error.URLError, OSError) as error:
+        host = urlsplit(delivery.url).netloc
+        raise click.ClickException(f"No receiver answers at {host}: {getattr(error, 'reason', error)}") from error
+
+
+def _show(status: int, body: bytes) -> dict[str, Any]:
+    """The answer of a receiver that took the delivery."""
+    text = body.decode(errors="replace")
+    click.echo(f"{status} {printable(text)}")
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        answer = None
+    if status != 200 or not isinstance(answer, dict):
+        raise click.ClickException("The receiver did not take it.")
+    if not answer.get("identifier"):
+        raise click.ClickException(f"It made no contact: {printable(str(answer.get('status')))}.")
+    return answer
+
+
+def _follow(history: "History", answer: dict[str, Any]) -> None:
+    """Tells each state of the contact until it is closed. Ends the command with 1 unless it was created."""
+    told = ""
+    end = time.monotonic() + FOLLOW_S
+    while True:
+        record = history.contact(str(answer["identifier"]))
+        if record is not None and (line := _state(record)) != told:
+            told = line
+            click.echo(line)
+        if record is not None and not record.state.is_open:
+            break
+        if time.monotonic() > end:
+            raise click.ClickException(f"It is not closed after {FOLLOW_S:.0f} seconds. Does a worker run?")
+        time.sleep(LOOK_EVERY_S)
+    if record.state is not State.CREATED:
+        raise SystemExit(1)
+
+
+def _state(record: "ContactRecord") -> str:
+    details = [record.cause, "adopted" if record.outcome is Outcome.ADOPTED else None]
+    if record.contact_id:
+        details.append(f"contact {record.contact_id}")
+    if record.owner_id:
+        details.append(f"its address belongs to contact {record.owner_id}")
+    told = ", ".join(detail for detail in details if detail)
+    return f"{record.state}{f': {told}' if told else ''}"

@@ -1,0 +1,55 @@
+"""Every error as ``application/problem+json`` (RFC 9457). Nothing of the request or of an exception is repeated in
+it."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask
+from werkzeug import Response
+from werkzeug.exceptions import HTTPException
+
+from worker import telemetry
+
+#: Seconds after which a sender may try again when Redis was away or full.
+RETRY_AFTER_S = 10
+
+
+def problem(status: int, detail: str, *, headers: dict[str, str] | None = None, **members: Any) -> Response:
+    """The answer for an error; ``members`` are added to the document."""
+    title = HTTPStatus(status).phrase
+    document = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
+    return Response(json.dumps(document), status, headers, content_type="application/problem+json")
+
+
+def store_away() -> Response:
+    """Redis is away or full: never a 2xx, since nothing is safe, and never a 4xx, since the sender did nothing
+    wrong."""
+    return problem(
+        503, "The delivery could not be stored. Please send it again.", headers={"Retry-After": str(RETRY_AFTER_S)}
+    )
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(HTTPException, http_problem)
+    app.register_error_handler(Exception, bug)
+
+
+def http_problem(error: HTTPException) -> Response:
+    """The answer for an error that werkzeug raised: no such address, wrong method, body too large."""
+    status = error.code or 500
+    details = {
+        404: "There is nothing at this address.",
+        405: "This address does not take this method.",
+        413: "The body is too large.",
+    }
+    headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+    return problem(
+        status, details.get(status, HTTPStatus(status).description or "The request is wrong."), headers=headers
+    )
+
+
+def bug(error: Exception) -> Response:
+    """The answer to an error that nobody planned for; it is logged and goes to Sentry."""
+    telemetry.report_bug(error)
+    return problem(500, "Something went wrong on our side.")

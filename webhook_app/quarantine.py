@@ -1,0 +1,29 @@
+"""Deliveries in quarantine are read again, once the mapping that could not read them has been mended."""
+
+from typing import TYPE_CHECKING
+
+from webhook_app.receiver import store_all
+from webhook_app.sources.held import load_payload
+from worker.errors import Unmappable
+from worker.model import Quarantined
+
+if TYPE_CHECKING:
+    from webhook_app import Parts
+
+
+def replay(parts: "Parts", held: Quarantined) -> str:
+    """Reads a delivery with its source as it is now, stores what is in it, and releases it.
+
+    Returns what became of it, as the receiver would have answered: ``accepted``, ``duplicate`` or ``ignored``.
+
+    Raises:
+        Unmappable: it still makes no contact, or its source is gone; it stays where it is.
+        StoreError: Redis is away or full; it stays where it is.
+    """
+    source = parts.sources.get(held.source)
+    if source is None:
+        raise Unmappable({"source": f"there is no source {held.source} any more"})
+    readings = source.read_all(load_payload(held.payload), held.headers)
+    result = store_all(parts, source, readings if isinstance(readings, list) else [readings])
+    parts.store.release(held.entry)
+    return str(result["status"])

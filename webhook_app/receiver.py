@@ -1,0 +1,210 @@
+"""``POST /webhooks/<source>``: signups come in. They are answered with 200 only once they are safe in Redis.
+
+The one exception is a source that says ``blocking = false``: see ``let_through``.
+"""
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from werkzeug import Request, Response
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+
+from webhook_app import let_through
+from webhook_app.problems import bug, http_problem, problem, store_away
+from webhook_app.sources.body import BadBody
+from webhook_app.sources.handshakes import Reply
+from webhook_app.sources.held import dump_payload
+from webhook_app.sources.proof import Delivery, Lookup, Unauthentic, Undecided
+from webhook_app.sources.source import Reading
+from worker.errors import StoreError, StoreUnavailable, SyncError, Unmappable
+from worker.model import Accepted, Contact, Quarantined, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from webhook_app import Parts
+    from webhook_app.sources import Source
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/webhooks/"
+#: Seconds that storing a batch may take; some senders wait for two. What is stored by then is a duplicate next time.
+BATCH_S = 1.5
+#: What a delivery can end with other than an answer.
+REFUSALS = (Unauthentic, Undecided, BadBody, Unmappable, StoreError)
+#: Which of the results of a batch is told first.
+RANKS = (Status.ACCEPTED, Status.QUARANTINED, Status.DUPLICATE, Status.IGNORED)
+
+
+class Receiver:
+    """Answers what is sent to ``/webhooks/``, and hands all else on to the app behind it.
+
+    It stands in front of Flask, as WSGI middleware: finding the view and building Flask's contexts takes a third of the
+    time that a delivery costs (docs/adr/0009-the-receiver-stands-before-flask.md).
+    """
+
+    def __init__(self, parts: "Parts", behind: "WSGIApplication") -> None:
+        self.parts = parts
+        self.behind = behind
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        path: str = environ["PATH_INFO"]
+        if not path.startswith(PREFIX):
+            return self.behind(environ, start_response)
+        response: WSGIApplication
+        try:
+            response = self._answer(path.removeprefix(PREFIX), Request(environ))
+        except HTTPException as error:
+            response = http_problem(error)
+        except Exception as error:  # noqa: BLE001 - a sender is told of a bug, too, and nothing of it
+            response = bug(error)
+        return response(environ, start_response)
+
+    def _answer(self, name: str, request: Request) -> "WSGIApplication":
+        source = self.parts.sources.get(name)
+        if source is None:
+            return problem(404, "There is no such source.")
+        answer = _post if request.method == "POST" else _visit
+        try:
+            return answer(self.parts, source, request)
+        except REFUSALS as error:
+            return _refusal(source, error)
+
+
+def _post(parts: "Parts", source: "Source", request: Request) -> "WSGIApplication":
+    if not source.blocking:
+        return _post_without_blocking(parts, source, request)
+    return _take(parts, source, _delivery(source, request))
+
+
+def _delivery(source: "Source", request: Request) -> Delivery:
+    """The request, as far as the source wants to see it."""
+    # One more than it may have: a chunked body that is too long is not refused by werkzeug, but cut off in silence.
+    request.max_content_length = source.max_bytes + 1
+    body = request.get_data(cache=False)
+    if len(body) > source.max_bytes:
+        raise RequestEntityTooLarge
+    return Delivery(request.headers, body, request.args, request.method, request.url if source.needs_url else "")
+
+
+def _take(parts: "Parts", source: "Source", delivery: Delivery) -> "WSGIApplication":
+    """Authentic? Contacts? Safe? Then the answer.
+
+    Raises:
+        SyncError: one of ``REFUSALS``.
+    """
+    handshake = source.handshake
+    if handshake and handshake.ping and (reply := handshake.ping(delivery)):
+        return _reply(reply)
+    secret = source.verify(delivery, parts.clock())
+    payload = source.payload(delivery)
+    if handshake and handshake.challenge and (reply := handshake.challenge(payload)):
+        return _reply(reply)
+    answer = _json(_read_and_store(parts, source, payload, delivery.headers))
+    parts.secret_uses.note(source, secret)
+    return answer
+
+
+def _read_and_store(parts: "Parts", source: "Source", payload: object, headers: Lookup) -> dict[str, Any]:
+    """What became of a payload. What makes no contact goes into quarantine, unless the source rejects it."""
+    try:
+        readings = source.read_all(payload, headers)
+    except Unmappable as error:
+        if source.on_invalid == "reject":
+            raise
+        kept = dump_payload(payload, source.secret_fields)
+        needed = {name: value for name in source.mapping.headers if (value := headers.get(name)) is not None}
+        parts.store.quarantine(Quarantined(source=source.name, payload=kept, problems=error.problems, headers=needed))
+        return {**_result(Status.QUARANTINED, None, None), "errors": error.problems}
+    if isinstance(readings, list):
+        return store_all(parts, source, readings)
+    return _store(parts, source, readings)
+
+
+def _post_without_blocking(parts: "Parts", source: "Source", request: Request) -> "WSGIApplication":
+    """For a sender that keeps somebody waiting who signs up: nothing that goes wrong here is told to it."""
+    try:
+        delivery = _delivery(source, request)
+        return let_through.patiently(lambda: _take(parts, source, delivery))
+    except let_through.NOT_THE_SENDER as error:
+        return _refusal(source, error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not fail a signup
+        let_through.report(source.name, error)
+        return _json(_result(let_through.LOST, None, None))
+
+
+def _visit(parts: "Parts", source: "Source", request: Request) -> Response:
+    """GET and HEAD, for senders that try an address before they use it."""
+    handshake = source.handshake
+    if handshake is None or handshake.visit is None or request.method not in ("GET", "HEAD"):
+        raise MethodNotAllowed(["POST"])
+    delivery = Delivery(request.headers, b"", request.args, request.method, request.url)
+    if handshake.is_signed:
+        source.verify(delivery, parts.clock())
+    return _reply(handshake.visit(delivery))
+
+
+def _refusal(source: "Source", error: SyncError) -> Response:
+    """What a sender is told that sent something wrong, or should send it again."""
+    match error:
+        case Unauthentic():
+            return problem(401, f"The delivery is not authentic: {error}.", headers={"WWW-Authenticate": "Bearer"})
+        case BadBody():
+            return problem(error.status, f"{error}.")
+        case Unmappable():
+            return problem(422, "The delivery does not make a contact.", errors=error.problems)
+    log.warning("source=%s not stored: %s", source.name, error)
+    return store_away()
+
+
+def store_all(parts: "Parts", source: "Source", readings: list[Reading]) -> dict[str, Any]:
+    """What became of a batch: of its first element of the highest rank, and of each.
+
+    Raises:
+        StoreError: not all of it could be stored, or not in time; the sender will repeat all of it.
+    """
+    give_up_at = time.monotonic() + BATCH_S
+    results: list[dict[str, Any]] = []
+    for reading in readings:
+        if time.monotonic() > give_up_at:
+            raise StoreUnavailable("the batch took too long")
+        results.append(_store(parts, source, reading))
+    best = min(results, key=lambda result: RANKS.index(result["status"]))
+    return {**best, "results": results}
+
+
+def _store(parts: "Parts", source: "Source", reading: Reading) -> dict[str, Any]:
+    if reading is None:
+        return _result(Status.IGNORED, None, None)
+    contact, notes = reading
+    accepted = parts.store.accept(contact, source.name, notes)
+    return _result(accepted.status, contact, accepted)
+
+
+def _result(status: str, contact: Contact | None, accepted: Accepted | None) -> dict[str, Any]:
+    contact_id = accepted.contact_id if accepted else None
+    return {
+        "status": status,
+        "identifier": contact.identifier if contact else None,
+        "state": accepted.state if accepted else None,
+        "contact_id": int(contact_id) if contact_id else None,
+    }
+
+
+def _json(document: dict[str, Any]) -> "WSGIApplication":
+    """The answer 200, as short as WSGI lets it be: nearly every delivery ends here."""
+    body = json.dumps(document).encode()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+
+    def answer(_environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        start_response("200 OK", headers)
+        return [body]
+
+    return answer
+
+
+def _reply(reply: Reply) -> Response:
+    return Response(reply.body, 200, {"X-Content-Type-Options": "nosniff"}, content_type=reply.content_type)

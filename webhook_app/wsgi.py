@@ -1,0 +1,50 @@
+"""Where the receiver's parts are joined: ``webhook_app.wsgi:app`` is what a WSGI server runs.
+
+``flask --app webhook_app.wsgi`` loads it too. With mistakes in the configuration a server does not start, but the
+commands are still there, for one of them, ``sources check``, is about those mistakes.
+"""
+
+import os
+import sys
+
+from flask import Flask
+
+from webhook_app import Parts, cli, create_app
+from webhook_app.configuration import read_configuration
+from worker import telemetry
+from worker.errors import SettingsError
+from worker.hints import build_hint
+from worker.history import History
+from worker.redis_client import connect
+from worker.store import Store
+from worker.tasks import create_contact
+
+#: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
+REDIS_TIMEOUT_S = 1.0
+
+
+def join() -> Flask:
+    """The app as the environment says.
+
+    Raises:
+        SettingsError: with one sentence for each mistake, in the environment or in the sources file.
+    """
+    settings, sources = read_configuration(os.environ)
+    telemetry.configure_logging()
+    telemetry.start_sentry(settings, "web")
+    client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
+    parts = Parts(
+        store=Store(client, build_hint(create_contact), lease_ms=0),
+        history=History(client),
+        sources=sources,
+        api_token=settings.api_token,
+    )
+    return create_app(parts)
+
+
+try:
+    app = join()
+except SettingsError as error:
+    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":  # Flask's own mark
+        sys.exit(str(error))
+    app = cli.without_parts(error)
