@@ -1,0 +1,20 @@
+# One image for web and worker: bin/web or bin/worker.
+FROM python:3.13-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 FLASK_APP=webhook_app.wsgi
+WORKDIR /app
+
+# Before the code, so that a change of code alone does not install again.
+COPY requirements.txt .
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement requirements.txt \
+    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin livedesk
+
+COPY bin/ bin/
+COPY worker/ worker/
+COPY webhook_app/ webhook_app/
+# What `flask send-test` sends.
+COPY tests/senders/ tests/senders/
+
+USER 10001
+EXPOSE 8000
+CMD ["bin/web"]
