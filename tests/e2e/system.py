@@ -1,0 +1,293 @@
+"""A running system as the tests of this folder see it: a sender, an operator, LiveDesk's owner, and time itself.
+
+``System`` wraps a ``Stack`` of real processes. Nothing here reaches into a process: it is all HTTP, Redis and signals.
+"""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count, pairwise
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import requests
+
+from stack.parts import TEST_ENV, Stack
+from tests.invariants import assert_invariants
+from tests.livedesk import RequestRecord, StandIn
+from worker import keys
+from worker.hints import build_hint
+from worker.model import State
+from worker.redis_client import connect
+from worker.store import Store
+from worker.tasks import create_contact
+
+#: The policy of these tests: as in production, but in a hurry. ``RETRY_FOR`` has room for four failures at least.
+FAST = {
+    "LIVEDESK_TIMEOUT": "1s",
+    "LIVEDESK_SETTLE": "1s",
+    "RETRY_FIRST": "100ms",
+    "RETRY_LONGEST": "1s",
+    "RETRY_FOR": "2s",
+}
+SETTLE_S = 1.0
+#: Besides ``signup``, which ``WEBHOOK_SECRET`` makes: a source that signs the raw body.
+SOURCES = """
+[sources.shop]
+verify = { scheme = "hmac", header = "X-Shop-Signature", encoding = "base64" }
+secrets = ["$SHOP_SECRET", "$SHOP_SECRET_OLD"]
+region = "DE"
+contact = ["$.customer", "$"]
+
+[sources.shop.map]
+identifier = { path = "$.id", prefix = "shop-" }
+email = ["$.email", "$.emails[?@.primary == true].address"]
+name = { join = ["$.first_name", "$.last_name"], with = " " }
+phone_number = "$.phone"
+
+[sources.shop.only_if]
+"$.event" = ["customer.created"]
+"""
+SHOP_SECRETS = {"SHOP_SECRET": "the-new-secret-of-the-shop", "SHOP_SECRET_OLD": "the-old-secret-of-the-shop"}
+#: Seconds that something may take that ought to happen at once; far more than it does, for machines that are busy.
+PATIENCE_S = 20.0
+#: Clocks of two processes are compared, and a wait is rounded to ms.
+TOLERANCE_S = 0.02
+BEARER = {"Authorization": f"Bearer {TEST_ENV['WEBHOOK_SECRET']}"}
+OPERATOR = {"Authorization": f"Bearer {TEST_ENV['API_TOKEN']}"}
+
+#: Moves a contact's place in ``due`` to this moment, and the times that decide it by as much. It begins with a removal,
+#: which a full Redis allows, and then all the rest.
+MAKE_DUE = """
+local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not due then return end
+local time = redis.call('TIME')
+local ahead = math.ceil(due % 1e14 - (time[1] * 1000 + math.floor(time[2] / 1000)))
+if ahead <= 0 then return end
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[1], due - ahead, ARGV[1])
+for _, field in ipairs({'lease_until', 'next_attempt_at'}) do
+  if redis.call('HEXISTS', KEYS[2], field) == 1 then redis.call('HINCRBY', KEYS[2], field, -ahead) end
+end
+"""
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T | None], what: str, *, timeout_s: float = PATIENCE_S) -> T:
+    """The first answer of ``condition`` that is not empty or false; fails with ``what`` when it takes too long."""
+    give_up_at = time.monotonic() + timeout_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < give_up_at, f"in {timeout_s:g} s it did not come to this: {what}"
+        time.sleep(0.02)
+
+
+def call(method: str, url: str, **options: Any) -> requests.Response:
+    """One request on a connection of its own, past whatever proxy the environment names."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.request(method, url, timeout=options.pop("timeout", PATIENCE_S), **options)
+
+
+class System:
+    """``stack`` must be running. ``close`` it when done."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.livedesk = StandIn(stack.livedesk_url)
+        self.client = connect(stack.redis_url, timeout_s=5)
+        #: For what an operator does by hand, and to sweep at once rather than within a second.
+        self.store = Store(self.client, build_hint(create_contact), lease_ms=1)
+        self._turn_clock = self.client.register_script(MAKE_DUE)
+
+    def close(self) -> None:
+        self.client.close()
+
+    def begin_anew(self) -> None:
+        """Redis and LiveDesk forget everything; what is in flight finds nothing to write to."""
+        self.livedesk.reset()
+        self.client.flushall()
+
+    # A sender
+
+    def deliver(self, contact: Mapping[str, object], **options: Any) -> requests.Response:
+        """What a sender with the shared secret does, and what it is told."""
+        return call("POST", f"{self.stack.url}/webhooks/signup", json=contact, headers=BEARER, **options)
+
+    def accept(self, identifier: str, **fields: object) -> None:
+        """A delivery that must be taken."""
+        answer = self.deliver({"identifier": identifier, **fields})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["status"] == "accepted"
+
+    # An operator
+
+    def record(self, identifier: str) -> dict[str, Any]:
+        """What ``GET /contacts/<identifier>`` shows."""
+        answer = call("GET", f"{self.stack.url}/contacts/{quote(identifier, safe='')}", headers=OPERATOR)
+        assert answer.status_code == 200, answer.text
+        record: dict[str, Any] = answer.json()
+        return record
+
+    def wait_for(self, identifier: str, *states: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
+        """The record as soon as it is in one of the states. What is due meanwhile is handed over at once."""
+
+        def arrived() -> dict[str, Any] | None:
+            self.hurry()
+            last.update(self.record(identifier))
+            return last if last["state"] in states else None
+
+        last: dict[str, Any] = {}
+        try:
+            return wait_until(arrived, f"{identifier} is {' or '.join(states)}", timeout_s=timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {json.dumps(last, indent=1)}") from None
+
+    def wait_for_attempts(self, identifier: str, number: int) -> dict[str, Any]:
+        """The record between two attempts, once there were so many."""
+
+        def rests() -> dict[str, Any] | None:
+            self.hurry()
+            record = self.record(identifier)
+            return record if record["attempts_made"] >= number and record["state"] == "retrying" else None
+
+        return wait_until(rests, f"{identifier} has had {number} attempts")
+
+    def causes(self) -> set[str]:
+        """Why attempts did not succeed, since ``begin_anew``. A created contact keeps its last attempt only."""
+        causes: Any = self.client.zrange(keys.CAUSES, 0, -1)
+        return set(causes)
+
+    def log(self) -> str:
+        """What receiver and workers have logged since each was last started."""
+        return "".join(part.log_text() for part in (self.stack.receiver, *self.stack.workers))
+
+    # Time
+
+    def key(self, identifier: str) -> str:
+        return keys.contact_key(identifier, self.store.salt().encode())
+
+    def hurry(self) -> bool:
+        """Hands over what is due now, rather than within a second."""
+        self.store.sweep()
+        return True
+
+    def make_due(self, identifier: str) -> None:
+        """As if so much time had gone by that the contact is due: leases and the grace for a message outlast a test.
+
+        Nobody may be at work on it: a worker does not notice that its lease ran out early.
+        """
+        self._make_due(self.key(identifier))
+
+    def _make_due(self, key: str) -> None:
+        self._turn_clock(keys=[keys.DUE, keys.contact(key)], args=[key])
+
+    def outlast_leases(self) -> None:
+        """As if so much time had gone by that every lease has run out. Whoever is at work finishes before."""
+        for worker in self.stack.workers:
+            worker.stop()
+        self.assert_sound()
+        for key in self.client.zrange(keys.DUE, 0, -1):
+            self._make_due(str(key))
+        for worker in self.stack.workers:
+            worker.start()
+
+    def drain(self, *, timeout_s: float = 2 * PATIENCE_S) -> None:
+        """Waits until no contact is open. Messages that were lost are not waited for."""
+        wait_until(self._is_drained, "nobody is open", timeout_s=timeout_s)
+
+    def _is_drained(self) -> bool:
+        if self.client.llen(keys.QUEUE) == 0:
+            waiting: Any = self.client.zrange(keys.state(State.PENDING), 0, -1)
+            for key in waiting:
+                self._make_due(key)
+            self.hurry()
+        return self.client.zcard(keys.DUE) == 0
+
+    # What must hold
+
+    def creates(self, identifier: str) -> list[RequestRecord]:
+        """The create requests for this identifier that LiveDesk got, in order."""
+        return [request for request in self.livedesk.requests("create") if request.identifier == identifier]
+
+    def executed(self, identifier: str) -> list[int]:
+        """The ids of the contacts that LiveDesk made for this identifier."""
+        return [entry.contact_id for entry in self.livedesk.ledger() if entry.identifier == identifier]
+
+    def assert_one_contact(self, identifier: str) -> None:
+        """LiveDesk has exactly this contact once, made by one create at most, and we know its id."""
+        held = [contact.id for contact in self.livedesk.contacts(identifier)]
+        assert held == [self.record(identifier)["contact_id"]]
+        assert len(self.executed(identifier)) <= 1
+        self.assert_patient(identifier)
+
+    def known(self) -> set[str]:
+        """The identifiers of everybody that Redis holds a record of."""
+        names: list[Any] = list(self.client.scan_iter(keys.contact("*")))
+        return {str(self.client.hget(name, "identifier")) for name in names}
+
+    def assert_everybody(self, identifiers: Iterable[str]) -> None:
+        """I5, now that everything is drained: LiveDesk has each of them exactly once, and nobody else."""
+        held = Counter(contact.identifier for contact in self.livedesk.contacts())
+        assert held == Counter(set(identifiers))
+        assert self.livedesk.stats().duplicates == 0
+        assert self.client.zcard(keys.state(State.CREATED)) == len(held)
+        for identifier in held:
+            assert identifier is not None
+            self.assert_patient(identifier)
+
+    def assert_patient(self, identifier: str) -> None:
+        """I4: after a create whose answer was lost or useless, the next one came only when the settle time was over
+        and a look-up that began after it had found nothing."""
+        creates = self.creates(identifier)
+        if len(creates) < 2:
+            return
+        searches = [request for request in self.livedesk.requests("search") if request.identifier == identifier]
+        for earlier, later in pairwise(creates):
+            assert not earlier.overlaps(later), f"two creates at once: {earlier}, {later}"
+            if earlier.status is not None and 300 <= earlier.status < 500:
+                continue  # LiveDesk said that it had not executed it
+            settled = (earlier.finished or later.received) + SETTLE_S - TOLERANCE_S
+            assert any(settled <= search.received <= later.received for search in searches), (
+                f"no look-up after the settle time between {earlier} and {later}"
+            )
+
+    def assert_sound(self) -> None:
+        """The invariants, at this very instant: Redis lets whoever wants to write wait meanwhile."""
+        self.client.client_pause(5000, all=False)
+        try:
+            assert_invariants(self.client)
+        finally:
+            self.client.client_unpause()
+
+
+@contextmanager
+def stream_of_deliveries(system: System, *, senders: int = 4) -> Iterator[list[str]]:
+    """Deliveries of ever new contacts, as fast as they are answered. Yields the identifiers that were acknowledged."""
+    acknowledged: list[str] = []
+    stop = threading.Event()
+
+    def send(sender: int) -> None:
+        for number in count():
+            if stop.is_set():
+                return
+            identifier = f"streamed-{sender}-{number}"
+            with suppress(requests.ConnectionError):
+                if system.deliver({"identifier": identifier}).status_code == 200:
+                    acknowledged.append(identifier)
+
+    threads = [threading.Thread(target=send, args=(sender,)) for sender in range(senders)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield acknowledged
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,211 @@
+"""Sentry hears of every new cause and of every bug, and neither it nor a log hears of a person or a secret."""
+
+import base64
+import gzip
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stack.parts import STAND_IN_ACCOUNT, TEST_ENV, Stack, bare_environment
+from stack.processes import LOCALHOST, free_port
+from stack.valkey import Valkey
+from tests.e2e.conftest import checked
+from tests.e2e.system import FAST, System, call, wait_until
+from worker import keys
+from worker.redis_client import connect
+
+REDIS_PASSWORD = "zq80password"
+WHO = "zq81/identifier@here"
+PERSON = {
+    "identifier": WHO,
+    "email": "zq82email@example.com",
+    "name": "Zq83name",
+    "phone_number": "+493012345678",
+    "avatar_url": "https://example.com/zq84avatar.png",
+}
+#: None of these may be anywhere, in any case. Each is a piece that survives whatever encoding.
+BASIC = ":".join([STAND_IN_ACCOUNT["LIVEDESK_API_KEY"], STAND_IN_ACCOUNT["LIVEDESK_API_SECRET"]])
+FORBIDDEN = {
+    "the Redis password": REDIS_PASSWORD,
+    "an identifier": "zq81",
+    "an e-mail address": "zq82email",
+    "a name": "zq83name",
+    "a phone number": "3012345678",
+    "an avatar": "zq84avatar",
+    "the webhook secret": TEST_ENV["WEBHOOK_SECRET"].removeprefix("whsec_"),
+    "the webhook key": base64.b64decode(TEST_ENV["WEBHOOK_SECRET"].removeprefix("whsec_")).decode(),
+    "the API token": TEST_ENV["API_TOKEN"],
+    "the API key": STAND_IN_ACCOUNT["LIVEDESK_API_KEY"],
+    "the API secret": STAND_IN_ACCOUNT["LIVEDESK_API_SECRET"],
+    "the Basic header": base64.b64encode(BASIC.encode()).decode(),
+    "another's secret": "zq85guess",
+}
+
+
+class Sink(ThreadingHTTPServer):
+    """Takes what is sent to Sentry. ``envelopes`` are whole requests: head and unpacked body."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__((LOCALHOST, 0), SinkHandler)
+        self.dsn = f"http://public@{LOCALHOST}:{self.server_address[1]}/1"
+        self.envelopes: list[bytes] = []
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events in the envelopes: https://develop.sentry.dev/sdk/data-model/envelopes/."""
+        lines = [line for envelope in self.envelopes for line in envelope.splitlines() if line.startswith(b"{")]
+        return [item for item in map(json.loads, lines) if "event_id" in item and "level" in item]
+
+    def causes(self) -> Counter[str]:
+        tags = [event.get("tags", {}) for event in self.events()]
+        return Counter(tag["cause"] for tag in tags if "cause" in tag)
+
+    def bugs(self) -> list[str]:
+        """The kinds of the exceptions that were reported."""
+        values = [event.get("exception", {}).get("values", []) for event in self.events()]
+        return [value[-1]["type"] for value in values if value]
+
+
+class SinkHandler(BaseHTTPRequestHandler):
+    server: Sink
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Encoding"] == "gzip":
+            body = gzip.decompress(body)
+        self.server.envelopes.append(f"{self.path}\n{self.headers}".encode() + body)
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink() as sink:
+        thread = threading.Thread(target=sink.serve_forever, args=(0.05,))
+        thread.start()
+        yield sink
+        sink.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def system(tmp_path: Path, sink: Sink) -> Iterator[System]:
+    """A system that reports to the sink, with a Redis that asks for a password."""
+    with guarded_redis(tmp_path) as redis_url:
+        env = {**bare_environment(), **TEST_ENV, **FAST, "REDIS_URL": redis_url, "SENTRY_DSN": sink.dsn}
+        env.pop("SOURCES_FILE", None)
+        stack = Stack(tmp_path, env, port=free_port(), stand_in_port=free_port())
+        with stack, checked(System(stack)) as system:
+            yield system
+
+
+@contextmanager
+def guarded_redis(folder: Path) -> Iterator[str]:
+    with Valkey(folder / "valkey", port=free_port()) as valkey:
+        client = connect(valkey.url, timeout_s=5)
+        password = f"+{REDIS_PASSWORD}"
+        client.acl_setuser("sync", enabled=True, passwords=password, keys=["*"], channels=["*"], commands=["+@all"])
+        client.close()
+        yield valkey.url.replace("redis://", f"redis://sync:{REDIS_PASSWORD}@")
+
+
+def assert_nobody_was_named(system: System, sink: Sink) -> None:
+    logs = "".join(part.log.read_text() for part in (system.stack.receiver, *system.stack.workers))
+    sent = b"\n".join(sink.envelopes).decode()
+    told = {what: place for what, text in FORBIDDEN.items() for place in places(text, log=logs, Sentry=sent)}
+    assert not told, f"{told}"
+
+
+def places(text: str, **contents: str) -> list[str]:
+    """In which of the named contents the text is, with the line."""
+    return [
+        f"{name}: {line}"
+        for name, content in contents.items()
+        for line in content.splitlines()
+        if text.lower() in line.lower()
+    ]
+
+
+def test_a_cause_is_reported_once_and_names_nobody(system: System, sink: Sink) -> None:
+    echo = json.dumps({"message": f"{PERSON['email']} {PERSON['name']} {BASIC}", "attributes": []})
+    system.livedesk.behave("status", on="create", status=422, body=echo)
+    for number in range(5):
+        system.accept(**{**PERSON, "identifier": f"{WHO}-{number}"})
+    for number in range(5):
+        system.wait_for(f"{WHO}-{number}", "failed")
+
+    system.livedesk.clear()
+    system.livedesk.behave("unauthorized", on="create", times=1)
+    system.livedesk.behave("status", on="create", times=1, status=500, body=echo)
+    system.livedesk.behave("commit_then_hang", on="create", times=1)
+    system.accept(**{**PERSON, "identifier": f"{WHO}-again"})
+    system.wait_for(f"{WHO}-again", "created")
+    system.accept(**{**PERSON, "identifier": f"{WHO}-conflict"})
+    system.wait_for(f"{WHO}-conflict", "conflict")
+
+    expected = Counter(["http_422", "unauthorized", "http_500", "answer_timeout", "email_taken"])
+    wait_until(lambda: sink.causes() >= expected, "every cause is reported")
+    assert sink.causes() == expected
+    assert_nobody_was_named(system, sink)
+
+
+def test_bugs_are_reported_and_name_nobody(system: System, sink: Sink) -> None:
+    system.livedesk.behave("throttle", times=1, retry_after=3600)
+    system.accept(**PERSON)
+    system.wait_for(WHO, "retrying")  # where nobody will touch it
+    name = keys.contact(system.key(WHO))
+    data = str(system.client.hget(name, "data"))
+
+    # What can only be a bug: a record that makes no sense, so that errors quote it.
+    system.client.hset(name, "state", str(PERSON["email"]))
+    answer = call("GET", f"{system.stack.url}/contacts/{WHO}", headers=operator())
+    system.client.hset(name, mapping={"state": "retrying", "data": json.dumps({PERSON["email"]: 1})})
+    assert system.store.retry_now(WHO) == "retrying"
+    wait_until(lambda: system.hurry() and "TypeError" in system.log(), "the worker has met it")
+    system.client.hset(name, "data", data)
+
+    assert answer.status_code == 500
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "zq8" not in answer.text
+    wait_until(lambda: {"ValueError", "TypeError"} <= set(sink.bugs()), f"both are reported: {sink.bugs()}")
+    assert_nobody_was_named(system, sink)
+
+
+def operator() -> dict[str, str]:
+    return {"Authorization": f"Bearer {TEST_ENV['API_TOKEN']}"}
+
+
+def test_bad_deliveries_and_lost_servers_name_nobody(system: System, sink: Sink) -> None:
+    url = f"{system.stack.url}/webhooks/signup"
+    secret = {"Authorization": f"Bearer {TEST_ENV['WEBHOOK_SECRET']}"}
+    assert call("POST", url, json=PERSON, headers={"Authorization": "Bearer zq85guess"}).status_code == 401
+    assert call("POST", f"{url}?token=zq85guess", json=PERSON).status_code == 401
+    assert call("POST", f"{url}-zq81", json=PERSON, headers=secret).status_code == 404
+    assert call("POST", url, data=str(PERSON), headers=secret).status_code == 400
+    assert call("POST", url, data=PERSON, headers=secret).status_code == 415
+    assert call("POST", url, json={**PERSON, "identifier": [WHO]}, headers=secret).status_code == 422
+    assert call("POST", url, json={**PERSON, "phone_number": "zq81"}, headers=secret).status_code == 200
+    assert call("GET", f"{system.stack.url}/contacts/zq81", headers=operator()).status_code == 404
+
+    stand_in = system.stack.stand_in
+    assert stand_in is not None
+    stand_in.stop()
+    system.accept(**{**PERSON, "identifier": f"{WHO}-later"})
+    wait_until(lambda: system.hurry() and "connect_failed" in sink.causes(), "LiveDesk is missed")
+    system.client.client_kill_filter(_type="normal", skipme=True)  # everybody's connection to Redis
+    stand_in.start()
+    system.drain()
+    assert_nobody_was_named(system, sink)
