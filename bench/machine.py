@@ -1,0 +1,158 @@
+"""What every part of the bench needs: fresh servers, cores, CPU time, the load generator."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from bench import payload
+from stack.parts import ROOT, bare_environment
+from stack.processes import LOCALHOST, Process, answers, free_port
+from stack.valkey import Valkey
+
+#: What both sides are started with, besides the addresses of Redis and of the stub.
+#: The sources of our side, besides ``signup``.
+SOURCES = Path(__file__).parent / "sources.toml"
+ACCOUNT = {
+    "LIVEDESK_API_KEY": "bench-key",
+    "LIVEDESK_API_SECRET": "bench-secret",
+    "LIVEDESK_INBOX_ID": "1",
+    "LIVEDESK_RATE": "1000000",  # the stub has no limit, so ours must not be one
+    "WEBHOOK_SECRET": payload.SECRET,
+}
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class BenchError(Exception):
+    """A run did not do what it had to, so that it has no figure."""
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def program(name: str) -> str:
+    """A command that is installed beside this Python."""
+    return str(Path(sysconfig.get_path("scripts")) / name)
+
+
+def environment(redis_url: str, livedesk_url: str = "http://127.0.0.1:9") -> dict[str, str]:
+    """The environment of either side: nothing of ours but what a process needs to run at all."""
+    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+    addresses = {"REDIS_URL": redis_url, "LIVEDESK_BASE_URL": livedesk_url, "SOURCES_FILE": str(SOURCES)}
+    return {**bare_environment(), **ACCOUNT, **addresses, "PATH": path}
+
+
+@contextlib.contextmanager
+def valkey(config: Mapping[str, str] | None = None) -> Iterator[Valkey]:
+    """A fresh Valkey that keeps every write on disk before it answers, for both sides alike."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        Valkey(Path(folder) / "valkey", port=free_port(), config=config) as server,
+    ):
+        yield server
+
+
+@contextlib.contextmanager
+def stub() -> Iterator[str]:
+    """The stub of LiveDesk's API; its address."""
+    port = free_port()
+    url = f"http://{LOCALHOST}:{port}"
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        command = [sys.executable, "-m", "bench.stub", str(port)]
+        log = Path(folder) / "stub.log"
+        with Process("stub", command, log=log, cwd=ROOT, port=port, ready=answers(f"{url}/stats")):
+            yield url
+
+
+def fetch(url: str) -> Any:
+    """JSON from the stub."""
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)
+
+
+def ask(url: str) -> "redis.Redis":
+    """A client for the bench's own questions."""
+    client: redis.Redis = redis.Redis.from_url(url, decode_responses=True, socket_timeout=30)
+    return client
+
+
+def wait_until(done: Callable[[], bool], what: str, seconds: float, every: float = 0.1) -> None:
+    """Wait for a condition, or fail by its name."""
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise BenchError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(every)
+
+
+def cores() -> list[int]:
+    """The cores that we may use; empty where the system cannot say or cannot bind a process to some."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+@contextlib.contextmanager
+def bound_to(chosen: list[int]) -> Iterator[None]:
+    """What is started in the block runs on these cores only; on any where none are given."""
+    if not chosen:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, chosen)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def cpu_seconds(process: Process) -> float:
+    """CPU time that a process and its children have used, from /proc; NaN where there is none.
+
+    Every ``Process`` leads a session, so its children are the ones of its session.
+    """
+    used, found = 0, False
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == process.pid:
+                used, found = used + int(fields[11]) + int(fields[12]), True
+    return used / TICKS if found else float("nan")
+
+
+def load(
+    port: int,
+    run: str,
+    *,
+    seconds: float,
+    connections: int,
+    rate: float = 0.0,
+    most: int = 40_000,
+    shape: str = "signup",
+) -> dict[str, float]:
+    """Post deliveries from a process of its own; what it measured (``bench.load.Result``).
+
+    ``rate`` is in deliveries per second, 0 for as fast as they are answered.
+
+    Raises:
+        BenchError: an answer was not what it should be.
+    """
+    count = round(rate * seconds) if rate else most
+    command = [sys.executable, "-m", "bench.load", "--port", str(port), "--run", run, "--count", str(count)]
+    command += ["--seconds", str(seconds), "--connections", str(connections), "--rate", str(rate)]
+    command += ["--shape", shape]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        raise BenchError(done.stderr.strip() or f"the load generator ended with {done.returncode}")
+    result: dict[str, float] = json.loads(done.stdout)
+    return result

@@ -1,0 +1,82 @@
+"""Bytes of Redis for each contact, indexes and all: what ``used_memory`` grows by when there are many of them.
+
+The contacts get there, and get created, through the store's own methods, from one process for each core. Redis writes
+no file here: that changes how long it takes and not what it holds.
+"""
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from bench import payload
+from bench.machine import BenchError, ask, say, valkey
+from bench.report import Row
+from bench.sync import our_contact, our_store
+from worker import keys
+from worker.model import Attempt, Outcome, State, Verdict
+
+PENDING_MOST = 1200
+CREATED_MOST = 400
+QUICK = {"appendonly": "no"}
+
+
+def fill(redis_url: str, part: int, parts: int, count: int) -> None:
+    """Accept every ``parts``-th contact."""
+    store = our_store(redis_url)
+    for number in range(part, count, parts):
+        store.accept(our_contact("memory", number), "signup")
+
+
+def finish(redis_url: str, part: int, parts: int, count: int) -> None:
+    """Claim every ``parts``-th contact and finish it as created, with ids as large as LiveDesk's."""
+    store = our_store(redis_url)
+    salt = store.salt().encode()
+    for number in range(part, count, parts):
+        key = keys.contact_key(payload.identifier("memory", number), salt)
+        claim = store.claim(key, f"{number:016x}")
+        if claim is None:
+            raise BenchError(f"contact {number} cannot be claimed")
+        verdict = Verdict(state=State.CREATED, contact_id=str(2_000_000 + number), outcome=Outcome.CREATED, status=200)
+        store.finish(claim, verdict, Attempt(claim.now, 183, 200))
+
+
+def used(redis_url: str) -> int:
+    """Bytes that Redis uses, after the clients of the workers have gone."""
+    time.sleep(1.0)
+    return int(ask(redis_url).info("memory")["used_memory"])  # type: ignore[index, unused-ignore]
+
+
+def check(redis_url: str, state: State, count: int) -> None:
+    """Every contact must be in the state."""
+    there = ask(redis_url).zcard(keys.state(state))
+    if there != count:
+        raise BenchError(f"{there} of {count} contacts are {state}")
+
+
+def rows(count: int) -> list[Row]:
+    """The whole part of the table."""
+    parts = os.cpu_count() or 1
+    with valkey(QUICK) as server, ProcessPoolExecutor(parts, mp_context=get_context("spawn")) as pool:
+        shares = [[server.url] * parts, range(parts), [parts] * parts, [count] * parts]
+        our_store(server.url).salt()
+        empty = used(server.url)
+        say(f"memory: accepting {count:,} contacts")
+        list(pool.map(fill, *shares))
+        check(server.url, State.PENDING, count)
+        pending = (used(server.url) - empty) / count
+        say(f"memory: {pending:.0f} bytes each; creating them")
+        ask(server.url).delete(keys.QUEUE)  # as the workers would have by then: a message is gone once it is taken
+        list(pool.map(finish, *shares))
+        check(server.url, State.CREATED, count)
+        created = (used(server.url) - empty) / count
+    return [
+        row("pending", pending, PENDING_MOST, count),
+        row("created", created, CREATED_MOST, count),
+    ]
+
+
+def row(state: str, size: float, most: int, count: int) -> Row:
+    """One figure."""
+    name = f"memory: bytes per {state} contact, at {count:,}"
+    return Row(name, f"{size:.0f}", target=f"at most {most:,}", met=size <= most)
