@@ -5,25 +5,30 @@ from typing import Any
 
 import redis
 
-from worker import keys
+from worker import keys, record
 from worker.model import State
 from worker.store import QUEUE_BOUNDS
 
 FIXED_KEYS = {
     *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS),
+    *(keys.UPSTREAM, keys.INBOXES, keys.FAILING, keys.COUNTS),
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.
 KOMBU_PREFIX = f"{keys.PREFIX}_kombu."
 RECORD_PREFIX = keys.contact("")
 QUARANTINE_PREFIX = keys.quarantined("")
+CAUSE_PREFIX = keys.cause("")
+FINDER_PREFIX = keys.finders("")
+#: What has its own rules, which nothing else depends on.
+OTHER_PREFIXES = (keys.minute(""), keys.people(""), keys.operation(""))
 
 
 def assert_invariants(client: redis.Redis) -> None:
     """Fails with the key and what is wrong with it. Nobody may write meanwhile."""
     store: Any = client  # redis-py's types allow for bytes, which this client never gives
     names = set(store.scan_iter(count=1000))
-    ours = (RECORD_PREFIX, KOMBU_PREFIX, QUARANTINE_PREFIX)
+    ours = (RECORD_PREFIX, KOMBU_PREFIX, QUARANTINE_PREFIX, CAUSE_PREFIX, FINDER_PREFIX, *OTHER_PREFIXES)
     strangers = {name for name in names if not name.startswith(ours)} - FIXED_KEYS
     assert not strangers, f"keys that nobody named: {strangers}"
 
@@ -40,8 +45,34 @@ def assert_invariants(client: redis.Redis) -> None:
     assert set(members) == records, "the state indexes and the records name different contacts"
     assert set(due) <= records, "due names a contact that has no record"
     assert store.llen(keys.QUEUE) <= max(QUEUE_BOUNDS), "the queue is longer than its bound"
+    held_by_cause: dict[str, set[str]] = {}
+    found_by: dict[str, set[str]] = {}
     for key in records:
-        _assert_record(key, store.hgetall(keys.contact(key)), indexed, due, salt)
+        fields = store.hgetall(keys.contact(key))
+        _assert_record(key, fields, indexed, due, salt)
+        if "cause" in fields:
+            held_by_cause.setdefault(fields["cause"], set()).add(key)
+        for finder in _finders(fields, salt):
+            found_by.setdefault(finder, set()).add(key)
+
+    causes = {name.removeprefix(CAUSE_PREFIX) for name in names if name.startswith(CAUSE_PREFIX)}
+    by_cause = {cause: set(store.zrange(keys.cause(cause), 0, -1)) for cause in causes}
+    assert by_cause == held_by_cause, "the causes and the records name different contacts"
+    assert set(held_by_cause) <= set(store.zrange(keys.CAUSES, 0, -1)), "a cause that is not listed"
+    for name in (name for name in names if name.startswith(FINDER_PREFIX)):
+        for field, value in store.hgetall(name).items():
+            leads_to = {value[at : at + 16] for at in range(0, len(value), 16)}
+            finder = f"{name.removeprefix(FINDER_PREFIX)}:{field}"
+            assert leads_to <= found_by.get(finder, set()), "a finder leads to a contact that has other addresses"
+            assert len(leads_to) == min(8, len(found_by[finder])), "a finder leads to too few contacts"
+            del found_by[finder]
+    assert not found_by, "contacts that are not found by their addresses or ids"
+
+
+def _finders(fields: dict[str, str], salt: bytes) -> list[str]:
+    if "contact_id" in fields:
+        return [keys.finder("contact_id", fields["contact_id"], salt)]
+    return record.dump_finders(record.load_contact(fields["identifier"], fields["data"]), salt).split()
 
 
 def _assert_record(

@@ -182,7 +182,7 @@ def test_a_contact_is_created_at_the_first_attempt(world: World) -> None:
     world.accept()
     ended = world.attempt(create=Created("7", 200))
     record = world.record
-    assert ended.written
+    assert ended.finished.written
     assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.CREATED, "7")
     assert [(attempt.status, attempt.cause) for attempt in record.attempts] == [(200, None)]
     assert record.attempts_made == 1
@@ -218,7 +218,7 @@ def test_who_cannot_have_the_contact_asks_livedesk_nothing(world: World) -> None
 
 def test_without_redis_livedesk_is_asked_nothing(world: World) -> None:
     class NoStore(FlakyStore):
-        def claim(self, key: str, token: str) -> Claim | None:
+        def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
             raise StoreUnavailable("ConnectionError")
 
     world.accept()
@@ -358,7 +358,7 @@ def test_the_id_that_a_late_success_learned_is_taken_without_asking(world: World
 
     world.accept()
     ended = world.attempt(create=too_late)
-    assert not ended.written
+    assert not ended.finished.written
     assert world.record.state is State.SENDING, "the other worker's"
     world.attempt()
     record = world.record
@@ -620,7 +620,7 @@ def test_a_verdict_that_comes_after_the_lease_is_not_written(world: World) -> No
 
     world.accept()
     ended = world.attempt(create=too_late)
-    assert (ended.verdict.state, ended.written) == (State.FAILED, False)
+    assert (ended.verdict.state, ended.finished.written) == (State.FAILED, False)
     assert world.record.state is State.SENDING
 
 
@@ -676,9 +676,9 @@ def test_an_attempt_tells_what_answered_and_how_long_it_took(world: World) -> No
 
 def test_a_cause_is_new_once(world: World) -> None:
     world.accept()
-    assert world.attempt(create=NotSent("connect_failed")).new_cause
-    assert not world.attempt(create=NotSent("connect_failed")).new_cause
-    assert world.attempt(create=Misconfigured("unauthorized")).new_cause
+    assert world.attempt(create=NotSent("connect_failed")).finished.new_cause
+    assert not world.attempt(create=NotSent("connect_failed")).finished.new_cause
+    assert world.attempt(create=Misconfigured("unauthorized")).finished.new_cause
 
 
 # Step 5: the finish
@@ -688,7 +688,7 @@ def test_a_cause_is_new_once(world: World) -> None:
 def test_an_answer_of_livedesks_waits_for_redis(error: StoreError, world: World) -> None:
     world.accept()
     world.store.away, world.store.error = 2, error
-    assert world.attempt(create=Created("7", 200)).written
+    assert world.attempt(create=Created("7", 200)).finished.written
     assert world.record.state is State.CREATED
     assert world.asked == ["create"]
 
@@ -697,7 +697,7 @@ def test_an_answer_that_redis_never_takes_costs_a_look_up(world: World) -> None:
     world.accept()
     world.store.away = 1_000
     began = world.seconds
-    assert not world.attempt(create=Created("7", 200)).written
+    assert not world.attempt(create=Created("7", 200)).finished.written
     waited = world.seconds - began - AN_HOUR_MS / 1000
     assert FINISH_PATIENCE_S <= waited < FINISH_PATIENCE_S + 2
     world.store.away = 0

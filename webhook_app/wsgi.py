@@ -34,7 +34,7 @@ def join() -> Flask:
     telemetry.start_sentry(settings, "web")
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
     parts = Parts(
-        store=Store(client, build_hint(create_contact), lease_ms=0),
+        store=Store(client, build_hint(create_contact), lease_ms=0, policy=settings.upstream),
         history=History(client),
         sources=sources,
         api_token=settings.api_token,

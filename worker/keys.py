@@ -10,6 +10,15 @@ key names end up in logs, monitors and backups where an e-mail address has no bu
 ``{lds}:due``             ZSET    every open contact once: key → lane * 10^14 + ms when it must be looked at
 ``{lds}:state:<state>``   ZSET    key → ms when the contact entered that state; seven of them
 ``{lds}:causes``          ZSET    cause → ms when it was last seen
+``{lds}:cause:<cause>``   ZSET    key → ms when its last attempt ended, with that cause; not once ``created``
+``{lds}:people:<cause>``  STRING  HyperLogLog of the contacts that the cause has hit since it was new
+``{lds}:m:<minute>``      HASH    what happened in a minute since the epoch, by name, how often; kept for 25 hours
+``{lds}:counts``          HASH    the same since ever, and ``since:<cause>`` → ms when a cause was new
+``{lds}:upstream``        HASH    what all workers know about LiveDesk (fields: ``lua/upstream.lua``)
+``{lds}:inboxes``         HASH    inboxes that LiveDesk does not know (fields: ``lua/upstream.lua``)
+``{lds}:failing``         SET     contacts that failed by LiveDesk's fault since it last answered
+``{lds}:f:<bucket>``      HASH    finder → the keys of contacts with that e-mail address, phone number or contact id
+``{lds}:op:<id>``         HASH    one operation on many contacts (fields: ``operations``)
 ``{lds}:workers``         ZSET    worker name → ms when it last made progress
 ``{lds}:salt``            STRING  the hash's secret; made once, lives as long as the records do
 ``{lds}:create``          LIST    Celery's messages; kombu puts its prefix before the queue's name
@@ -35,10 +44,16 @@ WORKERS = PREFIX + "workers"
 SALT = PREFIX + "salt"
 QUARANTINE = PREFIX + "quarantine"
 SECRETS = PREFIX + "secrets"
+UPSTREAM = PREFIX + "upstream"
+INBOXES = PREFIX + "inboxes"
+FAILING = PREFIX + "failing"
+COUNTS = PREFIX + "counts"
 
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14
-LANES = 3
+LANES = 4
+#: How many hashes the finders are spread over: so few in each that Redis keeps it in its compact form.
+BUCKETS = 2**15
 
 
 def contact_key(identifier: str, salt: bytes) -> str:
@@ -63,8 +78,39 @@ def state(name: State) -> str:
     return f"{PREFIX}state:{name}"
 
 
+def cause(name: str) -> str:
+    return f"{PREFIX}cause:{name}"
+
+
+def people(name: str) -> str:
+    return f"{PREFIX}people:{name}"
+
+
+def minute(number: int | str) -> str:
+    return f"{PREFIX}m:{number}"
+
+
+def operation(name: str) -> str:
+    return f"{PREFIX}op:{name}"
+
+
+def finder(name: str, value: str, salt: bytes) -> str:
+    """``<bucket>:<field>``: where the contacts with this value of a field are noted. A keyed hash of 63 bits."""
+    digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=8).digest()
+    field = b64encode(digest[2:], altchars=b"._").decode()
+    return f"{int.from_bytes(digest[:2], 'big') % BUCKETS}:{field}"
+
+
+def finders(bucket: str) -> str:
+    return f"{PREFIX}f:{bucket}"
+
+
 #: What every script gets after KEYS[1], in the order that ``lua/common.lua`` names them.
-SHARED = (DUE, QUEUE, CAUSES, SALT, *(state(name) for name in State))
+SHARED = (
+    *(DUE, QUEUE, CAUSES, SALT, *(state(name) for name in State)),
+    *(UPSTREAM, INBOXES, FAILING, COUNTS),
+    *(minute(""), cause(""), people(""), finders(""), operation("")),
+)
 
 
 def for_contact(key: str) -> tuple[str, ...]:

@@ -99,6 +99,9 @@ class Claim:
 
     ``now`` and ``lease_until`` are Redis's time. ``unknown_since`` is when an earlier create was sent at the latest
     whose answer nobody knows. ``late_id`` is the contact's id as a worker learned it that had lost its lease by then.
+    ``wait_ms`` is how long to wait before the first request, by the pace. ``answered_at`` is when LiveDesk last
+    answered anybody as it should, ``failed_at`` when this contact's last attempt ended; ``suspect`` counts the
+    attempts that failed although LiveDesk answered others. ``trigger`` is who asked for this attempt, if a person did.
     """
 
     key: str
@@ -115,6 +118,24 @@ class Claim:
     spent_ms: int = 0
     crashes: int = 0
     notes: tuple[Note, ...] = ()
+    wait_ms: int = 0
+    answered_at: int = 0
+    failed_at: int | None = None
+    suspect: int = 0
+    trigger: str | None = None
+
+
+class Signal(StrEnum):
+    """What an attempt says about LiveDesk, for all contacts: it answers, it has a fault, it wants fewer requests, it
+    does not let us in, it does not know the inbox, or nothing. ``postponed``: it was no attempt after all."""
+
+    WELL = "well"
+    FAULT = "fault"
+    THROTTLED = "throttled"
+    MISCONFIGURED = "misconfigured"
+    INBOX = "inbox"
+    NOTHING = "nothing"
+    POSTPONED = "postponed"
 
 
 class Unanswered(StrEnum):
@@ -142,6 +163,9 @@ class Verdict:
     spent_ms: int = 0
     status: int | None = None
     excerpt: str = ""
+    signal: Signal = Signal.WELL
+    hold_ms: int = 0
+    suspect: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +188,8 @@ class Quarantined:
 class Attempt:
     """One try to bring a contact to LiveDesk: when it began, how long it took, what answered.
 
-    ``status`` is the last HTTP status; ``cause`` is ``None`` where the attempt brought the contact home.
+    ``status`` is the last HTTP status; ``cause`` is ``None`` where the attempt brought the contact home. ``trigger`` is
+    who asked for it, where it did not come by itself.
     """
 
     at: int
@@ -172,3 +197,4 @@ class Attempt:
     status: int | None = None
     cause: str | None = None
     excerpt: str = ""
+    trigger: str = ""

@@ -19,6 +19,10 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 ``failures``         attempts in a row that failed; ``repeats``: those with this same cause
 ``spent_ms``         retry budget spent
 ``crashes``          how often a lease ran out
+``suspect``          how often an attempt failed although LiveDesk answered others meanwhile
+``trigger``          who asked for the next attempt, if a person did
+``operation``        id of the operation that made it due, until that attempt ends
+``finders``          where it is noted by e-mail address and phone number (``keys.finder``); gone once ``created``
 ``cause``            why the last attempt did not succeed
 ``owner_id``         id of the contact that is in the way (``conflict``)
 ``contact_id``       id in LiveDesk; ``outcome``: ``adopted`` where it is (``created``)
@@ -32,6 +36,7 @@ from base64 import urlsafe_b64encode
 from hashlib import blake2b
 from typing import Any
 
+from worker import keys
 from worker.model import Attempt, Contact, Note
 
 #: The fields of ``data`` in the order of the fingerprint, and how many characters each has there.
@@ -69,6 +74,12 @@ def differing_fields(before: str, after: str) -> list[str]:
     ]
 
 
+def dump_finders(contact: Contact, salt: bytes) -> str:
+    """Where a contact is noted by its addresses, so that it is found by them without their standing in a key's name."""
+    values = {"email": (contact.email or "").lower(), "phone_number": contact.phone_number or ""}
+    return " ".join(keys.finder(name, value, salt) for name, value in values.items() if value)
+
+
 def dump_notes(notes: tuple[Note, ...]) -> str:
     return json.dumps([[note.field, note.text] for note in notes], separators=(",", ":")) if notes else ""
 
@@ -79,10 +90,18 @@ def load_notes(text: str | None) -> tuple[Note, ...]:
 
 def dump_attempt(attempt: Attempt) -> str:
     """Short on purpose: up to 64 bytes Redis keeps the record of a created contact in its compact form."""
-    line: list[Any] = [attempt.at, attempt.took_ms, attempt.status, attempt.cause, attempt.excerpt]
+    line: list[Any] = [attempt.at, attempt.took_ms, attempt.status, attempt.cause, attempt.excerpt, attempt.trigger]
     while len(line) > 2 and not line[-1]:
         line.pop()
     return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+
+
+def ended_at(lines: str | None) -> int | None:
+    """When the last attempt ended, or ``None`` where there was none."""
+    if not lines:
+        return None
+    last = _load_attempt(json.loads(lines.rsplit("\n", 1)[-1]))
+    return last.at + last.took_ms
 
 
 def load_attempts(lines: str | None) -> list[Attempt]:
@@ -90,5 +109,5 @@ def load_attempts(lines: str | None) -> list[Attempt]:
 
 
 def _load_attempt(line: list[Any]) -> Attempt:
-    at, took_ms, status, cause, excerpt = (*line, None, None, None)[:5]
-    return Attempt(at, took_ms, status, cause, excerpt or "")
+    at, took_ms, status, cause, excerpt, trigger = (*line, None, None, None, None)[:6]
+    return Attempt(at, took_ms, status, cause, excerpt or "", trigger or "")

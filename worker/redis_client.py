@@ -60,7 +60,7 @@ class Script:
         self.source = source
         self.sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(self, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+    def __call__(self, keys: Sequence[str], args: Sequence[str | float]) -> Any:
         """What the script returns; raises redis-py's errors."""
         connection = self._connection()
         try:

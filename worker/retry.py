@@ -5,6 +5,8 @@ Whose fault it was decides what a failed attempt costs:
 * LiveDesk's (not reachable, 429, 5xx, timeouts) and ours (401, 403, wrong address): nothing. The contact waits,
   however long.
 * the contact's: the wait that follows is taken from its retry budget, ``RETRY_FOR``. When that is spent, it has failed.
+
+A contact for which LiveDesk fails again and again while it answers others is poisonous, and parked after a few tries.
 """
 
 import random
@@ -16,6 +18,8 @@ from worker.model import Claim
 MINUTE_MS = 60_000
 #: A ``Retry-After`` beyond this is taken for a mistake, in ms.
 LONGEST_RETRY_AFTER_MS = 24 * 3_600_000
+#: After so many failures while LiveDesk answered others, a contact is parked: trying on would only do harm.
+SUSPECT_MOST = 5
 #: Spread of the first tries after a throttled minute, in ms.
 THROTTLE_JITTER_MS = 10_000
 
@@ -41,12 +45,27 @@ class RetryPolicy:
         return spent_ms >= self.budget_ms
 
 
-def throttled_ms(error: Throttled, now_ms: int, rng: random.Random) -> int:
-    """``Retry-After`` exactly as LiveDesk said it; else the start of the next minute, as its limits count by the
-    clock's minute (livedesk-api 2.7), plus jitter so that not all come back at once."""
+def hold_ms(error: Throttled, now_ms: int) -> int:
+    """How long LiveDesk wants no request: ``Retry-After`` exactly as it said; else until the next minute begins, as its
+    limits count by the clock's minute (Chatwoot, ``config/initializers/rack_attack.rb``)."""
     if error.retry_after is not None:
         return min(round(error.retry_after * 1000), LONGEST_RETRY_AFTER_MS)
-    return MINUTE_MS - now_ms % MINUTE_MS + rng.randint(0, THROTTLE_JITTER_MS)
+    return MINUTE_MS - now_ms % MINUTE_MS
+
+
+def throttled_ms(error: Throttled, now_ms: int, rng: random.Random) -> int:
+    """When the throttled contact itself comes again. Without a ``Retry-After`` with jitter, so that not all come at
+    once."""
+    jitter = 0 if error.retry_after is not None else rng.randint(0, THROTTLE_JITTER_MS)
+    return hold_ms(error, now_ms) + jitter
+
+
+def suspect(claim: Claim, error: LiveDeskError) -> int:
+    """How often LiveDesk failed for this contact although it answered others meanwhile: it may be what breaks it."""
+    if not isinstance(error, AnswerUnknown | Misconfigured):
+        return claim.suspect
+    answered_others = claim.failed_at is not None and claim.answered_at > claim.failed_at
+    return claim.suspect + answered_others
 
 
 def spends_budget(error: LiveDeskError) -> bool:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from worker.errors import SettingsError
+from worker.upstream import UpstreamPolicy
 
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -29,6 +30,8 @@ class Settings:
     livedesk_api_secret: str = field(repr=False)
     livedesk_inbox_id: int | None = None
     livedesk_base_url: str = "https://livedesk-api.engagelab.com"
+    livedesk_rate: float = 10.0
+    livedesk_look_ups_per_minute: float = 100.0
     livedesk_timeout_s: float = 30.0
     livedesk_settle_ms: int = 60_000
     livedesk_adopt: bool = True
@@ -39,9 +42,21 @@ class Settings:
     retry_first_ms: int = 5_000
     retry_longest_ms: int = 900_000
     retry_for_ms: int = 72 * 3_600_000
+    probe_first_ms: int = 5_000
+    probe_longest_ms: int = 300_000
     keep_created_ms: int = 90 * 86_400_000
     sentry_dsn: str | None = field(default=None, repr=False)
     sentry_environment: str | None = None
+
+    @property
+    def upstream(self) -> UpstreamPolicy:
+        return UpstreamPolicy(
+            self.livedesk_rate,
+            self.livedesk_look_ups_per_minute,
+            self.probe_first_ms,
+            self.probe_longest_ms,
+            self.livedesk_inbox_id,
+        )
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -56,6 +71,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         livedesk_api_secret=reader.required("LIVEDESK_API_SECRET"),
         livedesk_inbox_id=reader.optional("LIVEDESK_INBOX_ID", _positive_int, None),
         livedesk_base_url=reader.optional("LIVEDESK_BASE_URL", _http_url, Settings.livedesk_base_url),
+        livedesk_rate=reader.optional("LIVEDESK_RATE", _rate, Settings.livedesk_rate),
+        livedesk_look_ups_per_minute=reader.optional("LIVEDESK_LOOK_UPS", _rate, Settings.livedesk_look_ups_per_minute),
         livedesk_timeout_s=reader.optional("LIVEDESK_TIMEOUT", _duration_ms, 30_000) / 1000,
         livedesk_settle_ms=reader.optional("LIVEDESK_SETTLE", _duration_ms, Settings.livedesk_settle_ms),
         livedesk_adopt=reader.optional("LIVEDESK_ADOPT", _yes_no, True),
@@ -66,6 +83,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         retry_first_ms=reader.optional("RETRY_FIRST", _duration_ms, Settings.retry_first_ms),
         retry_longest_ms=reader.optional("RETRY_LONGEST", _duration_ms, Settings.retry_longest_ms),
         retry_for_ms=reader.optional("RETRY_FOR", _duration_ms, Settings.retry_for_ms),
+        probe_first_ms=reader.optional("PROBE_FIRST", _duration_ms, Settings.probe_first_ms),
+        probe_longest_ms=reader.optional("PROBE_LONGEST", _duration_ms, Settings.probe_longest_ms),
         keep_created_ms=reader.optional("KEEP_CREATED", _duration_ms, Settings.keep_created_ms),
         sentry_dsn=reader.optional("SENTRY_DSN", _http_url, None),
         sentry_environment=reader.optional("SENTRY_ENVIRONMENT", str, None),
@@ -118,6 +137,12 @@ def _positive_int(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
         raise ValueError("must be a whole number above 0")
     return int(text)
+
+
+def _rate(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", text) or float(text) == 0:
+        raise ValueError("must be a number above 0, such as 10 or 0.5")
+    return float(text)
 
 
 def _duration_ms(text: str) -> int:

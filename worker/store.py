@@ -8,6 +8,7 @@ clock in tests.
 import json
 import secrets
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,25 @@ from worker.errors import StoreError, StoreFull
 from worker.hints import Hint
 from worker.model import Accepted, Attempt, Claim, Contact, Note, Quarantined, State, Status, Verdict
 from worker.redis_client import Script, translated
+from worker.upstream import UpstreamPolicy
 
 LUA = Path(__file__).parent / "lua"
-SCRIPTS = ("accept", "claim", "renew", "finish", "retry_now", "sweep", "forget", "quarantine", "release")
+#: The scripts, each with what is put before it.
+SCRIPTS = {
+    "accept": ("common",),
+    "claim": ("common", "upstream"),
+    "renew": ("common",),
+    "finish": ("common", "upstream"),
+    "pace": ("common", "upstream"),
+    "pause": ("common",),
+    "resume": ("common",),
+    "retry_now": ("common",),
+    "discard": ("common",),
+    "sweep": ("common", "upstream"),
+    "forget": ("common",),
+    "quarantine": ("common",),
+    "release": ("common",),
+}
 
 #: KEYS of the scripts that need others than those of a contact.
 KEYS_OF = {
@@ -32,6 +49,8 @@ KEYS_OF = {
 #: How long the queue may get by new contacts, by retries, by bulk work: what comes later in the list never fills the
 #: room of what comes before it.
 QUEUE_BOUNDS = (1000, 500, 250)
+#: The queue holds no more than the pace can use in so many seconds: what waits longer waits better in ``due``.
+QUEUE_SECONDS = 2
 #: Most messages that one sweep hands over, so that the script holds Redis for a few ms only.
 SWEEP_MOST = 500
 #: How long a handed-over contact is left alone, in ms, before its message counts as lost.
@@ -40,10 +59,14 @@ GRACE_MS = 30_000
 ATTEMPTS_KEPT = 20
 #: A cause that was not seen for this long counts as new again, in ms.
 CAUSE_FRESH_MS = 24 * 3_600_000
+#: Causes that are told apart; what comes on top is ``other``.
+CAUSES_MOST = 500
 #: A host without a working worker is remembered for this long, in ms.
 WORKER_KEPT_MS = 24 * 3_600_000
 #: Created contacts, or deliveries in quarantine, forgotten in one go.
 FORGET_MOST = 200
+#: For stores that ask LiveDesk nothing.
+UNLIMITED = UpstreamPolicy()
 #: Deliveries that the quarantine holds at most, and for how long, in ms.
 QUARANTINE_MOST = 1000
 QUARANTINE_KEPT_MS = 14 * 24 * 3_600_000
@@ -51,10 +74,12 @@ QUARANTINE_KEPT_MS = 14 * 24 * 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of a verdict: written, unless the lease was lost; ``new_cause``: nobody saw this cause lately."""
+    """What became of a verdict: written, unless the lease was lost; ``new_cause``: nobody saw this cause lately;
+    ``turn``: what it changed for all contacts: ``down``, ``misconfigured``, ``inbox``, ``resumed`` or nothing."""
 
     written: bool
     new_cause: bool = False
+    turn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +96,23 @@ class Store:
     Every method raises ``StoreUnavailable``, ``StoreFull`` or ``StoreError`` and has then either done all or nothing.
     """
 
-    def __init__(self, client: redis.Redis, hint: Hint, *, lease_ms: int, grace_ms: int = GRACE_MS) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        hint: Hint,
+        *,
+        lease_ms: int,
+        grace_ms: int = GRACE_MS,
+        policy: UpstreamPolicy = UNLIMITED,
+    ) -> None:
         self.client = client
         self.hint = hint
+        self.policy = policy
         self.lease_ms = lease_ms
         self.grace_ms = grace_ms
         self.shift_ms = 0
-        common = (LUA / "common.lua").read_text()
-        self._scripts = {name: Script(client, common + (LUA / f"{name}.lua").read_text()) for name in SCRIPTS}
+        self._queue_bound = min(QUEUE_BOUNDS[0], ceil(policy.rate * QUEUE_SECONDS) or QUEUE_BOUNDS[0])
+        self._scripts = {name: Script(client, _source(*before, name)) for name, before in SCRIPTS.items()}
         self._salt: str | None = None
 
     def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = ()) -> Accepted:
@@ -96,20 +130,26 @@ class Store:
                 record.fingerprint(contact, salt.encode()),
                 record.dump_notes(notes),
                 self.hint.message(key, secrets.token_hex(8)),
-                QUEUE_BOUNDS[0],
+                self._queue_bound,
                 self.grace_ms,
+                record.dump_finders(contact, salt.encode()),
             )
             if answer[0] != "salt":
                 return Accepted(Status(answer[0]), State(answer[1]), answer[2] or None)
             self._salt = None
         raise StoreError("the salt keeps changing: is something else emptying this Redis?")
 
-    def claim(self, key: str, token: str) -> Claim | None:
-        """The lease on a contact, or ``None`` when it is closed, gone, somebody else's, or its time has not come."""
-        answer = self._run("claim", key, token, self.lease_ms)
+    def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
+        """The lease on a contact, or ``None`` when it is closed, gone, somebody else's, its time has not come, or
+        LiveDesk must not be asked now.
+
+        With ``asks`` false LiveDesk will not be asked, so neither pace nor pause matter.
+        """
+        answer = self._run("claim", key, token, self.lease_ms, *self._rates(), self.policy.inbox_id or "", int(asks))
         if answer[0] != "claimed":
             return None
-        fields = dict(zip(answer[3::2], answer[4::2], strict=True))
+        self._salt = answer[5]  # another one, if somebody has emptied this Redis
+        fields = dict(zip(answer[6::2], answer[7::2], strict=True))
         return Claim(
             key=key,
             token=token,
@@ -125,7 +165,25 @@ class Store:
             spent_ms=int(fields.get("spent_ms", 0)),
             crashes=int(fields.get("crashes", 0)),
             notes=record.load_notes(fields.get("notes")),
+            wait_ms=int(answer[3]),
+            answered_at=int(answer[4]),
+            failed_at=record.ended_at(fields.get("attempts")),
+            suspect=int(fields.get("suspect", 0)),
+            trigger=fields.get("trigger"),
         )
+
+    def pace(self, *, look_up: bool) -> int:
+        """When the next request to LiveDesk may go, besides the one that a claim is good for: in so many ms. A negative
+        number: not within a second; ask again after so many ms."""
+        return int(self._run("pace", "", *self._rates(), int(look_up)))
+
+    def pause(self, who: str, why: str) -> bool:
+        """Nothing is sent to LiveDesk until ``resume``. ``False``: it was paused already."""
+        return bool(self._run("pause", "", who, why))
+
+    def resume(self) -> bool:
+        """Ends an operator's pause; where the sync stopped by itself, a probe goes at once. ``False``: it was not."""
+        return bool(self._run("resume", ""))
 
     def renew(self, claim: Claim) -> bool:
         """Lengthens the lease, counted from now. ``False``: it is lost, stop at once."""
@@ -152,28 +210,46 @@ class Store:
             verdict.spent_ms,
             ATTEMPTS_KEPT,
             CAUSE_FRESH_MS,
+            verdict.suspect,
+            verdict.signal.value,
+            "" if verdict.status is None else verdict.status,
+            verdict.hold_ms,
+            self.policy.rate,
+            self.policy.probe_first_ms,
+            self.policy.probe_longest_ms,
+            claim.contact.inbox_id or self.policy.inbox_id or "",
+            CAUSES_MOST,
+            self._finder_of_id(verdict.contact_id),
         )
-        return Finished(True, bool(answer[1])) if answer[0] == "done" else Finished(False)
+        return Finished(True, bool(answer[1]), answer[2]) if answer[0] == "done" else Finished(False)
 
-    def retry_now(self, identifier: str) -> str:
+    def retry_now(self, identifier: str, *, who: str = "") -> str:
         """Makes a contact due at once, by a person's wish.
 
         Returns ``pending`` or ``retrying`` (it is due now), or why not: ``gone``, ``busy``, ``created``.
         """
-        key = keys.contact_key(identifier, self.salt().encode())
-        answer: list[str] = self._run("retry_now", key)
+        answer: list[str] = self._run("retry_now", self.key(identifier), who)
         return answer[-1]
+
+    def discard(self, identifier: str) -> str:
+        """Gives a contact up. Returns ``discarded``, or why not: ``gone``, ``busy``, ``created``."""
+        answer: list[str] = self._run("discard", self.key(identifier))
+        return answer[0]
 
     def sweep(self, worker: str = "") -> Swept:
         """Hands over what is due to Celery, as far as the queue has room, and notes that this worker makes progress."""
         sweep_id = secrets.token_hex(8)
         bounds = (SWEEP_MOST, self.grace_ms, *QUEUE_BOUNDS)
-        return Swept(*self._run("sweep", "", self.hint.template, sweep_id, *bounds, worker, WORKER_KEPT_MS))
+        pace = (self.policy.rate, QUEUE_SECONDS, self.policy.inbox_id or "")
+        return Swept(*self._run("sweep", "", self.hint.template, sweep_id, *bounds, worker, WORKER_KEPT_MS, *pace))
 
     def forget(self, keep_ms: int) -> int:
         """Removes created contacts that are older than ``keep_ms``, a bounded number at a time. Returns how many."""
         old = self._older(keys.state(State.CREATED), keep_ms)
-        return sum(int(self._run("forget", key, keep_ms)) for key in old)
+        with translated():
+            ids: list[Any] = [self.client.hget(keys.contact(key), "contact_id") for key in old]
+        finders = [self._finder_of_id(contact_id) for contact_id in ids]
+        return sum(int(self._run("forget", key, keep_ms, finder)) for key, finder in zip(old, finders, strict=True))
 
     def quarantine(self, held: Quarantined) -> None:
         """Keeps a delivery that could not be mapped, until it is released or its time is over.
@@ -201,6 +277,10 @@ class Store:
         with translated():
             self.client.hset(keys.SECRETS, f"{source}:{name}", str(self._now()))
 
+    def key(self, identifier: str) -> str:
+        """The key of the contact with this identifier."""
+        return keys.contact_key(identifier, self.salt().encode())
+
     def salt(self) -> str:
         """The secret of the keyed hash. Made by whoever comes first, then the same for all."""
         if self._salt is None:
@@ -209,6 +289,13 @@ class Store:
                     self.client.set(keys.SALT, secrets.token_hex(16), nx=True)
                 self._salt = str(self.client.get(keys.SALT))
         return self._salt
+
+    def _finder_of_id(self, contact_id: str | None) -> str:
+        return keys.finder("contact_id", contact_id, self.salt().encode()) if contact_id else ""
+
+    def _rates(self) -> tuple[float, float]:
+        """Requests and look-ups a second."""
+        return self.policy.rate, self.policy.look_ups_per_minute / 60
 
     def _now(self) -> int:
         seconds, microseconds = self.client.time()
@@ -221,7 +308,11 @@ class Store:
             old: list[Any] = self.client.zrange(index, "-inf", before, byscore=True, offset=0, num=FORGET_MOST)
         return old
 
-    def _run(self, script: str, key: str, *args: str | int) -> Any:
+    def _run(self, script: str, key: str, *args: str | float) -> Any:
         keys_of = KEYS_OF.get(script, keys.for_contact)
         with translated():
             return self._scripts[script](keys=keys_of(key), args=(self.shift_ms, key, *args))
+
+
+def _source(*names: str) -> str:
+    return "".join((LUA / f"{name}.lua").read_text() for name in names)

@@ -2,7 +2,8 @@
 
 LiveDesk knows no idempotency key, and an answer may get lost after the contact was created. So:
 
-1. Claim the contact. The lease is in Redis before a byte goes to LiveDesk; who cannot have it leaves.
+1. Claim the contact. The lease is in Redis before a byte goes to LiveDesk; who cannot have it leaves, and so does
+   everybody while LiveDesk must not be asked. The claim names the time of the first request.
 2. If the answer to an earlier create is unknown, look the contact up. Found: adopt it. Absent: a new create may be
    sent only after the settle time, when the earlier one can no longer be on its way. A look-up that cannot tell
    counts as neither.
@@ -23,9 +24,10 @@ from secrets import token_hex
 from worker import retry
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError, Throttled
 from worker.livedesk import CONNECT_TIMEOUT_S, Created, LiveDesk, Person
-from worker.model import OPTIONAL_FIELDS, Attempt, Claim, Contact, Note, Outcome, State, Unanswered, Verdict
+from worker.model import OPTIONAL_FIELDS, Attempt, Claim, Contact, Note, Outcome, Signal, State, Unanswered, Verdict
 from worker.retry import RetryPolicy
 from worker.store import Finished, Store
+from worker.upstream import signal_of
 
 #: How often in a row LiveDesk may say that the identifier is taken while no look-up finds it, before it is a conflict.
 MISSES_ALLOWED = 5
@@ -41,15 +43,22 @@ class LeaseLost(Exception):
     """Somebody else has the contact now: stop, and change nothing."""
 
 
+class Paced(Exception):
+    """There is no room for another request within a second: the contact waits in ``due``, no worker sleeps for it."""
+
+    def __init__(self, again_ms: int) -> None:
+        super().__init__()
+        self.again_ms = again_ms
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What one call of ``bring`` did; ``written`` is false where the lease was lost or Redis stayed away."""
+    """What one call of ``bring`` did; it is not ``written`` where the lease was lost or Redis stayed away."""
 
     claim: Claim
     verdict: Verdict
     attempt: Attempt
-    written: bool
-    new_cause: bool
+    finished: Finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +84,20 @@ class Sync:
         claim = self.store.claim(key, token_hex(8))  # step 1
         if claim is None:
             return None
+        self.sleep(claim.wait_ms / 1000)
         work = _Work(self, claim)
         try:
             verdict = work.attempt()
         except LeaseLost:
             return None
+        except Paced as paced:
+            verdict = work.postponed(paced.again_ms, claim.cause)
         except LiveDeskError as error:
             verdict = work.failed(error)
-        attempt = Attempt(claim.now, work.took_ms(), verdict.status, verdict.cause, verdict.excerpt)
+        trigger = claim.trigger or ""
+        attempt = Attempt(work.began_ms, work.took_ms(), verdict.status, verdict.cause, verdict.excerpt, trigger)
         finished = self._finish(claim, verdict, attempt)
-        return Ended(claim, verdict, attempt, finished.written, finished.new_cause)
+        return Ended(claim, verdict, attempt, finished)
 
     def _finish(self, claim: Claim, verdict: Verdict, attempt: Attempt) -> Finished:
         """Step 5. An answer of LiveDesk's is worth waiting for Redis; what is lost here costs a look-up."""
@@ -107,7 +120,10 @@ class _Work:
         self.contact = replace(claim.contact, inbox_id=claim.contact.inbox_id or sync.inbox_id)
         self.notes: list[Note] = list(claim.notes)
         self.began = sync.clock()
-        self.lease_ends = self.began + (claim.lease_until - claim.now) / 1000
+        self.began_ms = claim.now + claim.wait_ms
+        self.lease_ends = self.began + (claim.lease_until - self.began_ms) / 1000
+        #: How many requests the claim is good for: one, and where a look-up comes first another.
+        self.paid = 1 if claim.unknown_since is None else 2
         #: What this attempt means for the create whose answer is unknown.
         self.unanswered = Unanswered.KEEP
 
@@ -115,7 +131,7 @@ class _Work:
         return round((self.sync.clock() - self.began) * 1000)
 
     def now_ms(self) -> int:
-        return self.claim.now + self.took_ms()
+        return self.began_ms + self.took_ms()
 
     def attempt(self) -> Verdict:
         if self.claim.unknown_since is not None:  # step 2
@@ -129,7 +145,7 @@ class _Work:
                 return self.adopt(found)
             settled_at = self.claim.unknown_since + self.sync.settle_ms
             if looked_at < settled_at:
-                return self.settling(settled_at)
+                return self.postponed(max(0, settled_at - self.now_ms()), self.claim.cause or "worker_died")
         try:
             return self.created(self.create(), Outcome.CREATED)  # step 3
         except Rejected as refusal:
@@ -139,7 +155,7 @@ class _Work:
         """Step 3: sends the create, and remembers what its answer says about earlier ones."""
         if self.contact.inbox_id is None:
             raise Misconfigured("inbox_missing")
-        self.keep_lease()
+        self.prepare()
         try:
             return self.sync.livedesk.create(self.contact)
         except AnswerUnknown:
@@ -185,7 +201,7 @@ class _Work:
             return self.closed(
                 State.CONFLICT, f"{field}_taken", owner_id=owner.id, status=refusal.status, excerpt=refusal.excerpt
             )
-        self.keep_lease()
+        self.prepare()
         try:
             status = self.sync.livedesk.set_identifier(owner.id, self.contact.identifier)
         except Rejected as error:
@@ -200,19 +216,30 @@ class _Work:
         return self.adopt([replace(owner, identifier=self.contact.identifier)], status)
 
     def look_up(self) -> list[Person]:
-        self.keep_lease()
+        self.prepare(look_up=True)
         return self.sync.livedesk.look_up(self.contact.identifier)
 
     def owners(self, field: str) -> list[Person]:
-        self.keep_lease()
+        self.prepare(look_up=True)
         return self.sync.livedesk.owners(field, getattr(self.contact, field))
 
     def leave_out(self, fields: list[str]) -> None:
         self.contact = self.contact.without(*fields)
         self.notes += [Note(field, "left out: LiveDesk did not take it") for field in fields]
 
+    def prepare(self, *, look_up: bool = False) -> None:
+        """Before every request: it has its time by the pace, and the lease outlasts it."""
+        if self.paid:
+            self.paid -= 1
+        else:
+            wait_ms = self.sync.store.pace(look_up=look_up)
+            if wait_ms < 0:
+                raise Paced(-wait_ms)
+            self.sync.sleep(wait_ms / 1000)
+        self.keep_lease()
+
     def keep_lease(self) -> None:
-        """Before every request: the lease must outlast it, else somebody else could start while it is under way."""
+        """The lease must outlast the request, else somebody else could start while it is under way."""
         needed = CONNECT_TIMEOUT_S + self.sync.livedesk.timeout_s
         if self.sync.clock() + needed <= self.lease_ends:
             return
@@ -239,17 +266,20 @@ class _Work:
         self.notes += differences(self.contact, found[0])
         return self.created(Created(found[0].id, status), Outcome.ADOPTED)
 
-    def settling(self, settled_at: int) -> Verdict:
-        """Not there yet, but the earlier create may still be executed. That is no failure: nothing is counted."""
+    def postponed(self, delay_ms: int, cause: str | None) -> Verdict:
+        """It cannot go on now: an earlier create may still be executed, or there is no room by the pace. That is no
+        failure: nothing is counted."""
         return Verdict(
             state=State.RETRYING,
-            cause=self.claim.cause or "worker_died",
+            cause=cause,
             notes=tuple(self.notes),
-            delay_ms=max(0, settled_at - self.now_ms()),
+            delay_ms=delay_ms,
             unanswered=self.unanswered,
             failures=self.claim.failures,
             repeats=self.claim.repeats,
             spent_ms=self.claim.spent_ms,
+            suspect=self.claim.suspect,
+            signal=Signal.POSTPONED,
         )
 
     def closed(
@@ -280,6 +310,9 @@ class _Work:
         spent_ms = self.claim.spent_ms + (delay_ms if retry.spends_budget(error) else 0)
         if policy.is_spent(spent_ms):
             return self.closed(State.FAILED, error.cause, status=error.status, excerpt=error.excerpt)
+        suspect = retry.suspect(self.claim, error)
+        if suspect >= retry.SUSPECT_MOST:
+            return self.closed(State.FAILED, "poisonous", status=error.status, excerpt=error.excerpt)
         return Verdict(
             state=State.RETRYING,
             cause=error.cause,
@@ -291,6 +324,9 @@ class _Work:
             spent_ms=spent_ms,
             status=error.status,
             excerpt=error.excerpt,
+            signal=signal_of(error),
+            hold_ms=retry.hold_ms(error, self.now_ms()) if isinstance(error, Throttled) else 0,
+            suspect=suspect,
         )
 
 

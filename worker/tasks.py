@@ -60,7 +60,7 @@ def create_contact(key: str) -> None:
 
 
 def _report(ended: Ended) -> None:
-    verdict, attempt = ended.verdict, ended.attempt
+    verdict, attempt, finished = ended.verdict, ended.attempt, ended.finished
     log.info(
         "attempt key=%s state=%s cause=%s status=%s took_ms=%d%s",
         ended.claim.key,
@@ -68,10 +68,12 @@ def _report(ended: Ended) -> None:
         verdict.cause,
         attempt.status,
         attempt.took_ms,
-        "" if ended.written else " not written: the lease was lost or Redis stayed away",
+        "" if finished.written else " not written: the lease was lost or Redis stayed away",
     )
-    if ended.new_cause and verdict.cause is not None:
+    if finished.new_cause and verdict.cause is not None:
         telemetry.report_new_cause(verdict.cause, verdict.state)
+    if finished.turn:
+        telemetry.report_turn(finished.turn, verdict.cause or "")
 
 
 def _joined() -> Parts:
@@ -83,7 +85,8 @@ def _joined() -> Parts:
 def join(settings: Settings) -> Parts:
     """The parts of a worker, as the settings say. Talks to nobody yet."""
     lease_ms = round((CONNECT_TIMEOUT_S + settings.livedesk_timeout_s + LEASE_MARGIN_S) * 1000)
-    store = Store(connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S), build_hint(create_contact), lease_ms=lease_ms)
+    client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
+    store = Store(client, build_hint(create_contact), lease_ms=lease_ms, policy=settings.upstream)
     livedesk = LiveDesk(
         settings.livedesk_base_url,
         settings.livedesk_api_key,

@@ -26,6 +26,14 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.pool", "urllib3", "kombu")
 #: Errors whose text is ours and names no person.
 PLAIN_ERRORS = (LiveDeskError.__module__, StoreUnavailable.__module__)
+#: What changed for all contacts, by ``Finished.turn``, with the cause.
+TURNS = {
+    "down": "stopped: LiveDesk is down (%s)",
+    "misconfigured": "stopped: LiveDesk does not let us in (%s)",
+    "inbox": "stopped for one inbox: LiveDesk does not know it (%s)",
+}
+#: How the messages that are ours begin.
+PLAIN_MESSAGES = ("New cause: ", "Sync ")
 #: What an event keeps besides its exceptions.
 EVENT_KEYS = (
     "event_id",
@@ -103,13 +111,25 @@ def report_new_cause(cause: str, state: str) -> None:
         sentry_sdk.capture_message(f"New cause: {cause}", level="warning")
 
 
+def report_turn(turn: str, cause: str) -> None:
+    """What changed for all contacts: one line, and one event where it is bad news."""
+    if turn == "resumed":
+        log.warning("sync resumed: LiveDesk answers again")
+        return
+    log.error("sync %s", TURNS[turn] % cause)
+    with sentry_sdk.new_scope() as scope:
+        scope.fingerprint = ["turn", turn, cause]
+        scope.set_tag("cause", cause)
+        sentry_sdk.capture_message(f"Sync {TURNS[turn] % cause}", level="error")
+
+
 def scrub_event(event: "Event", hint: "Hint") -> "Event | None":
     """The event with nothing in it that could name a person or a secret."""
     kept: Any = {name: event[name] for name in EVENT_KEYS if name in event}  # type: ignore[literal-required]
     tags: Any = event.get("tags")
     kept["tags"] = {name: tags[name] for name in TAGS if name in tags} if isinstance(tags, dict) else {}
     message = event.get("message") or ""
-    if message.startswith("New cause: "):
+    if message.startswith(PLAIN_MESSAGES):
         kept["message"] = message
     kept["exception"] = {"values": [_scrub_exception(value) for value in _values(event.get("exception"))]}
     kept["breadcrumbs"] = {"values": [scrub_breadcrumb(crumb, {}) for crumb in _values(event.get("breadcrumbs"))]}

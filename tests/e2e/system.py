@@ -27,6 +27,10 @@ from worker.tasks import create_contact
 
 #: The policy of these tests: as in production, but in a hurry. ``RETRY_FOR`` has room for four failures at least.
 FAST = {
+    "LIVEDESK_RATE": "1000",
+    "LIVEDESK_LOOK_UPS": "60000",
+    "PROBE_FIRST": "100ms",
+    "PROBE_LONGEST": "500ms",
     "LIVEDESK_TIMEOUT": "1s",
     "LIVEDESK_SETTLE": "1s",
     "RETRY_FIRST": "100ms",
@@ -186,6 +190,7 @@ class System:
         self._make_due(self.key(identifier))
 
     def _make_due(self, key: str) -> None:
+        self.client.hdel(keys.UPSTREAM, "slot", "look_up_slot")
         self._turn_clock(keys=[keys.DUE, keys.contact(key)], args=[key])
 
     def outlast_leases(self) -> None:

@@ -1,22 +1,33 @@
 -- Takes one delivery: the record, its place in `due` and, while the queue is short, the Celery message; all or nothing.
 --
 -- ARGV   [3] salt that the key was made with   [4] identifier   [5] source   [6] data (JSON)   [7] fingerprint
---        [8] notes (JSON, '' for none)   [9] Celery message   [10] bound of the queue   [11] grace in ms
+--        [8] notes (JSON, '' for none)   [9] Celery message   [10] bound of the queue   [11] grace in ms   [12] finders
 -- Returns {status, state, contact id}: status is 'accepted' (new, or newer data taken) or 'duplicate';
 --         or {'salt'} when the salt in Redis is another one: nothing was done.
 
 if redis.call('GET', SALT) ~= ARGV[3] then return { 'salt' } end
 
-local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id', 'newer')
+local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id', 'newer', 'finders', 'cause')
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
 
+local function answer(status, of_state)
+  count('delivery:' .. ARGV[5] .. ':' .. status)
+  return { status, of_state, contact_id }
+end
+
+-- It begins with a write that a full Redis refuses, so that it is refused as a whole.
 local function take_data()
   redis.call('HSET', RECORD, 'source', ARGV[5], 'data', ARGV[6], 'fingerprint', ARGV[7])
+  if record[5] then remove_finders(record[5]) end
+  add_finders(ARGV[12])
+  if ARGV[12] == '' then redis.call('HDEL', RECORD, 'finders') else redis.call('HSET', RECORD, 'finders', ARGV[12]) end
   if ARGV[8] == '' then redis.call('HDEL', RECORD, 'notes') else redis.call('HSET', RECORD, 'notes', ARGV[8]) end
 end
 
+-- While others wait for their turn, a new contact waits behind them.
 local function make_due()
   local hinted = redis.call('LLEN', QUEUE) < tonumber(ARGV[10])
+      and #redis.call('ZRANGE', DUE, 0, string.format('%.0f', now - 1), 'BYSCORE', 'LIMIT', 0, 1) == 0
   due_at(NEW, hinted and now + ARGV[11] or now)
   if hinted then redis.call('LPUSH', QUEUE, ARGV[9]) end
 end
@@ -26,23 +37,24 @@ if not state then
   take_data()
   enter('pending')
   make_due()
-  return { 'accepted', 'pending', '' }
+  return answer('accepted', 'pending')
 end
 
-if fingerprint == ARGV[7] and not newer then return { 'duplicate', state, contact_id } end
+if fingerprint == ARGV[7] and not newer then return answer('duplicate', state) end
 
 if is_open(state) then
   take_data()
-  return { 'accepted', state, contact_id }
+  return answer('accepted', state)
 end
 
 if state == 'conflict' or state == 'failed' then
   -- A fresh try with the new data. What we do not know about earlier creates (unknown_since) stays.
   take_data()
-  redis.call('HDEL', RECORD, 'cause', 'owner_id', 'closed_at', 'failures', 'repeats', 'spent_ms', 'crashes')
+  forget_cause(record[6])
+  redis.call('HDEL', RECORD, 'owner_id', 'closed_at', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect')
   enter('pending', state)
   make_due()
-  return { 'accepted', 'pending', '' }
+  return answer('accepted', 'pending')
 end
 
 if state == 'created' and newer ~= ARGV[7] then
@@ -53,4 +65,4 @@ if state == 'created' and newer ~= ARGV[7] then
     redis.call('HSET', RECORD, 'newer', ARGV[7], 'newer_at', now)
   end
 end
-return { 'duplicate', state, contact_id }
+return answer('duplicate', state)

@@ -1,4 +1,5 @@
--- Ends an attempt: state, attempt, cause, due and lease change together, and only if the lease is still ours.
+-- Ends an attempt: state, attempt, cause, counts, due and lease change together, and only if the lease is still ours. What
+-- the attempt says about LiveDesk moves the pace and the breaker for everybody.
 --
 -- ARGV   [3] token   [4] fingerprint of the data that was sent   [5] the attempt (one line of JSON)   [6] new state
 --        [7] cause ('' for none)   [8] contact id ('' for none)   [9] outcome ('' for none)   [10] notes (JSON, '' for none)
@@ -6,11 +7,16 @@
 --        [13] the unanswered create: 'now' (this attempt's), 'keep' (as it was), 'clear' (it is known now)
 --        [14] failures in a row   [15] failures in a row with this cause   [16] retry budget spent, in ms
 --        [17] how many attempts are kept besides the first   [18] ms after which a cause that was not seen counts as new
--- Returns {'done', 1 if the cause is new else 0}, or {'stale'}: the lease was lost, nothing changed; the contact id that a
---         late success learned is kept beside the record for the next look-up.
+--        [19] failures in a row while LiveDesk answered others   [20] what it says about LiveDesk (model.Signal)
+--        [21] HTTP status ('' for none)   [22] ms for which LiveDesk wants no request   [23] requests a second, 0: no limit
+--        [24] first and [25] longest wait for a probe, in ms   [26] the contact's inbox ('' for none)   [27] most causes
+--        [28] finder of the contact id ('' for none)
+-- Returns {'done', 1 if the cause is new else 0, what changed for everybody: '', 'down', 'misconfigured', 'inbox' or
+--         'resumed'}, or {'stale'}: the lease was lost, nothing changed; the contact id that a late success learned is kept
+--         beside the record for the next look-up.
 
-local record = redis.call('HMGET', RECORD, 'state', 'token', 'attempts', 'fingerprint')
-local state, attempts, fingerprint = record[1], record[3], record[4]
+local record = redis.call('HMGET', RECORD, 'state', 'token', 'attempts', 'fingerprint', 'cause', 'operation', 'finders')
+local state, attempts, fingerprint, operation = record[1], record[3], record[4], record[6]
 local to, cause, contact_id = ARGV[6], ARGV[7], ARGV[8]
 
 if state ~= 'sending' or record[2] ~= ARGV[3] then
@@ -46,6 +52,7 @@ local function shrink()
       kept[#kept + 1] = values[i]
     end
   end
+  if record[7] then remove_finders(record[7]) end
   redis.call('DEL', RECORD)
   redis.call('HSET', RECORD, unpack(kept))
   if ARGV[9] ~= 'created' then redis.call('HSET', RECORD, 'outcome', ARGV[9]) end
@@ -57,20 +64,29 @@ local function set(field, value)
   if value == '' then redis.call('HDEL', RECORD, field) else redis.call('HSET', RECORD, field, value) end
 end
 
-local is_new_cause = 0
-if cause ~= '' then
-  local seen = tonumber(redis.call('ZSCORE', CAUSES, cause) or 0)
-  if seen < now - ARGV[18] then is_new_cause = 1 end
+-- Puts the contact among those of the cause. Returns whether nobody saw this cause lately.
+local function note_cause()
+  local seen = redis.call('ZSCORE', CAUSES, cause)
+  if not seen and redis.call('ZCARD', CAUSES) >= tonumber(ARGV[27]) then
+    cause = 'other'
+    seen = redis.call('ZSCORE', CAUSES, cause)
+  end
+  local is_new = tonumber(seen or 0) < now - ARGV[18]
+  if is_new then
+    redis.call('DEL', PEOPLE .. cause)
+    redis.call('HSET', COUNTS, 'since:' .. cause, now)
+  end
+  redis.call('ZADD', CAUSES, now, cause)
+  redis.call('PFADD', PEOPLE .. cause, key)
+  redis.call('ZADD', CAUSE .. cause, now, key)
+  redis.call('HSET', RECORD, 'cause', cause)
+  count('cause:' .. cause)
+  return is_new
 end
 
-enter(to, state)
-if to == 'created' then
-  redis.call('ZREM', DUE, key)
-  shrink()
-else
-  redis.call('HDEL', RECORD, 'token', 'lease_until')
+local function end_lease()
+  redis.call('HDEL', RECORD, 'token', 'lease_until', 'trigger', 'operation')
   log_attempt()
-  set('cause', cause)
   if not is_newer then set('notes', ARGV[10]) end
   set('owner_id', ARGV[11])
   if ARGV[13] == 'now' then redis.call('HSET', RECORD, 'unknown_since', now) end
@@ -78,13 +94,86 @@ else
   if ARGV[13] ~= 'keep' then redis.call('HDEL', RECORD, 'crashes') end
   if ARGV[13] == 'clear' then redis.call('HDEL', RECORD, 'unknown_since') end
   redis.call('HSET', RECORD, 'failures', ARGV[14], 'repeats', ARGV[15], 'spent_ms', ARGV[16])
+  set('suspect', ARGV[19] == '0' and '' or ARGV[19])
   if to == 'retrying' then
     redis.call('HSET', RECORD, 'next_attempt_at', now + ARGV[12])
-    due_at(RETRY, now + ARGV[12])
+    due_at(ARGV[20] == 'inbox' and HELD or RETRY, now + ARGV[12])
   else
     redis.call('HSET', RECORD, 'closed_at', now)
     redis.call('ZREM', DUE, key)
   end
 end
-if cause ~= '' then redis.call('ZADD', CAUSES, now, cause) end
-return { 'done', is_new_cause }
+
+-- What the attempt was for: whoever retries many wants to know how it went.
+local function tell_operation()
+  local name = OPERATION .. operation
+  if redis.call('EXISTS', name) == 0 then return end
+  redis.call('HINCRBY', name, to == 'created' and 'recovered' or 'again', 1)
+  if to ~= 'created' and cause ~= '' then redis.call('HINCRBY', name, 'again:' .. cause, 1) end
+end
+
+-- What the attempt says about LiveDesk, for everybody.
+local function hear(signal)
+  local rate, first, longest = tonumber(ARGV[23]), tonumber(ARGV[24]), tonumber(ARGV[25])
+  local up = redis.call('HMGET', UPSTREAM, 'stop', 'probe', 'probes')
+  local stopped, is_probe = up[1], up[1] and up[2] == ARGV[3]
+
+  local function put_off(wait, failed)
+    if not is_probe then return end
+    redis.call('HSET', UPSTREAM, 'probes', (up[3] or 0) + failed, 'probe_at', now + wait, 'probe_until', 0)
+  end
+
+  if signal == 'well' then
+    count('well')
+    redis.call('HSET', UPSTREAM, 'answered_at', now)
+    local freed = free_inbox(ARGV[26])
+    if is_probe then
+      resume(rate)
+      return 'resumed'
+    end
+    if not stopped then
+      redis.call('DEL', FAILING)
+      raise_pace(rate)
+    end
+    return freed and 'resumed' or ''
+  end
+  if signal == 'throttled' then
+    count('throttled')
+    lower_pace(rate, tonumber(ARGV[22]))
+    put_off(tonumber(ARGV[22]), 0)
+  elseif signal == 'inbox' then
+    put_off(0, 0)
+    return hold_inbox(ARGV[26], first, longest) and 'inbox' or ''
+  elseif signal == 'misconfigured' then
+    put_off(backoff(tonumber(up[3] or 0) + 1, first, longest), 1)
+    if stopped == 'misconfigured' or ARGV[19] ~= '0' then return '' end
+    stop('misconfigured', cause, ARGV[21], first)
+    return 'misconfigured'
+  elseif signal == 'fault' then
+    count('fault')
+    put_off(backoff(tonumber(up[3] or 0) + 1, first, longest), 1)
+    if stopped or ARGV[19] ~= '0' then return '' end
+    redis.call('SADD', FAILING, key)
+    if redis.call('SCARD', FAILING) < TRIP_CONTACTS and not is_mostly_failing() then return '' end
+    stop('down', cause, ARGV[21], first)
+    return 'down'
+  else
+    put_off(0, 0)
+  end
+  return ''
+end
+
+local is_new_cause = 0
+enter(to, state)
+if record[5] and record[5] ~= cause then forget_cause(record[5]) end
+if to == 'created' then
+  redis.call('ZREM', DUE, key)
+  shrink()
+  add_finders(ARGV[28])
+else
+  if cause ~= '' and (record[5] ~= cause or ARGV[20] ~= 'postponed') and note_cause() then is_new_cause = 1 end
+  end_lease()
+end
+if ARGV[20] ~= 'postponed' then count(to) end
+if operation then tell_operation() end
+return { 'done', is_new_cause, hear(ARGV[20]) }

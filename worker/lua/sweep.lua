@@ -1,28 +1,69 @@
--- Hands over whatever is due: a Celery message for each, new contacts before retries, retries before bulk work. Safe to run
--- in many processes at once: who hands a contact over moves its time on by the grace, so that nobody else does.
+-- Hands over whatever is due: a Celery message for each, new contacts before retries, retries before bulk work, no more
+-- than the pace can use, and while LiveDesk is down or we are misconfigured nothing but the probe. Safe to run in many
+-- processes at once: who hands a contact over moves its time on by the grace, so that nobody else does.
 --
 -- It is the sign of life of the worker that sweeps, too: removing the old sign comes first, since a full Redis lets a script
 -- write on after a removal (see enter).
 --
--- KEYS   [13] workers
+-- KEYS   [22] workers
 -- ARGV   [3] Celery message with @key@ and @id@ to fill in   [4] id of this sweep   [5] most messages at once
 --        [6] grace in ms   [7..9] how long the queue may get by each lane   [10] worker   [11] ms that workers are kept
+--        [12] requests a second, 0 for no limit   [13] seconds of the pace that may wait in the queue
+--        [14] inbox of contacts that name none ('' for none)
 -- Returns {how many contacts were handed over, how many messages waited in the queue before}.
 
-redis.call('ZREM', KEYS[13], ARGV[10])
-if ARGV[10] ~= '' then redis.call('ZADD', KEYS[13], now, ARGV[10]) end
-redis.call('ZREMRANGEBYSCORE', KEYS[13], '-inf', now - ARGV[11])
+local WORKERS = KEYS[22]
+local grace = tonumber(ARGV[6])
+
+redis.call('ZREM', WORKERS, ARGV[10])
+if ARGV[10] ~= '' then redis.call('ZADD', WORKERS, now, ARGV[10]) end
+redis.call('ZREMRANGEBYSCORE', WORKERS, '-inf', now - ARGV[11])
 
 local handed, waiting = 0, redis.call('LLEN', QUEUE)
-for lane = 0, 2 do
-  local room = math.min(ARGV[5] - handed, ARGV[7 + lane] - waiting - handed)
-  if room > 0 then
+local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop', 'probe_at', 'probe_until', 'pace', 'free_before')
+
+-- How many contacts may be handed over by a lane.
+local function room(lane)
+  if up[1] then return 0 end
+  if up[2] then return (is_probe_due(up[3], up[4]) and waiting + handed == 0) and 1 or 0 end
+  local bound = tonumber(ARGV[7 + lane])
+  local rate = tonumber(ARGV[12])
+  if rate > 0 then bound = math.min(bound, math.ceil(pace_of(rate, up[5]) * ARGV[13])) end
+  return math.min(ARGV[5] - handed, bound - waiting - handed)
+end
+
+-- Contacts wait in the lane HELD while their inbox is: some of them try when a probe is due, and all when it is free.
+local function let_go()
+  local most = 0
+  for _, at in ipairs(redis.call('HGETALL', INBOXES)) do
+    if string.match(at, ':probe_at$') and now >= tonumber(redis.call('HGET', INBOXES, at)) then most = 10 end
+  end
+  local before = now
+  if up[6] then
+    most, before = tonumber(ARGV[5]), tonumber(up[6])
+  end
+  if most == 0 then return end
+  local held = redis.call('ZRANGE', DUE, HELD * LANE, string.format('%.0f', HELD * LANE + before), 'BYSCORE', 'LIMIT', 0, most)
+  for _, contact in ipairs(held) do redis.call('ZADD', DUE, string.format('%.0f', RETRY * LANE + now), contact) end
+  if up[6] and #held < most then redis.call('HDEL', UPSTREAM, 'free_before') end
+end
+
+-- Contacts that had no inbox at all have got one with the settings.
+if ARGV[14] ~= '' and redis.call('HEXISTS', INBOXES, ':since') == 1 then
+  free_inbox('')
+  up[6] = now
+end
+let_go()
+for lane = NEW, BULK do
+  local most = room(lane)
+  if most > 0 then
     local base = lane * LANE
-    local keys = redis.call('ZRANGE', DUE, base, base + now, 'BYSCORE', 'LIMIT', 0, room)
+    local keys = redis.call('ZRANGE', DUE, string.format('%.0f', base), string.format('%.0f', base + now), 'BYSCORE',
+      'LIMIT', 0, most)
     for _, contact in ipairs(keys) do
       handed = handed + 1
       local fill = { key = contact, id = ARGV[4] .. '-' .. handed }
-      redis.call('ZADD', DUE, base + now + ARGV[6], contact)
+      redis.call('ZADD', DUE, string.format('%.0f', base + now + grace), contact)
       redis.call('LPUSH', QUEUE, (string.gsub(ARGV[3], '@(%l+)@', fill)))
     end
   end
