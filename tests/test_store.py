@@ -771,7 +771,7 @@ def test_a_contact_is_looked_at_again_at_the_moment_when_it_is_forgotten(bench: 
     bench.bring_to(CREATED)
     bench.bring_to(FAILED, Contact("bob", 1))
     before = bench.everything()
-    assert [bench.store._run("forget", bench.key(name), DAY_MS) for name in ("ada", "bob", "cyd")] == [0, 0, 0]
+    assert [bench.store.run("forget", bench.key(name), DAY_MS) for name in ("ada", "bob", "cyd")] == [0, 0, 0]
     assert bench.everything() == before
 
 

@@ -14,7 +14,9 @@ from worker import keys
 from worker.errors import StoreUnavailable
 from worker.hints import Hint
 from worker.history import History
+from worker.lists import Lists
 from worker.model import Attempt, Contact, Outcome, State, Verdict
+from worker.operations import Operations
 from worker.store import FORGET_MOST, GRACE_MS, Store, Swept
 from worker.sweeper import FORGET_INTERVAL_S, STUCK_STATUS, Sweeper
 
@@ -80,6 +82,7 @@ def sweeper(store: ScriptedStore, clock: Turned, stuck: list[str]) -> Sweeper:
         store,
         name="host",
         keep_created_ms=DAY_MS,
+        operations=Operations(store, Lists(store.client)),
         stuck_after_s=120,
         on_stuck=lambda: stuck.append("stuck"),
         clock=clock,

@@ -8,9 +8,11 @@ Read it in this order:
 ``normalise``  what a sender wrote, made fit to be sent
 ``sync``       the algorithm, one numbered step after the other
 ``retry``      when to try next, and when to give up: pure
+``upstream``   how LiveDesk is treated by all workers together: pace, breaker, pause
 ``livedesk``   the LiveDesk client: the only place that knows its status codes
 ``store``      every change to Redis, one Lua script each (``lua/``)
-``history``    every look at Redis
+``operations`` many contacts retried or discarded, in chunks, with a canary and an undo
+``history``    every look at Redis; ``lists`` those at many contacts, ``situation`` those at how things stand
 ``keys``       every key name, its type and its meaning
 ``hints``      Celery's message, built once by Celery itself
 ``app``        the Celery app; ``tasks`` joins the parts; ``sweeper`` runs beside the tasks in each worker process

@@ -33,6 +33,10 @@ class ContactRecord:
     newer_at: int | None = None
 
 
+#: The fields of an entry of the audit.
+AUDITED = ("who", "did", "target", "why")
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How safe an acknowledged delivery is here: a plain sentence for each ``problem``, with which no delivery should
@@ -50,6 +54,18 @@ class Workers:
     seen: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What somebody did by hand: ``did`` it to ``target`` (a contact's key, or a name), at a time in ms."""
+
+    id: str
+    at: int
+    who: str
+    did: str
+    target: str
+    why: str
+
+
 class History:
     """The read side. Every method raises ``StoreUnavailable`` or ``StoreError``."""
 
@@ -63,6 +79,12 @@ class History:
             if salt is None:
                 return None
             fields: Any = self.client.hgetall(keys.contact(keys.contact_key(identifier, salt.encode())))
+        return _load(fields) if fields else None
+
+    def contact_of(self, key: str) -> ContactRecord | None:
+        """The record with this key, or ``None``."""
+        with translated():
+            fields: Any = self.client.hgetall(keys.contact(key))
         return _load(fields) if fields else None
 
     def counts(self) -> dict[State, int]:
@@ -109,6 +131,15 @@ class History:
         with translated():
             used: Any = self.client.hgetall(keys.SECRETS)
         return {name: int(at) for name, at in used.items()}
+
+    def audit(self, *, before: str | None = None, limit: int = 50) -> list[Audited]:
+        """What people did by hand, the latest first; ``before`` is an entry's id."""
+        with translated():
+            entries: Any = self.client.xrevrange(keys.AUDIT, max=f"({before}" if before else "+", count=limit)
+        return [
+            Audited(entry, int(entry.partition("-")[0]), *(fields.get(name, "") for name in AUDITED))
+            for entry, fields in entries
+        ]
 
     def health(self) -> Health:
         """Whether an acknowledged delivery is safe here: on disk before the answer, and never evicted."""

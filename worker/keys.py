@@ -19,6 +19,9 @@ key names end up in logs, monitors and backups where an e-mail address has no bu
 ``{lds}:failing``         SET     contacts that failed by LiveDesk's fault since it last answered
 ``{lds}:f:<bucket>``      HASH    finder → the keys of contacts with that e-mail address, phone number or contact id
 ``{lds}:op:<id>``         HASH    one operation on many contacts (fields: ``operations``)
+``{lds}:op:<id>:saved``   HASH    key → JSON: what a contact was before the operation, so that it can be undone
+``{lds}:operations``      ZSET    id → ms when the operation began
+``{lds}:audit``           STREAM  who did what by hand, to whom (``<key>``) and why; the latest ten thousand
 ``{lds}:workers``         ZSET    worker name → ms when it last made progress
 ``{lds}:salt``            STRING  the hash's secret; made once, lives as long as the records do
 ``{lds}:create``          LIST    Celery's messages; kombu puts its prefix before the queue's name
@@ -48,6 +51,8 @@ UPSTREAM = PREFIX + "upstream"
 INBOXES = PREFIX + "inboxes"
 FAILING = PREFIX + "failing"
 COUNTS = PREFIX + "counts"
+OPERATIONS = PREFIX + "operations"
+AUDIT = PREFIX + "audit"
 
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14
@@ -94,6 +99,10 @@ def operation(name: str) -> str:
     return f"{PREFIX}op:{name}"
 
 
+def saved(operation_id: str) -> str:
+    return f"{operation(operation_id)}:saved"
+
+
 def finder(name: str, value: str, salt: bytes) -> str:
     """``<bucket>:<field>``: where the contacts with this value of a field are noted. A keyed hash of 63 bits."""
     digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=8).digest()
@@ -121,6 +130,16 @@ def for_contact(key: str) -> tuple[str, ...]:
 def for_sweep() -> tuple[str, ...]:
     """KEYS of the script that hands contacts over; it looks at no record."""
     return (contact(""), *SHARED, WORKERS)
+
+
+def for_operation(name: str) -> tuple[str, ...]:
+    """KEYS of a script that changes many contacts, or what is written about that."""
+    return (contact(""), *SHARED, saved(name))
+
+
+def for_operations() -> tuple[str, ...]:
+    """KEYS of the script that begins an operation."""
+    return (contact(""), *SHARED, OPERATIONS)
 
 
 def for_quarantined(entry: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ clock in tests.
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -37,6 +38,11 @@ SCRIPTS = {
     "forget": ("common",),
     "quarantine": ("common",),
     "release": ("common",),
+    "open_operation": ("common",),
+    "take_operation": ("common",),
+    "turn_operation": ("common",),
+    "move": ("common",),
+    "restore": ("common",),
 }
 
 #: KEYS of the scripts that need others than those of a contact.
@@ -44,6 +50,10 @@ KEYS_OF = {
     "sweep": lambda _: keys.for_sweep(),
     "quarantine": keys.for_quarantined,
     "release": keys.for_quarantined,
+    "open_operation": lambda _: keys.for_operations(),
+    "turn_operation": keys.for_operation,
+    "move": keys.for_operation,
+    "restore": keys.for_operation,
 }
 
 #: How long the queue may get by new contacts, by retries, by bulk work: what comes later in the list never fills the
@@ -65,6 +75,10 @@ CAUSES_MOST = 500
 WORKER_KEPT_MS = 24 * 3_600_000
 #: Created contacts, or deliveries in quarantine, forgotten in one go.
 FORGET_MOST = 200
+#: Counts of a minute are kept for so many seconds (``lua/common.lua`` says the same).
+MINUTE_KEPT_S = 25 * 3600
+#: Entries of the audit that are kept.
+AUDIT_MOST = 10_000
 #: For stores that ask LiveDesk nothing.
 UNLIMITED = UpstreamPolicy()
 #: Deliveries that the quarantine holds at most, and for how long, in ms.
@@ -120,7 +134,7 @@ class Store:
         for _ in range(3):
             salt = self.salt()
             key = keys.contact_key(contact.identifier, salt.encode())
-            answer = self._run(
+            answer = self.run(
                 "accept",
                 key,
                 salt,
@@ -145,7 +159,7 @@ class Store:
 
         With ``asks`` false LiveDesk will not be asked, so neither pace nor pause matter.
         """
-        answer = self._run("claim", key, token, self.lease_ms, *self._rates(), self.policy.inbox_id or "", int(asks))
+        answer = self.run("claim", key, token, self.lease_ms, *self._rates(), self.policy.inbox_id or "", int(asks))
         if answer[0] != "claimed":
             return None
         self._salt = answer[5]  # another one, if somebody has emptied this Redis
@@ -175,23 +189,23 @@ class Store:
     def pace(self, *, look_up: bool) -> int:
         """When the next request to LiveDesk may go, besides the one that a claim is good for: in so many ms. A negative
         number: not within a second; ask again after so many ms."""
-        return int(self._run("pace", "", *self._rates(), int(look_up)))
+        return int(self.run("pace", "", *self._rates(), int(look_up)))
 
     def pause(self, who: str, why: str) -> bool:
         """Nothing is sent to LiveDesk until ``resume``. ``False``: it was paused already."""
-        return bool(self._run("pause", "", who, why))
+        return bool(self.run("pause", "", who, why))
 
     def resume(self) -> bool:
         """Ends an operator's pause; where the sync stopped by itself, a probe goes at once. ``False``: it was not."""
-        return bool(self._run("resume", ""))
+        return bool(self.run("resume", ""))
 
     def renew(self, claim: Claim) -> bool:
         """Lengthens the lease, counted from now. ``False``: it is lost, stop at once."""
-        return bool(self._run("renew", claim.key, claim.token, self.lease_ms))
+        return bool(self.run("renew", claim.key, claim.token, self.lease_ms))
 
     def finish(self, claim: Claim, verdict: Verdict, attempt: Attempt) -> Finished:
         """Ends an attempt, if the lease is still ours."""
-        answer = self._run(
+        answer = self.run(
             "finish",
             claim.key,
             claim.token,
@@ -228,12 +242,12 @@ class Store:
 
         Returns ``pending`` or ``retrying`` (it is due now), or why not: ``gone``, ``busy``, ``created``.
         """
-        answer: list[str] = self._run("retry_now", self.key(identifier), who)
+        answer: list[str] = self.run("retry_now", self.key(identifier), who)
         return answer[-1]
 
     def discard(self, identifier: str) -> str:
         """Gives a contact up. Returns ``discarded``, or why not: ``gone``, ``busy``, ``created``."""
-        answer: list[str] = self._run("discard", self.key(identifier))
+        answer: list[str] = self.run("discard", self.key(identifier))
         return answer[0]
 
     def sweep(self, worker: str = "") -> Swept:
@@ -241,7 +255,7 @@ class Store:
         sweep_id = secrets.token_hex(8)
         bounds = (SWEEP_MOST, self.grace_ms, *QUEUE_BOUNDS)
         pace = (self.policy.rate, QUEUE_SECONDS, self.policy.inbox_id or "")
-        return Swept(*self._run("sweep", "", self.hint.template, sweep_id, *bounds, worker, WORKER_KEPT_MS, *pace))
+        return Swept(*self.run("sweep", "", self.hint.template, sweep_id, *bounds, worker, WORKER_KEPT_MS, *pace))
 
     def forget(self, keep_ms: int) -> int:
         """Removes created contacts that are older than ``keep_ms``, a bounded number at a time. Returns how many."""
@@ -249,7 +263,7 @@ class Store:
         with translated():
             ids: list[Any] = [self.client.hget(keys.contact(key), "contact_id") for key in old]
         finders = [self._finder_of_id(contact_id) for contact_id in ids]
-        return sum(int(self._run("forget", key, keep_ms, finder)) for key, finder in zip(old, finders, strict=True))
+        return sum(int(self.run("forget", key, keep_ms, finder)) for key, finder in zip(old, finders, strict=True))
 
     def quarantine(self, held: Quarantined) -> None:
         """Keeps a delivery that could not be mapped, until it is released or its time is over.
@@ -260,12 +274,12 @@ class Store:
         digest = f"{held.source}\n{held.payload}"
         entry = keys.contact_key(digest, self.salt().encode())
         problems, headers = json.dumps(held.problems), json.dumps(held.headers)
-        if not self._run("quarantine", entry, held.source, held.payload, problems, headers, QUARANTINE_MOST):
+        if not self.run("quarantine", entry, held.source, held.payload, problems, headers, QUARANTINE_MOST):
             raise StoreFull("the quarantine is full")
 
     def release(self, entry: str, *, after_ms: int = 0) -> bool:
         """Removes a delivery from the quarantine, if it has been there for ``after_ms``. Returns whether it did."""
-        return bool(self._run("release", entry, after_ms))
+        return bool(self.run("release", entry, after_ms))
 
     def prune_quarantine(self) -> int:
         """Removes deliveries whose time is over, a bounded number at a time. Returns how many."""
@@ -276,6 +290,23 @@ class Store:
         """Notes that a delivery was proved with this secret just now."""
         with translated():
             self.client.hset(keys.SECRETS, f"{source}:{name}", str(self._now()))
+
+    def count(self, counted: Mapping[str, int]) -> None:
+        """Adds to the counts what happened elsewhere, by name, in this minute."""
+        name = keys.minute(self._now() // 60_000)
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for what, number in counted.items():
+                pipe.hincrby(name, what, number)
+                pipe.hincrby(keys.COUNTS, what, number)
+            pipe.expire(name, MINUTE_KEPT_S)
+            pipe.execute()
+
+    def audit(self, who: str, did: str, target: str = "", why: str = "") -> None:
+        """Notes what a person did by hand. ``target`` is a contact's key or the name of something, and no personal
+        data, like ``why``, which the person is told."""
+        entry: dict[Any, Any] = {"who": who, "did": did, "target": target, "why": why}
+        with translated():
+            self.client.xadd(keys.AUDIT, entry, maxlen=AUDIT_MOST, approximate=True)
 
     def key(self, identifier: str) -> str:
         """The key of the contact with this identifier."""
@@ -308,7 +339,8 @@ class Store:
             old: list[Any] = self.client.zrange(index, "-inf", before, byscore=True, offset=0, num=FORGET_MOST)
         return old
 
-    def _run(self, script: str, key: str, *args: str | float) -> Any:
+    def run(self, script: str, key: str, *args: str | float) -> Any:
+        """What a script of ours returns; ``key`` names what it changes."""
         keys_of = KEYS_OF.get(script, keys.for_contact)
         with translated():
             return self._scripts[script](keys=keys_of(key), args=(self.shift_ms, key, *args))

@@ -1,4 +1,5 @@
-"""What runs beside the tasks in every worker process: the sweep, the forgetting, and the watch over the worker itself.
+"""What runs beside the tasks in every worker process: the sweep, the forgetting, the operations on many contacts, and
+the watch over the worker itself.
 
 Each process sweeps for all (docs/adr/0002-sweep-in-every-worker.md): there is no scheduler to fail, and as long as
 one worker lives, whatever is due is handed over.
@@ -12,6 +13,7 @@ from collections.abc import Callable
 
 from worker import telemetry
 from worker.errors import StoreError
+from worker.operations import Operations
 from worker.store import Store
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class Sweeper:
         *,
         name: str,
         keep_created_ms: int,
+        operations: Operations,
         stuck_after_s: float = STUCK_AFTER_S,
         on_stuck: Callable[[], None] = end_process,
         clock: Callable[[], float] = time.monotonic,
@@ -48,6 +51,7 @@ class Sweeper:
         self.store = store
         self.name = name
         self.keep_created_ms = keep_created_ms
+        self.operations = operations
         self.stuck_after_s = stuck_after_s
         self.on_stuck = on_stuck
         self.clock = clock
@@ -70,7 +74,8 @@ class Sweeper:
         pause = 0.0
         while not self._stopping.wait(pause):
             try:
-                pause = BACKLOG_INTERVAL_S if self.once() else INTERVAL_S
+                busy = self.once() > 0
+                pause = BACKLOG_INTERVAL_S if self.operations.step() or busy else INTERVAL_S
             except StoreError as error:
                 log.warning("sweep failed, will try again: %s", error)
                 pause = INTERVAL_S

@@ -15,7 +15,9 @@ from worker import telemetry
 from worker.app import app
 from worker.errors import SettingsError, StoreError
 from worker.hints import build_hint
+from worker.lists import Lists
 from worker.livedesk import CONNECT_TIMEOUT_S, LiveDesk
+from worker.operations import Operations
 from worker.redis_client import connect
 from worker.retry import RetryPolicy
 from worker.settings import Settings, load_settings
@@ -107,6 +109,7 @@ def join(settings: Settings) -> Parts:
         store,
         name=socket.gethostname(),
         keep_created_ms=settings.keep_created_ms,
+        operations=Operations(store, Lists(client)),
         stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
     )
     return Parts(sync, sweeper)

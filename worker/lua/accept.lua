@@ -11,6 +11,7 @@ local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id',
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
 
 local function answer(status, of_state)
+  count(status)
   count('delivery:' .. ARGV[5] .. ':' .. status)
   return { status, of_state, contact_id }
 end

@@ -3,7 +3,7 @@
 -- KEYS of every script (keys.for_contact):
 --   [1] the record  [2] due  [3] queue  [4] causes  [5] salt  [6..12] the state indexes, in the order of STATES
 --   [13] upstream  [14] inboxes  [15] failing  [16] counts  and beginnings of names:
---   [17] counts of a minute  [18] contacts of a cause  [19] people of a cause  [20] finders  [21] operations
+--   [17] counts of a minute  [18] contacts of a cause  [19] people of a cause  [20] finders  [21] one operation
 -- ARGV of every script:
 --   [1] milliseconds to add to Redis's clock: 0, but for tests that turn it  [2] the contact's key
 
@@ -67,8 +67,15 @@ local function close_as_discarded(state, cause)
   redis.call('ZREM', DUE, key)
   enter('discarded', state)
   forget_cause(cause)
-  redis.call('HDEL', RECORD, 'next_attempt_at', 'operation', 'trigger')
+  redis.call('HDEL', RECORD, 'next_attempt_at', 'trigger')
   redis.call('HSET', RECORD, 'closed_at', now)
+end
+
+-- The contact is no longer one of those that an operation has moved; what became of it is counted there.
+local function leave_operation(operation, how)
+  if not operation then return end
+  redis.call('HDEL', RECORD, 'operation')
+  if redis.call('EXISTS', OPERATION .. operation) == 1 then redis.call('HINCRBY', OPERATION .. operation, how, 1) end
 end
 
 -- The lane that a contact waits in: new ones go before retries, and those before bulk work.

@@ -85,7 +85,8 @@ local function note_cause()
 end
 
 local function end_lease()
-  redis.call('HDEL', RECORD, 'token', 'lease_until', 'trigger', 'operation')
+  redis.call('HDEL', RECORD, 'token', 'lease_until')
+  if ARGV[20] ~= 'postponed' then redis.call('HDEL', RECORD, 'trigger') end
   log_attempt()
   if not is_newer then set('notes', ARGV[10]) end
   set('owner_id', ARGV[11])
@@ -102,14 +103,6 @@ local function end_lease()
     redis.call('HSET', RECORD, 'closed_at', now)
     redis.call('ZREM', DUE, key)
   end
-end
-
--- What the attempt was for: whoever retries many wants to know how it went.
-local function tell_operation()
-  local name = OPERATION .. operation
-  if redis.call('EXISTS', name) == 0 then return end
-  redis.call('HINCRBY', name, to == 'created' and 'recovered' or 'again', 1)
-  if to ~= 'created' and cause ~= '' then redis.call('HINCRBY', name, 'again:' .. cause, 1) end
 end
 
 -- What the attempt says about LiveDesk, for everybody.
@@ -174,6 +167,8 @@ else
   if cause ~= '' and (record[5] ~= cause or ARGV[20] ~= 'postponed') and note_cause() then is_new_cause = 1 end
   end_lease()
 end
-if ARGV[20] ~= 'postponed' then count(to) end
-if operation then tell_operation() end
+if ARGV[20] ~= 'postponed' then
+  count(to)
+  leave_operation(operation, to == 'created' and 'recovered' or cause == record[5] and 'same' or 'again')
+end
 return { 'done', is_new_cause, hear(ARGV[20]) }

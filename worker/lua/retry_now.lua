@@ -11,6 +11,6 @@ if state == 'created' then return { 'created' } end
 
 local to = start_anew(state)
 if ARGV[3] ~= '' then redis.call('HSET', RECORD, 'trigger', ARGV[3]) end
-redis.call('HDEL', RECORD, 'operation')
+leave_operation(record[2], 'left')
 due_at(to == 'pending' and NEW or RETRY, now)
 return { 'due', to }
