@@ -7,7 +7,7 @@ from typing import Any
 import redis
 
 from worker import keys, record
-from worker.model import Attempt, Contact, Note, Outcome, Quarantined, State
+from worker.model import Account, Attempt, Contact, Note, Outcome, Quarantined, State
 from worker.redis_client import translated
 
 
@@ -109,6 +109,17 @@ class History:
         with translated():
             used: Any = self.client.hgetall(keys.SECRETS)
         return {name: int(at) for name, at in used.items()}
+
+    def account(self, name: str) -> Account:
+        """What was found out about the LiveDesk account that goes by ``name``; about another one nothing is known."""
+        with translated():
+            salt: Any = self.client.get(keys.SALT)
+            fields: Any = self.client.hgetall(keys.ACCOUNT)
+        if salt is None or not fields or fields["account"] != keys.contact_key(name, salt.encode()):
+            return Account()
+        answers = ("unique", "searchable", "searchable_bare")
+        told = {answer: fields[answer] == "1" for answer in answers if fields[answer]}
+        return Account(**told, probed_at=int(fields["probed_at"]))
 
     def health(self) -> Health:
         """Whether an acknowledged delivery is safe here: on disk before the answer, and never evicted."""

@@ -16,6 +16,7 @@ key names end up in logs, monitors and backups where an e-mail address has no bu
 ``{lds}:q:<id>``          HASH    one delivery in quarantine: source, payload, problems, headers
 ``{lds}:quarantine``      ZSET    id → ms when it came
 ``{lds}:secrets``         HASH    ``<source>:<secret's name>`` → ms when it last proved a delivery
+``{lds}:account``         HASH    what live probes found out about the LiveDesk account (``note_account``)
 ========================  ======  =========================================================================
 """
 
@@ -35,6 +36,7 @@ WORKERS = PREFIX + "workers"
 SALT = PREFIX + "salt"
 QUARANTINE = PREFIX + "quarantine"
 SECRETS = PREFIX + "secrets"
+ACCOUNT = PREFIX + "account"
 
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14
@@ -80,3 +82,8 @@ def for_sweep() -> tuple[str, ...]:
 def for_quarantined(entry: str) -> tuple[str, ...]:
     """KEYS of a script that changes the quarantine."""
     return (quarantined(entry), *SHARED, QUARANTINE)
+
+
+def for_account() -> tuple[str, ...]:
+    """KEYS of the script that notes what was found out about the LiveDesk account."""
+    return (ACCOUNT, *SHARED)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from hashlib import blake2b
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
 
@@ -109,6 +110,8 @@ class LiveDesk:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = base_url.rstrip("/") + CONTACTS
+        #: Which account this is; tells neither its address nor its key.
+        self.account = blake2b(f"{self.url}\n{api_key}".encode(), digest_size=16).hexdigest()
         self.timeout_s = timeout_s
         self.clock = clock
         # As bytes: requests would write a text in Latin-1, and fail with an error that holds it.

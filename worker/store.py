@@ -7,6 +7,7 @@ clock in tests.
 
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,29 @@ import redis
 from worker import keys, record
 from worker.errors import StoreError, StoreFull
 from worker.hints import Hint
-from worker.model import Accepted, Attempt, Claim, Contact, Note, Quarantined, State, Status, Verdict
+from worker.model import Accepted, Account, Attempt, Claim, Contact, Note, Quarantined, State, Status, Verdict
 from worker.redis_client import Script, translated
 
 LUA = Path(__file__).parent / "lua"
-SCRIPTS = ("accept", "claim", "renew", "finish", "retry_now", "sweep", "forget", "quarantine", "release")
+SCRIPTS = (
+    "accept",
+    "claim",
+    "renew",
+    "finish",
+    "retry_now",
+    "sweep",
+    "forget",
+    "quarantine",
+    "release",
+    "note_account",
+)
 
 #: KEYS of the scripts that need others than those of a contact.
-KEYS_OF = {
+KEYS_OF: dict[str, Callable[[str], tuple[str, ...]]] = {
     "sweep": lambda _: keys.for_sweep(),
     "quarantine": keys.for_quarantined,
     "release": keys.for_quarantined,
+    "note_account": lambda _: keys.for_account(),
 }
 
 #: How long the queue may get by new contacts, by retries, by bulk work: what comes later in the list never fills the
@@ -200,6 +213,12 @@ class Store:
         """Notes that a delivery was proved with this secret just now."""
         with translated():
             self.client.hset(keys.SECRETS, f"{source}:{name}", str(self._now()))
+
+    def note_account(self, name: str, found: Account) -> None:
+        """Keeps what was found out about the LiveDesk account that goes by ``name`` (``LiveDesk.account``)."""
+        answers = (found.unique, found.searchable, found.searchable_bare)
+        told = ("" if answer is None else str(int(answer)) for answer in answers)
+        self._run("note_account", "", keys.contact_key(name, self.salt().encode()), *told)
 
     def salt(self) -> str:
         """The secret of the keyed hash. Made by whoever comes first, then the same for all."""
