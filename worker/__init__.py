@@ -9,6 +9,7 @@ Read it in this order:
 ``sync``       the algorithm, one numbered step after the other
 ``retry``      when to try next, and when to give up: pure
 ``livedesk``   the LiveDesk client: the only place that knows its status codes
+``findings``   what checks find, and the hops on the way to LiveDesk; ``probe`` tries a LiveDesk account out
 ``account``    what is known about the LiveDesk account
 ``store``      every change to Redis, one Lua script each (``lua/``)
 ``history``    every look at Redis

@@ -76,6 +76,18 @@ class History:
         with translated():
             return int(self.client.llen(keys.QUEUE))
 
+    def is_waiting(self, message: str) -> bool:
+        """Whether no worker has taken this message out of the queue yet."""
+        with translated():
+            return self.client.lpos(keys.QUEUE, message) is not None
+
+    def server(self) -> tuple[str, str]:
+        """The server's name and version. Valkey tells in ``redis_version`` which Redis it is compatible with."""
+        with translated():
+            info: dict[str, Any] = self.client.info("server")
+        name = "Valkey" if "valkey_version" in info else "Redis"
+        return name, str(info[f"{name.lower()}_version"])
+
     def workers(self) -> Workers:
         """The hosts that workers run on."""
         with translated():

@@ -32,6 +32,7 @@ SCRIPTS = (
     "quarantine",
     "release",
     "note_account",
+    "ping",
 )
 
 #: KEYS of the scripts that need others than those of a contact.
@@ -219,6 +220,11 @@ class Store:
         answers = (found.unique, found.searchable, found.searchable_bare)
         told = ("" if answer is None else str(int(answer)) for answer in answers)
         self._run("note_account", "", keys.contact_key(name, self.salt().encode()), *told)
+
+    def ping(self) -> str | None:
+        """Puts a message for nobody in the queue, to see whether a worker takes it. ``None``: there is no room."""
+        message = self.hint.message(secrets.token_hex(8), secrets.token_hex(8))
+        return message if self._run("ping", "", message, QUEUE_BOUNDS[-1]) else None
 
     def salt(self) -> str:
         """The secret of the keyed hash. Made by whoever comes first, then the same for all."""

@@ -1,5 +1,6 @@
 """``flask --app webhook_app.wsgi ...``: what an operator does by hand.
 
+``doctor``       what is broken on the way from a sender to LiveDesk
 ``sources``      who may send, and whether the file that says so is right
 ``send_test``    a sample delivery, followed to the contact
 ``quarantine``   deliveries that made no contact
@@ -16,7 +17,7 @@ import click
 from flask import Flask
 from werkzeug.exceptions import ServiceUnavailable
 
-from webhook_app.cli import quarantine, send_test, sources
+from webhook_app.cli import doctor, quarantine, send_test, sources
 from webhook_app.cli.words import sentences
 from worker.errors import SettingsError
 
@@ -34,8 +35,9 @@ RETRY_ANSWERS = {
 
 def register(app: Flask, parts: "Callable[[], Parts]") -> None:
     """Adds the commands to an app. ``parts`` raises ``SettingsError`` where the configuration has mistakes."""
-    for command in (_retry(parts), sources.command(parts), send_test.command(parts), quarantine.command(parts)):
-        app.cli.add_command(command)
+    app.cli.add_command(_retry(parts))
+    for module in (doctor, sources, send_test, quarantine):
+        app.cli.add_command(module.command(parts))
 
 
 def without_parts(error: SettingsError) -> Flask:
