@@ -10,7 +10,17 @@ from worker.model import State
 from worker.store import QUEUE_BOUNDS
 
 FIXED_KEYS = {
-    *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS, keys.ACCOUNT),
+    *(
+        keys.DUE,
+        keys.QUEUE,
+        keys.CAUSES,
+        keys.SALT,
+        keys.WORKERS,
+        keys.QUARANTINE,
+        keys.SECRETS,
+        keys.ACCOUNT,
+        keys.RECONCILE,
+    ),
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.

@@ -10,6 +10,7 @@ Read it in this order:
 ``retry``      when to try next, and when to give up: pure
 ``livedesk``   the LiveDesk client: the only place that knows its status codes
 ``findings``   what checks find, and the hops on the way to LiveDesk; ``probe`` tries a LiveDesk account out
+``reconcile``  what we hold as created, compared with LiveDesk
 ``account``    what is known about the LiveDesk account
 ``store``      every change to Redis, one Lua script each (``lua/``)
 ``history``    every look at Redis

@@ -1,13 +1,14 @@
 """Every look at Redis. Nothing here changes anything."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 
 from worker import keys, record
-from worker.model import Account, Attempt, Contact, Note, Outcome, Quarantined, State
+from worker.model import Account, Attempt, Contact, Note, Outcome, Place, Progress, Quarantined, State
 from worker.redis_client import translated
 
 
@@ -31,6 +32,29 @@ class ContactRecord:
     closed_at: int | None = None
     newer_fields: tuple[str, ...] = ()
     newer_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is left of a created contact. ``noted`` are the fields that it has notes about."""
+
+    place: Place
+    identifier: str
+    contact_id: str
+    source: str
+    fingerprint: str
+    noted: frozenset[str]
+    salt: bytes = field(repr=False)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it was brought to LiveDesk without e-mail address and phone number."""
+        return not record.differing_values(self.fingerprint, {"email": None, "phone_number": None}, self.salt)
+
+    def differing(self, shown: Mapping[str, str | None]) -> list[str]:
+        """The fields that LiveDesk shows with other values than we brought there. What the notes tell is no news."""
+        differing = record.differing_values(self.fingerprint, shown, self.salt)
+        return [name for name in differing if name not in self.noted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +146,31 @@ class History:
             used: Any = self.client.hgetall(keys.SECRETS)
         return {name: int(at) for name, at in used.items()}
 
+    def created(self, behind: Place, limit: int) -> list[Held]:
+        """Created contacts behind this place, the oldest first. Those that become so meanwhile come at the end."""
+        index = keys.state(State.CREATED)
+        with translated():
+            salt: Any = self.client.get(keys.SALT)
+            first: Any = self.client.zcount(index, "-inf", f"({behind.at}")
+            if self.client.zscore(index, behind.key) == behind.at:  # else it is gone, or was created anew
+                rank: Any = self.client.zrank(index, behind.key)
+                first = rank + 1
+            page: Any = self.client.zrange(index, first, first + limit - 1, withscores=True)
+            with self.client.pipeline(transaction=False) as pipe:
+                for key, _ in page:
+                    pipe.hgetall(keys.contact(key))
+                records = pipe.execute()
+        rows = zip(page, records, strict=True)
+        return [_load_held(Place(int(at), key), fields, salt) for (key, at), fields in rows if "contact_id" in fields]
+
+    def progress(self) -> Progress | None:
+        """How far ``flask reconcile`` has come; ``None``: it is not under way."""
+        with translated():
+            fields: Any = self.client.hgetall(keys.RECONCILE)
+        if not fields:
+            return None
+        return Progress(Place(int(fields["at"]), fields["key"]), int(fields["checked"]), int(fields["found"]))
+
     def account(self, name: str) -> Account:
         """What was found out about the LiveDesk account that goes by ``name``; about another one nothing is known."""
         with translated():
@@ -159,6 +208,19 @@ def _load_quarantined(entry: str, since: int, fields: dict[str, str]) -> Quarant
         headers=json.loads(fields["headers"]),
         entry=entry,
         since=since,
+    )
+
+
+def _load_held(place: Place, fields: dict[str, str], salt: str) -> Held:
+    notes = record.load_notes(fields.get("notes"))
+    return Held(
+        place=place,
+        identifier=fields["identifier"],
+        contact_id=fields["contact_id"],
+        source=fields["source"],
+        fingerprint=fields["fingerprint"],
+        noted=frozenset(note.field for note in notes),
+        salt=salt.encode(),
     )
 
 

@@ -16,6 +16,7 @@ key names end up in logs, monitors and backups where an e-mail address has no bu
 ``{lds}:q:<id>``          HASH    one delivery in quarantine: source, payload, problems, headers
 ``{lds}:quarantine``      ZSET    id → ms when it came
 ``{lds}:secrets``         HASH    ``<source>:<secret's name>`` → ms when it last proved a delivery
+``{lds}:reconcile``       HASH    how far ``flask reconcile`` has come: at, key, checked, found
 ``{lds}:account``         HASH    what live probes found out about the LiveDesk account (``note_account``)
 ========================  ======  =========================================================================
 """
@@ -37,6 +38,7 @@ SALT = PREFIX + "salt"
 QUARANTINE = PREFIX + "quarantine"
 SECRETS = PREFIX + "secrets"
 ACCOUNT = PREFIX + "account"
+RECONCILE = PREFIX + "reconcile"
 
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14

@@ -180,6 +180,23 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the walk over all created contacts: behind the one of this key, created at this time."""
+
+    at: int = 0
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a walk over all created contacts has come, and what it has met with."""
+
+    place: Place = Place()
+    checked: int = 0
+    found: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One try to bring a contact to LiveDesk: when it began, how long it took, what answered.
 

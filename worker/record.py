@@ -29,6 +29,7 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -37,6 +38,8 @@ from worker.model import Attempt, Contact, Note
 #: The fields of ``data`` in the order of the fingerprint, and how many characters each has there.
 DATA_FIELDS = ("inbox_id", "name", "email", "phone_number", "avatar_url")
 CHUNK = 4
+#: How a field that is not there looks in a fingerprint.
+ABSENT = "-" * CHUNK
 
 
 def dump_data(contact: Contact) -> str:
@@ -56,7 +59,7 @@ def fingerprint(contact: Contact, salt: bytes) -> str:
 
 def _chunk(name: str, value: object, salt: bytes) -> str:
     if value is None:
-        return "----"
+        return ABSENT
     digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=3).digest()
     return urlsafe_b64encode(digest).decode()
 
@@ -67,6 +70,15 @@ def differing_fields(before: str, after: str) -> list[str]:
     return [
         name for name, at in zip(DATA_FIELDS, chunks, strict=True) if before[at : at + CHUNK] != after[at : at + CHUNK]
     ]
+
+
+def differing_values(fingerprint: str, values: Mapping[str, str | None], salt: bytes) -> list[str]:
+    """The fields of ``values`` that hold something else than the data that this fingerprint was taken of; fields that
+    were not there are not looked at."""
+    chunks = dict(
+        zip(DATA_FIELDS, (fingerprint[at : at + CHUNK] for at in range(0, len(fingerprint), CHUNK)), strict=True)
+    )
+    return [name for name, value in values.items() if chunks[name] not in (ABSENT, _chunk(name, value, salt))]
 
 
 def dump_notes(notes: tuple[Note, ...]) -> str:

@@ -17,7 +17,19 @@ import redis
 from worker import keys, record
 from worker.errors import StoreError, StoreFull
 from worker.hints import Hint
-from worker.model import Accepted, Account, Attempt, Claim, Contact, Note, Quarantined, State, Status, Verdict
+from worker.model import (
+    Accepted,
+    Account,
+    Attempt,
+    Claim,
+    Contact,
+    Note,
+    Progress,
+    Quarantined,
+    State,
+    Status,
+    Verdict,
+)
 from worker.redis_client import Script, translated
 
 LUA = Path(__file__).parent / "lua"
@@ -33,6 +45,7 @@ SCRIPTS = (
     "release",
     "note_account",
     "ping",
+    "put_back",
 )
 
 #: KEYS of the scripts that need others than those of a contact.
@@ -220,6 +233,23 @@ class Store:
         answers = (found.unique, found.searchable, found.searchable_bare)
         told = ("" if answer is None else str(int(answer)) for answer in answers)
         self._run("note_account", "", keys.contact_key(name, self.salt().encode()), *told)
+
+    def put_back(self, key: str, contact_id: str, contact: Contact) -> bool:
+        """Makes a created contact that LiveDesk does not have any more pending again, with what ``contact`` holds.
+        ``False``: it is not created under this id (any more)."""
+        fingerprint = record.fingerprint(contact, self.salt().encode())
+        notes = record.dump_notes((Note("identifier", "LiveDesk did not have it any more: sent again"),))
+        return bool(self._run("put_back", key, contact_id, record.dump_data(contact), fingerprint, notes))
+
+    def note_progress(self, progress: Progress | None) -> None:
+        """Keeps how far ``flask reconcile`` has come; ``None``: it is done."""
+        with translated():
+            if progress is None:
+                self.client.delete(keys.RECONCILE)
+                return
+            at, key = progress.place.at, progress.place.key
+            fields: Any = {"at": at, "key": key, "checked": progress.checked, "found": progress.found}
+            self.client.hset(keys.RECONCILE, mapping=fields)
 
     def ping(self) -> str | None:
         """Puts a message for nobody in the queue, to see whether a worker takes it. ``None``: there is no room."""
