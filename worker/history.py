@@ -146,11 +146,21 @@ class History:
             used: Any = self.client.hgetall(keys.SECRETS)
         return {name: int(at) for name, at in used.items()}
 
+    def contacts(self, state: State, behind: Place, limit: int) -> list[tuple[Place, ContactRecord]]:
+        """A page of the contacts in this state, those first that are in it for longest, and the place of each."""
+        return [(place, _load(fields)) for place, fields in self._page(state, behind, limit)]
+
     def created(self, behind: Place, limit: int) -> list[Held]:
         """Created contacts behind this place, the oldest first. Those that become so meanwhile come at the end."""
-        index = keys.state(State.CREATED)
         with translated():
             salt: Any = self.client.get(keys.SALT)
+        page = self._page(State.CREATED, behind, limit)
+        return [_load_held(place, fields, salt) for place, fields in page if "contact_id" in fields]
+
+    def _page(self, state: State, behind: Place, limit: int) -> list[tuple[Place, dict[str, str]]]:
+        """Records behind this place in the index of a state; those that have gone meanwhile are left out."""
+        index = keys.state(state)
+        with translated():
             first: Any = self.client.zcount(index, "-inf", f"({behind.at}")
             if self.client.zscore(index, behind.key) == behind.at:  # else it is gone, or was created anew
                 rank: Any = self.client.zrank(index, behind.key)
@@ -161,7 +171,7 @@ class History:
                     pipe.hgetall(keys.contact(key))
                 records = pipe.execute()
         rows = zip(page, records, strict=True)
-        return [_load_held(Place(int(at), key), fields, salt) for (key, at), fields in rows if "contact_id" in fields]
+        return [(Place(int(at), key), fields) for (key, at), fields in rows if fields]
 
     def progress(self) -> Progress | None:
         """How far ``flask reconcile`` has come; ``None``: it is not under way."""

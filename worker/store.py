@@ -46,6 +46,7 @@ SCRIPTS = (
     "note_account",
     "ping",
     "put_back",
+    "erase",
 )
 
 #: KEYS of the scripts that need others than those of a contact.
@@ -85,6 +86,16 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """What became of a wish to forget: ``erased``, or why not: ``gone``, ``busy``. ``contact_id`` is LiveDesk's;
+    ``is_unknown``: a create was sent, and nobody knows what became of it."""
+
+    result: str
+    contact_id: str = ""
+    is_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
     """How many contacts a sweep handed over, and how many messages waited before."""
 
@@ -108,8 +119,11 @@ class Store:
         self._scripts = {name: Script(client, common + (LUA / f"{name}.lua").read_text()) for name in SCRIPTS}
         self._salt: str | None = None
 
-    def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = ()) -> Accepted:
-        """Takes a delivery. When this returns, the contact is in Redis and will be looked at."""
+    def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
+        """Takes a delivery. When this returns, the contact is in Redis and will be looked at.
+
+        ``bulk``: only when neither new contacts nor retries wait.
+        """
         for _ in range(3):
             salt = self.salt()
             key = keys.contact_key(contact.identifier, salt.encode())
@@ -125,6 +139,7 @@ class Store:
                 self.hint.message(key, secrets.token_hex(8)),
                 QUEUE_BOUNDS[0],
                 self.grace_ms,
+                "bulk" if bulk else "",
             )
             if answer[0] != "salt":
                 return Accepted(Status(answer[0]), State(answer[1]), answer[2] or None)
@@ -190,6 +205,11 @@ class Store:
         key = keys.contact_key(identifier, self.salt().encode())
         answer: list[str] = self._run("retry_now", key)
         return answer[-1]
+
+    def erase(self, identifier: str) -> Erased:
+        """Forgets the contact with this identifier, unless an attempt is running."""
+        answer = self._run("erase", keys.contact_key(identifier, self.salt().encode()))
+        return Erased(answer[0], answer[1], bool(answer[2])) if answer[0] == "erased" else Erased(answer[0])
 
     def sweep(self, worker: str = "") -> Swept:
         """Hands over what is due to Celery, as far as the queue has room, and notes that this worker makes progress."""

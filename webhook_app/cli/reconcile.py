@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webhook_app.cli.words import printable, sentences
+from webhook_app.cli.words import above_bar, printable, sentences
 from worker.errors import LiveDeskError, StoreError
 from worker.findings import describe
 from worker.model import Contact, Progress, State
@@ -105,15 +105,13 @@ def _tell(difference: Difference, is_repaired: bool, as_json: bool) -> None:
             "cause": difference.cause or None,
             "repaired": is_repaired,
         }
-        click.echo(json.dumps(document))
+        above_bar(json.dumps(document))
         return
     text = WORDS[difference.kind].format(found=", ".join(found))
     details = ", ".join(difference.fields) or difference.cause
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)  # over the progress bar
     more = f" ({details})" if details else ""
     repaired = "; it is due again" if is_repaired else ""
-    click.echo(f"{difference.kind:<8} {printable(held.identifier)}  contact {held.contact_id}: {text}{more}{repaired}")
+    above_bar(f"{difference.kind:<8} {printable(held.identifier)}  contact {held.contact_id}: {text}{more}{repaired}")
 
 
 def _sum(parts: "Parts", as_json: bool) -> int:

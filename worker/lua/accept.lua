@@ -2,8 +2,11 @@
 --
 -- ARGV   [3] salt that the key was made with   [4] identifier   [5] source   [6] data (JSON)   [7] fingerprint
 --        [8] notes (JSON, '' for none)   [9] Celery message   [10] bound of the queue   [11] grace in ms
+--        [12] 'bulk' for the lane behind new contacts and retries, with no message; else ''
 -- Returns {status, state, contact id}: status is 'accepted' (new, or newer data taken) or 'duplicate';
 --         or {'salt'} when the salt in Redis is another one: nothing was done.
+
+local BULK = 2
 
 if redis.call('GET', SALT) ~= ARGV[3] then return { 'salt' } end
 
@@ -16,6 +19,7 @@ local function take_data()
 end
 
 local function make_due()
+  if ARGV[12] == 'bulk' then return due_at(BULK, now) end
   local hinted = redis.call('LLEN', QUEUE) < tonumber(ARGV[10])
   due_at(NEW, hinted and now + ARGV[11] or now)
   if hinted then redis.call('LPUSH', QUEUE, ARGV[9]) end
