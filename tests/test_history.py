@@ -135,6 +135,7 @@ LOOKS: dict[str, Callable[[History], Any]] = {
     "progress": lambda history: history.progress(),
     "account": lambda history: history.account("name"),
     "is_waiting": lambda history: history.is_waiting("message"),
+    "now": lambda history: history.now(),
     "server": lambda history: history.server(),
     "health": lambda history: history.health(),
     "quarantine": lambda history: history.quarantine(),

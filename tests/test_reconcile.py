@@ -14,12 +14,12 @@ from tests.livedesk import StandIn, serve
 from webhook_app import Parts, create_app
 from webhook_app.sources.config import read_source
 from worker import keys
-from worker.errors import LiveDeskError
+from worker.errors import AnswerUnknown
 from worker.hints import Hint
 from worker.history import Held, History
 from worker.livedesk import LiveDesk
 from worker.model import Account, Attempt, Contact, Note, Outcome, Place, Progress, State, Verdict
-from worker.reconcile import PAGE, PAUSES_S, Difference, Kind, Reconciler, every
+from worker.reconcile import FAILURES_IN_A_ROW, PAGE, PAUSES_S, Difference, Kind, Reconciler, every
 from worker.redis_client import connect
 from worker.store import Store
 
@@ -211,10 +211,10 @@ def test_all_are_walked_over_in_pages_from_any_place(office: Office) -> None:
 
 def test_a_place_whose_contact_is_gone_is_still_a_place(office: Office) -> None:
     for number in range(4):
+        office.store.shift_ms = 1000 * (number - 3)
         office.create(Contact(f"user-{number}", 1))
-        office.store.shift_ms += 1000
     first, second, *_ = [held.place for held, _ in office.walk()]
-    office.store.forget(2500)
+    office.store.forget(1500)
     assert office.history.contact("user-1") is None
     assert [held.identifier for held, _ in office.walk(second)] == ["user-2", "user-3"]
     assert [held.identifier for held, _ in office.walk(first)] == ["user-2", "user-3"]
@@ -225,9 +225,33 @@ def test_a_livedesk_that_does_not_answer_is_asked_again_for_a_while(office: Offi
     office.standin.behave("status_500", times=len(PAUSES_S))
     assert office.difference() is None
     assert office.slept == list(PAUSES_S)
+
+
+def test_one_contact_that_livedesk_chokes_on_is_told_and_passed_over(office: Office) -> None:
+    for number in range(3):
+        office.create(Contact(f"user-{number}", 1))
+    office.standin.behave("status_500", identifier="user-1")
+    told = {held.identifier: difference and difference.cause for held, difference in office.walk()}
+    assert told == {"user-0": None, "user-1": "http_500", "user-2": None}
+
+
+def test_a_livedesk_that_is_down_ends_it(office: Office) -> None:
+    for number in range(FAILURES_IN_A_ROW + 1):
+        office.create(Contact(f"user-{number}", 1))
     office.standin.behave("status_500")
-    with pytest.raises(LiveDeskError):
-        office.walk()
+    walk = office.reconciler().walk(START)
+    for _ in range(FAILURES_IN_A_ROW - 1):
+        next(walk)
+    with pytest.raises(AnswerUnknown):
+        next(walk)
+
+
+def test_what_is_created_meanwhile_is_for_the_next_time(office: Office) -> None:
+    """Else a busy system would never be done, and a search might not find it yet."""
+    office.create(Contact("user-0", 1))
+    office.store.shift_ms = 60_000
+    office.create(Contact("user-1", 1))
+    assert [held.identifier for held, _ in office.walk()] == ["user-0"]
 
 
 def test_a_livedesk_that_says_how_long_to_wait_is_heeded(office: Office) -> None:

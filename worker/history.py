@@ -112,6 +112,12 @@ class History:
         name = "Valkey" if "valkey_version" in info else "Redis"
         return name, str(info[f"{name.lower()}_version"])
 
+    def now(self) -> int:
+        """The time by Redis's clock."""
+        with translated():
+            seconds, microseconds = self.client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
     def workers(self) -> Workers:
         """The hosts that workers run on."""
         with translated():

@@ -18,6 +18,8 @@ from worker.model import Account, Place
 PAGE = 50
 #: Seconds to wait before each further try, where LiveDesk does not answer.
 PAUSES_S = (1.0, 10.0, 60.0)
+#: So many contacts in a row without an answer: it is LiveDesk that is broken, not they.
+FAILURES_IN_A_ROW = 3
 
 
 class Kind(StrEnum):
@@ -77,11 +79,20 @@ class Reconciler:
         self.account = Account()
 
     def walk(self, place: Place) -> Iterator[tuple[Held, Difference | None]]:
-        """Every created contact behind this place, the oldest first, and what is wrong with it."""
+        """Every contact behind this place that is created by now, the oldest first, and what is wrong with it."""
         self.account = self.history.account(self.livedesk.account)
+        until, failures = self.history.now(), 0
         while page := self.history.created(place, PAGE):
             for held in page:
-                yield held, self._patiently(held)
+                if held.place.at > until:
+                    return
+                try:
+                    difference, failures = self._patiently(held), 0
+                except AnswerUnknown as error:  # it may be this one contact that LiveDesk chokes on
+                    difference, failures = Difference(held, Kind.UNCLEAR, cause=error.cause), failures + 1
+                    if failures >= FAILURES_IN_A_ROW:
+                        raise
+                yield held, difference
                 place = held.place
 
     def _patiently(self, held: Held) -> Difference | None:
