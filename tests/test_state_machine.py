@@ -196,6 +196,16 @@ class Contacts(RuleBasedStateMachine):
     def retry_now(self, identifier: str) -> None:
         self.store.retry_now(identifier)
 
+    @rule(identifier=st.sampled_from(PEOPLE), is_missing=st.booleans())
+    def put_back(self, identifier: str, is_missing: bool) -> None:
+        """Somebody deleted it in LiveDesk, or a search only did not find it."""
+        record = self.history.contact(identifier)
+        if record is None or record.contact_id is None:
+            return
+        if is_missing:
+            self.livedesk.contacts.remove(identifier)
+        assert self.store.put_back(self.key(identifier), record.contact_id, Contact(identifier, 1))
+
     @rule()
     def claim_twice(self) -> None:
         for identifier in self.accepted:
