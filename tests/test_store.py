@@ -950,6 +950,7 @@ def test_a_redis_that_is_away_is_unavailable(call: Callable[[Store], object]) ->
 
 def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey) -> None:
     client = connect(own_server.url, timeout_s=0.1)
+    client.flushall()
     store = Store(client, Hint(""), lease_ms=LEASE_MS)
     store.salt()
     own_server.pause()
