@@ -11,7 +11,7 @@ from worker import keys
 from worker.errors import StoreUnavailable
 from worker.hints import Hint
 from worker.history import ContactRecord, Health, History
-from worker.model import Attempt, Contact, Note, Outcome, State, Unanswered, Verdict
+from worker.model import Attempt, Contact, Note, Outcome, Place, State, Unanswered, Verdict
 from worker.redis_client import connect
 from worker.store import Store
 
@@ -130,6 +130,13 @@ LOOKS: dict[str, Callable[[History], Any]] = {
     "counts": lambda history: history.counts(),
     "queue_length": lambda history: history.queue_length(),
     "workers": lambda history: history.workers(),
+    "contacts": lambda history: history.contacts(State.FAILED, Place(), 10),
+    "created": lambda history: history.created(Place(), 10),
+    "progress": lambda history: history.progress(),
+    "account": lambda history: history.account("name"),
+    "is_waiting": lambda history: history.is_waiting("message"),
+    "now": lambda history: history.now(),
+    "server": lambda history: history.server(),
     "health": lambda history: history.health(),
     "quarantine": lambda history: history.quarantine(),
     "quarantined": lambda history: history.quarantined("entry"),

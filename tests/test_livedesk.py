@@ -140,6 +140,36 @@ def test_an_answer_without_the_identifier_is_good_enough_and_noted(standin: Stan
     assert livedesk.create(ADA).notes == (Note("identifier", "LiveDesk did not repeat it in its answer"),)
 
 
+def test_one_contact_is_read_and_deleted_where_livedesk_lets_us() -> None:
+    with serve(by_id=True) as generous:
+        there = generous.add_contact(identifier="ada", name="Ada")
+        livedesk = client_of(generous.url)
+        assert livedesk.read(str(there.id)) == Person(str(there.id), "ada", "Ada")
+        assert livedesk.delete(str(there.id))
+        assert generous.contacts() == []
+        assert livedesk.read(str(there.id)) is None
+        assert not livedesk.delete(str(there.id))
+
+
+@pytest.mark.parametrize("mode", ["not_found", "method_not_allowed", "forbidden", "unauthorized"])
+def test_what_livedesk_does_not_offer_is_no_error(mode: str, standin: StandIn, livedesk: LiveDesk) -> None:
+    standin.behave(mode)
+    assert livedesk.read("1") is None
+    assert not livedesk.delete("1")
+
+
+@pytest.mark.parametrize(("mode", "cause"), [("status_500", "http_500"), ("reset", "connection_lost")])
+def test_a_contact_that_may_or_may_not_be_deleted(mode: str, cause: str, standin: StandIn, livedesk: LiveDesk) -> None:
+    standin.behave(mode)
+    assert refusal_of(lambda: livedesk.read("1")).cause == cause
+    assert refusal_of(lambda: livedesk.delete("1")).cause == cause
+
+
+def test_a_contact_that_cannot_be_read_is_no_contact(standin: StandIn, livedesk: LiveDesk) -> None:
+    standin.behave("html_200")
+    assert refusal_of(lambda: livedesk.read("1")).cause == "unreadable_answer"
+
+
 def test_an_inbox_that_does_not_exist_is_ours_to_mend(livedesk: LiveDesk) -> None:
     error = refusal_of(lambda: livedesk.create(Contact("ada", 999)))
     assert (type(error), error.cause, error.status) == (Misconfigured, "inbox_not_found", 404)

@@ -716,6 +716,14 @@ def test_identifier_not_stored_makes_duplicates(api: Api, standin: StandIn) -> N
     assert standin.stats().duplicates == 1
 
 
+def test_identifier_not_unique_makes_duplicates_with_their_identifier(api: Api, standin: StandIn) -> None:
+    standin.behave("identifier_not_unique")
+    assert [api.create(email=None).json()["payload"]["contact"]["identifier"] for _ in range(2)] == ["u-1", "u-1"]
+    assert api.create(identifier="u-2", email="ada@example.com").status_code == 200
+    assert api.create(identifier="u-2", email="ada@example.com").json()["attributes"] == ["email"]
+    assert standin.stats().duplicates == 1
+
+
 def test_q_ignored(api: Api, standin: StandIn) -> None:
     standin.add_contact(identifier="somebody else")
     standin.behave("q_ignored")

@@ -50,7 +50,7 @@ class Broken(Store):
 
     error: Exception
 
-    def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = ()) -> Accepted:
+    def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
         raise self.error
 
 

@@ -242,6 +242,20 @@ class Contacts(RuleBasedStateMachine):
         assert_invariants(self.client)
 
 
+class RepairedContacts(Contacts):
+    """The same with people who are deleted in LiveDesk, and put back."""
+
+    @rule(identifier=st.sampled_from(PEOPLE), is_missing=st.booleans())
+    def put_back(self, identifier: str, is_missing: bool) -> None:
+        """Somebody deleted it in LiveDesk, or a search only did not find it."""
+        record = self.history.contact(identifier)
+        if record is None or record.contact_id is None:
+            return
+        if is_missing:
+            self.livedesk.contacts.remove(identifier)
+        assert self.store.put_back(self.key(identifier), record.contact_id, Contact(identifier, 1))
+
+
 class ImpatientContacts(Contacts):
     """The same with a deliberate bug: a second create is sent without waiting for the first one to settle."""
 
@@ -254,6 +268,11 @@ class ImpatientContacts(Contacts):
 def test_any_order_of_events_keeps_the_promises(client: redis.Redis) -> None:
     Contacts.client = client
     run_state_machine_as_test(Contacts, settings=profile(max_examples=150))
+
+
+def test_a_repair_in_any_order_of_events_keeps_them_too(client: redis.Redis) -> None:
+    RepairedContacts.client = client
+    run_state_machine_as_test(RepairedContacts, settings=profile(max_examples=50))
 
 
 def test_a_deliberate_bug_is_found(client: redis.Redis) -> None:

@@ -20,6 +20,7 @@ from worker.hints import Hint
 from worker.history import ContactRecord, History
 from worker.model import (
     Accepted,
+    Account,
     Attempt,
     Claim,
     Contact,
@@ -42,6 +43,7 @@ from worker.store import (
     QUEUE_BOUNDS,
     SWEEP_MOST,
     WORKER_KEPT_MS,
+    Erased,
     Finished,
     Store,
     Swept,
@@ -909,6 +911,15 @@ def test_a_full_redis_lets_a_person_retry_and_old_contacts_be_forgotten(own: Ben
     assert own.store.forget(0) == 1
 
 
+def test_a_full_redis_lets_a_person_be_forgotten_and_put_back(own: Bench) -> None:
+    own.bring_to(FAILED)
+    own.bring_to(CREATED, Contact("bob", 1))
+    fill(own)
+    started_anew = Store(own.client, Hint(""), lease_ms=LEASE_MS)
+    assert started_anew.erase("ada") == Erased("erased")
+    assert started_anew.put_back(own.key("bob"), "7", Contact("bob"))
+
+
 # A Redis that is away
 
 CLAIM = Claim("key", "token", ADA, "", 1, 2)
@@ -923,6 +934,11 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "quarantine": lambda store: store.quarantine(HELD),
     "release": lambda store: store.release("entry"),
     "prune_quarantine": lambda store: store.prune_quarantine(),
+    "erase": lambda store: store.erase("ada"),
+    "put_back": lambda store: store.put_back("key", "7", ADA),
+    "ping": lambda store: store.ping(),
+    "note_account": lambda store: store.note_account("name", Account(unique=True)),
+    "note_progress": lambda store: store.note_progress(None),
     "note_secret": lambda store: store.note_secret("shop", "SHOP_SECRET"),
 }
 
@@ -936,6 +952,7 @@ def test_a_redis_that_is_away_is_unavailable(call: Callable[[Store], object]) ->
 
 def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey) -> None:
     client = connect(own_server.url, timeout_s=0.1)
+    client.flushall()
     store = Store(client, Hint(""), lease_ms=LEASE_MS)
     store.salt()
     own_server.pause()

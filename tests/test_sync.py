@@ -25,7 +25,7 @@ from worker.errors import (
 from worker.hints import Hint
 from worker.history import ContactRecord, History
 from worker.livedesk import Created, Person
-from worker.model import Attempt, Claim, Contact, Note, Outcome, State, Verdict
+from worker.model import Account, Attempt, Claim, Contact, Note, Outcome, State, Verdict
 from worker.retry import RetryPolicy
 from worker.store import Finished, Store
 from worker.sync import CRASHES_ALLOWED, FINISH_PATIENCE_S, MISSES_ALLOWED, Ended, Sync
@@ -704,3 +704,80 @@ def test_an_answer_that_redis_never_takes_costs_a_look_up(world: World) -> None:
     world.attempt(look_up=[THERE])
     assert world.record.state is State.CREATED
     assert world.asked == ["create", "look_up"]
+
+
+# What is known about the account
+
+
+def known(**answers: bool) -> dict[str, Any]:
+    return {"account": lambda: Account(**answers)}
+
+
+def test_where_identifiers_are_not_unique_every_create_is_preceded_by_a_look_up(world: World) -> None:
+    world.options = known(unique=False, searchable=True, searchable_bare=True)
+    world.accept()
+    assert world.attempt(look_up=[], create=Created("7", 200)).finished.written
+    assert world.record.outcome is Outcome.CREATED
+
+
+def test_where_identifiers_are_not_unique_a_contact_that_is_there_is_adopted(world: World) -> None:
+    world.options = known(unique=False)
+    world.accept()
+    world.attempt(look_up=[THERE])
+    assert (world.record.outcome, world.record.contact_id) == (Outcome.ADOPTED, "7")
+
+
+def test_where_identifiers_are_not_unique_a_look_up_that_cannot_tell_is_not_absent(world: World) -> None:
+    world.options = known(unique=False)
+    world.accept()
+    world.attempt(look_up=Inconclusive("search_ignored_query"))
+    assert (world.record.state, world.record.cause) == (State.RETRYING, "search_ignored_query")
+
+
+def test_where_search_does_not_find_nothing_is_created_after_an_unknown_answer(world: World) -> None:
+    world.options = known(unique=True, searchable=False, searchable_bare=False)
+    world.accept()
+    world.attempt(create=LOST)
+    world.attempt(look_up=[])
+    assert (world.record.state, world.record.cause) == (State.CONFLICT, "cannot_be_looked_up")
+
+
+def test_where_search_does_not_find_the_settle_time_is_waited_for_first(world: World) -> None:
+    world.options = known(searchable=False)
+    world.accept()
+    world.attempt(create=LOST)
+    world.turn(1000)
+    world.expect(look_up=[])
+    world.bring()
+    assert world.record.state is State.RETRYING
+    world.attempt(look_up=[THERE])
+    assert world.record.outcome is Outcome.ADOPTED, "what a search finds all the same is adopted"
+
+
+def test_where_search_does_not_find_a_first_create_is_sent_all_the_same(world: World) -> None:
+    world.options = known(unique=True, searchable=False)
+    world.accept()
+    world.attempt(create=Created("7", 200))
+    assert world.record.outcome is Outcome.CREATED
+
+
+@pytest.mark.parametrize(
+    ("contact", "state"), [(ADA, State.CREATED), (Contact("ada", 1, "Ada"), State.CONFLICT)], ids=["address", "bare"]
+)
+def test_where_search_finds_only_contacts_with_an_address(world: World, contact: Contact, state: State) -> None:
+    world.options = known(unique=True, searchable=True, searchable_bare=False)
+    world.accept(contact)
+    world.attempt(create=LOST)
+    world.attempt(look_up=[], **({"create": Created("7", 200)} if state is State.CREATED else {}))
+    assert world.record.state is state
+
+
+def test_after_doctor_found_search_mended_a_person_may_retry(world: World) -> None:
+    world.options = known(searchable=False)
+    world.accept()
+    world.attempt(create=LOST)
+    world.attempt(look_up=[])
+    world.options = known(searchable=True)
+    assert world.store.retry_now("ada") == "retrying"
+    world.attempt(look_up=[], create=Created("7", 200))
+    assert world.record.state is State.CREATED

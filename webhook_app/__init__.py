@@ -5,7 +5,7 @@
 ``contacts``       ``GET /contacts/<identifier>``
 ``health``         ``/healthz`` and ``/readyz``
 ``problems``       every error as RFC 9457 says
-``cli``            what an operator does by hand: ``flask sources``, ``send-test``, ``quarantine``, ``retry``
+``cli``            what an operator does by hand: ``flask doctor``, ``sources``, ``retry``, ...
 ``quarantine``     deliveries that made no contact, read again
 ``secret_uses``    when each secret was last used
 ``configuration``  the settings and the sources, with every mistake in either at once
@@ -23,17 +23,23 @@ from webhook_app.receiver import Receiver
 from webhook_app.secret_uses import SecretUses
 from webhook_app.sources import Source
 from worker.history import History
+from worker.livedesk import LiveDesk
 from worker.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the views work with. ``clock`` tells seconds since the epoch; signatures have a time."""
+    """What the views and commands work with. ``clock`` tells seconds since the epoch; signatures have a time.
+
+    ``livedesk`` is for commands alone, which compare with it and try it out; ``inbox_id`` is ``LIVEDESK_INBOX_ID``.
+    """
 
     store: Store
     history: History
     sources: Mapping[str, Source]
     api_token: str | None = None
+    livedesk: LiveDesk | None = None
+    inbox_id: int | None = None
     clock: Callable[[], float] = time.time
     secret_uses: SecretUses = field(init=False)
 

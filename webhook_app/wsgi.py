@@ -17,7 +17,7 @@ from worker.hints import build_hint
 from worker.history import History
 from worker.redis_client import connect
 from worker.store import Store
-from worker.tasks import create_contact
+from worker.tasks import create_contact, join_livedesk
 
 #: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
 REDIS_TIMEOUT_S = 1.0
@@ -38,6 +38,8 @@ def join() -> Flask:
         history=History(client),
         sources=sources,
         api_token=settings.api_token,
+        livedesk=join_livedesk(settings),
+        inbox_id=settings.livedesk_inbox_id,
     )
     return create_app(parts)
 

@@ -10,6 +10,9 @@ Read it in this order:
 ``retry``      when to try next, and when to give up: pure
 ``upstream``   how LiveDesk is treated by all workers together: pace, breaker, pause
 ``livedesk``   the LiveDesk client: the only place that knows its status codes
+``findings``   what checks find, and the hops on the way to LiveDesk; ``probe`` tries a LiveDesk account out
+``reconcile``  what we hold as created, compared with LiveDesk
+``account``    what is known about the LiveDesk account
 ``store``      every change to Redis, one Lua script each (``lua/``)
 ``operations`` many contacts retried or discarded, in chunks, with a canary and an undo
 ``history``    every look at Redis; ``lists`` those at many contacts, ``situation`` those at how things stand

@@ -1,13 +1,14 @@
 """Every look at Redis. Nothing here changes anything."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 
 from worker import keys, record
-from worker.model import Attempt, Contact, Note, Outcome, Quarantined, State
+from worker.model import Account, Attempt, Contact, Note, Outcome, Place, Progress, Quarantined, State
 from worker.redis_client import translated
 
 
@@ -35,6 +36,29 @@ class ContactRecord:
 
 #: The fields of an entry of the audit.
 AUDITED = ("who", "did", "target", "why")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is left of a created contact. ``noted`` are the fields that it has notes about."""
+
+    place: Place
+    identifier: str
+    contact_id: str
+    source: str
+    fingerprint: str
+    noted: frozenset[str]
+    salt: bytes = field(repr=False)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it was brought to LiveDesk without e-mail address and phone number."""
+        return not record.differing_values(self.fingerprint, {"email": None, "phone_number": None}, self.salt)
+
+    def differing(self, shown: Mapping[str, str | None]) -> list[str]:
+        """The fields that LiveDesk shows with other values than we brought there. What the notes tell is no news."""
+        differing = record.differing_values(self.fingerprint, shown, self.salt)
+        return [name for name in differing if name not in self.noted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +122,24 @@ class History:
         with translated():
             return int(self.client.llen(keys.QUEUE))
 
+    def is_waiting(self, message: str) -> bool:
+        """Whether no worker has taken this message out of the queue yet."""
+        with translated():
+            return self.client.lpos(keys.QUEUE, message) is not None
+
+    def server(self) -> tuple[str, str]:
+        """The server's name and version. Valkey tells in ``redis_version`` which Redis it is compatible with."""
+        with translated():
+            info: dict[str, Any] = self.client.info("server")
+        name = "Valkey" if "valkey_version" in info else "Redis"
+        return name, str(info[f"{name.lower()}_version"])
+
+    def now(self) -> int:
+        """The time by Redis's clock."""
+        with translated():
+            seconds, microseconds = self.client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
     def workers(self) -> Workers:
         """The hosts that workers run on."""
         with translated():
@@ -141,6 +183,52 @@ class History:
             for entry, fields in entries
         ]
 
+    def contacts(self, state: State, behind: Place, limit: int) -> list[tuple[Place, ContactRecord]]:
+        """A page of the contacts in this state, those first that are in it for longest, and the place of each."""
+        return [(place, _load(fields)) for place, fields in self._page(state, behind, limit)]
+
+    def created(self, behind: Place, limit: int) -> list[Held]:
+        """Created contacts behind this place, the oldest first. Those that become so meanwhile come at the end."""
+        with translated():
+            salt: Any = self.client.get(keys.SALT)
+        page = self._page(State.CREATED, behind, limit)
+        return [_load_held(place, fields, salt) for place, fields in page if "contact_id" in fields]
+
+    def _page(self, state: State, behind: Place, limit: int) -> list[tuple[Place, dict[str, str]]]:
+        """Records behind this place in the index of a state; those that have gone meanwhile are left out."""
+        index = keys.state(state)
+        with translated():
+            first: Any = self.client.zcount(index, "-inf", f"({behind.at}")
+            if self.client.zscore(index, behind.key) == behind.at:  # else it is gone, or was created anew
+                rank: Any = self.client.zrank(index, behind.key)
+                first = rank + 1
+            page: Any = self.client.zrange(index, first, first + limit - 1, withscores=True)
+            with self.client.pipeline(transaction=False) as pipe:
+                for key, _ in page:
+                    pipe.hgetall(keys.contact(key))
+                records = pipe.execute()
+        rows = zip(page, records, strict=True)
+        return [(Place(int(at), key), fields) for (key, at), fields in rows if fields]
+
+    def progress(self) -> Progress | None:
+        """How far ``flask reconcile`` has come; ``None``: it is not under way."""
+        with translated():
+            fields: Any = self.client.hgetall(keys.RECONCILE)
+        if not fields:
+            return None
+        return Progress(Place(int(fields["at"]), fields["key"]), int(fields["checked"]), int(fields["found"]))
+
+    def account(self, name: str) -> Account:
+        """What was found out about the LiveDesk account that goes by ``name``; about another one nothing is known."""
+        with translated():
+            salt: Any = self.client.get(keys.SALT)
+            fields: Any = self.client.hgetall(keys.ACCOUNT)
+        if salt is None or not fields or fields["account"] != keys.contact_key(name, salt.encode()):
+            return Account()
+        answers = ("unique", "searchable", "searchable_bare")
+        told = {answer: fields[answer] == "1" for answer in answers if fields[answer]}
+        return Account(**told, probed_at=int(fields["probed_at"]))
+
     def health(self) -> Health:
         """Whether an acknowledged delivery is safe here: on disk before the answer, and never evicted."""
         with translated():
@@ -167,6 +255,19 @@ def _load_quarantined(entry: str, since: int, fields: dict[str, str]) -> Quarant
         headers=json.loads(fields["headers"]),
         entry=entry,
         since=since,
+    )
+
+
+def _load_held(place: Place, fields: dict[str, str], salt: str) -> Held:
+    notes = record.load_notes(fields.get("notes"))
+    return Held(
+        place=place,
+        identifier=fields["identifier"],
+        contact_id=fields["contact_id"],
+        source=fields["source"],
+        fingerprint=fields["fingerprint"],
+        noted=frozenset(note.field for note in notes),
+        salt=salt.encode(),
     )
 
 

@@ -28,6 +28,8 @@ key names end up in logs, monitors and backups where an e-mail address has no bu
 ``{lds}:q:<id>``          HASH    one delivery in quarantine: source, payload, problems, headers
 ``{lds}:quarantine``      ZSET    id → ms when it came
 ``{lds}:secrets``         HASH    ``<source>:<secret's name>`` → ms when it last proved a delivery
+``{lds}:reconcile``       HASH    how far ``flask reconcile`` has come: at, key, checked, found
+``{lds}:account``         HASH    what live probes found out about the LiveDesk account (``note_account``)
 ========================  ======  =========================================================================
 """
 
@@ -53,6 +55,8 @@ FAILING = PREFIX + "failing"
 COUNTS = PREFIX + "counts"
 OPERATIONS = PREFIX + "operations"
 AUDIT = PREFIX + "audit"
+ACCOUNT = PREFIX + "account"
+RECONCILE = PREFIX + "reconcile"
 
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14
@@ -145,3 +149,8 @@ def for_operations() -> tuple[str, ...]:
 def for_quarantined(entry: str) -> tuple[str, ...]:
     """KEYS of a script that changes the quarantine."""
     return (quarantined(entry), *SHARED, QUARANTINE)
+
+
+def for_account() -> tuple[str, ...]:
+    """KEYS of the script that notes what was found out about the LiveDesk account."""
+    return (ACCOUNT, *SHARED)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from hashlib import blake2b
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
 
@@ -43,6 +44,8 @@ EXCERPT_LENGTH = 200
 #: LiveDesk's fixed page size, and how many pages of a look-up are read before it counts as inconclusive.
 PAGE_SIZE = 15
 PAGES_READ = 10
+#: How a server says that it does not have what was asked for, or not for us.
+NOT_OFFERED = (401, 403, 404, 405)
 #: Most connections that one process keeps open.
 POOL_SIZE = 64
 
@@ -109,6 +112,8 @@ class LiveDesk:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = base_url.rstrip("/") + CONTACTS
+        #: Which account this is; tells neither its address nor its key.
+        self.account = blake2b(f"{self.url}\n{api_key}".encode(), digest_size=16).hexdigest()
         self.timeout_s = timeout_s
         self.clock = clock
         # As bytes: requests would write a text in Latin-1, and fail with an error that holds it.
@@ -139,6 +144,27 @@ class LiveDesk:
             raise Rejected("contact_gone", fields=frozenset(), status=404, excerpt=_excerpt(answer))
         _raise_for(answer)
         return answer.status
+
+    def read(self, contact_id: str) -> Person | None:
+        """The contact with this id; ``None`` where there is none, or LiveDesk does not offer this: its pages do not
+        speak of it (livedesk-api 2.9)."""
+        answer = self._call("GET", f"{self.url}/{contact_id}")
+        if answer.status in NOT_OFFERED:
+            return None
+        _raise_for(answer)
+        person = Person.read(answer.body.get("payload")) if isinstance(answer.body, dict) else None
+        if person is None:
+            raise AnswerUnknown("unreadable_answer", status=answer.status, excerpt=_excerpt(answer))
+        return person
+
+    def delete(self, contact_id: str) -> bool:
+        """Deletes a contact. ``False`` where LiveDesk does not let us: its pages do not speak of it, and Chatwoot lets
+        administrators alone (livedesk-api 2.9)."""
+        answer = self._call("DELETE", f"{self.url}/{contact_id}")
+        if answer.status in NOT_OFFERED:
+            return False
+        _raise_for(answer)
+        return True
 
     def _search(self, value: str, is_match: Callable[[Person], bool]) -> list[Person]:
         """LiveDesk finds substrings, so a match is told here. Every page is read: the order says nothing."""

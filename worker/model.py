@@ -185,6 +185,42 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """What live probes found out about the LiveDesk account (``worker.probe``). ``None``: nobody has asked.
+
+    ``unique``: a second create with the same identifier is refused, and the refusal names it. ``searchable``: a search
+    finds a contact by its identifier; ``searchable_bare``: even one that has no e-mail address and no phone number.
+    ``probed_at`` is when.
+    """
+
+    unique: bool | None = None
+    searchable: bool | None = None
+    searchable_bare: bool | None = None
+    probed_at: int | None = None
+
+    def finds(self, contact: Contact) -> bool | None:
+        """Whether a search shows this contact once it is there."""
+        return self.searchable if contact.email or contact.phone_number else self.searchable_bare
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the walk over all created contacts: behind the one of this key, created at this time."""
+
+    at: int = 0
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a walk over all created contacts has come, and what it has met with."""
+
+    place: Place = Place()
+    checked: int = 0
+    found: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One try to bring a contact to LiveDesk: when it began, how long it took, what answered.
 

@@ -33,6 +33,7 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -42,6 +43,8 @@ from worker.model import Attempt, Contact, Note
 #: The fields of ``data`` in the order of the fingerprint, and how many characters each has there.
 DATA_FIELDS = ("inbox_id", "name", "email", "phone_number", "avatar_url")
 CHUNK = 4
+#: How a field that is not there looks in a fingerprint.
+ABSENT = "-" * CHUNK
 
 
 def dump_data(contact: Contact) -> str:
@@ -61,7 +64,7 @@ def fingerprint(contact: Contact, salt: bytes) -> str:
 
 def _chunk(name: str, value: object, salt: bytes) -> str:
     if value is None:
-        return "----"
+        return ABSENT
     digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=3).digest()
     return urlsafe_b64encode(digest).decode()
 
@@ -78,6 +81,15 @@ def dump_finders(contact: Contact, salt: bytes) -> str:
     """Where a contact is noted by its addresses, so that it is found by them without their standing in a key's name."""
     values = {"email": (contact.email or "").lower(), "phone_number": contact.phone_number or ""}
     return " ".join(keys.finder(name, value, salt) for name, value in values.items() if value)
+
+
+def differing_values(fingerprint: str, values: Mapping[str, str | None], salt: bytes) -> list[str]:
+    """The fields of ``values`` that hold something else than the data that this fingerprint was taken of; fields that
+    were not there are not looked at."""
+    chunks = dict(
+        zip(DATA_FIELDS, (fingerprint[at : at + CHUNK] for at in range(0, len(fingerprint), CHUNK)), strict=True)
+    )
+    return [name for name, value in values.items() if chunks[name] not in (ABSENT, _chunk(name, value, salt))]
 
 
 def dump_notes(notes: tuple[Note, ...]) -> str:

@@ -7,7 +7,7 @@ clock in tests.
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -18,7 +18,19 @@ import redis
 from worker import keys, record
 from worker.errors import StoreError, StoreFull
 from worker.hints import Hint
-from worker.model import Accepted, Attempt, Claim, Contact, Note, Quarantined, State, Status, Verdict
+from worker.model import (
+    Accepted,
+    Account,
+    Attempt,
+    Claim,
+    Contact,
+    Note,
+    Progress,
+    Quarantined,
+    State,
+    Status,
+    Verdict,
+)
 from worker.redis_client import Script, translated
 from worker.upstream import UpstreamPolicy
 
@@ -43,10 +55,14 @@ SCRIPTS = {
     "turn_operation": ("common",),
     "move": ("common",),
     "restore": ("common",),
+    "note_account": ("common",),
+    "ping": ("common",),
+    "put_back": ("common",),
+    "erase": ("common",),
 }
 
 #: KEYS of the scripts that need others than those of a contact.
-KEYS_OF = {
+KEYS_OF: dict[str, Callable[[str], tuple[str, ...]]] = {
     "sweep": lambda _: keys.for_sweep(),
     "quarantine": keys.for_quarantined,
     "release": keys.for_quarantined,
@@ -54,6 +70,7 @@ KEYS_OF = {
     "turn_operation": keys.for_operation,
     "move": keys.for_operation,
     "restore": keys.for_operation,
+    "note_account": lambda _: keys.for_account(),
 }
 
 #: How long the queue may get by new contacts, by retries, by bulk work: what comes later in the list never fills the
@@ -97,6 +114,16 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """What became of a wish to forget: ``erased``, or why not: ``gone``, ``busy``. ``contact_id`` is LiveDesk's;
+    ``is_unknown``: a create was sent, and nobody knows what became of it."""
+
+    result: str
+    contact_id: str = ""
+    is_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
     """How many contacts a sweep handed over, and how many messages waited before."""
 
@@ -129,8 +156,11 @@ class Store:
         self._scripts = {name: Script(client, _source(*before, name)) for name, before in SCRIPTS.items()}
         self._salt: str | None = None
 
-    def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = ()) -> Accepted:
-        """Takes a delivery. When this returns, the contact is in Redis and will be looked at."""
+    def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
+        """Takes a delivery. When this returns, the contact is in Redis and will be looked at.
+
+        ``bulk``: only when neither new contacts nor retries wait.
+        """
         for _ in range(3):
             salt = self.salt()
             key = keys.contact_key(contact.identifier, salt.encode())
@@ -147,6 +177,7 @@ class Store:
                 self._queue_bound,
                 self.grace_ms,
                 record.dump_finders(contact, salt.encode()),
+                "bulk" if bulk else "",
             )
             if answer[0] != "salt":
                 return Accepted(Status(answer[0]), State(answer[1]), answer[2] or None)
@@ -250,6 +281,14 @@ class Store:
         answer: list[str] = self.run("discard", self.key(identifier))
         return answer[0]
 
+    def erase(self, identifier: str) -> Erased:
+        """Forgets the contact with this identifier, unless an attempt is running."""
+        key = self.key(identifier)
+        with translated():
+            contact_id: Any = self.client.hget(keys.contact(key), "contact_id")
+        answer = self.run("erase", key, self._finder_of_id(contact_id))
+        return Erased(answer[0], answer[1], bool(answer[2])) if answer[0] == "erased" else Erased(answer[0])
+
     def sweep(self, worker: str = "") -> Swept:
         """Hands over what is due to Celery, as far as the queue has room, and notes that this worker makes progress."""
         sweep_id = secrets.token_hex(8)
@@ -311,6 +350,35 @@ class Store:
     def key(self, identifier: str) -> str:
         """The key of the contact with this identifier."""
         return keys.contact_key(identifier, self.salt().encode())
+
+    def note_account(self, name: str, found: Account) -> None:
+        """Keeps what was found out about the LiveDesk account that goes by ``name`` (``LiveDesk.account``)."""
+        answers = (found.unique, found.searchable, found.searchable_bare)
+        told = ("" if answer is None else str(int(answer)) for answer in answers)
+        self.run("note_account", "", keys.contact_key(name, self.salt().encode()), *told)
+
+    def put_back(self, key: str, contact_id: str, contact: Contact) -> bool:
+        """Makes a created contact that LiveDesk does not have any more pending again, with what ``contact`` holds.
+        ``False``: it is not created under this id (any more)."""
+        fingerprint = record.fingerprint(contact, self.salt().encode())
+        notes = record.dump_notes((Note("identifier", "LiveDesk did not have it any more: sent again"),))
+        finder = self._finder_of_id(contact_id)
+        return bool(self.run("put_back", key, contact_id, record.dump_data(contact), fingerprint, notes, finder))
+
+    def note_progress(self, progress: Progress | None) -> None:
+        """Keeps how far ``flask reconcile`` has come; ``None``: it is done."""
+        with translated():
+            if progress is None:
+                self.client.delete(keys.RECONCILE)
+                return
+            at, key = progress.place.at, progress.place.key
+            fields: Any = {"at": at, "key": key, "checked": progress.checked, "found": progress.found}
+            self.client.hset(keys.RECONCILE, mapping=fields)
+
+    def ping(self) -> str | None:
+        """Puts a message for nobody in the queue, to see whether a worker takes it. ``None``: there is no room."""
+        message = self.hint.message(secrets.token_hex(8), secrets.token_hex(8))
+        return message if self.run("ping", "", message, QUEUE_BOUNDS[-1]) else None
 
     def salt(self) -> str:
         """The secret of the keyed hash. Made by whoever comes first, then the same for all."""

@@ -6,7 +6,8 @@ LiveDesk knows no idempotency key, and an answer may get lost after the contact 
    everybody while LiveDesk must not be asked. The claim names the time of the first request.
 2. If the answer to an earlier create is unknown, look the contact up. Found: adopt it. Absent: a new create may be
    sent only after the settle time, when the earlier one can no longer be on its way. A look-up that cannot tell
-   counts as neither.
+   counts as neither. Where a search is known not to find contacts (``model.Account``), nobody can tell any more, and a
+   person must look; where LiveDesk is known not to keep identifiers unique, every contact is looked up first.
 3. Create the contact.
 4. Refused, because something of it is there already: find that contact, and adopt it or report the conflict.
 5. Finish: what came of it is written in one step, if the lease is still ours.
@@ -24,7 +25,19 @@ from secrets import token_hex
 from worker import retry
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError, Throttled
 from worker.livedesk import CONNECT_TIMEOUT_S, Created, LiveDesk, Person
-from worker.model import OPTIONAL_FIELDS, Attempt, Claim, Contact, Note, Outcome, Signal, State, Unanswered, Verdict
+from worker.model import (
+    OPTIONAL_FIELDS,
+    Account,
+    Attempt,
+    Claim,
+    Contact,
+    Note,
+    Outcome,
+    Signal,
+    State,
+    Unanswered,
+    Verdict,
+)
 from worker.retry import RetryPolicy
 from worker.store import Finished, Store
 from worker.upstream import signal_of
@@ -66,7 +79,8 @@ class Sync:
     """The parts that the algorithm works with.
 
     ``inbox_id`` is the inbox of contacts that name none: it is looked at only now, so that those that wait for a wrong
-    one to be mended get the right one. ``clock`` is in seconds and only measures how long things take.
+    one to be mended get the right one. ``account`` tells what is known about LiveDesk's account, by default nothing.
+    ``clock`` is in seconds and only measures how long things take.
     """
 
     store: Store
@@ -76,6 +90,7 @@ class Sync:
     adopt: bool = True
     inbox_id: int | None = None
     rng: random.Random
+    account: Callable[[], Account] = Account
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -134,6 +149,7 @@ class _Work:
         return self.began_ms + self.took_ms()
 
     def attempt(self) -> Verdict:
+        account = self.sync.account()
         if self.claim.unknown_since is not None:  # step 2
             if self.claim.late_id:
                 return self.created(Created(self.claim.late_id, 200), Outcome.CREATED)
@@ -146,6 +162,10 @@ class _Work:
             settled_at = self.claim.unknown_since + self.sync.settle_ms
             if looked_at < settled_at:
                 return self.postponed(max(0, settled_at - self.now_ms()), self.claim.cause or "worker_died")
+            if account.finds(self.contact) is False:  # it may be there all the same
+                return self.closed(State.CONFLICT, "cannot_be_looked_up")
+        elif account.unique is False and (found := self.look_up()):
+            return self.adopt(found)
         try:
             return self.created(self.create(), Outcome.CREATED)  # step 3
         except Rejected as refusal:

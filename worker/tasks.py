@@ -12,9 +12,11 @@ from urllib.request import getproxies, proxy_bypass
 from celery import signals
 
 from worker import telemetry
+from worker.account import KnownAccount
 from worker.app import app
 from worker.errors import SettingsError, StoreError
 from worker.hints import build_hint
+from worker.history import History
 from worker.lists import Lists
 from worker.livedesk import CONNECT_TIMEOUT_S, LiveDesk
 from worker.operations import Operations
@@ -89,13 +91,7 @@ def join(settings: Settings) -> Parts:
     lease_ms = round((CONNECT_TIMEOUT_S + settings.livedesk_timeout_s + LEASE_MARGIN_S) * 1000)
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
     store = Store(client, build_hint(create_contact), lease_ms=lease_ms, policy=settings.upstream)
-    livedesk = LiveDesk(
-        settings.livedesk_base_url,
-        settings.livedesk_api_key,
-        settings.livedesk_api_secret,
-        timeout_s=settings.livedesk_timeout_s,
-        proxies=_proxies(settings.livedesk_base_url),
-    )
+    livedesk = join_livedesk(settings)
     sync = Sync(
         store=store,
         livedesk=livedesk,
@@ -104,6 +100,7 @@ def join(settings: Settings) -> Parts:
         adopt=settings.livedesk_adopt,
         inbox_id=settings.livedesk_inbox_id,
         rng=random.SystemRandom(),
+        account=KnownAccount(History(store.client), livedesk.account),
     )
     sweeper = Sweeper(
         store,
@@ -113,6 +110,17 @@ def join(settings: Settings) -> Parts:
         stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
     )
     return Parts(sync, sweeper)
+
+
+def join_livedesk(settings: Settings) -> LiveDesk:
+    """LiveDesk's client as the settings say; the commands use it too."""
+    return LiveDesk(
+        settings.livedesk_base_url,
+        settings.livedesk_api_key,
+        settings.livedesk_api_secret,
+        timeout_s=settings.livedesk_timeout_s,
+        proxies=_proxies(settings.livedesk_base_url),
+    )
 
 
 def _proxies(url: str) -> dict[str, str]:

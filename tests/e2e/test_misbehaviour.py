@@ -81,7 +81,7 @@ USELESS_LOOK_UPS: dict[str, dict[str, list[dict[str, Any]]]] = {
     "endless_pages": {"search_too_many_results": [{"times": 10}]},
 }
 #: These have tests of their own below.
-APART = {"null_identifier_echo", "identifier_not_stored", "invisible", "crm_v2", "search_lag"}
+APART = {"null_identifier_echo", "identifier_not_stored", "invisible", "crm_v2", "search_lag", "identifier_not_unique"}
 
 
 def each(menu: dict[str, dict[str, list[dict[str, Any]]]]) -> list[Any]:
@@ -283,6 +283,15 @@ def test_a_livedesk_that_drops_the_identifier_gets_the_contact_once(system: Syst
     record = system.wait_for(WHO, "created")
     assert system.executed(WHO) == [record["contact_id"]]
     assert record["notes"] == [{"field": "identifier", "text": "LiveDesk did not repeat it in its answer"}]
+
+
+def test_a_livedesk_that_keeps_no_identifier_unique_gets_the_contact_once(system: System) -> None:
+    system.livedesk.behave("commit_then_500", on="create", times=1)
+    system.livedesk.behave("identifier_not_unique")
+    system.accept(WHO)
+
+    assert system.wait_for(WHO, "created")["outcome"] == "adopted"
+    system.assert_one_contact(WHO)
 
 
 def test_a_connection_that_livedesk_closed_silently_costs_nobody_anything(system: System) -> None:

@@ -88,6 +88,7 @@ What is stored, shown or found is not what was sent:
 
 * ``null_identifier_echo``, ``other_identifier_echo`` (``echo``): stored well, shown as null, as another.
 * ``identifier_not_stored``: the contact is made without it, so that each create makes another one.
+* ``identifier_not_unique``: a taken identifier is no obstacle, each such create makes another contact.
 * ``q_ignored``: searches list everybody. ``endless_pages``: full pages for ever, of identifiers that contain ``q``.
 * ``invisible``: never found, though creates collide; ``identifier`` names one contact, otherwise all.
 * ``crm_v2``: as ``invisible``, for contacts with nothing but an identifier (Chatwoot's flag of that name).

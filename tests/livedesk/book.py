@@ -67,11 +67,11 @@ class Book:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def create(self, params: Mapping[str, object]) -> Contact:
+    def create(self, params: Mapping[str, object], *, identifier_unique: bool = True) -> Contact:
         """Store a new contact, all or nothing, as create does (2.1). The link to its inbox is ``links[0]``, if any."""
         with self._lock:
             contact = self._fresh(params)
-            self._check(contact)
+            self._check(contact if identifier_unique else replace(contact, identifier=None))
             link = self._link_for(params)
             return self._put(contact if link is None else replace(contact, links=(link,)))
 

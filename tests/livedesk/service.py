@@ -35,6 +35,7 @@ class Quirks:
     race_lost: bool = False
     """An identifier or e-mail that is taken hits the unique index (500) instead of the validation (422)."""
     identifier_kept: bool = True
+    identifier_unique: bool = True
     q_heeded: bool = True
     is_visible: Callable[[Contact, float], bool] = lambda contact, age: True
     """Whether a list or search shows a contact that is ``age`` seconds old."""
@@ -153,7 +154,7 @@ class Service:
         params = dict(request.params or {})
         if not quirks.identifier_kept:
             params.pop("identifier", None)
-        return message.created(self._book.create(params))
+        return message.created(self._book.create(params, identifier_unique=quirks.identifier_unique))
 
     def _update(self, request: Request, quirks: Quirks) -> Answer:
         return message.shown(self._book.update(request.contact_id, request.params or {}))

@@ -1,8 +1,12 @@
 """``flask --app webhook_app.wsgi ...``: what an operator does by hand.
 
+``doctor``       what is broken on the way from a sender to LiveDesk
 ``sources``      who may send, and whether the file that says so is right
 ``send_test``    a sample delivery, followed to the contact
 ``quarantine``   deliveries that made no contact
+``reconcile``    what we hold as created, compared with LiveDesk
+``imports``      contacts from a file; ``export``: what we hold; ``rows``: the form of both
+``erase``        a person is forgotten
 ``words``        how times, tables and what went wrong are told
 ``toml_lines``   where in a TOML file something stands
 
@@ -16,7 +20,7 @@ import click
 from flask import Flask
 from werkzeug.exceptions import ServiceUnavailable
 
-from webhook_app.cli import quarantine, send_test, sources
+from webhook_app.cli import doctor, erase, export, imports, quarantine, reconcile, send_test, sources
 from webhook_app.cli.words import sentences
 from worker.errors import SettingsError
 
@@ -34,8 +38,9 @@ RETRY_ANSWERS = {
 
 def register(app: Flask, parts: "Callable[[], Parts]") -> None:
     """Adds the commands to an app. ``parts`` raises ``SettingsError`` where the configuration has mistakes."""
-    for command in (_retry(parts), sources.command(parts), send_test.command(parts), quarantine.command(parts)):
-        app.cli.add_command(command)
+    app.cli.add_command(_retry(parts))
+    for module in (doctor, sources, send_test, quarantine, reconcile, imports, export, erase):
+        app.cli.add_command(module.command(parts))
 
 
 def without_parts(error: SettingsError) -> Flask:

@@ -1,6 +1,7 @@
 """How commands say things: what went wrong, times, columns."""
 
 import datetime
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,6 +21,13 @@ def sentences() -> Iterator[None]:
         raise click.ClickException(f"The configuration has mistakes.\n{error}") from error
     except StoreError as error:
         raise click.ClickException(f"Redis cannot be used: {error}") from error
+
+
+def above_bar(line: str, *, err: bool = False) -> None:
+    """A line while a progress bar is under way: it takes the bar's place, and the bar comes again below."""
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+    click.echo(line, err=err)
 
 
 def when(at_ms: int, now_ms: float) -> str:

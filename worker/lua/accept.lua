@@ -2,6 +2,7 @@
 --
 -- ARGV   [3] salt that the key was made with   [4] identifier   [5] source   [6] data (JSON)   [7] fingerprint
 --        [8] notes (JSON, '' for none)   [9] Celery message   [10] bound of the queue   [11] grace in ms   [12] finders
+--        [13] 'bulk' for the lane behind new contacts and retries, with no message; else ''
 -- Returns {status, state, contact id}: status is 'accepted' (new, or newer data taken) or 'duplicate';
 --         or {'salt'} when the salt in Redis is another one: nothing was done.
 
@@ -27,6 +28,7 @@ end
 
 -- While others wait for their turn, a new contact waits behind them.
 local function make_due()
+  if ARGV[13] == 'bulk' then return due_at(BULK, now) end
   local hinted = redis.call('LLEN', QUEUE) < tonumber(ARGV[10])
       and #redis.call('ZRANGE', DUE, 0, string.format('%.0f', now - 1), 'BYSCORE', 'LIMIT', 0, 1) == 0
   due_at(NEW, hinted and now + ARGV[11] or now)

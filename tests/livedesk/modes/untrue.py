@@ -29,6 +29,12 @@ def identifier_not_stored(exchange: Exchange, rule: Rule) -> None:
     exchange.send(exchange.execute(Quirks(identifier_kept=False)))
 
 
+@mode(on="create")
+def identifier_not_unique(exchange: Exchange, rule: Rule) -> None:
+    """A taken identifier is no obstacle: each such create makes another contact."""
+    exchange.send(exchange.execute(Quirks(identifier_unique=False)))
+
+
 @mode(on="search")
 def q_ignored(exchange: Exchange, rule: Rule) -> None:
     """Searches list all contacts whatever ``q`` is."""

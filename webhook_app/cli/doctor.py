@@ -1,0 +1,148 @@
+"""``flask doctor``: every hop from the settings to LiveDesk is tried in order, and the one that is broken is named."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from webhook_app.cli.words import printable
+from worker.errors import SettingsError, StoreError
+from worker.findings import Finding, Level, way_to
+from worker.probe import Probe
+
+if TYPE_CHECKING:
+    from webhook_app import Parts
+
+#: A worker that made no progress for longer, in ms, is not there.
+WORKER_FRESH_MS = 30_000
+#: Seconds that a worker may take for a message, and between two looks at whether it has it.
+HAND_OVER_S, LOOK_EVERY_S = 10.0, 0.1
+#: The oldest Redis that has what our scripts need. Any Valkey has it.
+OLDEST_REDIS = 7
+ASK = "The live probes create some contacts in LiveDesk and delete them again, as far as it lets us. Make them?"
+NOT_PROBED = (
+    "Not tried: the inbox, whether LiveDesk keeps identifiers unique, and whether its search finds new contacts."
+)
+
+
+def command(parts: "Callable[[], Parts]") -> click.Command:
+    @click.command("doctor")
+    @click.option("--no-probe", is_flag=True, help="Only read: create no contacts in LiveDesk.")
+    @click.option("--yes", is_flag=True, help="Make the live probes without asking.")
+    def doctor(no_probe: bool, yes: bool) -> None:
+        """Try every hop on the way to LiveDesk, and name the one that is broken.
+
+        What the live probes find out about LiveDesk is kept, and the workers heed it. Without a terminal they are made
+        only with --yes. Exit code: 0 nothing is broken, 1 something is.
+        """
+        told = [_tell(finding) for finding in _examine(parts, lambda: not no_probe and (yes or _agreed()))]
+        if Level.FAIL in told:
+            raise SystemExit(1)
+
+    return doctor
+
+
+def _tell(finding: Finding) -> Level:
+    click.echo(f"{finding.level:<5} {finding.about:<12} {printable(finding.text)}")
+    if finding.todo:
+        click.echo(f"{'':<18} -> {finding.todo}")
+    return finding.level
+
+
+def _agreed() -> bool:
+    return sys.stdin.isatty() and click.confirm(ASK, err=True)
+
+
+def _examine(parts: "Callable[[], Parts]", may_probe: Callable[[], bool]) -> Iterator[Finding]:
+    try:
+        found = parts()
+    except SettingsError as error:
+        for problem in error.problems:
+            yield Finding(Level.FAIL, "settings", problem)
+        return
+    yield Finding(Level.OK, "settings", "They are complete.")
+    yield Finding(Level.OK, "sources", ", ".join(found.sources) or "none") if found.sources else _NO_SOURCES
+    try:
+        yield from _redis(found)
+        yield from _worker(found)
+    except StoreError as error:
+        todo = "Check REDIS_URL, and whether the server runs."
+        yield Finding(Level.FAIL, "redis", f"Redis cannot be used: {error}.", todo)
+    yield from _livedesk(found, may_probe)
+
+
+_NO_SOURCES = Finding(Level.WARN, "sources", "There is none: nobody can send signups.", "Write SOURCES_FILE.")
+
+
+def _redis(parts: "Parts") -> Iterator[Finding]:
+    name, version = parts.history.server()
+    if name == "Redis" and int(version.partition(".")[0]) < OLDEST_REDIS:
+        yield Finding(Level.FAIL, "redis", f"This is Redis {version}.", f"Redis {OLDEST_REDIS}.0 or newer is needed.")
+    else:
+        yield Finding(Level.OK, "redis", f"{name} {version} can be reached.")
+    health = parts.history.health()
+    for level, sentences in ((Level.FAIL, health.problems), (Level.WARN, health.warnings)):
+        for sentence in sentences:
+            yield Finding(level, "durable", f"{sentence}.")
+    if not health.problems:
+        yield Finding(Level.OK, "durable", "What was acknowledged survives a restart.")
+
+
+def _worker(parts: "Parts") -> Iterator[Finding]:
+    message = parts.store.ping()
+    yield Finding(Level.OK, "writable", "Redis takes writes.")
+    workers = parts.history.workers()
+    alive = [name for name, at in workers.seen.items() if workers.now - at <= WORKER_FRESH_MS]
+    if not alive:
+        text = f"No worker has made progress for {WORKER_FRESH_MS // 1000} seconds."
+        yield Finding(Level.FAIL, "worker", text, "Start bin/worker, and look at its log.")
+        return
+    yield Finding(Level.OK, "worker", f"Workers are alive on {', '.join(sorted(alive))}.")
+    if message is None:
+        yield Finding(Level.WARN, "hand-over", "The queue is full of work, so that no message was tried.")
+    elif _is_taken(parts, message):
+        yield Finding(Level.OK, "hand-over", "A worker took a message that was sent to it.")
+    else:
+        text = f"No worker took a message within {HAND_OVER_S:.0f} seconds."
+        yield Finding(Level.FAIL, "hand-over", text, "Are all workers busy or stuck? Look at their logs.")
+
+
+def _is_taken(parts: "Parts", message: str) -> bool:
+    give_up_at = time.monotonic() + HAND_OVER_S
+    while parts.history.is_waiting(message):
+        if time.monotonic() > give_up_at:
+            return False
+        time.sleep(LOOK_EVERY_S)
+    return True
+
+
+def _livedesk(parts: "Parts", may_probe: Callable[[], bool]) -> Iterator[Finding]:
+    if parts.livedesk is None:
+        return
+    broken = False
+    for finding in way_to(parts.livedesk):
+        broken = broken or finding.level is Level.FAIL
+        yield finding
+    if broken:
+        return
+    own = {source.inbox_id for source in parts.sources.values()} | {parts.inbox_id}
+    inbox_ids = sorted(inbox_id for inbox_id in own if inbox_id is not None)
+    if not inbox_ids or not may_probe():
+        yield Finding(Level.WARN, "live probes", NOT_PROBED, "Run flask doctor --yes.")
+        return
+    probes = Probe(parts.livedesk, inbox_ids)
+    yield from probes.run()
+    if probes.account is not None:
+        yield _keep(parts, probes)
+
+
+def _keep(parts: "Parts", probes: Probe) -> Finding:
+    assert parts.livedesk is not None
+    assert probes.account is not None
+    try:
+        parts.store.note_account(parts.livedesk.account, probes.account)
+    except StoreError as error:
+        return Finding(Level.FAIL, "kept", f"What was found out cannot be kept: {error}.", "Run this again.")
+    return Finding(Level.OK, "kept", "The workers heed what was found out, within some seconds.")

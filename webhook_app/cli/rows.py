@@ -1,0 +1,89 @@
+"""Contacts as rows of CSV (RFC 4180) or lines of JSON, each with the number of the line that it begins at.
+
+What a sender wrote must not run as a formula in a spreadsheet: a cell that could gets a ``'`` in front, which is taken
+off when it is read again (OWASP, "CSV Injection").
+"""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from decimal import Decimal
+from itertools import chain
+from typing import TextIO
+
+from worker.model import Contact
+
+FIELDS = tuple(field.name for field in fields(Contact))
+DELIMITERS = ",;\t"
+#: What a spreadsheet takes for the beginning of a formula, and our own mark.
+RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
+NUMBER = re.compile(r"[+-]?[0-9]+")
+
+#: The number of a line, and what stands there; a text says what is wrong with it.
+Row = tuple[int, dict[str, object] | str]
+
+
+class BadFile(Exception):
+    """None of its rows can be read; the text says why."""
+
+
+def csv_rows(file: TextIO) -> Iterator[Row]:
+    """The rows below the header, whose names are those of our fields. ``file`` was opened with ``newline=""``.
+
+    Raises:
+        BadFile: there is no column ``identifier``, or two of one name.
+    """
+    first = file.readline()
+    delimiter = max(DELIMITERS, key=first.count)
+    reader = csv.reader(chain([first], file), delimiter=delimiter)
+    names = [name.strip().lower() for name in next(reader, [])]
+    _check(names)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield line, "it is not CSV"
+            continue
+        if len(cells) > len(names):
+            yield line, "it has more cells than the header"
+        elif any(cells):
+            yield line, {name: bare(cell) for name, cell in zip(names, cells, strict=False) if name in FIELDS}
+
+
+def _check(names: list[str]) -> None:
+    if "identifier" not in names:
+        raise BadFile(f"The first line must name the columns, identifier among them: {', '.join(FIELDS)}.")
+    twice = [name for name in FIELDS if names.count(name) > 1]
+    if twice:
+        raise BadFile(f"There is more than one column {twice[0]}.")
+
+
+def json_rows(file: TextIO) -> Iterator[Row]:
+    """The objects, one a line."""
+    for line, text in enumerate(file, 1):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            yield line, "it is not JSON"
+            continue
+        yield line, value if isinstance(value, dict) else "it is not a JSON object"
+
+
+READERS: dict[str, Callable[[TextIO], Iterator[Row]]] = {"csv": csv_rows, "jsonl": json_rows}
+
+
+def guarded(text: str) -> str:
+    """The text as a cell that no spreadsheet runs. Numbers stay as they are, phone numbers too."""
+    return f"'{text}" if text.startswith(RISKY) and not NUMBER.fullmatch(text) else text
+
+
+def bare(cell: str) -> str:
+    """What ``guarded`` made the cell of."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(RISKY) else cell
