@@ -10,7 +10,7 @@ import sys
 from flask import Flask
 
 from webhook_app import Parts, cli, create_app
-from webhook_app.configuration import read_configuration
+from webhook_app.configuration import access_of, read_configuration
 from worker import telemetry
 from worker.errors import SettingsError
 from worker.hints import build_hint
@@ -38,6 +38,7 @@ def join() -> Flask:
         history=History(client),
         sources=sources,
         api_token=settings.api_token,
+        access=access_of(settings),
     )
     return create_app(parts)
 

@@ -43,6 +43,7 @@ SCRIPTS = {
     "turn_operation": ("common",),
     "move": ("common",),
     "restore": ("common",),
+    "try_sign_in": ("common",),
 }
 
 #: KEYS of the scripts that need others than those of a contact.
@@ -54,6 +55,7 @@ KEYS_OF = {
     "turn_operation": keys.for_operation,
     "move": keys.for_operation,
     "restore": keys.for_operation,
+    "try_sign_in": keys.for_tries,
 }
 
 #: How long the queue may get by new contacts, by retries, by bulk work: what comes later in the list never fills the
@@ -84,6 +86,9 @@ UNLIMITED = UpstreamPolicy()
 #: Deliveries that the quarantine holds at most, and for how long, in ms.
 QUARANTINE_MOST = 1000
 QUARANTINE_KEPT_MS = 14 * 24 * 3_600_000
+#: How often one address may try to sign in to the dashboard, and in how many ms.
+SIGN_INS = 10
+SIGN_INS_MS = 5 * 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +316,10 @@ class Store:
     def key(self, identifier: str) -> str:
         """The key of the contact with this identifier."""
         return keys.contact_key(identifier, self.salt().encode())
+
+    def try_sign_in(self, address: str) -> int:
+        """Counts a try to sign in from this address. Returns 0, or the ms to wait when there were too many."""
+        return int(self.run("try_sign_in", self.key(address), SIGN_INS, SIGN_INS_MS))
 
     def salt(self) -> str:
         """The secret of the keyed hash. Made by whoever comes first, then the same for all."""
