@@ -122,6 +122,7 @@ def test_another_password_opens_nothing(open_door: OpenDoor, access: Access, pas
     answer = sign_in(door, password.encode(errors="replace").decode())
     assert (answer.status_code, "This password is not right." in answer.text) == (403, True)
     assert not is_in(door)
+    assert 'value="A &#34;b&#34;"' in sign_in(door, "wrong", name='A "b"').text, "what else was typed is still there"
 
 
 def test_a_viewer_may_not_act(door: FlaskClient) -> None:

@@ -150,6 +150,7 @@ def test_a_token_that_the_provider_did_not_sign_is_refused(
 
 def test_a_provider_that_says_it_is_another_is_refused(door: FlaskClient, provider: Provider) -> None:
     provider.issuer = "https://another.example"
+    provider.lie = lambda claims: claims.update(iss=provider.issuer)
     assert_refused(door, sign_in(door))
 
 

@@ -17,14 +17,15 @@ def register(views: Blueprint, parts: "Parts") -> None:
     access = parts.access
 
     def form(status: int = 200, problem: str | None = None) -> Response:
-        has_passwords, provider = access.has_passwords, access.provider
-        wanted = local_path(request.values.get("next"))
-        return make_response(
-            render_template(
-                "dashboard/sign_in.html", has_passwords=has_passwords, provider=provider, next=wanted, problem=problem
-            ),
-            status,
+        page = render_template(
+            "dashboard/sign_in.html",
+            has_passwords=access.has_passwords,
+            provider=access.provider,
+            next=local_path(request.values.get("next")),
+            name=request.form.get("name", ""),
+            problem=problem,
         )
+        return make_response(page, status)
 
     @views.get("/sign-in", endpoint="sign_in")
     @needs(None)
