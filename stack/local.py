@@ -111,6 +111,8 @@ def _make_secrets(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
         made["WEBHOOK_SECRET"] = _kept(folder, "WEBHOOK_SECRET", _webhook_secret)
     if not _is_given(environ, "API_TOKEN"):
         made["API_TOKEN"] = _kept(folder, "API_TOKEN", lambda: secrets.token_urlsafe(24))
+    if not _is_given(environ, "DASHBOARD_PASSWORD"):
+        made["DASHBOARD_PASSWORD"] = _kept(folder, "DASHBOARD_PASSWORD", lambda: secrets.token_urlsafe(12))
     return made
 
 

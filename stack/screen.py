@@ -93,6 +93,7 @@ def welcome(local: Local) -> str:
         about_livedesk = "the real one, with your key"
     about_redis = f"{stack.redis_url}, embedded" if stack.valkey is not None else "yours"
     paragraphs += [
+        f"Dashboard  {_about_dashboard(stack.url, made.get('DASHBOARD_PASSWORD'))}",
         f"LiveDesk   {about_livedesk}",
         f"Redis      {about_redis}",
         *(f"           {problem}" for problem in local.redis_problems),
@@ -101,6 +102,11 @@ def welcome(local: Local) -> str:
         "",
     ]
     return "\n".join(paragraphs)
+
+
+def _about_dashboard(url: str, password: str | None) -> str:
+    given = f"password {password}" if password else "with your password"
+    return f"{url}/dashboard, {given}"
 
 
 def _send_line(url: str, secret: str) -> str:

@@ -22,7 +22,7 @@ QUARANTINE_PREFIX = keys.quarantined("")
 CAUSE_PREFIX = keys.cause("")
 FINDER_PREFIX = keys.finders("")
 #: What has its own rules, which nothing else depends on.
-OTHER_PREFIXES = (keys.minute(""), keys.people(""), keys.operation(""))
+OTHER_PREFIXES = (keys.minute(""), keys.people(""), keys.operation(""), keys.tries(""))
 
 
 def assert_invariants(client: redis.Redis) -> None:

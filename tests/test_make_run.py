@@ -89,6 +89,9 @@ def test_the_printed_lines_work_and_a_second_run_goes_on(make_run: Run, tmp_path
     assert pasted(send).json()["status"] == "accepted"
     wait_until(lambda: pasted(look).json()["state"] == "created")
     [stand_in] = re.findall(r"http://\S+/_control/contacts", first.log_text())
+    [dashboard, password] = re.findall(r"^Dashboard +(\S+), password (\S+)$", first.log_text(), re.MULTILINE)[0]
+    assert requests.get(dashboard, timeout=5).url.startswith(f"{dashboard}/sign-in")
+    assert len(password) >= 12
     assert [contact["identifier"] for contact in requests.get(stand_in, timeout=5).json()] == ["ada-1"]
     flask = [sys.executable, "-m", "flask", "--env-file", str(tmp_path / "data/run.env"), "--app", "webhook_app.wsgi"]
     subprocess.run([*flask, "retry", "ada-1"], env=bare_environment(), cwd=ROOT, check=True)
@@ -179,6 +182,7 @@ def test_a_folder_is_used_by_one_run_at_a_time(tmp_path: Path) -> None:
 
 def test_what_you_have_is_not_started(tmp_path: Path) -> None:
     own = {"LIVEDESK_API_KEY": "k", "LIVEDESK_API_SECRET": "s", "LIVEDESK_INBOX_ID": "7", "API_TOKEN": "t" * 16}
+    own["DASHBOARD_PASSWORD"] = "p" * 12
     with Valkey(tmp_path / "yours", port=free_port(), config={"appendonly": "no"}) as yours:
         local = prepare(tmp_path, {**own, "REDIS_URL": yours.url, "PORT": str(free_port())})
     assert local.stack.valkey is None
@@ -188,6 +192,7 @@ def test_what_you_have_is_not_started(tmp_path: Path) -> None:
     assert "LiveDesk   the real one" in screen
     assert "Redis      yours\n           appendonly is off" in screen
     assert own["API_TOKEN"] not in screen
+    assert own["DASHBOARD_PASSWORD"] not in screen
     assert local.env_file.read_text() == f"WEBHOOK_SECRET_FILE={tmp_path / 'webhook-secret'}\n"
 
 

@@ -29,6 +29,15 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("SOURCES_FILE", "etc/sources.toml", "sources_file", Path("etc/sources.toml")),
     ("WEBHOOK_SECRET", TOKEN, "webhook_secret", TOKEN),
     ("API_TOKEN", TOKEN, "api_token", TOKEN),
+    ("DASHBOARD_PASSWORD", TOKEN, "dashboard_password", TOKEN),
+    ("DASHBOARD_VIEWER_PASSWORD", TOKEN, "dashboard_viewer_password", TOKEN),
+    ("OIDC_ISSUER", "https://login.example/", "oidc_issuer", "https://login.example"),
+    ("OIDC_CLIENT_ID", "livedesk-sync", "oidc_client_id", "livedesk-sync"),
+    ("OIDC_CLIENT_SECRET", TOKEN, "oidc_client_secret", TOKEN),
+    ("OIDC_OPERATORS", "Ada@example.com, Support ,", "oidc_operators", ("ada@example.com", "Support")),
+    ("OIDC_VIEWERS", "staff", "oidc_viewers", ("staff",)),
+    ("OIDC_GROUPS_CLAIM", "roles", "oidc_groups_claim", "roles"),
+    ("TRUSTED_PROXIES", "1", "trusted_proxies", 1),
     ("RETRY_FIRST", "500ms", "retry_first_ms", 500),
     ("RETRY_LONGEST", "15m", "retry_longest_ms", 900_000),
     ("RETRY_FOR", "72h", "retry_for_ms", 259_200_000),
@@ -61,6 +70,11 @@ MISTAKES = [
     ("REDIS_URL", "redis://127.0.0.1:port/0", "must be an address"),
     ("LIVEDESK_BASE_URL", "https://127.0.0.1:99999", "must be an address"),
     ("API_TOKEN", "short", "must have at least 16 characters"),
+    ("DASHBOARD_PASSWORD", "too short", "must have at least 12 characters"),
+    ("DASHBOARD_VIEWER_PASSWORD", "too short", "must have at least 12 characters"),
+    ("OIDC_ISSUER", "login.example", "must be an address that starts with http:// or https://"),
+    ("TRUSTED_PROXIES", "-1", "must be a number from 0 to 9"),
+    ("TRUSTED_PROXIES", "yes", "must be a number from 0 to 9"),
     ("RETRY_FIRST", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
     ("RETRY_LONGEST", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
     ("RETRY_FOR", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
@@ -177,7 +191,11 @@ def error_of(environ: dict[str, str]) -> SettingsError | None:
 
 
 @pytest.mark.parametrize(
-    "name", ["LIVEDESK_API_KEY", "LIVEDESK_API_SECRET", "REDIS_URL", "WEBHOOK_SECRET", "API_TOKEN", "SENTRY_DSN"]
+    "name",
+    [
+        *("LIVEDESK_API_KEY", "LIVEDESK_API_SECRET", "REDIS_URL", "WEBHOOK_SECRET", "API_TOKEN", "SENTRY_DSN"),
+        *("DASHBOARD_PASSWORD", "DASHBOARD_VIEWER_PASSWORD", "OIDC_CLIENT_SECRET"),
+    ],
 )
 def test_a_secret_is_not_in_the_repr(name: str) -> None:
     text = {"REDIS_URL": "redis://:hunter3@localhost", "SENTRY_DSN": "https://hunter3@sentry.example/1"}

@@ -4,6 +4,7 @@
 ``sources``        who may send, how they sign, and where the contact is in what they send
 ``contacts``       ``GET /contacts/<identifier>``
 ``health``         ``/healthz`` and ``/readyz``
+``dashboard``      the pages under ``/dashboard``; who may open them says ``access``
 ``problems``       every error as RFC 9457 says
 ``cli``            what an operator does by hand: ``flask doctor``, ``sources``, ``retry``, ...
 ``quarantine``     deliveries that made no contact, read again
@@ -18,7 +19,8 @@ from dataclasses import dataclass, field
 
 from flask import Flask
 
-from webhook_app import cli, contacts, health, problems
+from webhook_app import cli, contacts, dashboard, health, problems
+from webhook_app.access import Access
 from webhook_app.receiver import Receiver
 from webhook_app.secret_uses import SecretUses
 from webhook_app.sources import Source
@@ -40,6 +42,7 @@ class Parts:
     api_token: str | None = None
     livedesk: LiveDesk | None = None
     inbox_id: int | None = None
+    access: Access = field(default_factory=Access)
     clock: Callable[[], float] = time.time
     secret_uses: SecretUses = field(init=False)
 
@@ -56,6 +59,7 @@ def create_app(parts: Parts) -> Flask:
     problems.register(app)
     app.register_blueprint(contacts.blueprint(parts))
     app.register_blueprint(health.blueprint(parts))
+    dashboard.register(app, parts)
     cli.register(app, lambda: parts)
     app.wsgi_app = Receiver(parts, app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way to add middleware
     return app

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from webhook_app.access import Access, Provider
 from webhook_app.sources import Source, load_sources
 from webhook_app.sources.secret_forms import read_secret
 from worker.errors import SettingsError
@@ -26,6 +27,8 @@ def read_configuration(environ: Mapping[str, str]) -> tuple[Settings, dict[str, 
         sources = load_sources(path, secret, environ)
     except SettingsError as error:
         problems += error.problems
+    if settings is not None:
+        problems += problems_of_access(settings)
     if settings is None or problems:
         raise SettingsError(problems)
     homeless = [name for name, source in sources.items() if source.inbox_id is None]
@@ -34,6 +37,42 @@ def read_configuration(environ: Mapping[str, str]) -> tuple[Settings, dict[str, 
             [f"LIVEDESK_INBOX_ID is not set, and these sources have no inbox_id of their own: {', '.join(homeless)}."]
         )
     return settings, sources
+
+
+def problems_of_access(settings: Settings) -> list[str]:
+    """What is wrong with the ways into the dashboard, taken together: one sentence each."""
+    passwords = (settings.dashboard_password, settings.dashboard_viewer_password)
+    client = (settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
+    people = settings.oidc_operators + settings.oidc_viewers
+    mistakes = {
+        "DASHBOARD_PASSWORD and DASHBOARD_VIEWER_PASSWORD must differ.": passwords[0] is not None
+        and passwords[0] == passwords[1],
+        "OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together; set all three or none.": any(client)
+        and not all(client),
+        "OIDC_ISSUER is set, and neither OIDC_OPERATORS nor OIDC_VIEWERS says who may sign in.": bool(client[0])
+        and not people,
+    }
+    return [sentence for sentence, applies in mistakes.items() if applies]
+
+
+def access_of(settings: Settings) -> Access:
+    """The ways into the dashboard that the settings open."""
+    provider = None
+    if settings.oidc_issuer and settings.oidc_client_id and settings.oidc_client_secret:
+        provider = Provider(
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id,
+            client_secret=settings.oidc_client_secret,
+            operators=settings.oidc_operators,
+            viewers=settings.oidc_viewers,
+            groups_claim=settings.oidc_groups_claim,
+        )
+    return Access(
+        operator_password=settings.dashboard_password,
+        viewer_password=settings.dashboard_viewer_password,
+        provider=provider,
+        proxies=settings.trusted_proxies,
+    )
 
 
 def sources_given(environ: Mapping[str, str]) -> tuple[Path, str | None]:

@@ -10,7 +10,7 @@ import sys
 from flask import Flask
 
 from webhook_app import Parts, cli, create_app
-from webhook_app.configuration import read_configuration
+from webhook_app.configuration import access_of, read_configuration
 from worker import telemetry
 from worker.errors import SettingsError
 from worker.hints import build_hint
@@ -40,6 +40,7 @@ def join() -> Flask:
         api_token=settings.api_token,
         livedesk=join_livedesk(settings),
         inbox_id=settings.livedesk_inbox_id,
+        access=access_of(settings),
     )
     return create_app(parts)
 

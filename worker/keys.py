@@ -27,6 +27,7 @@ key names end up in logs, monitors and backups where an e-mail address has no bu
 ``{lds}:create``          LIST    Celery's messages; kombu puts its prefix before the queue's name
 ``{lds}:q:<id>``          HASH    one delivery in quarantine: source, payload, problems, headers
 ``{lds}:quarantine``      ZSET    id → ms when it came
+``{lds}:tries:<hash>``    HASH    tries to sign in from one address, and when they are forgotten; expires
 ``{lds}:secrets``         HASH    ``<source>:<secret's name>`` → ms when it last proved a delivery
 ``{lds}:reconcile``       HASH    how far ``flask reconcile`` has come: at, key, checked, found
 ``{lds}:account``         HASH    what live probes found out about the LiveDesk account (``note_account``)
@@ -81,6 +82,10 @@ def contact(key: str) -> str:
 
 def quarantined(entry: str) -> str:
     return f"{PREFIX}q:{entry}"
+
+
+def tries(address: str) -> str:
+    return f"{PREFIX}tries:{address}"
 
 
 def state(name: State) -> str:
@@ -154,3 +159,8 @@ def for_quarantined(entry: str) -> tuple[str, ...]:
 def for_account() -> tuple[str, ...]:
     """KEYS of the script that notes what was found out about the LiveDesk account."""
     return (ACCOUNT, *SHARED)
+
+
+def for_tries(address: str) -> tuple[str, ...]:
+    """KEYS of the script that counts tries to sign in; ``address`` is a keyed hash."""
+    return (tries(address), *SHARED)

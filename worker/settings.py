@@ -39,6 +39,15 @@ class Settings:
     sources_file: Path = Path("sources.toml")
     webhook_secret: str | None = field(default=None, repr=False)
     api_token: str | None = field(default=None, repr=False)
+    dashboard_password: str | None = field(default=None, repr=False)
+    dashboard_viewer_password: str | None = field(default=None, repr=False)
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = field(default=None, repr=False)
+    oidc_operators: tuple[str, ...] = field(default=(), repr=False)
+    oidc_viewers: tuple[str, ...] = field(default=(), repr=False)
+    oidc_groups_claim: str = "groups"
+    trusted_proxies: int = 0
     retry_first_ms: int = 5_000
     retry_longest_ms: int = 900_000
     retry_for_ms: int = 72 * 3_600_000
@@ -80,6 +89,15 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         sources_file=reader.optional("SOURCES_FILE", Path, Path("sources.toml")),
         webhook_secret=reader.optional("WEBHOOK_SECRET", str, None),
         api_token=reader.optional("API_TOKEN", _token, None),
+        dashboard_password=reader.optional("DASHBOARD_PASSWORD", _password, None),
+        dashboard_viewer_password=reader.optional("DASHBOARD_VIEWER_PASSWORD", _password, None),
+        oidc_issuer=reader.optional("OIDC_ISSUER", _http_url, None),
+        oidc_client_id=reader.optional("OIDC_CLIENT_ID", str, None),
+        oidc_client_secret=reader.optional("OIDC_CLIENT_SECRET", str, None),
+        oidc_operators=reader.optional("OIDC_OPERATORS", _people, ()),
+        oidc_viewers=reader.optional("OIDC_VIEWERS", _people, ()),
+        oidc_groups_claim=reader.optional("OIDC_GROUPS_CLAIM", str, Settings.oidc_groups_claim),
+        trusted_proxies=reader.optional("TRUSTED_PROXIES", _few, 0),
         retry_first_ms=reader.optional("RETRY_FIRST", _duration_ms, Settings.retry_first_ms),
         retry_longest_ms=reader.optional("RETRY_LONGEST", _duration_ms, Settings.retry_longest_ms),
         retry_for_ms=reader.optional("RETRY_FOR", _duration_ms, Settings.retry_for_ms),
@@ -182,6 +200,24 @@ def _token(text: str) -> str:
     if len(text) < 16:
         raise ValueError("must have at least 16 characters")
     return text
+
+
+def _password(text: str) -> str:
+    if len(text) < 12:
+        raise ValueError("must have at least 12 characters")
+    return text
+
+
+def _people(text: str) -> tuple[str, ...]:
+    """E-mail addresses, whose case does not matter, and names of groups, with commas between them."""
+    names = [name.strip() for name in text.split(",")]
+    return tuple(name.lower() if "@" in name else name for name in names if name)
+
+
+def _few(text: str) -> int:
+    if not re.fullmatch(r"[0-9]", text):
+        raise ValueError("must be a number from 0 to 9")
+    return int(text)
 
 
 def _yes_no(text: str) -> bool:

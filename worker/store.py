@@ -59,6 +59,7 @@ SCRIPTS = {
     "ping": ("common",),
     "put_back": ("common",),
     "erase": ("common",),
+    "try_sign_in": ("common",),
 }
 
 #: KEYS of the scripts that need others than those of a contact.
@@ -71,6 +72,7 @@ KEYS_OF: dict[str, Callable[[str], tuple[str, ...]]] = {
     "move": keys.for_operation,
     "restore": keys.for_operation,
     "note_account": lambda _: keys.for_account(),
+    "try_sign_in": keys.for_tries,
 }
 
 #: How long the queue may get by new contacts, by retries, by bulk work: what comes later in the list never fills the
@@ -101,6 +103,9 @@ UNLIMITED = UpstreamPolicy()
 #: Deliveries that the quarantine holds at most, and for how long, in ms.
 QUARANTINE_MOST = 1000
 QUARANTINE_KEPT_MS = 14 * 24 * 3_600_000
+#: How often one address may try to sign in to the dashboard, and in how many ms.
+SIGN_INS = 10
+SIGN_INS_MS = 5 * 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +384,10 @@ class Store:
         """Puts a message for nobody in the queue, to see whether a worker takes it. ``None``: there is no room."""
         message = self.hint.message(secrets.token_hex(8), secrets.token_hex(8))
         return message if self.run("ping", "", message, QUEUE_BOUNDS[-1]) else None
+
+    def try_sign_in(self, address: str) -> int:
+        """Counts a try to sign in from this address. Returns 0, or the ms to wait when there were too many."""
+        return int(self.run("try_sign_in", self.key(address), SIGN_INS, SIGN_INS_MS))
 
     def salt(self) -> str:
         """The secret of the keyed hash. Made by whoever comes first, then the same for all."""

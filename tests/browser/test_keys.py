@@ -1,0 +1,116 @@
+"""Keys, clicks and the clock on a page with every part (``specimen``)."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import redis
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.specimen import specimen
+
+
+@pytest.fixture(scope="module")
+def specimen_url(redis_url: str) -> Iterator[str]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        client.flushall()
+        with specimen(client) as url:
+            yield url
+
+
+@pytest.fixture
+def page(open_page: OpenPage, specimen_url: str) -> Page:
+    return open_page("/dashboard/specimen/enter", url=specimen_url)
+
+
+def test_slash_goes_to_the_search(page: Page) -> None:
+    page.keyboard.press("/")
+    expect(page.get_by_label("Identifier, e-mail or phone")).to_be_focused()
+    page.keyboard.type("j?g/o")
+    expect(page.get_by_label("Identifier, e-mail or phone")).to_have_value("j?g/o")
+
+
+def test_rows_by_keys(page: Page) -> None:
+    links = page.locator(".rows tbody a")
+    for key, place in [("j", 0), ("k", 0), ("j", 1), ("j", 2), ("k", 1)]:
+        page.keyboard.press(key)
+        expect(links.nth(place)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("open=sending"))
+
+
+def test_the_list_of_keys_and_another_page(page: Page) -> None:
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    expect(page).to_have_title("Overview · LiveDesk Sync")
+
+
+def test_keys_can_be_turned_off(page: Page) -> None:
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_label("Single keys work on this browser").uncheck()
+    page.get_by_role("button", name="Close").click()
+    page.reload()
+    page.keyboard.press("?")
+    page.keyboard.press("j")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    assert page.evaluate("document.activeElement.tagName") == "BODY"
+
+
+def test_a_dangerous_button_asks_first(page: Page) -> None:
+    question = page.get_by_text("Discard this contact?")
+    page.locator("summary", has_text="Discard").focus()
+    page.keyboard.press("Enter")
+    expect(question).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    expect(page.locator("summary", has_text="Discard")).to_be_focused()
+    page.locator("summary", has_text="Discard").click()
+    page.get_by_role("heading", name="Flow").click()
+    expect(question).to_be_hidden()
+
+
+def test_it_asks_without_javascript_too(open_page: OpenPage, specimen_url: str) -> None:
+    page = open_page("/dashboard/specimen/enter", url=specimen_url, javascript=False)
+    expect(page.get_by_role("button", name="Discard it")).to_be_hidden()
+    page.locator("summary", has_text="Discard").click()
+    page.get_by_role("button", name="Discard it").click()
+    expect(page.get_by_role("status")).to_have_text("You are signed out.")
+
+
+def test_a_command_is_copied(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "flask --app webhook_app.wsgi retry user-42"
+
+
+def test_times_tick(page: Page) -> None:
+    page.clock.install()
+    page.reload()
+    due = page.locator("#header time[data-at]").nth(2)
+    expect(due).to_have_text(re.compile("in [89] s"))
+    expect(due).to_have_attribute("title", re.compile(r"^2.* UTC$"))
+    page.clock.run_for(4_000)
+    expect(due).to_have_text(re.compile("in [45] s"))
+
+
+def test_the_first_stop_leads_to_the_content(page: Page) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_a_filter_is_in_the_address(page: Page) -> None:
+    page.get_by_label("Identifier, e-mail or phone").fill("ada@example.com")
+    page.get_by_label("Cause").select_option("status_503")
+    page.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(re.compile(r"\?q=ada%40example.com&cause=status_503&source="))
+    expect(page.get_by_label("Identifier, e-mail or phone")).to_have_value("ada@example.com")
+    page.get_by_role("link", name="Clear").click()
+    expect(page).to_have_url(re.compile(r"/dashboard/specimen/$"))

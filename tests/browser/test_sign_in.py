@@ -1,0 +1,117 @@
+"""A person at the dashboard: in, around, out; with JavaScript and without."""
+
+import re
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, expect
+
+from stack.parts import Stack
+from tests.browser.conftest import PASSWORDS, OpenPage, new_context, sign_in
+from webhook_app.access import Role
+from worker.store import SIGN_INS
+
+with_and_without_javascript = pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
+
+
+@with_and_without_javascript
+@pytest.mark.parametrize("role", Role)
+def test_signing_in_and_out(open_page: OpenPage, role: Role, javascript: bool) -> None:
+    page = open_page("/dashboard/", role=None, javascript=javascript)
+    sign_in(page, PASSWORDS[role], name="Ada <b>")
+    expect(page).to_have_title("Overview · LiveDesk Sync")
+    expect(page.locator(".who")).to_have_text(re.compile(f"Ada <b>.*{role}"))
+    [cookie] = page.context.cookies()
+    assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == ("livedesk-sync", True, "Lax")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("status")).to_have_text("You are signed out.")
+    page.goto("/dashboard/")
+    expect(page).to_have_url(re.compile("/dashboard/sign-in"))
+
+
+@with_and_without_javascript
+def test_a_wrong_password_and_too_many_of_them(open_page: OpenPage, javascript: bool) -> None:
+    page = open_page("/dashboard/", role=None, javascript=javascript)
+    for _ in range(SIGN_INS):
+        sign_in(page, "not the password")
+        expect(page.get_by_role("alert")).to_have_text("This password is not right.")
+    sign_in(page, PASSWORDS[Role.OPERATOR])
+    expect(page.get_by_role("alert")).to_have_text(re.compile("Too many tries. The next one counts in 4 min|5 min"))
+
+
+def test_another_site_cannot_act_with_somebody_s_session(open_page: OpenPage, dashboard: Stack) -> None:
+    page = open_page("/dashboard/")
+    options = "{method: 'POST', body: new URLSearchParams({csrf: 'guessed'})}"
+    assert page.evaluate(f"fetch('/dashboard/sign-out', {options}).then(answer => answer.status)") == 400
+    # Another port is another origin, and the same site: the cookie goes along, Sec-Fetch-Site tells.
+    page.goto(f"{dashboard.livedesk_url}/_control/contacts")
+    page.set_content(f"<form method=post action='{dashboard.url}/dashboard/sign-out'><button>Win</button></form>")
+    page.get_by_role("button").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("This was not understood")
+    page.goto(f"{dashboard.url}/dashboard/")
+    expect(page).to_have_title("Overview · LiveDesk Sync")
+
+
+def test_another_site_cannot_show_it_in_a_frame(open_page: OpenPage, dashboard: Stack) -> None:
+    headers = requests.get(f"{dashboard.url}/dashboard/sign-in", timeout=5).headers
+    assert headers["X-Frame-Options"] == "DENY"
+    page = open_page("/dashboard/")
+    assert page.evaluate("window.trustedTypes !== undefined") is True, "a browser of today"
+
+
+def test_the_way_back_to_the_page_that_was_wanted(browser: Browser, dashboard: Stack) -> None:
+    with new_context(browser, dashboard.url) as context:
+        page = context.new_page()
+        page.goto("/dashboard/?state=failed")
+        page.get_by_label("Password").fill(PASSWORDS[Role.VIEWER])
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{dashboard.url}/dashboard/?state=failed")
+
+
+def header_time(page: Page) -> str:
+    return page.locator("#header").get_attribute("data-now") or ""
+
+
+def test_the_header_keeps_fresh_until_it_is_paused(open_page: OpenPage, dashboard: Stack) -> None:
+    page = open_page("/dashboard/")
+    before = header_time(page)
+    page.evaluate("htmx.trigger(document.body, 'poll')")
+    expect(page.locator("#header")).not_to_have_attribute("data-now", before)
+    expect(page.locator("#live")).to_have_text("live Pause")
+    before = header_time(page)
+    page.get_by_role("button", name="Pause").focus()
+    page.evaluate("htmx.trigger(document.body, 'poll')")
+    expect(page.locator("#header")).not_to_have_attribute("data-now", before)
+    expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#live")).to_have_text("updates paused Resume")
+
+
+def test_a_page_that_is_signed_out_elsewhere_says_so(open_page: OpenPage) -> None:
+    page = open_page("/dashboard/")
+    page.context.clear_cookies()
+    page.evaluate("htmx.trigger(document.body, 'poll')")
+    expect(page.locator("#live-text")).to_have_text("signed out: reload to sign in")
+
+
+def test_polling_stops_while_nobody_looks(open_page: OpenPage) -> None:
+    page = open_page("/dashboard/")
+    page.clock.install()
+    page.reload()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/header" in request.url else None)
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    page.clock.run_for(30_000)
+    assert asked == []
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
+    with page.expect_request("**/dashboard/header"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    with page.expect_request("**/dashboard/header"):
+        page.clock.run_for(6_000)
+
+
+def test_without_javascript_the_page_has_nothing_that_needs_it(open_page: OpenPage) -> None:
+    page = open_page("/dashboard/", javascript=False)
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    for name in ("Keys", "Pause", "Copy"):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)

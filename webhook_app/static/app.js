@@ -1,0 +1,105 @@
+// What the pages do better with JavaScript: they keep fresh, times tick, keys work, text can be copied.
+// All of them work without it. No inline code and no eval: the Content-Security-Policy allows neither.
+"use strict";
+(() => {
+  const find = (selector, within = document) => within.querySelector(selector);
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const show = (element) => { if (element) element.hidden = false; };
+
+  // --- Times: the words are those of words.py; the clock is the server's.
+  const since = (ms) => ms < 6e4 ? `${Math.floor(ms / 1e3)} s` : ms < 36e5 ? `${Math.floor(ms / 6e4)} min`
+    : ms < 1728e5 ? `${Math.floor(ms / 36e5)} h` : `${Math.floor(ms / 864e5)} d`;
+  const words = (ms) => Math.abs(ms) < 1e3 ? "now" : ms > 0 ? `in ${since(ms)}` : `${since(-ms)} ago`;
+  let ahead = 0;
+  const tick = () => all("time[data-at]").forEach((time) => {
+    const text = words(time.dataset.at - Date.now() - ahead);
+    if (time.textContent !== text) time.textContent = text;
+  });
+
+  // --- Keeping fresh: "poll" goes to the body, and whoever wants it listens (hx-trigger="poll from:body").
+  const EVERY = 5000, LONGEST = 60000;
+  let wait = EVERY, paused = false, stale = "", timer;
+  const plan = (ms) => { clearTimeout(timer); timer = setTimeout(poll, ms * (0.9 + Math.random() / 5)); };
+  const poll = () => {
+    if (!document.hidden && !paused && window.htmx) htmx.trigger(document.body, "poll");
+    plan(wait);
+  };
+  const freshness = () => {
+    const text = find("#live-text");
+    if (!text) return;
+    show(find("#live"));
+    text.textContent = stale || (paused ? "updates paused" : "live");
+    find("#live-button").textContent = paused ? "Resume" : "Pause";
+    find(".freshness").classList.toggle("stale", stale !== "");
+  };
+  const polled = (event) => event.detail.requestConfig?.triggeringEvent?.type === "poll";
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!polled(event)) return;
+    const status = event.detail.xhr.status;
+    stale = event.detail.successful ? "" : status === 401 ? "signed out: reload to sign in" : "not updated: the server does not answer";
+    wait = stale ? Math.min(wait * 2, LONGEST) : EVERY;
+    plan(wait);
+    freshness();
+  });
+  document.addEventListener("htmx:configRequest", (event) => {
+    event.detail.headers["X-CSRF-Token"] = find("meta[name=csrf]")?.content || "";
+  });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) poll(); });
+
+  // --- What is new on the page, at first and after each update; who was on a button stays on it.
+  let focused = "";
+  document.addEventListener("htmx:beforeSwap", () => { focused = document.activeElement.id; });
+  const settle = () => {
+    ahead = (find("[data-now]")?.dataset.now || Date.now()) - Date.now();
+    if (navigator.clipboard) all("[data-copy]").forEach(show);
+    all("[data-close]").forEach(show);
+    tick();
+    freshness();
+    if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+  };
+  document.addEventListener("htmx:afterSettle", settle);
+
+  // --- Clicks.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button, summary");
+    all("details.confirm[open]").forEach((open) => { if (!open.contains(event.target)) open.open = false; });
+    if (!button) return;
+    if (button.id === "live-button") { paused = !paused; freshness(); if (!paused) poll(); }
+    if (button.id === "keys-button") find("#keys").showModal();
+    if ("close" in button.dataset) { const box = button.closest("details"); box.open = false; find("summary", box).focus(); }
+    if ("copy" in button.dataset) navigator.clipboard.writeText(find("pre", button.parentElement).textContent).then(() => {
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
+  });
+
+  // --- Keys. They can be turned off, for people who speak to their browser.
+  const stored = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return true; } };
+  const move = (by) => {
+    const rows = all(".rows tbody tr a[href]:first-of-type").filter((link, place, links) => links.findIndex((other) => other.closest("tr") === link.closest("tr")) === place);
+    const here = rows.findIndex((link) => link.closest("tr").contains(document.activeElement));
+    rows[here < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(here + by, 0), rows.length - 1)]?.focus();
+  };
+  let after = "";
+  document.addEventListener("keydown", (event) => {
+    const open = find("details.confirm[open]");
+    if (event.key === "Escape" && open) { open.open = false; find("summary", open).focus(); }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), select, textarea") || !find("#keys-on")?.checked || find("dialog[open]")) return;
+    const key = after + event.key;
+    after = event.key === "g" ? "g" : "";
+    if (key === "?") find("#keys").showModal();
+    else if (key === "/" && find("[data-search]")) { event.preventDefault(); find("[data-search]").select(); find("[data-search]").focus(); }
+    else if (key === "j") move(1);
+    else if (key === "k") move(-1);
+    else if (key.length === 2) find(`[data-go="${CSS.escape(key[1])}"]`)?.click();
+  });
+
+  settle();
+  setInterval(tick, 1000);
+  if (find("#keys")) {
+    show(find("#keys-button"));
+    find("#keys-on").checked = stored();
+    find("#keys-on").addEventListener("change", (event) => localStorage.setItem("keys", event.target.checked ? "on" : "off"));
+    plan(EVERY);
+  }
+})();
