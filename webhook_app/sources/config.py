@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonpath_rfc9535 as jsonpath
 import phonenumbers
 
 from webhook_app.sources import rules
@@ -21,6 +20,7 @@ from webhook_app.sources.paths import compile_path
 from webhook_app.sources.presets import OWN_WORDS, PRESETS
 from webhook_app.sources.reader import FORMATS, MAX_BYTES, Reader
 from webhook_app.sources.schemes import jwks_urls, needs_secrets, read_ways
+from webhook_app.sources.search import Remove, compile_removal
 from webhook_app.sources.secret_forms import decode_key, read_secret
 from webhook_app.sources.source import Source
 from worker.errors import SettingsError
@@ -225,13 +225,10 @@ def _handshake(written: object, secrets: Mapping[str, str], environ: Mapping[str
     return make_handshake(table.get("name"), tuple(secrets.values()), token)
 
 
-def _secret_fields(written: object) -> tuple[jsonpath.JSONPathQuery, ...]:
+def _secret_fields(written: object) -> tuple[Remove, ...]:
     if not isinstance(written, list) or not all(isinstance(path, str) for path in written):
         raise ValueError("must be a list of paths")
-    try:
-        return tuple(jsonpath.compile(path) for path in written)
-    except jsonpath.JSONPathError as error:
-        raise ValueError(f"holds something that is not a JSONPath: {error}") from error
+    return tuple(compile_removal(path) for path in written)
 
 
 def _setting_problems(settings: Mapping[str, object]) -> list[str]:
