@@ -54,7 +54,7 @@ def parse_json(raw: bytes) -> object:
     except UnicodeDecodeError:
         problem = "is not UTF-8"
     except json.JSONDecodeError as error:
-        problem = f"is not JSON: {error.msg} at character {error.pos}"
+        problem = f"is not JSON: {error.msg.removesuffix(' at')} at character {error.pos}"
     except RecursionError:
         problem = "is nested too deeply"
     except (ValueError, InvalidOperation):

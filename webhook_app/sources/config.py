@@ -56,7 +56,7 @@ def load_sources(path: Path, webhook_secret: str | None, environ: Mapping[str, s
     elif not webhook_secret:
         problems.append(f"There is no source: set WEBHOOK_SECRET, or write {path} (see sources.example.toml)")
     if problems:
-        raise SettingsError([f"{problem}." for problem in problems])
+        raise SettingsError([problem if problem.endswith("?") else f"{problem}." for problem in problems])
     return sources
 
 
@@ -162,6 +162,8 @@ def completed(written: Mapping[str, Any]) -> Mapping[str, Any]:
     entry = {**preset, **written}
     for key in ("map", "verify"):
         ours, theirs = written.get(key), preset.get(key)
+        if key == "verify" and isinstance(theirs, str):
+            theirs = {"scheme": theirs}
         if isinstance(ours, dict) and isinstance(theirs, dict) and "scheme" not in ours:
             entry[key] = {**theirs, **ours}
     return entry
@@ -228,7 +230,14 @@ def _handshake(written: object, secrets: Mapping[str, str], environ: Mapping[str
 def _secret_fields(written: object) -> tuple[Remove, ...]:
     if not isinstance(written, list) or not all(isinstance(path, str) for path in written):
         raise ValueError("must be a list of paths")
-    return tuple(compile_removal(path) for path in written)
+    removals: list[Remove] = []
+    problems: list[str] = []
+    for path in written:
+        with noting(problems):
+            removals.append(compile_removal(path))
+    if problems:
+        raise SettingsError(problems)
+    return tuple(removals)
 
 
 def _setting_problems(settings: Mapping[str, object]) -> list[str]:

@@ -90,12 +90,13 @@ def compile_removal(text: str) -> Remove:
         ValueError: it is no query that we take, or means all of the payload.
     """
     with _naming(text):
-        return _removal(_parsed(text))
+        query = _parsed(text)
+        if not query.segments:
+            raise ValueError(f"{text!r} is all of the payload")
+        return _removal(query)
 
 
 def _removal(query: jsonpath.JSONPathQuery) -> Remove:
-    if not query.segments:
-        raise ValueError("all of the payload cannot be taken out")
     way = make_search(jsonpath.JSONPathQuery(env=query.env, segments=query.segments[:-1]))
     find_places = _segment(query.segments[-1])
 
