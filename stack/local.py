@@ -38,6 +38,8 @@ class Local:
     stack: Stack
     #: The secrets that we made, by variable; those that the user gave are not repeated on a screen.
     made: Mapping[str, str]
+    #: The names of the sources.
+    sources: tuple[str, ...]
     #: For ``flask --env-file``: what the commands need to reach this stack.
     env_file: Path
     #: What is wrong with the Redis that the user gave, in sentences.
@@ -81,7 +83,7 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> Local:
     port = _port(environ, "PORT")
     valkey_port = _port(environ, "VALKEY_PORT") if embeds_redis else None
     stand_in_port = _port(environ, "STAND_IN_PORT") if stands_in else None
-    settings = _check(env | STAND_IN_ACCOUNT if stands_in else env)
+    settings, sources = _check(env | STAND_IN_ACCOUNT if stands_in else env)
     stack = Stack(
         folder,
         env,
@@ -91,12 +93,11 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> Local:
         worker_stop_s=max(WORKER_STOP_S, settings.livedesk_timeout_s + STOP_MARGIN_S),
     )
     env_file = folder / "run.env"
-    _write_private(
-        env_file, "".join(f"{name}={stack.env[name]}\n" for name in sorted(stack.env.keys() - environ.keys()))
-    )
+    ours = {name: stack.env[name] for name in stack.env.keys() - environ.keys()} | {"PORT": str(port)}
+    _write_private(env_file, "".join(f"{name}={ours[name]}\n" for name in sorted(ours)))
     for part in stack.parts:
         part.log.unlink(missing_ok=True)
-    return Local(stack, made, env_file, () if embeds_redis else _look_at_redis(settings.redis_url))
+    return Local(stack, made, sources, env_file, () if embeds_redis else _look_at_redis(settings.redis_url))
 
 
 def _is_given(environ: Mapping[str, str], name: str) -> bool:
@@ -148,10 +149,11 @@ def _port(environ: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def _check(env: Mapping[str, str]) -> Settings:
+def _check(env: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
+    """The settings, and the names of the sources."""
     try:
-        settings, _ = read_configuration(env)
-        return settings
+        settings, sources = read_configuration(env)
+        return settings, tuple(sources)
     except SettingsError as error:
         raise StartError(str(error)) from error
 

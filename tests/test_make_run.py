@@ -188,7 +188,21 @@ def test_what_you_have_is_not_started(tmp_path: Path) -> None:
     assert "LiveDesk   the real one" in screen
     assert "Redis      yours\n           appendonly is off" in screen
     assert own["API_TOKEN"] not in screen
-    assert local.env_file.read_text() == f"WEBHOOK_SECRET_FILE={tmp_path / 'webhook-secret'}\n"
+    port = local.stack.url.rpartition(":")[2]
+    assert local.env_file.read_text() == f"PORT={port}\nWEBHOOK_SECRET_FILE={tmp_path / 'webhook-secret'}\n"
+
+
+def test_with_sources_of_your_own_a_line_to_send_a_test_is_printed(
+    make_run: Run, tmp_path: Path, ports: dict[str, str]
+) -> None:
+    (tmp_path / "sources.toml").write_text('[sources.shop]\npreset = "shopify"\nsecret = "the-secret-of-the-test"\n')
+    run = make_run(SOURCES_FILE=str(tmp_path / "sources.toml")).start()
+    [line] = re.findall(r"(?m)^  \.venv/bin/flask (.* send-test .*)$", run.log_text())
+    env = {**bare_environment(), "SOURCES_FILE": str(tmp_path / "sources.toml")}
+    sent = subprocess.run(
+        [sys.executable, "-m", "flask", *shlex.split(line)], env=env, cwd=ROOT, check=True, capture_output=True
+    )
+    assert sent.stdout.splitlines()[-1].startswith(b"created: contact ")
 
 
 def test_the_environment_goes_before_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
