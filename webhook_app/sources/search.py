@@ -26,7 +26,7 @@ from jsonpath_rfc9535.selectors import (
 )
 
 from webhook_app.sources import filters
-from webhook_app.sources.steps import MISSING, Place, Work, places, walk
+from webhook_app.sources.steps import CONTAINERS, MISSING, Place, Work, members, places, walk
 
 #: What ``..`` passes by on its way, without stepping on it, costs less: so many are a step.
 PASSED_A_STEP = 16
@@ -153,9 +153,9 @@ def _with_all_below(values: list[Any], work: Work) -> list[Any]:
     while waiting:
         value = waiting.pop()
         found.append(value)
-        inside = [value[place] for place in places(value)]
+        inside = members(value)
         work.spend(1 + len(inside) // PASSED_A_STEP)
-        waiting += [member for member in reversed(inside) if isinstance(member, dict | list)]
+        waiting += [member for member in inside if isinstance(member, CONTAINERS)][::-1]
     return found
 
 

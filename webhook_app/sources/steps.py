@@ -10,6 +10,8 @@ from worker.errors import Unmappable
 MAX_WORK, ELEMENT_WORK = 6_000, 50
 #: Where something is in an object or an array: its name or its index.
 Place = str | int
+#: What JSON's objects and arrays are here. (As a tuple: making a union takes longer than asking for one.)
+CONTAINERS = (dict, list)
 #: What is found where there is nothing; ``None`` is a value in JSON.
 MISSING: Final = object()
 
@@ -56,6 +58,13 @@ def walk(steps: Iterable[Place], value: Any) -> Any:
         else:
             return MISSING
     return value
+
+
+def members(value: Any) -> Collection[Any]:
+    """What an object or an array holds; anything else holds nothing."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def places(value: Any) -> Collection[Place]:
