@@ -4,6 +4,7 @@
 ``sources``        who may send, how they sign, and where the contact is in what they send
 ``contacts``       ``GET /contacts/<identifier>``
 ``health``         ``/healthz`` and ``/readyz``
+``outage``         who waits for a Redis that says nothing
 ``problems``       every error as RFC 9457 says
 ``cli``            what an operator does by hand: ``flask sources``, ``send-test``, ``quarantine``, ``retry``
 ``quarantine``     deliveries that made no contact, read again
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from flask import Flask
 
 from webhook_app import cli, contacts, health, problems
+from webhook_app.outage import Outage
 from webhook_app.receiver import Receiver
 from webhook_app.secret_uses import SecretUses
 from webhook_app.sources import Source
@@ -36,6 +38,7 @@ class Parts:
     api_token: str | None = None
     clock: Callable[[], float] = time.time
     secret_uses: SecretUses = field(init=False)
+    outage: Outage = field(default_factory=Outage)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "secret_uses", SecretUses(self.store))
