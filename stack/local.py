@@ -25,6 +25,8 @@ from worker.settings import Settings
 
 #: Ports, each with the variable that chooses another.
 PORTS = {"PORT": 8000, "STAND_IN_PORT": 8001, "VALKEY_PORT": 6390}
+#: How many of something there are to be: for ``bin/web`` and ``bin/worker``, which hand it on as it is.
+COUNTS = ("WEB_PROCESSES", "WEB_THREADS", "WORKER_CONCURRENCY")
 #: Seconds that a worker may take to stop beyond the time that a request to LiveDesk may last.
 STOP_MARGIN_S = 15.0
 #: Seconds to wait for a Redis that the user named.
@@ -83,6 +85,7 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> Local:
     port = _port(environ, "PORT")
     valkey_port = _port(environ, "VALKEY_PORT") if embeds_redis else None
     stand_in_port = _port(environ, "STAND_IN_PORT") if stands_in else None
+    _check_counts(environ)
     settings, sources = _check(env | STAND_IN_ACCOUNT if stands_in else env)
     stack = Stack(
         folder,
@@ -147,6 +150,13 @@ def _port(environ: Mapping[str, str], name: str) -> int:
     if not is_free(int(text)):
         raise StartError(f"Port {text} is taken by another program. Stop that, or choose another port with {name}.")
     return int(text)
+
+
+def _check_counts(environ: Mapping[str, str]) -> None:
+    for name in COUNTS:
+        text = environ.get(name, "1")
+        if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 1000:
+            raise StartError(f"{name} must be a number from 1 to 1000.")
 
 
 def _check(env: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
