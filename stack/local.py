@@ -25,6 +25,8 @@ from worker.settings import Settings
 
 #: Ports, each with the variable that chooses another.
 PORTS = {"PORT": 8000, "STAND_IN_PORT": 8001, "VALKEY_PORT": 6390}
+#: How many of something there are to be: for ``bin/web`` and ``bin/worker``, which hand it on as it is.
+COUNTS = ("WEB_PROCESSES", "WEB_THREADS", "WORKER_CONCURRENCY")
 #: Seconds that a worker may take to stop beyond the time that a request to LiveDesk may last.
 STOP_MARGIN_S = 15.0
 #: Seconds to wait for a Redis that the user named.
@@ -38,6 +40,8 @@ class Local:
     stack: Stack
     #: The secrets that we made, by variable; those that the user gave are not repeated on a screen.
     made: Mapping[str, str]
+    #: The names of the sources.
+    sources: tuple[str, ...]
     #: For ``flask --env-file``: what the commands need to reach this stack.
     env_file: Path
     #: What is wrong with the Redis that the user gave, in sentences.
@@ -81,7 +85,8 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> Local:
     port = _port(environ, "PORT")
     valkey_port = _port(environ, "VALKEY_PORT") if embeds_redis else None
     stand_in_port = _port(environ, "STAND_IN_PORT") if stands_in else None
-    settings = _check(env | STAND_IN_ACCOUNT if stands_in else env)
+    _check_counts(environ)
+    settings, sources = _check(env | STAND_IN_ACCOUNT if stands_in else env)
     stack = Stack(
         folder,
         env,
@@ -91,12 +96,11 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> Local:
         worker_stop_s=max(WORKER_STOP_S, settings.livedesk_timeout_s + STOP_MARGIN_S),
     )
     env_file = folder / "run.env"
-    _write_private(
-        env_file, "".join(f"{name}={stack.env[name]}\n" for name in sorted(stack.env.keys() - environ.keys()))
-    )
+    ours = {name: stack.env[name] for name in stack.env.keys() - environ.keys()} | {"PORT": str(port)}
+    _write_private(env_file, "".join(f"{name}={ours[name]}\n" for name in sorted(ours)))
     for part in stack.parts:
         part.log.unlink(missing_ok=True)
-    return Local(stack, made, env_file, () if embeds_redis else _look_at_redis(settings.redis_url))
+    return Local(stack, made, sources, env_file, () if embeds_redis else _look_at_redis(settings.redis_url))
 
 
 def _is_given(environ: Mapping[str, str], name: str) -> bool:
@@ -150,10 +154,18 @@ def _port(environ: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def _check(env: Mapping[str, str]) -> Settings:
+def _check_counts(environ: Mapping[str, str]) -> None:
+    for name in COUNTS:
+        text = environ.get(name, "1")
+        if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 1000:
+            raise StartError(f"{name} must be a number from 1 to 1000.")
+
+
+def _check(env: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
+    """The settings, and the names of the sources."""
     try:
-        settings, _ = read_configuration(env)
-        return settings
+        settings, sources = read_configuration(env)
+        return settings, tuple(sources)
     except SettingsError as error:
         raise StartError(str(error)) from error
 

@@ -82,7 +82,8 @@ def welcome(local: Local) -> str:
     if "WEBHOOK_SECRET" in made:
         paragraphs += ["Send a signup:", "", _send_line(stack.url, made["WEBHOOK_SECRET"]), ""]
     else:
-        paragraphs += [f"Signups go to {stack.url}/webhooks/<source>, signed as your sources say.", ""]
+        paragraphs += [f"Signups go to {stack.url}/webhooks/<source>, signed as your sources say. Send a test:", ""]
+        paragraphs += [f"  {_flask(local)} send-test {local.sources[0]}", ""]
     if "API_TOKEN" in made:
         paragraphs += ["See what became of it:", "", _look_line(stack.url, made["API_TOKEN"]), ""]
     if stack.stand_in is not None:
@@ -98,7 +99,7 @@ def welcome(local: Local) -> str:
         f"Redis      {about_redis}",
         *(f"           {problem}" for problem in local.redis_problems),
         f"Data       {_short(stack.folder)}; logs in {_short(stack.folder / 'logs')}",
-        f"Commands   .venv/bin/flask --env-file {_short(local.env_file)} --app webhook_app.wsgi --help",
+        f"Commands   {_flask(local)} --help",
         "",
     ]
     return "\n".join(paragraphs)
@@ -118,6 +119,10 @@ def _send_line(url: str, secret: str) -> str:
 
 def _look_line(url: str, token: str) -> str:
     return f"  curl {url}/contacts/ada-1 -H 'Authorization: Bearer {token}'"
+
+
+def _flask(local: Local) -> str:
+    return f".venv/bin/flask --env-file {_short(local.env_file)} --app webhook_app.wsgi"
 
 
 def _short(path: Path) -> str:

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from webhook_app import Parts, create_app
 from webhook_app.sources.config import read_source
 from worker.history import History
-from worker.model import Accepted, Contact, Note, State, Status
+from worker.model import Accepted, Contact, Note, Quarantined, State, Status
 from worker.store import Store
 
 #: What the clock of these doors says, in seconds since the epoch.
@@ -23,6 +23,7 @@ class MemoryStore:
 
     def __init__(self, before: Callable[[], object] = lambda: None) -> None:
         self.contacts: dict[str, Contact] = {}
+        self.held: list[Quarantined] = []
         self.before = before
 
     def accept(self, contact: Contact, _source: str, _notes: tuple[Note, ...] = ()) -> Accepted:
@@ -30,6 +31,10 @@ class MemoryStore:
         status = Status.DUPLICATE if contact.identifier in self.contacts else Status.ACCEPTED
         self.contacts[contact.identifier] = contact
         return Accepted(status, State.PENDING, None)
+
+    def quarantine(self, held: Quarantined) -> None:
+        self.before()
+        self.held.append(held)
 
     def note_secret(self, _source: str, _name: str) -> None:
         pass

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from webhook_app.sources.body import (
     MAX_CONTAINERS,
     MAX_ELEMENTS,
+    MAX_FRACTIONS,
     BadBody,
     TooLarge,
     parse_json,
@@ -97,6 +98,17 @@ def test_very_many_objects_and_arrays_are_refused() -> None:
     ):
         with pytest.raises(TooLarge):
             parse_json(many)
+
+
+@pytest.mark.parametrize("number", [b"0.5", b"1e5", b"-1E-5", b"12.25e+10"])
+def test_very_many_fractions_are_refused(number: bytes) -> None:
+    parse_json(b"[" + (number + b",") * (MAX_FRACTIONS - 1) + number + b"]")
+    with pytest.raises(TooLarge):
+        parse_json(b"[" + (number + b",") * MAX_FRACTIONS + number + b"]")
+
+
+def test_whole_numbers_and_texts_are_no_fractions() -> None:
+    parse_json(b"[" + b'10,"a. b",' * 2 * MAX_FRACTIONS + b"1]")
 
 
 def test_ndjson_is_a_text_a_line() -> None:

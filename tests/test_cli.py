@@ -20,6 +20,7 @@ from stack.processes import free_port
 from tests.invariants import assert_invariants
 from webhook_app import Parts, cli, create_app
 from webhook_app.cli import send_test
+from webhook_app.cli.quarantine import KEYS_DEEP
 from webhook_app.cli.toml_lines import line_of, lines_of
 from webhook_app.cli.words import ago, printable
 from webhook_app.sources import samples
@@ -84,6 +85,13 @@ def test_retry_says_what_it_did(
 def test_retry_of_a_contact_that_is_new_makes_it_due(store: Store) -> None:
     store.accept(Contact("ada", 1), "signup")
     assert flask(store, "retry", "ada").output == "It is due now.\n"
+
+
+@pytest.mark.parametrize("identifier", ["-1", "-ada", "--", "--ada", "-", "--h"])
+def test_an_identifier_may_look_like_an_option(store: Store, identifier: str) -> None:
+    store.accept(Contact(identifier, 1), "signup")
+    arguments = ["--", identifier] if identifier == "--" else [identifier]
+    assert flask(store, "retry", *arguments).output == "It is due now.\n"
 
 
 def test_retry_of_nobody_fails(store: Store) -> None:
@@ -257,7 +265,7 @@ def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
     result = check(tmp_path, WRONG)
     assert result.exit_code == 1
     told = [line.removeprefix(f"{tmp_path / 's.toml'}:") for line in result.output.splitlines()]
-    assert [line.partition(":")[0] for line in told] == ["4", "3", "1", "8", "12", "13"]
+    assert [line.partition(":")[0] for line in told] == ["4", "3", "8", "12", "13"]
     assert told[0].startswith('4: [sources.app] regoin: there is no such key; did you mean "region"?')
 
 
@@ -381,6 +389,22 @@ def test_an_entry_shows_values_only_when_asked(store: Store) -> None:
     assert [line.strip() for line in shown.splitlines()][-3:] == ["$.user.mails[*].m", "$.user.none", "$.user.uid"]
     assert "Ada" not in shown
     assert '"uid": "Ada"' in flask(store, "quarantine", "show", entry, "--reveal").output
+
+
+@pytest.mark.parametrize("levels", [30, 300, 900, 20_000])
+def test_an_entry_that_is_nested_deeply(levels: int, store: Store) -> None:
+    payload = '{"a":' * levels + '"Ada"' + "}" * levels
+    store.quarantine(Quarantined(source="app", payload=payload, problems={"identifier": "missing"}, headers={}))
+    (entry,) = entries(store)
+    shown = flask(store, "quarantine", "show", entry)
+    told = f"  ${'.a' * KEYS_DEEP}" if levels < 10_000 else "Error: The payload is nested too deeply."
+    assert shown.output.splitlines()[-1] == told
+    revealed = flask(store, "quarantine", "show", entry, "--reveal")
+    assert revealed.exit_code == 0
+    assert "Ada" in revealed.output
+    replayed = flask(store, "quarantine", "replay", entry, sources=NEW_MAP)
+    assert replayed.exit_code == 1
+    assert "1 still unreadable" in replayed.output
 
 
 @pytest.mark.parametrize("command", [("show",), ("replay",), ("discard",)])

@@ -28,12 +28,14 @@ def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 @pytest.fixture
 def own(durable: Valkey) -> Iterator[redis.Redis]:
-    client = connect(durable.url, timeout_s=0.2)
+    client = connect(durable.url, timeout_s=5)
     client.flushall()
     yield client
     client.config_set("appendonly", "yes")
     client.config_set("appendfsync", "always")
     client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", "0")
+    client.config_set("min-replicas-to-write", "0")
     client.close()
 
 
@@ -61,6 +63,8 @@ def test_a_durable_redis_is_ready(own: redis.Redis) -> None:
     [
         ("appendonly", "no", "appendonly is off"),
         ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is not noeviction"),
+        ("maxmemory", "1", "Redis is out of memory"),
+        ("min-replicas-to-write", "1", "Redis has fewer replicas than"),
     ],
 )
 def test_a_redis_that_may_lose_a_delivery_is_not_ready(name: str, value: str, says: str, own: redis.Redis) -> None:
@@ -68,6 +72,11 @@ def test_a_redis_that_may_lose_a_delivery_is_not_ready(name: str, value: str, sa
     status, document = readiness(own)
     assert (status, document["status"]) == (503, "not ready")
     assert [problem.startswith(says) for problem in document["problems"]] == [True]
+
+
+def test_memory_that_is_not_used_up_is_no_problem(own: redis.Redis) -> None:
+    own.config_set("maxmemory", "1gb")
+    assert readiness(own)[0] == 200
 
 
 def test_every_problem_is_told(own: redis.Redis) -> None:
@@ -102,13 +111,13 @@ def test_without_redis_it_is_not_ready_but_alive() -> None:
     assert (alive.status_code, alive.json) == (200, {"status": "alive"})
 
 
-def test_a_redis_that_says_nothing_is_told_in_time(own: redis.Redis, durable: Valkey) -> None:
-    readiness(own)
-    durable.pause()
-    began = monotonic()
-    try:
-        status, _ = readiness(own)
-    finally:
-        durable.resume()
+def test_a_redis_that_says_nothing_is_told_in_time(durable: Valkey) -> None:
+    with connect(durable.url, timeout_s=0.2) as client:
+        durable.pause()
+        began = monotonic()
+        try:
+            status, _ = readiness(client)
+        finally:
+            durable.resume()
     assert status == 503
     assert monotonic() - began < 2

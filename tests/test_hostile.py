@@ -40,10 +40,25 @@ MAPPING: dict[str, Any] = {
     "only_if": {"header:X-Event": ["created", "updated"]},
     "ignore_if": {"$.items[?@.gone].id": {"exists": True}},
     "test_if": {"$..test": True},
+    "secret_fields": ["$..password", "$.data[?@.a || @.id == value($..type)].id", "$.items[::2]"],
 }
+#: What cannot be mapped goes into quarantine; other sources reject it here.
+KEEPING = {**MAPPING, "on_invalid": "quarantine"}
 SOURCES: dict[str, dict[str, Any]] = {
-    "any": {"verify": TOKEN_WAYS, "secret": TOKEN, "body": list(FORMATS), "json_fields": ["id", "data"], **MAPPING},
-    "each": {"verify": TOKEN_WAYS, "secret": TOKEN, "body": ["json", "ndjson"], "each": "$..items[*]", **MAPPING},
+    "any": {
+        "verify": TOKEN_WAYS,
+        "secret": TOKEN,
+        "body": list(FORMATS),
+        "json_fields": ["id", "data"],
+        **KEEPING,
+    },
+    "each": {
+        "verify": TOKEN_WAYS,
+        "secret": TOKEN,
+        "body": ["json", "ndjson"],
+        "each": "$..items[*]",
+        **KEEPING,
+    },
     "plain": {"verify": "token", "secret": TOKEN},
     "segment": {
         "verify": {"scheme": "hmac", "header": "X-Sig", "hash": "sha1", "first_element_only": True},

@@ -85,7 +85,8 @@ def test_a_signup_is_not_failed_because_redis_is_away(reports: list[str], caplog
     assert "ff7fc9ae" not in caplog.text
 
 
-def test_storing_is_tried_again_before_a_signup_is_lost() -> None:
+def test_storing_is_tried_again_before_a_signup_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(let_through.patiently, "__kwdefaults__", {"patience_s": 60, "pause_s": 0.01})
     store = MemoryStore()
     tries = []
 

@@ -151,6 +151,8 @@ def test_a_second_ctrl_c_does_not_wait(make_run: Run, ports: dict[str, str]) -> 
         ({"LIVEDESK_API_KEY": "key"}, "LIVEDESK_API_SECRET is not set (nor LIVEDESK_API_SECRET_FILE)."),
         ({"LIVEDESK_TIMEOUT": "soon"}, "LIVEDESK_TIMEOUT must be a length of time such as 30s, 15m, 72h or 90d."),
         ({"SOURCES_FILE": "nowhere.toml"}, "nowhere.toml"),
+        ({"WEB_THREADS": "many"}, "WEB_THREADS must be a number from 1 to 1000."),
+        ({"WORKER_CONCURRENCY": "0"}, "WORKER_CONCURRENCY must be a number from 1 to 1000."),
         ({"REDIS_URL": "redis://127.0.0.1:1/0"}, "The Redis that REDIS_URL names cannot be used: ConnectionError."),
     ],
 )
@@ -193,7 +195,21 @@ def test_what_you_have_is_not_started(tmp_path: Path) -> None:
     assert "Redis      yours\n           appendonly is off" in screen
     assert own["API_TOKEN"] not in screen
     assert own["DASHBOARD_PASSWORD"] not in screen
-    assert local.env_file.read_text() == f"WEBHOOK_SECRET_FILE={tmp_path / 'webhook-secret'}\n"
+    port = local.stack.url.rpartition(":")[2]
+    assert local.env_file.read_text() == f"PORT={port}\nWEBHOOK_SECRET_FILE={tmp_path / 'webhook-secret'}\n"
+
+
+def test_with_sources_of_your_own_a_line_to_send_a_test_is_printed(
+    make_run: Run, tmp_path: Path, ports: dict[str, str]
+) -> None:
+    (tmp_path / "sources.toml").write_text('[sources.shop]\npreset = "shopify"\nsecret = "the-secret-of-the-test"\n')
+    run = make_run(SOURCES_FILE=str(tmp_path / "sources.toml")).start()
+    [line] = re.findall(r"(?m)^  \.venv/bin/flask (.* send-test .*)$", run.log_text())
+    env = {**bare_environment(), "SOURCES_FILE": str(tmp_path / "sources.toml")}
+    sent = subprocess.run(
+        [sys.executable, "-m", "flask", *shlex.split(line)], env=env, cwd=ROOT, check=True, capture_output=True
+    )
+    assert sent.stdout.splitlines()[-1].startswith(b"created: contact ")
 
 
 def test_the_environment_goes_before_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from worker import store as store_module
 from worker.errors import Unmappable
 from worker.hints import Hint
 from worker.history import History
-from worker.model import State
+from worker.model import Quarantined, State
 from worker.store import Store
 
 SECRET = "a-secret-of-the-tests"
@@ -73,6 +73,41 @@ def test_secrets_are_not_kept(parts: Parts, client: redis.Redis) -> None:
     post(parts, {"uid": 7, "password": "hunter2", "list": [{"token": "t0p"}, {"token": "s3cret"}]})
     [held] = parts.history.quarantine()
     assert json.loads(held.payload) == {"uid": 7, "list": [{}, {}]}
+
+
+def post_text(parts: Parts, body: str) -> int:
+    answer = door(parts).post("/webhooks/app", data=body, content_type="application/json", headers=HEADERS)
+    return answer.status_code
+
+
+def test_secrets_are_not_kept_however_deep_they_are(parts: Parts) -> None:
+    body = '{"a":' * 900 + '{"token": "s3cret"}' + "}" * 900
+    assert post_text(parts, body) == 200
+    [held] = parts.history.quarantine()
+    assert held.payload == body.replace('"token": "s3cret"', "")
+
+
+@pytest.mark.parametrize("levels", [*range(900, 1000, 7), *range(960, 1000)])
+def test_what_is_nested_very_deeply_is_kept_or_refused(parts: Parts, levels: int) -> None:
+    body = '{"a":' * levels + "1" + "}" * levels
+    status = post_text(parts, body)
+    held = [replayed(parts, held) for held in parts.history.quarantine()]
+    assert (status, held) in [(200, [{"identifier": "missing"}]), (400, [])]
+
+
+def replayed(parts: Parts, held: Quarantined) -> dict[str, str]:
+    with pytest.raises(Unmappable) as caught:
+        replay(parts, held)
+    return caught.value.problems
+
+
+def test_what_holds_too_much_to_be_searched_for_secrets_is_refused(client: redis.Redis) -> None:
+    parts = parts_with(client, {**SOURCE, "secret_fields": ["$..a..a..token"]})
+    payload: dict[str, Any] = {f"k{number}": number for number in range(10_000)}
+    for _ in range(100):
+        payload = {"a": payload}
+    assert post(parts, payload).status_code == 413
+    assert parts.history.quarantine() == []
 
 
 def test_nothing_of_a_stranger_is_kept(parts: Parts) -> None:

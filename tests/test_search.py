@@ -2,6 +2,9 @@
 
 import json
 from contextlib import suppress
+from copy import deepcopy
+from decimal import Decimal
+from typing import Any
 
 import jsonpath_rfc9535
 import pytest
@@ -9,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.quick import QUICK_S, seconds
-from tests.test_mapping import PATHS, PAYLOADS
+from tests.test_mapping import NAMES, PATHS
 from webhook_app.sources.body import parse_json
 from webhook_app.sources.paths import Scope, compile_path
 from webhook_app.sources.reader import MAX_BYTES
 from webhook_app.sources.rules import read_mapping
-from webhook_app.sources.search import MAX_WORK, TooMuchWork, Work
+from webhook_app.sources.search import compile_removal
+from webhook_app.sources.steps import MAX_WORK, TooMuchWork, Work
 
 MORE_PATHS = [
     "$..*",
@@ -30,21 +34,86 @@ MORE_PATHS = [
     "$[::-1][::2]",
     "$..[?match(@.id, 'a|b')]",
     "$..[?search(@, '[a-c].?')]",
+    "$[0:2, -1]",
+    "$..[-1, 1::-1]",
+    "$[?(@.id >= 1 || @.id <= 'b') && !(@.type == true)]",
+    "$[?@.* && @[0] != null]",
+    "$..[?length(value(@..id)) >= 1]",
+    "$[?@.id > $.id || @[-1] == 2.5]",
+    "$[?$.items][?@ == 0]",
 ]
+#: Floats for decimals, which the library cannot order.
+NUMBERS = st.integers(-3, 3) | st.floats(allow_nan=False, allow_infinity=False)
+FLAT = st.none() | st.booleans() | NUMBERS | st.text("abc.", max_size=3)
+PAYLOADS = st.recursive(FLAT, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=20)
 
 
 @given(st.sampled_from(PATHS + MORE_PATHS), PAYLOADS)
 def test_what_the_library_finds_is_found(text: str, payload: object) -> None:
-    found = list(compile_path(text).values(payload, Scope()))
     expected = jsonpath_rfc9535.compile(text).find(payload).values()  # type: ignore[arg-type]
-    if compile_path(text).steps is None:
-        assert found == (expected if isinstance(payload, dict | list) else [])
+    assert compile_path(text).values(payload, Scope()) == expected
 
 
 def nested(levels: int, inside: object, beside: object = None) -> object:
     for _ in range(levels):
         inside = [inside] if beside is None else {"a": inside, "b": beside}
     return inside
+
+
+def named(levels: int, inside: object) -> object:
+    for _ in range(levels):
+        inside = {"a": inside}
+    return inside
+
+
+@given(st.sampled_from([path for path in PATHS + MORE_PATHS if path != "$"]), PAYLOADS)
+def test_what_is_found_can_be_taken_out(text: str, payload: object) -> None:
+    """Nothing else changes; in an array ``None`` stays in its place."""
+    expected = deepcopy(payload)
+    places = [node.location for node in jsonpath_rfc9535.compile(text).find(payload)]  # type: ignore[arg-type]
+    last: Any
+    for *way, last in sorted(places, key=len, reverse=True):
+        holder: Any = expected
+        for step in way:
+            holder = holder[step]
+        if isinstance(holder, list):
+            holder[last] = None
+        else:
+            holder.pop(last, None)
+    compile_removal(text)(payload, Work())
+    assert payload == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "payload", "found"),
+    [
+        # The library says otherwise, or fails.
+        ("$[?@]", [0, "", False, None, []], [0, "", False, None, []]),
+        ("$[?count(@) == 1]", [5, [1, 2]], [5, [1, 2]]),
+        ("$[?@ > 1.5]", [Decimal("1.50"), Decimal("1.51"), 2], [Decimal("1.51"), 2]),
+        ("$[?@ <= 1]", [Decimal("1.00"), Decimal("0.5"), True], [Decimal("1.00"), Decimal("0.5")]),
+        ("$[?@ == 1]", [1, True, Decimal(1), "1"], [1, Decimal(1)]),
+        ("$[?@ == $.nope]", [1, None], []),
+        ("$[?@.a == $.nope]", [{"a": 1}, {}], [{}]),
+    ],
+)
+def test_filters(path: str, payload: object, found: object) -> None:
+    assert compile_path(path).values(payload, Scope()) == found
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["$[?length(@)]", "$[?length(@) && @.a]", "$[?(@.a == 1) == true]", "$[?@.* == 1]", "$[?match(@, 'a') == 1]"],
+)
+def test_what_is_no_question_is_no_path(path: str) -> None:
+    with pytest.raises(ValueError, match="is not a JSONPath"):
+        compile_path(path)
+
+
+def test_what_is_nested_too_deeply_to_be_compared_is_not_equal() -> None:
+    deep = [nested(100_000, 1), nested(100_000, 1)]
+    [found] = compile_path("$[?@ == $[0]]").values(deep, Scope())
+    assert found is deep[0]
 
 
 #: Each about as large as a body may be.
@@ -57,10 +126,16 @@ PAYLOADS_AT_WORST = {
     "members": {f"k{number}": number for number in range(15_000)},
     "deep": [nested(35, {"id": 1}, 1)] * 250,
     "deep and wide": nested(38, [0] * 5_000),
+    "wide at the end": nested(37, {f"k{number}": number for number in range(15_000)}),
+    "named, wide at the end": named(37, {f"k{number}": number for number in range(15_000)}),
+    "equal": [nested(900, 1)] * 11,
     "deep and wide everywhere": nested(30, [{"id": 1}] * 20, [1] * 200),
 }
 PATHS_AT_WORST = [
     "$..id",
+    "$..a..a..a..id",
+    "$..[0]..[0]..[0]",
+    "$..[?@ == $[0] || @ == $[1] || @ == $[2]]",
     "$..*..*..*",
     "$..[?@..id]",
     "$..[?@..*]",

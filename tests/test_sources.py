@@ -53,7 +53,7 @@ def mistakes(load: Load, text: str, webhook_secret: str | None = None, **environ
     """What is wrong with the file, without its path and the full stop."""
     with pytest.raises(SettingsError) as caught:
         load(text, webhook_secret, **environ)
-    assert all(problem.endswith(".") for problem in caught.value.problems)
+    assert all(re.search(r"[^.?][.?]$", problem) for problem in caught.value.problems)
     return [problem.partition("sources.toml: ")[2].removesuffix(".") for problem in caught.value.problems]
 
 
@@ -313,6 +313,9 @@ def test_a_secret_that_is_no_key_is_named_by_its_variable(load: Load) -> None:
         ('test_if = { "$.a" = { exist = true } }', 'test_if."$.a": must be a text, number or boolean, a list of them'),
         ('map = { identifier = { path = "$.a", replace = {} } }', "map.identifier: replace must be a table of texts"),
         ('map = { identifier = { path = "$.a", prefix = 5 } }', "map.identifier: must be a path, a list"),
+        ('secret_fields = ["$"]', "secret_fields: '$' is all of the payload"),
+        ('secret_fields = ["$.a", "$.["]', "secret_fields: '$.[' is not a JSONPath"),
+        ("secret_fields = [5]", "secret_fields: must be a list of paths"),
         ('on_invalid = "ignore"', 'on_invalid: must be "quarantine" or "reject"'),
         ("max_bytes = -1", "max_bytes: must be a whole number from 1 to 16777216"),
         ("map = 5", "map: must be a table"),
@@ -438,6 +441,19 @@ def test_all_mistakes_of_all_sources_are_reported_at_once(load: Load) -> None:
     for part in ["C is not set", "inbox_id", "map.identifier", "map.email"]:
         assert part in problems
     assert len(caught.value.problems) == 11
+
+
+def test_secrets_that_are_missing_are_the_only_mistake(load: Load) -> None:
+    text = '[sources.a]\nverify = "standard-webhooks"\nsecret = "$A"'
+    assert mistakes(load, text) == ["[sources.a] secret: A is not set (nor A_FILE)"]
+
+
+def test_an_option_of_a_preset_can_be_changed(load: Load) -> None:
+    text = '[sources.a]\npreset = "clerk"\nsecret = "$A"\nverify = { tolerance = 60 }'
+    source = load(text, A=SECRET)["a"]
+    assert source.verify(standard(SECRET, b"{}"), NOW + 59) == 0
+    with pytest.raises(Unauthentic):
+        source.verify(standard(SECRET, b"{}"), NOW + 61)
 
 
 def test_no_secret_in_repr(load: Load) -> None:

@@ -5,6 +5,7 @@
 ``contacts``       ``GET /contacts/<identifier>``
 ``health``         ``/healthz`` and ``/readyz``
 ``dashboard``      the pages under ``/dashboard``; who may open them says ``access``
+``outage``         who waits for a Redis that says nothing
 ``problems``       every error as RFC 9457 says
 ``cli``            what an operator does by hand: ``flask doctor``, ``sources``, ``retry``, ...
 ``quarantine``     deliveries that made no contact, read again
@@ -21,6 +22,7 @@ from flask import Flask
 
 from webhook_app import cli, contacts, dashboard, health, problems
 from webhook_app.access import Access
+from webhook_app.outage import Outage
 from webhook_app.receiver import Receiver
 from webhook_app.secret_uses import SecretUses
 from webhook_app.sources import Source
@@ -45,6 +47,7 @@ class Parts:
     access: Access = field(default_factory=Access)
     clock: Callable[[], float] = time.time
     secret_uses: SecretUses = field(init=False)
+    outage: Outage = field(default_factory=Outage)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "secret_uses", SecretUses(self.store))

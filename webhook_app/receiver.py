@@ -18,7 +18,7 @@ from webhook_app.sources.handshakes import Reply
 from webhook_app.sources.held import dump_payload
 from webhook_app.sources.proof import Delivery, Lookup, Unauthentic, Undecided
 from webhook_app.sources.source import Reading
-from worker.errors import StoreError, StoreUnavailable, SyncError, Unmappable
+from worker.errors import StoreError, SyncError, Unmappable
 from worker.model import Accepted, Contact, Quarantined, Status
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFIX = "/webhooks/"
-#: Seconds that storing a batch may take; some senders wait for two. What is stored by then is a duplicate next time.
-BATCH_S = 1.5
+#: Seconds after which nothing more of a batch is stored; Redis may take another one for the last, and some senders wait
+#: for two. What is stored by then is a duplicate next time.
+BATCH_S = 0.9
 #: What a delivery can end with other than an answer.
 REFUSALS = (Unauthentic, Undecided, BadBody, Unmappable, StoreError)
 #: Which of the results of a batch is told first.
@@ -103,9 +104,11 @@ def _take(parts: "Parts", source: "Source", delivery: Delivery) -> "WSGIApplicat
     payload = source.payload(delivery)
     if handshake and handshake.challenge and (reply := handshake.challenge(payload)):
         return _reply(reply)
-    answer = _json(_read_and_store(parts, source, payload, delivery.headers))
-    parts.secret_uses.note(source, secret)
-    return answer
+    with parts.outage.watching() as watch:
+        result = _read_and_store(parts, source, payload, delivery.headers)
+    if not watch.is_slow:
+        parts.secret_uses.note(source, secret)
+    return _json(result)
 
 
 def _read_and_store(parts: "Parts", source: "Source", payload: object, headers: Lookup) -> dict[str, Any]:
@@ -170,7 +173,7 @@ def store_all(parts: "Parts", source: "Source", readings: list[Reading]) -> dict
     results: list[dict[str, Any]] = []
     for reading in readings:
         if time.monotonic() > give_up_at:
-            raise StoreUnavailable("the batch took too long")
+            raise StoreError("the batch took too long")
         results.append(_store(parts, source, reading))
     best = min(results, key=lambda result: RANKS.index(result["status"]))
     return {**best, "results": results}

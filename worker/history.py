@@ -236,7 +236,8 @@ class History:
             persistence: dict[str, Any] = self.client.info("persistence")
             replication: dict[str, Any] = self.client.info("replication")
             fsync = self._config("appendfsync")
-        return _judge(memory, persistence, replication, fsync)
+            replicas_asked = int(self._config("min-replicas-to-write") or 0)
+        return _judge(memory, persistence, replication, fsync, replicas_asked)
 
     def _config(self, name: str) -> str | None:
         """A server setting, or ``None`` where the server does not tell (managed ones often refuse CONFIG)."""
@@ -272,10 +273,20 @@ def _load_held(place: Place, fields: dict[str, str], salt: str) -> Held:
 
 
 def _judge(
-    memory: dict[str, Any], persistence: dict[str, Any], replication: dict[str, Any], fsync: str | None
+    memory: dict[str, Any],
+    persistence: dict[str, Any],
+    replication: dict[str, Any],
+    fsync: str | None,
+    replicas_asked: int,
 ) -> Health:
+    used = memory["used_memory"] - memory.get("mem_not_counted_for_evict", 0)
     problems = {
         "Redis is a read-only replica": replication["role"] == "slave",
+        "Redis has fewer replicas than min-replicas-to-write asks for": replication.get(
+            "min_slaves_good_slaves", replicas_asked
+        )
+        < replicas_asked,
+        "Redis is out of memory: maxmemory is reached": 0 < memory["maxmemory"] < used,
         "the last write to Redis's AOF failed: is the disk full?": persistence.get("aof_last_write_status", "ok")
         != "ok",
         "maxmemory-policy is not noeviction: Redis may throw records away": memory["maxmemory_policy"] != "noeviction",

@@ -57,7 +57,8 @@ def without_parts(error: SettingsError) -> Flask:
 
 
 def _retry(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("retry")
+    # An identifier may begin with "-".
+    @click.command("retry", context_settings={"ignore_unknown_options": True})
     @click.argument("identifier")
     def retry(identifier: str) -> None:
         """Make the contact with this IDENTIFIER due at once, with a fresh retry budget."""

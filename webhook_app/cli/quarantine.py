@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from worker.history import History
 
 PAGE = 100
+#: Levels of a payload whose keys are shown.
+KEYS_DEEP = 12
 #: What a replay can end with, besides being as unreadable as before.
 ENDS = (Status.ACCEPTED, Status.DUPLICATE, Status.IGNORED)
 
@@ -59,13 +61,11 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
         click.echo(f"source  {held.source}\nsince   {when(held.since, time.time() * 1000)}\n\nproblems")
         for field, problem in held.problems.items():
             click.echo(f"  {printable(field)}: {printable(problem)}")
-        payload = load_payload(held.payload)
-        click.echo("\npayload" if reveal else "\nkeys of the payload")
         if reveal:
-            click.echo(json.dumps(payload, indent=2, default=str))  # escapes what a terminal would obey
-            click.echo(f"\nheaders\n{json.dumps(held.headers, indent=2)}")
+            click.echo(f"\npayload\n{_revealed(held.payload)}\n\nheaders\n{json.dumps(held.headers, indent=2)}")
             return
-        for key in sorted(set(_keys(payload))):
+        click.echo("\nkeys of the payload")
+        for key in sorted(set(_keys(_loaded(held.payload)))):
             click.echo(f"  {printable(key)}")
 
     return command
@@ -138,14 +138,29 @@ def _reasons(problems: dict[str, str]) -> str:
     return printable("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
 
 
-def _keys(payload: object, before: str = "$") -> Iterator[str]:
-    """The paths to all values, without numbers of elements."""
+def _loaded(text: str) -> object:
+    try:
+        return load_payload(text)
+    except Unmappable as error:
+        raise click.ClickException(f"The payload {error.problems['payload']}.") from error
+
+
+def _revealed(text: str) -> str:
+    """Laid out, unless it is nested too deeply for that. JSON escapes what a terminal would obey."""
+    try:
+        return json.dumps(load_payload(text), indent=2, default=str)
+    except (Unmappable, RecursionError):
+        return text
+
+
+def _keys(payload: object, before: str = "$", levels: int = KEYS_DEEP) -> Iterator[str]:
+    """The paths to all values, without numbers of elements, as far down as anybody would read."""
     match payload:
-        case dict() if payload:
+        case dict() if payload and levels:
             for name, value in payload.items():
-                yield from _keys(value, f"{before}.{name}")
-        case list() if payload:
+                yield from _keys(value, f"{before}.{name}", levels - 1)
+        case list() if payload and levels:
             for value in payload:
-                yield from _keys(value, f"{before}[*]")
+                yield from _keys(value, f"{before}[*]", levels - 1)
         case _:
             yield before

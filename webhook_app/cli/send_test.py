@@ -36,10 +36,13 @@ class CannotSign(click.ClickException):
 def command(parts: "Callable[[], Parts]") -> click.Command:
     @click.command("send-test")
     @click.argument("source")
-    @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Where the receiver is.")
+    @click.option(
+        "--port", envvar="PORT", default=8000, show_default=True, show_envvar=True, help="That of a receiver."
+    )
+    @click.option("--url", help="Where the receiver is, if not on this machine.")
     @click.option("--identifier", help="The contact's identifier; by default a new one.")
     @click.option("--body", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What to send.")
-    def send_test(source: str, url: str, identifier: str | None, file: Path | None) -> None:
+    def send_test(source: str, port: int, url: str | None, identifier: str | None, file: Path | None) -> None:
         """Sign the sample delivery of SOURCE, send it to the receiver, and follow it to the contact.
 
         The contact is really created in LiveDesk. Exit code: 0 it was created, 1 it was not, 2 it cannot be sent.
@@ -48,6 +51,7 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
             found = parts()
         if source not in found.sources:
             raise click.UsageError(f"There is no source {source}; there are {', '.join(found.sources)}.")
+        url = url or f"http://127.0.0.1:{port}"
         if urlsplit(url).scheme not in ("http", "https"):
             raise click.UsageError("--url must start with http:// or https://")
         delivery = _delivery(found.sources[source], url.rstrip("/"), identifier, file)

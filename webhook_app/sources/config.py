@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonpath_rfc9535 as jsonpath
 import phonenumbers
 
 from webhook_app.sources import rules
@@ -21,6 +20,7 @@ from webhook_app.sources.paths import compile_path
 from webhook_app.sources.presets import OWN_WORDS, PRESETS
 from webhook_app.sources.reader import FORMATS, MAX_BYTES, Reader
 from webhook_app.sources.schemes import jwks_urls, needs_secrets, read_ways
+from webhook_app.sources.search import Remove, compile_removal
 from webhook_app.sources.secret_forms import decode_key, read_secret
 from webhook_app.sources.source import Source
 from worker.errors import SettingsError
@@ -56,7 +56,7 @@ def load_sources(path: Path, webhook_secret: str | None, environ: Mapping[str, s
     elif not webhook_secret:
         problems.append(f"There is no source: set WEBHOOK_SECRET, or write {path} (see sources.example.toml)")
     if problems:
-        raise SettingsError([f"{problem}." for problem in problems])
+        raise SettingsError([problem if problem.endswith("?") else f"{problem}." for problem in problems])
     return sources
 
 
@@ -162,6 +162,8 @@ def completed(written: Mapping[str, Any]) -> Mapping[str, Any]:
     entry = {**preset, **written}
     for key in ("map", "verify"):
         ours, theirs = written.get(key), preset.get(key)
+        if key == "verify" and isinstance(theirs, str):
+            theirs = {"scheme": theirs}
         if isinstance(ours, dict) and isinstance(theirs, dict) and "scheme" not in ours:
             entry[key] = {**theirs, **ours}
     return entry
@@ -225,13 +227,17 @@ def _handshake(written: object, secrets: Mapping[str, str], environ: Mapping[str
     return make_handshake(table.get("name"), tuple(secrets.values()), token)
 
 
-def _secret_fields(written: object) -> tuple[jsonpath.JSONPathQuery, ...]:
+def _secret_fields(written: object) -> tuple[Remove, ...]:
     if not isinstance(written, list) or not all(isinstance(path, str) for path in written):
         raise ValueError("must be a list of paths")
-    try:
-        return tuple(jsonpath.compile(path) for path in written)
-    except jsonpath.JSONPathError as error:
-        raise ValueError(f"holds something that is not a JSONPath: {error}") from error
+    removals: list[Remove] = []
+    problems: list[str] = []
+    for path in written:
+        with noting(problems):
+            removals.append(compile_removal(path))
+    if problems:
+        raise SettingsError(problems)
+    return tuple(removals)
 
 
 def _setting_problems(settings: Mapping[str, object]) -> list[str]:

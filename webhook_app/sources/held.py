@@ -5,40 +5,46 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import jsonpath_rfc9535 as jsonpath
+from webhook_app.sources.body import BadBody, TooLarge
+from webhook_app.sources.search import Remove
+from webhook_app.sources.steps import TooMuchWork, Work
+from worker.errors import Unmappable
 
 #: JSON has no exact fractions in Python: a ``Decimal`` is written as an object with this one name.
 NUMBER = "$number"
+#: Steps to look for secrets: enough for ``$..password`` in anything that ``body`` reads, up to some megabytes.
+SECRETS_WORK = 100_000
 
 
-def dump_payload(payload: object, secret_fields: Sequence[jsonpath.JSONPathQuery]) -> str:
-    """The payload as JSON, without what is found at ``secret_fields``: passwords, tokens, private metadata."""
-    for query in secret_fields:
-        _remove(query, payload)
-    return json.dumps(payload, default=_dump_number, separators=(",", ":"))
+def dump_payload(payload: object, secret_fields: Sequence[Remove]) -> str:
+    """The payload as JSON, without what is found at ``secret_fields``: passwords, tokens, private metadata.
+
+    Raises:
+        BadBody: it cannot be written, or cannot be searched to its end for secrets.
+    """
+    try:
+        for remove in secret_fields:
+            remove(payload, Work(SECRETS_WORK))
+        # What was parsed has no circles, and looking for them takes a quarter of the time.
+        return json.dumps(payload, default=_dump_number, check_circular=False, separators=(",", ":"))
+    except TooMuchWork:
+        problem: BadBody = TooLarge("the body holds too much to be kept")
+    except RecursionError:
+        problem = BadBody("the body is nested too deeply to be kept")
+    raise problem
 
 
 def load_payload(text: str) -> object:
-    """The payload that ``dump_payload`` wrote, every number as it was."""
-    return json.loads(text, object_hook=_load_number)
+    """The payload that ``dump_payload`` wrote, every number as it was.
 
-
-def _remove(query: jsonpath.JSONPathQuery, payload: object) -> None:
-    """What is deeper goes first, and later elements of a list before earlier ones, so that every place stays true."""
-    if not isinstance(payload, dict | list):
-        return
-    places = [node.location for node in query.finditer(payload)]
-    for *parents, last in sorted(places, key=lambda place: (len(place), place[-1:] and str(place[-1])), reverse=True):
-        _without(payload, parents, last)
-
-
-def _without(payload: Any, parents: Sequence[str | int], last: str | int) -> None:
-    for step in parents:
-        payload = payload[step]
-    if isinstance(payload, dict):
-        payload.pop(last, None)
-    elif isinstance(last, int):
-        payload[last] = None  # a list keeps its places
+    Raises:
+        Unmappable: it is nested too deeply to be read from where this is called.
+    """
+    try:
+        return json.loads(text, object_hook=_load_number)
+    except RecursionError:
+        pass
+    raise Unmappable({"payload": "is nested too deeply"})
 
 
 def _dump_number(value: object) -> object:

@@ -70,8 +70,10 @@ def read_ways(written: object, secrets: Mapping[str, str], reader: Reader | None
     for entry in _entries(written):
         with noting(problems):
             ways += _read_entry(entry, given)
-    if problems or not ways:
-        raise SettingsError(list(dict.fromkeys(problems)) or ["verify: names no scheme"])
+    if not _entries(written):
+        problems.append("verify: names no scheme")
+    if problems:
+        raise SettingsError(list(dict.fromkeys(problems)))
     return tuple(ways)
 
 

@@ -1,273 +1,213 @@
-"""JSONPath (RFC 9535) with a bound on the work that a payload can cause.
+"""JSONPath (RFC 9535) made into functions, with a bound on the work that a payload can cause.
 
-The library finds; what is ours is that everything it does on the way is counted: each value that it steps on, each
-element that a filter judges and what it asks about it, the time that a pattern takes. A payload that asks for too much
-is refused.
+The library reads a query and says what is wrong with it. What it read becomes functions within functions, once; these
+run over every delivery. All that a payload can make them do is counted: each value that they step on, each element that
+a filter judges and what it asks about it (see ``filters``), the time that a pattern takes. A payload that asks for too
+much is refused.
 
 Two things differ from the standard, so that a payload can neither bring a pattern along nor make one run long: the
-pattern of ``match()`` and ``search()`` must stand in the path, and texts above ``MAX_SUBJECT`` match nothing.
+pattern of ``match()`` and ``search()`` must stand in the path, and long texts match nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from time import thread_time
-from typing import Any, Final, Self
+from typing import Any
 
 import jsonpath_rfc9535 as jsonpath
-import regex
-from iregexp_check import check as is_iregexp
-from jsonpath_rfc9535.exceptions import JSONPathTypeError
-from jsonpath_rfc9535.filter_expressions import (
-    Expression,
-    FilterContext,
-    FunctionExtension,
-    RelativeFilterQuery,
-    RootFilterQuery,
-    StringLiteral,
+from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment, JSONPathSegment
+from jsonpath_rfc9535.selectors import (
+    FilterSelector,
+    IndexSelector,
+    JSONPathSelector,
+    NameSelector,
+    SliceSelector,
+    WildcardSelector,
 )
-from jsonpath_rfc9535.function_extensions._pattern import map_re
-from jsonpath_rfc9535.node import JSONPathNode, JSONPathNodeList
-from jsonpath_rfc9535.parse import Parser
-from jsonpath_rfc9535.segments import JSONPathChildSegment, JSONPathSegment
-from jsonpath_rfc9535.selectors import FilterSelector, IndexSelector, NameSelector
-from jsonpath_rfc9535.tokens import Token, TokenStream
 
-from worker.errors import Unmappable
+from webhook_app.sources import filters
+from webhook_app.sources.steps import CONTAINERS, MISSING, Place, Work, members, places, walk
 
-#: Steps that one delivery may cause, all paths together, and what each element of a batch adds. A filter takes about 5
-#: for an element; a step takes 1 to 4 microseconds.
-MAX_WORK, ELEMENT_WORK = 6_000, 50
-#: Levels below where ``..`` begins. Each value that it finds is handed up through as many generators.
-MAX_DEPTH = 40
-#: What is found where there is nothing; ``None`` is a value in JSON.
-MISSING: Final = object()
-#: Characters of a text that a pattern is tried on; what can be a contact's field is far shorter.
-MAX_SUBJECT = 2048
-#: What a second of trying a pattern counts as.
-STEPS_A_SECOND = 500_000
+#: What ``..`` passes by on its way, without stepping on it, costs less: so many are a step.
+PASSED_A_STEP = 16
 
-
-class TooMuchWork(Unmappable):
-    """The payload holds too much to be searched by these paths."""
-
-    def __init__(self) -> None:
-        super().__init__({"payload": "holds too much to be searched"})
-
-
-class Work:
-    """How much work is ``left``, in steps, for one delivery."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, left: int = MAX_WORK) -> None:
-        self.left = left
-
-    def spend(self, steps: int = 1) -> None:
-        """Takes ``steps`` away.
-
-        Raises:
-            TooMuchWork: there are no more of them.
-        """
-        self.left -= steps
-        if self.left < 0:
-            raise TooMuchWork
+#: What is found in a value, given the whole payload as well. Raises ``TooMuchWork`` before it is found.
+Find = Callable[[Any, Any, Work], list[Any]]
+#: Takes what is found in a payload out of it. Raises ``TooMuchWork`` before anything is.
+Remove = Callable[[Any, Work], None]
+#: The places in a value that a selector means.
+Select = Callable[[Any, Any, Work], Collection[Place]]
+#: The places in some values that a segment means, each with the object or array that has it.
+FindPlaces = Callable[[list[Any], Any, Work], list[tuple[Any, Place]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A query, taken apart: ``plain`` are the names and indices that it begins with, which need only be walked;
-    ``rest`` are the segments from the first on that may find several values."""
+    """A query, ready to be used. ``steps`` are the names and indices of a plain one, which finds one value at most and
+    need only be walked."""
 
-    query: jsonpath.JSONPathQuery
-    plain: tuple[str | int, ...]
-    rest: tuple[JSONPathSegment, ...]
-
-    @classmethod
-    def of(cls, query: jsonpath.JSONPathQuery) -> Self:
-        steps = [_step(segment) for segment in query.segments]
-        count = next((at for at, step in enumerate(steps) if step is None), len(steps))
-        return cls(query, tuple(step for step in steps[:count] if step is not None), tuple(query.segments[count:]))
+    find: Find
+    steps: tuple[str | int, ...] | None
 
 
-def walk(steps: Iterable[str | int], value: object) -> object:
-    """What is found at these names and indices one after the other, or ``MISSING``."""
-    for step in steps:
-        if isinstance(step, str) and isinstance(value, dict):
-            value = value.get(step, MISSING)
-        elif isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value):
-            value = value[step]
-        else:
-            return MISSING
-    return value
+def compile_query(text: str) -> Search:
+    """The query that ``text`` is, with or without ``$.`` before it.
+
+    Raises:
+        ValueError: it is none that we take; the library's message says where.
+    """
+    with _naming(text):
+        return make_search(_parsed(text))
+
+
+def make_search(query: jsonpath.JSONPathQuery) -> Search:
+    """The names and indices that a query begins with are walked; only from there on may there be several values.
+
+    Raises:
+        jsonpath.JSONPathError: it asks for something that we do not take.
+    """
+    steps = [_step(segment) for segment in query.segments]
+    count = next((at for at, step in enumerate(steps) if step is None), len(steps))
+    plain = tuple(step for step in steps[:count] if step is not None)
+    rest = [_segment(segment) for segment in query.segments[count:]]
+
+    def find(value: Any, root: Any, work: Work) -> list[Any]:
+        work.spend()
+        value = walk(plain, value)
+        values = [] if value is MISSING else [value]
+        for find_places in rest:
+            values = [holder[place] for holder, place in find_places(values, root, work)]
+        return values
+
+    return Search(find, None if rest else plain)
+
+
+def compile_removal(text: str) -> Remove:
+    """A function that takes what the query ``text`` finds out of a payload. Arrays keep their places: ``None`` is put
+    there.
+
+    Raises:
+        ValueError: it is no query that we take, or means all of the payload.
+    """
+    with _naming(text):
+        query = _parsed(text)
+        if not query.segments:
+            raise ValueError(f"{text!r} is all of the payload")
+        return _removal(query)
+
+
+def _removal(query: jsonpath.JSONPathQuery) -> Remove:
+    way = make_search(jsonpath.JSONPathQuery(env=query.env, segments=query.segments[:-1]))
+    find_places = _segment(query.segments[-1])
+
+    def remove(payload: Any, work: Work) -> None:
+        for holder, place in find_places(way.find(payload, payload, work), payload, work):
+            if isinstance(holder, dict):
+                holder.pop(place, None)
+            else:
+                holder[place] = None
+
+    return remove
+
+
+def _parsed(text: str) -> jsonpath.JSONPathQuery:
+    if not text.startswith("$"):
+        text = f"${text}" if text.startswith("[") else f"$.{text}"
+    return jsonpath.compile(text)
+
+
+@contextmanager
+def _naming(text: str) -> Iterator[None]:
+    """Says of an error what text it is about."""
+    try:
+        yield
+    except (jsonpath.JSONPathError, RecursionError) as error:
+        raise ValueError(f"{text!r} is not a JSONPath: {error}") from error
 
 
 def _step(segment: JSONPathSegment) -> str | int | None:
     """The one name or index that a segment is, or ``None``."""
     selector = segment.selectors[0]
-    if not isinstance(segment, JSONPathChildSegment) or len(segment.selectors) > 1:
+    if isinstance(segment, JSONPathRecursiveDescentSegment) or len(segment.selectors) > 1:
         return None
     if isinstance(selector, NameSelector):
         return selector.name
     return selector.index if isinstance(selector, IndexSelector) else None
 
 
-def compile_query(text: str) -> Search:
-    """The query that ``text`` is.
+def _segment(segment: JSONPathSegment) -> FindPlaces:
+    selects = [_selector(selector) for selector in segment.selectors]
+    goes_down = isinstance(segment, JSONPathRecursiveDescentSegment)
 
-    Raises:
-        jsonpath.JSONPathError, RecursionError: it is none; the message says where.
-    """
-    return Search.of(_ENVIRONMENT.compile(text))
+    def find_places(values: list[Any], root: Any, work: Work) -> list[tuple[Any, Place]]:
+        holders = _with_all_below(values, work) if goes_down else values
+        return [(holder, place) for holder in holders for select in selects for place in select(holder, root, work)]
 
-
-def find(search: Search, value: object, work: Work) -> Iterator[object]:
-    """What ``search`` finds in ``value``; nothing more from where it is nested too deeply to follow.
-
-    Raises:
-        TooMuchWork: before it is found.
-    """
-    try:
-        for node in _nodes(search, value, value, work):
-            yield node.value
-    except (jsonpath.JSONPathError, RecursionError):
-        return
+    return find_places
 
 
-def _nodes(search: Search, value: object, root: Any, work: Work) -> Iterable[JSONPathNode]:
-    work.spend(len(search.plain))
-    value = walk(search.plain, value)
-    if value is MISSING:
-        return ()
-    nodes: Iterable[JSONPathNode] = [_Node(value, root, work)]
-    for segment in search.rest:
-        nodes = segment.resolve(nodes)
-    return nodes
+def _with_all_below(values: list[Any], work: Work) -> list[Any]:
+    """The values and all objects and arrays in them, each before what is in it."""
+    found: list[Any] = []
+    waiting = values[::-1]
+    while waiting:
+        value = waiting.pop()
+        found.append(value)
+        inside = members(value)
+        work.spend(1 + len(inside) // PASSED_A_STEP)
+        waiting += [member for member in inside if isinstance(member, CONTAINERS)][::-1]
+    return found
 
 
-class _Node(JSONPathNode):
-    """A value on the way. It does not remember where it was found: nobody asks."""
-
-    __slots__ = ("work",)
-
-    def __init__(self, value: object, root: Any, work: Work) -> None:
-        super().__init__(value=value, location=(), parent=None, root=root)
-        self.work = work
-
-    def new_child(self, value: object, key: int | str, parent: JSONPathNode | None) -> JSONPathNode:
-        self.work.spend()
-        return _Node(value, self.root, self.work)
-
-
-class _Context(FilterContext):
-    """What a filter's expression is about, for one element."""
-
-    __slots__ = ("found", "work")
-
-    def __init__(self, current: object, node: _Node, found: dict[int, JSONPathNodeList]) -> None:
-        super().__init__(env=_ENVIRONMENT, current=current, root=node.root)
-        self.work = node.work
-        self.found = found
+def _selector(selector: JSONPathSelector) -> Select:
+    match selector:
+        case NameSelector(name=name):
+            return _selects_name(name)
+        case IndexSelector(index=index):
+            return _selects_index(index)
+        case SliceSelector(slice=part):
+            return _selects_slice(part)
+        case FilterSelector(expression=expression):
+            return _selects_where(filters.make_test(expression, make_search))
+    assert isinstance(selector, WildcardSelector)
+    return _select_all
 
 
-class _Filter(FilterSelector):
-    __slots__ = ()
+def _selects_name(name: str) -> Select:
+    def select(value: Any, _root: Any, work: Work) -> Collection[Place]:
+        work.spend()
+        return (name,) if isinstance(value, dict) and name in value else ()
 
-    def resolve(self, node: Any) -> Iterable[JSONPathNode]:
-        value = node.value
-        members = value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
-        found: dict[int, JSONPathNodeList] = {}
-        for key, member in members:
-            node.work.spend()
-            if self.expression.evaluate(_Context(member, node, found)):
-                yield node.new_child(member, key, node)
+    return select
 
 
-class _Relative(RelativeFilterQuery):
-    __slots__ = ("search",)
+def _selects_index(index: int) -> Select:
+    def select(value: Any, _root: Any, work: Work) -> Collection[Place]:
+        work.spend()
+        return (index,) if isinstance(value, list) and -len(value) <= index < len(value) else ()
 
-    def __init__(self, token: Token, query: jsonpath.JSONPathQuery) -> None:
-        super().__init__(token, query)
-        self.search = Search.of(query)
-
-    def evaluate(self, context: Any) -> object:
-        context.work.spend()
-        if isinstance(context.current, list | dict):
-            return JSONPathNodeList(_nodes(self.search, context.current, context.root, context.work))
-        return context.current if self.query.empty() else JSONPathNodeList()
+    return select
 
 
-class _Root(RootFilterQuery):
-    """A query of the whole payload: it finds the same for every element, and so is made once for all of them."""
-
-    __slots__ = ("search",)
-
-    def __init__(self, token: Token, query: jsonpath.JSONPathQuery) -> None:
-        super().__init__(token, query)
-        self.search = Search.of(query)
-
-    def evaluate(self, context: Any) -> object:
-        context.work.spend()
-        found = context.found.get(id(self))
-        if found is None:
-            found = JSONPathNodeList(_nodes(self.search, context.root, context.root, context.work))
-            context.found[id(self)] = found
+def _selects_slice(part: slice) -> Select:
+    def select(value: Any, _root: Any, work: Work) -> Collection[Place]:
+        found = range(*part.indices(len(value))) if isinstance(value, list) and part.step != 0 else ()
+        work.spend(1 + len(found))
         return found
 
-
-class _Pattern(FunctionExtension):
-    """``match()`` or ``search()``: a pattern in the notation of RFC 9485, made once."""
-
-    __slots__ = ("is_found",)
-
-    def __init__(self, call: FunctionExtension) -> None:
-        super().__init__(call.token, call.name, call.args)
-        literal = call.args[1]
-        if not isinstance(literal, StringLiteral) or not is_iregexp(literal.value):
-            raise JSONPathTypeError(f"{call.name}() needs a pattern (RFC 9485) that is written out", token=call.token)
-        pattern = regex.compile(map_re(literal.value), regex.VERSION1)
-        self.is_found = pattern.fullmatch if call.name == "match" else pattern.search
-
-    def evaluate(self, context: Any) -> bool:
-        subject = self.args[0].evaluate(context)
-        if isinstance(subject, JSONPathNodeList):
-            subject = subject[0].value if subject else None
-        if not isinstance(subject, str) or len(subject) > MAX_SUBJECT:
-            return False
-        return self._try(subject, context.work)
-
-    def _try(self, subject: str, work: Work) -> bool:
-        began = thread_time()
-        try:
-            return self.is_found(subject, timeout=(work.left + 1) / STEPS_A_SECOND) is not None
-        except TimeoutError:
-            raise TooMuchWork from None
-        finally:
-            work.spend(int((thread_time() - began) * STEPS_A_SECOND))
+    return select
 
 
-class _Parser(Parser):
-    """Makes ours of what takes part in the search."""
-
-    def parse_filter_selector(self, stream: TokenStream) -> FilterSelector:
-        made = super().parse_filter_selector(stream)
-        return _Filter(env=made.env, token=made.token, expression=made.expression)
-
-    def parse_relative_query(self, stream: TokenStream) -> Expression:
-        made: Any = super().parse_relative_query(stream)
-        return _Relative(made.token, made.query)
-
-    def parse_root_query(self, stream: TokenStream) -> Expression:
-        made: Any = super().parse_root_query(stream)
-        return _Root(made.token, made.query)
-
-    def parse_function_extension(self, stream: TokenStream) -> Expression:
-        made: Any = super().parse_function_extension(stream)
-        return _Pattern(made) if made.name in ("match", "search") else made
+def _select_all(value: Any, _root: Any, work: Work) -> Collection[Place]:
+    found = places(value)
+    work.spend(1 + len(found))
+    return found
 
 
-class _Environment(jsonpath.JSONPathEnvironment):
-    parser_class = _Parser
-    max_recursion_depth = MAX_DEPTH
+def _selects_where(holds: filters.Test) -> Select:
+    def select(value: Any, root: Any, work: Work) -> Collection[Place]:
+        candidates = places(value)
+        work.spend(1 + len(candidates))
+        return [place for place in candidates if holds(value[place], root, work)]
 
-
-_ENVIRONMENT = _Environment()
+    return select

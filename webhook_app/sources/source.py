@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass, field
 
-import jsonpath_rfc9535 as jsonpath
-
 from webhook_app.sources import signature
 from webhook_app.sources.handshakes import Handshake
 from webhook_app.sources.mapping import Mapping
 from webhook_app.sources.paths import Scope
 from webhook_app.sources.proof import Delivery, Lookup
 from webhook_app.sources.reader import MAX_BYTES, Reader
-from webhook_app.sources.search import ELEMENT_WORK
+from webhook_app.sources.search import Remove
 from webhook_app.sources.signature import Way
 from webhook_app.sources.signed import Signed
+from webhook_app.sources.steps import ELEMENT_WORK
 from worker.errors import Unmappable
 from worker.model import Contact, Note
 from worker.normalise import normalise
@@ -44,7 +43,7 @@ class Source:
     region: str | None = None
     inbox_id: int | None = None
     on_invalid: str = "reject"
-    secret_fields: tuple[jsonpath.JSONPathQuery, ...] = ()
+    secret_fields: tuple[Remove, ...] = ()
     max_bytes: int = MAX_BYTES
     blocking: bool = True
 
