@@ -1,6 +1,6 @@
 """The receiver with a store in memory, for tests that are about what is answered and not about Redis."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from flask.testing import FlaskClient
@@ -30,6 +30,9 @@ class MemoryStore:
         status = Status.DUPLICATE if contact.identifier in self.contacts else Status.ACCEPTED
         self.contacts[contact.identifier] = contact
         return Accepted(status, State.PENDING, None)
+
+    def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
+        return [self.accept(contact, source, notes) for contact, notes in deliveries]
 
     def note_secret(self, _source: str, _name: str) -> None:
         pass

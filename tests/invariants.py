@@ -10,7 +10,7 @@ from worker.model import State
 from worker.store import QUEUE_BOUNDS
 
 FIXED_KEYS = {
-    *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS),
+    *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS, keys.MARK),
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.

@@ -6,7 +6,7 @@ The one exception is a source that says ``blocking = false``: see ``let_through`
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
@@ -22,13 +22,15 @@ from worker.errors import StoreError, StoreUnavailable, SyncError, Unmappable
 from worker.model import Accepted, Contact, Quarantined, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from webhook_app import Parts
     from webhook_app.sources import Source
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PREFIX = "/webhooks/"
 #: Seconds that storing a batch may take; some senders wait for two. What is stored by then is a duplicate next time.
@@ -166,21 +168,37 @@ def store_all(parts: "Parts", source: "Source", readings: list[Reading]) -> dict
     Raises:
         StoreError: not all of it could be stored, or not in time; the sender will repeat all of it.
     """
-    give_up_at = time.monotonic() + BATCH_S
-    results: list[dict[str, Any]] = []
-    for reading in readings:
-        if time.monotonic() > give_up_at:
-            raise StoreUnavailable("the batch took too long")
-        results.append(_store(parts, source, reading))
+    contacts = [reading for reading in readings if reading is not None]
+    taken = iter(parts.store.accept_all(_in_time(contacts), source.name))
+    results = [
+        _result(Status.IGNORED, None, None) if reading is None else _result_of(reading[0], next(taken))
+        for reading in readings
+    ]
     best = min(results, key=lambda result: RANKS.index(result["status"]))
     return {**best, "results": results}
+
+
+def _in_time(deliveries: "Iterable[T]") -> "Iterator[T]":
+    """The deliveries of a batch, as long as there is time.
+
+    Raises:
+        StoreUnavailable: there is none left.
+    """
+    give_up_at = time.monotonic() + BATCH_S
+    for delivery in deliveries:
+        if time.monotonic() > give_up_at:
+            raise StoreUnavailable("the batch took too long")
+        yield delivery
 
 
 def _store(parts: "Parts", source: "Source", reading: Reading) -> dict[str, Any]:
     if reading is None:
         return _result(Status.IGNORED, None, None)
     contact, notes = reading
-    accepted = parts.store.accept(contact, source.name, notes)
+    return _result_of(contact, parts.store.accept(contact, source.name, notes))
+
+
+def _result_of(contact: Contact, accepted: Accepted) -> dict[str, Any]:
     return _result(accepted.status, contact, accepted)
 
 

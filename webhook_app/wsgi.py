@@ -12,15 +12,18 @@ from flask import Flask
 from webhook_app import Parts, cli, create_app
 from webhook_app.configuration import read_configuration
 from worker import telemetry
+from worker.durability import Guard, announce
 from worker.errors import SettingsError
 from worker.hints import build_hint
 from worker.history import History
 from worker.redis_client import connect
 from worker.store import Store
-from worker.tasks import create_contact
+from worker.tasks import create_contact, demands_of
 
 #: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
 REDIS_TIMEOUT_S = 1.0
+#: Whether this is a ``flask`` command and no server; the mark is Flask's own.
+IS_COMMAND = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
 
 def join() -> Flask:
@@ -33,9 +36,12 @@ def join() -> Flask:
     telemetry.configure_logging()
     telemetry.start_sentry(settings, "web")
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
+    demands = demands_of(settings)
+    if not IS_COMMAND:
+        announce(client, demands)
     parts = Parts(
-        store=Store(client, build_hint(create_contact), lease_ms=0),
-        history=History(client),
+        store=Store(client, build_hint(create_contact), lease_ms=0, guard=Guard(client, demands)),
+        history=History(client, demands),
         sources=sources,
         api_token=settings.api_token,
     )
@@ -45,6 +51,6 @@ def join() -> Flask:
 try:
     app = join()
 except SettingsError as error:
-    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":  # Flask's own mark
+    if not IS_COMMAND:
         sys.exit(str(error))
     app = cli.without_parts(error)

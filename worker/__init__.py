@@ -11,6 +11,7 @@ Read it in this order:
 ``livedesk``   the LiveDesk client: the only place that knows its status codes
 ``store``      every change to Redis, one Lua script each (``lua/``)
 ``history``    every look at Redis
+``durability`` what a 200 means on this Redis, whether that is what is required, and whether there is room
 ``keys``       every key name, its type and its meaning
 ``hints``      Celery's message, built once by Celery itself
 ``app``        the Celery app; ``tasks`` joins the parts; ``sweeper`` runs beside the tasks in each worker process

@@ -7,6 +7,7 @@ from typing import Any
 import redis
 
 from worker import keys, record
+from worker.durability import Demands, Health, judge, look
 from worker.model import Attempt, Contact, Note, Outcome, Quarantined, State
 from worker.redis_client import translated
 
@@ -34,15 +35,6 @@ class ContactRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """How safe an acknowledged delivery is here: a plain sentence for each ``problem``, with which no delivery should
-    be taken, and for each ``warning``."""
-
-    problems: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Workers:
     """When a worker on each host last made progress, and what time it is ``now``."""
 
@@ -53,8 +45,9 @@ class Workers:
 class History:
     """The read side. Every method raises ``StoreUnavailable`` or ``StoreError``."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, demands: Demands | None = None) -> None:
         self.client = client
+        self.demands = demands or Demands()
 
     def contact(self, identifier: str) -> ContactRecord | None:
         """The record of the contact with this identifier, or ``None``."""
@@ -111,21 +104,11 @@ class History:
         return {name: int(at) for name, at in used.items()}
 
     def health(self) -> Health:
-        """Whether an acknowledged delivery is safe here: on disk before the answer, and never evicted."""
+        """Whether an acknowledged delivery is as safe here as it must be, and whether one would be taken."""
+        server = look(self.client)
         with translated():
-            memory: dict[str, Any] = self.client.info("memory")
-            persistence: dict[str, Any] = self.client.info("persistence")
-            replication: dict[str, Any] = self.client.info("replication")
-            fsync = self._config("appendfsync")
-        return _judge(memory, persistence, replication, fsync)
-
-    def _config(self, name: str) -> str | None:
-        """A server setting, or ``None`` where the server does not tell (managed ones often refuse CONFIG)."""
-        try:
-            value: str | None = self.client.config_get(name).get(name)
-        except redis.ResponseError:
-            return None
-        return value
+            backlog = 0 if server.info.get("loading") else int(self.client.zcard(keys.DUE))
+        return judge(server, self.demands, backlog)
 
 
 def _load_quarantined(entry: str, since: int, fields: dict[str, str]) -> Quarantined:
@@ -137,26 +120,6 @@ def _load_quarantined(entry: str, since: int, fields: dict[str, str]) -> Quarant
         entry=entry,
         since=since,
     )
-
-
-def _judge(
-    memory: dict[str, Any], persistence: dict[str, Any], replication: dict[str, Any], fsync: str | None
-) -> Health:
-    problems = {
-        "Redis is a read-only replica": replication["role"] == "slave",
-        "the last write to Redis's AOF failed: is the disk full?": persistence.get("aof_last_write_status", "ok")
-        != "ok",
-        "maxmemory-policy is not noeviction: Redis may throw records away": memory["maxmemory_policy"] != "noeviction",
-        "appendonly is off: when Redis restarts, acknowledged deliveries are lost": not persistence["aof_enabled"],
-    }
-    warnings = {
-        "appendfsync is not always: a power failure loses the last second": fsync not in ("always", None),
-    }
-    return Health(_applying(problems), _applying(warnings))
-
-
-def _applying(sentences: dict[str, bool]) -> tuple[str, ...]:
-    return tuple(sentence for sentence, applies in sentences.items() if applies)
 
 
 def _load(fields: dict[str, str]) -> ContactRecord:

@@ -16,6 +16,7 @@ key names end up in logs, monitors and backups where an e-mail address has no bu
 ``{lds}:q:<id>``          HASH    one delivery in quarantine: source, payload, problems, headers
 ``{lds}:quarantine``      ZSET    id → ms when it came
 ``{lds}:secrets``         HASH    ``<source>:<secret's name>`` → ms when it last proved a delivery
+``{lds}:mark``            STRING  written behind a delivery whose durability is waited for (``durability``)
 ========================  ======  =========================================================================
 """
 
@@ -35,6 +36,7 @@ WORKERS = PREFIX + "workers"
 SALT = PREFIX + "salt"
 QUARANTINE = PREFIX + "quarantine"
 SECRETS = PREFIX + "secrets"
+MARK = PREFIX + "mark"
 
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14

@@ -8,6 +8,18 @@ from enum import StrEnum
 from typing import Any, Self
 
 
+class Ack(StrEnum):
+    """What Redis has done with a delivery by the time that its sender hears 200."""
+
+    MEMORY = "memory"
+    #: Handed to the operating system: it outlives the server's process.
+    AOF = "aof"
+    #: On disk: it outlives the machine's power.
+    FSYNC = "fsync"
+    #: In the memory of another server, too: it outlives the machine.
+    REPLICA = "replica"
+
+
 class State(StrEnum):
     """Where a contact stands. The first three are open: somebody must still look at it."""
 

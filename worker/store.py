@@ -7,6 +7,7 @@ clock in tests.
 
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from typing import Any
 import redis
 
 from worker import keys, record
-from worker.errors import StoreError, StoreFull
+from worker.durability import Guard, Terms, Wait
+from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.hints import Hint
 from worker.model import Accepted, Attempt, Claim, Contact, Note, Quarantined, State, Status, Verdict
-from worker.redis_client import Script, translated
+from worker.redis_client import Script, ask, lines_of, translated
 
 LUA = Path(__file__).parent / "lua"
 SCRIPTS = ("accept", "claim", "renew", "finish", "retry_now", "sweep", "forget", "quarantine", "release")
@@ -71,8 +73,17 @@ class Store:
     Every method raises ``StoreUnavailable``, ``StoreFull`` or ``StoreError`` and has then either done all or nothing.
     """
 
-    def __init__(self, client: redis.Redis, hint: Hint, *, lease_ms: int, grace_ms: int = GRACE_MS) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        hint: Hint,
+        *,
+        lease_ms: int,
+        grace_ms: int = GRACE_MS,
+        guard: Guard | None = None,
+    ) -> None:
         self.client = client
+        self.guard = guard
         self.hint = hint
         self.lease_ms = lease_ms
         self.grace_ms = grace_ms
@@ -82,7 +93,29 @@ class Store:
         self._salt: str | None = None
 
     def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = ()) -> Accepted:
-        """Takes a delivery. When this returns, the contact is in Redis and will be looked at."""
+        """Takes a delivery. When this returns, the contact is in Redis, as safe as ``ACK`` requires, and will be looked
+        at."""
+        terms = self._terms()
+        return self._accept(contact, source, notes, terms, terms.wait)
+
+    def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
+        """Takes a batch, one by one, and waits once, at its end, until all of it is as safe as ``ACK`` requires."""
+        terms, lines = self._terms(), lines_of(self.client)
+        taken, sockets = [], []
+        for contact, notes in deliveries:
+            taken.append(self._accept(contact, source, notes, terms))
+            sockets.append(lines.socket())
+        if terms.wait and taken:
+            with translated():
+                terms.wait.check(ask(lines, terms.wait.commands, terms.wait.ms / 1000)[-1])
+            # What went over an earlier connection may have gone to another server.
+            if any(socket is not lines.socket() for socket in sockets):
+                raise StoreUnavailable("the connection was lost amid a batch")
+        return taken
+
+    def _accept(
+        self, contact: Contact, source: str, notes: tuple[Note, ...], terms: Terms, wait: Wait | None = None
+    ) -> Accepted:
         for _ in range(3):
             salt = self.salt()
             key = keys.contact_key(contact.identifier, salt.encode())
@@ -98,11 +131,18 @@ class Store:
                 self.hint.message(key, secrets.token_hex(8)),
                 QUEUE_BOUNDS[0],
                 self.grace_ms,
+                terms.room,
+                wait=wait,
             )
+            if answer[0] == "full":
+                raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
             if answer[0] != "salt":
                 return Accepted(Status(answer[0]), State(answer[1]), answer[2] or None)
             self._salt = None
         raise StoreError("the salt keeps changing: is something else emptying this Redis?")
+
+    def _terms(self) -> Terms:
+        return self.guard.terms() if self.guard else Terms()
 
     def claim(self, key: str, token: str) -> Claim | None:
         """The lease on a contact, or ``None`` when it is closed, gone, somebody else's, or its time has not come."""
@@ -184,7 +224,11 @@ class Store:
         digest = f"{held.source}\n{held.payload}"
         entry = keys.contact_key(digest, self.salt().encode())
         problems, headers = json.dumps(held.problems), json.dumps(held.headers)
-        if not self._run("quarantine", entry, held.source, held.payload, problems, headers, QUARANTINE_MOST):
+        terms = self._terms()
+        if not terms.room:
+            raise StoreFull("Redis's memory is nearly full")
+        args = (held.source, held.payload, problems, headers, QUARANTINE_MOST)
+        if not self._run("quarantine", entry, *args, wait=terms.wait):
             raise StoreFull("the quarantine is full")
 
     def release(self, entry: str, *, after_ms: int = 0) -> bool:
@@ -221,7 +265,11 @@ class Store:
             old: list[Any] = self.client.zrange(index, "-inf", before, byscore=True, offset=0, num=FORGET_MOST)
         return old
 
-    def _run(self, script: str, key: str, *args: str | int) -> Any:
-        keys_of = KEYS_OF.get(script, keys.for_contact)
+    def _run(self, script: str, key: str, *args: str | int, wait: Wait | None = None) -> Any:
+        script_keys, script_args = KEYS_OF.get(script, keys.for_contact)(key), (self.shift_ms, key, *args)
         with translated():
-            return self._scripts[script](keys=keys_of(key), args=(self.shift_ms, key, *args))
+            if wait is None:
+                return self._scripts[script](script_keys, script_args)
+            answer, *_, done = self._scripts[script].then(script_keys, script_args, wait.commands, wait.ms / 1000)
+        wait.check(done)
+        return answer

@@ -13,9 +13,11 @@ from celery import signals
 
 from worker import telemetry
 from worker.app import app
+from worker.durability import Demands, announce
 from worker.errors import SettingsError, StoreError
 from worker.hints import build_hint
 from worker.livedesk import CONNECT_TIMEOUT_S, LiveDesk
+from worker.redis_address import broker
 from worker.redis_client import connect
 from worker.retry import RetryPolicy
 from worker.settings import Settings, load_settings
@@ -35,6 +37,7 @@ LEASE_MARGIN_S = 10.0
 class Parts:
     sync: Sync
     sweeper: Sweeper
+    demands: Demands
 
 
 _parts: Parts | None = None
@@ -106,7 +109,11 @@ def join(settings: Settings) -> Parts:
         keep_created_ms=settings.keep_created_ms,
         stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
     )
-    return Parts(sync, sweeper)
+    return Parts(sync, sweeper, demands_of(settings))
+
+
+def demands_of(settings: Settings) -> Demands:
+    return Demands(settings.ack, settings.memory_most, settings.backlog_most)
 
 
 def _proxies(url: str) -> dict[str, str]:
@@ -122,7 +129,8 @@ def _on_init(conf: Any, **_: Any) -> None:
         settings = load_settings()
     except SettingsError as error:
         sys.exit(str(error))
-    conf.broker_url = settings.redis_url
+    conf.broker_url, options = broker(settings.redis_url)
+    conf.broker_transport_options = {**conf.broker_transport_options, **options}
     telemetry.start_sentry(settings, "worker")
     _parts = join(settings)
 
@@ -134,7 +142,9 @@ def _on_setup_logging(loglevel: int | str | None = None, **_: Any) -> None:
 
 @signals.worker_ready.connect
 def _on_ready(**_: Any) -> None:
-    _joined().sweeper.start()
+    parts = _joined()
+    parts.sweeper.start()
+    announce(parts.sync.store.client, parts.demands)
     log.info("worker ready")
 
 
