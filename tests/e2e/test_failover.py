@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +11,10 @@ import pytest
 
 from stack.parts import TEST_ENV, Stack, bare_environment
 from stack.processes import free_port
-from stack.sentinel import SentinelCluster
+from stack.sentinel import SERVICE, SentinelCluster, say
 from tests.e2e.conftest import checked
 from tests.e2e.system import FAST, System, call, stream_of_deliveries, wait_until
+from worker.errors import StoreUnavailable
 
 #: Seconds in which the receiver answers although the primary is gone.
 BRISK_S = 3.0
@@ -87,17 +88,17 @@ def test_a_primary_that_is_demoted_is_left_at_once(tmp_path: Path) -> None:
         system.wait_for("before", "created")
         old = cluster.primary()
         [other] = [server for server in cluster.servers if server is not old]
-        system.client.execute_command("FAILOVER")
-        wait_until(lambda: b"role:master" in role_of(other), "the replica has taken over")
-        sentinels_know = lambda: cluster.primary() is other  # noqa: E731
-        wait_until(sentinels_know, "the sentinels have noticed", timeout_s=60)
+        say(cluster.sentinels[0].port or 0, f"SENTINEL FAILOVER {SERVICE}")
+        wait_until(lambda: cluster.primary() is other, "the sentinels have promoted the replica")
+        wait_until(lambda: b"role:slave" in say(old.port or 0, "INFO replication"), "the old primary follows it")
         wait_until(lambda: system.deliver({"identifier": "after"}).status_code == 200, "deliveries are taken again")
-        assert all(part.is_running for part in (*system.stack.workers, system.stack.receiver)), system.log()
+        wait_until(lambda: swept(system), "our own client has found the primary, too")
         system.wait_for("after", "created")
+        assert all(part.is_running for part in (*system.stack.workers, system.stack.receiver)), system.log()
         system.assert_everybody(["before", "after"])
 
 
-def role_of(server: object) -> bytes:
-    from stack.sentinel import say
-
-    return say(getattr(server, "port", 0), "INFO replication")
+def swept(system: System) -> bool:
+    with suppress(StoreUnavailable):
+        return system.hurry()
+    return False
