@@ -44,10 +44,11 @@ class SentinelCluster:
     the block. ``servers`` are the primary of the beginning and its replicas."""
 
     def __init__(self, folder: Path, *, replicas: int = 1, config: Mapping[str, str] | None = None) -> None:
+        config = {"repl-diskless-sync-delay": "0", **(config or {})}
         ports = [free_port() for _ in range(1 + replicas)]
         first, *others = ports
         self.servers = [Valkey(folder / f"valkey-{first}", port=first, config=config)]
-        follow = {**(config or {}), "replicaof": f"{LOCALHOST} {first}"}
+        follow = {**config, "replicaof": f"{LOCALHOST} {first}"}
         self.servers += [Valkey(folder / f"valkey-{port}", port=port, config=follow) for port in others]
         self.sentinels = [
             Sentinel(folder / f"sentinel-{port}", port=port, primary_port=first, log=folder / f"sentinel-{port}.log")

@@ -18,7 +18,7 @@ from worker.hints import build_hint
 from worker.history import History
 from worker.redis_client import connect
 from worker.store import Store
-from worker.tasks import create_contact, demands_of
+from worker.tasks import create_contact
 
 #: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
 REDIS_TIMEOUT_S = 1.0
@@ -36,7 +36,7 @@ def join() -> Flask:
     telemetry.configure_logging()
     telemetry.start_sentry(settings, "web")
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
-    demands = demands_of(settings)
+    demands = settings.demands
     if not IS_COMMAND:
         announce(client, demands)
     parts = Parts(

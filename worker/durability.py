@@ -17,7 +17,7 @@ import redis
 
 from worker import keys
 from worker.errors import StoreError, StoreUnavailable
-from worker.model import Ack
+from worker.model import BACKLOG_MOST, Ack, Demands
 from worker.redis_client import Command, lines_of, translated
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S, LOOK_KEPT_S = 1.0, 5.0
 #: Share of what ``MEMORY_MOST`` allows from which on the readiness check warns.
 NEARLY = 0.9
-#: Contacts that may be open, unless told otherwise: about 0.8 GB of Redis's memory.
-BACKLOG_MOST = 1_000_000
 #: The mark behind a delivery.
 MARK: Command = ("SET", keys.MARK, "1")
 #: What is asked of the server itself; managed ones often refuse CONFIG.
@@ -39,15 +37,6 @@ MEANINGS = {
     Ack.FSYNC: "on disk",
     Ack.REPLICA: "in a replica's memory, too",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Demands:
-    """What must hold for a delivery to be taken. ``memory_most`` is a share of Redis's memory."""
-
-    ack: Ack | None = None
-    memory_most: float = 0.8
-    backlog_most: int = BACKLOG_MOST
 
 
 @dataclass(frozen=True, slots=True)

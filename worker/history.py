@@ -7,8 +7,8 @@ from typing import Any
 import redis
 
 from worker import keys, record
-from worker.durability import Demands, Health, judge, look
-from worker.model import Attempt, Contact, Note, Outcome, Quarantined, State
+from worker.durability import Health, judge, look
+from worker.model import Attempt, Contact, Demands, Note, Outcome, Quarantined, State
 from worker.redis_client import translated
 
 

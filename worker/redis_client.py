@@ -1,7 +1,7 @@
 """How we connect to Redis, and what its errors mean to us. Only ``store`` and ``history`` use this."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha1
 from threading import Lock, local
 from typing import Any
@@ -47,6 +47,9 @@ class Turns:
         try:
             yield
             self.silent = False
+        except exceptions.ResponseError:
+            self.silent = False
+            raise
         except (exceptions.TimeoutError, MasterNotFoundError):
             self.silent = True
             raise
@@ -62,14 +65,16 @@ class Lines:
         self.pool = proxy(pool)  # it is the key of ``_lines``, which would keep it for ever
         self.turns = Turns()
         self._own = local()
+        self._demotions = 0
 
     def connection(self) -> Any:
         """This thread's connection. One that was closed from the other side while it was idle is opened again."""
         connection: Any = getattr(self._own, "connection", None)
         if connection is None:
             connection = self._own.connection = self.pool.get_connection()
-        elif _is_spoiled(connection):
+        elif self._own.demotions != self._demotions or _is_spoiled(connection):
             connection.disconnect()
+        self._own.demotions = self._demotions
         return connection
 
     def socket(self) -> object:
@@ -79,6 +84,7 @@ class Lines:
 
     def demoted(self, connection: Any) -> None:
         """A replica answers where the primary was: all connections are opened anew, wherever the primary is now."""
+        self._demotions += 1
         connection.disconnect()
         self.pool.disconnect(inuse_connections=False)
 
@@ -96,7 +102,7 @@ def connect(url: str, *, timeout_s: float) -> redis.Redis:
     """A client that waits ``timeout_s`` at most for a connection or an answer, and repeats nothing by itself.
 
     redis-py 8 repeats a command up to ten times unless told otherwise, although its answer alone may have been lost.
-    With Sentinel, each new connection asks for the primary first.
+    With Sentinel, each new connection asks for the primary first, and then makes sure that it is one.
     """
     options: dict[str, Any] = {
         "decode_responses": True,
@@ -113,8 +119,23 @@ def connect(url: str, *, timeout_s: float) -> redis.Redis:
     own = {**address.sentinel_options, "retry": Retry(NoBackoff(), 0), "retry_on_error": []}
     login = {"username": address.username, "password": address.password, "db": address.db}
     sentinel: Any = Sentinel(address.sentinels, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
-    found: redis.Redis = sentinel.master_for(address.service, **options, **login)
+    found: redis.Redis = sentinel.master_for(address.service, redis_connect_func=_as_primary, **options, **login)
     return found
+
+
+def _as_primary(connection: Any) -> None:
+    """Opens a connection to a primary. Amid a failover the sentinels still name the old one, and that may already be a
+    replica, on which a script would find nothing to do and say so (redis.io, "Guidelines for Redis clients with
+    support for Redis Sentinel", step 3).
+
+    Raises:
+        ConnectionError: it is a replica.
+    """
+    connection.on_connect()
+    connection.send_command("ROLE")
+    with suppress(exceptions.NoPermissionError):
+        if connection.read_response(disconnect_on_error=True)[0] != "master":
+            raise exceptions.ConnectionError("the primary has become a replica")
 
 
 #: A command to send behind a script, over the same connection and without waiting for the script's answer.

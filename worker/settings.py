@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from worker.errors import SettingsError
-from worker.model import Ack
+from worker.model import Ack, Demands
 from worker.redis_address import is_sentinel, parse_sentinel
 
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -36,8 +36,8 @@ class Settings:
     livedesk_adopt: bool = True
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
     ack: Ack | None = None
-    backlog_most: int = 1_000_000
-    memory_most: float = 0.8
+    backlog_most: int = Demands().backlog_most
+    memory_most: float = Demands().memory_most
     sources_file: Path = Path("sources.toml")
     webhook_secret: str | None = field(default=None, repr=False)
     api_token: str | None = field(default=None, repr=False)
@@ -47,6 +47,11 @@ class Settings:
     keep_created_ms: int = 90 * 86_400_000
     sentry_dsn: str | None = field(default=None, repr=False)
     sentry_environment: str | None = None
+
+    @property
+    def demands(self) -> Demands:
+        """What must hold for a delivery to be taken."""
+        return Demands(self.ack, self.memory_most, self.backlog_most)
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

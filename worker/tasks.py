@@ -13,10 +13,11 @@ from celery import signals
 
 from worker import telemetry
 from worker.app import app
-from worker.durability import Demands, announce
+from worker.durability import announce
 from worker.errors import SettingsError, StoreError
 from worker.hints import build_hint
 from worker.livedesk import CONNECT_TIMEOUT_S, LiveDesk
+from worker.model import Demands
 from worker.redis_address import broker
 from worker.redis_client import connect
 from worker.retry import RetryPolicy
@@ -109,11 +110,7 @@ def join(settings: Settings) -> Parts:
         keep_created_ms=settings.keep_created_ms,
         stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
     )
-    return Parts(sync, sweeper, demands_of(settings))
-
-
-def demands_of(settings: Settings) -> Demands:
-    return Demands(settings.ack, settings.memory_most, settings.backlog_most)
+    return Parts(sync, sweeper, settings.demands)
 
 
 def _proxies(url: str) -> dict[str, str]:
