@@ -10,14 +10,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import accept, choices, memory, sync
+from bench import accept, ack, burst, choices, memory, sync
 from bench.machine import BenchError, cores, say
 from bench.report import Row, table
 from stack.processes import StartError
 
 PARTS = ("accept", "sync", "memory")
 #: Measurements beside the table, only when asked for.
-EXTRAS = ("servers", "pools")
+EXTRAS = ("servers", "pools", "ack", "burst")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -30,6 +30,8 @@ def measure(part: str, rounds: int, quick: bool) -> list[Row]:
         "memory": lambda: memory.rows(many),
         "servers": lambda: choices.servers(rounds, seconds),
         "pools": lambda: choices.pools(rounds, contacts),
+        "ack": lambda: ack.rows(rounds, seconds),
+        "burst": lambda: burst.rows(10_000 if quick else 100_000),
     }
     return measures[part]()
 

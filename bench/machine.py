@@ -30,7 +30,7 @@ ACCOUNT = {
     "LIVEDESK_RATE": "1000000",  # the stub has no limit, so ours must not be one
     "WEBHOOK_SECRET": payload.SECRET,
 }
-TICKS = os.sysconf("SC_CLK_TCK")
+TICKS, PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 
 
 class BenchError(Exception):
@@ -117,17 +117,29 @@ def bound_to(chosen: list[int]) -> Iterator[None]:
 
 
 def cpu_seconds(process: Process) -> float:
-    """CPU time that a process and its children have used, from /proc; NaN where there is none.
+    """CPU time that a process and its children have used, from /proc; NaN where there is none."""
+    found = stats_of(process)
+    return sum(int(fields[11]) + int(fields[12]) for fields in found) / TICKS if found else float("nan")
+
+
+def resident_mb(process: Process) -> float:
+    """Memory that a process and its children hold, in MB (10^6 bytes), from /proc; NaN where there is none."""
+    found = stats_of(process)
+    return sum(int(fields[21]) for fields in found) * PAGE / 1e6 if found else float("nan")
+
+
+def stats_of(process: Process) -> list[list[str]]:
+    """The fields of /proc/<pid>/stat from the state on, of a process and its children.
 
     Every ``Process`` leads a session, so its children are the ones of its session.
     """
-    used, found = 0, False
+    found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = stat.read_text().rpartition(")")[2].split()
             if int(fields[3]) == process.pid:
-                used, found = used + int(fields[11]) + int(fields[12]), True
-    return used / TICKS if found else float("nan")
+                found.append(fields)
+    return found
 
 
 def load(

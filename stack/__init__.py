@@ -4,6 +4,7 @@
 ``processes``  one child process: start, wait until it is ready, stop, kill, pause
 ``reaper``     ends the children of a parent that was killed
 ``valkey``     the Redis server that comes inside a Python wheel
+``sentinel``   a Redis that fails over: primary, replicas, sentinels
 ``parts``      the processes of LiveDesk Sync, and ``Stack``: all of them together
 ``local``      what ``make run`` starts, from the environment and ``.env``
 ``screen``     what ``make run`` prints

@@ -100,7 +100,7 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> Local:
     _write_private(env_file, "".join(f"{name}={ours[name]}\n" for name in sorted(ours)))
     for part in stack.parts:
         part.log.unlink(missing_ok=True)
-    return Local(stack, made, sources, env_file, () if embeds_redis else _look_at_redis(settings.redis_url))
+    return Local(stack, made, sources, env_file, () if embeds_redis else _look_at_redis(settings))
 
 
 def _is_given(environ: Mapping[str, str], name: str) -> bool:
@@ -170,10 +170,10 @@ def _check(env: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
         raise StartError(str(error)) from error
 
 
-def _look_at_redis(url: str) -> tuple[str, ...]:
+def _look_at_redis(settings: Settings) -> tuple[str, ...]:
     """What would lose deliveries there; that is for the user to weigh, as long as we can work."""
-    with connect(url, timeout_s=REDIS_TIMEOUT_S) as client:
+    with connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S) as client:
         try:
-            return History(client).health().problems
+            return History(client, settings.demands).health().problems
         except StoreError as error:
             raise StartError(f"The Redis that REDIS_URL names cannot be used: {error}.") from error

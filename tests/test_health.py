@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from time import monotonic
 from typing import Any
 
@@ -12,9 +13,12 @@ from flask.testing import FlaskClient
 from stack.processes import free_port
 from stack.valkey import Valkey
 from webhook_app import Parts, create_app
+from webhook_app.sources.config import read_source
+from worker import keys
+from worker.durability import Guard
 from worker.hints import Hint
 from worker.history import History
-from worker.model import Contact
+from worker.model import Ack, Contact, Demands
 from worker.redis_client import connect
 from worker.store import Store
 
@@ -34,14 +38,27 @@ def own(durable: Valkey) -> Iterator[redis.Redis]:
     client.config_set("appendonly", "yes")
     client.config_set("appendfsync", "always")
     client.config_set("maxmemory-policy", "noeviction")
-    client.config_set("maxmemory", "0")
+    client.config_set("maxmemory", "1gb")
     client.config_set("min-replicas-to-write", "0")
     client.close()
 
 
-def http_of(client: redis.Redis) -> FlaskClient:
-    store = Store(client, Hint(""), lease_ms=0)
-    return create_app(Parts(store=store, history=History(client), sources={})).test_client()
+SECRET = "a-secret-of-the-tests"
+SOURCE = {"verify": "token", "secret": SECRET, "inbox_id": 1, "map": {"identifier": "$.id"}}
+
+
+def http_of(client: redis.Redis, demands: Demands | None = None) -> FlaskClient:
+    clock = count(0, 10)  # so that Redis is looked at for each delivery
+    guard = Guard(client, demands or Demands(), clock=lambda: next(clock))
+    store = Store(client, Hint("@key@"), lease_ms=0, guard=guard)
+    sources = {"app": read_source("app", SOURCE, {})}
+    return create_app(Parts(store=store, history=History(client, demands), sources=sources)).test_client()
+
+
+def deliver(http: FlaskClient, *identifiers: str) -> Any:
+    document: Any = [{"id": identifier} for identifier in identifiers]
+    headers = {"Authorization": f"Bearer {SECRET}"}
+    return http.post("/webhooks/app", json=document if len(document) > 1 else document[0], headers=headers)
 
 
 def readiness(client: redis.Redis) -> tuple[int, dict[str, Any]]:
@@ -63,7 +80,6 @@ def test_a_durable_redis_is_ready(own: redis.Redis) -> None:
     [
         ("appendonly", "no", "appendonly is off"),
         ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is not noeviction"),
-        ("maxmemory", "1", "Redis is out of memory"),
         ("min-replicas-to-write", "1", "Redis has fewer replicas than"),
     ],
 )
@@ -74,8 +90,14 @@ def test_a_redis_that_may_lose_a_delivery_is_not_ready(name: str, value: str, sa
     assert [problem.startswith(says) for problem in document["problems"]] == [True]
 
 
+def test_a_full_redis_is_not_ready(own: redis.Redis) -> None:
+    own.config_set("maxmemory", "1")
+    status, document = readiness(own)
+    assert status == 503
+    assert "Redis's memory is full: it refuses writes" in document["problems"]
+
+
 def test_memory_that_is_not_used_up_is_no_problem(own: redis.Redis) -> None:
-    own.config_set("maxmemory", "1gb")
     assert readiness(own)[0] == 200
 
 
@@ -121,3 +143,33 @@ def test_a_redis_that_says_nothing_is_told_in_time(durable: Valkey) -> None:
             durable.resume()
     assert status == 503
     assert monotonic() - began < 2
+
+
+def test_what_a_200_means_is_told(own: redis.Redis) -> None:
+    assert readiness(own)[1]["ack"] == {"required": None, "given": "fsync"}
+    own.config_set("appendfsync", "everysec")
+    assert json.loads(http_of(own, Demands(Ack.AOF)).get("/readyz").text)["ack"] == {"required": "aof", "given": "aof"}
+
+
+@pytest.mark.parametrize(
+    ("demands", "says"),
+    [
+        (Demands(Ack.REPLICA), "ACK=replica cannot be met"),
+        (Demands(backlog_most=1), "contacts are open (BACKLOG_MOST)"),
+        (Demands(memory_most=0.0001), "of its memory or more (MEMORY_MOST)"),
+    ],
+)
+def test_while_nothing_new_is_taken_the_sender_is_told_to_come_again_and_the_operator_why(
+    demands: Demands, says: str, own: redis.Redis
+) -> None:
+    deliver(http_of(own), "ada")
+    http = http_of(own, demands)
+    answer = deliver(http, "bob")
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+    assert int(answer.headers["Retry-After"]) > 0
+    health = http.get("/readyz")
+    assert health.status_code == 503
+    assert [says in problem for problem in json.loads(health.text)["problems"]] == [True]
+
+    assert own.zcard(keys.DUE) == 1
+    assert deliver(http_of(own), "bob").status_code == 200

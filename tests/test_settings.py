@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.errors import SettingsError
+from worker.model import Ack
 from worker.settings import Settings, load_settings
 
 NEEDED = {"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "hunter2"}
@@ -26,6 +27,9 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("LIVEDESK_SETTLE", "2m", "livedesk_settle_ms", 120_000),
     ("LIVEDESK_ADOPT", "No", "livedesk_adopt", False),
     ("REDIS_URL", "unix:///run/redis.sock", "redis_url", "unix:///run/redis.sock"),
+    ("ACK", "Fsync", "ack", Ack.FSYNC),
+    ("BACKLOG_MOST", "5000", "backlog_most", 5000),
+    ("MEMORY_MOST", "75 %", "memory_most", 0.75),
     ("SOURCES_FILE", "etc/sources.toml", "sources_file", Path("etc/sources.toml")),
     ("WEBHOOK_SECRET", TOKEN, "webhook_secret", TOKEN),
     ("API_TOKEN", TOKEN, "api_token", TOKEN),
@@ -66,8 +70,19 @@ MISTAKES = [
     ("LIVEDESK_TIMEOUT", "5 weeks", "must be a length of time such as 30s, 15m, 72h or 90d"),
     ("LIVEDESK_SETTLE", "1e3", "must be a length of time such as 30s, 15m, 72h or 90d"),
     ("LIVEDESK_ADOPT", "maybe", "must be yes or no"),
-    ("REDIS_URL", "127.0.0.1:6379", "must start with redis://, rediss:// or unix://"),
+    ("REDIS_URL", "127.0.0.1:6379", "must start with redis://, rediss://, unix:// or redis+sentinel://"),
     ("REDIS_URL", "redis://127.0.0.1:port/0", "must be an address"),
+    (
+        "REDIS_URL",
+        "redis+sentinel://one:1,two:2",
+        "must be redis+sentinel://host:port,host:port,host:port/service, with /db behind it or not",
+    ),
+    ("REDIS_URL", "redis+sentinel://one:1,two:port/service", "must name each sentinel as host:port"),
+    ("REDIS_URL", "redis+sentinel://[hunter2/service", "must be an address"),
+    ("ACK", "quorum", "must be one of memory, aof, fsync, replica"),
+    ("BACKLOG_MOST", "0", "must be a whole number above 0"),
+    ("MEMORY_MOST", "0", "must be a share such as 0.8 or 80%"),
+    ("MEMORY_MOST", "120%", "must be a share such as 0.8 or 80%"),
     ("LIVEDESK_BASE_URL", "https://127.0.0.1:99999", "must be an address"),
     ("API_TOKEN", "short", "must have at least 16 characters"),
     ("DASHBOARD_PASSWORD", "too short", "must have at least 12 characters"),

@@ -5,7 +5,6 @@
 ``contacts``       ``GET /contacts/<identifier>``
 ``health``         ``/healthz`` and ``/readyz``
 ``dashboard``      the pages under ``/dashboard``; who may open them says ``access``
-``outage``         who waits for a Redis that says nothing
 ``problems``       every error as RFC 9457 says
 ``cli``            what an operator does by hand: ``flask doctor``, ``sources``, ``retry``, ...
 ``quarantine``     deliveries that made no contact, read again
@@ -17,21 +16,24 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flask import Flask
 
 from webhook_app import cli, contacts, dashboard, health, problems
 from webhook_app.access import Access
-from webhook_app.outage import Outage
 from webhook_app.receiver import Receiver
 from webhook_app.secret_uses import SecretUses
 from webhook_app.sources import Source
 from worker.history import History
+from worker.lists import Lists
 from worker.livedesk import LiveDesk
+from worker.operations import Operations
+from worker.situation import Situations
 from worker.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Parts:
     """What the views and commands work with. ``clock`` tells seconds since the epoch; signatures have a time.
 
@@ -46,11 +48,22 @@ class Parts:
     inbox_id: int | None = None
     access: Access = field(default_factory=Access)
     clock: Callable[[], float] = time.time
-    secret_uses: SecretUses = field(init=False)
-    outage: Outage = field(default_factory=Outage)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "secret_uses", SecretUses(self.store))
+    @cached_property
+    def secret_uses(self) -> SecretUses:
+        return SecretUses(self.store)
+
+    @cached_property
+    def lists(self) -> Lists:
+        return Lists(self.store.client)
+
+    @cached_property
+    def situations(self) -> Situations:
+        return Situations(self.store.client, self.store.policy.rate)
+
+    @cached_property
+    def operations(self) -> Operations:
+        return Operations(self.store, self.lists)
 
 
 def create_app(parts: Parts) -> Flask:

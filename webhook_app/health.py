@@ -1,6 +1,7 @@
 """``/healthz``: this process answers. ``/readyz``: a delivery would be taken, and be safe."""
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response
@@ -21,16 +22,18 @@ def blueprint(parts: "Parts") -> Blueprint:
     @views.get("/readyz")
     def readyz() -> Response:
         try:
-            health, counts, queue = parts.history.health(), parts.history.counts(), parts.history.queue_length()
+            health = parts.history.health()
         except StoreError as error:
             return _json(503, {"status": "not ready", "problems": [f"Redis cannot be used: {error}"]})
-        document = {
+        document: dict[str, object] = {
             "status": "not ready" if health.problems else "ready",
             "problems": health.problems,
             "warnings": health.warnings,
-            "contacts": counts,
-            "queue": queue,
+            "ack": {"required": health.required, "given": health.given or "not told"},
         }
+        # Where Redis does not tell how much there is to do, it has told why.
+        with suppress(StoreError):
+            document |= {"contacts": parts.history.counts(), "queue": parts.history.queue_length()}
         return _json(503 if health.problems else 200, document)
 
     return views

@@ -6,7 +6,7 @@ The one exception is a source that says ``blocking = false``: see ``let_through`
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
@@ -22,7 +22,7 @@ from worker.errors import StoreError, SyncError, Unmappable
 from worker.model import Accepted, Contact, Quarantined, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from webhook_app import Parts
@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 PREFIX = "/webhooks/"
 #: Seconds after which nothing more of a batch is stored; Redis may take another one for the last, and some senders wait
 #: for two. What is stored by then is a duplicate next time.
 BATCH_S = 0.9
+#: Where storing took so many seconds, the use of the secret is not noted besides: that waits for Redis, too.
+SLOW_S = 0.5
 #: What a delivery can end with other than an answer.
 REFUSALS = (Unauthentic, Undecided, BadBody, Unmappable, StoreError)
 #: Which of the results of a batch is told first.
@@ -104,9 +108,9 @@ def _take(parts: "Parts", source: "Source", delivery: Delivery) -> "WSGIApplicat
     payload = source.payload(delivery)
     if handshake and handshake.challenge and (reply := handshake.challenge(payload)):
         return _reply(reply)
-    with parts.outage.watching() as watch:
-        result = _read_and_store(parts, source, payload, delivery.headers)
-    if not watch.is_slow:
+    began = time.monotonic()
+    result = _read_and_store(parts, source, payload, delivery.headers)
+    if time.monotonic() - began < SLOW_S:
         parts.secret_uses.note(source, secret)
     return _json(result)
 
@@ -169,21 +173,37 @@ def store_all(parts: "Parts", source: "Source", readings: list[Reading]) -> dict
     Raises:
         StoreError: not all of it could be stored, or not in time; the sender will repeat all of it.
     """
-    give_up_at = time.monotonic() + BATCH_S
-    results: list[dict[str, Any]] = []
-    for reading in readings:
-        if time.monotonic() > give_up_at:
-            raise StoreError("the batch took too long")
-        results.append(_store(parts, source, reading))
+    contacts = [reading for reading in readings if reading is not None]
+    taken = iter(parts.store.accept_all(_in_time(contacts), source.name))
+    results = [
+        _result(Status.IGNORED, None, None) if reading is None else _result_of(reading[0], next(taken))
+        for reading in readings
+    ]
     best = min(results, key=lambda result: RANKS.index(result["status"]))
     return {**best, "results": results}
+
+
+def _in_time(deliveries: "Iterable[T]") -> "Iterator[T]":
+    """The deliveries of a batch, as long as there is time.
+
+    Raises:
+        StoreUnavailable: there is none left.
+    """
+    give_up_at = time.monotonic() + BATCH_S
+    for delivery in deliveries:
+        if time.monotonic() > give_up_at:
+            raise StoreError("the batch took too long")
+        yield delivery
 
 
 def _store(parts: "Parts", source: "Source", reading: Reading) -> dict[str, Any]:
     if reading is None:
         return _result(Status.IGNORED, None, None)
     contact, notes = reading
-    accepted = parts.store.accept(contact, source.name, notes)
+    return _result_of(contact, parts.store.accept(contact, source.name, notes))
+
+
+def _result_of(contact: Contact, accepted: Accepted) -> dict[str, Any]:
     return _result(accepted.status, contact, accepted)
 
 

@@ -12,6 +12,7 @@ from flask import Flask
 from webhook_app import Parts, cli, create_app
 from webhook_app.configuration import access_of, read_configuration
 from worker import telemetry
+from worker.durability import Guard, announce
 from worker.errors import SettingsError
 from worker.hints import build_hint
 from worker.history import History
@@ -21,6 +22,8 @@ from worker.tasks import create_contact, join_livedesk
 
 #: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
 REDIS_TIMEOUT_S = 1.0
+#: Whether this is a ``flask`` command and no server; the mark is Flask's own.
+IS_COMMAND = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
 
 def join() -> Flask:
@@ -33,9 +36,14 @@ def join() -> Flask:
     telemetry.configure_logging()
     telemetry.start_sentry(settings, "web")
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
+    demands = settings.demands
+    if not IS_COMMAND:
+        announce(client, demands)
     parts = Parts(
-        store=Store(client, build_hint(create_contact), lease_ms=0, policy=settings.upstream),
-        history=History(client),
+        store=Store(
+            client, build_hint(create_contact), lease_ms=0, policy=settings.upstream, guard=Guard(client, demands)
+        ),
+        history=History(client, demands),
         sources=sources,
         api_token=settings.api_token,
         livedesk=join_livedesk(settings),
@@ -48,6 +56,6 @@ def join() -> Flask:
 try:
     app = join()
 except SettingsError as error:
-    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":  # Flask's own mark
+    if not IS_COMMAND:
         sys.exit(str(error))
     app = cli.without_parts(error)

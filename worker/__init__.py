@@ -16,6 +16,7 @@ Read it in this order:
 ``store``      every change to Redis, one Lua script each (``lua/``)
 ``operations`` many contacts retried or discarded, in chunks, with a canary and an undo
 ``history``    every look at Redis; ``lists`` those at many contacts, ``situation`` those at how things stand
+``durability`` what a 200 means on this Redis, whether that is what is required, and whether there is room
 ``keys``       every key name, its type and its meaning
 ``hints``      Celery's message, built once by Celery itself
 ``app``        the Celery app; ``tasks`` joins the parts; ``sweeper`` runs beside the tasks in each worker process

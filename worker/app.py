@@ -23,6 +23,8 @@ app.conf.update(
     worker_redirect_stdouts=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    # What a server says that has just become a replica (UNBLOCKED, READONLY) is cured by connecting again, too.
+    broker_channel_error_retry=True,
     broker_transport_options={
         "ack_emulation": False,
         "global_keyprefix": keys.PREFIX,

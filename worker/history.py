@@ -8,7 +8,19 @@ from typing import Any
 import redis
 
 from worker import keys, record
-from worker.model import Account, Attempt, Contact, Note, Outcome, Place, Progress, Quarantined, State
+from worker.durability import Health, judge, look
+from worker.model import (
+    Account,
+    Attempt,
+    Contact,
+    Demands,
+    Note,
+    Outcome,
+    Place,
+    Progress,
+    Quarantined,
+    State,
+)
 from worker.redis_client import translated
 
 
@@ -62,15 +74,6 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """How safe an acknowledged delivery is here: a plain sentence for each ``problem``, with which no delivery should
-    be taken, and for each ``warning``."""
-
-    problems: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Workers:
     """When a worker on each host last made progress, and what time it is ``now``."""
 
@@ -93,8 +96,9 @@ class Audited:
 class History:
     """The read side. Every method raises ``StoreUnavailable`` or ``StoreError``."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, demands: Demands | None = None) -> None:
         self.client = client
+        self.demands = demands or Demands()
 
     def contact(self, identifier: str) -> ContactRecord | None:
         """The record of the contact with this identifier, or ``None``."""
@@ -230,22 +234,11 @@ class History:
         return Account(**told, probed_at=int(fields["probed_at"]))
 
     def health(self) -> Health:
-        """Whether an acknowledged delivery is safe here: on disk before the answer, and never evicted."""
+        """Whether an acknowledged delivery is as safe here as it must be, and whether one would be taken."""
+        server = look(self.client)
         with translated():
-            memory: dict[str, Any] = self.client.info("memory")
-            persistence: dict[str, Any] = self.client.info("persistence")
-            replication: dict[str, Any] = self.client.info("replication")
-            fsync = self._config("appendfsync")
-            replicas_asked = int(self._config("min-replicas-to-write") or 0)
-        return _judge(memory, persistence, replication, fsync, replicas_asked)
-
-    def _config(self, name: str) -> str | None:
-        """A server setting, or ``None`` where the server does not tell (managed ones often refuse CONFIG)."""
-        try:
-            value: str | None = self.client.config_get(name).get(name)
-        except redis.ResponseError:
-            return None
-        return value
+            backlog = 0 if server.info.get("loading") else int(self.client.zcard(keys.DUE))
+        return judge(server, self.demands, backlog)
 
 
 def _load_quarantined(entry: str, since: int, fields: dict[str, str]) -> Quarantined:
@@ -270,36 +263,6 @@ def _load_held(place: Place, fields: dict[str, str], salt: str) -> Held:
         noted=frozenset(note.field for note in notes),
         salt=salt.encode(),
     )
-
-
-def _judge(
-    memory: dict[str, Any],
-    persistence: dict[str, Any],
-    replication: dict[str, Any],
-    fsync: str | None,
-    replicas_asked: int,
-) -> Health:
-    used = memory["used_memory"] - memory.get("mem_not_counted_for_evict", 0)
-    problems = {
-        "Redis is a read-only replica": replication["role"] == "slave",
-        "Redis has fewer replicas than min-replicas-to-write asks for": replication.get(
-            "min_slaves_good_slaves", replicas_asked
-        )
-        < replicas_asked,
-        "Redis is out of memory: maxmemory is reached": 0 < memory["maxmemory"] < used,
-        "the last write to Redis's AOF failed: is the disk full?": persistence.get("aof_last_write_status", "ok")
-        != "ok",
-        "maxmemory-policy is not noeviction: Redis may throw records away": memory["maxmemory_policy"] != "noeviction",
-        "appendonly is off: when Redis restarts, acknowledged deliveries are lost": not persistence["aof_enabled"],
-    }
-    warnings = {
-        "appendfsync is not always: a power failure loses the last second": fsync not in ("always", None),
-    }
-    return Health(_applying(problems), _applying(warnings))
-
-
-def _applying(sentences: dict[str, bool]) -> tuple[str, ...]:
-    return tuple(sentence for sentence, applies in sentences.items() if applies)
 
 
 def _load(fields: dict[str, str]) -> ContactRecord:

@@ -31,6 +31,7 @@ key names end up in logs, monitors and backups where an e-mail address has no bu
 ``{lds}:secrets``         HASH    ``<source>:<secret's name>`` → ms when it last proved a delivery
 ``{lds}:reconcile``       HASH    how far ``flask reconcile`` has come: at, key, checked, found
 ``{lds}:account``         HASH    what live probes found out about the LiveDesk account (``note_account``)
+``{lds}:mark``            STRING  written behind a delivery whose durability is waited for (``durability``)
 ========================  ======  =========================================================================
 """
 
@@ -58,6 +59,7 @@ OPERATIONS = PREFIX + "operations"
 AUDIT = PREFIX + "audit"
 ACCOUNT = PREFIX + "account"
 RECONCILE = PREFIX + "reconcile"
+MARK = PREFIX + "mark"
 
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14

@@ -7,6 +7,31 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
+#: Contacts that may be open, unless told otherwise: they take about 0.8 GB of Redis's memory.
+BACKLOG_MOST = 1_000_000
+
+
+class Ack(StrEnum):
+    """What Redis has done with a delivery by the time that its sender hears 200."""
+
+    MEMORY = "memory"
+    #: Handed to the operating system: it outlives the server's process.
+    AOF = "aof"
+    #: On disk: it outlives the machine's power.
+    FSYNC = "fsync"
+    #: In the memory of another server, too: it outlives the machine.
+    REPLICA = "replica"
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What must hold for a delivery to be taken: how safe it must be, what share of Redis's memory may be in use, and
+    how many contacts may be open."""
+
+    ack: Ack | None = None
+    memory_most: float = 0.8
+    backlog_most: int = BACKLOG_MOST
+
 
 class State(StrEnum):
     """Where a contact stands. The first three are open: somebody must still look at it."""

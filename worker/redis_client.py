@@ -1,18 +1,20 @@
 """How we connect to Redis, and what its errors mean to us. Only ``store`` and ``history`` use this."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha1
-from threading import local
+from threading import Lock, local
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 import redis
 from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError, Sentinel
 
 from worker.errors import StoreError, StoreFull, StoreUnavailable
+from worker.redis_address import is_sentinel, parse_sentinel
 
 #: It cannot be reached, or says itself that it is not ready.
 AWAY = (
@@ -25,25 +27,119 @@ AWAY = (
 PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY")
 
 
-#: Each client's connections that threads keep, by the client's pool: closed with it.
-_kept: WeakKeyDictionary[redis.ConnectionPool, local] = WeakKeyDictionary()
+class Turns:
+    """Who waits for a Redis that says nothing: one caller at a time, not every thread of the receiver.
+
+    After a time-out, whoever comes while another still waits for an answer is refused at once, so that no queue builds
+    up. The first answer ends that.
+    """
+
+    def __init__(self) -> None:
+        self.silent = False
+        self._asking = Lock()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """For the time of one call. Raises redis-py's ``TimeoutError`` where there is no point in waiting."""
+        careful = self.silent
+        if careful and not self._asking.acquire(blocking=False):
+            raise exceptions.TimeoutError("Redis says nothing")
+        try:
+            yield
+            self.silent = False
+        except exceptions.ResponseError:
+            self.silent = False
+            raise
+        except (exceptions.TimeoutError, MasterNotFoundError):
+            self.silent = True
+            raise
+        finally:
+            if careful:
+                self._asking.release()
+
+
+class Lines:
+    """The connections of one client's pool that threads keep, one each, and whose turn it is to wait."""
+
+    def __init__(self, pool: redis.ConnectionPool) -> None:
+        self.pool = proxy(pool)  # it is the key of ``_lines``, which would keep it for ever
+        self.turns = Turns()
+        self._own = local()
+        self._demotions = 0
+
+    def connection(self) -> Any:
+        """This thread's connection. One that was closed from the other side while it was idle is opened again."""
+        connection: Any = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = self.pool.get_connection()
+        elif self._own.demotions != self._demotions or _is_spoiled(connection):
+            connection.disconnect()
+        self._own.demotions = self._demotions
+        return connection
+
+    def socket(self) -> object:
+        """What this thread speaks over now: another object once the connection was opened anew, if by chance to
+        another server."""
+        return getattr(getattr(self._own, "connection", None), "_sock", None)
+
+    def demoted(self, connection: Any) -> None:
+        """A replica answers where the primary was: all connections are opened anew, wherever the primary is now."""
+        self._demotions += 1
+        connection.disconnect()
+        self.pool.disconnect(inuse_connections=False)
+
+
+#: The lines of each client, by its pool: closed with it.
+_lines: WeakKeyDictionary[redis.ConnectionPool, Lines] = WeakKeyDictionary()
+
+
+def lines_of(client: redis.Redis) -> Lines:
+    pool = client.connection_pool
+    return _lines.get(pool) or _lines.setdefault(pool, Lines(pool))
 
 
 def connect(url: str, *, timeout_s: float) -> redis.Redis:
     """A client that waits ``timeout_s`` at most for a connection or an answer, and repeats nothing by itself.
 
     redis-py 8 repeats a command up to ten times unless told otherwise, although its answer alone may have been lost.
+    With Sentinel, each new connection asks for the primary first, and then makes sure that it is one.
     """
-    client: redis.Redis = redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-    )
-    return client
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_error": [],
+    }
+    if not is_sentinel(url):
+        client: redis.Redis = redis.Redis.from_url(url, **options)
+        return client
+    address = parse_sentinel(url)
+    own = {**address.sentinel_options, "retry": Retry(NoBackoff(), 0), "retry_on_error": []}
+    login = {"username": address.username, "password": address.password, "db": address.db}
+    sentinel: Any = Sentinel(address.sentinels, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
+    found: redis.Redis = sentinel.master_for(address.service, redis_connect_func=_as_primary, **options, **login)
+    return found
+
+
+def _as_primary(connection: Any) -> None:
+    """Opens a connection to a primary. Amid a failover the sentinels still name the old one, and that may already be a
+    replica, on which a script would find nothing to do and say so (redis.io, "Guidelines for Redis clients with
+    support for Redis Sentinel", step 3).
+
+    Raises:
+        ConnectionError: it is a replica.
+    """
+    connection.on_connect()
+    connection.send_command("ROLE")
+    with suppress(exceptions.NoPermissionError):
+        if connection.read_response(disconnect_on_error=True)[0] != "master":
+            raise exceptions.ConnectionError("the primary has become a replica")
+
+
+#: A command to send behind a script, over the same connection and without waiting for the script's answer.
+Command = tuple[str | float, ...]
 
 
 class Script:
@@ -55,29 +151,63 @@ class Script:
     """
 
     def __init__(self, client: redis.Redis, source: str) -> None:
-        self.pool = client.connection_pool
-        self.connections = _kept.setdefault(self.pool, local())
+        self.lines = lines_of(client)
         self.source = source
         self.sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, keys: Sequence[str], args: Sequence[str | float]) -> Any:
         """What the script returns; raises redis-py's errors."""
-        connection = self._connection()
-        try:
-            connection.send_command("EVALSHA", self.sha, len(keys), *keys, *args)
-            return connection.read_response()
-        except exceptions.NoScriptError:
-            connection.send_command("EVAL", self.source, len(keys), *keys, *args)
-            return connection.read_response()
+        with self.lines.turns.taken():
+            connection = self.lines.connection()
+            try:
+                connection.send_command("EVALSHA", self.sha, len(keys), *keys, *args)
+                return connection.read_response(disconnect_on_error=True)
+            except exceptions.NoScriptError:
+                connection.send_command("EVAL", self.source, len(keys), *keys, *args)
+                return connection.read_response(disconnect_on_error=True)
+            except exceptions.ReadOnlyError:
+                self.lines.demoted(connection)
+                raise
 
-    def _connection(self) -> Any:
-        """This thread's connection. One that was closed from the other side while it was idle is opened again."""
-        connection: Any = getattr(self.connections, "own", None)
-        if connection is None:
-            connection = self.connections.own = self.pool.get_connection()
-        elif _is_spoiled(connection):
-            connection.disconnect()
-        return connection
+    def then(
+        self, keys: Sequence[str], args: Sequence[str | float], more: Sequence[Command], wait_s: float
+    ) -> list[Any]:
+        """What the script returns, and behind it the answers of ``more``, for which another ``wait_s`` is waited.
+
+        Raises:
+            RedisError: one of them failed. The others may have been executed.
+        """
+        try:
+            return ask(self.lines, [("EVALSHA", self.sha, len(keys), *keys, *args), *more], wait_s)
+        except exceptions.NoScriptError:
+            return ask(self.lines, [("EVAL", self.source, len(keys), *keys, *args), *more], wait_s)
+
+
+def ask(lines: Lines, commands: Sequence[Command], wait_s: float) -> list[Any]:
+    """The answers to commands that are sent at once over this thread's connection; the last may take ``wait_s`` longer.
+
+    Raises:
+        RedisError: the first that one of them was answered with.
+    """
+    with lines.turns.taken():
+        connection = lines.connection()
+        connection.send_packed_command(connection.pack_commands(commands))
+        waits = [connection.socket_timeout] * (len(commands) - 1) + [connection.socket_timeout + wait_s]
+        answers = [_answer(connection, wait) for wait in waits]
+        for answer in answers:
+            if isinstance(answer, exceptions.ReadOnlyError):
+                lines.demoted(connection)
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+
+def _answer(connection: Any, timeout_s: float) -> Any:
+    """The next answer, or the error that it was: those behind it must be read all the same."""
+    try:
+        return connection.read_response(timeout=timeout_s, disconnect_on_error=True)
+    except exceptions.ResponseError as error:
+        return error
 
 
 def _is_spoiled(connection: Any) -> bool:

@@ -13,6 +13,8 @@ from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from worker.errors import SettingsError
+from worker.model import Ack, Demands
+from worker.redis_address import is_sentinel, parse_sentinel
 from worker.upstream import UpstreamPolicy
 
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -36,6 +38,9 @@ class Settings:
     livedesk_settle_ms: int = 60_000
     livedesk_adopt: bool = True
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
+    ack: Ack | None = None
+    backlog_most: int = Demands().backlog_most
+    memory_most: float = Demands().memory_most
     sources_file: Path = Path("sources.toml")
     webhook_secret: str | None = field(default=None, repr=False)
     api_token: str | None = field(default=None, repr=False)
@@ -67,6 +72,11 @@ class Settings:
             self.livedesk_inbox_id,
         )
 
+    @property
+    def demands(self) -> Demands:
+        """What must hold for a delivery to be taken."""
+        return Demands(self.ack, self.memory_most, self.backlog_most)
+
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings in ``environ`` (the process's own by default).
@@ -86,6 +96,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         livedesk_settle_ms=reader.optional("LIVEDESK_SETTLE", _duration_ms, Settings.livedesk_settle_ms),
         livedesk_adopt=reader.optional("LIVEDESK_ADOPT", _yes_no, True),
         redis_url=reader.optional("REDIS_URL", _redis_url, "redis://127.0.0.1:6379/0"),
+        ack=reader.optional("ACK", _ack, None),
+        backlog_most=reader.optional("BACKLOG_MOST", _positive_int, Settings.backlog_most),
+        memory_most=reader.optional("MEMORY_MOST", _share, Settings.memory_most),
         sources_file=reader.optional("SOURCES_FILE", Path, Path("sources.toml")),
         webhook_secret=reader.optional("WEBHOOK_SECRET", str, None),
         api_token=reader.optional("API_TOKEN", _token, None),
@@ -191,9 +204,27 @@ def _http_url(text: str) -> str:
 
 
 def _redis_url(text: str) -> str:
-    if _split(text).scheme not in REDIS_SCHEMES:
-        raise ValueError("must start with redis://, rediss:// or unix://")
+    if is_sentinel(text):
+        parse_sentinel(text)
+    elif _split(text).scheme not in REDIS_SCHEMES:
+        raise ValueError("must start with redis://, rediss://, unix:// or redis+sentinel://")
     return text
+
+
+def _ack(text: str) -> Ack:
+    try:
+        return Ack(text.lower())
+    except ValueError:
+        raise ValueError(f"must be one of {', '.join(Ack)}") from None
+
+
+def _share(text: str) -> float:
+    """``0.8`` or ``80%``."""
+    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(%)?", text)
+    share = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    if not 0 < share <= 1:
+        raise ValueError("must be a share such as 0.8 or 80%")
+    return share
 
 
 def _token(text: str) -> str:

@@ -7,7 +7,7 @@ clock in tests.
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any
 import redis
 
 from worker import keys, record
-from worker.errors import StoreError, StoreFull
+from worker.durability import Guard, Terms, Wait
+from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.hints import Hint
 from worker.model import (
     Accepted,
@@ -31,7 +32,7 @@ from worker.model import (
     Status,
     Verdict,
 )
-from worker.redis_client import Script, translated
+from worker.redis_client import Script, ask, lines_of, translated
 from worker.upstream import UpstreamPolicy
 
 LUA = Path(__file__).parent / "lua"
@@ -150,8 +151,10 @@ class Store:
         lease_ms: int,
         grace_ms: int = GRACE_MS,
         policy: UpstreamPolicy = UNLIMITED,
+        guard: Guard | None = None,
     ) -> None:
         self.client = client
+        self.guard = guard
         self.hint = hint
         self.policy = policy
         self.lease_ms = lease_ms
@@ -162,10 +165,36 @@ class Store:
         self._salt: str | None = None
 
     def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
-        """Takes a delivery. When this returns, the contact is in Redis and will be looked at.
+        """Takes a delivery. When this returns, the contact is in Redis, as safe as ``ACK`` requires, and will be looked
+        at. ``bulk``: only when neither new contacts nor retries wait."""
+        terms = self._terms()
+        return self._accept(contact, source, notes, terms, terms.wait, bulk=bulk)
 
-        ``bulk``: only when neither new contacts nor retries wait.
-        """
+    def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
+        """Takes a batch, one by one, and waits once, at its end, until all of it is as safe as ``ACK`` requires."""
+        terms, lines = self._terms(), lines_of(self.client)
+        taken, sockets = [], []
+        for contact, notes in deliveries:
+            taken.append(self._accept(contact, source, notes, terms))
+            sockets.append(lines.socket())
+        if terms.wait and taken:
+            with translated():
+                terms.wait.check(ask(lines, terms.wait.commands, terms.wait.ms / 1000)[-1])
+            # What went over an earlier connection may have gone to another server.
+            if any(socket is not lines.socket() for socket in sockets):
+                raise StoreUnavailable("the connection was lost amid a batch")
+        return taken
+
+    def _accept(
+        self,
+        contact: Contact,
+        source: str,
+        notes: tuple[Note, ...],
+        terms: Terms,
+        wait: Wait | None = None,
+        *,
+        bulk: bool = False,
+    ) -> Accepted:
         for _ in range(3):
             salt = self.salt()
             key = keys.contact_key(contact.identifier, salt.encode())
@@ -183,11 +212,18 @@ class Store:
                 self.grace_ms,
                 record.dump_finders(contact, salt.encode()),
                 "bulk" if bulk else "",
+                terms.room,
+                wait=wait,
             )
+            if answer[0] == "full":
+                raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
             if answer[0] != "salt":
                 return Accepted(Status(answer[0]), State(answer[1]), answer[2] or None)
             self._salt = None
         raise StoreError("the salt keeps changing: is something else emptying this Redis?")
+
+    def _terms(self) -> Terms:
+        return self.guard.terms() if self.guard else Terms()
 
     def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
         """The lease on a contact, or ``None`` when it is closed, gone, somebody else's, its time has not come, or
@@ -318,7 +354,11 @@ class Store:
         digest = f"{held.source}\n{held.payload}"
         entry = keys.contact_key(digest, self.salt().encode())
         problems, headers = json.dumps(held.problems), json.dumps(held.headers)
-        if not self.run("quarantine", entry, held.source, held.payload, problems, headers, QUARANTINE_MOST):
+        terms = self._terms()
+        if not terms.room:
+            raise StoreFull("Redis's memory is nearly full")
+        args = (held.source, held.payload, problems, headers, QUARANTINE_MOST)
+        if not self.run("quarantine", entry, *args, wait=terms.wait):
             raise StoreFull("the quarantine is full")
 
     def release(self, entry: str, *, after_ms: int = 0) -> bool:
@@ -416,11 +456,15 @@ class Store:
             old: list[Any] = self.client.zrange(index, "-inf", before, byscore=True, offset=0, num=FORGET_MOST)
         return old
 
-    def run(self, script: str, key: str, *args: str | float) -> Any:
-        """What a script of ours returns; ``key`` names what it changes."""
-        keys_of = KEYS_OF.get(script, keys.for_contact)
+    def run(self, script: str, key: str, *args: str | float, wait: Wait | None = None) -> Any:
+        """What a script of ours returns; ``key`` names what it changes. ``wait``: until it is as safe as that says."""
+        script_keys, script_args = KEYS_OF.get(script, keys.for_contact)(key), (self.shift_ms, key, *args)
         with translated():
-            return self._scripts[script](keys=keys_of(key), args=(self.shift_ms, key, *args))
+            if wait is None:
+                return self._scripts[script](script_keys, script_args)
+            answer, *_, done = self._scripts[script].then(script_keys, script_args, wait.commands, wait.ms / 1000)
+        wait.check(done)
+        return answer
 
 
 def _source(*names: str) -> str:

@@ -14,12 +14,15 @@ from celery import signals
 from worker import telemetry
 from worker.account import KnownAccount
 from worker.app import app
+from worker.durability import announce
 from worker.errors import SettingsError, StoreError
 from worker.hints import build_hint
 from worker.history import History
 from worker.lists import Lists
 from worker.livedesk import CONNECT_TIMEOUT_S, LiveDesk
+from worker.model import Demands
 from worker.operations import Operations
+from worker.redis_address import broker
 from worker.redis_client import connect
 from worker.retry import RetryPolicy
 from worker.settings import Settings, load_settings
@@ -39,6 +42,7 @@ LEASE_MARGIN_S = 10.0
 class Parts:
     sync: Sync
     sweeper: Sweeper
+    demands: Demands
 
 
 _parts: Parts | None = None
@@ -109,7 +113,7 @@ def join(settings: Settings) -> Parts:
         operations=Operations(store, Lists(client)),
         stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
     )
-    return Parts(sync, sweeper)
+    return Parts(sync, sweeper, settings.demands)
 
 
 def join_livedesk(settings: Settings) -> LiveDesk:
@@ -136,7 +140,8 @@ def _on_init(conf: Any, **_: Any) -> None:
         settings = load_settings()
     except SettingsError as error:
         sys.exit(str(error))
-    conf.broker_url = settings.redis_url
+    conf.broker_url, options = broker(settings.redis_url)
+    conf.broker_transport_options = {**conf.broker_transport_options, **options}
     telemetry.start_sentry(settings, "worker")
     _parts = join(settings)
 
@@ -148,7 +153,9 @@ def _on_setup_logging(loglevel: int | str | None = None, **_: Any) -> None:
 
 @signals.worker_ready.connect
 def _on_ready(**_: Any) -> None:
-    _joined().sweeper.start()
+    parts = _joined()
+    parts.sweeper.start()
+    announce(parts.sync.store.client, parts.demands)
     log.info("worker ready")
 
 

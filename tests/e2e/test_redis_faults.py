@@ -187,16 +187,8 @@ def valkey_of(system: System) -> Process:
 
 
 def is_created(system: System, identifier: str) -> bool:
-    """It is, or is brought forward: messages and answers may have been lost with Redis.
-
-    kombu cannot bear that a master becomes a replica (UNBLOCKED): such a worker ends, and whoever supervises it starts
-    it again.
-    """
-    for worker in system.stack.workers:
-        if not worker.is_running:
-            assert worker.exit_code == 1
-            assert "UNBLOCKED" in worker.log_text() or "READONLY" in worker.log_text()
-            worker.start()
+    """It is, or is brought forward: messages and answers may have been lost with Redis. No worker has ended."""
+    assert all(worker.is_running for worker in system.stack.workers), system.log()
     state: str = system.record(identifier)["state"]
     if state == "pending":
         system.make_due(identifier)

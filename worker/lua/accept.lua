@@ -3,8 +3,9 @@
 -- ARGV   [3] salt that the key was made with   [4] identifier   [5] source   [6] data (JSON)   [7] fingerprint
 --        [8] notes (JSON, '' for none)   [9] Celery message   [10] bound of the queue   [11] grace in ms   [12] finders
 --        [13] 'bulk' for the lane behind new contacts and retries, with no message; else ''
+--        [14] how many contacts may be open: from there on nothing new is taken
 -- Returns {status, state, contact id}: status is 'accepted' (new, or newer data taken) or 'duplicate';
---         or {'salt'} when the salt in Redis is another one: nothing was done.
+--         or {'full'} when too many are open, or {'salt'} when the salt in Redis is another one: nothing was done.
 
 if redis.call('GET', SALT) ~= ARGV[3] then return { 'salt' } end
 
@@ -35,6 +36,10 @@ local function make_due()
   if hinted then redis.call('LPUSH', QUEUE, ARGV[9]) end
 end
 
+local is_new = not state or state == 'conflict' or state == 'failed'
+local is_known = fingerprint == ARGV[7] and not newer
+if is_new and not is_known and redis.call('ZCARD', DUE) >= tonumber(ARGV[14]) then return { 'full' } end
+
 if not state then
   redis.call('HSET', RECORD, 'identifier', ARGV[4], 'received_at', now)
   take_data()
@@ -43,7 +48,7 @@ if not state then
   return answer('accepted', 'pending')
 end
 
-if fingerprint == ARGV[7] and not newer then return answer('duplicate', state) end
+if is_known then return answer('duplicate', state) end
 
 if is_open(state) then
   take_data()
