@@ -234,8 +234,8 @@ class Store:
         answer = self.run("claim", key, token, self.lease_ms, *self._rates(), self.policy.inbox_id or "", int(asks))
         if answer[0] != "claimed":
             return None
-        self._salt = answer[5]  # another one, if somebody has emptied this Redis
-        fields = dict(zip(answer[6::2], answer[7::2], strict=True))
+        self._salt = answer[6]  # another one, if somebody has emptied this Redis
+        fields = dict(zip(answer[7::2], answer[8::2], strict=True))
         return Claim(
             key=key,
             token=token,
@@ -252,7 +252,8 @@ class Store:
             crashes=int(fields.get("crashes", 0)),
             notes=record.load_notes(fields.get("notes")),
             wait_ms=int(answer[3]),
-            answered_at=int(answer[4]),
+            apart_ms=int(answer[4]),
+            answered_at=int(answer[5]),
             failed_at=record.ended_at(fields.get("attempts")),
             suspect=int(fields.get("suspect", 0)),
             trigger=fields.get("trigger"),
