@@ -91,8 +91,8 @@ class FlakyStore(Store):
     error: StoreError = StoreUnavailable("ConnectionError")
     renewals = 0
 
-    def claim(self, key: str, token: str) -> Claim | None:
-        claim = super().claim(key, token)
+    def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
+        claim = super().claim(key, token, asks=asks)
         self.claimed()
         return claim
 
