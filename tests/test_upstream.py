@@ -190,8 +190,12 @@ def test_a_sweep_hands_over_no_more_than_the_pace_can_use(bench: Bench) -> None:
     for _ in range(50):
         bench.accept()
     bench.turn(60_000)
-    assert bench.store.sweep().handed == 2 * RATE
-    assert bench.store.sweep().handed == 0, "the queue is full enough"
+    swept = bench.store.sweep()
+    assert RATE <= swept.handed <= 1.3 * RATE
+    assert swept.more
+    swept = bench.store.sweep()
+    assert swept.handed <= 1, "there is enough in the queue"
+    assert swept.more
 
 
 def test_a_new_contact_waits_behind_those_that_are_due(bench: Bench) -> None:

@@ -79,7 +79,8 @@ KEYS_OF: dict[str, Callable[[str], tuple[str, ...]]] = {
 #: How long the queue may get by new contacts, by retries, by bulk work: what comes later in the list never fills the
 #: room of what comes before it.
 QUEUE_BOUNDS = (1000, 500, 250)
-#: The queue holds no more than the pace can use in so many seconds: what waits longer waits better in ``due``.
+#: New contacts go right into the queue while it is no longer than what the pace can use in so many seconds: what waits
+#: longer waits better in ``due``.
 QUEUE_SECONDS = 2
 #: Most messages that one sweep hands over, so that the script holds Redis for a few ms only.
 SWEEP_MOST = 500
@@ -131,10 +132,11 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many contacts a sweep handed over, and how many messages waited before."""
+    """How many contacts a sweep handed over, how many messages waited before, and whether more contacts are due."""
 
     handed: int
     waiting: int
+    more: bool = False
 
 
 class Store:
@@ -335,8 +337,9 @@ class Store:
         """Hands over what is due to Celery, as far as the queue has room, and notes that this worker makes progress."""
         sweep_id = secrets.token_hex(8)
         bounds = (SWEEP_MOST, self.grace_ms, *QUEUE_BOUNDS)
-        pace = (self.policy.rate, QUEUE_SECONDS, self.policy.inbox_id or "")
-        return Swept(*self.run("sweep", "", self.hint.template, sweep_id, *bounds, worker, WORKER_KEPT_MS, *pace))
+        args = (*bounds, worker, WORKER_KEPT_MS, self.policy.rate, self.policy.inbox_id or "")
+        handed, waiting, more = self.run("sweep", "", self.hint.template, sweep_id, *args)
+        return Swept(handed, waiting, bool(more))
 
     def forget(self, keep_ms: int) -> int:
         """Removes created contacts that are older than ``keep_ms``, a bounded number at a time. Returns how many."""
