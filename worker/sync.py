@@ -72,10 +72,11 @@ class Sync:
 
     def bring(self, key: str) -> Ended | None:
         """Makes one attempt to bring a contact to LiveDesk. ``None``: it was not to be had, or not needed."""
+        asked_at = self.clock()
         claim = self.store.claim(key, token_hex(8))  # step 1
         if claim is None:
             return None
-        work = _Work(self, claim)
+        work = _Work(self, claim, asked_at)
         try:
             verdict = work.attempt()
         except LeaseLost:
@@ -101,13 +102,14 @@ class Sync:
 class _Work:
     """One attempt: steps 2 to 4, and the lease that they have to keep."""
 
-    def __init__(self, sync: Sync, claim: Claim) -> None:
+    def __init__(self, sync: Sync, claim: Claim, asked_at: float) -> None:
         self.sync = sync
         self.claim = claim
         self.contact = replace(claim.contact, inbox_id=claim.contact.inbox_id or sync.inbox_id)
         self.notes: list[Note] = list(claim.notes)
         self.began = sync.clock()
-        self.lease_ends = self.began + (claim.lease_until - claim.now) / 1000
+        #: Counted from before the claim: this process may have been stopped until its answer was read.
+        self.lease_ends = asked_at + (claim.lease_until - claim.now) / 1000
         #: What this attempt means for the create whose answer is unknown.
         self.unanswered = Unanswered.KEEP
 
