@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from tests.faults.plan import MISBEHAVE, Fault
 from tests.faults.proxy import WELL
 from tests.faults.rig import Rig
+from tests.faults.sender import wait_for
 from worker import keys
 from worker.model import State
 
 #: How often a message is repeated, and how long to the next repetition, in seconds.
-COPIES = 3
-REPEAT_EVERY_S = 0.05
+COPIES, REPEAT_EVERY_S = 3, 0.05
+#: A worker that is to oversleep is waited for so long, in seconds, until it is at work.
+BUSY_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,13 @@ def stop(rig: Rig, fault: Fault) -> None:
 
 
 def oversleep(rig: Rig, fault: Fault) -> None:
-    """Stopped for longer than its leases last, as a machine that is suspended or moved: others have taken over."""
+    """Stopped for longer than its leases last, as a machine that is suspended or moved: others have taken over.
+
+    It happens while the worker waits for LiveDesk: asleep between two attempts it would miss nothing.
+    """
+    to_livedesk = rig.links[f"{fault.target} - livedesk"]
     with rig.holding(fault.target) as part:
+        wait_for(lambda: to_livedesk.is_awaited, BUSY_WITHIN_S)
         part.pause()
         if fault.options["loses"]:
             rig.reset_connections(fault.target)

@@ -58,7 +58,7 @@ LASTS: Mapping[str, tuple[float, float]] = {
     "silence": (0.5, 3.0),
     "clock": (2.0, 4.0),
     "lose": (0.0, 0.0),
-    "repeat": (0.0, 0.0),
+    "repeat": (1.0, 2.0),
 }
 #: Seconds between two faults of a lane.
 GAP_S = (0.2, 1.0)
@@ -68,7 +68,7 @@ CLOCK_STEPS_S = (-30 * 86_400, -3600, -45, -2, 2, 45, 3600, 30 * 86_400)
 #: nobody expects it any more.
 DELAYS_S = (0.02, 0.3)
 #: A worker is now and then stopped for longer than its leases last, in seconds; one such stop in so many seconds.
-OVERSLEEPS_S = (17.0, 20.0)
+OVERSLEEPS_S = (18.5, 21.0)
 OVERSLEEP_EVERY_S = 30.0
 #: Deliveries that repeat one, by what they bring: the same data, other data, or once more the older ones.
 REPEAT_SAME, REPEAT_CHANGED = 0.5, 0.35
@@ -195,12 +195,13 @@ def options_of(dice: random.Random, kind: str) -> dict[str, float]:
 
 
 def oversleeps(dice: random.Random, duration: float) -> list[Fault]:
-    """A worker that is stopped for longer than its leases last; ``loses``: its connections do not live through it."""
+    """A worker that is stopped for longer than its leases last; ``loses``: its connections do not live through it, as
+    always the first time."""
     made = []
     start = 1.0
     while start < duration:
         at, lasts = start + dice.uniform(0, 3), dice.uniform(*OVERSLEEPS_S)
-        made.append(Fault(at, lasts, "oversleep", dice.choice(WORKERS), {"loses": dice.random() < 0.7}))
+        made.append(Fault(at, lasts, "oversleep", dice.choice(WORKERS), {"loses": not made or dice.random() < 0.5}))
         start += OVERSLEEP_EVERY_S
     return made
 

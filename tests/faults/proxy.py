@@ -28,14 +28,15 @@ class Link:
 
     * ``well``: it passes everything on, in both directions.
     * ``cut``: what is connected is reset, new connections are refused.
-    * ``delay``: each piece of data takes ``by_s`` seconds longer.
+    * ``delay``: each piece of data takes ``by_s`` seconds longer than it always does (``always_s``).
     * ``reset``: requests go through, and in the middle of the answer both sides are reset.
     * ``silence``: everything is swallowed, nobody is told.
     """
 
-    def __init__(self, links: "Links", target: int) -> None:
+    def __init__(self, links: "Links", target: int, always_s: float = 0.0) -> None:
         self.links = links
         self.target = target
+        self.always_s = always_s
         self.port = free_port()
         self.mode = WELL
         self.by_s = 0.0
@@ -55,6 +56,11 @@ class Link:
     @property
     def connections(self) -> int:
         return len(self._pairs)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return any(pair.is_awaited for pair in list(self._pairs))
 
     async def _behave(self, mode: str, by_s: float) -> None:
         self.mode, self.by_s = mode, by_s
@@ -105,12 +111,15 @@ class _Pair:
         self.link = link
         self.ends = (near, far)
         self.lost_data = False
+        self.is_awaited = False
 
     async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool = True) -> None:
         with suppress(OSError):
             while data := await reader.read(CHUNK):
-                if self.link.mode == DELAY:
-                    await asyncio.sleep(self.link.by_s)
+                self.is_awaited = not is_answer
+                takes_s = self.link.always_s + (self.link.by_s if self.link.mode == DELAY else 0.0)
+                if takes_s:
+                    await asyncio.sleep(takes_s)
                 if self.link.mode == SILENCE or self.lost_data:
                     self.lost_data = True
                     continue
@@ -165,9 +174,9 @@ class Links:
         self._thread.join()
         self.loop.close()
 
-    def to(self, target: int) -> Link:
-        """A new link to a port of this machine."""
-        link = Link(self, target)
+    def to(self, target: int, *, always_s: float = 0.0) -> Link:
+        """A new link to a port of this machine, on which each piece of data takes so many seconds."""
+        link = Link(self, target, always_s)
         self.links.append(link)
         self.run(link.listen())
         return link

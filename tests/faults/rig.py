@@ -18,6 +18,8 @@ from tests.livedesk import StandIn
 
 #: As in production, but in a hurry. No contact may fail because a run is long, and our own pace is not what is tested.
 ENV = {**FAST, "RETRY_FOR": "1h", "LIVEDESK_RATE": "1000"}
+#: How far LiveDesk is away, in seconds, each way: attempts must last, for faults to meet them.
+LIVEDESK_AWAY_S = 0.05
 #: What sets clocks wrong; for Linux alone.
 FAKE_CLOCK = importlib.util.find_spec("libfaketime")
 #: How often a process that does not start is tried again: a port may be taken for a moment.
@@ -70,7 +72,9 @@ class Rig:
         self.set_clock(name, 0)
         if name in WORKERS:
             assert self.stack.stand_in is not None
-            to_livedesk = self.links[f"{name} - livedesk"] = links.to(self.stack.stand_in.port or 0)
+            to_livedesk = self.links[f"{name} - livedesk"] = links.to(
+                self.stack.stand_in.port or 0, always_s=LIVEDESK_AWAY_S
+            )
             env["LIVEDESK_BASE_URL"] = f"http://{LOCALHOST}:{to_livedesk.port}"
         part = self.parts[name]
         given: Mapping[str, str] = part.env or {}

@@ -21,6 +21,8 @@ from stack.processes import LOCALHOST
 ANSWER_S = 3.0
 #: Seconds from one try to the next; after the last the sender gives up.
 REPEAT_AFTER_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+#: Seconds between two looks at something that is waited for.
+LOOK_S = 0.02
 #: What a 200 may say of a sign-up.
 TAKEN = ("accepted", "duplicate")
 
@@ -147,5 +149,5 @@ def wait_for(condition: Callable[[], bool], timeout_s: float, between: Callable[
         if time.monotonic() > give_up_at:
             return False
         between()
-        time.sleep(0.05)
+        time.sleep(LOOK_S)
     return True

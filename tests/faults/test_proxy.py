@@ -111,6 +111,17 @@ def test_a_connection_that_lost_nothing_lives_through_a_silence(link: Link) -> N
         assert ask(connection) == b"hello\n" * 10
 
 
+def test_it_is_known_whether_an_answer_is_awaited(link: Link) -> None:
+    assert not link.is_awaited
+    with dial(link) as connection:
+        ask(connection)
+        assert not link.is_awaited
+        link.behave(SILENCE)
+        connection.sendall(b"hello\n")
+        while not link.is_awaited:
+            time.sleep(0.01)
+
+
 def test_all_connections_can_be_reset_at_once(link: Link) -> None:
     with dial(link) as connection:
         ask(connection)
