@@ -197,7 +197,7 @@ def options_of(dice: random.Random, kind: str) -> dict[str, float]:
 def oversleeps(dice: random.Random, duration: float) -> list[Fault]:
     """A worker that is stopped for longer than its leases last; ``loses``: its connections do not live through it, as
     always the first time."""
-    made = []
+    made: list[Fault] = []
     start = 1.0
     while start < duration:
         at, lasts = start + dice.uniform(0, 3), dice.uniform(*OVERSLEEPS_S)
