@@ -2,6 +2,7 @@
 asked, what ``GET /contacts/<identifier>`` says. Pure; each broken promise is a sentence.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ HIDING = {"invisible", "crm_v2", "search_lag"}
 #: A contact made while LiveDesk drops identifiers is LiveDesk's to find again.
 DROPS_IDENTIFIER = "identifier_not_stored"
 #: Faults of links or workers after which LiveDesk and the worker do not know the same of a request.
-PARTING = {"cut", "delay", "reset", "silence", "stop", "oversleep"}
+STOPS = {"stop", "oversleep"}
+PARTING = {"cut", "delay", "reset", "silence", *STOPS}
+#: Seconds that a request or its answer may be on its way, on a machine that is busy.
+ON_ITS_WAY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,7 @@ class Judge:
         for earlier, later in pairwise(self._of(identifier, "create")):
             if earlier.status is not None and 300 <= earlier.status < 500:
                 continue  # LiveDesk said that it had not executed it
-            parted = self._were_parted(earlier.received, later.received)
+            parted = self._were_parted(earlier)
             ended = earlier.received if parted or earlier.finished is None else earlier.finished
             settled = ended + SETTLE_S - (HARMED_TOLERANCE_S if parted else TOLERANCE_S)
             if not any(settled <= search.received <= later.received for search in searches):
@@ -134,13 +138,13 @@ class Judge:
                     "after the settle time came before it"
                 )
 
-    def _were_parted(self, began: float, ended: float) -> bool:
+    def _were_parted(self, create: RequestRecord) -> bool:
+        """Whether a link was harmed, or a worker was stopped, while the request was on its way, or its answer."""
+        began, ended = create.received - ON_ITS_WAY_S, (create.finished or math.inf) + ON_ITS_WAY_S
         return any(
-            injected.fault.kind in PARTING
-            and injected.fault.sort in ("livedesk", "worker")
-            and injected.began - 1 <= ended
-            and injected.healed >= began - 1
+            injected.began <= ended and (injected.began if injected.fault.kind in STOPS else injected.healed) >= began
             for injected in self.evidence.injected
+            if injected.fault.kind in PARTING and injected.fault.sort in ("livedesk", "worker")
         )
 
     def _of(self, identifier: str, kind: str) -> list[RequestRecord]:

@@ -186,6 +186,16 @@ def test_while_a_link_is_harmed_livedesk_knows_only_when_a_create_came(looked_up
     assert (story.judge().broken == []) == is_patient
 
 
+@pytest.mark.parametrize(("began", "is_known"), [(0.2, True), (1.2, False), (3.0, True)])
+def test_a_worker_that_is_stopped_leaves_open_what_it_had_sent_and_nothing_else(began: float, is_known: bool) -> None:
+    story = Story()
+    story.injected.append(Injected(Fault(0, 20, "oversleep", "worker 1"), began, 20.0))
+    story.asked("create", 1.0, 500)
+    story.asked("search", 1.7)
+    story.recorded("created", story.created(2.5))
+    assert bool(story.judge().broken) == is_known
+
+
 def test_texts_that_hold_a_secret_are_named_without_it() -> None:
     assert secrets_in({"a log": "x hush y", "another": "x"}, {"the secret": "hush"}) == ["a log holds the secret"]
 
