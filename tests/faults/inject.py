@@ -13,6 +13,8 @@ from worker.model import State
 
 #: How often a message is repeated, and how long to the next repetition, in seconds.
 COPIES, REPEAT_EVERY_S = 3, 0.05
+#: Messages are repeated while no more than so many wait: the bound of the queue is ours to keep, too.
+QUEUE_MOST = 200
 #: A worker that is to oversleep is waited for so long, in seconds, until it is at work.
 BUSY_WITHIN_S = 2.0
 
@@ -87,7 +89,8 @@ def repeat(rig: Rig, fault: Fault) -> None:
     """Messages come again for contacts that somebody is at work on."""
     until = time.monotonic() + fault.lasts
     while time.monotonic() < until:
-        for key in rig.client.zrange(keys.state(State.SENDING), 0, -1):
+        room = rig.client.llen(keys.QUEUE) < QUEUE_MOST
+        for key in rig.client.zrange(keys.state(State.SENDING), 0, -1) if room else []:
             for copy in range(COPIES):
                 rig.client.lpush(keys.QUEUE, rig.system.store.hint.message(str(key), f"again-{copy}-{time.time_ns()}"))
         rig.over.wait(REPEAT_EVERY_S)
