@@ -315,6 +315,10 @@ def _raise_for(answer: Answer) -> None:
         raise Misconfigured("redirected", status=status, excerpt=excerpt)
     if status == 408 or status >= 500 or status < 200:
         raise AnswerUnknown(f"http_{status}", status=status, excerpt=excerpt)
+    if status == 422 and not isinstance(
+        answer.body, dict
+    ):  # cut short, perhaps: which field it is about, it does not say
+        raise AnswerUnknown("unreadable_answer", status=status, excerpt=excerpt)
     raise Rejected(f"http_{status}", fields=_named_fields(answer.body), status=status, excerpt=excerpt)
 
 
