@@ -78,10 +78,10 @@ def _report(ended: Ended) -> None:
         attempt.took_ms,
         "" if finished.written else " not written: the lease was lost or Redis stayed away",
     )
-    if finished.new_cause and verdict.cause is not None:
-        telemetry.report_new_cause(verdict.cause, verdict.state)
     if finished.turn:
         telemetry.report_turn(finished.turn, verdict.cause or "")
+    elif finished.new_cause and verdict.cause is not None:
+        telemetry.report_new_cause(verdict.cause, verdict.state)
 
 
 def _joined() -> Parts:

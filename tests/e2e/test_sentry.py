@@ -174,6 +174,7 @@ def test_bugs_are_reported_and_name_nobody(system: System, sink: Sink) -> None:
     answer = call("GET", f"{system.stack.url}/contacts/{WHO}", headers=operator())
     system.client.hset(name, mapping={"state": "retrying", "data": json.dumps({PERSON["email"]: 1})})
     assert system.store.retry_now(WHO) == "retrying"
+    assert system.store.resume(), "LiveDesk wanted no request for an hour"
     wait_until(lambda: system.hurry() and "TypeError" in system.log(), "the worker has met it")
     system.client.hset(name, "data", data)
 

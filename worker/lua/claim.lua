@@ -40,6 +40,7 @@ local function refusal()
   if up[2] then redis.call('HSET', UPSTREAM, 'probe', ARGV[3], 'probe_until', now + ARGV[4]) end
 end
 
+write_even_when_full()
 if token ~= ARGV[3] then
   if state == 'sending' and lease_until > now then return { 'busy' } end
   if state == 'retrying' and tonumber(record[4] or 0) > now then return { 'early' } end

@@ -3,7 +3,7 @@
 -- processes at once: who hands a contact over moves its time on by the grace, so that nobody else does.
 --
 -- It is the sign of life of the worker that sweeps, too: removing the old sign comes first, since a full Redis lets a script
--- write on after a removal (see enter).
+-- write on after a removal (see write_even_when_full).
 --
 -- KEYS   [22] workers
 -- ARGV   [3] Celery message with @key@ and @id@ to fill in   [4] id of this sweep   [5] most messages at once
