@@ -14,7 +14,7 @@ import redis
 from stack.processes import free_port
 from stack.valkey import Valkey
 from tests.invariants import assert_invariants
-from worker import keys
+from worker import keys, redis_client
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.hints import Hint
 from worker.history import ContactRecord, History
@@ -951,7 +951,8 @@ def test_a_redis_that_is_away_is_unavailable(call: Callable[[Store], object]) ->
         call(Store(client, Hint(""), lease_ms=LEASE_MS))
 
 
-def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey) -> None:
+def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_client, "AGAIN_S", 0)
     client = connect(own_server.url, timeout_s=0.1)
     client.flushall()
     store = Store(client, Hint(""), lease_ms=LEASE_MS)
