@@ -38,6 +38,7 @@ SOURCE = {
 SOURCES = {
     "app": read_source("app", SOURCE, {}),
     "strict": read_source("strict", {**SOURCE, "on_invalid": "reject"}, {}),
+    "hook": read_source("hook", {**SOURCE, "on_invalid": "reject", "blocking": False}, {}),
 }
 RATE = 10.0
 
@@ -126,6 +127,12 @@ def test_refusals_are_told_by_source_and_reason(web: Web) -> None:
         ("app", "wrong_type"): 1,
         ("app", "wrong_method"): 1,
     }
+
+
+def test_a_signup_that_was_let_through_and_lost_is_told(web: Web) -> None:
+    assert web.figures()["deliveries_total", "hook", "lost"] == 0, "else Prometheus would not see the first one"
+    assert web.deliver("hook", signup(["no", "identifier"])) == 200
+    assert web.figures()["deliveries_total", "hook", "lost"] == 1
 
 
 def test_a_delivery_is_a_line_without_personal_data(web: Web, caplog: pytest.LogCaptureFixture) -> None:

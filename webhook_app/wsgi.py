@@ -4,9 +4,9 @@
 commands are still there, for one of them, ``sources check``, is about those mistakes.
 """
 
-import atexit
 import os
 import sys
+from multiprocessing.util import Finalize
 
 from flask import Flask
 
@@ -54,7 +54,8 @@ def join() -> Flask:
     )
     if not IS_COMMAND:
         parts.tally.start()
-        atexit.register(parts.tally.stop)
+        # The server's processes are multiprocessing's, which run no atexit.
+        Finalize(None, parts.tally.stop, exitpriority=0)
     return create_app(parts)
 
 

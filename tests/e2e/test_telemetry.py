@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System, call, wait_until
+from worker import keys
 
 
 def figures(system: System) -> dict[tuple[str, ...], float]:
@@ -50,6 +51,19 @@ def test_receiver_and_workers_tell_what_they_do(start_system: StartSystem) -> No
     assert (len(deliveries), len(taken)) == (11, 10)
     assert {"source", "status", "took_ms", "waited_ms", "number"} <= set(attempts[0])
     assert "@example.com" not in system.log()
+
+
+def test_a_deploy_loses_no_counts(start_system: StartSystem) -> None:
+    system = start_system()
+    system.accept("ada")
+    system.wait_for("ada", "created")
+    assert call("POST", f"{system.stack.url}/webhooks/nowhere", json={}).status_code == 404
+    for part in (system.stack.receiver, *system.stack.workers):
+        part.stop()
+    counts = system.client.hgetall(keys.COUNTS)
+    assert counts["refused::no_source"] == "1"
+    assert int(counts["accept_us"]) > 0
+    assert int(counts["livedesk_us"]) > 0
 
 
 def test_a_worker_that_is_started_again_probes_at_once(start_system: StartSystem) -> None:
