@@ -88,9 +88,11 @@ def test_threads_lose_nothing(store: MoodyStore, client: redis.Redis) -> None:
     assert counts(client) == {"refused:app:unauthentic": "8000"}
 
 
-def test_who_stops_adds_what_is_left(store: MoodyStore, client: redis.Redis) -> None:
+@pytest.mark.parametrize("is_started", [True, False])
+def test_who_stops_adds_what_is_left(is_started: bool, store: MoodyStore, client: redis.Redis) -> None:
     tally = Tally(store)
-    tally.start()
+    if is_started:
+        tally.start()
     tally.add("refused:app:bug")
     tally.stop()
     assert counts(client) == {"refused:app:bug": "1"}

@@ -52,7 +52,8 @@ class Tally:
     def stop(self) -> None:
         """Adds what is left."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self.flush()
 
     def flush(self) -> None:
