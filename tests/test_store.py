@@ -931,6 +931,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "finish": lambda store: store.finish(CLAIM, CREATED, Attempt(1, 1)),
     "retry_now": lambda store: store.retry_now("ada"),
     "sweep": lambda store: store.sweep(),
+    "probe_now": lambda store: store.probe_now(),
     "forget": lambda store: store.forget(0),
     "quarantine": lambda store: store.quarantine(HELD),
     "release": lambda store: store.release("entry"),

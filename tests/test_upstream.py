@@ -391,6 +391,41 @@ def test_an_operators_resume_probes_at_once(bench: Bench) -> None:
     assert bench.claim() is not None
 
 
+def test_a_worker_that_starts_probes_at_once_whatever_is_stopped(bench: Bench) -> None:
+    assert not bench.store.probe_now()
+    bench.attempt(failing(Signal.MISCONFIGURED, "unauthorized"))
+    assert bench.claim() is None
+    assert bench.store.probe_now()
+    probe = bench.must_claim()
+    assert bench.store.probe_now()
+    assert bench.claim() is None, "one probe at a time"
+    assert bench.finish(probe).turn == "resumed"
+
+
+def test_a_worker_that_starts_probes_a_held_inbox(bench: Bench) -> None:
+    key = bench.accept(inbox_id=9)
+    bench.attempt(failing(Signal.INBOX, "inbox_not_found"), key)
+    bench.turn(100)
+    assert bench.claim(key) is None
+    assert bench.store.probe_now()
+    assert bench.claim(key) is not None
+
+
+def test_a_worker_that_starts_ends_no_operators_pause(bench: Bench) -> None:
+    bench.attempt(failing(Signal.MISCONFIGURED, "unauthorized"))
+    bench.store.pause("ada", "a migration")
+    assert bench.store.probe_now()
+    assert bench.claim() is None
+
+
+def test_an_operators_pause_and_its_end_are_a_line_each(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        bench.store.pause("ada@example.com", "a migration")
+    for _ in range(2):
+        bench.store.resume()
+    assert caplog.messages == ["sync paused by an operator", "sync let go on by an operator"]
+
+
 def test_what_is_done_by_hand_without_livedesk_needs_no_pace(bench: Bench) -> None:
     key = bench.accept()
     bench.store.pause("ada", "")

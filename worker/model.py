@@ -33,6 +33,13 @@ class Demands:
     backlog_most: int = BACKLOG_MOST
 
 
+class LogFormat(StrEnum):
+    """How a line of the log is written: for people and machines, or for machines alone."""
+
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
 class State(StrEnum):
     """Where a contact stands. The first three are open: somebody must still look at it."""
 
@@ -128,6 +135,8 @@ class Claim:
     ``answered_at`` is when LiveDesk last
     answered anybody as it should, ``failed_at`` when this contact's last attempt ended; ``suspect`` counts the
     attempts that failed although LiveDesk answered others. ``trigger`` is who asked for this attempt, if a person did.
+    ``received_at`` is when the contact was first heard of, ``source`` who sent its data; ``number`` counts its
+    attempts, this one included.
     """
 
     key: str
@@ -150,6 +159,9 @@ class Claim:
     failed_at: int | None = None
     suspect: int = 0
     trigger: str | None = None
+    source: str = ""
+    received_at: int = 0
+    number: int = 1
 
 
 class Signal(StrEnum):

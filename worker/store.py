@@ -6,6 +6,7 @@ clock in tests.
 """
 
 import json
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from worker import keys, record
 from worker.durability import Guard, Terms, Wait
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.hints import Hint
+from worker.lines import Line
 from worker.model import (
     Accepted,
     Account,
@@ -35,6 +37,8 @@ from worker.model import (
 from worker.redis_client import Script, ask, lines_of, translated
 from worker.upstream import UpstreamPolicy
 
+log = logging.getLogger(__name__)
+
 LUA = Path(__file__).parent / "lua"
 #: The scripts, each with what is put before it.
 SCRIPTS = {
@@ -44,7 +48,8 @@ SCRIPTS = {
     "finish": ("common", "upstream"),
     "pace": ("common", "upstream"),
     "pause": ("common",),
-    "resume": ("common",),
+    "resume": ("common", "upstream"),
+    "probe_now": ("common", "upstream"),
     "retry_now": ("common",),
     "discard": ("common",),
     "sweep": ("common", "upstream"),
@@ -259,6 +264,9 @@ class Store:
             failed_at=record.ended_at(fields.get("attempts")),
             suspect=int(fields.get("suspect", 0)),
             trigger=fields.get("trigger"),
+            source=fields["source"],
+            received_at=int(fields["received_at"]),
+            number=int(fields["attempts_made"]),
         )
 
     def pace(self, *, look_up: bool) -> int:
@@ -268,11 +276,21 @@ class Store:
 
     def pause(self, who: str, why: str) -> bool:
         """Nothing is sent to LiveDesk until ``resume``. ``False``: it was paused already."""
-        return bool(self.run("pause", "", who, why))
+        is_new = bool(self.run("pause", "", who, why))
+        if is_new:
+            log.warning(Line("sync paused by an operator"))
+        return is_new
 
     def resume(self) -> bool:
         """Ends an operator's pause; where the sync stopped by itself, a probe goes at once. ``False``: it was not."""
-        return bool(self.run("resume", ""))
+        was_stopped = bool(self.run("resume", ""))
+        if was_stopped:
+            log.warning(Line("sync let go on by an operator"))
+        return was_stopped
+
+    def probe_now(self) -> bool:
+        """Where the sync stopped by itself, or an inbox is held, the next probe goes at once. ``False``: nothing is."""
+        return bool(self.run("probe_now", ""))
 
     def renew(self, claim: Claim) -> bool:
         """Lengthens the lease, counted from now. ``False``: it is lost, stop at once."""

@@ -66,6 +66,22 @@ local function resume(rate)
   end
 end
 
+-- The next probe goes at once, where the sync stopped by itself and for each held inbox. Returns how many there are.
+local function hasten_probes()
+  local many = 0
+  if redis.call('HEXISTS', UPSTREAM, 'stop') == 1 then
+    redis.call('HSET', UPSTREAM, 'probe_at', now)
+    many = 1
+  end
+  for _, field in ipairs(redis.call('HKEYS', INBOXES)) do
+    if string.match(field, ':probe_at$') then
+      redis.call('HSET', INBOXES, field, now)
+      many = many + 1
+    end
+  end
+  return many
+end
+
 -- Whether so many of the recent attempts failed by LiveDesk's fault that it must be down.
 local function is_mostly_failing()
   local faults, all = 0, 0
