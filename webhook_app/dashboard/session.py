@@ -89,7 +89,7 @@ def local_path(address: str | None) -> str:
     """A page of ours to go on to, whatever address somebody put into a link."""
     parts = urlsplit(address or "")
     home = url_for("dashboard.start")
-    is_ours = not parts.scheme and not parts.netloc and (parts.path + "/").startswith(f"{home}/")
+    is_ours = not parts.scheme and not parts.netloc and f"{parts.path}/".startswith(home)
     return f"{parts.path}?{parts.query}".removesuffix("?") if is_ours and "\\" not in parts.path else home
 
 
