@@ -70,6 +70,11 @@ def current_user() -> User | None:
     return User(session["name"], Role(session["role"])) if "role" in session else None
 
 
+def acting() -> str:
+    """The name of who acts, for the audit, in a view that needs a role."""
+    return str(session["name"])
+
+
 def begin(name: str, role: Role, now: float) -> None:
     """Begins a session; nothing of an earlier one is left in it. ``now`` is in seconds since the epoch."""
     session.clear()
