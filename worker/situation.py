@@ -89,6 +89,14 @@ class Minute:
     counts: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often something happened: since ever, and in the last hour."""
+
+    ever: int
+    last_hour: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """A group of contacts that failed alike. ``waiting`` counts those that are not created yet, ``people`` all that it
@@ -145,18 +153,32 @@ class Situations:
             answers: list[Any] = pipe.execute()
         return _situation(now, self.rate, answers)
 
-    def flow(self, minutes: int = MINUTES) -> list[Minute]:
-        """The last minutes, the oldest first; the last one has only begun."""
+    def flow(self, minutes: int = MINUTES, names: tuple[str, ...] = FLOW) -> list[Minute]:
+        """The last minutes, the oldest first; the last one has only begun. ``names`` are counts."""
         this = self.now() // MINUTE_MS
         numbers = range(this - minutes + 1, this + 1)
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for number in numbers:
-                pipe.hmget(keys.minute(number), FLOW)
+                pipe.hmget(keys.minute(number), names)
             found = pipe.execute()
         return [
-            Minute(number * MINUTE_MS, {name: int(value or 0) for name, value in zip(FLOW, values, strict=True)})
+            Minute(number * MINUTE_MS, {name: int(value or 0) for name, value in zip(names, values, strict=True)})
             for number, values in zip(numbers, found, strict=True)
         ]
+
+    def tallies(self, *beginnings: str) -> dict[str, Tally]:
+        """What is counted under names that begin so, by name: since ever and in the last hour."""
+        this = self.now() // MINUTE_MS
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.COUNTS)
+            for back in range(MINUTES):
+                pipe.hgetall(keys.minute(this - back))
+            ever, *minutes = pipe.execute()
+        return {
+            name: Tally(int(number), sum(int(minute.get(name, 0)) for minute in minutes))
+            for name, number in sorted(ever.items())
+            if name.startswith(beginnings)
+        }
 
     def causes(self, most: int = 50) -> list[Cause]:
         """The causes of contacts that are not created, or that were seen in the last hour; of most contacts first."""

@@ -5,7 +5,10 @@
 ``sign_in``       password in, session out; signing out
 ``oidc``          the same by a company's identity provider
 ``header``        the figures on top of every page
-``pages``         the pages
+``pages``         what is on all of them; each page, or a few that belong together, is a module:
+``overview``      what is broken, and one cause        ``causes``   what each cause means to a person
+``upstream``      LiveDesk, pause and probe            ``sources``  who sends, and the quarantine
+``workers``       who works, and what waits            ``audit``    who did what by hand
 ``static_files``  style and script, under addresses that change with their content
 ``words``         how times, numbers and charts are put
 ``errors``        what goes wrong under ``/dashboard``, as a page
@@ -20,12 +23,27 @@ from flask import Blueprint, Flask
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webhook_app.dashboard import errors, oidc, pages, safety, session, sign_in, static_files, words
+from webhook_app.dashboard import (
+    audit,
+    errors,
+    oidc,
+    overview,
+    pages,
+    safety,
+    session,
+    sign_in,
+    sources,
+    static_files,
+    upstream,
+    words,
+    workers,
+)
 
 if TYPE_CHECKING:
     from webhook_app import Parts
 
 PREFIX = "/dashboard"
+PAGES = (pages, overview, upstream, sources, workers, audit)
 
 
 def register(app: Flask, parts: "Parts") -> None:
@@ -33,7 +51,7 @@ def register(app: Flask, parts: "Parts") -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     views = Blueprint("dashboard", __name__, url_prefix=PREFIX)
-    for part in (session, safety, static_files, words, sign_in, oidc, pages):
+    for part in (session, safety, static_files, words, sign_in, oidc, *PAGES):
         part.register(views, parts)
     app.register_blueprint(views)
     session.sign(app, parts)
