@@ -73,6 +73,15 @@ def test_numbers_change_and_rows_stay(open_page: OpenPage, parts: Parts, seeded:
     assert rows.all_inner_texts() != before
 
 
+def test_the_overview_without_javascript(open_page: OpenPage, seeded: str) -> None:
+    page = open_page(enter("/dashboard/"), url=seeded, javascript=False)
+    expect(page.locator("#verdict")).to_contain_text("LiveDesk is down")
+    page.locator("details.twin summary").click()
+    expect(page.locator("details.twin table")).to_be_visible()
+    page.locator("td.cause a").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("LiveDesk answers with an error (503)")
+
+
 @pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
 def test_a_pause_and_its_end(open_page: OpenPage, parts: Parts, seeded: str, javascript: bool) -> None:
     page = open_page(enter("/dashboard/upstream"), url=seeded, javascript=javascript)
