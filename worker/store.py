@@ -46,6 +46,7 @@ SCRIPTS = {
     "pause": ("common",),
     "resume": ("common",),
     "retry_now": ("common",),
+    "edit": ("common",),
     "discard": ("common",),
     "sweep": ("common", "upstream"),
     "forget": ("common",),
@@ -318,6 +319,25 @@ class Store:
         Returns ``pending`` or ``retrying`` (it is due now), or why not: ``gone``, ``busy``, ``created``.
         """
         answer: list[str] = self.run("retry_now", self.key(identifier), who)
+        return answer[-1]
+
+    def edit(self, key: str, before: Contact, after: Contact, notes: tuple[Note, ...], *, who: str) -> str:
+        """Gives a contact other data than ``before``, and makes it due at once, by a person's wish.
+
+        Returns ``pending`` or ``retrying`` (it is due now), or why not: ``gone``, ``busy``, ``created``, ``changed``
+        (it does not hold ``before`` any more).
+        """
+        salt = self.salt().encode()
+        answer: list[str] = self.run(
+            "edit",
+            key,
+            who,
+            record.fingerprint(before, salt),
+            record.dump_data(after),
+            record.fingerprint(after, salt),
+            record.dump_notes(notes),
+            record.dump_finders(after, salt),
+        )
         return answer[-1]
 
     def discard(self, identifier: str) -> str:

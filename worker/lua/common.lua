@@ -112,3 +112,12 @@ local function add_finders(finders)
     redis.call('HSET', name, field, string.sub(others, -KEY_LENGTH * (FINDS_MOST - 1)) .. key)
   end)
 end
+
+-- The record gets other data, with their fingerprint, notes and finders ('' for none); `old` are the finders it had.
+local function take_data(old, data, fingerprint, notes, finders)
+  redis.call('HSET', RECORD, 'data', data, 'fingerprint', fingerprint)
+  if old then remove_finders(old) end
+  add_finders(finders)
+  if finders == '' then redis.call('HDEL', RECORD, 'finders') else redis.call('HSET', RECORD, 'finders', finders) end
+  if notes == '' then redis.call('HDEL', RECORD, 'notes') else redis.call('HSET', RECORD, 'notes', notes) end
+end
