@@ -1,4 +1,4 @@
-"""An application with contacts, deliveries in quarantine and an operation in Redis, for the tests of API and commands."""
+"""An application with contacts, deliveries in quarantine and operations in Redis, for tests of API and commands."""
 
 from dataclasses import dataclass, field
 from secrets import token_hex

@@ -1,4 +1,4 @@
-"""The API against its own document: what schemathesis makes up is answered as the document says, and never with a 5xx."""
+"""The API against its own document: what schemathesis makes up is answered as that says, and never with a 5xx."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,17 +37,23 @@ def test_it_answers_as_its_document_says(path: str, method: str, mode: Generatio
     config = SchemathesisConfig.from_dict(CONFIG)
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", world.app, config=config, headers=BEARER)
 
-    # Half of what is asked about is there.
+    # Most of what is asked about is there.
     @schema.hook
     def map_path_parameters(_context: Any, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
         for name, known in world.known.items():
-            if mode is GenerationMode.POSITIVE and parameters and name in parameters and len(known) % 2:
-                parameters[name] = known[hash(parameters[name]) % len(known)]
+            if mode is GenerationMode.POSITIVE and parameters and name in parameters:
+                number = sum(map(ord, parameters[name]))
+                parameters[name] = known[number % len(known)] if number % 3 else parameters[name]
         return parameters
 
-    @given(case=schema[path][method].as_strategy(generation_mode=mode))
-    @settings(max_examples=10, suppress_health_check=list(HealthCheck))
-    def ask(case: schemathesis.Case) -> None:
+    @given(case=schema[path][method].as_strategy(generation_mode=mode).filter(is_sent))
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck))
+    def ask(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(headers=BEARER)
 
     ask()
+
+
+def is_sent(case: schemathesis.Case[Any]) -> bool:
+    """An empty list in the query leaves nothing of the parameter that should not be there."""
+    return all(value not in ([], {}) for value in case.query.values())
