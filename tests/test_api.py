@@ -101,7 +101,7 @@ def test_every_address_is_in_the_document_and_no_other(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic open-sesame-open"}]
+    "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}]
 )
 def test_nothing_is_told_or_done_without_the_token(headers: dict[str, str], client: redis.Redis) -> None:
     world = world_of(client)
