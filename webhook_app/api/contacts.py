@@ -80,12 +80,12 @@ def _register_lists(views: Blueprint, parts: "Parts") -> None:
             return Response(as_csv(parts.lists, wanted), content_type=CSV)
         after = asked.get("after")
         page = parts.lists.page(wanted, after=after, limit=asked.get("limit", PAGE))
-        matching = parts.lists.count(wanted) if after is None else None
+        matching = parts.lists.count(wanted).number if after is None and wanted.is_exact else None
         return answer(
             {
                 "contacts": [shown.row(row) for row in page.rows],
                 "after": page.after,
-                "matching": {"number": matching.number, "at_least": matching.at_least} if matching else None,
+                "matching": matching,
             }
         )
 

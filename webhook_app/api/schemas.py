@@ -255,7 +255,7 @@ COMPONENTS: dict[str, Schema] = {
         {
             "contacts": several(ref("Row")),
             "after": {**optional(STRING), "description": "Where the next page begins. A page may be short."},
-            "matching": {**optional(record({"number": COUNT, "at_least": BOOLEAN})), "description": "On page one."},
+            "matching": {**optional(COUNT), "description": "Null on later pages, and where all must be looked at."},
         }
     ),
     "Found": record({"contacts": several(ref("Row"))}),
