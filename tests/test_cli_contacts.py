@@ -81,7 +81,7 @@ def test_a_list_hides_identifiers_that_are_addresses(world: World) -> None:
         for identifier in ("ada@example.com", "+4930123456"):
             assert identifier not in hidden
             assert identifier in shown
-    assert [did for _, did, _, _ in audited(world)] == ["reveal list"] * 2
+    assert [did for _, did, _, _ in audited(world)] == ["revealed a list"] * 2
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_contact_is_shown_masked_unless_revealed(text: str, world: World) -> N
     assert audited(world) == []
     revealed = flask(world, "contacts", "show", told, "--reveal", "--who", "ada", "--why", "a call").stdout
     assert [value for value in ADA.values() if value not in revealed] == []
-    assert audited(world) == [("ada", "reveal", key, "a call")]
+    assert audited(world) == [("ada", "revealed", key, "a call")]
     assert lines(flask(world, "contacts", "show", told, "--json"))[0]["key"] == key
 
 
@@ -168,7 +168,7 @@ def test_livedesk_is_paused_and_resumed(world: World) -> None:
     assert world.parts.situations.upstream().paused_by == "ada"
     assert flask(world, "resume").output == "It goes on.\n"
     assert flask(world, "resume").exit_code == 1
-    assert audited(world)[-1] == ("ada", "pause", "livedesk", "they move")
+    assert audited(world)[-1] == ("ada", "paused the sync", "", "they move")
 
 
 def test_an_operation_is_begun_only_on_purpose(world: World) -> None:

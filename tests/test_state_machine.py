@@ -259,8 +259,7 @@ class RepairedContacts(Contacts):
     def edit(self, identifier: str, name: str) -> None:
         record = self.history.contact(identifier)
         if record is not None and record.contact is not None:
-            mended = replace(record.contact, name=name)
-            self.store.edit(self.key(identifier), record.contact, mended, (), who="bob")
+            self.store.edit(replace(record.contact, name=name), who="bob", before=record.contact)
 
 
 class ImpatientContacts(Contacts):

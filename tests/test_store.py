@@ -622,7 +622,7 @@ def test_retry_now_tells_that_nobody_is_there(bench: Bench) -> None:
 @pytest.mark.parametrize("verdict", [FAILED, CONFLICT, RETRYING])
 def test_edit_brings_other_data_and_a_fresh_budget_at_once(verdict: Verdict, bench: Bench) -> None:
     bench.bring_to(verdict)
-    assert bench.store.edit(bench.key(), ADA, NEWER, (NOTE,), who="bob") == "retrying"
+    assert bench.store.edit(NEWER, (NOTE,), who="bob", before=ADA) == "retrying"
     assert bench.store.sweep().handed == 1
     claim = bench.claim()
     assert (claim.contact, claim.notes, claim.trigger) == (NEWER, (NOTE,), "bob")
@@ -631,20 +631,20 @@ def test_edit_brings_other_data_and_a_fresh_budget_at_once(verdict: Verdict, ben
 
 def test_edit_of_a_new_contact_leaves_it_pending(bench: Bench) -> None:
     bench.accept()
-    assert bench.store.edit(bench.key(), ADA, NEWER, (), who="bob") == "pending"
+    assert bench.store.edit(NEWER, who="bob", before=ADA) == "pending"
     assert bench.claim().contact == NEWER
 
 
 def test_edit_may_run_twice(bench: Bench) -> None:
     """Its answer may get lost, and the person does it again."""
     bench.bring_to(FAILED)
-    assert [bench.store.edit(bench.key(), ADA, NEWER, (), who="bob") for _ in range(2)] == ["retrying"] * 2
+    assert [bench.store.edit(NEWER, who="bob", before=ADA) for _ in range(2)] == ["retrying"] * 2
     assert bench.claim().contact == NEWER
 
 
 def test_edit_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
     bench.bring_to(Verdict(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
-    bench.store.edit(bench.key(), ADA, NEWER, (), who="bob")
+    bench.store.edit(NEWER, who="bob", before=ADA)
     assert bench.claim().unknown_since is not None
 
 
@@ -653,7 +653,7 @@ def test_edit_leaves_alone_what_is_under_way_or_done(verdict: Verdict | None, sa
     bench.accept()
     bench.claim() if verdict is None else bench.bring_to(verdict)
     before = bench.everything()
-    assert bench.store.edit(bench.key(), ADA, NEWER, (), who="bob") == says
+    assert bench.store.edit(NEWER, who="bob", before=ADA) == says
     assert bench.everything() == before
 
 
@@ -661,12 +661,12 @@ def test_edit_does_not_overwrite_what_came_meanwhile(bench: Bench) -> None:
     bench.bring_to(FAILED)
     bench.accept(NEWER)
     before = bench.everything()
-    assert bench.store.edit(bench.key(), ADA, ADA.without("email"), (), who="bob") == "changed"
+    assert bench.store.edit(ADA.without("email"), who="bob", before=ADA) == "changed"
     assert bench.everything() == before
 
 
 def test_edit_tells_that_nobody_is_there(bench: Bench) -> None:
-    assert bench.store.edit("A" * 16, ADA, NEWER, (), who="bob") == "gone"
+    assert bench.store.edit(NEWER) == "gone"
 
 
 # sweep
@@ -983,7 +983,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "renew": lambda store: store.renew(CLAIM),
     "finish": lambda store: store.finish(CLAIM, CREATED, Attempt(1, 1)),
     "retry_now": lambda store: store.retry_now("ada"),
-    "edit": lambda store: store.edit("key", ADA, NEWER, (), who="bob"),
+    "edit": lambda store: store.edit(NEWER, who="bob", before=ADA),
     "sweep": lambda store: store.sweep(),
     "forget": lambda store: store.forget(0),
     "quarantine": lambda store: store.quarantine(HELD),

@@ -4,7 +4,6 @@ Each action notes in the audit what was done, by whom (``who``) and why, once it
 Every one raises ``StoreError`` where Redis is away, and ``NotDone`` where it cannot be done.
 """
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from secrets import token_hex
@@ -26,8 +25,13 @@ if TYPE_CHECKING:
 
 #: The fields that a person may mend; the identifier is what makes a contact that contact.
 EDITABLE = ("name", "email", "phone_number", "avatar_url", "inbox_id")
-#: Rows looked at for a preview at most, and in one go.
-PREVIEWED_MOST, CHUNK = 10_000, 1_000
+#: What turning an operation is called in the audit.
+WAYS = {
+    OperationState.PAUSED: "pause",
+    OperationState.RUNNING: "resume",
+    OperationState.CANCELLED: "cancel",
+    OperationState.UNDOING: "undo",
+}
 
 
 class Reason(StrEnum):
@@ -39,7 +43,6 @@ class Reason(StrEnum):
     DISCARDED = "discarded"
     CHANGED = "changed"
     NO_OWNER = "no_owner"
-    NO_DATA = "no_data"
     WRONG_STATE = "wrong_state"
     ALREADY = "already"
 
@@ -87,7 +90,7 @@ def retry(parts: "Parts", key: str, who: str, why: str = "") -> State:
     """Makes a contact due at once, with a fresh retry budget. Returns its new state."""
     answer = parts.store.retry_now(_known(parts, key).identifier, who=who)
     _refuse(answer)
-    parts.store.audit(who, "retry", key, why)
+    parts.store.audit(who, "retried", key, why)
     return State(answer)
 
 
@@ -99,7 +102,7 @@ def discard(parts: "Parts", key: str, who: str, why: str = "") -> None:
     answer = parts.store.discard(record.identifier)
     if answer != State.DISCARDED:
         _refuse(answer)
-    parts.store.audit(who, "discard", key, why)
+    parts.store.audit(who, "discarded", key, why)
 
 
 def edit(parts: "Parts", key: str, fields: "Mapping[str, object]", who: str, why: str = "") -> State:
@@ -113,17 +116,18 @@ def edit(parts: "Parts", key: str, fields: "Mapping[str, object]", who: str, why
     if record.contact is None:
         raise NotDone(Reason.CREATED)
     contact, notes = _mended(parts, record, record.contact, fields)
-    answer = parts.store.edit(key, record.contact, contact, notes, who=who)
+    answer = parts.store.edit(contact, notes, who=who, before=record.contact)
     _refuse(answer)
-    parts.store.audit(who, "edit", f"{key} {' '.join(sorted(fields))}", why)
+    parts.store.audit(who, f"edited {', '.join(name for name in EDITABLE if name in fields)}", key, why)
     return State(answer)
 
 
-def adopt(parts: "Parts", key: str, who: str, why: str = "") -> str:
-    """Takes the contact in LiveDesk that is in the way of a conflict for the person meant. LiveDesk is not asked, and
-    the contact there is left as it is. Returns its id."""
+def adopt(parts: "Parts", key: str, who: str, why: str = "", *, contact_id: str | None = None) -> str:
+    """Takes a contact in LiveDesk for the person of a conflict: that with this id, else the one that is in its way.
+    LiveDesk is not asked, and the contact there keeps what it has. Returns its id."""
     record = _known(parts, key)
-    if record.state is not State.CONFLICT or record.owner_id is None:
+    contact_id = contact_id or record.owner_id
+    if record.state is not State.CONFLICT or contact_id is None:
         raise NotDone(Reason.NO_OWNER)
     _refuse(parts.store.retry_now(record.identifier, who=who))
     claim = parts.store.claim(key, token_hex(8), asks=False)
@@ -131,31 +135,27 @@ def adopt(parts: "Parts", key: str, who: str, why: str = "") -> str:
         raise NotDone(Reason.BUSY)
     verdict = Verdict(
         state=State.CREATED,
-        contact_id=record.owner_id,
+        contact_id=contact_id,
         outcome=Outcome.ADOPTED,
-        notes=(*claim.notes, Note("identifier", "a person adopted the contact that was in the way")),
+        notes=(*claim.notes, Note("identifier", "adopted by hand: LiveDesk's contact keeps what it has")),
         signal=Signal.NOTHING,
     )
     if not parts.store.finish(claim, verdict, Attempt(claim.now, 0, trigger=who)).written:
         raise NotDone(Reason.BUSY)
-    parts.store.audit(who, "adopt", key, why)
-    return record.owner_id
+    parts.store.audit(who, f"adopted {contact_id}", key, why)
+    return contact_id
 
 
 def reveal(parts: "Parts", key: str, who: str, why: str = "") -> "ContactRecord":
     """A contact with its personal data, which is noted before they are shown."""
     record = _known(parts, key)
-    parts.store.audit(who, "reveal", key, why)
+    parts.store.audit(who, "revealed", key, why)
     return record
 
 
 def preview(parts: "Parts", action: Action, wanted: Filter) -> Preview:
     """What an operation on these contacts would do now; nothing is changed."""
-    if wanted.state is None:
-        counted, at_least = _by_state(parts, wanted)
-    else:
-        found = parts.lists.count(wanted)
-        counted, at_least = Counter({wanted.state: found.number}), found.at_least
+    counted, at_least = parts.lists.by_state(wanted)
     eligible = sum(number for state, number in counted.items() if state in action.eligible)
     upstream = parts.situations.upstream()
     finish_s = None
@@ -165,7 +165,7 @@ def preview(parts: "Parts", action: Action, wanted: Filter) -> Preview:
         finish_s = eligible / upstream.pace
     return Preview(
         eligible=eligible,
-        skipped={state: counted[state] for state in State if counted[state] and state not in action.eligible},
+        skipped={state: number for state, number in counted.items() if state not in action.eligible},
         at_least=at_least,
         pace=upstream.pace,
         finish_s=finish_s,
@@ -182,7 +182,8 @@ def start(
     """
     total = preview(parts, action, wanted).eligible
     operation_id = parts.operations.open(action, wanted, who=who, why=why, total=total, canary=canary)
-    parts.store.audit(who, f"start {action}", operation_id, why)
+    words = " ".join(f"{name}={value}" for name, value in wanted.dump().items())
+    parts.store.audit(who, f"{action} {total}: {words}", f"operation {operation_id}", why)
     return operation(parts, operation_id)
 
 
@@ -191,7 +192,7 @@ def turn(parts: "Parts", operation_id: str, to: OperationState, who: str, why: s
     before = operation(parts, operation_id)
     if not parts.operations.turn(operation_id, to):
         raise NotDone(Reason.WRONG_STATE, f"The operation is {before.state}: that cannot be done with it now.")
-    parts.store.audit(who, f"turn to {to}", operation_id, why)
+    parts.store.audit(who, WAYS[to], f"operation {operation_id}", why)
     return operation(parts, operation_id)
 
 
@@ -206,14 +207,14 @@ def pause(parts: "Parts", who: str, why: str = "") -> None:
     """Nothing is sent to LiveDesk until somebody resumes."""
     if not parts.store.pause(who, why):
         raise NotDone(Reason.ALREADY, "It is paused already.")
-    parts.store.audit(who, "pause", "livedesk", why)
+    parts.store.audit(who, "paused the sync", why=why)
 
 
 def resume(parts: "Parts", who: str, why: str = "") -> None:
     """Ends a person's pause. Where the sync has stopped by itself, a probe goes at once."""
     if not parts.store.resume():
         raise NotDone(Reason.ALREADY, "It is not paused.")
-    parts.store.audit(who, "resume", "livedesk", why)
+    parts.store.audit(who, "resumed the sync", why=why)
 
 
 def held(parts: "Parts", entry: str) -> Quarantined:
@@ -227,7 +228,7 @@ def held(parts: "Parts", entry: str) -> Quarantined:
 def reveal_held(parts: "Parts", entry: str, who: str, why: str = "") -> Quarantined:
     """A delivery in quarantine with its payload, which is noted before it is shown."""
     found = held(parts, entry)
-    parts.store.audit(who, "reveal quarantined", entry, why)
+    parts.store.audit(who, "revealed a delivery in quarantine", entry, why)
     return found
 
 
@@ -243,7 +244,7 @@ def replay(parts: "Parts", entry: str, who: str, why: str = "") -> str:
         raise Unfit(error.problems) from error
     except BadBody as error:
         raise Unfit({"payload": str(error)}) from error
-    parts.store.audit(who, "replay quarantined", entry, why)
+    parts.store.audit(who, "replayed a delivery in quarantine", entry, why)
     return status
 
 
@@ -251,7 +252,7 @@ def release(parts: "Parts", entry: str, who: str, why: str = "") -> None:
     """Drops a delivery in quarantine for good."""
     if not parts.store.release(entry):
         raise NotDone(Reason.GONE, "There is no such delivery in quarantine.")
-    parts.store.audit(who, "discard quarantined", entry, why)
+    parts.store.audit(who, "discarded a delivery in quarantine", entry, why)
 
 
 def _known(parts: "Parts", key: str) -> "ContactRecord":
@@ -283,18 +284,7 @@ def _mended(
     }
     if problems:
         raise Unfit(problems)
-    values = {name: getattr(made, name) for name in fields}
-    kept = tuple(note for note in record.notes if note.field not in fields)
-    return replace(before, **values), (*kept, *remarks)
-
-
-def _by_state(parts: "Parts", wanted: Filter) -> tuple[Counter[State], bool]:
-    counted: Counter[State] = Counter()
-    looked_at, after = 0, None
-    while looked_at < PREVIEWED_MOST:
-        page = parts.lists.page(wanted, after=after, limit=CHUNK)
-        counted.update(row.state for row in page.rows)
-        looked_at, after = looked_at + page.looked_at, page.after
-        if after is None:
-            return counted, False
-    return counted, True
+    mended = replace(before, **{name: getattr(made, name) for name in fields})
+    changed = [name for name in fields if getattr(mended, name) != getattr(before, name)]
+    kept = tuple(note for note in record.notes if note.field not in changed)
+    return mended, (*kept, *remarks, *(Note(name, "edited by hand") for name in changed))

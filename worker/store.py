@@ -46,8 +46,8 @@ SCRIPTS = {
     "pause": ("common",),
     "resume": ("common",),
     "retry_now": ("common",),
-    "edit": ("common",),
     "discard": ("common",),
+    "edit": ("common",),
     "sweep": ("common", "upstream"),
     "forget": ("common",),
     "quarantine": ("common",),
@@ -321,29 +321,31 @@ class Store:
         answer: list[str] = self.run("retry_now", self.key(identifier), who)
         return answer[-1]
 
-    def edit(self, key: str, before: Contact, after: Contact, notes: tuple[Note, ...], *, who: str) -> str:
-        """Gives a contact other data than ``before``, and makes it due at once, by a person's wish.
-
-        Returns ``pending`` or ``retrying`` (it is due now), or why not: ``gone``, ``busy``, ``created``, ``changed``
-        (it does not hold ``before`` any more).
-        """
-        salt = self.salt().encode()
-        answer: list[str] = self.run(
-            "edit",
-            key,
-            who,
-            record.fingerprint(before, salt),
-            record.dump_data(after),
-            record.fingerprint(after, salt),
-            record.dump_notes(notes),
-            record.dump_finders(after, salt),
-        )
-        return answer[-1]
-
     def discard(self, identifier: str) -> str:
         """Gives a contact up. Returns ``discarded``, or why not: ``gone``, ``busy``, ``created``."""
         answer: list[str] = self.run("discard", self.key(identifier))
         return answer[0]
+
+    def edit(
+        self, contact: Contact, notes: tuple[Note, ...] = (), *, who: str = "", before: Contact | None = None
+    ) -> str:
+        """Sends this for the contact with its identifier, and makes it due at once; returns what ``retry_now`` does, or
+        ``changed``: it does not hold ``before``, what the person saw, any more.
+
+        Nothing is counted as a delivery, and the source stays. A delivery with other data takes its place again.
+        """
+        salt = self.salt().encode()
+        answer: list[str] = self.run(
+            "edit",
+            keys.contact_key(contact.identifier, salt),
+            who,
+            record.dump_data(contact),
+            record.fingerprint(contact, salt),
+            record.dump_notes(notes),
+            record.dump_finders(contact, salt),
+            record.fingerprint(before, salt) if before else "",
+        )
+        return answer[-1]
 
     def erase(self, identifier: str) -> Erased:
         """Forgets the contact with this identifier, unless an attempt is running."""

@@ -10,7 +10,7 @@ from webhook_app.api import shown
 from webhook_app.api.answers import answer
 from webhook_app.api.asked import body, filter_of, query, who
 from webhook_app.api.document import endpoint
-from webhook_app.api.schemas import EDIT, FIND, LIST, LIST_CSV, NOTHING, ONLY_REVEAL, PAGE, REASON
+from webhook_app.api.schemas import ADOPT, EDIT, FIND, LIST, LIST_CSV, NOTHING, ONLY_REVEAL, PAGE, REASON
 from webhook_app.api.table import as_csv
 from webhook_app.problems import problem
 from worker.model import State
@@ -55,9 +55,9 @@ PATHS = {
     },
     "/contacts/{key}/adopt": {
         "post": endpoint(
-            "Take the contact that is in a conflict's way for this one",
+            "Take a contact in LiveDesk for the person of a conflict",
             (200, "Adopted"),
-            body=REASON,
+            body=ADOPT,
             changes=True,
             problems=(404, 409),
         )
@@ -133,5 +133,7 @@ def _register_actions(views: Blueprint, parts: "Parts") -> None:
     @views.post("/contacts/<key>/adopt")
     def adopt(key: str) -> Response:
         query(NOTHING)
-        contact_id = actions.adopt(parts, key, who(), body(REASON).get("why", ""))
+        asked = body(ADOPT)
+        wanted = str(int(asked["contact_id"])) if "contact_id" in asked else None
+        contact_id = actions.adopt(parts, key, who(), asked.get("why", ""), contact_id=wanted)
         return answer({"key": key, "state": State.CREATED, "contact_id": int(contact_id)})

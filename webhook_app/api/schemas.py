@@ -73,6 +73,13 @@ LIST_CSV = record(FILTER, ())
 ONLY_REVEAL = record({"reveal": REVEAL}, ())
 FIND = record({"text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}})
 REASON = record({"why": WHY}, ())
+ADOPT = record(
+    {
+        "contact_id": {"type": "integer", "minimum": 1, "maximum": 2**53, "description": "By default the owner's."},
+        "why": WHY,
+    },
+    (),
+)
 EDIT_FIELDS: Schema = {
     "name": {"type": ["string", "null"], "maxLength": 1000},
     "email": {"type": ["string", "null"], "maxLength": 1000},

@@ -42,7 +42,7 @@ def _list(parts: "Callable[[], Parts]") -> click.Command:
             found = parts()
             if reveal:
                 listed = " ".join(f"{name}={value}" for name, value in wanted.dump().items())
-                found.store.audit(who, "reveal list", listed, why)
+                found.store.audit(who, "revealed a list", listed, why)
             rows = _rows(found, wanted, None if every else limit)
             if as_json:
                 for row in rows:
@@ -129,15 +129,16 @@ def _adopt(parts: "Callable[[], Parts]") -> click.Command:
     @click.command("adopt", epilog=WHO)
     @click.argument("contact")
     @click.option("--json", "as_json", is_flag=True)
+    @click.option("--contact-id", type=click.IntRange(1), help="Which; by default the one that is in the way.")
     @acting
-    def command(contact: str, as_json: bool, who: str, why: str) -> None:
-        """Take the contact in LiveDesk that is in the way of a conflict for this CONTACT."""
+    def command(contact: str, contact_id: int | None, as_json: bool, who: str, why: str) -> None:
+        """Take a contact in LiveDesk for the person of a CONTACT that is in conflict."""
         with sentences():
             found = parts()
             key = _key(found, contact)
-            contact_id = actions.adopt(found, key, who, why)
-        document = {"key": key, "state": "created", "contact_id": int(contact_id)}
-        click.echo(json.dumps(document) if as_json else f"It is contact {contact_id}.")
+            adopted = actions.adopt(found, key, who, why, contact_id=str(contact_id) if contact_id else None)
+        document = {"key": key, "state": "created", "contact_id": int(adopted)}
+        click.echo(json.dumps(document) if as_json else f"It is contact {adopted}.")
 
     return command
 

@@ -19,9 +19,9 @@ local function answer(status, of_state)
 end
 
 -- It begins with a write that a full Redis refuses, so that it is refused as a whole.
-local function take()
+local function take_delivery()
   redis.call('HSET', RECORD, 'source', ARGV[5])
-  take_data(record[5], ARGV[6], ARGV[7], ARGV[8], ARGV[12])
+  take_data(ARGV[6], ARGV[7], ARGV[8], ARGV[12], record[5])
 end
 
 -- While others wait for their turn, a new contact waits behind them.
@@ -39,7 +39,7 @@ if is_new and not is_known and redis.call('ZCARD', DUE) >= tonumber(ARGV[14]) th
 
 if not state then
   redis.call('HSET', RECORD, 'identifier', ARGV[4], 'received_at', now)
-  take()
+  take_delivery()
   enter('pending')
   make_due()
   return answer('accepted', 'pending')
@@ -48,13 +48,13 @@ end
 if is_known then return answer('duplicate', state) end
 
 if is_open(state) then
-  take()
+  take_delivery()
   return answer('accepted', state)
 end
 
 if state == 'conflict' or state == 'failed' then
   -- A fresh try with the new data. What we do not know about earlier creates (unknown_since) stays.
-  take()
+  take_delivery()
   forget_cause(record[6])
   redis.call('HDEL', RECORD, 'owner_id', 'closed_at', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect')
   enter('pending', state)

@@ -113,10 +113,10 @@ local function add_finders(finders)
   end)
 end
 
--- The record gets other data, with their fingerprint, notes and finders ('' for none); `old` are the finders it had.
-local function take_data(old, data, fingerprint, notes, finders)
+-- What is sent for the contact, its notes, and where it is found by; the latter '' for none, `before` where it was found.
+local function take_data(data, fingerprint, notes, finders, before)
   redis.call('HSET', RECORD, 'data', data, 'fingerprint', fingerprint)
-  if old then remove_finders(old) end
+  if before then remove_finders(before) end
   add_finders(finders)
   if finders == '' then redis.call('HDEL', RECORD, 'finders') else redis.call('HSET', RECORD, 'finders', finders) end
   if notes == '' then redis.call('HDEL', RECORD, 'notes') else redis.call('HSET', RECORD, 'notes', notes) end
