@@ -42,6 +42,7 @@ class World:
 
     def bring(self, identifier: str, verdict: Verdict | None, source: str = "signup", **fields: Any) -> str:
         """A contact whose first attempt has ended so; ``None``: it waits for it. Returns its key."""
+        self.store.shift_ms += 1  # so that lists have one order
         self.store.accept(Contact(identifier, 1, **fields), source)
         key = self.store.key(identifier)
         if verdict is not None:
@@ -72,10 +73,10 @@ def world_of(client: redis.Redis) -> World:
         world.bring("ida", None, avatar_url="https://example.com/ida.png"),
     ]
     for number in range(3):
-        held = Quarantined(
-            source="signup", payload=f'{{"id": null, "n": {number}}}', problems={"identifier": "missing"}, headers={}
+        payload = f'{{"id": "late-{number}"}}'
+        world.store.quarantine(
+            Quarantined(source="signup", payload=payload, problems={"identifier": "missing"}, headers={})
         )
-        world.store.quarantine(held)
     entries = [one.entry for one in world.parts.history.quarantine()]
     started = [world.begin(Filter(state=State.FAILED)), world.begin(Filter(cause="http_502"))]
     world.store.audit("ada", "retry", contacts[0], "it is mended")

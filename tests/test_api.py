@@ -296,12 +296,24 @@ def test_csv_holds_the_whole_list_and_no_formula(identifier: str, api: Api) -> N
     assert (row["state"], row["cause"], row["attempts_made"], row["owner_id"]) == ("failed", "email_refused", "1", "")
 
 
+def test_csv_holds_personal_data_where_they_are_revealed_and_that_is_noted(api: Api) -> None:
+    api.world.bring("ada", FAILED, **ADA)
+    api.world.bring("mary", FAILED, name="=Mary")
+    assert "ada@example.com" not in api.get("/contacts.csv?state=failed").text
+    assert api.audited() == []
+    revealed = api.get("/contacts.csv?state=failed&reveal=true").text
+    mary, ada = csv.DictReader(io.StringIO(revealed, newline=""))
+    assert {name: ada[name].removeprefix("'") for name in ADA} == ADA
+    assert (mary["name"], mary["email"]) == ("'=Mary", "")
+    assert api.audited() == [("ada (api)", "revealed a list: state=failed", "", "")]
+
+
 def test_csv_that_is_broken_off_says_so(tmp_path: Path) -> None:
     with Valkey(tmp_path, port=free_port(), config={"appendonly": "no"}) as server:
         world = empty_world_of(connect(server.url, timeout_s=0.2))
         for number in range(CHUNK + 1):
             world.store.accept(Contact(f"person-{number}", 1), "signup")
-        lines = as_csv(world.parts.lists, Filter(state=State.PENDING))
+        lines = as_csv(world.parts, Filter(state=State.PENDING))
         next(lines)
         assert next(lines).count("\r\n") == CHUNK
         server.pause()

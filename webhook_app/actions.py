@@ -153,6 +153,11 @@ def reveal(parts: "Parts", key: str, who: str, why: str = "") -> "ContactRecord"
     return record
 
 
+def reveal_list(parts: "Parts", wanted: Filter, who: str, why: str = "") -> None:
+    """Notes that the personal data of all contacts that a filter finds are shown; to be called before."""
+    parts.store.audit(who, f"revealed a list: {_words(wanted)}", why=why)
+
+
 def preview(parts: "Parts", action: Action, wanted: Filter) -> Preview:
     """What an operation on these contacts would do now; nothing is changed."""
     counted, at_least = parts.lists.by_state(wanted)
@@ -182,8 +187,7 @@ def start(
     """
     total = preview(parts, action, wanted).eligible
     operation_id = parts.operations.open(action, wanted, who=who, why=why, total=total, canary=canary)
-    words = " ".join(f"{name}={value}" for name, value in wanted.dump().items())
-    parts.store.audit(who, f"{action} {total}: {words}", f"operation {operation_id}", why)
+    parts.store.audit(who, f"{action} {total}: {_words(wanted)}", f"operation {operation_id}", why)
     return operation(parts, operation_id)
 
 
@@ -260,6 +264,10 @@ def _known(parts: "Parts", key: str) -> "ContactRecord":
     if record is None:
         raise NotDone(Reason.GONE)
     return record
+
+
+def _words(wanted: Filter) -> str:
+    return " ".join(f"{name}={value}" for name, value in wanted.dump().items())
 
 
 def _refuse(answer: str) -> None:

@@ -29,7 +29,9 @@ PATHS = {
             problems=(422,),
         )
     },
-    "/contacts.csv": {"get": endpoint("The whole list as CSV", (200, "CSV"), query=LIST_CSV, problems=(422,))},
+    "/contacts.csv": {
+        "get": endpoint("The whole list as CSV", (200, "CSV"), query=LIST_CSV, changes=True, problems=(422,))
+    },
     "/contacts/find": {
         "post": endpoint(
             "Contacts with exactly this identifier, e-mail address, phone number, contact id or key",
@@ -77,7 +79,7 @@ def _register_lists(views: Blueprint, parts: "Parts") -> None:
         asked = query(LIST)
         wanted = filter_of(asked)
         if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
-            return Response(as_csv(parts.lists, wanted), content_type=CSV)
+            return Response(as_csv(parts, wanted), content_type=CSV)
         after = asked.get("after")
         page = parts.lists.page(wanted, after=after, limit=asked.get("limit", PAGE))
         matching = parts.lists.count(wanted).number if after is None and wanted.is_exact else None
@@ -91,7 +93,11 @@ def _register_lists(views: Blueprint, parts: "Parts") -> None:
 
     @views.get("/contacts.csv")
     def contacts_csv() -> Response:
-        return Response(as_csv(parts.lists, filter_of(query(LIST_CSV))), content_type=CSV)
+        asked, asker = query(LIST_CSV), who()
+        wanted = filter_of(asked)
+        if asked.get("reveal"):
+            actions.reveal_list(parts, wanted, asker)
+        return Response(as_csv(parts, wanted, reveal=asked.get("reveal", False)), content_type=CSV)
 
     # What is looked for is personal data: a body stands in no log.
     @views.post("/contacts/find")

@@ -69,7 +69,7 @@ FILTER: Schema = {
 #: Where the last page ended.
 AFTER: Schema = {"type": "string", "pattern": "^[0-9]{1,15}:[A-Za-z0-9._]{16}$"}
 LIST = record({**FILTER, "after": AFTER, "limit": LIMIT}, ())
-LIST_CSV = record(FILTER, ())
+LIST_CSV = record({**FILTER, "reveal": REVEAL}, ())
 ONLY_REVEAL = record({"reveal": REVEAL}, ())
 FIND = record({"text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}})
 REASON = record({"why": WHY}, ())

@@ -41,8 +41,7 @@ def _list(parts: "Callable[[], Parts]") -> click.Command:
         with sentences():
             found = parts()
             if reveal:
-                listed = " ".join(f"{name}={value}" for name, value in wanted.dump().items())
-                found.store.audit(who, "revealed a list", listed, why)
+                actions.reveal_list(found, wanted, who, why)
             rows = _rows(found, wanted, None if every else limit)
             if as_json:
                 for row in rows:
