@@ -567,6 +567,7 @@ def test_while_livedesk_is_paused_nobody_knows_when_an_operation_ends(api: Api) 
             400,
             {"action", "filter.state", "filter.attempts"},
         ),
+        ({"action": "discard", "filter": {"state": "failed"}, "canary": True}, 422, {"canary"}),
         ({"action": "retry", "filter": {}}, 422, {"state", "cause"}),
         ({"action": "retry", "filter": {"state": "failed"}, "canary": "yes"}, 400, {"canary"}),
     ],

@@ -47,7 +47,7 @@ def test_it_answers_as_its_document_says(path: str, method: str, mode: Generatio
         return parameters
 
     @given(case=schema[path][method].as_strategy(generation_mode=mode).filter(is_sent))
-    @settings(max_examples=15, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, suppress_health_check=list(HealthCheck))
     def ask(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(headers=BEARER)
 

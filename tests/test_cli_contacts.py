@@ -181,6 +181,7 @@ def test_an_operation_is_begun_only_on_purpose(world: World) -> None:
     assert world.parts.operations.latest() == []
     assert flask(world, "operations", "start", "retry", "--state", "created", "--yes").exit_code == 1
     assert flask(world, "operations", "start", "retry", "--yes").exit_code == 2
+    assert flask(world, "operations", "start", "discard", "--state", "failed", "--canary", "--yes").exit_code == 2
 
 
 def test_an_operation_is_begun_shown_and_turned(world: World) -> None:

@@ -184,7 +184,10 @@ def start(
 
     Raises:
         NotOpened: an equal one is running, or too many are.
+        Unfit: a canary waits for how its attempts go, and who is discarded has none.
     """
+    if canary and action is Action.DISCARD:
+        raise Unfit({"canary": "is for retries"})
     total = preview(parts, action, wanted).eligible
     operation_id = parts.operations.open(action, wanted, who=who, why=why, total=total, canary=canary)
     parts.store.audit(who, f"{action} {total}: {_words(wanted)}", f"operation {operation_id}", why)

@@ -164,10 +164,7 @@ def _edit(parts: "Callable[[], Parts]") -> click.Command:
         with sentences():
             found = parts()
             key = _key(found, contact)
-            try:
-                state = actions.edit(found, key, fields, who, why)
-            except actions.Unfit as error:
-                raise click.UsageError(str(error)) from error
+            state = actions.edit(found, key, fields, who, why)
         click.echo(json.dumps({"key": key, "state": state}) if as_json else "It is due now.")
 
     return command

@@ -150,9 +150,10 @@ def _watch(parts: "Parts", begun: Operation, sleep: Callable[[float], None] = ti
 def _previewed(preview: actions.Preview) -> str:
     more = "At least " if preview.at_least else ""
     skipped = "".join(f", {number} {state} are left alone" for state, number in preview.skipped.items())
+    told = f"{more}{preview.eligible} contacts{skipped}."
     if preview.finish_s is None:
-        return f"{more}{preview.eligible} contacts{skipped}. Nothing is sent to LiveDesk now: they will wait."
-    return f"{more}{preview.eligible} contacts{skipped}. About {preview.finish_s:.0f} s at the present pace."
+        return f"{told} Nothing is sent to LiveDesk now: they will wait."
+    return f"{told} About {preview.finish_s:.0f} s at the present pace." if preview.finish_s else told
 
 
 def _cells(one: Operation, now: int) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from webhook_app.actions import NotDone
+from webhook_app.actions import NotDone, Unfit
 from worker.errors import SettingsError, StoreError
 from worker.operations import NotOpened
 
@@ -25,6 +25,8 @@ def sentences() -> Iterator[None]:
         raise click.ClickException(f"Redis cannot be used: {error}") from error
     except (NotDone, NotOpened) as error:
         raise click.ClickException(str(error)) from error
+    except Unfit as error:
+        raise click.UsageError(str(error)) from error
 
 
 def above_bar(line: str, *, err: bool = False) -> None:
