@@ -243,7 +243,7 @@ class Contacts(RuleBasedStateMachine):
 
 
 class RepairedContacts(Contacts):
-    """The same with people who are deleted in LiveDesk, and put back."""
+    """The same with people who are deleted in LiveDesk, and put back, or whose data a person mends."""
 
     @rule(identifier=st.sampled_from(PEOPLE), is_missing=st.booleans())
     def put_back(self, identifier: str, is_missing: bool) -> None:
@@ -254,6 +254,12 @@ class RepairedContacts(Contacts):
         if is_missing:
             self.livedesk.contacts.remove(identifier)
         assert self.store.put_back(self.key(identifier), record.contact_id, Contact(identifier, 1))
+
+    @rule(identifier=st.sampled_from(PEOPLE), name=st.sampled_from(("A", "C")))
+    def edit(self, identifier: str, name: str) -> None:
+        record = self.history.contact(identifier)
+        if record is not None and record.contact is not None:
+            self.store.edit(replace(record.contact, name=name), who="bob", before=record.contact)
 
 
 class ImpatientContacts(Contacts):

@@ -23,6 +23,8 @@ from worker.tasks import create_contact, join_livedesk
 
 #: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
 REDIS_TIMEOUT_S = 1.0
+#: How long a contact is held for what is done by hand, which asks LiveDesk nothing.
+LEASE_MS = 10_000
 #: Whether this is a ``flask`` command and no server; the mark is Flask's own.
 IS_COMMAND = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
@@ -42,7 +44,11 @@ def join() -> Flask:
         announce(client, demands)
     parts = Parts(
         store=Store(
-            client, build_hint(create_contact), lease_ms=0, policy=settings.upstream, guard=Guard(client, demands)
+            client,
+            build_hint(create_contact),
+            lease_ms=LEASE_MS,
+            policy=settings.upstream,
+            guard=Guard(client, demands),
         ),
         history=History(client, demands),
         sources=sources,

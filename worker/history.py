@@ -115,6 +115,14 @@ class History:
             fields: Any = self.client.hgetall(keys.contact(key))
         return _load(fields) if fields else None
 
+    def contacts_of(self, wanted: list[str]) -> dict[str, ContactRecord]:
+        """The records with these keys; those that are gone are left out."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key in wanted:
+                pipe.hgetall(keys.contact(key))
+            found = pipe.execute()
+        return {key: _load(fields) for key, fields in zip(wanted, found, strict=True) if fields}
+
     def counts(self) -> dict[State, int]:
         """How many contacts are in each state."""
         with translated(), self.client.pipeline(transaction=False) as pipe:

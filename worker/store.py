@@ -52,6 +52,7 @@ SCRIPTS = {
     "probe_now": ("common", "upstream"),
     "retry_now": ("common",),
     "discard": ("common",),
+    "edit": ("common",),
     "sweep": ("common", "upstream"),
     "forget": ("common",),
     "quarantine": ("common",),
@@ -342,6 +343,27 @@ class Store:
         """Gives a contact up. Returns ``discarded``, or why not: ``gone``, ``busy``, ``created``."""
         answer: list[str] = self.run("discard", self.key(identifier))
         return answer[0]
+
+    def edit(
+        self, contact: Contact, notes: tuple[Note, ...] = (), *, who: str = "", before: Contact | None = None
+    ) -> str:
+        """Sends this for the contact with its identifier, and makes it due at once; returns what ``retry_now`` does, or
+        ``changed``: it does not hold ``before``, what the person saw, any more.
+
+        Nothing is counted as a delivery, and the source stays. A delivery with other data takes its place again.
+        """
+        salt = self.salt().encode()
+        answer: list[str] = self.run(
+            "edit",
+            keys.contact_key(contact.identifier, salt),
+            who,
+            record.dump_data(contact),
+            record.fingerprint(contact, salt),
+            record.dump_notes(notes),
+            record.dump_finders(contact, salt),
+            record.fingerprint(before, salt) if before else "",
+        )
+        return answer[-1]
 
     def erase(self, identifier: str) -> Erased:
         """Forgets the contact with this identifier, unless an attempt is running."""
