@@ -136,7 +136,7 @@ def test_a_signup_that_was_let_through_and_lost_is_told(web: Web) -> None:
 
 
 def test_a_delivery_is_a_line_without_personal_data(web: Web, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", "webhook_app.diary"):
+    with caplog.at_level("DEBUG", "webhook_app.diary"):
         web.deliver("app", signup("ada@example.com"))
         web.deliver("bob@example.com", {})
         web.deliver("app", {}, secret="eve@example.com")
@@ -149,7 +149,7 @@ def test_a_delivery_is_a_line_without_personal_data(web: Web, caplog: pytest.Log
 
 
 def test_a_batch_is_one_line_and_counts_each_element(web: Web, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", "webhook_app.diary"):
+    with caplog.at_level("DEBUG", "webhook_app.diary"):
         web.deliver("app", [signup("ada"), signup("bob"), {"event": "login", "id": "cyd"}])
     [line] = caplog.messages
     assert "elements=3" in line

@@ -50,6 +50,7 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("KEEP_CREATED", "90 d", "keep_created_ms", 7_776_000_000),
     ("METRICS_TOKEN", TOKEN, "metrics_token", TOKEN),
     ("LOG_FORMAT", "JSON", "log_format", LogFormat.JSON),
+    ("LOG_LEVEL", "Debug", "log_level", "debug"),
     ("SENTRY_DSN", "https://hunter2@sentry.example/1", "sentry_dsn", "https://hunter2@sentry.example/1"),
     ("SENTRY_ENVIRONMENT", "staging", "sentry_environment", "staging"),
 ]
@@ -98,6 +99,7 @@ MISTAKES = [
     ("KEEP_CREATED", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
     ("METRICS_TOKEN", "short", "must have at least 16 characters"),
     ("LOG_FORMAT", "xml", "must be one of logfmt, json"),
+    ("LOG_LEVEL", "loud", "must be one of debug, info, warning, error"),
     ("SENTRY_DSN", "hunter2", "must be an address that starts with http:// or https://"),
 ]
 

@@ -36,7 +36,7 @@ def join() -> Flask:
         SettingsError: with one sentence for each mistake, in the environment or in the sources file.
     """
     settings, sources = read_configuration(os.environ)
-    telemetry.configure_logging(settings.log_format)
+    telemetry.configure_logging(settings.log_format, settings.log_level)
     telemetry.start_sentry(settings, "web")
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
     demands = settings.demands

@@ -18,6 +18,7 @@ from worker.redis_address import is_sentinel, parse_sentinel
 from worker.upstream import UpstreamPolicy
 
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+LOG_LEVELS = ("debug", "info", "warning", "error")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class Settings:
     keep_created_ms: int = 90 * 86_400_000
     metrics_token: str | None = field(default=None, repr=False)
     log_format: LogFormat = LogFormat.LOGFMT
+    log_level: str = "info"
     sentry_dsn: str | None = field(default=None, repr=False)
     sentry_environment: str | None = None
 
@@ -121,6 +123,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         keep_created_ms=reader.optional("KEEP_CREATED", _duration_ms, Settings.keep_created_ms),
         metrics_token=reader.optional("METRICS_TOKEN", _token, None),
         log_format=reader.optional("LOG_FORMAT", _log_format, Settings.log_format),
+        log_level=reader.optional("LOG_LEVEL", _log_level, Settings.log_level),
         sentry_dsn=reader.optional("SENTRY_DSN", _http_url, None),
         sentry_environment=reader.optional("SENTRY_ENVIRONMENT", str, None),
     )
@@ -220,6 +223,12 @@ def _ack(text: str) -> Ack:
         return Ack(text.lower())
     except ValueError:
         raise ValueError(f"must be one of {', '.join(Ack)}") from None
+
+
+def _log_level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+    return text.lower()
 
 
 def _log_format(text: str) -> LogFormat:

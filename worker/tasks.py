@@ -162,7 +162,7 @@ def _on_init(conf: Any, **_: Any) -> None:
         sys.exit(str(error))
     conf.broker_url, options = broker(settings.redis_url)
     conf.broker_transport_options = {**conf.broker_transport_options, **options}
-    telemetry.configure_logging(settings.log_format)
+    telemetry.configure_logging(settings.log_format, settings.log_level)
     telemetry.start_sentry(settings, "worker")
     _parts = join(settings)
 

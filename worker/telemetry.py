@@ -64,11 +64,13 @@ FRAME_KEYS = (
 )
 
 
-def configure_logging(log_format: LogFormat = LogFormat.LOGFMT, level: int = logging.INFO) -> None:
-    """One line an event on standard error."""
+def configure_logging(log_format: LogFormat = LogFormat.LOGFMT, level: str = "info") -> None:
+    """One line an event on standard error. Other people's loggers say no more than ``info``."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else logging.Formatter(LOGFMT))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=max(logging.INFO, logging.getLevelName(level.upper())), handlers=[handler], force=True)
+    for name in ("worker", "webhook_app"):
+        logging.getLogger(name).setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -27,7 +27,7 @@ def lines(log: str, event: str) -> list[dict[str, Any]]:
 
 
 def test_receiver_and_workers_tell_what_they_do(start_system: StartSystem) -> None:
-    system = start_system(env={"LOG_FORMAT": "json", "WEB_PROCESSES": "2"}, workers=2)
+    system = start_system(env={"LOG_FORMAT": "json", "LOG_LEVEL": "debug", "WEB_PROCESSES": "2"}, workers=2)
     for number in range(10):
         system.accept(f"zq-{number}@example.com")
     assert call("POST", f"{system.stack.url}/webhooks/signup", json={}).status_code == 401
