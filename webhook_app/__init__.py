@@ -29,6 +29,7 @@ from worker.history import History
 from worker.lists import Lists
 from worker.livedesk import LiveDesk
 from worker.operations import Operations
+from worker.retry import RetryPolicy
 from worker.situation import Situations
 from worker.store import Store
 
@@ -37,7 +38,8 @@ from worker.store import Store
 class Parts:
     """What the views and commands work with. ``clock`` tells seconds since the epoch; signatures have a time.
 
-    ``livedesk`` is for commands alone, which compare with it and try it out; ``inbox_id`` is ``LIVEDESK_INBOX_ID``.
+    ``livedesk`` is for those alone who ask by hand: commands, and the dashboard about a conflict; ``inbox_id`` is
+    ``LIVEDESK_INBOX_ID``. ``retry`` and ``settle_ms`` are what the workers go by: the dashboard tells what comes next.
     """
 
     store: Store
@@ -46,6 +48,8 @@ class Parts:
     api_token: str | None = None
     livedesk: LiveDesk | None = None
     inbox_id: int | None = None
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(5_000, 900_000, 72 * 3_600_000))
+    settle_ms: int = 60_000
     access: Access = field(default_factory=Access)
     clock: Callable[[], float] = time.time
 

@@ -17,11 +17,14 @@ from worker.errors import SettingsError
 from worker.hints import build_hint
 from worker.history import History
 from worker.redis_client import connect
+from worker.retry import RetryPolicy
 from worker.store import Store
 from worker.tasks import create_contact, join_livedesk
 
 #: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
 REDIS_TIMEOUT_S = 1.0
+#: How long a contact is held for what is done by hand, which asks LiveDesk nothing.
+LEASE_MS = 10_000
 #: Whether this is a ``flask`` command and no server; the mark is Flask's own.
 IS_COMMAND = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
@@ -41,13 +44,19 @@ def join() -> Flask:
         announce(client, demands)
     parts = Parts(
         store=Store(
-            client, build_hint(create_contact), lease_ms=0, policy=settings.upstream, guard=Guard(client, demands)
+            client,
+            build_hint(create_contact),
+            lease_ms=LEASE_MS,
+            policy=settings.upstream,
+            guard=Guard(client, demands),
         ),
         history=History(client, demands),
         sources=sources,
         api_token=settings.api_token,
         livedesk=join_livedesk(settings),
         inbox_id=settings.livedesk_inbox_id,
+        retry=RetryPolicy(settings.retry_first_ms, settings.retry_longest_ms, settings.retry_for_ms),
+        settle_ms=settings.livedesk_settle_ms,
         access=access_of(settings),
     )
     return create_app(parts)

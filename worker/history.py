@@ -44,6 +44,14 @@ class ContactRecord:
     closed_at: int | None = None
     newer_fields: tuple[str, ...] = ()
     newer_at: int | None = None
+    #: Since when the answer to a create is unknown.
+    unknown_since: int | None = None
+    lease_until: int | None = None
+    #: Who asked for the next attempt, and the operation that it is part of.
+    trigger: str = ""
+    operation: str | None = None
+    failures: int = 0
+    spent_ms: int = 0
 
 
 #: The fields of an entry of the audit.
@@ -114,6 +122,14 @@ class History:
         with translated():
             fields: Any = self.client.hgetall(keys.contact(key))
         return _load(fields) if fields else None
+
+    def contacts_of(self, wanted: list[str]) -> dict[str, ContactRecord]:
+        """The records with these keys; those that are gone are left out."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key in wanted:
+                pipe.hgetall(keys.contact(key))
+            found = pipe.execute()
+        return {key: _load(fields) for key, fields in zip(wanted, found, strict=True) if fields}
 
     def counts(self) -> dict[State, int]:
         """How many contacts are in each state."""
@@ -290,4 +306,10 @@ def _load(fields: dict[str, str]) -> ContactRecord:
         if "newer" in fields
         else (),
         newer_at=number("newer_at"),
+        unknown_since=number("unknown_since"),
+        lease_until=number("lease_until"),
+        trigger=fields.get("trigger", ""),
+        operation=fields.get("operation"),
+        failures=number("failures") or 0,
+        spent_ms=number("spent_ms") or 0,
     )

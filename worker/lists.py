@@ -5,6 +5,7 @@ skipped or shown twice because others moved. What the set does not tell (the sou
 at record by record, up to a bound: then the page ends early, and the next one goes on from there.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -151,6 +152,20 @@ class Lists:
                 if looked_at == 10 * LOOKED_AT_MOST:
                     return Matching(found, at_least=True)
         return Matching(found)
+
+    def by_state(self, wanted: Filter) -> tuple[dict[State, int], bool]:
+        """How many there are in each state; and whether there may be more, because not all were looked at."""
+        if wanted.state is not None:
+            matching = self.count(wanted)
+            return ({wanted.state: matching.number} if matching.number else {}), matching.at_least
+        found: Counter[State] = Counter()
+        with translated():
+            for looked_at, (_, row) in enumerate(self._walk(wanted, None, newest_first=True), start=1):
+                if row is not None and _matches(wanted, row):
+                    found[row.state] += 1
+                if looked_at == 10 * LOOKED_AT_MOST:
+                    return dict(found), True
+        return dict(found), False
 
     def find(self, text: str) -> list[str]:
         """The keys of contacts with exactly this identifier, e-mail address, phone number or contact id."""

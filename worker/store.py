@@ -47,6 +47,7 @@ SCRIPTS = {
     "resume": ("common",),
     "retry_now": ("common",),
     "discard": ("common",),
+    "edit": ("common",),
     "sweep": ("common", "upstream"),
     "forget": ("common",),
     "quarantine": ("common",),
@@ -321,6 +322,23 @@ class Store:
         """Gives a contact up. Returns ``discarded``, or why not: ``gone``, ``busy``, ``created``."""
         answer: list[str] = self.run("discard", self.key(identifier))
         return answer[0]
+
+    def edit(self, contact: Contact, notes: tuple[Note, ...] = (), *, who: str = "") -> str:
+        """Sends this for the contact with its identifier, and makes it due at once; returns what ``retry_now`` does.
+
+        Nothing is counted as a delivery, and the source stays. A delivery with other data takes its place again.
+        """
+        salt = self.salt().encode()
+        answer: list[str] = self.run(
+            "edit",
+            keys.contact_key(contact.identifier, salt),
+            who,
+            record.dump_data(contact),
+            record.fingerprint(contact, salt),
+            record.dump_notes(notes),
+            record.dump_finders(contact, salt),
+        )
+        return answer[-1]
 
     def erase(self, identifier: str) -> Erased:
         """Forgets the contact with this identifier, unless an attempt is running."""

@@ -5,7 +5,13 @@
 ``sign_in``       password in, session out; signing out
 ``oidc``          the same by a company's identity provider
 ``header``        the figures on top of every page
-``pages``         the pages
+``pages``         the overview, and what is on all pages
+``contacts``      lists of contacts, and one by what it is known by; ``filters``: which contacts those are
+``contact``       one contact, and what a person can do about it; ``conflicts``: with another one in LiveDesk
+``verdict``       why it is where it is, in sentences; ``causes_explained``: what a cause means
+``masks``         what is shown of personal data, and to whom
+``operations``    many contacts retried or discarded at once
+``view``          what those pages have in common
 ``static_files``  style and script, under addresses that change with their content
 ``words``         how times, numbers and charts are put
 ``errors``        what goes wrong under ``/dashboard``, as a page
@@ -20,7 +26,19 @@ from flask import Blueprint, Flask
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webhook_app.dashboard import errors, oidc, pages, safety, session, sign_in, static_files, words
+from webhook_app.dashboard import (
+    contact,
+    contacts,
+    errors,
+    oidc,
+    operations,
+    pages,
+    safety,
+    session,
+    sign_in,
+    static_files,
+    words,
+)
 
 if TYPE_CHECKING:
     from webhook_app import Parts
@@ -33,7 +51,7 @@ def register(app: Flask, parts: "Parts") -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     views = Blueprint("dashboard", __name__, url_prefix=PREFIX)
-    for part in (session, safety, static_files, words, sign_in, oidc, pages):
+    for part in (session, safety, static_files, words, sign_in, oidc, pages, contacts, contact, operations):
         part.register(views, parts)
     app.register_blueprint(views)
     session.sign(app, parts)

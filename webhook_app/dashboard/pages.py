@@ -23,7 +23,11 @@ class Place:
     key: str
 
 
-PLACES = (Place("dashboard.start", "Overview", "o"),)
+PLACES = (
+    Place("dashboard.start", "Overview", "o"),
+    Place("dashboard.contacts", "Contacts", "c"),
+    Place("dashboard.operations", "Operations", "p"),
+)
 
 #: What a state means to an operator, in the order of a contact's life.
 MEANINGS = {

@@ -19,12 +19,9 @@ local function answer(status, of_state)
 end
 
 -- It begins with a write that a full Redis refuses, so that it is refused as a whole.
-local function take_data()
-  redis.call('HSET', RECORD, 'source', ARGV[5], 'data', ARGV[6], 'fingerprint', ARGV[7])
-  if record[5] then remove_finders(record[5]) end
-  add_finders(ARGV[12])
-  if ARGV[12] == '' then redis.call('HDEL', RECORD, 'finders') else redis.call('HSET', RECORD, 'finders', ARGV[12]) end
-  if ARGV[8] == '' then redis.call('HDEL', RECORD, 'notes') else redis.call('HSET', RECORD, 'notes', ARGV[8]) end
+local function take_delivery()
+  redis.call('HSET', RECORD, 'source', ARGV[5])
+  take_data(ARGV[6], ARGV[7], ARGV[8], ARGV[12], record[5])
 end
 
 -- While others wait for their turn, a new contact waits behind them.
@@ -42,7 +39,7 @@ if is_new and not is_known and redis.call('ZCARD', DUE) >= tonumber(ARGV[14]) th
 
 if not state then
   redis.call('HSET', RECORD, 'identifier', ARGV[4], 'received_at', now)
-  take_data()
+  take_delivery()
   enter('pending')
   make_due()
   return answer('accepted', 'pending')
@@ -51,13 +48,13 @@ end
 if is_known then return answer('duplicate', state) end
 
 if is_open(state) then
-  take_data()
+  take_delivery()
   return answer('accepted', state)
 end
 
 if state == 'conflict' or state == 'failed' then
   -- A fresh try with the new data. What we do not know about earlier creates (unknown_since) stays.
-  take_data()
+  take_delivery()
   forget_cause(record[6])
   redis.call('HDEL', RECORD, 'owner_id', 'closed_at', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect')
   enter('pending', state)

@@ -112,3 +112,12 @@ local function add_finders(finders)
     redis.call('HSET', name, field, string.sub(others, -KEY_LENGTH * (FINDS_MOST - 1)) .. key)
   end)
 end
+
+-- What is sent for the contact, its notes, and where it is found by; the latter '' for none, `before` where it was found.
+local function take_data(data, fingerprint, notes, finders, before)
+  redis.call('HSET', RECORD, 'data', data, 'fingerprint', fingerprint)
+  if before then remove_finders(before) end
+  add_finders(finders)
+  if finders == '' then redis.call('HDEL', RECORD, 'finders') else redis.call('HSET', RECORD, 'finders', finders) end
+  if notes == '' then redis.call('HDEL', RECORD, 'notes') else redis.call('HSET', RECORD, 'notes', notes) end
+end
