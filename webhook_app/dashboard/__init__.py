@@ -8,7 +8,7 @@
 ``pages``         the overview, and what is on all pages
 ``contacts``      lists of contacts, and one by what it is known by; ``filters``: which contacts those are
 ``contact``       one contact, and what a person can do about it; ``conflicts``: with another one in LiveDesk
-``verdict``       why it is where it is, in sentences; ``causes_explained``: what a cause means
+``verdict``       why it is where it is, in sentences; ``causes``: what a cause means
 ``masks``         what is shown of personal data, and to whom
 ``operations``    many contacts retried or discarded at once
 ``view``          what those pages have in common

@@ -13,10 +13,10 @@ from webhook_app.access import Role
 from webhook_app.cli.rows import guarded
 from webhook_app.contacts import rfc3339
 from webhook_app.dashboard.filters import AGES, Asked, in_words, read_filter
-from webhook_app.dashboard.header import Header, read_header
+from webhook_app.dashboard.header import Header
 from webhook_app.dashboard.operations import INLINE_MOST
 from webhook_app.dashboard.session import needs
-from webhook_app.dashboard.view import show, who
+from webhook_app.dashboard.view import head, show, who
 from worker.lists import Filter, Page, Row
 from worker.model import Contact, State
 from worker.operations import Action
@@ -46,7 +46,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.get("/contacts")
     @needs(Role.VIEWER)
     def contacts() -> str:
-        header = read_header(parts.history)
+        header = head(parts)
         asked = read_filter(request.args, header.now, _most_urgent(header))
         after = request.args.get("after")
         page = parts.lists.page(asked.filter, after=_place(after), limit=ROWS)

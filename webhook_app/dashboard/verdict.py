@@ -5,7 +5,7 @@ A sentence is a list of pieces: text, and times in ms since the epoch, which the
 
 from dataclasses import dataclass
 
-from webhook_app.dashboard.causes_explained import explain
+from webhook_app.dashboard.causes import explain
 from webhook_app.dashboard.words import duration
 from worker.history import ContactRecord
 from worker.model import Outcome, State
@@ -28,7 +28,8 @@ class Verdict:
 
 
 def judge(record: ContactRecord, situation: Situation, *, settle_ms: int, inbox_id: int | None) -> Verdict:
-    what, todo = explain(record.cause)
+    explained = explain(record.cause or "")
+    what, todo = explained.title, explained.todo if record.cause else ""
     if record.state is State.SENDING:
         end: Sentence = (
             [" If its worker dies, another one takes over ", record.lease_until, "."] if record.lease_until else []
@@ -48,7 +49,6 @@ def judge(record: ContactRecord, situation: Situation, *, settle_ms: int, inbox_
     if record.state is State.CONFLICT:
         owner = f" (contact {record.owner_id})" if record.owner_id else ""
         return Verdict("bad", ["Needs a person since", *closed, f": {what}{owner}."], todo, [])
-    todo = todo or "Edit it, then retry; or discard it."
     return Verdict("bad", ["Given up", *closed, f" after {record.attempts_made} attempts: {what}."], todo, [])
 
 
@@ -116,7 +116,7 @@ def _upstream(upstream: Upstream) -> list[Sentence]:
     if upstream.stop == "down":
         found.append(["LiveDesk is down since", *since, f" ({upstream.cause}).", *probe])
     elif upstream.stop:
-        found.append(["LiveDesk does not let us in since", *since, f": {explain(upstream.cause)[0]}.", *probe])
+        found.append(["LiveDesk does not let us in since", *since, f": {explain(upstream.cause or '').title}.", *probe])
     return found
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import render_template
 
-from webhook_app.dashboard.header import read_header
+from webhook_app.dashboard.header import Header, read_header
 from webhook_app.dashboard.session import current_user
 
 if TYPE_CHECKING:
@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 WHY_LENGTH = 200
 
 
+def head(parts: "Parts") -> Header:
+    """The figures on top of a page."""
+    return read_header(parts.history)
+
+
 def show(parts: "Parts", template: str, **values: Any) -> str:
     """A page with the header on top of it."""
-    header = values.pop("header", None) or read_header(parts.history)
+    header = values.pop("header", None) or head(parts)
     return render_template(f"dashboard/{template}.html", header=header, now=header.now, **values)
 
 
