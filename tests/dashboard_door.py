@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 from secrets import token_hex
+from typing import Any
 
 import redis
 from flask.testing import FlaskClient
@@ -16,7 +16,7 @@ from worker import keys
 from worker.hints import Hint
 from worker.history import Audited, History
 from worker.livedesk import LiveDesk
-from worker.model import Attempt, Contact, Note, Signal, State, Verdict
+from worker.model import Attempt, Contact, Signal, State, Verdict
 from worker.store import Store
 from worker.upstream import UpstreamPolicy
 
@@ -69,7 +69,7 @@ class Door:
             claim = self.store.claim(key, token_hex(8), asks=False)
             assert claim is not None
             attempt = Attempt(claim.now, 31, verdict.status, verdict.cause, excerpt)
-            self.store.finish(claim, verdict, attempt)
+            self.store.finish(claim, replace(verdict, notes=claim.notes), attempt)
         self.redis.delete(keys.QUEUE)
         return key
 
@@ -88,7 +88,3 @@ def open_door(client: redis.Redis, *, livedesk: LiveDesk | None = None, store: S
     access = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
     parts = Parts(store=used, history=history, sources={}, access=access, livedesk=livedesk, inbox_id=7)
     return Door(create_app(parts).test_client(), used, history, client)
-
-
-def note(field: str, text: str) -> Note:
-    return Note(field, text)

@@ -10,10 +10,9 @@ from werkzeug.serving import make_server
 from stack.processes import LOCALHOST
 from tests.browser.specimen import HOSTILE
 from tests.dashboard_door import CONFLICT, FAILED, RETRYING, Door, open_door
-from worker.lists import Filter
+from worker.lists import Filter, Lists
 from worker.model import Note, Outcome, State, Verdict
 from worker.operations import Action, Operations
-from worker.lists import Lists
 
 NAMES = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Edsger Dijkstra", "Barbara Liskov")
 

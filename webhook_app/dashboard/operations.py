@@ -12,7 +12,7 @@ from webhook_app.dashboard.session import needs
 from webhook_app.dashboard.view import reason, show, who
 from worker.lists import Filter
 from worker.model import State
-from worker.operations import TURNS, Action, NotOpened, Operation, OperationState
+from worker.operations import END, TURNS, Action, NotOpened, Operation, OperationState
 
 if TYPE_CHECKING:
     from webhook_app import Parts
@@ -132,7 +132,8 @@ def register(views: Blueprint, parts: "Parts") -> None:
 
 def shares(operation: Operation) -> list[Share]:
     """The parts that all contacts of an operation fall into, as a bar that is 100 wide."""
-    rest = max(0, operation.total - operation.moved - operation.skipped)
+    rest = max(0, operation.total - operation.moved)
+    is_moving = operation.state.is_active and operation.cursor != END
     if operation.action is Action.DISCARD:
         pairs = [("left", "discarded", operation.moved - operation.restored)]
     else:
@@ -143,7 +144,7 @@ def shares(operation: Operation) -> list[Share]:
             ("left", "taken up by somebody else", operation.left),
             ("under-way", "moved, not tried yet", max(0, operation.moved - operation.told)),
         ]
-    rest_words = "not moved yet" if operation.state.is_active else "not moved"
+    rest_words = "not moved yet" if is_moving else "not moved"
     pairs += [("restored", "put back", operation.restored), ("rest", rest_words, rest)]
     whole = sum(number for *_, number in pairs) or 1
     made, x = [], 0.0
@@ -234,7 +235,7 @@ def _facts(parts: "Parts", operation_id: str) -> dict[str, Any]:
     if operation is None:
         abort(404, "There is no such operation, or it is longer ago than seven days.")
     upstream = parts.situations.upstream()
-    left = operation.total - operation.skipped - operation.told
+    left = (operation.moved if operation.cursor == END else operation.total) - operation.told
     waits = operation.state is OperationState.RUNNING and operation.action is Action.RETRY and left > 0
     return {
         "operation": operation,

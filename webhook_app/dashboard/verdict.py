@@ -37,7 +37,7 @@ def judge(record: ContactRecord, situation: Situation, *, settle_ms: int, inbox_
         return Verdict("", ["An attempt is running now.", *end], "", [])
     if record.state.is_open:
         waits = _waits(record, situation, settle_ms, inbox_id)
-        return Verdict("warn" if record.cause else "", _open(record, situation.now, what), todo, waits)
+        return Verdict("warn" if record.cause else "", _open(record, situation, what), todo, waits)
     closed = _at(record.closed_at)
     if record.state is State.CREATED:
         how = "It was there already and was adopted" if record.outcome is Outcome.ADOPTED else "It was created"
@@ -48,21 +48,26 @@ def judge(record: ContactRecord, situation: Situation, *, settle_ms: int, inbox_
         )
     if record.state is State.CONFLICT:
         owner = f" (contact {record.owner_id})" if record.owner_id else ""
+        if (record.cause or "").endswith("_taken"):
+            todo = "Compare the two, then choose: adopt that one, create without the clashing field, edit, or discard."
         return Verdict("bad", ["Needs a person since", *closed, f": {what}{owner}."], todo, [])
-    return Verdict("bad", ["Given up", *closed, f" after {record.attempts_made} attempts: {what}."], todo, [])
+    todo = "Read what LiveDesk answered, below. Edit it and retry; or discard it."
+    return Verdict("bad", ["Given up", *closed, f" after attempt {record.attempts_made}: {what}."], todo, [])
 
 
 def _at(at: int | None) -> Sentence:
     return [" ", at] if at is not None else []
 
 
-def _open(record: ContactRecord, now: int, what: str) -> Sentence:
+def _open(record: ContactRecord, situation: Situation, what: str) -> Sentence:
+    is_up, now = situation.upstream.state == "up", situation.now
+    due = "due now" if is_up else "due as soon as LiveDesk takes requests again"
     by = f", asked for by {record.trigger}" if record.trigger else ""
     if record.state is State.PENDING:
-        return [f"Not tried yet. Its first attempt is due now{by}."]
+        return [f"Not tried yet. Its first attempt is {due}{by}."]
     tried = f" after attempt {record.attempts_made}: {what}." if record.cause else "."
     if record.next_attempt_at is None or record.next_attempt_at <= now:
-        return [f"Waiting{tried} The next attempt is due now{by}."]
+        return [f"Waiting{tried} The next attempt is {due}{by}."]
     return [f"Waiting{tried} The next attempt is ", record.next_attempt_at, f"{by}."]
 
 
