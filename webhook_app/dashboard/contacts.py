@@ -17,7 +17,7 @@ from webhook_app.dashboard.header import Header
 from webhook_app.dashboard.operations import INLINE_MOST
 from webhook_app.dashboard.session import needs
 from webhook_app.dashboard.view import head, show, who
-from worker.lists import Filter, Page, Row
+from worker.lists import LOOKED_AT_MOST, Filter, Page, Row
 from worker.model import Contact, State
 from worker.operations import Action
 
@@ -108,10 +108,11 @@ def _place(after: str | None) -> str | None:
 
 
 def _number(parts: "Parts", wanted: Filter, page: Page, *, is_first: bool) -> int | None:
-    """How many the filter finds; ``None`` where to count them would take a look at each."""
+    """How many the filter finds; ``None`` where there are too many to look at each of them."""
     if is_first and page.after is None:
         return len(page.rows)
-    return parts.lists.count(wanted).number if wanted.is_exact else None
+    counted = parts.lists.count(wanted, most=LOOKED_AT_MOST)
+    return None if counted.at_least else counted.number
 
 
 def _tabs(header: Header, asked: Asked) -> list[tuple[str, str, int | None, bool]]:
