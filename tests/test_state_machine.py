@@ -196,6 +196,10 @@ class Contacts(RuleBasedStateMachine):
     def retry_now(self, identifier: str) -> None:
         self.store.retry_now(identifier)
 
+    @rule(identifier=st.sampled_from(PEOPLE), name=st.sampled_from(("A", "C")))
+    def edit(self, identifier: str, name: str) -> None:
+        self.store.edit(Contact(identifier, 1, name), who="ada")
+
     @rule()
     def claim_twice(self) -> None:
         for identifier in self.accepted:
