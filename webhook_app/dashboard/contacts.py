@@ -130,8 +130,7 @@ def _tabs(header: Header, asked: Asked) -> list[tuple[str, str, int | None, bool
 
 
 def _causes(parts: "Parts", asked: Asked) -> list[tuple[str, str]]:
-    names = [cause.cause for cause in parts.situations.causes()]
-    return _options(names, asked.filter.cause)
+    return _options(parts.situations.cause_names(), asked.filter.cause)
 
 
 def _sources(parts: "Parts", asked: Asked) -> list[tuple[str, str]]:
