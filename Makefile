@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --custom-compile-command 'make lock'
 
-.PHONY: help run test check format bench lock clean
+.PHONY: help run test check format bench faults lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -28,6 +28,9 @@ format: .venv/installed ## write the format, and mend what can be mended without
 
 bench: .venv/installed ## what it costs, against the usual way to build it
 	$(BIN)/python -m bench
+
+faults: .venv/installed ## break it on purpose, for minutes, and judge; ARGS as in: ARGS='--seed 7 --seeds 20'
+	$(BIN)/python -m tests.faults $(ARGS)
 
 lock: .venv/installed ## pin the newest versions that pyproject.toml allows
 	$(COMPILE) pyproject.toml --output-file requirements.txt

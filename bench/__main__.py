@@ -10,14 +10,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import accept, ack, burst, choices, memory, sync
+from bench import accept, ack, burst, choices, dashboard, memory, pace, sync
 from bench.machine import BenchError, cores, say
 from bench.report import Row, table
 from stack.processes import StartError
 
 PARTS = ("accept", "sync", "memory")
 #: Measurements beside the table, only when asked for.
-EXTRAS = ("servers", "pools", "ack", "burst")
+EXTRAS = ("servers", "pools", "ack", "burst", "pace", "dashboard")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -31,6 +31,8 @@ def measure(part: str, rounds: int, quick: bool) -> list[Row]:
         "servers": lambda: choices.servers(rounds, seconds),
         "pools": lambda: choices.pools(rounds, contacts),
         "ack": lambda: ack.rows(rounds, seconds),
+        "dashboard": lambda: dashboard.rows(100_000 if quick else 1_000_000),
+        "pace": lambda: pace.rows(rounds),
         "burst": lambda: burst.rows(10_000 if quick else 100_000),
     }
     return measures[part]()

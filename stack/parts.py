@@ -45,10 +45,10 @@ def stand_in(port: int, *, log: Path, options: tuple[str, ...] = ()) -> Process:
     )
 
 
-def receiver(port: int, *, env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> Process:
+def receiver(port: int, name: str = "receiver", *, env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> Process:
     """The web process, as in the Procfile."""
     return Process(
-        "receiver",
+        name,
         [str(ROOT / "bin" / "web")],
         log=log,
         cwd=cwd,
@@ -80,12 +80,17 @@ def _with_our_programs(env: Mapping[str, str]) -> dict[str, str]:
     return {**env, "PATH": path, "PYTHONPATH": str(ROOT)}
 
 
-class Stack:
-    """Redis, LiveDesk, a receiver and workers. Each part is a ``Process`` that a test may kill, pause or restart.
+def _names(kind: str, number: int) -> list[str]:
+    return [kind] if number == 1 else [f"{kind} {n}" for n in range(1, number + 1)]
 
-    ``env`` is the environment of the receiver and the workers. Without ``valkey_port`` it must name a Redis
+
+class Stack:
+    """Redis, LiveDesk, receivers and workers. Each part is a ``Process`` that a test may kill, pause or restart.
+
+    ``env`` is the environment of the receivers and the workers. Without ``valkey_port`` it must name a Redis
     (``REDIS_URL``), without ``stand_in_port`` a LiveDesk (``LIVEDESK_...``); those that run here are added to it.
-    ``cwd`` is where relative paths start, that of ``sources.toml`` for one.
+    ``cwd`` is where relative paths start, that of ``sources.toml`` for one. ``port`` is that of the first receiver,
+    ``more_ports`` are those of further ones.
     """
 
     def __init__(
@@ -95,6 +100,7 @@ class Stack:
         *,
         cwd: Path = ROOT,
         port: int,
+        more_ports: tuple[int, ...] = (),
         valkey_port: int | None = None,
         stand_in_port: int | None = None,
         stand_in_options: tuple[str, ...] = (),
@@ -113,11 +119,16 @@ class Stack:
         if stand_in_port is not None:
             self.stand_in = stand_in(stand_in_port, log=logs / "livedesk.log", options=stand_in_options)
             self.env |= STAND_IN_ACCOUNT | {"LIVEDESK_BASE_URL": f"http://{LOCALHOST}:{stand_in_port}"}
-        names = ["worker"] if workers == 1 else [f"worker {number}" for number in range(1, workers + 1)]
         self.workers = [
-            worker(name, env=self.env, log=logs / f"{name}.log", cwd=cwd, stop_s=worker_stop_s) for name in names
+            worker(name, env=self.env, log=logs / f"{name}.log", cwd=cwd, stop_s=worker_stop_s)
+            for name in _names("worker", workers)
         ]
-        self.receiver = receiver(port, env=self.env, log=logs / "receiver.log", cwd=cwd)
+        ports = (port, *more_ports)
+        self.receivers = [
+            receiver(port, name, env=self.env, log=logs / f"{name}.log", cwd=cwd)
+            for name, port in zip(_names("receiver", len(ports)), ports, strict=True)
+        ]
+        self.receiver = self.receivers[0]
 
     @classmethod
     def on_free_ports(
@@ -126,6 +137,7 @@ class Stack:
         env: Mapping[str, str] | None = None,
         *,
         workers: int = 1,
+        receivers: int = 1,
         stand_in_options: tuple[str, ...] = (),
     ) -> Self:
         """A whole system for a test, with ``TEST_ENV`` and whatever ``env`` adds to it; nothing of our environment.
@@ -137,6 +149,7 @@ class Stack:
             {**bare_environment(), **TEST_ENV, **(env or {})},
             cwd=folder,
             port=free_port(),
+            more_ports=tuple(free_port() for _ in range(1, receivers)),
             valkey_port=free_port(),
             stand_in_port=free_port(),
             stand_in_options=stand_in_options,
@@ -158,7 +171,7 @@ class Stack:
         So the door opens last, when everything behind it is ready, and closes first.
         """
         behind = [part for part in (self.valkey, self.stand_in) if part is not None]
-        return [*behind, *self.workers, self.receiver]
+        return [*behind, *self.workers, *self.receivers]
 
     def start(self) -> Self:
         """Start every part, each ready before the next.

@@ -39,6 +39,9 @@ class MemoryStore:
     def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
         return [self.accept(contact, source, notes) for contact, notes in deliveries]
 
+    def key(self, identifier: str) -> str:
+        return f"key-{list(self.contacts).index(identifier)}"
+
     def note_secret(self, _source: str, _name: str) -> None:
         pass
 

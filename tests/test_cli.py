@@ -20,9 +20,9 @@ from stack.processes import free_port
 from tests.invariants import assert_invariants
 from webhook_app import Parts, cli, create_app
 from webhook_app.cli import send_test
-from webhook_app.cli.quarantine import KEYS_DEEP
 from webhook_app.cli.toml_lines import line_of, lines_of
 from webhook_app.cli.words import ago, printable
+from webhook_app.quarantine import KEYS_DEEP
 from webhook_app.sources import samples
 from webhook_app.sources.config import read_source
 from worker import keys

@@ -51,7 +51,7 @@ def test_the_first_load_is_small(door: FlaskClient) -> None:
     answers = [door.get(address, headers={"Accept-Encoding": "gzip, br"}) for address in addresses]
     assert {(answer.status_code, answer.headers["Content-Encoding"]) for answer in answers} == {(200, "gzip")}
     assert sum(len(answer.data) for answer in answers) + len(gzip.compress(page.data)) < MOST_AT_FIRST
-    assert len(FILES["app.css"].content) <= 20_000
+    assert len(FILES["app.css"].zipped) < 7_000
     assert len(FILES["app.js"].zipped) < 4_000
 
 

@@ -24,7 +24,7 @@ from worker.errors import SettingsError
 from worker.hints import Hint
 from worker.history import History
 from worker.livedesk import LiveDesk
-from worker.model import Account
+from worker.model import Account, Attempt, Contact, Signal, State, Verdict
 from worker.redis_client import connect
 from worker.store import QUEUE_BOUNDS, Store
 
@@ -149,6 +149,32 @@ def test_no_worker(store: Store, standin: StandIn) -> None:
     result = doctor(store, standin, "--no-probe")
     assert failed(result) == ["worker"]
     assert "Start bin/worker" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("signal", "cause", "says"),
+    [
+        (Signal.MISCONFIGURED, "unauthorized", "LiveDesk does not let us in (unauthorized), since 20"),
+        (Signal.INBOX, "inbox_not_found", "LiveDesk does not know inbox 7; its contacts wait."),
+    ],
+)
+def test_why_contacts_wait_is_told(signal: Signal, cause: str, says: str, store: Store, standin: StandIn) -> None:
+    store.accept(Contact("ada", 7), "app")
+    claim = store.claim(store.key("ada"), "token")
+    assert claim is not None
+    failed_so = Verdict(state=State.RETRYING, cause=cause, signal=signal, delay_ms=60_000)
+    store.finish(claim, failed_so, Attempt(claim.now, 1))
+    with worker_of(store):
+        result = doctor(store, standin, "--no-probe")
+    assert failed(result) == ["sync"]
+    assert says in result.stdout
+
+
+def test_a_pause_is_told(store: Store, standin: StandIn) -> None:
+    with worker_of(store):
+        assert ("OK", "sync") in told(doctor(store, standin, "--no-probe"))
+        store.pause("ada", "a migration")
+        assert ("WARN", "sync") in told(doctor(store, standin, "--no-probe"))
 
 
 def test_a_worker_that_takes_nothing(store: Store, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

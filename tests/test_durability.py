@@ -14,12 +14,12 @@ import redis
 
 from stack.processes import free_port
 from stack.valkey import Valkey
-from worker import keys
+from worker import keys, redis_client
 from worker.durability import Guard, Server, Wait, announce, judge, look, needed_wait, unmet
 from worker.errors import StoreFull, StoreUnavailable
 from worker.hints import Hint
 from worker.model import Accepted, Ack, Contact, Demands, Note, Quarantined, State, Status
-from worker.redis_client import connect, lines_of
+from worker.redis_client import AGAIN_S, connect, lines_of
 from worker.store import Store
 
 NO_NOTES: tuple[Note, ...] = ()
@@ -339,7 +339,26 @@ def test_a_redis_that_is_away_at_start_is_no_reason_not_to_start(caplog: pytest.
 # A Redis that says nothing
 
 
-def test_of_many_who_ask_a_silent_redis_one_waits(primary: redis.Redis, servers: tuple[Valkey, Valkey]) -> None:
+def test_after_a_time_out_nobody_waits_for_a_moment(primary: redis.Redis, servers: tuple[Valkey, Valkey]) -> None:
+    store = Store(primary, Hint(""), lease_ms=1)
+    accept(store)
+    servers[0].pause()
+    try:
+        with pytest.raises(StoreUnavailable):
+            accept(store)
+        began = time.monotonic()
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                accept(store)
+        assert time.monotonic() - began < AGAIN_S
+    finally:
+        servers[0].resume()
+
+
+def test_of_many_who_ask_a_silent_redis_one_waits(
+    primary: redis.Redis, servers: tuple[Valkey, Valkey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_client, "AGAIN_S", 0)
     now = 0.0
     store = Store(primary, Hint(""), lease_ms=1, guard=Guard(primary, Demands(), clock=lambda: now))
     accept(store)

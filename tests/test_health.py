@@ -18,9 +18,10 @@ from worker import keys
 from worker.durability import Guard
 from worker.hints import Hint
 from worker.history import History
-from worker.model import Ack, Contact, Demands
+from worker.model import Ack, Attempt, Contact, Demands, Signal, State, Verdict
 from worker.redis_client import connect
 from worker.store import Store
+from worker.upstream import UpstreamPolicy
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,30 @@ def test_what_a_200_means_is_told(own: redis.Redis) -> None:
     assert readiness(own)[1]["ack"] == {"required": None, "given": "fsync"}
     own.config_set("appendfsync", "everysec")
     assert json.loads(http_of(own, Demands(Ack.AOF)).get("/readyz").text)["ack"] == {"required": "aof", "given": "aof"}
+
+
+def test_how_livedesk_is_treated_is_told_and_not_judged(own: redis.Redis) -> None:
+    store = Store(own, Hint("@key@"), lease_ms=45_000, policy=UpstreamPolicy(10, inbox_id=7))
+    livedesk = readiness(own)[1]["livedesk"]
+    assert (livedesk["state"], livedesk["since"], livedesk["held_inboxes"]) == ("up", None, [])
+    for identifier, signal, cause in (
+        ("ada", Signal.INBOX, "inbox_not_found"),
+        ("bob", Signal.MISCONFIGURED, "unauthorized"),
+    ):
+        store.accept(Contact(identifier, 7 if identifier == "ada" else 8), "app")
+        claim = store.claim(store.key(identifier), identifier)
+        assert claim is not None
+        failed = Verdict(state=State.RETRYING, cause=cause, signal=signal, delay_ms=1)
+        store.finish(claim, failed, Attempt(claim.now, 1))
+    store.pause("ada@example.com", "a migration")
+    status, document = readiness(own)
+    livedesk = document["livedesk"]
+    assert (status, document["status"]) == (200, "ready")
+    assert (livedesk["state"], livedesk["stop"], livedesk["cause"]) == ("paused", "misconfigured", "unauthorized")
+    assert livedesk["since"] < livedesk["next_probe_at"]
+    [held] = livedesk["held_inboxes"]
+    assert (held["inbox"], held["since"] < held["next_probe_at"]) == ("7", True)
+    assert "ada@example.com" not in json.dumps(document)
 
 
 @pytest.mark.parametrize(

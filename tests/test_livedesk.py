@@ -251,6 +251,17 @@ def test_only_fields_that_we_send_are_told_as_refused(standin: StandIn, livedesk
     assert error.fields == {"email"}
 
 
+@pytest.mark.parametrize("mode", ["bad_content_length", "bad_gzip", "commit_then_truncate"])
+def test_a_refusal_that_is_cut_short_does_not_say_what_was_refused(
+    mode: str, standin: StandIn, livedesk: LiveDesk
+) -> None:
+    """The address is taken, which can be mended; taken for a refusal of the whole contact, it would have failed."""
+    standin.add_contact(email=ADA.email)
+    standin.behave(mode)
+    error = refusal_of(lambda: livedesk.create(ADA))
+    assert (type(error), error.cause, error.status) == (AnswerUnknown, "unreadable_answer", 422)
+
+
 def test_an_excerpt_holds_nothing_that_a_terminal_or_a_log_would_obey(standin: StandIn, livedesk: LiveDesk) -> None:
     standin.behave("status", status=500, body=json.dumps({"message": "no\r\nforged line \x1b[31m \u202e \u2028 end"}))
     assert refusal_of(lambda: livedesk.create(ADA)).excerpt == "no forged line [31m end"

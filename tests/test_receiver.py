@@ -280,6 +280,6 @@ def test_nothing_that_was_sent_gets_into_a_log(door: Door, caplog: pytest.LogCap
         door.post({"name": "Ada"})
         door.post(headers={"Authorization": "Bearer Ada-Ada-Ada"})
         door.with_store(store).post()
-    assert "not stored" in caplog.text
+    assert "reason=store_away" in caplog.text
     for secret in (SECRET, "Ada", "example.com", "12345678"):
         assert secret not in caplog.text

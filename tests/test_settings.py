@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.errors import SettingsError
-from worker.model import Ack
+from worker.model import Ack, LogFormat
 from worker.settings import Settings, load_settings
 
 NEEDED = {"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "hunter2"}
@@ -48,6 +48,8 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("PROBE_FIRST", "2s", "probe_first_ms", 2_000),
     ("PROBE_LONGEST", "1m", "probe_longest_ms", 60_000),
     ("KEEP_CREATED", "90 d", "keep_created_ms", 7_776_000_000),
+    ("METRICS_TOKEN", TOKEN, "metrics_token", TOKEN),
+    ("LOG_FORMAT", "JSON", "log_format", LogFormat.JSON),
     ("SENTRY_DSN", "https://hunter2@sentry.example/1", "sentry_dsn", "https://hunter2@sentry.example/1"),
     ("SENTRY_ENVIRONMENT", "staging", "sentry_environment", "staging"),
 ]
@@ -94,6 +96,8 @@ MISTAKES = [
     ("RETRY_LONGEST", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
     ("RETRY_FOR", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
     ("KEEP_CREATED", "x", "must be a length of time such as 30s, 15m, 72h or 90d"),
+    ("METRICS_TOKEN", "short", "must have at least 16 characters"),
+    ("LOG_FORMAT", "xml", "must be one of logfmt, json"),
     ("SENTRY_DSN", "hunter2", "must be an address that starts with http:// or https://"),
 ]
 

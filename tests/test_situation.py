@@ -11,7 +11,7 @@ from worker import keys
 from worker.hints import Hint
 from worker.history import History
 from worker.model import Attempt, Contact, Outcome, Signal, State, Verdict
-from worker.situation import Situations
+from worker.situation import Situations, Tally
 from worker.store import Store
 from worker.upstream import UpstreamPolicy
 
@@ -141,6 +141,21 @@ def test_what_is_counted_elsewhere_is_added(bench: Bench) -> None:
     bench.store.count({"refused:signup:401": 3, "refused:shop:413": 1})
     bench.store.count({"refused:signup:401": 2})
     assert bench.client.hget(keys.COUNTS, "refused:signup:401") == "5"
+
+
+def test_tallies_tell_the_last_hour_and_ever(bench: Bench) -> None:
+    bench.store.shift_ms = -2 * 3_600_000
+    bench.store.count({"refused:signup:401": 3})
+    bench.store.shift_ms = 0
+    bench.store.count({"refused:signup:401": 2, "elsewhere": 1})
+    assert bench.situations.tallies("refused:", "delivery:") == {"refused:signup:401": Tally(5, 2)}
+
+
+def test_the_flow_of_other_counts(bench: Bench) -> None:
+    bench.bring("ada", failing("http_503", Signal.FAULT), CREATED)
+    flow = bench.situations.flow(names=("well", "fault"))
+    assert sum(minute.counts["fault"] for minute in flow) == 1
+    assert sum(minute.counts["well"] for minute in flow) == 1
 
 
 def test_the_audit_tells_who_did_what(bench: Bench) -> None:

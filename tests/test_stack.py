@@ -240,9 +240,18 @@ def test_two_systems_run_side_by_side(tmp_path: Path) -> None:
             assert [contact["identifier"] for contact in contacts] == [identifier]
 
 
-def send(stack: Stack, identifier: str) -> None:
+def test_a_stack_has_as_many_receivers_as_it_is_asked_for(tmp_path: Path) -> None:
+    with Stack.on_free_ports(tmp_path, receivers=2) as stack:
+        first, second = stack.receivers
+        assert first is stack.receiver
+        assert (first.name, second.name) == ("receiver 1", "receiver 2")
+        first.stop()
+        send(stack, "ada", f"http://{LOCALHOST}:{second.port}")
+
+
+def send(stack: Stack, identifier: str, url: str | None = None) -> None:
     answer = requests.post(
-        f"{stack.url}/webhooks/signup",
+        f"{url or stack.url}/webhooks/signup",
         json={"identifier": identifier},
         headers={"Authorization": f"Bearer {TEST_ENV['WEBHOOK_SECRET']}"},
         timeout=5,

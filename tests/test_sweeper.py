@@ -95,10 +95,10 @@ def test_a_round_hands_over_what_is_due_and_leaves_a_sign_of_life(
     store.accept(Contact("ada", 1), "signup")
     client.delete(keys.QUEUE)
     store.shift_ms += GRACE_MS
-    assert sweeper.once() == 1
+    assert sweeper.once().handed == 1
     assert client.llen(keys.QUEUE) == 1
     assert set(History(client).workers().seen) == {"host"}
-    assert sweeper.once() == 0
+    assert sweeper.once().handed == 0
 
 
 def test_old_contacts_are_forgotten_at_once_and_then_once_a_minute(

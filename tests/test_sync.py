@@ -1,7 +1,7 @@
 """The algorithm step by step, against the real store and a LiveDesk that answers what the test has laid out."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from secrets import token_hex
 from typing import Any
 
@@ -83,11 +83,18 @@ class Highest(random.Random):
 
 
 class FlakyStore(Store):
-    """A store whose ``finish`` fails ``away`` times; it counts how often a lease is renewed."""
+    """A store whose ``finish`` fails ``away`` times, and whose ``claim`` may be long in coming; it counts how often a
+    lease is renewed."""
 
     away = 0
+    claimed: Callable[[], object] = staticmethod(lambda: None)
     error: StoreError = StoreUnavailable("ConnectionError")
     renewals = 0
+
+    def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
+        claim = super().claim(key, token, asks=asks)
+        self.claimed()
+        return claim
 
     def renew(self, claim: Claim) -> bool:
         self.renewals += 1
@@ -610,6 +617,20 @@ def test_who_has_lost_the_lease_sends_nothing_more_and_changes_nothing(world: Wo
     assert world.bring() is None
     assert world.asked == ["create", "look_up"]
     assert (world.record.state, world.record.attempts) == (State.SENDING, before)
+
+
+def test_who_reads_the_claim_only_after_its_lease_sends_nothing(world: World) -> None:
+    """The process was stopped between the two, and another worker has brought the contact home meanwhile."""
+
+    def oversleep() -> None:
+        world.turn(LEASE_MS + 1)
+        world.store.claimed = lambda: None
+        world.another_worker_claims()
+
+    world.accept()
+    world.store.claimed = oversleep
+    assert world.bring() is None
+    assert world.asked == []
 
 
 def test_a_verdict_that_comes_after_the_lease_is_not_written(world: World) -> None:

@@ -18,7 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.settings import load_settings
-from worker.telemetry import CRUMB_KEYS, EVENT_KEYS, FRAME_KEYS, report_bug, scrub_breadcrumb, scrub_event, start_sentry
+from worker.telemetry import (
+    CRUMB_KEYS,
+    EVENT_KEYS,
+    FRAME_KEYS,
+    report_bug,
+    report_turn,
+    scrub_breadcrumb,
+    scrub_event,
+    start_sentry,
+)
 
 ADA = "ada@example.com"
 ROOT = Path(__file__).parent.parent
@@ -160,6 +169,25 @@ def test_a_bug_is_logged_by_its_kind_and_place(caplog: pytest.LogCaptureFixture)
 def test_a_bug_without_a_place_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
     report_bug(ValueError(ADA))
     assert caplog.messages == ["bug: ValueError at an unknown place"]
+
+
+def test_a_stop_is_one_loud_line(caplog: pytest.LogCaptureFixture) -> None:
+    report_turn("misconfigured", "unauthorized")
+    report_turn("resumed", "")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", "sync stopped: LiveDesk does not let us in cause=unauthorized"),
+        ("WARNING", "sync resumed: LiveDesk answers again"),
+    ]
+
+
+def test_the_log_is_json_where_that_is_asked_for() -> None:
+    code = "from worker import telemetry, model; import logging; "
+    code += "telemetry.configure_logging(model.LogFormat.JSON); telemetry.report_turn('down', 'http_503')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    document = json.loads(done.stderr)
+    assert (document["event"], document["cause"]) == ("sync stopped: LiveDesk is down", "http_503")
 
 
 def test_without_a_dsn_sentry_is_not_started() -> None:

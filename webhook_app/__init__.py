@@ -5,6 +5,8 @@
 ``contacts``       ``GET /contacts/<identifier>``
 ``health``         ``/healthz`` and ``/readyz``
 ``dashboard``      the pages under ``/dashboard``; who may open them says ``access``
+``diary``          what is logged and counted about each delivery
+``metrics``        ``/metrics``, for Prometheus
 ``problems``       every error as RFC 9457 says
 ``cli``            what an operator does by hand: ``flask doctor``, ``sources``, ``retry``, ...
 ``quarantine``     deliveries that made no contact, read again
@@ -20,18 +22,21 @@ from functools import cached_property
 
 from flask import Flask
 
-from webhook_app import cli, contacts, dashboard, health, problems
+from webhook_app import cli, contacts, dashboard, health, metrics, problems
 from webhook_app.access import Access
+from webhook_app.diary import Diary
 from webhook_app.receiver import Receiver
 from webhook_app.secret_uses import SecretUses
 from webhook_app.sources import Source
 from worker.history import History
 from worker.lists import Lists
 from worker.livedesk import LiveDesk
+from worker.metrics import Metrics
 from worker.operations import Operations
 from worker.retry import RetryPolicy
 from worker.situation import Situations
 from worker.store import Store
+from worker.tally import Tally
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,7 @@ class Parts:
     history: History
     sources: Mapping[str, Source]
     api_token: str | None = None
+    metrics_token: str | None = None
     livedesk: LiveDesk | None = None
     inbox_id: int | None = None
     retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(5_000, 900_000, 72 * 3_600_000))
@@ -56,6 +62,18 @@ class Parts:
     @cached_property
     def secret_uses(self) -> SecretUses:
         return SecretUses(self.store)
+
+    @cached_property
+    def tally(self) -> Tally:
+        return Tally(self.store)
+
+    @cached_property
+    def diary(self) -> Diary:
+        return Diary(self.sources, self.tally, self.store.key)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        return Metrics(self.store.client, self.store.policy.rate, self.history.demands)
 
     @cached_property
     def lists(self) -> Lists:
@@ -79,6 +97,7 @@ def create_app(parts: Parts) -> Flask:
     problems.register(app)
     app.register_blueprint(contacts.blueprint(parts))
     app.register_blueprint(health.blueprint(parts))
+    app.register_blueprint(metrics.blueprint(parts))
     dashboard.register(app, parts)
     cli.register(app, lambda: parts)
     app.wsgi_app = Receiver(parts, app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way to add middleware

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response
 
+from webhook_app.contacts import rfc3339
 from worker.errors import StoreError
+from worker.situation import Upstream
 
 if TYPE_CHECKING:
     from webhook_app import Parts
@@ -33,10 +35,37 @@ def blueprint(parts: "Parts") -> Blueprint:
         }
         # Where Redis does not tell how much there is to do, it has told why.
         with suppress(StoreError):
-            document |= {"contacts": parts.history.counts(), "queue": parts.history.queue_length()}
+            document |= {
+                "contacts": parts.history.counts(),
+                "queue": parts.history.queue_length(),
+                "livedesk": _livedesk(parts.situations.upstream()),
+            }
         return _json(503 if health.problems else 200, document)
 
     return views
+
+
+def _livedesk(upstream: Upstream) -> dict[str, object]:
+    """How LiveDesk is treated now, which makes nothing more or less ready. Who paused it, and why, the dashboard tells.
+
+    ``pace`` and ``rate`` are requests a second, times RFC 3339.
+    """
+    is_stopped = upstream.stop is not None
+    return {
+        "state": upstream.state,
+        "stop": upstream.stop,
+        "cause": upstream.cause,
+        "since": rfc3339(upstream.since),
+        "paused_since": rfc3339(upstream.paused_at),
+        "next_probe_at": rfc3339(upstream.probe_at) if is_stopped else None,
+        "failed_probes": upstream.probes,
+        "pace": upstream.pace,
+        "rate": upstream.rate,
+        "held_inboxes": [
+            {"inbox": held.inbox, "since": rfc3339(held.since), "next_probe_at": rfc3339(held.probe_at)}
+            for held in upstream.inboxes
+        ],
+    }
 
 
 def _json(status: int, document: object) -> Response:

@@ -1,5 +1,7 @@
 """Deliveries in quarantine are read again, once the mapping that could not read them has been mended."""
 
+import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from webhook_app.receiver import store_all
@@ -9,6 +11,9 @@ from worker.model import Quarantined
 
 if TYPE_CHECKING:
     from webhook_app import Parts
+
+#: Levels of a payload whose keys are shown.
+KEYS_DEEP = 12
 
 
 def replay(parts: "Parts", held: Quarantined) -> str:
@@ -27,3 +32,24 @@ def replay(parts: "Parts", held: Quarantined) -> str:
     result = store_all(parts, source, readings if isinstance(readings, list) else [readings])
     parts.store.release(held.entry)
     return str(result["status"])
+
+
+def keys_in(payload: object, before: str = "$", levels: int = KEYS_DEEP) -> Iterator[str]:
+    """The paths to all values, without numbers of elements, as far down as anybody would read."""
+    match payload:
+        case dict() if payload and levels:
+            for name, value in payload.items():
+                yield from keys_in(value, f"{before}.{name}", levels - 1)
+        case list() if payload and levels:
+            for value in payload:
+                yield from keys_in(value, f"{before}[*]", levels - 1)
+        case _:
+            yield before
+
+
+def revealed(text: str) -> str:
+    """A payload laid out, unless it is nested too deeply for that. JSON escapes what a terminal would obey."""
+    try:
+        return json.dumps(load_payload(text), indent=2, default=str)
+    except (Unmappable, RecursionError):
+        return text

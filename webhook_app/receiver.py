@@ -3,8 +3,6 @@
 The one exception is a source that says ``blocking = false``: see ``let_through``.
 """
 
-import json
-import logging
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,13 +10,14 @@ from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from webhook_app import let_through
+from webhook_app.diary import NoSource, Taken
 from webhook_app.problems import bug, http_problem, problem, store_away
 from webhook_app.sources.body import BadBody
 from webhook_app.sources.handshakes import Reply
 from webhook_app.sources.held import dump_payload
 from webhook_app.sources.proof import Delivery, Lookup, Unauthentic, Undecided
 from webhook_app.sources.source import Reading
-from worker.errors import StoreError, SyncError, Unmappable
+from worker.errors import StoreError, Unmappable
 from worker.model import Accepted, Contact, Quarantined, Status
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from webhook_app import Parts
     from webhook_app.sources import Source
 
-log = logging.getLogger(__name__)
-
 T = TypeVar("T")
 
 PREFIX = "/webhooks/"
@@ -38,8 +35,6 @@ PREFIX = "/webhooks/"
 BATCH_S = 0.9
 #: Where storing took so many seconds, the use of the secret is not noted besides: that waits for Redis, too.
 SLOW_S = 0.5
-#: What a delivery can end with other than an answer.
-REFUSALS = (Unauthentic, Undecided, BadBody, Unmappable, StoreError)
 #: Which of the results of a batch is told first.
 RANKS = (Status.ACCEPTED, Status.QUARANTINED, Status.DUPLICATE, Status.IGNORED)
 
@@ -59,24 +54,25 @@ class Receiver:
         path: str = environ["PATH_INFO"]
         if not path.startswith(PREFIX):
             return self.behind(environ, start_response)
+        began = time.perf_counter()
+        name = path.removeprefix(PREFIX)
         response: WSGIApplication
         try:
-            response = self._answer(path.removeprefix(PREFIX), Request(environ))
-        except HTTPException as error:
-            response = http_problem(error)
+            response = self._answer(name, Request(environ))
+            if isinstance(response, Taken):
+                self.parts.diary.taken(name, response, time.perf_counter() - began)
         except Exception as error:  # noqa: BLE001 - a sender is told of a bug, too, and nothing of it
-            response = bug(error)
+            response = _refusal(error)
+            self.parts.diary.refused(name, error, response.status_code, time.perf_counter() - began)
         return response(environ, start_response)
 
     def _answer(self, name: str, request: Request) -> "WSGIApplication":
+        """Raises whatever the delivery is refused for."""
         source = self.parts.sources.get(name)
         if source is None:
-            return problem(404, "There is no such source.")
+            raise NoSource
         answer = _post if request.method == "POST" else _visit
-        try:
-            return answer(self.parts, source, request)
-        except REFUSALS as error:
-            return _refusal(source, error)
+        return answer(self.parts, source, request)
 
 
 def _post(parts: "Parts", source: "Source", request: Request) -> "WSGIApplication":
@@ -99,7 +95,7 @@ def _take(parts: "Parts", source: "Source", delivery: Delivery) -> "WSGIApplicat
     """Authentic? Contacts? Safe? Then the answer.
 
     Raises:
-        SyncError: one of ``REFUSALS``.
+        SyncError: why the delivery is refused.
     """
     handshake = source.handshake
     if handshake and handshake.ping and (reply := handshake.ping(delivery)):
@@ -112,7 +108,7 @@ def _take(parts: "Parts", source: "Source", delivery: Delivery) -> "WSGIApplicat
     result = _read_and_store(parts, source, payload, delivery.headers)
     if time.monotonic() - began < SLOW_S:
         parts.secret_uses.note(source, secret)
-    return _json(result)
+    return Taken(result)
 
 
 def _read_and_store(parts: "Parts", source: "Source", payload: object, headers: Lookup) -> dict[str, Any]:
@@ -136,11 +132,11 @@ def _post_without_blocking(parts: "Parts", source: "Source", request: Request) -
     try:
         delivery = _delivery(source, request)
         return let_through.patiently(lambda: _take(parts, source, delivery))
-    except let_through.NOT_THE_SENDER as error:
-        return _refusal(source, error)
+    except let_through.NOT_THE_SENDER:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not fail a signup
         let_through.report(source.name, error)
-        return _json(_result(let_through.LOST, None, None))
+        return Taken(_result(let_through.LOST, None, None))
 
 
 def _visit(parts: "Parts", source: "Source", request: Request) -> Response:
@@ -154,17 +150,22 @@ def _visit(parts: "Parts", source: "Source", request: Request) -> Response:
     return _reply(handshake.visit(delivery))
 
 
-def _refusal(source: "Source", error: SyncError) -> Response:
+def _refusal(error: Exception) -> Response:
     """What a sender is told that sent something wrong, or should send it again."""
     match error:
+        case NoSource():
+            return problem(404, "There is no such source.")
         case Unauthentic():
             return problem(401, f"The delivery is not authentic: {error}.", headers={"WWW-Authenticate": "Bearer"})
         case BadBody():
             return problem(error.status, f"{error}.")
         case Unmappable():
             return problem(422, "The delivery does not make a contact.", errors=error.problems)
-    log.warning("source=%s not stored: %s", source.name, error)
-    return store_away()
+        case Undecided() | StoreError():
+            return store_away()
+        case HTTPException():
+            return http_problem(error)
+    return bug(error)
 
 
 def store_all(parts: "Parts", source: "Source", readings: list[Reading]) -> dict[str, Any]:
@@ -215,18 +216,6 @@ def _result(status: str, contact: Contact | None, accepted: Accepted | None) -> 
         "state": accepted.state if accepted else None,
         "contact_id": int(contact_id) if contact_id else None,
     }
-
-
-def _json(document: dict[str, Any]) -> "WSGIApplication":
-    """The answer 200, as short as WSGI lets it be: nearly every delivery ends here."""
-    body = json.dumps(document).encode()
-    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-
-    def answer(_environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
-        start_response("200 OK", headers)
-        return [body]
-
-    return answer
 
 
 def _reply(reply: Reply) -> Response:

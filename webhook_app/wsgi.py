@@ -6,6 +6,7 @@ commands are still there, for one of them, ``sources check``, is about those mis
 
 import os
 import sys
+from multiprocessing.util import Finalize
 
 from flask import Flask
 
@@ -36,7 +37,7 @@ def join() -> Flask:
         SettingsError: with one sentence for each mistake, in the environment or in the sources file.
     """
     settings, sources = read_configuration(os.environ)
-    telemetry.configure_logging()
+    telemetry.configure_logging(settings.log_format)
     telemetry.start_sentry(settings, "web")
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
     demands = settings.demands
@@ -53,12 +54,17 @@ def join() -> Flask:
         history=History(client, demands),
         sources=sources,
         api_token=settings.api_token,
+        metrics_token=settings.metrics_token,
         livedesk=join_livedesk(settings),
         inbox_id=settings.livedesk_inbox_id,
         retry=RetryPolicy(settings.retry_first_ms, settings.retry_longest_ms, settings.retry_for_ms),
         settle_ms=settings.livedesk_settle_ms,
         access=access_of(settings),
     )
+    if not IS_COMMAND:
+        parts.tally.start()
+        # The server's processes are multiprocessing's, which run no atexit.
+        Finalize(None, parts.tally.stop, exitpriority=0)
     return create_app(parts)
 
 

@@ -20,5 +20,6 @@ Read it in this order:
 ``keys``       every key name, its type and its meaning
 ``hints``      Celery's message, built once by Celery itself
 ``app``        the Celery app; ``tasks`` joins the parts; ``sweeper`` runs beside the tasks in each worker process
-``telemetry``  logs and Sentry, without personal data
+``telemetry``  logs and Sentry, without personal data; ``lines`` of the log that machines read
+``tally``      counts in memory, added to those in Redis every few seconds; ``metrics`` what Prometheus is told
 """

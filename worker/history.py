@@ -181,6 +181,11 @@ class History:
             if fields
         ]
 
+    def quarantine_size(self) -> int:
+        """How many deliveries are in quarantine."""
+        with translated():
+            return int(self.client.zcard(keys.QUARANTINE))
+
     def quarantined(self, entry: str) -> Quarantined | None:
         """One delivery in quarantine, or ``None``."""
         with translated():

@@ -64,6 +64,8 @@ MARK = PREFIX + "mark"
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14
 LANES = 4
+#: Where the lanes begin that the sweep hands over; in the last one contacts wait for their inbox.
+SWEPT_LANES = (0, LANE, 2 * LANE)
 #: How many hashes the finders are spread over: so few in each that Redis keeps it in its compact form.
 BUCKETS = 2**15
 

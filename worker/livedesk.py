@@ -98,7 +98,8 @@ class Answer:
 class LiveDesk:
     """LiveDesk's contacts. One for each process, its connections are pooled; threads may share it.
 
-    Every method raises a ``LiveDeskError``, and nothing else.
+    Every method raises a ``LiveDeskError``, and nothing else. ``took`` is told the seconds of each request, however it
+    ended.
     """
 
     def __init__(
@@ -110,12 +111,14 @@ class LiveDesk:
         timeout_s: float = 30.0,
         proxies: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        took: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.url = base_url.rstrip("/") + CONTACTS
         #: Which account this is; tells neither its address nor its key.
         self.account = blake2b(f"{self.url}\n{api_key}".encode(), digest_size=16).hexdigest()
         self.timeout_s = timeout_s
         self.clock = clock
+        self.took = took
         # As bytes: requests would write a text in Latin-1, and fail with an error that holds it.
         self.session = _session(HTTPBasicAuth(api_key.encode(), api_secret.encode()), proxies or {})
 
@@ -204,20 +207,23 @@ class LiveDesk:
     def _call(
         self, method: str, url: str, *, params: dict[str, str] | None = None, body: dict[str, Any] | None = None
     ) -> Answer:
-        give_up_at = self.clock() + CONNECT_TIMEOUT_S + self.timeout_s
-        with (
-            _network(),
-            self.session.request(
-                method,
-                url,
-                params=params,
-                data=None if body is None else json.dumps(body).encode(),
-                timeout=(CONNECT_TIMEOUT_S, self.timeout_s),
-                allow_redirects=False,
-                stream=True,
-            ) as response,
-        ):
-            text = self._read(response, give_up_at)
+        began = self.clock()
+        try:
+            with (
+                _network(),
+                self.session.request(
+                    method,
+                    url,
+                    params=params,
+                    data=None if body is None else json.dumps(body).encode(),
+                    timeout=(CONNECT_TIMEOUT_S, self.timeout_s),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                text = self._read(response, began + CONNECT_TIMEOUT_S + self.timeout_s)
+        finally:
+            self.took(self.clock() - began)
         return Answer(response.status_code, response.headers, _json(text), text)
 
     def _read(self, response: requests.Response, give_up_at: float) -> str:
@@ -315,6 +321,10 @@ def _raise_for(answer: Answer) -> None:
         raise Misconfigured("redirected", status=status, excerpt=excerpt)
     if status == 408 or status >= 500 or status < 200:
         raise AnswerUnknown(f"http_{status}", status=status, excerpt=excerpt)
+    if status == 422 and not isinstance(
+        answer.body, dict
+    ):  # cut short, perhaps: which field it is about, it does not say
+        raise AnswerUnknown("unreadable_answer", status=status, excerpt=excerpt)
     raise Rejected(f"http_{status}", fields=_named_fields(answer.body), status=status, excerpt=excerpt)
 
 

@@ -33,6 +33,13 @@ class Demands:
     backlog_most: int = BACKLOG_MOST
 
 
+class LogFormat(StrEnum):
+    """How a line of the log is written: for people and machines, or for machines alone."""
+
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
 class State(StrEnum):
     """Where a contact stands. The first three are open: somebody must still look at it."""
 
@@ -124,9 +131,12 @@ class Claim:
 
     ``now`` and ``lease_until`` are Redis's time. ``unknown_since`` is when an earlier create was sent at the latest
     whose answer nobody knows. ``late_id`` is the contact's id as a worker learned it that had lost its lease by then.
-    ``wait_ms`` is how long to wait before the first request, by the pace. ``answered_at`` is when LiveDesk last
+    ``wait_ms`` is how long to wait before the first request, by the pace, and ``apart_ms`` from that to the next one.
+    ``answered_at`` is when LiveDesk last
     answered anybody as it should, ``failed_at`` when this contact's last attempt ended; ``suspect`` counts the
     attempts that failed although LiveDesk answered others. ``trigger`` is who asked for this attempt, if a person did.
+    ``received_at`` is when the contact was first heard of, ``source`` who sent its data; ``number`` counts its
+    attempts, this one included.
     """
 
     key: str
@@ -144,10 +154,14 @@ class Claim:
     crashes: int = 0
     notes: tuple[Note, ...] = ()
     wait_ms: int = 0
+    apart_ms: int = 0
     answered_at: int = 0
     failed_at: int | None = None
     suspect: int = 0
     trigger: str | None = None
+    source: str = ""
+    received_at: int = 0
+    number: int = 1
 
 
 class Signal(StrEnum):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha1
 from threading import Lock, local
+from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary, proxy
 
@@ -27,22 +28,28 @@ AWAY = (
 PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY")
 
 
+#: Seconds after a time-out for which nobody waits for Redis.
+AGAIN_S = 0.5
+
+
 class Turns:
     """Who waits for a Redis that says nothing: one caller at a time, not every thread of the receiver.
 
     After a time-out, whoever comes while another still waits for an answer is refused at once, so that no queue builds
-    up. The first answer ends that.
+    up; and so is everybody for a moment, so that nobody waits who has waited for a thread before. The first answer ends
+    that.
     """
 
     def __init__(self) -> None:
         self.silent = False
+        self._again_at = 0.0
         self._asking = Lock()
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         """For the time of one call. Raises redis-py's ``TimeoutError`` where there is no point in waiting."""
         careful = self.silent
-        if careful and not self._asking.acquire(blocking=False):
+        if careful and (monotonic() < self._again_at or not self._asking.acquire(blocking=False)):
             raise exceptions.TimeoutError("Redis says nothing")
         try:
             yield
@@ -52,6 +59,7 @@ class Turns:
             raise
         except (exceptions.TimeoutError, MasterNotFoundError):
             self.silent = True
+            self._again_at = monotonic() + AGAIN_S
             raise
         finally:
             if careful:

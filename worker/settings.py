@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from worker.errors import SettingsError
-from worker.model import Ack, Demands
+from worker.model import Ack, Demands, LogFormat
 from worker.redis_address import is_sentinel, parse_sentinel
 from worker.upstream import UpstreamPolicy
 
@@ -59,6 +59,8 @@ class Settings:
     probe_first_ms: int = 5_000
     probe_longest_ms: int = 300_000
     keep_created_ms: int = 90 * 86_400_000
+    metrics_token: str | None = field(default=None, repr=False)
+    log_format: LogFormat = LogFormat.LOGFMT
     sentry_dsn: str | None = field(default=None, repr=False)
     sentry_environment: str | None = None
 
@@ -117,6 +119,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         probe_first_ms=reader.optional("PROBE_FIRST", _duration_ms, Settings.probe_first_ms),
         probe_longest_ms=reader.optional("PROBE_LONGEST", _duration_ms, Settings.probe_longest_ms),
         keep_created_ms=reader.optional("KEEP_CREATED", _duration_ms, Settings.keep_created_ms),
+        metrics_token=reader.optional("METRICS_TOKEN", _token, None),
+        log_format=reader.optional("LOG_FORMAT", _log_format, Settings.log_format),
         sentry_dsn=reader.optional("SENTRY_DSN", _http_url, None),
         sentry_environment=reader.optional("SENTRY_ENVIRONMENT", str, None),
     )
@@ -216,6 +220,13 @@ def _ack(text: str) -> Ack:
         return Ack(text.lower())
     except ValueError:
         raise ValueError(f"must be one of {', '.join(Ack)}") from None
+
+
+def _log_format(text: str) -> LogFormat:
+    try:
+        return LogFormat(text.lower())
+    except ValueError:
+        raise ValueError(f"must be one of {', '.join(LogFormat)}") from None
 
 
 def _share(text: str) -> float:

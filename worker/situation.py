@@ -89,6 +89,14 @@ class Minute:
     counts: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often something happened: since ever, and in the last hour."""
+
+    ever: int
+    last_hour: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """A group of contacts that failed alike. ``waiting`` counts those that are not created yet, ``people`` all that it
@@ -121,7 +129,7 @@ class Situations:
             pipe.hgetall(keys.UPSTREAM)
             pipe.hgetall(keys.INBOXES)
             fields, inboxes = pipe.execute()
-        return _upstream(fields, inboxes, self.rate)
+        return read_upstream(fields, inboxes, self.rate)
 
     def read(self) -> Situation:
         """How things stand now."""
@@ -136,8 +144,8 @@ class Situations:
             pipe.llen(keys.QUEUE)
             pipe.zrange(keys.state(State.PENDING), 0, 0, withscores=True)
             pipe.zrange(keys.DUE, retries, 2 * retries - 1, byscore=True, offset=0, num=1, withscores=True)
-            for lane in (0, keys.LANE, 2 * keys.LANE):
-                pipe.zrange(keys.DUE, lane, lane + now, byscore=True, offset=0, num=1, withscores=True)
+            for lane in keys.SWEPT_LANES:
+                pipe.zrange(keys.DUE, lane, lane + keys.LANE - 1, byscore=True, offset=0, num=1, withscores=True)
             pipe.zcount(keys.state(State.FAILED), now - HOUR_MS, "+inf")
             pipe.zcount(keys.state(State.CONFLICT), now - HOUR_MS, "+inf")
             for back in range(MINUTES):
@@ -145,18 +153,32 @@ class Situations:
             answers: list[Any] = pipe.execute()
         return _situation(now, self.rate, answers)
 
-    def flow(self, minutes: int = MINUTES) -> list[Minute]:
-        """The last minutes, the oldest first; the last one has only begun."""
+    def flow(self, minutes: int = MINUTES, names: tuple[str, ...] = FLOW) -> list[Minute]:
+        """The last minutes, the oldest first; the last one has only begun. ``names`` are counts."""
         this = self.now() // MINUTE_MS
         numbers = range(this - minutes + 1, this + 1)
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for number in numbers:
-                pipe.hmget(keys.minute(number), FLOW)
+                pipe.hmget(keys.minute(number), names)
             found = pipe.execute()
         return [
-            Minute(number * MINUTE_MS, {name: int(value or 0) for name, value in zip(FLOW, values, strict=True)})
+            Minute(number * MINUTE_MS, {name: int(value or 0) for name, value in zip(names, values, strict=True)})
             for number, values in zip(numbers, found, strict=True)
         ]
+
+    def tallies(self, *beginnings: str) -> dict[str, Tally]:
+        """What is counted under names that begin so, by name: since ever and in the last hour."""
+        this = self.now() // MINUTE_MS
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.COUNTS)
+            for back in range(MINUTES):
+                pipe.hgetall(keys.minute(this - back))
+            ever, *minutes = pipe.execute()
+        return {
+            name: Tally(int(number), sum(int(minute.get(name, 0)) for minute in minutes))
+            for name, number in sorted(ever.items())
+            if name.startswith(beginnings)
+        }
 
     def causes(self, most: int = 50) -> list[Cause]:
         """The causes of contacts that are not created, or that were seen in the last hour; of most contacts first."""
@@ -217,7 +239,14 @@ class Situations:
         ]
 
 
-def _upstream(fields: dict[str, str], inboxes: dict[str, str], rate: float) -> Upstream:
+def overdue_ms(now: int, lanes: list[list[tuple[str, float]]]) -> int:
+    """How long the first that is due has waited to be handed over, given the first of each lane with its score."""
+    return max([0, *(now - int(score % keys.LANE) for lane in lanes for _, score in lane)])
+
+
+def read_upstream(fields: dict[str, str], inboxes: dict[str, str], rate: float) -> Upstream:
+    """LiveDesk's state, from the hashes ``upstream`` and ``inboxes``."""
+
     def number(name: str) -> int | None:
         return int(float(fields[name])) if name in fields else None
 
@@ -250,11 +279,10 @@ def _upstream(fields: dict[str, str], inboxes: dict[str, str], rate: float) -> U
 
 def _situation(now: int, rate: float, answers: list[Any]) -> Situation:
     fields, inboxes, *rest = answers
-    upstream = _upstream(fields, inboxes, rate)
+    upstream = read_upstream(fields, inboxes, rate)
     counts = dict(zip(State, rest[: len(State)], strict=True))
     queue, oldest, next_retry, *more = rest[len(State) :]
     lanes, (failed, conflicts), minutes = more[:3], more[3:5], more[5:]
-    overdue = [now - int(score % keys.LANE) for lane in lanes for _, score in lane]
     created = [int(minute[0] or 0) for minute in minutes]
     requests = [sum(int(value or 0) for value in minute[1:]) for minute in minutes]
     backlog = counts[State.PENDING] + sum(counts[state] for state in (State.SENDING, State.RETRYING))
@@ -265,7 +293,7 @@ def _situation(now: int, rate: float, answers: list[Any]) -> Situation:
         queue=queue,
         oldest_pending=int(oldest[0][1]) if oldest else None,
         next_retry=int(next_retry[0][1] % keys.LANE) if next_retry else None,
-        overdue_ms=max([0, *overdue]),
+        overdue_ms=overdue_ms(now, lanes),
         failed_last_hour=failed,
         conflicts_last_hour=conflicts,
         created_per_minute=sum(created[1 : LATELY + 1]) / LATELY,

@@ -6,6 +6,7 @@ clock in tests.
 """
 
 import json
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from worker import keys, record
 from worker.durability import Guard, Terms, Wait
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.hints import Hint
+from worker.lines import Line
 from worker.model import (
     Accepted,
     Account,
@@ -35,6 +37,8 @@ from worker.model import (
 from worker.redis_client import Script, ask, lines_of, translated
 from worker.upstream import UpstreamPolicy
 
+log = logging.getLogger(__name__)
+
 LUA = Path(__file__).parent / "lua"
 #: The scripts, each with what is put before it.
 SCRIPTS = {
@@ -44,7 +48,8 @@ SCRIPTS = {
     "finish": ("common", "upstream"),
     "pace": ("common", "upstream"),
     "pause": ("common",),
-    "resume": ("common",),
+    "resume": ("common", "upstream"),
+    "probe_now": ("common", "upstream"),
     "retry_now": ("common",),
     "discard": ("common",),
     "edit": ("common",),
@@ -80,7 +85,8 @@ KEYS_OF: dict[str, Callable[[str], tuple[str, ...]]] = {
 #: How long the queue may get by new contacts, by retries, by bulk work: what comes later in the list never fills the
 #: room of what comes before it.
 QUEUE_BOUNDS = (1000, 500, 250)
-#: The queue holds no more than the pace can use in so many seconds: what waits longer waits better in ``due``.
+#: New contacts go right into the queue while it is no longer than what the pace can use in so many seconds: what waits
+#: longer waits better in ``due``.
 QUEUE_SECONDS = 2
 #: Most messages that one sweep hands over, so that the script holds Redis for a few ms only.
 SWEEP_MOST = 500
@@ -132,10 +138,11 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many contacts a sweep handed over, and how many messages waited before."""
+    """How many contacts a sweep handed over, how many messages waited before, and whether more contacts are due."""
 
     handed: int
     waiting: int
+    more: bool = False
 
 
 class Store:
@@ -235,8 +242,8 @@ class Store:
         answer = self.run("claim", key, token, self.lease_ms, *self._rates(), self.policy.inbox_id or "", int(asks))
         if answer[0] != "claimed":
             return None
-        self._salt = answer[5]  # another one, if somebody has emptied this Redis
-        fields = dict(zip(answer[6::2], answer[7::2], strict=True))
+        self._salt = answer[6]  # another one, if somebody has emptied this Redis
+        fields = dict(zip(answer[7::2], answer[8::2], strict=True))
         return Claim(
             key=key,
             token=token,
@@ -253,10 +260,14 @@ class Store:
             crashes=int(fields.get("crashes", 0)),
             notes=record.load_notes(fields.get("notes")),
             wait_ms=int(answer[3]),
-            answered_at=int(answer[4]),
+            apart_ms=int(answer[4]),
+            answered_at=int(answer[5]),
             failed_at=record.ended_at(fields.get("attempts")),
             suspect=int(fields.get("suspect", 0)),
             trigger=fields.get("trigger"),
+            source=fields["source"],
+            received_at=int(fields["received_at"]),
+            number=int(fields["attempts_made"]),
         )
 
     def pace(self, *, look_up: bool) -> int:
@@ -266,11 +277,21 @@ class Store:
 
     def pause(self, who: str, why: str) -> bool:
         """Nothing is sent to LiveDesk until ``resume``. ``False``: it was paused already."""
-        return bool(self.run("pause", "", who, why))
+        is_new = bool(self.run("pause", "", who, why))
+        if is_new:
+            log.warning(Line("sync paused by an operator"))
+        return is_new
 
     def resume(self) -> bool:
         """Ends an operator's pause; where the sync stopped by itself, a probe goes at once. ``False``: it was not."""
-        return bool(self.run("resume", ""))
+        was_stopped = bool(self.run("resume", ""))
+        if was_stopped:
+            log.warning(Line("sync let go on by an operator"))
+        return was_stopped
+
+    def probe_now(self) -> bool:
+        """Where the sync stopped by itself, or an inbox is held, the next probe goes at once. ``False``: nothing is."""
+        return bool(self.run("probe_now", ""))
 
     def renew(self, claim: Claim) -> bool:
         """Lengthens the lease, counted from now. ``False``: it is lost, stop at once."""
@@ -352,8 +373,9 @@ class Store:
         """Hands over what is due to Celery, as far as the queue has room, and notes that this worker makes progress."""
         sweep_id = secrets.token_hex(8)
         bounds = (SWEEP_MOST, self.grace_ms, *QUEUE_BOUNDS)
-        pace = (self.policy.rate, QUEUE_SECONDS, self.policy.inbox_id or "")
-        return Swept(*self.run("sweep", "", self.hint.template, sweep_id, *bounds, worker, WORKER_KEPT_MS, *pace))
+        args = (*bounds, worker, WORKER_KEPT_MS, self.policy.rate, self.policy.inbox_id or "")
+        handed, waiting, more = self.run("sweep", "", self.hint.template, sweep_id, *args)
+        return Swept(handed, waiting, bool(more))
 
     def forget(self, keep_ms: int) -> int:
         """Removes created contacts that are older than ``keep_ms``, a bounded number at a time. Returns how many."""

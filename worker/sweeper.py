@@ -14,7 +14,7 @@ from collections.abc import Callable
 from worker import telemetry
 from worker.errors import StoreError
 from worker.operations import Operations
-from worker.store import Store
+from worker.store import Store, Swept
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,8 @@ class Sweeper:
         pause = 0.0
         while not self._stopping.wait(pause):
             try:
-                busy = self.once() > 0
-                pause = BACKLOG_INTERVAL_S if self.operations.step() or busy else INTERVAL_S
+                swept = self.once()
+                pause = BACKLOG_INTERVAL_S if self.operations.step() or swept.more else INTERVAL_S
             except StoreError as error:
                 log.warning("sweep failed, will try again: %s", error)
                 pause = INTERVAL_S
@@ -83,8 +83,8 @@ class Sweeper:
                 telemetry.report_bug(error)
                 pause = INTERVAL_S
 
-    def once(self) -> int:
-        """One round. Returns how many contacts were handed over."""
+    def once(self) -> Swept:
+        """One round."""
         try:
             swept = self.store.sweep(self.name)
         except StoreError:
@@ -94,7 +94,7 @@ class Sweeper:
         if self.clock() >= self.forget_at:
             forgotten = self.store.forget(self.keep_created_ms) + self.store.prune_quarantine()
             self.forget_at = self.clock() + (0.0 if forgotten else FORGET_INTERVAL_S)
-        return swept.handed
+        return swept
 
     def _watch(self, waiting: int) -> None:
         """Progress tells whether a worker lives, not its pid: after a lost connection it may hang for ever."""

@@ -48,6 +48,8 @@ MISSES_ALLOWED = 5
 CRASHES_ALLOWED = 10
 #: Fields that LiveDesk keeps unique, besides the identifier.
 UNIQUE_FIELDS = ("email", "phone_number")
+#: A request that comes later than its time, in seconds, would crowd those after it: it gets another time, so often.
+LATE_S, PACE_TRIES = 0.01, 5
 #: How long, in seconds, a verdict is offered to a Redis that does not take it, before it is given up.
 FINISH_PATIENCE_S = 60.0
 
@@ -96,11 +98,11 @@ class Sync:
 
     def bring(self, key: str) -> Ended | None:
         """Makes one attempt to bring a contact to LiveDesk. ``None``: it was not to be had, or not needed."""
+        asked_at = self.clock()
         claim = self.store.claim(key, token_hex(8))  # step 1
         if claim is None:
             return None
-        self.sleep(claim.wait_ms / 1000)
-        work = _Work(self, claim)
+        work = _Work(self, claim, asked_at)
         try:
             verdict = work.attempt()
         except LeaseLost:
@@ -110,7 +112,7 @@ class Sync:
         except LiveDeskError as error:
             verdict = work.failed(error)
         trigger = claim.trigger or ""
-        attempt = Attempt(work.began_ms, work.took_ms(), verdict.status, verdict.cause, verdict.excerpt, trigger)
+        attempt = Attempt(work.began_ms(), work.took_ms(), verdict.status, verdict.cause, verdict.excerpt, trigger)
         finished = self._finish(claim, verdict, attempt)
         return Ended(claim, verdict, attempt, finished)
 
@@ -129,24 +131,32 @@ class Sync:
 class _Work:
     """One attempt: steps 2 to 4, and the lease that they have to keep."""
 
-    def __init__(self, sync: Sync, claim: Claim) -> None:
+    def __init__(self, sync: Sync, claim: Claim, asked_at: float) -> None:
         self.sync = sync
         self.claim = claim
         self.contact = replace(claim.contact, inbox_id=claim.contact.inbox_id or sync.inbox_id)
         self.notes: list[Note] = list(claim.notes)
-        self.began = sync.clock()
-        self.began_ms = claim.now + claim.wait_ms
-        self.lease_ends = self.began + (claim.lease_until - self.began_ms) / 1000
-        #: How many requests the claim is good for: one, and where a look-up comes first another.
-        self.paid = 1 if claim.unknown_since is None else 2
+        #: When the first request went.
+        self.began: float | None = None
+        #: When the claim was asked for, which was ``claim.now`` by Redis's clock; this process may have been stopped
+        #: until its answer was read.
+        self.asked_at = asked_at
+        self.lease_ends = asked_at + (claim.lease_until - claim.now) / 1000
+        #: When the requests that came with the claim may go: one, and where a look-up comes first another.
+        number = 1 if claim.unknown_since is None else 2
+        self.slots = [asked_at + (claim.wait_ms + nth * claim.apart_ms) / 1000 for nth in range(number)]
         #: What this attempt means for the create whose answer is unknown.
         self.unanswered = Unanswered.KEEP
 
     def took_ms(self) -> int:
-        return round((self.sync.clock() - self.began) * 1000)
+        return 0 if self.began is None else round((self.sync.clock() - self.began) * 1000)
+
+    def began_ms(self) -> int:
+        return self.now_ms() - self.took_ms()
 
     def now_ms(self) -> int:
-        return self.began_ms + self.took_ms()
+        """Redis's time."""
+        return self.claim.now + round((self.sync.clock() - self.asked_at) * 1000)
 
     def attempt(self) -> Verdict:
         account = self.sync.account()
@@ -249,14 +259,22 @@ class _Work:
 
     def prepare(self, *, look_up: bool = False) -> None:
         """Before every request: it has its time by the pace, and the lease outlasts it."""
-        if self.paid:
-            self.paid -= 1
-        else:
-            wait_ms = self.sync.store.pace(look_up=look_up)
-            if wait_ms < 0:
-                raise Paced(-wait_ms)
-            self.sync.sleep(wait_ms / 1000)
+        for _ in range(PACE_TRIES):
+            at = self.slots.pop(0) if self.slots else self.slot(look_up)
+            self.sync.sleep(max(0.0, at - self.sync.clock()))
+            if not self.sync.store.policy.rate or self.sync.clock() - at <= LATE_S:
+                break
         self.keep_lease()
+        if self.began is None:
+            self.began = self.sync.clock()
+
+    def slot(self, look_up: bool) -> float:
+        """When another request may go."""
+        asked_at = self.sync.clock()
+        wait_ms = self.sync.store.pace(look_up=look_up)
+        if wait_ms < 0:
+            raise Paced(-wait_ms)
+        return asked_at + wait_ms / 1000
 
     def keep_lease(self) -> None:
         """The lease must outlast the request, else somebody else could start while it is under way."""

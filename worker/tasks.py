@@ -4,6 +4,7 @@ import logging
 import random
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from worker.durability import announce
 from worker.errors import SettingsError, StoreError
 from worker.hints import build_hint
 from worker.history import History
+from worker.lines import Line
 from worker.lists import Lists
 from worker.livedesk import CONNECT_TIMEOUT_S, LiveDesk
 from worker.model import Demands
@@ -29,6 +31,7 @@ from worker.settings import Settings, load_settings
 from worker.store import Store
 from worker.sweeper import STUCK_AFTER_S, Sweeper
 from worker.sync import Ended, Sync
+from worker.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ LEASE_MARGIN_S = 10.0
 class Parts:
     sync: Sync
     sweeper: Sweeper
+    tally: Tally
     demands: Demands
 
 
@@ -67,21 +71,35 @@ def create_contact(key: str) -> None:
         _report(ended)
 
 
+def _kind_of(trigger: str) -> str | None:
+    """Who asked for an attempt, without the name: an operation, a person, or nobody."""
+    return (trigger if trigger.startswith("operation ") else "person") if trigger else None
+
+
 def _report(ended: Ended) -> None:
+    """``waited_ms`` is since the contact was first heard of; not ``written``: the lease was lost, or Redis stayed
+    away."""
     verdict, attempt, finished = ended.verdict, ended.attempt, ended.finished
     log.info(
-        "attempt key=%s state=%s cause=%s status=%s took_ms=%d%s",
-        ended.claim.key,
-        verdict.state,
-        verdict.cause,
-        attempt.status,
-        attempt.took_ms,
-        "" if finished.written else " not written: the lease was lost or Redis stayed away",
+        Line(
+            "attempt",
+            key=ended.claim.key,
+            state=verdict.state,
+            cause=verdict.cause,
+            status=attempt.status,
+            took_ms=attempt.took_ms,
+            waited_ms=attempt.at - ended.claim.received_at,
+            number=ended.claim.number,
+            source=ended.claim.source,
+            trigger=_kind_of(attempt.trigger),
+            outcome=verdict.outcome,
+            written=None if finished.written else "no",
+        )
     )
-    if finished.new_cause and verdict.cause is not None:
-        telemetry.report_new_cause(verdict.cause, verdict.state)
     if finished.turn:
         telemetry.report_turn(finished.turn, verdict.cause or "")
+    elif finished.new_cause and verdict.cause is not None:
+        telemetry.report_new_cause(verdict.cause, verdict.state)
 
 
 def _joined() -> Parts:
@@ -95,7 +113,8 @@ def join(settings: Settings) -> Parts:
     lease_ms = round((CONNECT_TIMEOUT_S + settings.livedesk_timeout_s + LEASE_MARGIN_S) * 1000)
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
     store = Store(client, build_hint(create_contact), lease_ms=lease_ms, policy=settings.upstream)
-    livedesk = join_livedesk(settings)
+    tally = Tally(store)
+    livedesk = join_livedesk(settings, lambda seconds: tally.took("livedesk", seconds))
     sync = Sync(
         store=store,
         livedesk=livedesk,
@@ -113,17 +132,18 @@ def join(settings: Settings) -> Parts:
         operations=Operations(store, Lists(client)),
         stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
     )
-    return Parts(sync, sweeper, settings.demands)
+    return Parts(sync, sweeper, tally, settings.demands)
 
 
-def join_livedesk(settings: Settings) -> LiveDesk:
-    """LiveDesk's client as the settings say; the commands use it too."""
+def join_livedesk(settings: Settings, took: Callable[[float], None] = lambda seconds: None) -> LiveDesk:
+    """LiveDesk's client as the settings say; the commands use it too. ``took`` is told the seconds of each request."""
     return LiveDesk(
         settings.livedesk_base_url,
         settings.livedesk_api_key,
         settings.livedesk_api_secret,
         timeout_s=settings.livedesk_timeout_s,
         proxies=_proxies(settings.livedesk_base_url),
+        took=took,
     )
 
 
@@ -142,19 +162,22 @@ def _on_init(conf: Any, **_: Any) -> None:
         sys.exit(str(error))
     conf.broker_url, options = broker(settings.redis_url)
     conf.broker_transport_options = {**conf.broker_transport_options, **options}
+    telemetry.configure_logging(settings.log_format)
     telemetry.start_sentry(settings, "worker")
     _parts = join(settings)
 
 
 @signals.setup_logging.connect
-def _on_setup_logging(loglevel: int | str | None = None, **_: Any) -> None:
-    telemetry.configure_logging()
+def _on_setup_logging(**_: Any) -> None:
+    """Celery leaves the log as it is: a worker has set it up by now (``_on_init``)."""
 
 
 @signals.worker_ready.connect
 def _on_ready(**_: Any) -> None:
     parts = _joined()
     parts.sweeper.start()
+    parts.tally.start()
+    _probe_now(parts.sync.store)
     announce(parts.sync.store.client, parts.demands)
     log.info("worker ready")
 
@@ -163,3 +186,19 @@ def _on_ready(**_: Any) -> None:
 def _on_shutting_down(**_: Any) -> None:
     if _parts is not None:
         _parts.sweeper.stop()
+
+
+@signals.worker_shutdown.connect
+def _on_shutdown(**_: Any) -> None:
+    """The last attempts have ended."""
+    if _parts is not None:
+        _parts.tally.stop()
+
+
+def _probe_now(store: Store) -> None:
+    """Whoever mended the configuration has started its worker again, and need not wait for the next probe."""
+    try:
+        if store.probe_now():
+            log.warning(Line("the sync is stopped: a probe goes at once"))
+    except StoreError as error:
+        log.warning("no probe at start: %s", error)

@@ -14,6 +14,8 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.redis import RedisIntegration
 
 from worker.errors import LiveDeskError, StoreUnavailable
+from worker.lines import JsonFormatter, Line
+from worker.model import LogFormat
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,16 +23,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+LOGFMT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 #: Loggers that say for each message what our own line says better, or that quote URLs.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.pool", "urllib3", "kombu")
 #: Errors whose text is ours and names no person.
 PLAIN_ERRORS = (LiveDeskError.__module__, StoreUnavailable.__module__)
-#: What changed for all contacts, by ``Finished.turn``, with the cause.
+#: What changed for all contacts, by ``Finished.turn``.
 TURNS = {
-    "down": "stopped: LiveDesk is down (%s)",
-    "misconfigured": "stopped: LiveDesk does not let us in (%s)",
-    "inbox": "stopped for one inbox: LiveDesk does not know it (%s)",
+    "down": "stopped: LiveDesk is down",
+    "misconfigured": "stopped: LiveDesk does not let us in",
+    "inbox": "stopped for one inbox: LiveDesk does not know it",
 }
 #: How the messages that are ours begin.
 PLAIN_MESSAGES = ("New cause: ", "Sync ")
@@ -62,9 +64,11 @@ FRAME_KEYS = (
 )
 
 
-def configure_logging(level: int = logging.INFO) -> None:
+def configure_logging(log_format: LogFormat = LogFormat.LOGFMT, level: int = logging.INFO) -> None:
     """One line an event on standard error."""
-    logging.basicConfig(level=level, format=LOG_FORMAT, force=True)
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else logging.Formatter(LOGFMT))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -114,13 +118,13 @@ def report_new_cause(cause: str, state: str) -> None:
 def report_turn(turn: str, cause: str) -> None:
     """What changed for all contacts: one line, and one event where it is bad news."""
     if turn == "resumed":
-        log.warning("sync resumed: LiveDesk answers again")
+        log.warning(Line("sync resumed: LiveDesk answers again"))
         return
-    log.error("sync %s", TURNS[turn] % cause)
+    log.error(Line(f"sync {TURNS[turn]}", cause=cause))
     with sentry_sdk.new_scope() as scope:
         scope.fingerprint = ["turn", turn, cause]
         scope.set_tag("cause", cause)
-        sentry_sdk.capture_message(f"Sync {TURNS[turn] % cause}", level="error")
+        sentry_sdk.capture_message(f"Sync {TURNS[turn]} ({cause})", level="error")
 
 
 def scrub_event(event: "Event", hint: "Hint") -> "Event | None":

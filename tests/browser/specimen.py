@@ -1,6 +1,5 @@
 """A dashboard with a page that shows every part that pages are made of, in each of its states; for the tests alone."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +9,8 @@ import redis
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from jinja2 import ChoiceLoader, FileSystemLoader
 from werkzeug import Response
-from werkzeug.serving import make_server
 
-from stack.processes import LOCALHOST
+from tests.browser.serving import serve
 from webhook_app import Parts, create_app
 from webhook_app.access import Access, Provider, Role
 from webhook_app.dashboard.header import Header, Reach, Upstream
@@ -29,7 +27,9 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"{{ 7*7 }}"
 def busy_header() -> Header:
     """LiveDesk is down, and a lot waits."""
     now = int(time.time() * 1000)
-    upstream = Upstream(reach=Reach.DOWN, since=now - 380_000, reason="503 × 412", next_probe_at=now + 18_000)
+    upstream = Upstream(
+        reach=Reach.DOWN, since=now - 380_000, reason="LiveDesk answers with an error (503)", next_probe_at=now + 18_000
+    )
     return Header(
         now=now,
         upstream=upstream,
@@ -62,15 +62,8 @@ def specimen(client: redis.Redis) -> Iterator[str]:
     assert app.jinja_loader is not None
     app.jinja_loader = ChoiceLoader([app.jinja_loader, FileSystemLoader(HERE / "templates")])
     app.register_blueprint(_views())
-    server = make_server(LOCALHOST, 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://{LOCALHOST}:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve(app) as url:
+        yield url
 
 
 def _views() -> Blueprint:

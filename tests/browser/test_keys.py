@@ -92,7 +92,7 @@ def test_a_command_is_copied(page: Page) -> None:
 def test_times_tick(page: Page) -> None:
     page.clock.install()
     page.reload()
-    due = page.locator("#header time[data-at]").nth(2)
+    due = page.locator("#header time[data-at]").nth(3)
     expect(due).to_have_text(re.compile("in [89] s"))
     expect(due).to_have_attribute("title", re.compile(r"^2.* UTC$"))
     page.clock.run_for(4_000)

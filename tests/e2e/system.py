@@ -187,10 +187,10 @@ class System:
 
         Nobody may be at work on it: a worker does not notice that its lease ran out early.
         """
+        self.client.hdel(keys.UPSTREAM, "slot", "look_up_slot")
         self._make_due(self.key(identifier))
 
     def _make_due(self, key: str) -> None:
-        self.client.hdel(keys.UPSTREAM, "slot", "look_up_slot")
         self._turn_clock(keys=[keys.DUE, keys.contact(key)], args=[key])
 
     def outlast_leases(self) -> None:

@@ -64,9 +64,16 @@ class Sink(ThreadingHTTPServer):
         lines = [line for envelope in self.envelopes for line in envelope.splitlines() if line.startswith(b"{")]
         return [item for item in map(json.loads, lines) if "event_id" in item and "level" in item]
 
+    def messages(self, beginning: str) -> Counter[str]:
+        """What the messages say that begin like this, without the beginning."""
+        told = [event["message"] for event in self.events() if event.get("message", "").startswith(beginning)]
+        return Counter(message.removeprefix(beginning) for message in told)
+
     def causes(self) -> Counter[str]:
-        tags = [event.get("tags", {}) for event in self.events()]
-        return Counter(tag["cause"] for tag in tags if "cause" in tag)
+        return self.messages("New cause: ")
+
+    def stops(self) -> Counter[str]:
+        return self.messages("Sync stopped")
 
     def bugs(self) -> list[str]:
         """The kinds of the exceptions that were reported."""
@@ -159,13 +166,47 @@ def test_a_cause_is_reported_once_and_names_nobody(system: System, sink: Sink) -
     expected = Counter(["http_422", "unauthorized", "http_500", "answer_timeout", "email_taken"])
     wait_until(lambda: sink.causes() >= expected, "every cause is reported")
     assert sink.causes() == expected
+    assert sink.stops() == Counter([": LiveDesk does not let us in (unauthorized)"])
     assert_nobody_was_named(system, sink)
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "stop"),
+    [
+        ({"mode": "unauthorized"}, ": LiveDesk does not let us in (unauthorized)"),
+        ({"mode": "status", "status": 503}, ": LiveDesk is down (http_503)"),
+    ],
+)
+def test_a_stop_is_one_event_however_many_contacts_fail(
+    misbehaviour: dict[str, Any], stop: str, system: System, sink: Sink
+) -> None:
+    """And one line, and one more when it is over; the contacts wait meanwhile and none of them is lost."""
+    system.livedesk.behave(misbehaviour.pop("mode"), on="create", **misbehaviour)
+    for number in range(20):
+        system.accept(f"{WHO}-{number}", name=PERSON["name"])
+    wait_until(lambda: system.hurry() and sink.stops(), "the stop is reported")
+    wait_until(lambda: system.hurry() and probes_failed(system) >= 2, "it was probed twice, in vain")
+    health = call("GET", f"{system.stack.url}/readyz").json()
+    assert (health["livedesk"]["state"], health["livedesk"]["cause"]) != ("up", None)
+    assert health["livedesk"]["next_probe_at"] > health["livedesk"]["since"]
+
+    system.livedesk.clear()
+    system.drain()
+    wait_until(lambda: "sync resumed" in system.log(), "it goes on")
+    assert sink.stops() == Counter([stop])
+    assert system.log().count("sync stopped") == system.log().count("sync resumed") == 1
+    assert_nobody_was_named(system, sink)
+
+
+def probes_failed(system: System) -> int:
+    return int(system.client.hget(keys.UPSTREAM, "probes") or 0)
 
 
 def test_bugs_are_reported_and_name_nobody(system: System, sink: Sink) -> None:
     system.livedesk.behave("throttle", times=1, retry_after=3600)
     system.accept(**PERSON)
     system.wait_for(WHO, "retrying")  # where nobody will touch it
+    system.client.delete(keys.UPSTREAM)  # LiveDesk may be asked again
     name = keys.contact(system.key(WHO))
     data = str(system.client.hget(name, "data"))
 
@@ -174,6 +215,7 @@ def test_bugs_are_reported_and_name_nobody(system: System, sink: Sink) -> None:
     answer = call("GET", f"{system.stack.url}/contacts/{WHO}", headers=operator())
     system.client.hset(name, mapping={"state": "retrying", "data": json.dumps({PERSON["email"]: 1})})
     assert system.store.retry_now(WHO) == "retrying"
+    assert system.store.resume(), "LiveDesk wanted no request for an hour"
     wait_until(lambda: system.hurry() and "TypeError" in system.log(), "the worker has met it")
     system.client.hset(name, "data", data)
 

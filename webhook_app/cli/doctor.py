@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from webhook_app.cli.words import printable
+from webhook_app.contacts import rfc3339
 from worker.errors import SettingsError, StoreError
 from worker.findings import Finding, Level, way_to
 from worker.probe import Probe
@@ -22,6 +23,8 @@ HAND_OVER_S, LOOK_EVERY_S = 10.0, 0.1
 #: The oldest Redis that has what our scripts need. Any Valkey has it.
 OLDEST_REDIS = 7
 ASK = "The live probes create some contacts in LiveDesk and delete them again, as far as it lets us. Make them?"
+STOPPED = {"down": "LiveDesk is down", "misconfigured": "LiveDesk does not let us in"}
+NO_INBOX = "Contacts that name no inbox wait: LIVEDESK_INBOX_ID is not set for the workers."
 NOT_PROBED = (
     "Not tried: the inbox, whether LiveDesk keeps identifiers unique, and whether its search finds new contacts."
 )
@@ -67,6 +70,7 @@ def _examine(parts: "Callable[[], Parts]", may_probe: Callable[[], bool]) -> Ite
     try:
         yield from _redis(found)
         yield from _worker(found)
+        yield from _sync(found)
     except StoreError as error:
         todo = "Check REDIS_URL, and whether the server runs."
         yield Finding(Level.FAIL, "redis", f"Redis cannot be used: {error}.", todo)
@@ -107,6 +111,23 @@ def _worker(parts: "Parts") -> Iterator[Finding]:
     else:
         text = f"No worker took a message within {HAND_OVER_S:.0f} seconds."
         yield Finding(Level.FAIL, "hand-over", text, "Are all workers busy or stuck? Look at their logs.")
+
+
+def _sync(parts: "Parts") -> Iterator[Finding]:
+    """Whether contacts are sent to LiveDesk, or wait for something."""
+    upstream = parts.situations.upstream()
+    if upstream.paused_at:
+        yield Finding(Level.WARN, "sync", "An operator has paused it.", "The dashboard says who and why.")
+    if upstream.stop:
+        text = f"It is stopped: {STOPPED[upstream.stop]} ({upstream.cause}), since {rfc3339(upstream.since)}."
+        yield Finding(
+            Level.FAIL, "sync", text, "It goes on by itself when a probe gets through; see below what is wrong."
+        )
+    for held in upstream.inboxes:
+        text = f"LiveDesk does not know inbox {held.inbox}; its contacts wait." if held.inbox else NO_INBOX
+        yield Finding(Level.FAIL, "sync", text, "Mend the inbox, and restart the workers.")
+    if upstream.state == "up" and not upstream.inboxes:
+        yield Finding(Level.OK, "sync", "It runs.")
 
 
 def _is_taken(parts: "Parts", message: str) -> bool:

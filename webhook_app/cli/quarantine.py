@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from webhook_app.cli.words import columns, printable, sentences, when
+from webhook_app.quarantine import keys_in, revealed
 from webhook_app.quarantine import replay as read_again
 from webhook_app.sources.body import BadBody
 from webhook_app.sources.held import load_payload
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from worker.history import History
 
 PAGE = 100
-#: Levels of a payload whose keys are shown.
-KEYS_DEEP = 12
 #: What a replay can end with, besides being as unreadable as before.
 ENDS = (Status.ACCEPTED, Status.DUPLICATE, Status.IGNORED)
 
@@ -62,10 +61,10 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
         for field, problem in held.problems.items():
             click.echo(f"  {printable(field)}: {printable(problem)}")
         if reveal:
-            click.echo(f"\npayload\n{_revealed(held.payload)}\n\nheaders\n{json.dumps(held.headers, indent=2)}")
+            click.echo(f"\npayload\n{revealed(held.payload)}\n\nheaders\n{json.dumps(held.headers, indent=2)}")
             return
         click.echo("\nkeys of the payload")
-        for key in sorted(set(_keys(_loaded(held.payload)))):
+        for key in sorted(set(keys_in(_loaded(held.payload)))):
             click.echo(f"  {printable(key)}")
 
     return command
@@ -143,24 +142,3 @@ def _loaded(text: str) -> object:
         return load_payload(text)
     except Unmappable as error:
         raise click.ClickException(f"The payload {error.problems['payload']}.") from error
-
-
-def _revealed(text: str) -> str:
-    """Laid out, unless it is nested too deeply for that. JSON escapes what a terminal would obey."""
-    try:
-        return json.dumps(load_payload(text), indent=2, default=str)
-    except (Unmappable, RecursionError):
-        return text
-
-
-def _keys(payload: object, before: str = "$", levels: int = KEYS_DEEP) -> Iterator[str]:
-    """The paths to all values, without numbers of elements, as far down as anybody would read."""
-    match payload:
-        case dict() if payload and levels:
-            for name, value in payload.items():
-                yield from _keys(value, f"{before}.{name}", levels - 1)
-        case list() if payload and levels:
-            for value in payload:
-                yield from _keys(value, f"{before}[*]", levels - 1)
-        case _:
-            yield before

@@ -5,13 +5,13 @@
 ``sign_in``       password in, session out; signing out
 ``oidc``          the same by a company's identity provider
 ``header``        the figures on top of every page
-``pages``         the overview, and what is on all pages
-``contacts``      lists of contacts, and one by what it is known by; ``filters``: which contacts those are
-``contact``       one contact, and what a person can do about it; ``conflicts``: with another one in LiveDesk
-``verdict``       why it is where it is, in sentences; ``causes``: what a cause means
-``masks``         what is shown of personal data, and to whom
-``operations``    many contacts retried or discarded at once
-``view``          what those pages have in common
+``pages``         what is on all of them; each page, or a few that belong together, is a module:
+``overview``      what is broken, and one cause        ``causes``   what each cause means to a person
+``contacts``      lists of contacts, and looking one up, with ``filters``: which contacts those are
+``contact``       one contact: ``verdict`` why it is where it is, ``masks`` what is shown, ``conflicts`` who is in the way
+``operations``    many contacts at once                ``view``     what these three have in common
+``upstream``      LiveDesk, pause and probe            ``sources``  who sends, and the quarantine
+``workers``       who works, and what waits            ``audit``    who did what by hand
 ``static_files``  style and script, under addresses that change with their content
 ``words``         how times, numbers and charts are put
 ``errors``        what goes wrong under ``/dashboard``, as a page
@@ -27,23 +27,29 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webhook_app.dashboard import (
+    audit,
     contact,
     contacts,
     errors,
     oidc,
     operations,
+    overview,
     pages,
     safety,
     session,
     sign_in,
+    sources,
     static_files,
+    upstream,
     words,
+    workers,
 )
 
 if TYPE_CHECKING:
     from webhook_app import Parts
 
 PREFIX = "/dashboard"
+PAGES = (pages, overview, contacts, contact, operations, upstream, sources, workers, audit)
 
 
 def register(app: Flask, parts: "Parts") -> None:
@@ -51,7 +57,7 @@ def register(app: Flask, parts: "Parts") -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     views = Blueprint("dashboard", __name__, url_prefix=PREFIX)
-    for part in (session, safety, static_files, words, sign_in, oidc, pages, contacts, contact, operations):
+    for part in (session, safety, static_files, words, sign_in, oidc, *PAGES):
         part.register(views, parts)
     app.register_blueprint(views)
     session.sign(app, parts)

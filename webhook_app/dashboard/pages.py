@@ -1,4 +1,4 @@
-"""The pages, and what is on all of them: the navigation and the header."""
+"""What is on all pages: the navigation, the header, and the parts that they are made of."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,6 @@ from flask import Blueprint, current_app, render_template
 from webhook_app.access import Role
 from webhook_app.dashboard.header import read_header
 from webhook_app.dashboard.session import needs
-from worker.model import State
 
 if TYPE_CHECKING:
     from webhook_app import Parts
@@ -27,18 +26,11 @@ PLACES = (
     Place("dashboard.start", "Overview", "o"),
     Place("dashboard.contacts", "Contacts", "c"),
     Place("dashboard.operations", "Operations", "p"),
+    Place("dashboard.upstream", "LiveDesk", "l"),
+    Place("dashboard.sources", "Sources", "s"),
+    Place("dashboard.workers", "Workers", "w"),
+    Place("dashboard.audit", "Audit", "a"),
 )
-
-#: What a state means to an operator, in the order of a contact's life.
-MEANINGS = {
-    State.PENDING: "Came in, not tried yet.",
-    State.SENDING: "A worker is at it now.",
-    State.RETRYING: "Did not get through; tried again by itself.",
-    State.CREATED: "In LiveDesk, once.",
-    State.CONFLICT: "LiveDesk has somebody else with this e-mail or phone. Needs a person.",
-    State.FAILED: "Given up: LiveDesk does not take it as it is. Needs a person.",
-    State.DISCARDED: "Put aside by an operator.",
-}
 
 
 def register(views: Blueprint, parts: "Parts") -> None:
@@ -47,13 +39,8 @@ def register(views: Blueprint, parts: "Parts") -> None:
         macros: Any = current_app.jinja_env.get_template("dashboard/macros.html")
         return {"places": PLACES, "ui": macros.module}
 
-    @views.get("/", strict_slashes=False)
-    @needs(Role.VIEWER)
-    def start() -> str:
-        return render_template("dashboard/start.html", header=read_header(parts.history), meanings=MEANINGS)
-
     @views.get("/header")
     @needs(Role.VIEWER)
     def header() -> str:
         """The header alone, for pages that are open and keep it fresh."""
-        return render_template("dashboard/header.html", header=read_header(parts.history))
+        return render_template("dashboard/header.html", header=read_header(parts.situations))

@@ -70,6 +70,11 @@ def current_user() -> User | None:
     return User(session["name"], Role(session["role"])) if "role" in session else None
 
 
+def acting() -> str:
+    """The name of who acts, for the audit, in a view that needs a role."""
+    return str(session["name"])
+
+
 def begin(name: str, role: Role, now: float) -> None:
     """Begins a session; nothing of an earlier one is left in it. ``now`` is in seconds since the epoch."""
     session.clear()
@@ -89,7 +94,7 @@ def local_path(address: str | None) -> str:
     """A page of ours to go on to, whatever address somebody put into a link."""
     parts = urlsplit(address or "")
     home = url_for("dashboard.start")
-    is_ours = not parts.scheme and not parts.netloc and (parts.path + "/").startswith(f"{home}/")
+    is_ours = not parts.scheme and not parts.netloc and f"{parts.path}/".startswith(home)
     return f"{parts.path}?{parts.query}".removesuffix("?") if is_ours and "\\" not in parts.path else home
 
 

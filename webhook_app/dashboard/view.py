@@ -16,7 +16,7 @@ WHY_LENGTH = 200
 
 def head(parts: "Parts") -> Header:
     """The figures on top of a page."""
-    return read_header(parts.history)
+    return read_header(parts.situations)
 
 
 def show(parts: "Parts", template: str, **values: Any) -> str:

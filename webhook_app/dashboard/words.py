@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 
 
 def register(views: Blueprint, _parts: "Parts") -> None:
-    for word in (number, rate, duration, relative, absolute, machine_time, points, bars):
+    for word in (number, rate, duration, relative, absolute, machine_time, clock_time, people, points, bars):
         views.add_app_template_filter(word)
 
 
@@ -61,9 +61,10 @@ def machine_time(at: int) -> str:
     return _utc(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def points(values: Sequence[float | None], width: int, height: int) -> list[str]:
-    """Each unbroken stretch of a line as the ``points`` of an SVG polyline; what is unknown is a gap."""
-    most = max((value for value in values if value is not None), default=0) or 1
+def points(values: Sequence[float | None], width: int, height: int, most: float = 0) -> list[str]:
+    """Each unbroken stretch of a line as the ``points`` of an SVG polyline; what is unknown is a gap. ``most`` is the
+    value at the top, by default the greatest."""
+    most = most or max((value for value in values if value is not None), default=0) or 1
     step = width / max(len(values) - 1, 1)
     lines: list[list[str]] = [[]]
     for place, value in enumerate(values):
@@ -88,6 +89,16 @@ def bars(values: Sequence[float | None], width: int, height: int) -> list[tuple[
         for place, value in enumerate(values)
         if value is not None
     ]
+
+
+def clock_time(at: int) -> str:
+    """``12:04``, in UTC: the minute of a chart."""
+    return f"{_utc(at):%H:%M}"
+
+
+def people(count: int) -> str:
+    """``1 person``, ``1,204 people``."""
+    return f"{count:,} {'person' if count == 1 else 'people'}"
 
 
 def _utc(at: int) -> datetime:

@@ -48,7 +48,7 @@
 
   // --- What is new on the page, at first and after each update; who was on a button stays on it.
   let focused = "";
-  document.addEventListener("htmx:beforeSwap", () => { focused = document.activeElement.id; });
+  document.addEventListener("htmx:beforeSwap", () => { focused = document.activeElement.id || focused; });
   const settle = () => {
     ahead = (find("[data-now]")?.dataset.now || Date.now()) - Date.now();
     if (navigator.clipboard) all("[data-copy]").forEach(show);
@@ -56,6 +56,7 @@
     tick();
     freshness();
     if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+    focused = "";
   };
   document.addEventListener("htmx:afterSettle", settle);
 

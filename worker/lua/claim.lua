@@ -3,8 +3,8 @@
 --
 -- ARGV   [3] token   [4] length of the lease in ms   [5] requests a second, 0 for no limit   [6] look-ups a second
 --        [7] inbox of contacts that name none ('' for none)   [8] 1 if LiveDesk will be asked, else 0
--- Returns {'claimed', now, lease_until, ms to wait before the first request, answered_at, salt, field, value, ...} with
---         the record, or {reason}: 'gone' (no such record), 'closed', 'busy' (somebody else's lease), 'early' (its time has not
+-- Returns {'claimed', now, lease_until, ms to wait before the first request and from that to the next, answered_at,
+--         salt, field, value, ...} with the record, or {reason}: 'gone' (no such record), 'closed', 'busy' (somebody else's lease), 'early' (its time has not
 --         come), 'paused' (by an operator), 'stopped' (LiveDesk is down or we are misconfigured), 'held' (its inbox is),
 --         'paced' (there is no room now). After the last four it waits in `due`.
 
@@ -14,7 +14,7 @@ local state, token, lease_until = record[1], record[2], tonumber(record[3] or 0)
 if not state then return { 'gone' } end
 if not is_open(state) then return { 'closed' } end
 
-local wait = 0
+local wait, apart = 0, 0
 
 -- Whether the contact's inbox is held. The first that comes when a probe is due is that probe.
 local function is_held()
@@ -34,13 +34,13 @@ local function refusal()
   if up[2] and not is_probe_due(up[3], up[4]) then return 'stopped', lane, now end
   if is_held() then return 'held', HELD, now end
   local unknown = record[5] or state == 'sending'
-  local again
   -- After an unknown answer there is a look-up, and then perhaps a create.
-  wait, again = reserve(tonumber(ARGV[5]), unknown and 2 or 1, unknown and 1 or 0, tonumber(ARGV[6]))
-  if not wait then return 'paced', lane, again end
+  wait, apart = reserve(tonumber(ARGV[5]), unknown and 2 or 1, unknown and 1 or 0, tonumber(ARGV[6]))
+  if not wait then return 'paced', lane, apart end
   if up[2] then redis.call('HSET', UPSTREAM, 'probe', ARGV[3], 'probe_until', now + ARGV[4]) end
 end
 
+write_even_when_full()
 if token ~= ARGV[3] then
   if state == 'sending' and lease_until > now then return { 'busy' } end
   if state == 'retrying' and tonumber(record[4] or 0) > now then return { 'early' } end
@@ -67,5 +67,5 @@ end
 
 local fields = redis.call('HGETALL', RECORD)
 local answered_at = redis.call('HGET', UPSTREAM, 'answered_at') or '0'
-return { 'claimed', string.format('%.0f', now), string.format('%.0f', lease_until), wait, answered_at,
+return { 'claimed', string.format('%.0f', now), string.format('%.0f', lease_until), wait, apart, answered_at,
   redis.call('GET', SALT), unpack(fields) }

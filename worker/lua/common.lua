@@ -28,8 +28,13 @@ local function is_open(state)
   return state == 'pending' or state == 'sending' or state == 'retrying'
 end
 
--- Moves the contact between the state indexes. The removal comes first: it is a write that Redis allows when its
--- memory is full, and after a script's first write it allows the others, so that a full Redis can still be drained.
+-- A removal is a write that Redis allows when its memory is full, and after a script's first write it allows the others:
+-- so a full Redis can still be drained.
+local function write_even_when_full()
+  redis.call('SREM', FAILING, '')
+end
+
+-- Moves the contact between the state indexes. The removal comes first: see write_even_when_full.
 local function enter(state, from)
   if from then redis.call('ZREM', INDEX[from], key) end
   redis.call('ZADD', INDEX[state], now, key)

@@ -13,6 +13,8 @@ local name = OPERATION .. ARGV[3]
 local running = redis.call('HMGET', name, 'state', 'runner')
 if running[1] ~= 'running' or running[2] ~= ARGV[4] then return { 0 } end
 
+write_even_when_full()
+
 local function move(record)
   local state = record[1]
   local saved = {

@@ -10,6 +10,8 @@ local name = OPERATION .. ARGV[3]
 local running = redis.call('HMGET', name, 'state', 'runner')
 if running[1] ~= 'undoing' or running[2] ~= ARGV[4] then return { 0 } end
 
+write_even_when_full()
+
 local function restore(was, state)
   enter(was.state, state)
   redis.call('ZADD', INDEX[was.state], was.entered, key)

@@ -7,6 +7,7 @@
 local name = OPERATION .. key
 local state = redis.call('HGET', name, 'state')
 if not state or not string.find(ARGV[4], state .. ',', 1, true) then return 0 end
+write_even_when_full()
 redis.call('HSET', name, 'state', ARGV[3])
 redis.call('HDEL', name, 'runner', 'runner_until')
 if ARGV[5] ~= '' then redis.call('HSET', name, 'note', ARGV[5]) end

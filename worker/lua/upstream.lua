@@ -14,7 +14,7 @@
 -- How far ahead a request may be given its time: no worker sleeps for longer.
 local AHEAD_MS = 1000
 -- A little below the rate, so that requests which the network delays do not bunch up above it.
-local HEADROOM = 0.985
+local HEADROOM = 0.975
 -- After a 429 half the pace, at most once a second, and never below this share of the rate.
 local LOWEST = 1 / 64
 -- What the pace gains in a second of good answers, as a share of the rate; and where it begins after a stop.
@@ -27,9 +27,9 @@ local function pace_of(rate, pace)
 end
 
 -- Gives so many requests their time, one after the other, if the first may go within AHEAD_MS.
--- Returns the wait until the first in ms, or nil and when to ask again.
+-- Returns the wait until the first and from one to the next, in ms, or nil and when to ask again.
 local function reserve(rate, requests, look_ups, look_up_rate)
-  if rate <= 0 then return 0 end
+  if rate <= 0 then return 0, 0 end
   local up = redis.call('HMGET', UPSTREAM, 'slot', 'look_up_slot', 'pace')
   local at = math.max(exact, tonumber(up[1] or 0))
   if look_ups > 0 then at = math.max(at, tonumber(up[2] or 0)) end
@@ -39,7 +39,7 @@ local function reserve(rate, requests, look_ups, look_up_rate)
   if look_ups > 0 then
     redis.call('HSET', UPSTREAM, 'look_up_slot', string.format('%.3f', at + look_ups * 1000 / (look_up_rate * HEADROOM)))
   end
-  return math.ceil(at - exact)
+  return math.ceil(at - exact), math.ceil(interval)
 end
 
 local function is_probe_due(probe_at, probe_until)
@@ -64,6 +64,22 @@ local function resume(rate)
     redis.call('HSET', UPSTREAM, 'pace', string.format('%.4f', math.max(rate * RAMP_FROM, math.min(1, rate))),
       'raised_at', now)
   end
+end
+
+-- The next probe goes at once, where the sync stopped by itself and for each held inbox. Returns how many there are.
+local function hasten_probes()
+  local many = 0
+  if redis.call('HEXISTS', UPSTREAM, 'stop') == 1 then
+    redis.call('HSET', UPSTREAM, 'probe_at', now)
+    many = 1
+  end
+  for _, field in ipairs(redis.call('HKEYS', INBOXES)) do
+    if string.match(field, ':probe_at$') then
+      redis.call('HSET', INBOXES, field, now)
+      many = many + 1
+    end
+  end
+  return many
 end
 
 -- Whether so many of the recent attempts failed by LiveDesk's fault that it must be down.

@@ -1,0 +1,207 @@
+"""What the dashboard costs with a million contacts in Redis: ``python -m bench dashboard``.
+
+The records are laid in as the scripts would have written them. Then: the head of every page; pages of lists at any
+depth, through the whole web application; "retry all" of a tenth of the contacts, and what it does to the latency of
+accepting meanwhile; and what the indexes weigh.
+"""
+
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import redis
+from flask.testing import FlaskClient
+
+from bench.accept import CONNECTIONS, WARM_UP_S, is_answering, ours
+from bench.machine import ask, environment, load, say, valkey
+from bench.report import Row, median
+from stack.parts import ROOT
+from stack.processes import Process, free_port
+from webhook_app import Parts, create_app
+from webhook_app.access import Access
+from worker import keys, record
+from worker.hints import Hint
+from worker.history import History
+from worker.lists import Filter, Lists
+from worker.model import Contact, State
+from worker.operations import Action, Operations
+from worker.situation import Situations
+from worker.store import Store
+
+PASSWORD = "the-password-of-the-bench"
+RATE = 10.0
+CAUSES = ("http_422", "email_refused", "name_refused", "inbox_refused")
+READS = 100
+HEADER_MS, PAGE_MS, MOVE_S, SLOWER_MOST = 5.0, 50.0, 5.0, 2.0
+#: Deliveries per second while the latency of accepting is measured.
+ACCEPT_RATE, ACCEPT_S = 200.0, 8.0
+
+
+def lay_in(client: redis.Redis, salt: str, count: int) -> dict[State, int]:
+    """Of ten contacts one has failed, one waits, and the others are created. Times are spread over a month."""
+    now, month = int(time.time() * 1000), 30 * 86_400_000
+    chance = random.Random(1)
+    secret = salt.encode()
+    made = dict.fromkeys(State, 0)
+    for start in range(0, count, 1000):
+        with client.pipeline(transaction=False) as pipe:
+            for number in range(start, min(start + 1000, count)):
+                state = (State.FAILED, State.RETRYING)[number % 10] if number % 10 < 2 else State.CREATED
+                made[state] += 1
+                lay_in_one(pipe, number, state, now - chance.randrange(month), secret)
+            pipe.execute()
+    return made
+
+
+def lay_in_one(pipe: Any, number: int, state: State, at: int, secret: bytes) -> None:
+    contact = Contact(
+        f"user-{number:08}", 407, "Ada Lovelace", f"ada.lovelace.{number}@example.com", f"+49301{number:07}"
+    )
+    key = keys.contact_key(contact.identifier, secret)
+    fields = {
+        "identifier": contact.identifier,
+        "source": "signup",
+        "state": state.value,
+        "received_at": at,
+        "fingerprint": record.fingerprint(contact, secret),
+        "attempts": f"[{at},183,200]",
+    }
+    pipe.zadd(keys.state(state), {key: at})
+    finders = [keys.finder("contact_id", str(2_000_000 + number), secret)]
+    if state is State.CREATED:
+        fields["contact_id"] = 2_000_000 + number
+    else:
+        cause = CAUSES[number // 10 % len(CAUSES)]
+        finders = record.dump_finders(contact, secret).split()
+        fields |= {"data": record.dump_data(contact), "cause": cause, "attempts_made": 3, "finders": " ".join(finders)}
+        pipe.zadd(keys.cause(cause), {key: at})
+        pipe.zadd(keys.CAUSES, {cause: at})
+    if state is State.RETRYING:
+        fields["next_attempt_at"] = at + 10**10
+        pipe.zadd(keys.DUE, {key: keys.LANE + at + 10**10})
+    pipe.hset(keys.contact(key), mapping=fields)
+    for finder in finders:
+        bucket, _, field = finder.partition(":")
+        pipe.hset(keys.finders(bucket), field, key)
+
+
+def milliseconds(run: Callable[[], object], times: int = READS) -> float:
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        run()
+        took.append((time.perf_counter() - began) * 1000)
+    return median(took)
+
+
+def signed_in(store: Store) -> FlaskClient:
+    parts = Parts(store=store, history=History(store.client), sources={}, access=Access(operator_password=PASSWORD))
+    http = create_app(parts).test_client()
+    page = http.get("/dashboard/sign-in").get_data(as_text=True)
+    token = page.partition('name="csrf" value="')[2].partition('"')[0]
+    http.post(
+        "/dashboard/sign-in", data={"password": PASSWORD, "csrf": token}, headers={"Sec-Fetch-Site": "same-origin"}
+    )
+    return http
+
+
+def pages(store: Store, lists: Lists) -> Iterator[Row]:
+    """A page of a list at several depths, as the browser asks for it."""
+    http = signed_in(store)
+    for state in (State.CREATED, State.FAILED):
+        size: Any = store.client.zcard(keys.state(state))
+        for name, rank in (("first", 0), ("in the middle", size // 2), ("last", size - 26)):
+            place: Any = store.client.zrange(keys.state(state), rank, rank, desc=True, withscores=True)
+            (key, at) = place[0]
+            url = f"/dashboard/contacts?state={state}" + (f"&after={at:.0f}:{key}" if rank else "")
+            answer = http.get(url)
+            if answer.status_code != 200 or answer.get_data(as_text=True).count("user-") < 25:
+                raise SystemExit(f"bench: {url} is not the page of a list ({answer.status_code})")
+            took = milliseconds(lambda url=url: http.get(url), 30)  # type: ignore[misc]
+            yield row(f"dashboard: list of {state}, {name} page, ms", took, PAGE_MS)
+    find = milliseconds(lambda: lists.find("ada.lovelace.10@example.com"))
+    yield row("dashboard: look-up by e-mail, ms", find, PAGE_MS)
+
+
+def retry_all(url: str, store: Store, lists: Lists, failed: int) -> Iterator[Row]:
+    """Moves all that have failed, while deliveries are accepted."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        port = free_port()
+        web = Process(
+            "receiver",
+            ours(port, 1),
+            log=Path(name) / "receiver.log",
+            cwd=ROOT,
+            env=environment(url),
+            port=port,
+            ready=lambda _: is_answering(port),
+            stop_s=20.0,
+        )
+        with web:
+            load(port, "warm-up", seconds=WARM_UP_S, connections=CONNECTIONS)
+            usual = load(port, "usual", seconds=ACCEPT_S, connections=CONNECTIONS, rate=ACCEPT_RATE)
+            took: list[float] = []
+            moving = threading.Thread(target=lambda: took.append(move_all(store, lists, failed)))
+            began = threading.Timer(1.5, moving.start)
+            began.start()
+            meanwhile = load(port, "meanwhile", seconds=ACCEPT_S, connections=CONNECTIONS, rate=ACCEPT_RATE)
+            began.join()
+            moving.join()
+    yield row(f"dashboard: retry all of {failed:,}, seconds until they are moved", took[0], MOVE_S)
+    ratio = meanwhile["p99"] / usual["p99"]
+    note = f"{usual['p99']:.1f} ms before, {meanwhile['p99']:.1f} ms meanwhile"
+    name = "dashboard: p99 of accept while they are moved, against before"
+    yield Row(name, f"{ratio:.1f}", target=f"at most {SLOWER_MOST:.0f}", met=ratio <= SLOWER_MOST, note=note)
+
+
+def move_all(store: Store, lists: Lists, failed: int) -> float:
+    operations = Operations(store, lists)
+    began = time.perf_counter()
+    operation_id = operations.open(Action.RETRY, Filter(state=State.FAILED), who="bench", why="", total=failed)
+    while operations.step():
+        pass
+    operation = operations.read(operation_id)
+    if operation is None or operation.moved != failed:
+        raise SystemExit(f"bench: {operation and operation.moved} of {failed} were moved")
+    return time.perf_counter() - began
+
+
+def weight(client: redis.Redis, count: int) -> Iterator[Row]:
+    """Bytes of the indexes for each contact."""
+    groups = {
+        "states": [keys.state(state) for state in State],
+        "due": [keys.DUE],
+        "causes": [keys.cause(cause) for cause in CAUSES],
+        "finders": list(client.scan_iter(keys.finders("*"), count=1000)),
+    }
+    for name, members in groups.items():
+        total = 0
+        for start in range(0, len(members), 1000):
+            with client.pipeline(transaction=False) as pipe:
+                for member in members[start : start + 1000]:
+                    pipe.memory_usage(member, samples=0 if name == "finders" else 50)
+                total += sum(size or 0 for size in pipe.execute())
+        yield Row(
+            f"dashboard: index of {name}, bytes for each contact", f"{total / count:.0f}", note=f"{total / 1e6:.0f} MB"
+        )
+
+
+def row(name: str, value: float, most: float) -> Row:
+    return Row(name, f"{value:.2f}", target=f"at most {most:g}", met=value <= most)
+
+
+def rows(count: int) -> list[Row]:
+    with valkey({"maxmemory": "4gb"}) as server:
+        client = ask(server.url)
+        store, lists = Store(client, Hint("@key@ @id@"), lease_ms=45_000), Lists(client)
+        say(f"dashboard: laying in {count:,} contacts")
+        made = lay_in(client, store.salt(), count)
+        found = [row("dashboard: head of every page, ms", milliseconds(Situations(client, RATE).read), HEADER_MS)]
+        found += list(pages(store, lists))
+        found += list(weight(client, count))
+        found += list(retry_all(server.url, store, lists, made[State.FAILED]))
+    return found

@@ -1,0 +1,49 @@
+"""How well ``LIVEDESK_RATE`` is kept and used: ``python -m bench pace``.
+
+Four worker processes share a backlog; the clock is the stub's. The busiest second must not hold more requests than the
+rate, and at least 97 % of the rate should be used.
+"""
+
+from bisect import bisect_left
+
+from bench.machine import fetch, say, stub, valkey, wait_until
+from bench.report import Row, median
+from bench.sync import Side, lay_in_ours, left_of_ours, working
+from stack.parts import ROOT
+
+RATES = (10, 50)
+WORKERS, SECONDS = 4, 20
+USED_LEAST = 0.97
+
+
+def measure(rate: int) -> tuple[int, float]:
+    """Requests in the busiest second, and the share of the rate that was used."""
+    command = ["env", f"LIVEDESK_RATE={rate}", str(ROOT / "bin" / "worker")]
+    side = Side(f"{rate}/s", WORKERS, command, "worker ready", lay_in_ours, left_of_ours)
+    count = rate * SECONDS
+    with valkey() as server, stub() as livedesk:
+        side.lay_in(server.url, count)
+        with working(side, server.url, livedesk):
+            wait_until(lambda: fetch(f"{livedesk}/stats")["creates"] >= count, side.name, 3.0 * SECONDS, every=0.5)
+        times: list[float] = fetch(f"{livedesk}/times")
+    busiest = max(bisect_left(times, at + 1.0) - number for number, at in enumerate(times))
+    # From when all workers are there: before, there are too few threads to wait for their turn.
+    first = count // 4
+    used = (count - 1 - first) / (times[-1] - times[first]) / rate
+    say(f"  {side.name}: {busiest} in the busiest second, {used:.1%} used")
+    return busiest, used
+
+
+def rows(rounds: int) -> list[Row]:
+    """Two rows for each rate: the worst of all rounds, and the median."""
+    made = []
+    for rate in RATES:
+        say(f"pace: {WORKERS} workers at {rate}/s, {rounds} rounds")
+        runs = [measure(rate) for _ in range(rounds)]
+        busiest, used = max(run[0] for run in runs), median([run[1] for run in runs])
+        name = f"pace: {WORKERS} workers, LIVEDESK_RATE={rate}"
+        made += [
+            Row(f"{name}: busiest second", f"{busiest}", target=f"at most {rate}", met=busiest <= rate),
+            Row(f"{name}: used", f"{used:.1%}", target=f"at least {USED_LEAST:.0%}", met=used >= USED_LEAST),
+        ]
+    return made

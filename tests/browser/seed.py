@@ -1,0 +1,156 @@
+"""A system in which much has happened, for pages to look at: ``fill`` it, and make LiveDesk go ``down`` or not.
+
+Everything is written by the store itself, with its clock turned back. No worker and no LiveDesk are needed.
+"""
+
+from secrets import token_hex
+
+import redis
+
+from webhook_app import Parts
+from webhook_app.access import Access
+from webhook_app.sources.config import read_source
+from worker.hints import Hint
+from worker.history import History
+from worker.lists import Filter
+from worker.model import Attempt, Contact, Note, Outcome, Quarantined, Signal, State, Unanswered, Verdict
+from worker.operations import Action
+from worker.store import Store
+from worker.upstream import UpstreamPolicy
+
+MINUTE_MS = 60_000
+#: What a sender, or LiveDesk, might write.
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"{{ 7*7 }}"
+CREATED = Verdict(state=State.CREATED, contact_id="7001", outcome=Outcome.CREATED, status=200, signal=Signal.WELL)
+PASSWORD = "the-operator-of-the-tests"
+SOURCE = {"verify": "token", "secrets": ["a-secret-of-the-tests", "another-secret-of-the-tests"], "inbox_id": 1}
+
+
+def build(client: redis.Redis) -> Parts:
+    """Parts with two sources, ``signup`` and ``shop``, ready for ``create_app`` and ``fill``."""
+    store = Store(client, Hint("@key@ @id@"), lease_ms=45_000, policy=UpstreamPolicy(10, inbox_id=1))
+    mapped = {"identifier": "$.id", "email": "$.email"}
+    sources = {name: read_source(name, {**SOURCE, "map": mapped}, {}) for name in ("signup", "shop")}
+    access = Access(operator_password=PASSWORD, viewer_password="the-viewer-of-the-tests")
+    return Parts(store=store, history=History(client), sources=sources, access=access)
+
+
+def fill(store: Store, *, down: bool = True) -> None:
+    """An hour of signups, and people in every state; a held inbox, a quarantine, an operation, an audit.
+
+    ``down``: six minutes ago LiveDesk went down, and some wait.
+    """
+    for ago in range(58, 0, -1):
+        at(store, ago)
+        _minute(store, ago, is_down=down and ago <= 6)
+    at(store, 0)
+    _people(store)
+    if down:
+        _probes(store)
+    _besides(store)
+    store.sweep("worker-1.example")
+    store.shift_ms = -3 * MINUTE_MS
+    store.sweep("worker-2.example")
+    store.shift_ms = 0
+
+
+def at(store: Store, minutes_ago: float) -> None:
+    store.shift_ms = round(-minutes_ago * MINUTE_MS)
+
+
+def bring(store: Store, contact: Contact, *verdicts: Verdict, source: str = "signup") -> str:
+    """A signup, and attempts that end so. Returns its key."""
+    key = store.key(contact.identifier)
+    store.accept(contact, source)
+    for verdict in verdicts:
+        store.retry_now(contact.identifier)
+        claim = store.claim(key, token_hex(8), asks=False)
+        assert claim is not None
+        took = 180 + len(contact.identifier) * 7
+        attempt = Attempt(claim.now, took, verdict.status, verdict.cause, verdict.excerpt)
+        assert store.finish(claim, verdict, attempt).written
+    return key
+
+
+def person(name: str, **fields: object) -> Contact:
+    return Contact(identifier=name, name=name.title(), email=f"{name}@example.com", **{"inbox_id": 1, **fields})  # type: ignore[arg-type]
+
+
+def retrying(cause: str, signal: Signal, status: int | None = None, excerpt: str = "", **fields: object) -> Verdict:
+    return Verdict(
+        state=State.RETRYING,
+        cause=cause,
+        delay_ms=61 * MINUTE_MS,
+        failures=1,
+        repeats=1,
+        status=status,
+        excerpt=excerpt,
+        signal=signal,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def closed(state: State, cause: str, excerpt: str = "", owner_id: str | None = None) -> Verdict:
+    return Verdict(state=state, cause=cause, status=422, excerpt=excerpt, owner_id=owner_id)
+
+
+def _minute(store: Store, ago: int, *, is_down: bool) -> None:
+    for number in range(2 + ago * 7 % 5):
+        contact = person(f"user-{ago}-{number}")
+        if is_down:
+            bring(store, contact, retrying("http_503", Signal.FAULT, 503, "Service Unavailable"))
+        else:
+            bring(store, contact, CREATED)
+    if ago % 9 == 0:
+        bring(store, person(f"throttled-{ago}"), retrying("throttled", Signal.NOTHING, 429))
+
+
+def _probes(store: Store) -> None:
+    """One contact at a time has tried whether LiveDesk is back; the next one goes in two minutes or so."""
+    for ago in (4.5, 3.5, 2.5, 1.5, 0.1):
+        at(store, ago)
+        store.retry_now("user-6-0")
+        claim = store.claim(store.key("user-6-0"), token_hex(8))
+        assert claim is not None
+        failed = retrying("http_503", Signal.FAULT, 503, "Service Unavailable")
+        store.finish(claim, failed, Attempt(claim.now, 212, 503, failed.cause))
+    at(store, 0)
+
+
+def _people(store: Store) -> None:
+    """At least one in every state, and for each kind of cause."""
+    for number in range(12):
+        at(store, 50 - number * 4)
+        refused = closed(State.FAILED, "email_refused", "E-mail is invalid")
+        bring(store, person(f"refused-{number}"), refused, source="shop")
+    for number in range(3):
+        taken = closed(State.CONFLICT, "email_taken", "Email has already been taken", owner_id="4711")
+        bring(store, person(f"taken-{number}", phone_number="+4930123456"), taken)
+    bring(store, person("unknown-one"), retrying("answer_timeout", Signal.NOTHING, unanswered=Unanswered.NOW))
+    bring(store, Contact(HOSTILE, 1, HOSTILE, "eve@example.com"), closed(State.FAILED, "name_refused", HOSTILE))
+    bring(store, person("held-one", inbox_id=99), retrying("inbox_not_found", Signal.INBOX, 404))
+    bring(store, person("put-aside"))
+    store.discard("put-aside")
+    noted = Note("phone_number", "left out: not a phone number")
+    store.accept(person("waiting-one"), "shop", (noted,))
+    at(store, 0)
+    sending = person("sending-one")
+    store.accept(sending, "signup")
+    assert store.claim(store.key(sending.identifier), token_hex(8), asks=False)
+
+
+def _besides(store: Store) -> None:
+    for number in range(3):
+        payload = f'{{"uid": {number}, "profile": {{"email": "ann-{number}@example.com"}}, "<b>key</b>": "{number}"}}'
+        problems = {"identifier": "missing"} if number else {"identifier": HOSTILE}
+        store.quarantine(Quarantined(source="shop", payload=payload, problems=problems, headers={}))
+    store.note_secret("signup", "number 1")
+    store.count({"delivery:signup:accepted": 214, "delivery:signup:duplicate": 9, "delivery:shop:accepted": 61})
+    store.count({"delivery:shop:quarantined": 3, "delivery:old-shop:accepted": 12})
+    store.count({"refused:signup:unauthentic": 31, "refused:signup:too large": 2})
+    parts = Parts(store=store, history=History(store.client), sources={})
+    retried = Filter(cause="email_refused")
+    parts.operations.open(Action.RETRY, retried, who="Ada", why="The shop sends whole addresses now", total=12)
+    store.audit("Ada", "retried a contact", store.key("refused-1"), "mended at the shop")
+    store.audit(HOSTILE, "paused the sync", "", HOSTILE)
+    store.audit("Grace", "resumed the sync")

@@ -1,0 +1,46 @@
+"""A dashboard in a thread of the test, with a way in for each role that needs no password."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Blueprint, Flask, redirect, request
+from werkzeug import Response
+from werkzeug.serving import make_server
+
+from stack.processes import LOCALHOST
+from webhook_app.access import Role
+from webhook_app.dashboard.session import begin, local_path, needs
+
+
+@contextmanager
+def serve(app: Flask) -> Iterator[str]:
+    """Gives its address. ``/dashboard/enter/<role>?next=<page>`` signs in and goes there."""
+    app.register_blueprint(_way_in())
+    server = make_server(LOCALHOST, 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://{LOCALHOST}:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def enter(page: str, role: Role = Role.OPERATOR) -> str:
+    """The address that signs in and goes to a page."""
+    return f"/dashboard/enter/{role}?next={page}"
+
+
+def _way_in() -> Blueprint:
+    views = Blueprint("way_in", __name__, url_prefix="/dashboard/enter")
+
+    @views.get("/<role>")
+    @needs(None)
+    def enter(role: str) -> Response:
+        begin("Ada Lovelace", Role(role), time.time())
+        return redirect(local_path(request.args.get("next")))
+
+    return views

@@ -1,0 +1,114 @@
+"""What is broken, LiveDesk, sources, workers and audit in a real browser, with an hour of history (``seed``)."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.seed import bring, build, closed, fill, person
+from tests.browser.serving import enter, serve
+from tests.browser.test_appearance import assert_in_nobodys_way, overflow
+from webhook_app import Parts, create_app
+from webhook_app.access import Role
+from worker.model import State
+
+PAGES = {
+    "overview": "/dashboard/",
+    "cause": "/dashboard/causes/email_refused",
+    "upstream": "/dashboard/upstream",
+    "sources": "/dashboard/sources",
+    "quarantine": "/dashboard/sources/quarantine",
+    "workers": "/dashboard/workers",
+    "audit": "/dashboard/audit",
+}
+
+
+@pytest.fixture
+def parts(client: redis.Redis) -> Parts:
+    return build(client)
+
+
+@pytest.fixture
+def seeded(parts: Parts) -> Iterator[str]:
+    """The address of a dashboard in which much has happened."""
+    fill(parts.store)
+    with serve(create_app(parts)) as url:
+        yield url
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_pages_stand_in_nobodys_way(
+    open_page: OpenPage, parts: Parts, seeded: str, screenshots: Path, dark: bool, phone: bool
+) -> None:
+    entry = parts.history.quarantine()[0].entry
+    page = open_page(enter("/dashboard/"), url=seeded, dark=dark, phone=phone)
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    for name, path in {**PAGES, "quarantined": f"/dashboard/sources/quarantine/{entry}"}.items():
+        page.goto(path)
+        page.screenshot(path=screenshots / f"{name}-{dark=}-{phone=}.png", full_page=True)
+        assert_in_nobodys_way(page)
+        assert overflow(page) == 0, name
+        assert page.locator("img").count() == 0
+
+
+def test_numbers_change_and_rows_stay(open_page: OpenPage, parts: Parts, seeded: str) -> None:
+    page = open_page(enter("/dashboard/"), url=seeded)
+    rows = page.locator("td.cause a")
+    before = rows.all_inner_texts()
+    expect(page.locator("#waiting-email_refused")).to_have_text("12")
+    for number in range(40):
+        bring(parts.store, person(f"more-{number}"), closed(State.FAILED, "email_refused"))
+    bring(parts.store, person("another"), closed(State.FAILED, "phone_number_refused"))
+    page.evaluate("htmx.trigger(document.body, 'poll')")
+    expect(page.locator("#waiting-email_refused")).to_have_text("52")
+    assert rows.all_inner_texts() == before
+    expect(page).to_have_title(re.compile(r"\(LiveDesk down, 54 failed, 3 conflicts\) Overview"))
+    page.get_by_role("link", name="1 new cause: show").click()
+    expect(page.get_by_role("link", name="LiveDesk refuses the phone number", exact=True)).to_be_visible()
+    assert rows.all_inner_texts() != before
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
+def test_a_pause_and_its_end(open_page: OpenPage, parts: Parts, seeded: str, javascript: bool) -> None:
+    page = open_page(enter("/dashboard/upstream"), url=seeded, javascript=javascript)
+    page.locator("summary", has_text="Pause the sync").click()
+    page.get_by_label("Why?").fill("LiveDesk moves to another host")
+    page.get_by_role("button", name="Pause it").click()
+    expect(page.locator("#state-now")).to_contain_text("Paused by Ada Lovelace")
+    expect(page.locator("#header")).to_contain_text("LiveDesk moves to another host")
+    page.get_by_role("button", name="Resume the sync").click()
+    expect(page.locator("#state-now")).to_contain_text("Down since")
+    page.get_by_role("button", name="Probe now").click()
+    expect(page.get_by_role("status").first).to_contain_text("A probe goes at once")
+    assert [entry.did for entry in parts.history.audit(limit=3)] == [
+        "probed LiveDesk",
+        "resumed the sync",
+        "paused the sync",
+    ]
+
+
+def test_a_delivery_is_revealed_and_discarded_without_javascript(
+    open_page: OpenPage, parts: Parts, seeded: str
+) -> None:
+    page = open_page(enter("/dashboard/sources/quarantine"), url=seeded, javascript=False)
+    page.locator("tbody a").first.click()
+    expect(page.get_by_label("Keys of the payload")).to_contain_text("$.profile.email")
+    assert "@example.com" not in page.content()
+    page.get_by_role("button", name="Reveal the values").click()
+    expect(page.get_by_label("Payload")).to_contain_text("@example.com")
+    page.locator("summary", has_text="Discard").click()
+    page.get_by_role("button", name="Discard it").click()
+    expect(page.get_by_text("The delivery is gone.")).to_be_visible()
+    assert parts.history.quarantine_size() == 2
+
+
+def test_a_viewer_has_no_buttons(open_page: OpenPage, seeded: str) -> None:
+    page = open_page(enter("/dashboard/upstream", Role.VIEWER), url=seeded)
+    assert page.locator("main form").count() == 0
+    page.goto("/dashboard/")
+    assert page.locator("main form, main .button").count() == 0

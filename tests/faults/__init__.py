@@ -1,0 +1,16 @@
+"""The proof: the whole system as separate processes, faults on purpose, and a judge who looks from the outside.
+
+``python -m tests.faults --seed 7`` repeats a run; ``--plan`` prints what it would do. Read it in this order:
+
+``plan``      what happens when: a pure function of the seed
+``people``    who signs up: data that is recognised wherever it turns up
+``proxy``     a link that can be cut, delayed, reset in mid-answer, or go silent
+``rig``       the processes, their links and their clocks
+``inject``    what each kind of fault does, and how it is healed
+``sender``    delivers, and repeats what was not answered with 200
+``watch``     looks on meanwhile: leases, processes that end, what they use
+``judge``     what must be true afterwards, each broken promise a sentence
+``run``       one run from its seed to its verdict
+``report``    the progress bar and the table
+``sabotage``  deliberate bugs, which must be found
+"""

@@ -1,0 +1,122 @@
+"""What each kind of fault does. Each function harms, waits as long as the plan says, and heals."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.faults.plan import MISBEHAVE, Fault
+from tests.faults.proxy import WELL
+from tests.faults.rig import Rig
+from tests.faults.sender import wait_for
+from worker import keys
+from worker.model import State
+
+#: How often a message is repeated, and how long to the next repetition, in seconds.
+COPIES, REPEAT_EVERY_S = 3, 0.05
+#: Messages are repeated while no more than so many wait: the bound of the queue is ours to keep, too.
+QUEUE_MOST = 200
+#: A worker that is to oversleep is waited for so long, in seconds, until it is at work.
+BUSY_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """A fault that was injected, and when, in seconds since the epoch; ``healed``: all is as it was, and ready."""
+
+    fault: Fault
+    began: float
+    healed: float
+
+
+def kill(rig: Rig, fault: Fault) -> None:
+    with rig.holding(fault.target) as part:
+        part.kill()
+        rig.over.wait(fault.lasts)
+        rig.start(part)
+
+
+def restart(rig: Rig, fault: Fault) -> None:
+    with rig.holding(fault.target) as part:
+        part.stop()
+        rig.over.wait(fault.lasts)
+        rig.start(part)
+
+
+def stop(rig: Rig, fault: Fault) -> None:
+    """SIGSTOP and SIGCONT."""
+    with rig.holding(fault.target) as part:
+        part.pause()
+        rig.over.wait(fault.lasts)
+        part.resume()
+
+
+def oversleep(rig: Rig, fault: Fault) -> None:
+    """Stopped for longer than its leases last, as a machine that is suspended or moved: others have taken over.
+
+    It happens while the worker waits for LiveDesk: asleep between two attempts it would miss nothing.
+    """
+    to_livedesk = rig.links[f"{fault.target} - livedesk"]
+    with rig.holding(fault.target) as part:
+        wait_for(lambda: to_livedesk.is_awaited, BUSY_WITHIN_S)
+        part.pause()
+        if fault.options["loses"]:
+            rig.reset_connections(fault.target)
+        rig.over.wait(fault.lasts)
+        part.resume()
+
+
+def disturb_links(rig: Rig, fault: Fault) -> None:
+    links = rig.links_of(fault.target)
+    for link in links:
+        link.behave(fault.kind, fault.options.get("by_s", 0.0))
+    rig.over.wait(fault.lasts)
+    for link in links:
+        link.behave(WELL)
+
+
+def clock(rig: Rig, fault: Fault) -> None:
+    rig.set_clock(fault.target, fault.options["by_s"])
+    rig.over.wait(fault.lasts)
+    rig.set_clock(fault.target, 0)
+
+
+def lose(rig: Rig, fault: Fault) -> None:
+    """All messages that wait are gone, as after a worker's death or a broker's restart."""
+    rig.client.delete(keys.QUEUE)
+
+
+def repeat(rig: Rig, fault: Fault) -> None:
+    """Messages come again for contacts that somebody is at work on."""
+    until = time.monotonic() + fault.lasts
+    while time.monotonic() < until:
+        room = rig.client.llen(keys.QUEUE) < QUEUE_MOST
+        for key in rig.client.zrange(keys.state(State.SENDING), 0, -1) if room else []:
+            for copy in range(COPIES):
+                rig.client.lpush(keys.QUEUE, rig.system.store.hint.message(str(key), f"again-{copy}-{time.time_ns()}"))
+        rig.over.wait(REPEAT_EVERY_S)
+
+
+def misbehave(rig: Rig, fault: Fault) -> None:
+    on = {"on": fault.target} if fault.target else {}
+    rig.livedesk.behave(**on, **fault.options)
+    rig.over.wait(fault.lasts)
+    rig.livedesk.clear()
+
+
+#: ``failover`` belongs here as soon as a rig can have a replica and sentinels: promote the replica, wait until the
+#: old primary follows it.
+KINDS: dict[str, Callable[[Rig, Fault], None]] = {
+    "kill": kill,
+    "restart": restart,
+    "deploy": restart,
+    "stop": stop,
+    "oversleep": oversleep,
+    "cut": disturb_links,
+    "delay": disturb_links,
+    "reset": disturb_links,
+    "silence": disturb_links,
+    "clock": clock,
+    "lose": lose,
+    "repeat": repeat,
+    MISBEHAVE: misbehave,
+}

@@ -1,0 +1,177 @@
+"""What must be true after a run, judged from the outside: what the senders were told, what LiveDesk holds and has been
+asked, what ``GET /contacts/<identifier>`` says. Pure; each broken promise is a sentence.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from tests.e2e.system import SETTLE_S
+from tests.faults.inject import Injected
+from tests.faults.sender import TAKEN, Sent
+from tests.livedesk import Contact, LedgerEntry, RequestRecord
+
+#: Clocks of two processes are compared, on a machine that is busy, in seconds.
+TOLERANCE_S = 0.1
+#: How much less than the settle time LiveDesk may see while its link is harmed: a request that is delayed on its way
+#: was sent that much earlier, and a client that was cut off stopped waiting at once.
+HARMED_TOLERANCE_S = 0.5
+#: Answers of a look-up that hides contacts: they bear out that one was there and could not be found.
+HIDING = {"invisible", "crm_v2", "search_lag"}
+#: A contact made while LiveDesk drops identifiers is LiveDesk's to find again.
+DROPS_IDENTIFIER = "identifier_not_stored"
+#: Faults of links or workers after which LiveDesk and the worker do not know the same of a request.
+STOPS = {"stop", "oversleep"}
+PARTING = {"cut", "delay", "reset", "silence", *STOPS}
+#: Seconds that a request or its answer may be on its way, on a machine that is busy.
+ON_ITS_WAY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that the judge looks at. ``records`` is by identifier: what the API shows, ``None`` where it knows nobody."""
+
+    sent: Sequence[Sent]
+    injected: Sequence[Injected]
+    requests: Sequence[RequestRecord]
+    ledger: Sequence[LedgerEntry]
+    contacts: Sequence[Contact]
+    records: Mapping[str, Mapping[str, Any] | None]
+
+
+class Judge:
+    """``broken`` is every promise that was, ``lost`` and ``duplicated`` whom it hit the hardest."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.broken: list[str] = []
+        self.lost: set[str] = set()
+        self.duplicated: set[str] = set()
+        self.by_id = {contact.id: contact for contact in evidence.contacts}
+        self.holders: dict[str, list[Contact]] = _grouped(evidence.contacts)
+        self.requests: dict[str, list[RequestRecord]] = _grouped(evidence.requests)
+        modes = {request.number: request.mode for request in evidence.requests}
+        #: Creates that LiveDesk executed, by identifier; and those of them of which it dropped the identifier.
+        self.executed: dict[str, list[LedgerEntry]] = _grouped(evidence.ledger)
+        self.dropped = {entry.contact_id for entry in evidence.ledger if modes.get(entry.request) == DROPS_IDENTIFIER}
+
+    def judge(self) -> "Judge":
+        acknowledged = {sent.parcel.identifier for sent in self.evidence.sent if sent.acknowledged is not None}
+        for sent in self.evidence.sent:
+            if sent.acknowledged is not None and sent.status not in TAKEN:
+                self.broken.append(f"{sent.parcel.identifier}: a sign-up was answered 200 and {sent.status}")
+        for identifier in sorted(acknowledged):
+            self._judge_person(identifier, self.evidence.records.get(identifier))
+        for identifier in sorted(self.executed):
+            self._judge_copies(identifier)
+            self._judge_patience(identifier)
+        return self
+
+    # Everybody is there, or it is said truly why not (I1, I5)
+
+    def _judge_person(self, identifier: str, record: Mapping[str, Any] | None) -> None:
+        if record is None:
+            self._lose(identifier, "acknowledged, and nothing is known of them")
+        elif record["state"] == "created":
+            self._judge_created(identifier, record)
+        elif record["state"] == "conflict":
+            self._judge_conflict(identifier, record)
+        elif record["state"] == "failed":
+            self._judge_failed(identifier, record)
+        else:
+            self._lose(identifier, f"still {record['state']} ({record['cause']}) when everything had been healed")
+
+    def _judge_created(self, identifier: str, record: Mapping[str, Any]) -> None:
+        contact = self.by_id.get(record["contact_id"])
+        if contact is None:
+            self._lose(identifier, f"created as contact {record['contact_id']}, which LiveDesk does not have")
+        elif contact.identifier != identifier and contact.id not in self.dropped:
+            self._lose(identifier, f"created as contact {contact.id}, which is somebody else")
+        elif contact.identifier is None and contact.id not in {e.contact_id for e in self.executed[identifier]}:
+            self._lose(identifier, f"created as contact {contact.id}, which nobody asked for")
+
+    def _judge_conflict(self, identifier: str, record: Mapping[str, Any]) -> None:
+        cause = record["cause"]
+        if cause == "exists_but_not_found":
+            hidden = any(request.mode in HIDING for request in self._of(identifier, "search"))
+            refused = any(request.verdict == 422 for request in self._of(identifier, "create"))
+            if not (hidden and refused and self.holders[identifier]):
+                self._lose(identifier, "conflict, for it exists and was not found, which LiveDesk does not bear out")
+        elif cause == "email_taken":
+            owner = self.by_id.get(record["owner_id"])
+            addresses = {sent.parcel.body.get("email") for sent in self._sent(identifier)}
+            if owner is None or owner.identifier == identifier or owner.email not in addresses:
+                self._lose(identifier, "conflict, for its address is taken, which LiveDesk does not bear out")
+        else:
+            self._lose(identifier, f"conflict ({cause}), which nothing that was injected explains")
+
+    def _judge_failed(self, identifier: str, record: Mapping[str, Any]) -> None:
+        """Nothing on the menu is a contact's fault."""
+        self._lose(identifier, f"failed ({record['cause']}), which nothing that was injected explains")
+
+    def _judge_copies(self, identifier: str) -> None:
+        """Once, however often LiveDesk was asked."""
+        made = [entry.contact_id for entry in self.executed[identifier] if entry.contact_id not in self.dropped]
+        if len(made) > 1 or len(self.holders[identifier]) > 1:
+            self.duplicated.add(identifier)
+            self.broken.append(f"{identifier}: created more than once, as contacts {made}")
+
+    # No create while an earlier answer is unknown (I4)
+
+    def _judge_patience(self, identifier: str) -> None:
+        """After a create whose answer was lost or useless, the next one came only when the settle time was over and a
+        look-up that began after it had found nothing."""
+        searches = self._of(identifier, "search")
+        for earlier, later in pairwise(self._of(identifier, "create")):
+            if earlier.status is not None and 300 <= earlier.status < 500:
+                continue  # LiveDesk said that it had not executed it
+            parted = self._were_parted(earlier)
+            ended = earlier.received if parted or earlier.finished is None else earlier.finished
+            settled = ended + SETTLE_S - (HARMED_TOLERANCE_S if parted else TOLERANCE_S)
+            if not any(settled <= search.received <= later.received for search in searches):
+                self.broken.append(
+                    f"{identifier}: create {later.number} came {later.received - earlier.received:.3f} s after create "
+                    f"{earlier.number} ({earlier.mode or 'well'}, {earlier.status}, {earlier.ending}), and no look-up "
+                    "after the settle time came before it"
+                )
+
+    def _were_parted(self, create: RequestRecord) -> bool:
+        """Whether a link was harmed, or a worker was stopped, while the request was on its way, or its answer."""
+        began, ended = create.received - ON_ITS_WAY_S, (create.finished or math.inf) + ON_ITS_WAY_S
+        return any(
+            injected.began <= ended and (injected.began if injected.fault.kind in STOPS else injected.healed) >= began
+            for injected in self.evidence.injected
+            if injected.fault.kind in PARTING and injected.fault.sort in ("livedesk", "worker")
+        )
+
+    def _of(self, identifier: str, kind: str) -> list[RequestRecord]:
+        return [request for request in self.requests[identifier] if request.kind == kind]
+
+    def _sent(self, identifier: str) -> list[Sent]:
+        return [sent for sent in self.evidence.sent if sent.parcel.identifier == identifier]
+
+    def _lose(self, identifier: str, why: str) -> None:
+        self.lost.add(identifier)
+        self.broken.append(f"{identifier}: {why}")
+
+
+def _grouped(items: Iterable[Any]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = defaultdict(list)
+    for item in items:
+        groups[item.identifier].append(item)
+    return groups
+
+
+def secrets_in(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
+    """I7: a sentence for each text (by its name) that holds one of these, named by what they are."""
+    return [
+        f"{name} holds {what}" for name, text in texts.items() for what, secret in secrets.items() if secret in text
+    ]
+
+
+def recovery_s(healed: float, events: Sequence[float]) -> float | None:
+    """From the healing of a fault to the next of these moments, which are in order."""
+    return next((moment - healed for moment in events if moment >= healed), None)

@@ -1,0 +1,226 @@
+"""What happens when in one run: deliveries, faults and LiveDesk's misbehaviour, all a pure function of the seed.
+
+Times are seconds after the start of the run. Faults come in lanes, each one after the other; the lanes overlap.
+"""
+
+import random
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.e2e.test_misbehaviour import HARMLESS, REFUSALS, UNKNOWN, USELESS_LOOK_UPS
+from tests.livedesk import MODES
+
+RECEIVERS = ("receiver 1", "receiver 2")
+WORKERS = ("worker 1", "worker 2")
+REDIS = "redis"
+#: Links by who uses them: one to LiveDesk for each worker, one to Redis for everybody.
+LIVEDESK_LINKS = tuple(f"{worker} - livedesk" for worker in WORKERS)
+REDIS_LINKS = tuple(f"{part} - redis" for part in (*RECEIVERS, *WORKERS))
+ALL_LIVEDESK, ALL_REDIS = "livedesk", "redis"
+
+#: LiveDesk's own faults.
+MISBEHAVE = "misbehave"
+#: Process faults and who can suffer them.
+PROCESS_FAULTS = (
+    ("kill", RECEIVERS),
+    ("kill", WORKERS),
+    ("kill", (REDIS,)),
+    ("stop", RECEIVERS),
+    ("stop", WORKERS),
+    ("stop", (REDIS,)),
+    ("restart", (REDIS,)),
+    ("deploy", RECEIVERS),
+    ("deploy", WORKERS),
+)
+FAILOVER = ("failover", (REDIS,))
+#: Faults of links, clocks and messages.
+OTHER_FAULTS = (
+    *((kind, (*LIVEDESK_LINKS, ALL_LIVEDESK)) for kind in ("cut", "delay", "reset", "silence")),
+    *((kind, (*REDIS_LINKS, ALL_REDIS)) for kind in ("cut", "delay", "reset", "silence")),
+    ("clock", RECEIVERS),
+    ("clock", WORKERS),
+    ("lose", ("messages",)),
+    ("repeat", ("messages",)),
+    ("repeat", ("messages",)),
+)
+#: Seconds that a fault lasts, from and to. A deploy lasts as long as it takes.
+LASTS: Mapping[str, tuple[float, float]] = {
+    "kill": (0.2, 1.5),
+    "stop": (0.5, 3.0),
+    "restart": (0.1, 1.0),
+    "failover": (0.0, 0.0),
+    "deploy": (0.0, 0.0),
+    "cut": (0.3, 2.0),
+    "delay": (0.5, 2.0),
+    "reset": (0.3, 1.5),
+    "silence": (0.5, 3.0),
+    "clock": (2.0, 4.0),
+    "lose": (0.0, 0.0),
+    "repeat": (1.0, 2.0),
+}
+#: Seconds between two faults of a lane.
+GAP_S = (0.2, 1.0)
+#: Seconds by which a clock is set wrong: leap seconds, time zones, a date.
+CLOCK_STEPS_S = (-30 * 86_400, -3600, -45, -2, 2, 45, 3600, 30 * 86_400)
+#: Seconds by which a link delays each piece of data. More than the settle time would be a request that comes when
+#: nobody expects it any more.
+DELAYS_S = (0.02, 0.3)
+#: A worker is now and then stopped for longer than its leases last, in seconds; one such stop in so many seconds.
+OVERSLEEPS_S = (18.5, 21.0)
+OVERSLEEP_EVERY_S = 30.0
+#: Deliveries that repeat one, by what they bring: the same data, other data, or once more the older ones.
+REPEAT_SAME, REPEAT_CHANGED = 0.5, 0.35
+#: Share of the deliveries that are signed, and so go stale when a clock is wrong; the others carry the secret.
+SIGNED = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """``version`` says which data of the person it brings, ``door`` which receiver it tries first."""
+
+    at: float
+    person: int
+    version: int
+    door: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``options`` are those of the kind: ``by_s`` of a clock or a delay; those of ``misbehave`` make a rule of the
+    stand-in, whose ``target`` are the requests that it is about."""
+
+    at: float
+    lasts: float
+    kind: str
+    target: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sort(self) -> str:
+        """What sort of thing suffers it: ``receiver``, ``worker``, ``redis``, ``livedesk``, ``messages``."""
+        if self.kind == MISBEHAVE:
+            return "livedesk"
+        return self.target.rpartition(" - ")[2].rstrip(" 0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seed: int
+    duration: float
+    people: int
+    deliveries: tuple[Delivery, ...]
+    lanes: tuple[tuple[Fault, ...], ...]
+
+    @property
+    def faults(self) -> list[Fault]:
+        """All, in the order of their times."""
+        return sorted((fault for lane in self.lanes for fault in lane), key=lambda fault: fault.at)
+
+
+def make_plan(seed: int, deliveries: int, people: int, rate: float, *, failover: bool = False) -> Plan:
+    """The run of this seed: ``deliveries`` of ``people``, ``rate`` a second."""
+    dice = random.Random(seed)
+    duration = deliveries / rate
+    sleepers = tuple(oversleeps(dice, duration))
+    kinds = (*PROCESS_FAULTS, *([FAILOVER] if failover else []))
+    lanes = (
+        tuple(lane(dice, kinds, duration, sleepers, spares_first=seed % 2 == 0)),
+        tuple(lane(dice, OTHER_FAULTS, duration, (), spares_first=False)),
+        sleepers,
+        tuple(misbehaviours(dice, duration)),
+    )
+    return Plan(seed, duration, people, tuple(delivered(dice, deliveries, people, rate)), lanes)
+
+
+def delivered(dice: random.Random, deliveries: int, people: int, rate: float) -> list[Delivery]:
+    """Everybody at least once; what is left over repeats somebody who has been there."""
+    order = [*range(people), *(dice.randrange(people) for _ in range(deliveries - people))]
+    dice.shuffle(order)
+    newest: dict[int, int] = {}
+    made = []
+    for number, person in enumerate(order):
+        if person not in newest:
+            version = newest[person] = 0
+        else:
+            chance = dice.random()
+            if chance < REPEAT_SAME:
+                version = newest[person]
+            elif chance < REPEAT_SAME + REPEAT_CHANGED:
+                version = newest[person] = newest[person] + 1
+            else:
+                version = dice.randint(0, newest[person])
+        made.append(Delivery(number / rate, person, version, dice.randrange(len(RECEIVERS)), dice.random() < SIGNED))
+    return made
+
+
+def lane(
+    dice: random.Random,
+    kinds: tuple[tuple[str, tuple[str, ...]], ...],
+    duration: float,
+    sleepers: tuple[Fault, ...],
+    *,
+    spares_first: bool,
+) -> list[Fault]:
+    """One fault after the other until the time is up, each kind once before any comes again.
+
+    ``spares_first``: the first receiver and worker are neither killed nor restarted, so that a leak would show.
+    Nothing is done to a worker that oversleeps.
+    """
+    made: list[Fault] = []
+    bag: deque[tuple[str, tuple[str, ...]]] = deque()
+    at = dice.uniform(*GAP_S)
+    while at < duration:
+        if not bag:
+            bag.extend(dice.sample(kinds, len(kinds)))
+        kind, targets = bag.popleft()
+        lasts = min(dice.uniform(*LASTS[kind]), duration - at)
+        asleep = {fault.target for fault in sleepers if fault.at - 1 < at + lasts and at < fault.at + fault.lasts + 1}
+        spared = {RECEIVERS[0], WORKERS[0]} if spares_first and kind in ("kill", "deploy") else set()
+        free = [target for target in targets if target not in asleep | spared]
+        if free:
+            made.append(Fault(at, lasts, kind, dice.choice(free), options_of(dice, kind)))
+            at += lasts + dice.uniform(*GAP_S)
+    return made
+
+
+def options_of(dice: random.Random, kind: str) -> dict[str, float]:
+    if kind == "clock":
+        return {"by_s": dice.choice(CLOCK_STEPS_S)}
+    if kind == "delay":
+        return {"by_s": round(dice.uniform(*DELAYS_S), 3)}
+    return {}
+
+
+def oversleeps(dice: random.Random, duration: float) -> list[Fault]:
+    """A worker that is stopped for longer than its leases last; ``loses``: its connections do not live through it, as
+    always the first time."""
+    made: list[Fault] = []
+    start = 1.0
+    while start < duration:
+        at, lasts = start + dice.uniform(0, 3), dice.uniform(*OVERSLEEPS_S)
+        made.append(Fault(at, lasts, "oversleep", dice.choice(WORKERS), {"loses": not made or dice.random() < 0.5}))
+        start += OVERSLEEP_EVERY_S
+    return made
+
+
+def misbehaviours(dice: random.Random, duration: float) -> list[Fault]:
+    """Every entry of the stand-in's menu, one after another."""
+    menu = sorted(MODES)
+    dice.shuffle(menu)
+    lasts = duration / len(menu)
+    return [Fault(number * lasts, lasts, MISBEHAVE, *misbehaviour(dice, mode)) for number, mode in enumerate(menu)]
+
+
+def misbehaviour(dice: random.Random, mode: str) -> tuple[str, dict[str, Any]]:
+    """On which requests, and with which options, out of those that make a difference to us."""
+    on_create = HARMLESS.get(mode, []) + [
+        options for menu in (REFUSALS, UNKNOWN) for variants in menu.get(mode, {}).values() for options in variants
+    ]
+    on_search = [options for variants in USELESS_LOOK_UPS.get(mode, {}).values() for options in variants]
+    choices = [("create", options) for options in on_create] + [("search", options) for options in on_search]
+    on, options = dice.choice(choices) if choices else ("", {})
+    chosen = {name: value for name, value in options.items() if name != "times"}
+    return on, {"mode": mode, **chosen, "share": round(dice.uniform(0.3, 1.0), 2), "seed": dice.randrange(2**31)}

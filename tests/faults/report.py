@@ -1,0 +1,98 @@
+"""What a person sees of a run: the plan, a bar while it goes on, and the table for the README."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median
+
+from tests.faults.plan import MISBEHAVE, Fault, Plan
+
+#: Seconds between two lines of progress where nobody can see a bar.
+LINE_EVERY_S = 10.0
+BAR = 30
+
+
+def say(text: str = "") -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+class Progress:
+    """A bar on a terminal, now and then a line elsewhere."""
+
+    def __init__(self, title: str, *, quiet: bool = False) -> None:
+        self.title = title
+        self.quiet = quiet
+        self.is_terminal = sys.stdout.isatty()
+        self._said_at = 0.0
+
+    def show(self, share: float, text: str) -> None:
+        if self.quiet:
+            return
+        filled = round(BAR * min(1.0, share))
+        line = f"{self.title} [{'#' * filled}{'.' * (BAR - filled)}] {share:4.0%} {text}"
+        if self.is_terminal:
+            sys.stdout.write(f"\r\x1b[K{line[:150]}")
+            sys.stdout.flush()
+        elif time.monotonic() - self._said_at >= LINE_EVERY_S:
+            self._said_at = time.monotonic()
+            say(line)
+
+    def end(self) -> None:
+        if self.is_terminal and not self.quiet:
+            sys.stdout.write("\r\x1b[K")
+            sys.stdout.flush()
+
+
+def plan_text(plan: Plan) -> str:
+    lines = [f"seed {plan.seed}: {len(plan.deliveries)} deliveries of {plan.people} people in {plan.duration:.0f} s"]
+    for fault in plan.faults:
+        told = " ".join(f"{name}={value}" for name, value in fault.options.items())
+        lines.append(
+            f"{fault.at:8.2f}  {fault.lasts:6.2f} s  {fault.kind:10} {fault.target or 'any request':24} {told}"
+        )
+    return "\n".join(lines)
+
+
+def rows_of(faults: Sequence[Fault]) -> Counter[str]:
+    """How many faults of each kind there were, by what the table calls it."""
+    return Counter(NAMES.get((fault.kind, fault.sort), f"{fault.kind} {fault.sort}") for fault in faults)
+
+
+NAMES = {
+    ("kill", "receiver"): "SIGKILL of a receiver",
+    ("kill", "worker"): "SIGKILL of a worker",
+    ("kill", "redis"): "SIGKILL of Redis",
+    ("stop", "receiver"): "SIGSTOP of a receiver, for up to 3 s",
+    ("stop", "worker"): "SIGSTOP of a worker, for up to 3 s",
+    ("oversleep", "worker"): "SIGSTOP of a worker, for longer than its leases",
+    ("stop", "redis"): "SIGSTOP of Redis, for up to 3 s",
+    ("restart", "redis"): "Redis restarted",
+    ("failover", "redis"): "Redis failed over to its replica",
+    ("deploy", "receiver"): "deploy of a receiver (SIGTERM, start)",
+    ("deploy", "worker"): "deploy of a worker (SIGTERM, start)",
+    **{
+        (kind, sort): f"link to {name} {what}"
+        for sort, name in (("livedesk", "LiveDesk"), ("redis", "Redis"))
+        for kind, what in (
+            ("cut", "cut"),
+            ("delay", "delayed"),
+            ("reset", "reset in mid-answer"),
+            ("silence", "swallowing everything"),
+        )
+    },
+    ("clock", "receiver"): "clock of a receiver set wrong, by up to a month",
+    ("clock", "worker"): "clock of a worker set wrong, by up to a month",
+    ("lose", "messages"): "all Celery messages lost",
+    ("repeat", "messages"): "Celery messages repeated",
+    (MISBEHAVE, "livedesk"): "LiveDesk misbehaving, a mode of the stand-in's menu each",
+}
+
+
+def markdown(rows: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def spread(values: Sequence[float]) -> str:
+    return f"{median(values):.2f} s, {max(values):.1f} s" if values else "nothing was measured"

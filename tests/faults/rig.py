@@ -1,0 +1,161 @@
+"""The system under test: every process with links and a clock of its own, so that each can be harmed alone."""
+
+import importlib.util
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+import redis
+
+from stack.parts import Stack
+from stack.processes import LOCALHOST, Process, StartError
+from tests.e2e.system import FAST, System
+from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, RECEIVERS, REDIS, WORKERS
+from tests.faults.proxy import Link, Links
+from tests.livedesk import StandIn
+
+#: As in production, but in a hurry. No contact may fail because a run is long, and our own pace is not what is tested.
+ENV = {**FAST, "RETRY_FOR": "1h", "LIVEDESK_RATE": "1000"}
+#: How far LiveDesk is away, in seconds, each way: attempts must last, for faults to meet them.
+LIVEDESK_AWAY_S = 0.05
+#: What sets clocks wrong; for Linux alone.
+FAKE_CLOCK = importlib.util.find_spec("libfaketime")
+#: How often a process that does not start is tried again: a port may be taken for a moment.
+START_TRIES = 3
+
+
+class Rig:
+    """``folder`` gets all data and logs. ``python_path`` goes before our own code in the workers' Python."""
+
+    def __init__(self, folder: Path, *, python_path: Path | None = None) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.stack = Stack.on_free_ports(
+            folder, ENV, workers=len(WORKERS), receivers=len(RECEIVERS), stand_in_options=("--quiet",)
+        )
+        assert self.stack.valkey is not None
+        self.valkey = self.stack.valkey
+        self.parts: dict[str, Process] = {part.name: part for part in (*self.stack.receivers, *self.stack.workers)}
+        self.parts[REDIS] = self.valkey
+        self._locks = {name: threading.Lock() for name in self.parts}
+        self.links: dict[str, Link] = {}
+        self.python_path = python_path
+        #: Set when the run is given up: nobody waits any longer.
+        self.over = threading.Event()
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opened:
+            links = opened.enter_context(Links())
+            for name in (*RECEIVERS, *WORKERS):
+                self._prepare(name, links)
+            opened.enter_context(self.stack)
+            self.livedesk = StandIn(self.stack.livedesk_url)
+            self.system = System(self.stack)
+            opened.callback(self.system.close)
+            self._open = opened.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        for part in self.parts.values():
+            if part.is_running:
+                part.resume()
+        self._open.close()
+
+    def _prepare(self, name: str, links: Links) -> None:
+        """Its own way to Redis and to LiveDesk, and its own clock."""
+        to_redis = self.links[f"{name} - redis"] = links.to(self.valkey.port or 0)
+        env = {"REDIS_URL": f"redis://{LOCALHOST}:{to_redis.port}/0", **clock_env(self._clock(name))}
+        self.set_clock(name, 0)
+        if name in WORKERS:
+            assert self.stack.stand_in is not None
+            to_livedesk = self.links[f"{name} - livedesk"] = links.to(
+                self.stack.stand_in.port or 0, always_s=LIVEDESK_AWAY_S
+            )
+            env["LIVEDESK_BASE_URL"] = f"http://{LOCALHOST}:{to_livedesk.port}"
+        part = self.parts[name]
+        given: Mapping[str, str] = part.env or {}
+        if name in WORKERS and self.python_path is not None:
+            env["PYTHONPATH"] = f"{self.python_path}:{given['PYTHONPATH']}"
+        part.env = {**given, **env}
+
+    @property
+    def client(self) -> redis.Redis:
+        """Straight to Redis, past the links."""
+        return self.system.client
+
+    def links_of(self, target: str) -> list[Link]:
+        """One link, or all that lead to LiveDesk or to Redis."""
+        if target in (ALL_LIVEDESK, ALL_REDIS):
+            return [link for name, link in self.links.items() if name.endswith(f" - {target}")]
+        return [self.links[target]]
+
+    def reset_connections(self, name: str) -> None:
+        """What is connected to or from this part is reset; it may connect again at once."""
+        for link in (link for owner, link in self.links.items() if owner.startswith(f"{name} - ")):
+            link.reset_all()
+
+    # Clocks
+
+    def _clock(self, name: str) -> Path:
+        return self.folder / f"{name}.clock"
+
+    def set_clock(self, name: str, by_s: float) -> None:
+        """Its clock goes wrong by so many seconds; noticed within a second."""
+        new = self.folder / f"{name}.clock.new"
+        new.write_text(f"{by_s:+.0f}\n", encoding="ascii")
+        new.replace(self._clock(name))
+
+    # Processes
+
+    @contextmanager
+    def holding(self, name: str) -> Iterator[Process]:
+        """Nobody else starts or stops it meanwhile."""
+        with self._locks[name]:
+            yield self.parts[name]
+
+    def start(self, part: Process) -> None:
+        """Start it, ready when this returns.
+
+        Raises:
+            StartError: it does not start, however often it is tried.
+        """
+        for left in reversed(range(START_TRIES)):
+            try:
+                part.start()
+                return
+            except StartError:
+                if left == 0:
+                    raise
+                self.over.wait(0.5)
+
+    def start_what_ended(self) -> dict[str, int | None]:
+        """Starts what is down and is not meant to be, and says with which exit code it had ended, by name."""
+        ended = {}
+        for name, part in self.parts.items():
+            if self._locks[name].acquire(blocking=False):
+                try:
+                    if not part.is_running:
+                        ended[name] = part.exit_code
+                        self.start(part)
+                finally:
+                    self._locks[name].release()
+        return ended
+
+
+def clock_env(file: Path) -> dict[str, str]:
+    """What gives a process the clock that ``file`` says; nothing where the library is not to be had.
+
+    Monotonic clocks go on as they are, as they would on a machine whose date is set.
+    """
+    if FAKE_CLOCK is None or FAKE_CLOCK.origin is None:
+        return {}
+    return {
+        "LD_PRELOAD": str(Path(FAKE_CLOCK.origin).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_CACHE_DURATION": "0",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }

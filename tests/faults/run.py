@@ -1,0 +1,299 @@
+"""One run: start everything, warm it up, harm it while deliveries come in, heal it, drain it, judge it."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from redis import RedisError
+
+from stack.parts import STAND_IN_ACCOUNT, TEST_ENV
+from tests.e2e.system import OPERATOR
+from tests.faults import people
+from tests.faults.inject import KINDS, Injected
+from tests.faults.judge import Evidence, Judge, recovery_s, secrets_in
+from tests.faults.plan import WORKERS, Fault, Plan
+from tests.faults.report import Progress, plan_text
+from tests.faults.rig import Rig
+from tests.faults.sabotage import sabotaged
+from tests.faults.sender import Parcel, Sender, Sent, wait_for
+from tests.faults.watch import Use, Watch, uses
+from worker import keys
+from worker.model import State
+
+#: People of the burst before the faults, and of the one after them; and how fast they come, each second.
+BURST, BURST_RATE = 80, 80.0
+#: How often a burst is repeated until every worker has had a share in it.
+BURSTS = 6
+#: Seconds that a burst may take to be brought to LiveDesk.
+BURST_S = 60.0
+#: How many questions about contacts are asked at the same time.
+ASKERS = 8
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run found. Times are in seconds."""
+
+    seed: int
+    folder: Path
+    injected: list[Injected] = field(default_factory=list)
+    not_injected: int = 0
+    offered: int = 0
+    tries: int = 0
+    acknowledged: int = 0
+    given_up: int = 0
+    people: int = 0
+    states: dict[str, int] = field(default_factory=dict)
+    lost: int = 0
+    duplicated: int = 0
+    creates: int = 0
+    until_accepted: list[float] = field(default_factory=list)
+    until_created: list[float] = field(default_factory=list)
+    drain_s: float = 0.0
+    outlived: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    drain_s: float = 180.0
+    sabotage: str | None = None
+    quiet: bool = False
+
+
+def run(plan: Plan, folder: Path, options: Options) -> Result:
+    """Everything of one run; all that was seen stays in ``folder``."""
+    python_path = sabotaged(options.sabotage, folder / "sabotage") if options.sabotage else None
+    with Rig(folder, python_path=python_path) as rig:
+        return Run(plan, rig, options).run()
+
+
+class Run:
+    def __init__(self, plan: Plan, rig: Rig, options: Options) -> None:
+        self.plan = plan
+        self.rig = rig
+        self.options = options
+        self.result = Result(plan.seed, rig.folder)
+        self.watch = Watch(rig)
+        self.progress = Progress(f"seed {plan.seed}", quiet=options.quiet)
+        self.sender = Sender([part.port or 0 for part in rig.stack.receivers], TEST_ENV["WEBHOOK_SECRET"])
+        self.started = time.monotonic()
+
+    def run(self) -> Result:
+        with self.watch.looking():
+            self.burst("before")
+            before = uses(self.rig)
+            sent = self.harm()
+            self.heal()
+            self.burst("after")
+            self.compare(before, uses(self.rig))
+        self.look_into_redis()
+        self.judge(sent)
+        self.result.broken += [*self.watch.taken, *self.watch.ended]
+        self.progress.end()
+        self.save(sent)
+        return self.result
+
+    # The run
+
+    def harm(self) -> list[Sent]:
+        """Deliveries and faults, at the same time. Returns when both are over and all is healed."""
+        seed = self.plan.seed
+        self.started = time.monotonic()
+        self.sender.start(
+            [
+                Parcel(
+                    delivery.at,
+                    people.identifier(seed, delivery.person),
+                    people.signup(seed, delivery.person, delivery.version),
+                    delivery.door,
+                    delivery.signed,
+                )
+                for delivery in self.plan.deliveries
+            ]
+        )
+        with ThreadPoolExecutor(len(self.plan.lanes)) as lanes:
+            running = [lanes.submit(self.inject, lane) for lane in self.plan.lanes]
+            while not all(lane.done() for lane in running):
+                self.show(min(1.0, (time.monotonic() - self.started) / self.plan.duration))
+                time.sleep(0.2)
+            for lane in running:
+                lane.result()
+        return self.sender.sent
+
+    def inject(self, lane: tuple[Fault, ...]) -> None:
+        """One fault of the lane after the other; one that is late because another took longer comes at once."""
+        for fault in lane:
+            self.rig.over.wait(max(0.0, self.started + fault.at - time.monotonic()))
+            began = time.time()
+            try:
+                KINDS[fault.kind](self.rig, fault)
+            except RedisError:  # it is away just now
+                self.result.not_injected += 1
+            else:
+                self.result.injected.append(Injected(fault, began, time.time()))
+
+    def heal(self) -> None:
+        """Nothing is harmed any more: now everything must come to an end by itself."""
+        healed = time.monotonic()
+        self.check_invariants("right after the faults")
+        self.wait("the senders", lambda: self.sender.finished == len(self.sender.sent), 60.0)
+        self.sender.join()
+        if not self.wait("open contacts", self.is_drained, self.options.drain_s):
+            self.result.broken.append(f"contacts were open {self.options.drain_s:.0f} s after everything was healed")
+        self.result.drain_s = time.monotonic() - healed
+        self.check_invariants("after the drain")
+
+    def wait(self, what: str, condition: Callable[[], bool], timeout_s: float) -> bool:
+        return wait_for(condition, timeout_s, lambda: self.show(1.0, f", waiting for {what}"))
+
+    def is_drained(self) -> bool:
+        with suppress(RedisError):
+            return self.rig.client.zcard(keys.DUE) == 0
+        return False
+
+    def show(self, share: float, more: str = "") -> None:
+        acknowledged = sum(sent.acknowledged is not None for sent in self.sender.sent)
+        self.progress.show(
+            share,
+            f"{acknowledged} of {len(self.sender.sent)} acknowledged, {len(self.result.injected)} faults{more}",
+        )
+
+    def burst(self, name: str) -> None:
+        """People whom nothing happens to. Every worker must have a share in bringing them home: before, so that each is
+        warm; after, because one that is stuck would have none."""
+        idle = set(WORKERS)
+        for number in range(BURSTS):
+            before = {worker: self.rig.links[f"{worker} - livedesk"].answers for worker in idle}
+            sender = Sender(self.sender.doors, self.sender.secret, answer_s=10.0)
+            sender.start(
+                [
+                    Parcel(
+                        n / BURST_RATE,
+                        f"{people.CANARY}-{name}-{number}-{n}",
+                        self.bystander(name, number, n),
+                        n,
+                        False,
+                    )
+                    for n in range(BURST)
+                ]
+            )
+            if any(sent.acknowledged is None for sent in sender.join()):
+                self.result.broken.append(f"a burst {name} the faults was not taken")
+            if not wait_for(self.is_drained, BURST_S):
+                self.result.broken.append(f"a burst {name} the faults was not brought to LiveDesk in {BURST_S:.0f} s")
+            idle -= {w for w in idle if self.rig.links[f"{w} - livedesk"].answers - before[w] > 10}
+            if not idle:
+                return
+        self.result.broken.append(f"{', '.join(sorted(idle))} did nothing {name} the faults")
+
+    def bystander(self, name: str, number: int, n: int) -> dict[str, Any]:
+        identifier = f"{people.CANARY}-{name}-{number}-{n}"
+        return {"identifier": identifier, "email": f"{identifier}@example.com"}
+
+    # The verdict
+
+    def check_invariants(self, when: str) -> None:
+        """I2 and I3, over the whole keyspace."""
+        try:
+            self.rig.system.assert_sound()
+        except AssertionError as error:
+            self.result.broken.append(f"{when}: {str(error).partition(chr(10))[0]}")
+
+    def compare(self, before: dict[str, Use], after: dict[str, Use]) -> None:
+        """Of processes that lived through all of it."""
+        for name, use in before.items():
+            if name in after and after[name].pid == use.pid:
+                self.result.outlived.append(name)
+                self.result.broken += [f"{name} leaks: {grown}" for grown in use.grown_by(after[name])]
+
+    def look_into_redis(self) -> None:
+        """I7: names of keys and logs hold nothing of what people or their secrets are."""
+        names: list[Any] = list(self.rig.client.scan_iter())
+        parts = (*self.rig.stack.receivers, *self.rig.stack.workers, self.rig.valkey)
+        logs = {f"the log of {part.name}": part.log.read_text(errors="replace") for part in parts if part.log.exists()}
+        secrets = {
+            "an identifier, name or address": people.CANARY,
+            "a name": people.CANARY.title(),
+            "the webhook secret": TEST_ENV["WEBHOOK_SECRET"].removeprefix("whsec_"),
+            "the API token": TEST_ENV["API_TOKEN"],
+            "LiveDesk's secret": STAND_IN_ACCOUNT["LIVEDESK_API_SECRET"],
+        }
+        self.result.broken += secrets_in({**logs, "a key's name": "\n".join(map(str, names))}, secrets)
+
+    def judge(self, sent: list[Sent]) -> None:
+        livedesk, result = self.rig.livedesk, self.result
+        identifiers = sorted({one.parcel.identifier for one in sent})
+        evidence = Evidence(
+            sent=sent,
+            injected=result.injected,
+            requests=livedesk.requests(None),
+            ledger=livedesk.ledger(),
+            contacts=livedesk.contacts(),
+            records=self.records(identifiers),
+        )
+        verdict = Judge(evidence).judge()
+        result.broken += verdict.broken
+        result.lost, result.duplicated = len(verdict.lost), len(verdict.duplicated)
+        result.offered, result.tries = len(sent), sum(len(one.answers) for one in sent)
+        result.acknowledged = sum(one.acknowledged is not None for one in sent)
+        result.given_up = result.offered - result.acknowledged
+        result.people = len({one.parcel.identifier for one in sent if one.acknowledged is not None})
+        result.states = dict.fromkeys(State, 0)
+        for record in evidence.records.values():
+            if record is not None:
+                result.states[record["state"]] += 1
+        result.creates = sum(request.kind == "create" for request in evidence.requests)
+        self.measure(sent, [entry.time for entry in evidence.ledger])
+        stats = livedesk.stats()
+        if stats.faults:
+            result.broken.append(f"the stand-in itself failed {stats.faults} times")
+        self.evidence = evidence
+
+    def records(self, identifiers: list[str]) -> dict[str, dict[str, Any] | None]:
+        """What ``GET /contacts/<identifier>`` shows of each."""
+        with ThreadPoolExecutor(ASKERS) as pool, requests.Session() as session:
+            session.trust_env = False
+
+            def ask(identifier: str) -> dict[str, Any] | None:
+                url = f"{self.rig.stack.url}/contacts/{quote(identifier, safe='')}"
+                answer = session.get(url, headers=OPERATOR, timeout=20)
+                if answer.status_code == 404:
+                    return None
+                answer.raise_for_status()
+                record: dict[str, Any] = answer.json()
+                return record
+
+            return dict(zip(identifiers, pool.map(ask, identifiers), strict=True))
+
+    def measure(self, sent: list[Sent], created: list[float]) -> None:
+        """How long after each healing something was accepted, and created, again; as long as deliveries came in."""
+        accepted = sorted(one.acknowledged for one in sent if one.acknowledged is not None)
+        for injected in self.result.injected:
+            for found, events in ((self.result.until_accepted, accepted), (self.result.until_created, created)):
+                took = recovery_s(injected.healed, events)
+                if took is not None:
+                    found.append(took)
+
+    def save(self, sent: list[Sent]) -> None:
+        folder = self.rig.folder
+        (folder / "plan.txt").write_text(plan_text(self.plan) + "\n", encoding="utf-8")
+        (folder / "broken.txt").write_text("".join(f"{line}\n" for line in self.result.broken), encoding="utf-8")
+        seen: dict[str, Sequence[Any]] = {
+            "injected": self.result.injected,
+            "sent": sent,
+            "requests": self.evidence.requests,
+            "ledger": self.evidence.ledger,
+            "contacts": self.evidence.contacts,
+        }
+        for name, rows in seen.items():
+            text = "".join(json.dumps(asdict(row), ensure_ascii=False, default=str) + "\n" for row in rows)
+            (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+        (folder / "records.json").write_text(json.dumps(self.evidence.records, indent=1, ensure_ascii=False))

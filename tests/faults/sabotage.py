@@ -1,0 +1,44 @@
+"""Deliberate bugs. A harness that has never found one proves nothing.
+
+Each alters one line in a copy of ``worker`` that goes before the real one on the workers' ``PYTHONPATH``.
+"""
+
+import shutil
+from pathlib import Path
+
+from stack.parts import ROOT
+
+#: By name: the file, the line as it is, and the line with the bug.
+SABOTAGES: dict[str, tuple[str, str, str]] = {
+    "claim": (
+        "lua/claim.lua",
+        "  if state == 'sending' and lease_until > now then return { 'busy' } end\n",
+        "",
+    ),
+    "finish": (
+        "lua/finish.lua",
+        "if state ~= 'sending' or record[2] ~= ARGV[3] then\n",
+        "if not state then\n",
+    ),
+    "settle": (
+        "sync.py",
+        "            if looked_at < settled_at:\n",
+        "            if False:\n",
+    ),
+}
+
+
+def sabotaged(name: str, folder: Path) -> Path:
+    """A folder with a copy of ``worker`` that has this bug.
+
+    Raises:
+        ValueError: the line is not there (any more): the sabotage has to be written anew.
+    """
+    file, line, bug = SABOTAGES[name]
+    copy = folder / "worker"
+    shutil.copytree(ROOT / "worker", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (copy / file).read_text(encoding="utf-8")
+    if text.count(line) != 1:
+        raise ValueError(f"worker/{file} has no such line, or more than one: {line.strip()}")
+    (copy / file).write_text(text.replace(line, bug), encoding="utf-8")
+    return folder

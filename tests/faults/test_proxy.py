@@ -1,0 +1,130 @@
+"""A link fails as it was told to, and only so long."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from stack.processes import LOCALHOST
+from tests.faults.proxy import CUT, DELAY, RESET, SILENCE, WELL, Link, Links
+
+
+def echo(listener: socket.socket) -> None:
+    """Answers each line with itself, ten times."""
+
+    def talk(connection: socket.socket) -> None:
+        with connection, suppress(ConnectionError):
+            while data := connection.recv(100):
+                connection.sendall(data * 10)
+
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+
+@pytest.fixture
+def link() -> Iterator[Link]:
+    with socket.create_server((LOCALHOST, 0)) as listener, Links() as links:
+        server = threading.Thread(target=echo, args=(listener,))
+        server.start()
+        yield links.to(listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+        server.join()
+
+
+def dial(link: Link) -> socket.socket:
+    return socket.create_connection((LOCALHOST, link.port), timeout=5)
+
+
+def ask(connection: socket.socket) -> bytes:
+    connection.sendall(b"hello\n")
+    answer = b""
+    while len(answer) < 60:
+        data = connection.recv(100)
+        if not data:
+            break
+        answer += data
+    return answer
+
+
+def test_it_passes_everything_on(link: Link) -> None:
+    with dial(link) as connection:
+        assert ask(connection) == b"hello\n" * 10
+        assert link.connections == 1
+
+
+def test_what_is_cut_is_reset_and_refused(link: Link) -> None:
+    with dial(link) as connection:
+        ask(connection)
+        link.behave(CUT)
+        with pytest.raises(ConnectionResetError):
+            ask(connection)
+        with pytest.raises(ConnectionRefusedError):
+            dial(link)
+    link.behave(WELL)
+    with dial(link) as connection:
+        assert ask(connection) == b"hello\n" * 10
+
+
+def test_a_delay_holds_both_directions(link: Link) -> None:
+    link.behave(DELAY, 0.1)
+    with dial(link) as connection:
+        began = time.monotonic()
+        assert ask(connection) == b"hello\n" * 10
+        assert time.monotonic() - began >= 0.2
+
+
+def test_an_answer_is_reset_in_its_middle(link: Link) -> None:
+    link.behave(RESET)
+    with dial(link) as connection:
+        connection.sendall(b"hello\n")
+        assert len(connection.recv(100)) == 30
+        with pytest.raises(ConnectionResetError):
+            connection.recv(100)
+
+
+def test_silence_tells_nobody_and_what_was_lost_stays_lost(link: Link) -> None:
+    with dial(link) as connection:
+        ask(connection)
+        link.behave(SILENCE)
+        connection.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            ask(connection)
+        link.behave(WELL)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(100)
+    with dial(link) as connection:
+        assert ask(connection) == b"hello\n" * 10
+
+
+def test_a_connection_that_lost_nothing_lives_through_a_silence(link: Link) -> None:
+    with dial(link) as connection:
+        ask(connection)
+        link.behave(SILENCE)
+        link.behave(WELL)
+        assert ask(connection) == b"hello\n" * 10
+
+
+def test_it_is_known_whether_an_answer_is_awaited(link: Link) -> None:
+    assert not link.is_awaited
+    with dial(link) as connection:
+        ask(connection)
+        assert not link.is_awaited
+        link.behave(SILENCE)
+        connection.sendall(b"hello\n")
+        while not link.is_awaited:
+            time.sleep(0.01)
+
+
+def test_all_connections_can_be_reset_at_once(link: Link) -> None:
+    with dial(link) as connection:
+        ask(connection)
+        link.reset_all()
+        with pytest.raises(ConnectionResetError):
+            ask(connection)

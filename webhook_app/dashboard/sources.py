@@ -1,0 +1,191 @@
+"""``/dashboard/sources``: who sends, what became of it, and what is in quarantine."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from werkzeug import Response
+
+from webhook_app.access import Role
+from webhook_app.dashboard.header import or_unknown, read_header
+from webhook_app.dashboard.session import acting, needs
+from webhook_app.quarantine import keys_in, replay, revealed
+from webhook_app.sources.body import BadBody
+from webhook_app.sources.held import load_payload
+from worker.errors import Unmappable
+from worker.model import Quarantined
+from worker.situation import Tally
+
+if TYPE_CHECKING:
+    from webhook_app import Parts
+    from webhook_app.sources import Source
+
+#: Deliveries in quarantine on a page; keys of one that are shown; characters of a payload that are revealed.
+PAGE, KEYS_SHOWN, REVEALED_MOST = 50, 200, 65_536
+#: One request reads so many again at most, and begins none after so many seconds.
+REPLAYED_MOST, REPLAY_S = 100, 3.0
+#: Names of counts: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``.
+DELIVERY, REFUSED = "delivery:", "refused:"
+#: Sources that are gone and still counted: so many are shown.
+GONE_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One source on the page; ``source`` is ``None`` where it is not configured any more. ``deliveries`` and
+    ``refusals`` are by status and by reason; ``secrets`` tells when each was last used, in ms."""
+
+    name: str
+    source: "Source | None"
+    deliveries: dict[str, Tally] | None
+    refusals: dict[str, Tally] | None
+    secrets: dict[str, int | None] | None
+
+
+def register(views: Blueprint, parts: "Parts") -> None:
+    @views.get("/sources")
+    @needs(Role.VIEWER)
+    def sources() -> str:
+        return render_template(
+            "dashboard/sources.html",
+            header=read_header(parts.situations),
+            sources=_shown(parts),
+            held=or_unknown(parts.history.quarantine_size),
+            home=request.host_url,
+        )
+
+    @views.get("/sources/quarantine")
+    @needs(Role.VIEWER)
+    def quarantine() -> str:
+        offset = max(0, request.args.get("offset", 0, type=int))
+        return render_template(
+            "dashboard/quarantine.html",
+            header=read_header(parts.situations),
+            entries=or_unknown(lambda: parts.history.quarantine(offset=offset, limit=PAGE)),
+            held=or_unknown(parts.history.quarantine_size),
+            offset=offset,
+            page=PAGE,
+            passed=max(0, request.args.get("passed", 0, type=int)),
+        )
+
+    @views.get("/sources/quarantine/<entry>")
+    @needs(Role.VIEWER)
+    def quarantined(entry: str) -> str:
+        return _entry(parts, entry)
+
+    @views.post("/sources/quarantine/<entry>/reveal")
+    @needs(Role.OPERATOR)
+    def reveal(entry: str) -> str:
+        _held(parts, entry)
+        parts.store.audit(acting(), "revealed a delivery in quarantine", entry)
+        return _entry(parts, entry, is_revealed=True)
+
+    @views.post("/sources/quarantine/<entry>/replay")
+    @needs(Role.OPERATOR)
+    def replay_one(entry: str) -> Response:
+        held = _held(parts, entry)
+        parts.store.audit(acting(), "replayed a delivery in quarantine", entry)
+        try:
+            flash(f"It was read again: {replay(parts, held)}.")
+        except (Unmappable, BadBody) as error:
+            flash(f"It still makes no contact: {_reasons(error)}.", "error")
+            return redirect(url_for("dashboard.quarantined", entry=entry), 303)
+        return redirect(url_for("dashboard.quarantine"), 303)
+
+    @views.post("/sources/quarantine/replay")
+    @needs(Role.OPERATOR)
+    def replay_all() -> Response:
+        """Those behind the first ``passed``, which an earlier request could not read."""
+        passed = max(0, request.form.get("passed", 0, type=int))
+        parts.store.audit(acting(), "replayed the quarantine")
+        ends, unreadable = _replay_some(parts, passed)
+        passed += unreadable
+        remain = max(0, parts.history.quarantine_size() - passed)
+        told = ", ".join(f"{count} {end}" for end, count in sorted(ends.items()))
+        still = f"{unreadable} still unreadable"
+        rest = f"{remain} remain to be read: replay them next." if remain else "All have been read."
+        flash(f"{f'{told}, ' if told else ''}{still}. {rest}", "error" if unreadable else "message")
+        return redirect(url_for("dashboard.quarantine", passed=passed if remain else None), 303)
+
+    @views.post("/sources/quarantine/<entry>/discard")
+    @needs(Role.OPERATOR)
+    def discard_quarantined(entry: str) -> Response:
+        if parts.store.release(entry):
+            parts.store.audit(acting(), "discarded a delivery in quarantine", entry)
+            flash("The delivery is gone.")
+        else:
+            flash("It was not in quarantine any more.", "error")
+        return redirect(url_for("dashboard.quarantine"), 303)
+
+
+def _shown(parts: "Parts") -> list[Shown]:
+    tallies = or_unknown(lambda: parts.situations.tallies(DELIVERY, REFUSED))
+    used = or_unknown(parts.history.secrets_used)
+    counted = {name.split(":")[1] for name in tallies or ()}
+    gone = sorted(counted - set(parts.sources))[:GONE_SHOWN]
+    return [_one(name, parts.sources.get(name), tallies, used) for name in [*parts.sources, *gone]]
+
+
+def _one(name: str, source: "Source | None", tallies: dict[str, Tally] | None, used: dict[str, int] | None) -> Shown:
+    def counted(beginning: str) -> dict[str, Tally] | None:
+        if tallies is None:
+            return None
+        whole = f"{beginning}{name}:"
+        return {what.removeprefix(whole): tally for what, tally in tallies.items() if what.startswith(whole)}
+
+    names = source.secret_names if source else ()
+    return Shown(
+        name=name,
+        source=source,
+        deliveries=counted(DELIVERY),
+        refusals=counted(REFUSED),
+        secrets=None if used is None else {secret: used.get(f"{name}:{secret}") for secret in names},
+    )
+
+
+def _entry(parts: "Parts", entry: str, *, is_revealed: bool = False) -> str:
+    held = _held(parts, entry)
+    keys, is_too_deep = [], False
+    try:
+        keys = sorted(set(keys_in(load_payload(held.payload))))
+    except Unmappable:
+        is_too_deep = True
+    return render_template(
+        "dashboard/quarantined.html",
+        header=read_header(parts.situations),
+        held=held,
+        keys=keys[:KEYS_SHOWN],
+        more_keys=max(0, len(keys) - KEYS_SHOWN),
+        is_too_deep=is_too_deep,
+        payload=revealed(held.payload)[:REVEALED_MOST] if is_revealed else None,
+        is_configured=held.source in parts.sources,
+    )
+
+
+def _held(parts: "Parts", entry: str) -> Quarantined:
+    held = parts.history.quarantined(entry)
+    if held is None:
+        abort(404, "This delivery is not in quarantine any more: it was replayed, discarded, or its time was over.")
+    return held
+
+
+def _replay_some(parts: "Parts", passed: int) -> tuple[Counter[str], int]:
+    """Reads again as many as one request may. Returns how they ended, and how many still make no contact."""
+    ends: Counter[str] = Counter()
+    unreadable = 0
+    give_up_at = time.monotonic() + REPLAY_S
+    for held in parts.history.quarantine(offset=passed, limit=REPLAYED_MOST):
+        if time.monotonic() > give_up_at:
+            break
+        try:
+            ends[replay(parts, held)] += 1
+        except (Unmappable, BadBody):
+            unreadable += 1
+    return ends, unreadable
+
+
+def _reasons(error: Unmappable | BadBody) -> str:
+    problems = error.problems if isinstance(error, Unmappable) else {"payload": str(error)}
+    return "; ".join(f"{field} {problem}" for field, problem in problems.items())[:500]

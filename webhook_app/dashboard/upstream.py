@@ -1,0 +1,111 @@
+"""``/dashboard/upstream``: how LiveDesk is and how it is treated; an operator may pause, resume and probe."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from werkzeug import Response
+
+from webhook_app.access import Role
+from webhook_app.dashboard.causes import explain
+from webhook_app.dashboard.header import header_of, or_unknown
+from webhook_app.dashboard.session import acting, needs
+from worker.lists import Filter
+from worker.model import Account, Attempt, State
+from worker.probe import meaning
+
+if TYPE_CHECKING:
+    from webhook_app import Parts
+
+#: Kinds of answers as they are counted: good ones, faults of LiveDesk's, 429s.
+ANSWERS = ("well", "fault", "throttled")
+#: Where the latest answers are looked for, and how many are shown of each state and altogether.
+ANSWERED = (State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED)
+LATEST_OF_EACH, LATEST = 6, 12
+#: Characters of a reason.
+MOST_WHY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One of the latest attempts: whose, and how it went."""
+
+    key: str
+    state: State
+    attempt: Attempt
+
+
+def register(views: Blueprint, parts: "Parts") -> None:
+    @views.get("/upstream")
+    @needs(Role.VIEWER)
+    def upstream() -> str:
+        situation = or_unknown(parts.situations.read)
+        account = or_unknown(lambda: _account(parts))
+        return render_template(
+            "dashboard/upstream.html",
+            header=header_of(situation),
+            up=situation.upstream if situation else None,
+            situation=situation,
+            explain=explain,
+            answers=or_unknown(lambda: parts.situations.flow(names=ANSWERS)),
+            series=ANSWERS,
+            latest=or_unknown(lambda: _latest(parts)),
+            account=account,
+            meaning=meaning(account) if account and account.probed_at else None,
+            most_why=MOST_WHY,
+        )
+
+    @views.post("/upstream/pause")
+    @needs(Role.OPERATOR)
+    def pause() -> Response:
+        why = " ".join(request.form.get("why", "").split())[:MOST_WHY]
+        if not why:
+            abort(400, "Say why you pause the sync: others will see it and wonder. Go back and fill it in.")
+        if parts.store.pause(acting(), why):
+            parts.store.audit(acting(), "paused the sync", why=why)
+            flash("The sync is paused. What is under way is finished; then nothing is sent.")
+        else:
+            flash("Somebody has paused the sync already.", "error")
+        return _back()
+
+    @views.post("/upstream/resume")
+    @needs(Role.OPERATOR)
+    def resume() -> Response:
+        if parts.situations.upstream().paused_at and parts.store.resume():
+            parts.store.audit(acting(), "resumed the sync")
+            flash("The sync goes on.")
+        else:
+            flash("The sync was not paused any more.", "error")
+        return _back()
+
+    @views.post("/upstream/probe")
+    @needs(Role.OPERATOR)
+    def probe() -> Response:
+        if parts.situations.upstream().paused_at:
+            flash("Somebody has paused the sync meanwhile: nothing is sent until it is resumed.", "error")
+        elif parts.store.resume():
+            parts.store.audit(acting(), "probed LiveDesk")
+            flash("A probe goes at once. Reload in a moment to see how it went.")
+        else:
+            flash("LiveDesk is not stopped any more: there is nothing to probe.", "error")
+        return _back()
+
+
+def _back() -> Response:
+    return redirect(url_for("dashboard.upstream"), 303)
+
+
+def _account(parts: "Parts") -> Account:
+    """What ``flask doctor`` has found out, if it ever looked."""
+    return parts.history.account(parts.livedesk.account) if parts.livedesk else Account()
+
+
+def _latest(parts: "Parts") -> list[Answered]:
+    """The latest attempts of contacts that are in one of these states since; looked up one by one, so only a few."""
+    found = []
+    for state in ANSWERED:
+        for row in parts.lists.page(Filter(state=state), limit=LATEST_OF_EACH).rows:
+            record = parts.history.contact_of(row.key)
+            if record and record.attempts:
+                found.append(Answered(row.key, record.state, record.attempts[-1]))
+    return sorted(found, key=lambda answered: -answered.attempt.at)[:LATEST]
