@@ -8,7 +8,8 @@ import redis
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, sign_in
-from tests.browser.served import fill, served
+from tests.browser.filled import fill
+from tests.browser.serving import serve
 from tests.browser.specimen import HOSTILE
 from tests.browser.test_appearance import assert_in_nobodys_way, overflow
 from tests.dashboard_door import PASSWORDS
@@ -37,7 +38,7 @@ def filled(redis_url: str) -> Iterator[Filled]:
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         client.flushall()
         door, made = fill(client)
-        with served(door) as url:
+        with serve(door.client.application) as url:
             yield url, made
 
 

@@ -1,34 +1,15 @@
-"""A dashboard over a database that a test has filled: no workers, so that nothing moves while it is looked at."""
-
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""People in every state, for tests that look at pages: no workers, so that nothing moves meanwhile."""
 
 import redis
-from werkzeug.serving import make_server
 
-from stack.processes import LOCALHOST
 from tests.browser.specimen import HOSTILE
 from tests.dashboard_door import CONFLICT, FAILED, RETRYING, Door, open_door
+from worker import keys
 from worker.lists import Filter, Lists
 from worker.model import Note, Outcome, State, Verdict
 from worker.operations import Action, Operations
 
 NAMES = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Edsger Dijkstra", "Barbara Liskov")
-
-
-@contextmanager
-def served(door: Door) -> Iterator[str]:
-    """Serves a dashboard; gives its address."""
-    server = make_server(LOCALHOST, 0, door.client.application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://{LOCALHOST}:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def fill(client: redis.Redis) -> tuple[Door, dict[str, str]]:
@@ -67,5 +48,5 @@ def fill(client: redis.Redis) -> tuple[Door, dict[str, str]]:
     wanted = Filter(state=State.FAILED, source="shop")
     made["operation"] = operations.open(Action.RETRY, wanted, who="Ada", why="LiveDesk is back", total=6)
     operations.step()
-    client.delete("{lds}:create")
+    client.delete(keys.QUEUE)
     return door, made
