@@ -315,6 +315,19 @@ def test_edits_that_cannot_be_sent_are_asked_about(door: Door) -> None:
     assert did(door) == []
 
 
+def test_what_changed_while_somebody_edited_it_is_kept(door: Door) -> None:
+    key = door.bring("person", FAILED)
+    page = door.send(f"{LIST}/{key}/reveal").text
+    seen = re.search(r'name="seen" value="([0-9a-f]+)"', page)
+    assert seen
+    door.store.accept(Contact("person", email="newer@example.com"), "signup")
+    answer = door.send(f"{LIST}/{key}/edit", form(seen=seen[1]), follow_redirects=True)
+    assert "A delivery has brought other data since: nothing was changed" in answer.text
+    record = door.history.contact_of(key)
+    assert record is not None
+    assert record.contact == Contact("person", email="newer@example.com")
+
+
 def test_a_discarded_contact_can_be_edited_too(door: Door) -> None:
     key = door.bring("person", FAILED)
     door.store.discard("person")

@@ -115,6 +115,14 @@ def test_livedesk_is_down(parts: Parts) -> None:
     assert title(door).startswith("(LiveDesk down, 13 failed, 3 conflicts) ")
 
 
+def test_so_many_lost_answers_are_livedesks_fault(parts: Parts) -> None:
+    for number in range(5):
+        bring(parts.store, person(f"person-{number}"), retrying("answer_timeout", Signal.FAULT))
+    text = words(enter(parts))
+    assert "LiveDesk is down: LiveDesk did not answer in time" in text
+    assert "The fault is LiveDesk's. 5 people wait; nothing is lost." in text
+
+
 def test_a_pause_tells_who_and_why(parts: Parts) -> None:
     parts.store.pause("Grace", HOSTILE)
     answer = enter(parts).get("/dashboard/")

@@ -9,7 +9,7 @@ import redis
 from tests.browser.seed import HOSTILE, bring, build, fill, person, retrying
 from tests.invariants import assert_invariants
 from tests.test_dashboard_access import send
-from tests.test_dashboard_overview import enter, words
+from tests.test_dashboard_overview import enter, enter_then_lose_redis, words
 from webhook_app import Parts
 from webhook_app.access import Role
 from worker import keys
@@ -86,6 +86,12 @@ def test_a_viewer_and_another_site_are_refused(parts: Parts, verb: str) -> None:
     assert operator.get(path).status_code == 405
     assert parts.situations.upstream().paused_by == "Grace"
     assert did(parts) == []
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "probe"])
+def test_without_redis_nothing_is_changed_and_the_page_says_so(parts: Parts, verb: str) -> None:
+    answer = send(enter_then_lose_redis(parts), f"/dashboard/upstream/{verb}", {"why": "because"})
+    assert (answer.status_code, "Nothing was changed." in answer.text) == (503, True)
 
 
 def test_all_that_is_known_is_told(parts: Parts) -> None:

@@ -196,10 +196,6 @@ class Contacts(RuleBasedStateMachine):
     def retry_now(self, identifier: str) -> None:
         self.store.retry_now(identifier)
 
-    @rule(identifier=st.sampled_from(PEOPLE), name=st.sampled_from(("A", "C")))
-    def edit(self, identifier: str, name: str) -> None:
-        self.store.edit(Contact(identifier, 1, name), who="ada")
-
     @rule()
     def claim_twice(self) -> None:
         for identifier in self.accepted:
@@ -247,7 +243,7 @@ class Contacts(RuleBasedStateMachine):
 
 
 class RepairedContacts(Contacts):
-    """The same with people who are deleted in LiveDesk, and put back."""
+    """The same with people who are deleted in LiveDesk, and put back, or whose data a person mends."""
 
     @rule(identifier=st.sampled_from(PEOPLE), is_missing=st.booleans())
     def put_back(self, identifier: str, is_missing: bool) -> None:
@@ -258,6 +254,12 @@ class RepairedContacts(Contacts):
         if is_missing:
             self.livedesk.contacts.remove(identifier)
         assert self.store.put_back(self.key(identifier), record.contact_id, Contact(identifier, 1))
+
+    @rule(identifier=st.sampled_from(PEOPLE), name=st.sampled_from(("A", "C")))
+    def edit(self, identifier: str, name: str) -> None:
+        record = self.history.contact(identifier)
+        if record is not None and record.contact is not None:
+            self.store.edit(replace(record.contact, name=name), who="bob", before=record.contact)
 
 
 class ImpatientContacts(Contacts):

@@ -616,6 +616,59 @@ def test_retry_now_tells_that_nobody_is_there(bench: Bench) -> None:
     assert bench.store.retry_now("ada") == "gone"
 
 
+# edit
+
+
+@pytest.mark.parametrize("verdict", [FAILED, CONFLICT, RETRYING])
+def test_edit_brings_other_data_and_a_fresh_budget_at_once(verdict: Verdict, bench: Bench) -> None:
+    bench.bring_to(verdict)
+    assert bench.store.edit(NEWER, (NOTE,), who="bob", before=ADA) == "retrying"
+    assert bench.store.sweep().handed == 1
+    claim = bench.claim()
+    assert (claim.contact, claim.notes, claim.trigger) == (NEWER, (NOTE,), "bob")
+    assert (claim.failures, claim.repeats, claim.spent_ms, claim.crashes) == (0, 0, 0, 0)
+
+
+def test_edit_of_a_new_contact_leaves_it_pending(bench: Bench) -> None:
+    bench.accept()
+    assert bench.store.edit(NEWER, who="bob", before=ADA) == "pending"
+    assert bench.claim().contact == NEWER
+
+
+def test_edit_may_run_twice(bench: Bench) -> None:
+    """Its answer may get lost, and the person does it again."""
+    bench.bring_to(FAILED)
+    assert [bench.store.edit(NEWER, who="bob", before=ADA) for _ in range(2)] == ["retrying"] * 2
+    assert bench.claim().contact == NEWER
+
+
+def test_edit_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
+    bench.bring_to(Verdict(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
+    bench.store.edit(NEWER, who="bob", before=ADA)
+    assert bench.claim().unknown_since is not None
+
+
+@pytest.mark.parametrize(("verdict", "says"), [(None, "busy"), (CREATED, "created")])
+def test_edit_leaves_alone_what_is_under_way_or_done(verdict: Verdict | None, says: str, bench: Bench) -> None:
+    bench.accept()
+    bench.claim() if verdict is None else bench.bring_to(verdict)
+    before = bench.everything()
+    assert bench.store.edit(NEWER, who="bob", before=ADA) == says
+    assert bench.everything() == before
+
+
+def test_edit_does_not_overwrite_what_came_meanwhile(bench: Bench) -> None:
+    bench.bring_to(FAILED)
+    bench.accept(NEWER)
+    before = bench.everything()
+    assert bench.store.edit(ADA.without("email"), who="bob", before=ADA) == "changed"
+    assert bench.everything() == before
+
+
+def test_edit_tells_that_nobody_is_there(bench: Bench) -> None:
+    assert bench.store.edit(NEWER) == "gone"
+
+
 # sweep
 
 
@@ -930,6 +983,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "renew": lambda store: store.renew(CLAIM),
     "finish": lambda store: store.finish(CLAIM, CREATED, Attempt(1, 1)),
     "retry_now": lambda store: store.retry_now("ada"),
+    "edit": lambda store: store.edit(NEWER, who="bob", before=ADA),
     "sweep": lambda store: store.sweep(),
     "probe_now": lambda store: store.probe_now(),
     "forget": lambda store: store.forget(0),

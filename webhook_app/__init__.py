@@ -3,6 +3,8 @@
 ``receiver``       ``POST /webhooks/<source>``: authentic? a contact? safe in Redis? Then 200.
 ``sources``        who may send, how they sign, and where the contact is in what they send
 ``contacts``       ``GET /contacts/<identifier>``
+``api``            ``/api/v1``: what the dashboard shows and does, as JSON
+``actions``        what a person does by hand, for pages, API and commands alike; ``masking``: personal data, hidden
 ``health``         ``/healthz`` and ``/readyz``
 ``dashboard``      the pages under ``/dashboard``; who may open them says ``access``
 ``diary``          what is logged and counted about each delivery
@@ -22,7 +24,7 @@ from functools import cached_property
 
 from flask import Flask
 
-from webhook_app import cli, contacts, dashboard, health, metrics, problems
+from webhook_app import api, cli, contacts, dashboard, health, metrics, problems
 from webhook_app.access import Access
 from webhook_app.diary import Diary
 from webhook_app.receiver import Receiver
@@ -96,6 +98,7 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.converters["identifier"] = contacts.IdentifierConverter
     problems.register(app)
     app.register_blueprint(contacts.blueprint(parts))
+    app.register_blueprint(api.blueprint(parts))
     app.register_blueprint(health.blueprint(parts))
     app.register_blueprint(metrics.blueprint(parts))
     dashboard.register(app, parts)

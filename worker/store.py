@@ -344,8 +344,11 @@ class Store:
         answer: list[str] = self.run("discard", self.key(identifier))
         return answer[0]
 
-    def edit(self, contact: Contact, notes: tuple[Note, ...] = (), *, who: str = "") -> str:
-        """Sends this for the contact with its identifier, and makes it due at once; returns what ``retry_now`` does.
+    def edit(
+        self, contact: Contact, notes: tuple[Note, ...] = (), *, who: str = "", before: Contact | None = None
+    ) -> str:
+        """Sends this for the contact with its identifier, and makes it due at once; returns what ``retry_now`` does, or
+        ``changed``: it does not hold ``before``, what the person saw, any more.
 
         Nothing is counted as a delivery, and the source stays. A delivery with other data takes its place again.
         """
@@ -358,6 +361,7 @@ class Store:
             record.fingerprint(contact, salt),
             record.dump_notes(notes),
             record.dump_finders(contact, salt),
+            record.fingerprint(before, salt) if before else "",
         )
         return answer[-1]
 

@@ -9,7 +9,7 @@ import redis
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.seed import bring, build, closed, fill, person
+from tests.browser.seed import HOSTILE, bring, build, closed, fill, person
 from tests.browser.serving import enter, serve
 from tests.browser.test_appearance import assert_in_nobodys_way, overflow
 from webhook_app import Parts, create_app
@@ -56,6 +56,36 @@ def test_the_pages_stand_in_nobodys_way(
         assert page.locator("img").count() == 0
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_an_empty_system_stands_in_nobodys_way(
+    open_page: OpenPage, parts: Parts, screenshots: Path, dark: bool
+) -> None:
+    parts.store.sweep("worker-1")
+    with serve(create_app(parts)) as url:
+        page = open_page(enter("/dashboard/"), url=url, dark=dark)
+        for name in ("overview", "upstream", "sources", "quarantine", "workers", "audit"):
+            page.goto(PAGES[name])
+            page.screenshot(path=screenshots / f"empty-{name}-{dark=}.png", full_page=True)
+            assert_in_nobodys_way(page)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_pause_and_revealed_values_stand_in_nobodys_way(
+    open_page: OpenPage, parts: Parts, seeded: str, screenshots: Path, dark: bool
+) -> None:
+    parts.store.pause("Grace Hopper", f"LiveDesk moves to another host tonight, until about eleven {HOSTILE}")
+    entry = parts.history.quarantine()[0].entry
+    page = open_page(enter(f"/dashboard/sources/quarantine/{entry}"), url=seeded, dark=dark)
+    page.get_by_role("button", name="Reveal the values").click()
+    expect(page.get_by_label("Payload")).to_be_visible()
+    for name, path in {"revealed": None, "paused": "/dashboard/", "paused-upstream": "/dashboard/upstream"}.items():
+        if path:
+            page.goto(path)
+        page.screenshot(path=screenshots / f"{name}-{dark=}.png", full_page=True)
+        assert_in_nobodys_way(page)
+        assert overflow(page) == 0
+
+
 def test_numbers_change_and_rows_stay(open_page: OpenPage, parts: Parts, seeded: str) -> None:
     page = open_page(enter("/dashboard/"), url=seeded)
     rows = page.locator("td.cause a")
@@ -71,6 +101,15 @@ def test_numbers_change_and_rows_stay(open_page: OpenPage, parts: Parts, seeded:
     page.get_by_role("link", name="1 new cause: show").click()
     expect(page.get_by_role("link", name="LiveDesk refuses the phone number", exact=True)).to_be_visible()
     assert rows.all_inner_texts() != before
+
+
+def test_the_overview_without_javascript(open_page: OpenPage, seeded: str) -> None:
+    page = open_page(enter("/dashboard/"), url=seeded, javascript=False)
+    expect(page.locator("#verdict")).to_contain_text("LiveDesk is down")
+    page.locator("details.twin summary").click()
+    expect(page.locator("details.twin table")).to_be_visible()
+    page.locator("td.cause a").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("LiveDesk answers with an error (503)")
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])

@@ -7,6 +7,8 @@
 ``reconcile``    what we hold as created, compared with LiveDesk
 ``imports``      contacts from a file; ``export``: what we hold; ``rows``: the form of both
 ``erase``        a person is forgotten
+``contacts``     contacts, listed and shown, retried, given up; ``operations``: many of them; ``filters``: which ones
+``pause``        nothing is sent to LiveDesk, until ``resume``
 ``words``        how times, tables and what went wrong are told
 ``toml_lines``   where in a TOML file something stands
 
@@ -20,7 +22,19 @@ import click
 from flask import Flask
 from werkzeug.exceptions import ServiceUnavailable
 
-from webhook_app.cli import doctor, erase, export, imports, quarantine, reconcile, send_test, sources
+from webhook_app.cli import (
+    contacts,
+    doctor,
+    erase,
+    export,
+    imports,
+    operations,
+    pause,
+    quarantine,
+    reconcile,
+    send_test,
+    sources,
+)
 from webhook_app.cli.words import sentences
 from worker.errors import SettingsError
 
@@ -39,7 +53,20 @@ RETRY_ANSWERS = {
 def register(app: Flask, parts: "Callable[[], Parts]") -> None:
     """Adds the commands to an app. ``parts`` raises ``SettingsError`` where the configuration has mistakes."""
     app.cli.add_command(_retry(parts))
-    for module in (doctor, sources, send_test, quarantine, reconcile, imports, export, erase):
+    app.cli.add_command(pause.resume(parts))
+    for module in (
+        doctor,
+        sources,
+        send_test,
+        quarantine,
+        reconcile,
+        imports,
+        export,
+        erase,
+        contacts,
+        operations,
+        pause,
+    ):
         app.cli.add_command(module.command(parts))
 
 

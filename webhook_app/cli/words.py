@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 import click
 
+from webhook_app.actions import NotDone, Unfit
 from worker.errors import SettingsError, StoreError
+from worker.operations import NotOpened
 
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -21,6 +23,10 @@ def sentences() -> Iterator[None]:
         raise click.ClickException(f"The configuration has mistakes.\n{error}") from error
     except StoreError as error:
         raise click.ClickException(f"Redis cannot be used: {error}") from error
+    except (NotDone, NotOpened) as error:
+        raise click.ClickException(str(error)) from error
+    except Unfit as error:
+        raise click.UsageError(str(error)) from error
 
 
 def above_bar(line: str, *, err: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, abort, flash, make_response, redirect, request, url_for
@@ -36,6 +37,7 @@ ANSWERS = {
     "adopted": (True, "It is that contact in LiveDesk now."),
     "busy": (False, "An attempt is running: nothing was changed. Look again in a moment."),
     "created": (False, "It is in LiveDesk already: nothing was changed."),
+    "changed": (False, "A delivery has brought other data since: nothing was changed. Look at it again."),
     "gone": (False, "It is no longer kept: nothing was changed."),
 }
 
@@ -92,7 +94,7 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
         if name is None or record.contact is None or record.state is not State.CONFLICT:
             return _refused(key, "No field of it clashes now: nothing was changed.")
         notes = (*record.notes, Note(name, "left out by hand: another contact in LiveDesk has it"))
-        answer = parts.store.edit(record.contact.without(name), notes, who=who())
+        answer = parts.store.edit(record.contact.without(name), notes, who=who(), before=record.contact)
         return _told(parts, key, answer, f"retried without {name}")
 
     @views.post("/contacts/<key>/adopt")
@@ -135,6 +137,8 @@ def _edit(parts: "Parts", key: str) -> Response:
     record = _record(parts, key)
     if record.contact is None or record.state is State.SENDING:
         return _told(parts, key, "created" if record.state is State.CREATED else "busy", "")
+    if request.form.get("seen", _digest(record.contact)) != _digest(record.contact):
+        return _told(parts, key, "changed", "")
     typed: dict[str, Any] = {name: request.form.get(name, "") for name in EDITABLE}
     source = parts.sources.get(record.source)
     try:
@@ -148,7 +152,7 @@ def _edit(parts: "Parts", key: str) -> Response:
     changed = [name for name in EDITABLE if getattr(contact, name) != getattr(record.contact, name)]
     kept = tuple(note for note in record.notes if note.field not in changed)
     edited = tuple(Note(name, "edited by hand") for name in changed)
-    answer = parts.store.edit(contact, (*kept, *notes, *edited), who=who())
+    answer = parts.store.edit(contact, (*kept, *notes, *edited), who=who(), before=record.contact)
     return _told(parts, key, answer, f"edited {', '.join(changed)}" if changed else "retried")
 
 
@@ -184,6 +188,7 @@ def _show(
         sent=as_json(shown, parts.inbox_id) if shown else "",
         curl=as_curl(shown, parts.inbox_id, url) if shown else "",
         notes=_notes(record.notes),
+        seen=_digest(record.contact) if revealed and record.contact else "",
         editable=EDITABLE,
         typed=typed
         or ({name: getattr(record.contact, name) or "" for name in EDITABLE} if revealed and record.contact else {}),
@@ -193,6 +198,11 @@ def _show(
         others=max(0, cause.waiting - 1) if cause else 0,
         audited=_audited(parts, key),
     )
+
+
+def _digest(contact: Contact) -> str:
+    """Tells whether a contact is still what a person saw when they began to edit it."""
+    return sha256(as_json(contact, None).encode()).hexdigest()
 
 
 def _notes(notes: tuple[Note, ...]) -> dict[str, str]:

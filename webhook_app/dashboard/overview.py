@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, abort, render_template, request
 
 from webhook_app.access import Role
-from webhook_app.dashboard.causes import explain
+from webhook_app.dashboard.causes import Fault, explain
 from webhook_app.dashboard.header import Header, Reach, header_of, or_unknown, read_header
 from webhook_app.dashboard.session import needs
 from webhook_app.dashboard.words import people
@@ -128,12 +128,15 @@ def _stopped(header: Header, upstream: Upstream, waiting: str) -> Verdict:
             rest=("Nothing is sent to LiveDesk until somebody resumes it.", waiting, *_besides(header)),
         )
     explained = explain(upstream.cause or "")
-    what = "LiveDesk is down" if upstream.stop == Reach.DOWN else "We are misconfigured"
+    is_down = upstream.stop == Reach.DOWN
+    what = "LiveDesk is down" if is_down else "We are misconfigured"
+    # One lost answer tells little; so many that the breaker opened are LiveDesk's.
+    fault = Fault.LIVEDESK if is_down and explained.fault is Fault.UNKNOWN else explained.fault
     return Verdict(
         tone="bad",
         what=f"{what}: {explained.title}",
         since=upstream.since,
-        rest=(explained.fault.sentence, waiting, explained.todo, *_besides(header)),
+        rest=(fault.sentence, waiting, explained.todo, *_besides(header)),
     )
 
 

@@ -1,0 +1,84 @@
+"""An application with contacts, deliveries in quarantine and operations in Redis, for tests of API and commands."""
+
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any
+
+import redis
+from flask import Flask
+
+from webhook_app import Parts, create_app
+from webhook_app.sources.config import read_source
+from worker.hints import Hint
+from worker.history import History
+from worker.lists import Filter
+from worker.model import Attempt, Contact, Outcome, Quarantined, Signal, State, Verdict
+from worker.operations import Action
+from worker.store import Store
+
+TOKEN = "open-sesame-open"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+FAILED = Verdict(state=State.FAILED, cause="email_refused", failures=3, status=422)
+CONFLICT = Verdict(state=State.CONFLICT, cause="email_taken", owner_id="12", status=422)
+RETRYING = Verdict(state=State.RETRYING, cause="http_502", delay_ms=3_600_000, failures=1, signal=Signal.NOTHING)
+CREATED = Verdict(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
+SOURCE: dict[str, Any] = {
+    "verify": "token",
+    "secret": "a-secret-of-our-own",
+    "region": "DE",
+    "on_invalid": "quarantine",
+    "map": {"identifier": "$.id", "email": "$.mail"},
+}
+
+
+@dataclass
+class World:
+    """``known`` are ids that are there, by their name in the API's addresses."""
+
+    app: Flask
+    parts: Parts
+    store: Store
+    known: dict[str, list[str]] = field(default_factory=dict)
+
+    def bring(self, identifier: str, verdict: Verdict | None, source: str = "signup", **fields: Any) -> str:
+        """A contact whose first attempt has ended so; ``None``: it waits for it. Returns its key."""
+        self.store.shift_ms += 1  # so that lists have one order
+        self.store.accept(Contact(identifier, 1, **fields), source)
+        key = self.store.key(identifier)
+        if verdict is not None:
+            claim = self.store.claim(key, token_hex(8))
+            assert claim is not None
+            self.store.finish(claim, verdict, Attempt(claim.now, 5, verdict.status, verdict.cause, "no", ""))
+        return key
+
+    def begin(self, wanted: Filter) -> str:
+        return self.parts.operations.open(Action.RETRY, wanted, who="ada", why="", total=1)
+
+
+def empty_world_of(client: redis.Redis, token: str | None = TOKEN) -> World:
+    store = Store(client, Hint("@key@ @id@"), lease_ms=45_000)
+    sources = {"signup": read_source("signup", SOURCE, {})}
+    parts = Parts(store=store, history=History(client), sources=sources, api_token=token)
+    return World(create_app(parts), parts, store)
+
+
+def world_of(client: redis.Redis) -> World:
+    """A world with something of everything."""
+    world = empty_world_of(client)
+    contacts = [
+        world.bring("ada", FAILED, name="Ada", email="ada@example.com", phone_number="+4930123456"),
+        world.bring("=cmd|' /C calc'!A0", CONFLICT, email="eve@example.com"),
+        world.bring("mary", RETRYING, source="shop"),
+        world.bring("joan", CREATED, email="joan@example.com"),
+        world.bring("ida", None, avatar_url="https://example.com/ida.png"),
+    ]
+    for number in range(3):
+        payload = f'{{"id": "late-{number}"}}'
+        world.store.quarantine(
+            Quarantined(source="signup", payload=payload, problems={"identifier": "missing"}, headers={})
+        )
+    entries = [one.entry for one in world.parts.history.quarantine()]
+    started = [world.begin(Filter(state=State.FAILED)), world.begin(Filter(cause="http_502"))]
+    world.store.audit("ada", "retry", contacts[0], "it is mended")
+    world.known = {"key": contacts, "entry": entries, "id": started, "cause": ["http_502", "email_taken"]}
+    return world

@@ -1,0 +1,24 @@
+"""Personal data made fit to be shown to whoever may not, or need not, see them."""
+
+import re
+
+PHONE = re.compile(r"\+\d{6,}")
+HIDDEN = "***"
+
+
+def masked(field: str, value: str) -> str:
+    """Just enough of a value to be recognised by who knows it: ``a***@e***.com``, ``+49***78``, ``A*** L***``.
+
+    An identifier is masked where it is an e-mail address or a phone number.
+    """
+    if field == "name":
+        return " ".join(word[0] + HIDDEN for word in value.split())
+    if field == "avatar_url":
+        return re.sub(r"^(\w+://).*", rf"\1{HIDDEN}", value, flags=re.DOTALL)
+    if "@" in value:
+        name, _, host = value.rpartition("@")
+        end = host.rpartition(".")[2] if "." in host else ""
+        return f"{name[:1]}{HIDDEN}@{host[:1]}{HIDDEN}" + (f".{end}" if end else "")
+    if field == "phone_number" or PHONE.fullmatch(value):
+        return f"{value[:3]}{HIDDEN}{value[-2:]}"
+    return value
