@@ -124,6 +124,10 @@ def test_a_filter_by_cause_source_attempts_and_time(bench: Bench) -> None:
     assert len(bench.all_rows(Filter(state=State.FAILED, until=now, since=now - 60_000))) == 3
     assert bench.lists.count(Filter(cause=CAUSE)).number == 5
     assert bench.lists.count(Filter(cause=CAUSE, state=State.FAILED)).number == 3
+    assert bench.lists.count(Filter(cause=CAUSE, state=State.FAILED, attempts=1)).number == 3
+    assert bench.lists.by_state(Filter(cause=CAUSE)) == ({State.FAILED: 3, State.RETRYING: 2}, False)
+    assert bench.lists.by_state(Filter(cause=CAUSE, state=State.FAILED)) == ({State.FAILED: 3}, False)
+    assert bench.lists.by_state(Filter(cause="nobody", state=State.FAILED)) == ({}, False)
 
 
 def test_a_page_looks_at_a_bounded_number_of_records(bench: Bench) -> None:

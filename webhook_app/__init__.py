@@ -35,6 +35,7 @@ from worker.lists import Lists
 from worker.livedesk import LiveDesk
 from worker.metrics import Metrics
 from worker.operations import Operations
+from worker.retry import RetryPolicy
 from worker.situation import Situations
 from worker.store import Store
 from worker.tally import Tally
@@ -44,7 +45,8 @@ from worker.tally import Tally
 class Parts:
     """What the views and commands work with. ``clock`` tells seconds since the epoch; signatures have a time.
 
-    ``livedesk`` is for commands alone, which compare with it and try it out; ``inbox_id`` is ``LIVEDESK_INBOX_ID``.
+    ``livedesk`` is for those alone who ask by hand: commands, and the dashboard about a conflict; ``inbox_id`` is
+    ``LIVEDESK_INBOX_ID``. ``retry`` and ``settle_ms`` are what the workers go by: the dashboard tells what comes next.
     """
 
     store: Store
@@ -54,6 +56,8 @@ class Parts:
     metrics_token: str | None = None
     livedesk: LiveDesk | None = None
     inbox_id: int | None = None
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(5_000, 900_000, 72 * 3_600_000))
+    settle_ms: int = 60_000
     access: Access = field(default_factory=Access)
     clock: Callable[[], float] = time.time
 

@@ -18,6 +18,7 @@ from worker.errors import SettingsError
 from worker.hints import build_hint
 from worker.history import History
 from worker.redis_client import connect
+from worker.retry import RetryPolicy
 from worker.store import Store
 from worker.tasks import create_contact, join_livedesk
 
@@ -56,6 +57,8 @@ def join() -> Flask:
         metrics_token=settings.metrics_token,
         livedesk=join_livedesk(settings),
         inbox_id=settings.livedesk_inbox_id,
+        retry=RetryPolicy(settings.retry_first_ms, settings.retry_longest_ms, settings.retry_for_ms),
+        settle_ms=settings.livedesk_settle_ms,
         access=access_of(settings),
     )
     if not IS_COMMAND:

@@ -44,6 +44,14 @@ class ContactRecord:
     closed_at: int | None = None
     newer_fields: tuple[str, ...] = ()
     newer_at: int | None = None
+    #: Since when the answer to a create is unknown.
+    unknown_since: int | None = None
+    lease_until: int | None = None
+    #: Who asked for the next attempt, and the operation that it is part of.
+    trigger: str = ""
+    operation: str | None = None
+    failures: int = 0
+    spent_ms: int = 0
 
 
 #: The fields of an entry of the audit.
@@ -303,4 +311,10 @@ def _load(fields: dict[str, str]) -> ContactRecord:
         if "newer" in fields
         else (),
         newer_at=number("newer_at"),
+        unknown_since=number("unknown_since"),
+        lease_until=number("lease_until"),
+        trigger=fields.get("trigger", ""),
+        operation=fields.get("operation"),
+        failures=number("failures") or 0,
+        spent_ms=number("spent_ms") or 0,
     )

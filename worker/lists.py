@@ -18,6 +18,8 @@ from worker.redis_client import translated
 
 #: Records looked at for one page at most.
 LOOKED_AT_MOST = 1000
+#: Contacts of a state and a cause that are counted; so many take Redis a few ms.
+PAIR_MOST = 20_000
 #: Records read in one go.
 CHUNK = 250
 FIELDS = (
@@ -54,6 +56,12 @@ class Filter:
     def is_exact(self) -> bool:
         """Whether the index holds nobody else."""
         return not self.source and not self.attempts and (self.cause is None or self.state is None)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether two indexes hold, both, exactly those that it finds."""
+        bounded = self.source or self.attempts or self.since is not None or self.until is not None
+        return self.state is not None and self.cause is not None and not bounded
 
     def dump(self) -> dict[str, str]:
         return {name: str(value) for name, value in asdict(self).items() if value}
@@ -139,17 +147,22 @@ class Lists:
             members = self._slice(wanted, after, limit, newest_first=False)
         return [key for key, _ in members], _place(members[-1]) if members else None
 
-    def count(self, wanted: Filter) -> Matching:
-        """How many there are: exactly where the index tells, else of those that were looked at."""
+    def count(self, wanted: Filter, most: int = 10 * LOOKED_AT_MOST) -> Matching:
+        """How many there are: exactly where the indexes tell, else of those, at ``most``, that were looked at."""
         low, high = _bounds(wanted)
         with translated():
             if wanted.is_exact:
                 number: Any = self.client.zcount(wanted.index, low, high)
                 return Matching(int(number))
+            if wanted.is_pair:
+                assert wanted.state is not None
+                pair = [wanted.index, keys.state(wanted.state)]
+                both: Any = self.client.zintercard(len(pair), pair, limit=PAIR_MOST)
+                return Matching(int(both), at_least=both == PAIR_MOST)
             found = 0
             for looked_at, (_, row) in enumerate(self._walk(wanted, None, newest_first=True), start=1):
                 found += row is not None and _matches(wanted, row)
-                if looked_at == 10 * LOOKED_AT_MOST:
+                if looked_at == most:
                     return Matching(found, at_least=True)
         return Matching(found)
 

@@ -38,8 +38,12 @@ class RetryPolicy:
 
         Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
         """
-        bound = min(self.longest_ms, self.first_ms * 2 ** min(failures, 30))
-        return rng.randint(0, bound)
+        return rng.randint(0, self.bound_ms(failures))
+
+    def bound_ms(self, failures: int) -> int:
+        """The longest that the next attempt waits after so many failures in a row."""
+        bound: int = min(self.longest_ms, self.first_ms * 2 ** min(failures, 30))
+        return bound
 
     def is_spent(self, spent_ms: int) -> bool:
         return spent_ms >= self.budget_ms

@@ -190,6 +190,12 @@ class Situations:
             current.sort(key=lambda group: (-group.waiting, -group.last_seen))
             return self._with_minutes(current[:most], now // MINUTE_MS)
 
+    def cause_names(self, most: int = 50) -> list[str]:
+        """The causes that were seen last."""
+        with translated():
+            names: Any = self.client.zrange(keys.CAUSES, 0, most - 1, desc=True)
+        return list(names)
+
     def cause(self, name: str) -> Cause | None:
         """One cause, or ``None`` where it was never seen."""
         now = self.now()

@@ -7,6 +7,9 @@
 ``header``        the figures on top of every page
 ``pages``         what is on all of them; each page, or a few that belong together, is a module:
 ``overview``      what is broken, and one cause        ``causes``   what each cause means to a person
+``contacts``      lists of contacts, and looking one up, with ``filters``: which contacts those are
+``contact``       one contact: ``verdict`` why it is where it is, ``masks`` what is shown, ``conflicts`` with whom
+``operations``    many contacts at once                ``view``     what these three have in common
 ``upstream``      LiveDesk, pause and probe            ``sources``  who sends, and the quarantine
 ``workers``       who works, and what waits            ``audit``    who did what by hand
 ``static_files``  style and script, under addresses that change with their content
@@ -25,8 +28,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webhook_app.dashboard import (
     audit,
+    contact,
+    contacts,
     errors,
     oidc,
+    operations,
     overview,
     pages,
     safety,
@@ -43,7 +49,7 @@ if TYPE_CHECKING:
     from webhook_app import Parts
 
 PREFIX = "/dashboard"
-PAGES = (pages, overview, upstream, sources, workers, audit)
+PAGES = (pages, overview, contacts, contact, operations, upstream, sources, workers, audit)
 
 
 def register(app: Flask, parts: "Parts") -> None:

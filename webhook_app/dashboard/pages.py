@@ -24,6 +24,8 @@ class Place:
 
 PLACES = (
     Place("dashboard.start", "Overview", "o"),
+    Place("dashboard.contacts", "Contacts", "c"),
+    Place("dashboard.operations", "Operations", "p"),
     Place("dashboard.upstream", "LiveDesk", "l"),
     Place("dashboard.sources", "Sources", "s"),
     Place("dashboard.workers", "Workers", "w"),

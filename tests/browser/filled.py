@@ -1,0 +1,52 @@
+"""People in every state, for tests that look at pages: no workers, so that nothing moves meanwhile."""
+
+import redis
+
+from tests.browser.specimen import HOSTILE
+from tests.dashboard_door import CONFLICT, FAILED, RETRYING, Door, open_door
+from worker import keys
+from worker.lists import Filter, Lists
+from worker.model import Note, Outcome, State, Verdict
+from worker.operations import Action, Operations
+
+NAMES = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Edsger Dijkstra", "Barbara Liskov")
+
+
+def fill(client: redis.Redis) -> tuple[Door, dict[str, str]]:
+    """People in every state, some of them hostile. Gives the keys of one in each state, and an operation's id."""
+    door = open_door(client)
+    made: dict[str, str] = {}
+    for number, name in enumerate(NAMES * 3):
+        sender = ("signup", "shop", "clerk")[number % 3]
+        person = {"name": name, "phone_number": f"+4930{number:07}", "source": sender}
+        made["failed"] = door.bring(f"user-{1000 + number}", FAILED, excerpt="Name is too long", **person)
+        made["retrying"] = door.bring(f"{name.lower().replace(' ', '.')}+{number}@example.org", RETRYING, **person)
+    made["pending"] = door.bring("2f1c0d9e-6a53-4c0e-9a3e-54fd0c8a7f11", name="Radia Perlman")
+    made["conflict"] = door.bring(
+        "user-77",
+        CONFLICT,
+        name="Ada Lovelace",
+        phone_number="+49301234567",
+        avatar_url="https://example.com/a.png",
+        excerpt="Email has already been taken",
+        notes=(Note("phone_number", "its extension was taken off"),),
+    )
+    made["hostile"] = door.bring(
+        HOSTILE,
+        Verdict(state=State.CONFLICT, cause="phone_number_taken", owner_id="13", status=422),
+        name=HOSTILE,
+        phone_number="+49309999999",
+        email=f"{HOSTILE.replace(' ', '')}@example.com",
+        avatar_url="https://example.com/<script>alert(1)</script>",
+        excerpt=HOSTILE * 2,
+    )
+    created = Verdict(state=State.CREATED, contact_id="4711", outcome=Outcome.ADOPTED)
+    made["created"] = door.bring("user-1", created)
+    made["discarded"] = door.bring("user-2", FAILED)
+    door.store.discard("user-2")
+    operations = Operations(door.store, Lists(client))
+    wanted = Filter(state=State.FAILED, source="shop")
+    made["operation"] = operations.open(Action.RETRY, wanted, who="Ada", why="LiveDesk is back", total=6)
+    operations.step()
+    client.delete(keys.QUEUE)
+    return door, made

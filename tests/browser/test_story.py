@@ -1,0 +1,218 @@
+"""The whole story in a real browser, on a whole system: LiveDesk fails, people wait, an operator mends it and watches.
+
+With JavaScript and, the main path, without. Where there is none, a person reloads the page.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from stack.parts import Stack
+from tests.browser.conftest import PASSWORDS, OpenPage, sign_in
+from tests.e2e.system import FAST, System, wait_until
+from webhook_app.access import Role
+from worker import keys
+from worker.model import Contact, State
+
+MANY = 1000
+#: More than a list asks about on the spot.
+REFUSED = 120
+with_and_without_javascript = pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
+#: ms that a page may take to show what is so: it asks every five seconds, on a machine that is busy.
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    env = {
+        "DASHBOARD_PASSWORD": PASSWORDS[Role.OPERATOR],
+        "DASHBOARD_VIEWER_PASSWORD": PASSWORDS[Role.VIEWER],
+        "TRUSTED_PROXIES": "1",
+    }
+    with Stack.on_free_ports(tmp_path_factory.mktemp("story"), {**FAST, **env}) as stack:
+        system = System(stack)
+        yield system
+        system.close()
+
+
+@pytest.fixture
+def system(running: System) -> Iterator[System]:
+    running.begin_anew()
+    yield running
+    running.livedesk.clear()
+    running.drain()
+    running.assert_sound()
+
+
+def enter(open_page: OpenPage, system: System, *, javascript: bool = True) -> Page:
+    page = open_page("/dashboard/sign-in", url=system.stack.url, javascript=javascript)
+    sign_in(page, PASSWORDS[Role.OPERATOR])
+    return page
+
+
+def count(system: System, state: State) -> int:
+    return int(system.client.zcard(keys.state(state)))
+
+
+def take(system: System, number: int, source: str = "signup", name: str = "person") -> list[str]:
+    """So many signups, taken at once."""
+    people = [Contact(f"{name}-{at}", email=f"{name}-{at}@example.com") for at in range(number)]
+    for person in people:
+        system.store.accept(person, source)
+    return [person.identifier for person in people]
+
+
+def wait_for_state(system: System, state: State, number: int) -> None:
+    wait_until(lambda: system.hurry() and count(system, state) == number, f"{number} are {state}", timeout_s=60)
+
+
+def shows(page: Page, what: Locator, *, javascript: bool) -> None:
+    """What appears by itself, or, without JavaScript, when the page is loaded again."""
+    if javascript:
+        expect(what).to_be_visible(timeout=PATIENCE_MS)
+        return
+
+    def is_there() -> bool:
+        page.reload()
+        return what.count() > 0
+
+    wait_until(is_there, f"the page shows {what}", timeout_s=60)
+
+
+def operation_is(page: Page, state: str) -> Locator:
+    return page.locator(f"#progress .badge.operation-{state}")
+
+
+def test_livedesk_is_down_a_thousand_wait_and_go_on_by_themselves(open_page: OpenPage, system: System) -> None:
+    system.livedesk.behave("html_503")
+    names = take(system, MANY)
+    wait_until(lambda: system.client.hget(keys.UPSTREAM, "stop"), "LiveDesk is known to be down")
+    page = enter(open_page, system)
+    page.goto("/dashboard/contacts?state=pending")
+    page.locator("td.identifier a").first.click()
+    expect(page.get_by_text("LiveDesk is down since")).to_be_visible()
+    expect(page.get_by_text("as soon as LiveDesk takes requests again")).to_be_visible()
+    page.goto("/dashboard/contacts?state=retrying")
+    page.locator("td.identifier a").first.click()
+    expect(page.get_by_label("Verdict")).to_contain_text("503")
+    system.livedesk.clear()
+    wait_until(lambda: count(system, State.CREATED) > 10, "they go on by themselves")
+    # As if so much time had gone by that the pace, which begins low, is as it was.
+    system.client.hdel(keys.UPSTREAM, "pace")
+    system.drain(timeout_s=90)
+    page.goto("/dashboard/contacts")
+    expect(page.locator(".tabs a[aria-current]")).to_have_text(re.compile("Created 1,000"))
+    system.assert_everybody(names)
+
+
+@with_and_without_javascript
+def test_refused_mended_canary_retry_all_drained(
+    open_page: OpenPage, system: System, screenshots: Path, javascript: bool
+) -> None:
+    system.livedesk.behave("status", status=422, on="create")
+    names = take(system, REFUSED)
+    wait_for_state(system, State.FAILED, REFUSED)
+    page = enter(open_page, system, javascript=javascript)
+    # What is so, and for whom.
+    page.goto("/dashboard/contacts")
+    page.get_by_label("Cause").select_option("http_422")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("120 contacts: failed, cause http_422")).to_be_visible()
+    # Too early: the canary finds the same cause again, and nobody else is tried.
+    page.get_by_role("link", name="Retry 120 matching").click()
+    expect(page.get_by_label("Canary")).to_be_checked()
+    page.get_by_role("button", name="Retry 120").click()
+    shows(page, operation_is(page, "stopped"), javascript=javascript)
+    expect(page.get_by_text("The same cause came back")).to_be_visible()
+    page.screenshot(path=screenshots / f"story-stopped-{javascript=}.png", full_page=True)
+    assert count(system, State.FAILED) == REFUSED
+    # It is mended: the rest follows the canary, and a person watches it drain.
+    system.livedesk.clear()
+    page.goto("/dashboard/contacts?state=failed&cause=http_422")
+    page.get_by_role("link", name="Retry 120 matching").click()
+    page.get_by_label("Why").fill("LiveDesk has mended it")
+    page.get_by_role("button", name="Retry 120").click()
+    shows(page, operation_is(page, "done"), javascript=javascript)
+    expect(page.locator("#progress")).to_contain_text(re.compile(r"120\s+created"))
+    page.screenshot(path=screenshots / f"story-done-{javascript=}.png", full_page=True)
+    page.goto("/dashboard/contacts?state=failed")
+    expect(page.get_by_text("Nobody is failed now")).to_be_visible()
+    system.drain()
+    system.assert_everybody(names)
+
+
+@with_and_without_javascript
+def test_a_conflict_is_seen_side_by_side_and_resolved(
+    open_page: OpenPage, system: System, screenshots: Path, javascript: bool
+) -> None:
+    owner = system.livedesk.add_contact(identifier="crm-9", name="Ada <b>L.</b>", email="ada@example.com")
+    for identifier in ("ada-1", "ada-2"):
+        system.accept(identifier, name="Ada Lovelace", email="ada@example.com")
+    wait_for_state(system, State.CONFLICT, 2)
+    page = enter(open_page, system, javascript=javascript)
+    page.goto("/dashboard/contacts")
+    page.get_by_role("link", name="ada-1").click()
+    expect(page.get_by_label("Verdict")).to_contain_text(f"contact {owner.id}")
+    page.get_by_role("button", name="Compare with LiveDesk").click()
+    expect(page.get_by_role("cell", name="Ada <b>L.</b>")).to_be_visible()
+    expect(page.get_by_role("cell", name="Ada Lovelace")).to_be_visible()
+    page.screenshot(path=screenshots / f"story-compare-{javascript=}.png", full_page=True)
+    page.get_by_role("button", name=f"Adopt {owner.id}", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("It is that contact in LiveDesk now.")
+    expect(page.get_by_label("Verdict")).to_contain_text(f"In LiveDesk as contact {owner.id}")
+    # The other one is somebody else who shares the address.
+    page.goto("/dashboard/contacts?state=conflict")
+    page.get_by_role("searchbox").fill("ADA-2")
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("heading", name="Nobody is known by this")).to_be_visible()
+    page.get_by_role("searchbox").fill("ada-2")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("button", name="Create without its e-mail address").click()
+    expect(page.get_by_role("status")).to_contain_text("It is due now")
+    system.wait_for("ada-2", "created")
+    assert [person.email for person in system.livedesk.contacts("ada-2")] == [None]
+
+
+def test_a_filtered_retry_touches_only_what_the_filter_shows_and_can_be_undone(
+    open_page: OpenPage, system: System
+) -> None:
+    system.livedesk.behave("status", status=422, on="create")
+    take(system, 12, source="shop", name="shop")
+    take(system, 5, name="other")
+    wait_for_state(system, State.FAILED, 17)
+    system.livedesk.clear()
+    system.store.pause("Grace", "so that nobody is tried meanwhile")
+    page = enter(open_page, system)
+    page.goto("/dashboard/contacts?state=failed&source=shop")
+    page.locator("summary", has_text="Retry 12 matching").click()
+    expect(page.get_by_text("Retry these 12 contacts?")).to_be_visible()
+    page.get_by_label("Canary").uncheck()
+    page.get_by_role("button", name="Retry 12", exact=True).click()
+    shows(page, page.get_by_text("12 of 12 moved"), javascript=True)
+    assert count(system, State.FAILED) == 5
+    assert count(system, State.RETRYING) == 12
+    page.locator("summary", has_text="Undo").click()
+    page.get_by_role("button", name="Put them back").click()
+    shows(page, operation_is(page, "undone"), javascript=True)
+    assert count(system, State.FAILED) == 17
+    system.store.resume()
+
+
+def test_edited_by_hand_and_retried(open_page: OpenPage, system: System) -> None:
+    system.livedesk.behave("status", status=422, on="create")
+    system.accept("ada-1", name="Ada", email="ada@example.com")
+    wait_for_state(system, State.FAILED, 1)
+    system.livedesk.clear()
+    page = enter(open_page, system)
+    page.goto("/dashboard/contacts")
+    page.get_by_role("link", name="ada-1").click()
+    expect(page.get_by_text("a***@e***.com").first).to_be_visible()
+    page.get_by_role("button", name="Reveal and edit").click()
+    page.locator("input[name=name]").fill("Ada King")
+    page.get_by_role("button", name="Save and retry").click()
+    expect(page.get_by_role("status")).to_contain_text("It is due now")
+    system.wait_for("ada-1", "created")
+    assert [person.name for person in system.livedesk.contacts("ada-1")] == ["Ada King"]

@@ -1,0 +1,90 @@
+"""A dashboard with people in it and somebody signed in, for tests that talk to it by Flask's own client."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from typing import Any
+
+import redis
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from webhook_app import Parts, create_app
+from webhook_app.access import Access, Role
+from worker import keys
+from worker.hints import Hint
+from worker.history import Audited, History
+from worker.livedesk import LiveDesk
+from worker.model import Attempt, Contact, Signal, State, Verdict
+from worker.store import Store
+from worker.upstream import UpstreamPolicy
+
+PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
+TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
+#: No waiting for the pace in tests.
+FAST = UpstreamPolicy(rate=1000, look_ups_per_minute=60_000)
+
+FAILED = Verdict(state=State.FAILED, cause="http_422", status=422, failures=3, repeats=3, spent_ms=9)
+CONFLICT = Verdict(state=State.CONFLICT, cause="email_taken", owner_id="12", status=422)
+RETRYING = Verdict(
+    state=State.RETRYING, cause="http_503", delay_ms=3_600_000, failures=1, repeats=1, signal=Signal.NOTHING
+)
+
+
+@dataclass
+class Door:
+    """One browser on one web process; whoever is signed in there."""
+
+    client: FlaskClient
+    store: Store
+    history: History
+    redis: redis.Redis
+
+    def sign_in(self, role: Role) -> None:
+        self.send("/dashboard/sign-in", {"password": PASSWORDS[role], "name": f"Ada the {role}"})
+
+    def csrf(self) -> str:
+        found = TOKEN.search(self.client.get("/dashboard/sign-in", follow_redirects=True).text)
+        assert found
+        return found[1]
+
+    def get(self, path: str, status: int = 200) -> str:
+        page = self.client.get(path)
+        assert page.status_code == status, page.text
+        return page.text
+
+    def send(self, path: str, form: Mapping[str, object] | None = None, **options: Any) -> TestResponse:
+        """Sends a form as a page of ours would."""
+        return self.client.post(path, data={"csrf": self.csrf(), **(form or {})}, **options)
+
+    def bring(self, identifier: str, verdict: Verdict | None = None, *, source: str = "signup", **fields: Any) -> str:
+        """A contact whose first attempt ended so, or who was not tried yet. Returns its key."""
+        notes = fields.pop("notes", ())
+        excerpt = fields.pop("excerpt", "")
+        fields.setdefault("email", f"{identifier}@example.com")
+        self.store.accept(Contact(identifier, **fields), source, notes)
+        key = self.store.key(identifier)
+        if verdict is not None:
+            claim = self.store.claim(key, token_hex(8), asks=False)
+            assert claim is not None
+            attempt = Attempt(claim.now, 31, verdict.status, verdict.cause, excerpt)
+            self.store.finish(claim, replace(verdict, notes=claim.notes), attempt)
+        self.redis.delete(keys.QUEUE)
+        return key
+
+    def state(self, key: str) -> State:
+        record = self.history.contact_of(key)
+        assert record is not None
+        return record.state
+
+    def audit(self) -> list[Audited]:
+        return self.history.audit()
+
+
+def open_door(client: redis.Redis, *, livedesk: LiveDesk | None = None, store: Store | None = None) -> Door:
+    used = store or Store(client, Hint("@key@ @id@"), lease_ms=45_000, policy=FAST)
+    history = History(client)
+    access = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
+    parts = Parts(store=used, history=history, sources={}, access=access, livedesk=livedesk, inbox_id=7)
+    return Door(create_app(parts).test_client(), used, history, client)

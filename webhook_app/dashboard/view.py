@@ -1,0 +1,36 @@
+"""What the pages about contacts and operations have in common."""
+
+from typing import TYPE_CHECKING, Any
+
+from flask import render_template
+
+from webhook_app.dashboard.header import Header, read_header
+from webhook_app.dashboard.session import current_user
+
+if TYPE_CHECKING:
+    from webhook_app import Parts
+
+#: The longest reason that is kept with what somebody did.
+WHY_LENGTH = 200
+
+
+def head(parts: "Parts") -> Header:
+    """The figures on top of a page."""
+    return read_header(parts.situations)
+
+
+def show(parts: "Parts", template: str, **values: Any) -> str:
+    """A page with the header on top of it."""
+    header = values.pop("header", None) or head(parts)
+    return render_template(f"dashboard/{template}.html", header=header, now=header.now, **values)
+
+
+def who() -> str:
+    """The name of the person who is signed in."""
+    user = current_user()
+    return user.name if user else ""
+
+
+def reason(text: str) -> str:
+    """Why somebody did something, in their words, fit to be kept."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:WHY_LENGTH]
