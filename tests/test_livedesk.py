@@ -402,6 +402,14 @@ def test_somebody_whose_name_or_address_is_the_identifier_is_not_found(standin: 
     assert livedesk.look_up("ada@example.com") == []
 
 
+def test_before_each_further_page_the_caller_has_its_say(standin: StandIn, livedesk: LiveDesk) -> None:
+    standin.behave("endless_pages")
+    asked: list[int] = []
+    with pytest.raises(Inconclusive):
+        livedesk.look_up("user-42", lambda: asked.append(len(standin.requests("search"))))
+    assert asked == list(range(1, PAGES_READ))
+
+
 def test_pages_are_read_until_a_short_one(standin: StandIn, livedesk: LiveDesk) -> None:
     for number in range(34):
         standin.add_contact(identifier=f"ada-{number}")

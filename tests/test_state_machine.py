@@ -104,7 +104,7 @@ class FakeLiveDesk:
         absent_at = self.seen_absent.get(identifier, 0)
         assert absent_at >= sent_at + SETTLE_MS, f"a create for {identifier} while an earlier one was unanswered"
 
-    def look_up(self, identifier: str) -> list[Person]:
+    def look_up(self, identifier: str, _turn_page: object = None) -> list[Person]:
         mode = self.search_modes.pop() if self.search_modes else "ok"
         if mode == "unreachable":
             raise AnswerUnknown("http_502", status=502)

@@ -54,10 +54,10 @@ class FakeLiveDesk:
     def create(self, contact: Contact) -> Any:
         return self._answer("create", contact)
 
-    def look_up(self, identifier: str) -> Any:
+    def look_up(self, identifier: str, _turn_page: object = None) -> Any:
         return self._answer("look_up", identifier)
 
-    def owners(self, field: str, value: str) -> Any:
+    def owners(self, field: str, value: str, _turn_page: object = None) -> Any:
         return self._answer("owners", field, value)
 
     def set_identifier(self, contact_id: str, identifier: str) -> Any:

@@ -50,6 +50,13 @@ NOT_OFFERED = (401, 403, 404, 405)
 POOL_SIZE = 64
 
 
+TurnPage = Callable[[], object]
+
+
+def at_once() -> None:
+    """The next page may be asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """A contact as LiveDesk shows it."""
@@ -131,13 +138,14 @@ class LiveDesk:
         _raise_for(answer)
         return _read_created(answer, contact)
 
-    def look_up(self, identifier: str) -> list[Person]:
-        """The contacts with exactly this identifier: none, one, or (a broken account) several."""
-        return self._search(identifier, lambda person: person.identifier == identifier)
+    def look_up(self, identifier: str, turn_page: TurnPage = at_once) -> list[Person]:
+        """The contacts with exactly this identifier: none, one, or (a broken account) several. ``turn_page`` is called
+        before each page but the first: each is a request of its own."""
+        return self._search(identifier, lambda person: person.identifier == identifier, turn_page)
 
-    def owners(self, field: str, value: str) -> list[Person]:
+    def owners(self, field: str, value: str, turn_page: TurnPage = at_once) -> list[Person]:
         """The contacts with exactly this e-mail address (in any case) or phone number."""
-        return self._search(value, lambda person: (getattr(person, field) or "").lower() == value.lower())
+        return self._search(value, lambda person: (getattr(person, field) or "").lower() == value.lower(), turn_page)
 
     def set_identifier(self, contact_id: str, identifier: str) -> int:
         """Gives a contact its identifier. Returns the HTTP status. LiveDesk checks the whole contact again, so
@@ -169,11 +177,13 @@ class LiveDesk:
         _raise_for(answer)
         return True
 
-    def _search(self, value: str, is_match: Callable[[Person], bool]) -> list[Person]:
+    def _search(self, value: str, is_match: Callable[[Person], bool], turn_page: TurnPage) -> list[Person]:
         """LiveDesk finds substrings, so a match is told here. Every page is read: the order says nothing."""
         query = _searchable(value)
         matches: dict[str, Person] = {}
         for page in range(1, PAGES_READ + 1):
+            if page > 1:
+                turn_page()
             people = self._page(query, page)
             matches.update({person.id: person for person in people if is_match(person)})
             if people and not any(_mentions(person, query) for person in people):

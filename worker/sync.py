@@ -247,11 +247,14 @@ class _Work:
 
     def look_up(self) -> list[Person]:
         self.prepare(look_up=True)
-        return self.sync.livedesk.look_up(self.contact.identifier)
+        return self.sync.livedesk.look_up(self.contact.identifier, self.turn_page)
 
     def owners(self, field: str) -> list[Person]:
         self.prepare(look_up=True)
-        return self.sync.livedesk.owners(field, getattr(self.contact, field))
+        return self.sync.livedesk.owners(field, getattr(self.contact, field), self.turn_page)
+
+    def turn_page(self) -> None:
+        self.prepare(look_up=True)
 
     def leave_out(self, fields: list[str]) -> None:
         self.contact = self.contact.without(*fields)
