@@ -65,13 +65,14 @@ class SentinelCluster:
         return f"redis+sentinel://{','.join(f'{LOCALHOST}:{part.port}' for part in self.sentinels)}/{SERVICE}/0"
 
     def primary(self) -> Valkey:
-        """Whom the sentinels call the primary now."""
-        answers = [
-            _address(say(part.port or 0, f"SENTINEL GET-MASTER-ADDR-BY-NAME {SERVICE}")) for part in self.sentinels
-        ]
-        ports = [answer for answer in answers if answer]
-        port = max(set(ports), key=ports.count)
-        return next(server for server in self.servers if server.port == port)
+        """Whom most sentinels call the primary now."""
+        named = self.named()
+        return max(named, key=named.count)
+
+    def named(self) -> list[Valkey]:
+        """Whom each sentinel that answers calls the primary now."""
+        ports = [_field(say(part.port or 0, f"SENTINEL MASTER {SERVICE}"), b"port") for part in self.sentinels]
+        return [server for port in ports for server in self.servers if server.port == port]
 
     def is_ready(self) -> bool:
         """Whether every replica is in step, and every sentinel knows all replicas and all other sentinels."""
@@ -129,11 +130,6 @@ def say(port: int, command: str) -> bytes:
 def _words(answer: bytes) -> Sequence[bytes]:
     """The strings of a flat array as RESP writes it: lengths left out."""
     return [line for line in answer.split(b"\r\n") if not line.startswith((b"$", b"*"))]
-
-
-def _address(answer: bytes) -> int | None:
-    words = _words(answer)
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
 
 
 def _field(answer: bytes, name: bytes) -> int | None:

@@ -79,6 +79,13 @@ class Valkey(Process):
             except OSError:
                 return False
 
+    def follow(self, port: int) -> None:
+        """From its next start on it is a replica of the server on this port of this machine."""
+        if "--replicaof" in self.command:
+            at = self.command.index("--replicaof")
+            del self.command[at : at + 2]
+        self.command += ["--replicaof", f"{LOCALHOST} {port}"]
+
     def advice(self) -> str | None:
         if any(words in self.log_text() for words in UNREADABLE):
             return (

@@ -1,11 +1,11 @@
 """How we connect to Redis, and what its errors mean to us. Only ``store`` and ``history`` use this."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha1
 from threading import Lock, local
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, proxy
 
 import redis
@@ -27,6 +27,7 @@ AWAY = (
 #: Error codes of a server that is there but cannot take a write now; another moment or another server may.
 PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY")
 
+T = TypeVar("T")
 
 #: Seconds after a time-out for which nobody waits for Redis.
 AGAIN_S = 0.5
@@ -81,7 +82,9 @@ class Lines:
         if connection is None:
             connection = self._own.connection = self.pool.get_connection()
         elif self._own.demotions != self._demotions or _is_spoiled(connection):
+            # Left to the next command, it would be opened to where it was before, without asking any sentinel.
             connection.disconnect()
+            connection.connect()
         self._own.demotions = self._demotions
         return connection
 
@@ -90,10 +93,9 @@ class Lines:
         another server."""
         return getattr(getattr(self._own, "connection", None), "_sock", None)
 
-    def demoted(self, connection: Any) -> None:
+    def demoted(self) -> None:
         """A replica answers where the primary was: all connections are opened anew, wherever the primary is now."""
         self._demotions += 1
-        connection.disconnect()
         self.pool.disconnect(inuse_connections=False)
 
 
@@ -165,6 +167,9 @@ class Script:
 
     def __call__(self, keys: Sequence[str], args: Sequence[str | float]) -> Any:
         """What the script returns; raises redis-py's errors."""
+        return self._on_a_primary(lambda: self._run(keys, args))
+
+    def _run(self, keys: Sequence[str], args: Sequence[str | float]) -> Any:
         with self.lines.turns.taken():
             connection = self.lines.connection()
             try:
@@ -173,9 +178,6 @@ class Script:
             except exceptions.NoScriptError:
                 connection.send_command("EVAL", self.source, len(keys), *keys, *args)
                 return connection.read_response(disconnect_on_error=True)
-            except exceptions.ReadOnlyError:
-                self.lines.demoted(connection)
-                raise
 
     def then(
         self, keys: Sequence[str], args: Sequence[str | float], more: Sequence[Command], wait_s: float
@@ -185,10 +187,31 @@ class Script:
         Raises:
             RedisError: one of them failed. The others may have been executed.
         """
+        return self._on_a_primary(lambda: self._run_then(keys, args, more, wait_s))
+
+    def _run_then(
+        self, keys: Sequence[str], args: Sequence[str | float], more: Sequence[Command], wait_s: float
+    ) -> list[Any]:
         try:
             return ask(self.lines, [("EVALSHA", self.sha, len(keys), *keys, *args), *more], wait_s)
         except exceptions.NoScriptError:
             return ask(self.lines, [("EVAL", self.source, len(keys), *keys, *args), *more], wait_s)
+
+    def _on_a_primary(self, run: Callable[[], T]) -> T:
+        """What ``run`` returns. A replica has done nothing of it: then once more, wherever the primary is now. A
+        contact that was given up here would wait until its message counts as lost."""
+        try:
+            return run()
+        except (exceptions.ReadOnlyError, exceptions.ConnectionError) as error:
+            if not _is_from_a_replica(error):
+                raise
+        self.lines.demoted()
+        return run()
+
+
+def _is_from_a_replica(error: Exception) -> bool:
+    """redis-py's connections to a primary named by Sentinel turn READONLY into a ``ConnectionError``."""
+    return isinstance(error, exceptions.ReadOnlyError) or isinstance(error.__context__, exceptions.ReadOnlyError)
 
 
 def ask(lines: Lines, commands: Sequence[Command], wait_s: float) -> list[Any]:
@@ -203,8 +226,6 @@ def ask(lines: Lines, commands: Sequence[Command], wait_s: float) -> list[Any]:
         waits = [connection.socket_timeout] * (len(commands) - 1) + [connection.socket_timeout + wait_s]
         answers = [_answer(connection, wait) for wait in waits]
         for answer in answers:
-            if isinstance(answer, exceptions.ReadOnlyError):
-                lines.demoted(connection)
             if isinstance(answer, Exception):
                 raise answer
         return answers
@@ -219,7 +240,9 @@ def _answer(connection: Any, timeout_s: float) -> Any:
 
 
 def _is_spoiled(connection: Any) -> bool:
-    """Whether the other side has closed it, or said what nobody asked for."""
+    """Whether it is closed, by whomever, or something was said that nobody asked for."""
+    if not connection.is_connected:  # ``can_read`` would open it
+        return True
     try:
         return bool(connection.can_read(timeout=0))
     except (exceptions.ConnectionError, OSError):

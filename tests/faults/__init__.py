@@ -5,7 +5,7 @@
 ``plan``      what happens when: a pure function of the seed
 ``people``    who signs up: data that is recognised wherever it turns up
 ``proxy``     a link that can be cut, delayed, reset in mid-answer, or go silent
-``rig``       the processes, their links and their clocks
+``rig``       the processes, their links and their clocks; one Redis, or one with a replica and sentinels
 ``inject``    what each kind of fault does, and how it is healed
 ``sender``    delivers, and repeats what was not answered with 200
 ``watch``     looks on meanwhile: leases, processes that end, what they use

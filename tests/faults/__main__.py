@@ -27,6 +27,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=1, help="of the first run (default 1)")
     made.add_argument("--seeds", type=int, default=1, help="how many runs, each with the next seed (default 1)")
     made.add_argument("--drain", type=float, default=180.0, help="seconds to the end of all work after all is healed")
+    made.add_argument(
+        "--failover",
+        choices=("thirds", "always", "never"),
+        default="thirds",
+        help="which runs have a Redis with a replica and sentinels, that fails over (default: every third seed)",
+    )
     made.add_argument("--sabotage", choices=sorted(SABOTAGES), help="run the workers with a bug, which must be found")
     made.add_argument("--plan", action="store_true", help="print what would be done, and do nothing")
     made.add_argument("--json", type=Path, help="write the figures to this file too")
@@ -35,13 +41,18 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def fails_over(seed: int, wanted: str) -> bool:
+    return wanted == "always" or (wanted == "thirds" and seed % 3 == 0)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     people = asked.people or max(1, asked.deliveries * 3 // 5)
     if not 0 < people <= asked.deliveries:
         parser().error("--people must be from 1 to --deliveries")
     plans = [
-        make_plan(seed, asked.deliveries, people, asked.rate) for seed in range(asked.seed, asked.seed + asked.seeds)
+        make_plan(seed, asked.deliveries, people, asked.rate, failover=fails_over(seed, asked.failover))
+        for seed in range(asked.seed, asked.seed + asked.seeds)
     ]
     if asked.plan:
         say("\n\n".join(plan_text(plan) for plan in plans))
@@ -125,7 +136,7 @@ def command(asked: argparse.Namespace, first: Plan) -> str:
     sabotage = f" --sabotage {asked.sabotage}" if asked.sabotage else ""
     return (
         f"python -m tests.faults --deliveries {asked.deliveries} --people {first.people} --rate {asked.rate:g} "
-        f"--seed {first.seed} --seeds {asked.seeds}{sabotage}"
+        f"--seed {first.seed} --seeds {asked.seeds} --failover {asked.failover}{sabotage}"
     )
 
 

@@ -34,7 +34,8 @@ PROCESS_FAULTS = (
     ("deploy", RECEIVERS),
     ("deploy", WORKERS),
 )
-FAILOVER = ("failover", (REDIS,))
+#: Where Redis is a primary, a replica and three sentinels: how the primary is lost. It comes back as a replica.
+FAILOVERS = tuple((kind, (REDIS,)) for kind in ("kill primary", "stop primary", "failover"))
 #: Faults of links, clocks and messages.
 OTHER_FAULTS = (
     *((kind, (*LIVEDESK_LINKS, ALL_LIVEDESK)) for kind in ("cut", "delay", "reset", "silence")),
@@ -45,12 +46,16 @@ OTHER_FAULTS = (
     ("repeat", ("messages",)),
     ("repeat", ("messages",)),
 )
+OF_REDIS = {REDIS, *REDIS_LINKS, ALL_REDIS}
 #: Seconds that a fault lasts, from and to. A deploy lasts as long as it takes.
 LASTS: Mapping[str, tuple[float, float]] = {
     "kill": (0.2, 1.5),
     "stop": (0.5, 3.0),
     "restart": (0.1, 1.0),
-    "failover": (0.0, 0.0),
+    # As long as it takes, which is about so long: until the other one is the primary, and is followed.
+    "kill primary": (5.0, 8.0),
+    "stop primary": (14.0, 17.0),
+    "failover": (12.0, 15.0),
     "deploy": (0.0, 0.0),
     "cut": (0.3, 2.0),
     "delay": (0.5, 2.0),
@@ -113,6 +118,8 @@ class Plan:
     people: int
     deliveries: tuple[Delivery, ...]
     lanes: tuple[tuple[Fault, ...], ...]
+    #: Whether Redis is a primary, a replica and three sentinels, and fails over.
+    failover: bool = False
 
     @property
     def faults(self) -> list[Fault]:
@@ -121,18 +128,26 @@ class Plan:
 
 
 def make_plan(seed: int, deliveries: int, people: int, rate: float, *, failover: bool = False) -> Plan:
-    """The run of this seed: ``deliveries`` of ``people``, ``rate`` a second."""
+    """The run of this seed: ``deliveries`` of ``people``, ``rate`` a second.
+
+    ``failover``: Redis loses its primary, again and again, and suffers nothing else.
+    """
     dice = random.Random(seed)
     duration = deliveries / rate
     sleepers = tuple(oversleeps(dice, duration))
-    kinds = (*PROCESS_FAULTS, *([FAILOVER] if failover else []))
-    lanes = (
-        tuple(lane(dice, kinds, duration, sleepers, spares_first=seed % 2 == 0)),
-        tuple(lane(dice, OTHER_FAULTS, duration, (), spares_first=False)),
+    processes, others = (
+        tuple((kind, targets) for kind, targets in kinds if not (failover and set(targets) & OF_REDIS))
+        for kinds in (PROCESS_FAULTS, OTHER_FAULTS)
+    )
+    lanes = [
+        tuple(lane(dice, processes, duration, sleepers, spares_first=seed % 2 == 0)),
+        tuple(lane(dice, others, duration, (), spares_first=False)),
         sleepers,
         tuple(misbehaviours(dice, duration)),
-    )
-    return Plan(seed, duration, people, tuple(delivered(dice, deliveries, people, rate)), lanes)
+    ]
+    if failover:
+        lanes.append(tuple(lane(dice, FAILOVERS, duration, (), spares_first=False)))
+    return Plan(seed, duration, people, tuple(delivered(dice, deliveries, people, rate)), tuple(lanes), failover)
 
 
 def delivered(dice: random.Random, deliveries: int, people: int, rate: float) -> list[Delivery]:

@@ -46,7 +46,10 @@ class Progress:
 
 
 def plan_text(plan: Plan) -> str:
-    lines = [f"seed {plan.seed}: {len(plan.deliveries)} deliveries of {plan.people} people in {plan.duration:.0f} s"]
+    on = ", with Sentinel" if plan.failover else ""
+    lines = [
+        f"seed {plan.seed}: {len(plan.deliveries)} deliveries of {plan.people} people in {plan.duration:.0f} s{on}"
+    ]
     for fault in plan.faults:
         told = " ".join(f"{name}={value}" for name, value in fault.options.items())
         lines.append(
@@ -69,7 +72,9 @@ NAMES = {
     ("oversleep", "worker"): "SIGSTOP of a worker, for longer than its leases",
     ("stop", "redis"): "SIGSTOP of Redis, for up to 3 s",
     ("restart", "redis"): "Redis restarted",
-    ("failover", "redis"): "Redis failed over to its replica",
+    ("kill primary", "redis"): "SIGKILL of the primary Redis, its replica promoted by Sentinel",
+    ("stop primary", "redis"): "SIGSTOP of the primary Redis, its replica promoted by Sentinel",
+    ("failover", "redis"): "SENTINEL FAILOVER",
     ("deploy", "receiver"): "deploy of a receiver (SIGTERM, start)",
     ("deploy", "worker"): "deploy of a worker (SIGTERM, start)",
     **{

@@ -9,15 +9,20 @@ from typing import Self
 
 import redis
 
-from stack.parts import Stack
-from stack.processes import LOCALHOST, Process, StartError
+from stack.parts import TEST_ENV, Stack, bare_environment
+from stack.processes import LOCALHOST, Process, StartError, free_port
+from stack.sentinel import SentinelCluster
+from stack.valkey import Valkey
 from tests.e2e.system import FAST, System
 from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, RECEIVERS, REDIS, WORKERS
 from tests.faults.proxy import Link, Links
 from tests.livedesk import StandIn
+from worker.redis_client import connect
 
 #: As in production, but in a hurry. No contact may fail because a run is long, and our own pace is not what is tested.
 ENV = {**FAST, "RETRY_FOR": "1h", "LIVEDESK_RATE": "1000"}
+#: A primary that has lost its replica takes nothing more, so that nobody works on with one that has been replaced.
+CLUSTER_CONFIG = {"min-replicas-to-write": "1"}
 #: How far LiveDesk is away, in seconds, each way: attempts must last, for faults to meet them.
 LIVEDESK_AWAY_S = 0.05
 #: What sets clocks wrong; for Linux alone.
@@ -27,18 +32,25 @@ START_TRIES = 3
 
 
 class Rig:
-    """``folder`` gets all data and logs. ``python_path`` goes before our own code in the workers' Python."""
+    """``folder`` gets all data and logs. ``python_path`` goes before our own code in the workers' Python.
 
-    def __init__(self, folder: Path, *, python_path: Path | None = None) -> None:
+    ``failover``: Redis is a primary, a replica and three sentinels, with no links to them.
+    """
+
+    def __init__(self, folder: Path, *, python_path: Path | None = None, failover: bool = False) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.stack = Stack.on_free_ports(
-            folder, ENV, workers=len(WORKERS), receivers=len(RECEIVERS), stand_in_options=("--quiet",)
-        )
-        assert self.stack.valkey is not None
-        self.valkey = self.stack.valkey
+        self.cluster = SentinelCluster(folder / "redis", config=CLUSTER_CONFIG) if failover else None
+        self.stack = self._stack()
+        #: Every Redis server by its name, and the one that is the primary.
+        self.servers: dict[str, Valkey] = {}
+        if self.cluster is not None:
+            self.servers = {f"{REDIS} {n}": server for n, server in enumerate(self.cluster.servers, 1)}
+        elif self.stack.valkey is not None:
+            self.servers = {REDIS: self.stack.valkey}
+        self.primary = next(iter(self.servers.values()))
         self.parts: dict[str, Process] = {part.name: part for part in (*self.stack.receivers, *self.stack.workers)}
-        self.parts[REDIS] = self.valkey
+        self.parts |= self.servers
         self._locks = {name: threading.Lock() for name in self.parts}
         self.links: dict[str, Link] = {}
         self.python_path = python_path
@@ -46,8 +58,26 @@ class Rig:
         self.over = threading.Event()
         self._open = ExitStack()
 
+    def _stack(self) -> Stack:
+        env = {**bare_environment(), **TEST_ENV, **ENV}
+        if self.cluster is not None:
+            env |= {"REDIS_URL": self.cluster.url, "ACK": "replica"}
+        return Stack(
+            self.folder,
+            env,
+            cwd=self.folder,
+            port=free_port(),
+            more_ports=tuple(free_port() for _ in RECEIVERS[1:]),
+            valkey_port=None if self.cluster else free_port(),
+            stand_in_port=free_port(),
+            stand_in_options=("--quiet",),
+            workers=len(WORKERS),
+        )
+
     def __enter__(self) -> Self:
         with ExitStack() as opened:
+            if self.cluster is not None:
+                opened.enter_context(self.cluster)
             links = opened.enter_context(Links())
             for name in (*RECEIVERS, *WORKERS):
                 self._prepare(name, links)
@@ -56,6 +86,7 @@ class Rig:
             self.system = System(self.stack)
             opened.callback(self.system.close)
             self._open = opened.pop_all()
+            self.look_at(self.primary)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,9 +98,11 @@ class Rig:
 
     def _prepare(self, name: str, links: Links) -> None:
         """Its own way to Redis and to LiveDesk, and its own clock."""
-        to_redis = self.links[f"{name} - redis"] = links.to(self.valkey.port or 0)
-        env = {"REDIS_URL": f"redis://{LOCALHOST}:{to_redis.port}/0", **clock_env(self._clock(name))}
+        env = clock_env(self._clock(name))
         self.set_clock(name, 0)
+        if self.cluster is None:
+            to_redis = self.links[f"{name} - redis"] = links.to(self.primary.port or 0)
+            env["REDIS_URL"] = f"redis://{LOCALHOST}:{to_redis.port}/0"
         if name in WORKERS:
             assert self.stack.stand_in is not None
             to_livedesk = self.links[f"{name} - livedesk"] = links.to(
@@ -84,8 +117,14 @@ class Rig:
 
     @property
     def client(self) -> redis.Redis:
-        """Straight to Redis, past the links."""
+        """Straight to Redis, past links and sentinels."""
         return self.system.client
+
+    def look_at(self, primary: Valkey) -> None:
+        """From now on this server is the primary."""
+        self.primary = primary
+        self.system.client = connect(primary.url, timeout_s=5)
+        self._open.callback(self.system.client.close)
 
     def links_of(self, target: str) -> list[Link]:
         """One link, or all that lead to LiveDesk or to Redis."""

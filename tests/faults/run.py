@@ -71,7 +71,7 @@ class Options:
 def run(plan: Plan, folder: Path, options: Options) -> Result:
     """Everything of one run; all that was seen stays in ``folder``."""
     python_path = sabotaged(options.sabotage, folder / "sabotage") if options.sabotage else None
-    with Rig(folder, python_path=python_path) as rig:
+    with Rig(folder, python_path=python_path, failover=plan.failover) as rig:
         return Run(plan, rig, options).run()
 
 
@@ -144,7 +144,7 @@ class Run:
         """Nothing is harmed any more: now everything must come to an end by itself."""
         healed = time.monotonic()
         self.check_invariants("right after the faults")
-        self.wait("the senders", lambda: self.sender.finished == len(self.sender.sent), 60.0)
+        self.wait("the senders", lambda: self.sender.finished == len(self.sender.sent), 90.0)
         self.sender.join()
         if not self.wait("open contacts", self.is_drained, self.options.drain_s):
             self.result.broken.append(f"contacts were open {self.options.drain_s:.0f} s after everything was healed")
@@ -217,7 +217,7 @@ class Run:
     def look_into_redis(self) -> None:
         """I7: names of keys and logs hold nothing of what people or their secrets are."""
         names: list[Any] = list(self.rig.client.scan_iter())
-        parts = (*self.rig.stack.receivers, *self.rig.stack.workers, self.rig.valkey)
+        parts = self.rig.parts.values()
         logs = {f"the log of {part.name}": part.log.read_text(errors="replace") for part in parts if part.log.exists()}
         secrets = {
             "an identifier, name or address": people.CANARY,

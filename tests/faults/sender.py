@@ -20,7 +20,7 @@ from stack.processes import LOCALHOST
 #: Seconds that a sender waits for its answer.
 ANSWER_S = 3.0
 #: Seconds from one try to the next; after the last the sender gives up.
-REPEAT_AFTER_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+REPEAT_AFTER_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 #: Seconds between two looks at something that is waited for.
 LOOK_S = 0.02
 #: What a 200 may say of a sign-up.

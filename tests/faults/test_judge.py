@@ -12,6 +12,7 @@ from tests.faults.judge import Evidence, Judge, recovery_s, secrets_in
 from tests.faults.plan import Fault
 from tests.faults.sender import Parcel, Sent
 from tests.livedesk import Contact, LedgerEntry, RequestRecord
+from worker.retry import SUSPECT_MOST
 
 ADA = "ada"
 
@@ -150,6 +151,22 @@ def test_nothing_on_the_menu_makes_a_contact_fail() -> None:
     story = Story()
     story.recorded("failed", cause="worker_died")
     assert story.judge().lost == {ADA}
+
+
+@pytest.mark.parametrize(
+    ("failures", "others", "is_true"),
+    [(SUSPECT_MOST, True, True), (SUSPECT_MOST, False, False), (SUSPECT_MOST - 1, True, False)],
+)
+def test_who_is_poisonous_made_livedesk_fail_while_others_were_answered(
+    failures: int, others: bool, is_true: bool
+) -> None:
+    story = Story()
+    for number in range(failures):
+        story.asked("create", number * 10, 500, mode="status_500")
+        if others:
+            story.asked("create", number * 10 + 1).identifier = "bob"
+    story.recorded("failed", cause="poisonous")
+    assert bool(story.judge().lost) != is_true
 
 
 # I4

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.faults.people import NO_ADDRESS, email, owner_of_address, shares_address, signup
-from tests.faults.plan import OTHER_FAULTS, PROCESS_FAULTS, RECEIVERS, WORKERS, make_plan
+from tests.faults.plan import FAILOVERS, OTHER_FAULTS, PROCESS_FAULTS, RECEIVERS, WORKERS, make_plan
 from tests.livedesk import MODES
 from tests.livedesk.rules import rule_of
 
@@ -37,7 +37,14 @@ def test_a_long_run_has_every_kind_of_fault_and_every_misbehaviour(seed: int) ->
     assert {fault.options["mode"] for fault in plan.lanes[3]} == set(MODES)
     kinds = {fault.kind for fault in plan.faults}
     assert kinds >= {kind for kind, _ in (*PROCESS_FAULTS, *OTHER_FAULTS)} | {"oversleep"}
-    assert "failover" not in kinds
+    assert not kinds & {kind for kind, _ in FAILOVERS}
+
+
+@given(st.integers(0, 10_000))
+def test_a_redis_that_fails_over_suffers_nothing_else(seed: int) -> None:
+    plan = make_plan(seed, 5000, 3000, 50, failover=True)
+    assert {fault.kind for fault in plan.lanes[4]} == {kind for kind, _ in FAILOVERS}
+    assert not [fault for lane in plan.lanes[:4] for fault in lane if fault.sort == "redis"]
 
 
 @given(st.integers(0, 10_000))

@@ -81,6 +81,7 @@ class Watch:
         #: Processes that ended by themselves, each a sentence.
         self.ended: list[str] = []
         self._leases: dict[str, tuple[int, int]] = {}
+        self._client = rig.client
         self._stopping = threading.Event()
 
     @contextmanager
@@ -104,6 +105,8 @@ class Watch:
         """I3. ``crashes`` is counted whenever a contact is claimed from somebody who has not finished: that may happen
         only once the lease has run out that was seen before."""
         client = self.rig.client
+        if client is not self._client:  # after a failover: the new primary need not know every lease of the old one
+            self._client, self._leases = client, {}
         contacts: Any = client.zrange(keys.state(State.SENDING), 0, -1)
         seconds, micros = client.time()
         with client.pipeline(transaction=False) as pipe:
