@@ -138,9 +138,9 @@ class _Work:
         self.notes: list[Note] = list(claim.notes)
         #: When the first request went.
         self.began: float | None = None
-        #: When the claim was asked for, which was ``claim.now`` by Redis's clock; this process may have been stopped
-        #: until its answer was read.
-        self.asked_at = asked_at
+        #: The claim was made (``claim.now``) after it was asked for and before its answer was read, and this process may
+        #: have been stopped in between: the lease is counted from the one, and Redis's time from the other.
+        self.claimed_at = sync.clock()
         self.lease_ends = asked_at + (claim.lease_until - claim.now) / 1000
         #: When the requests that came with the claim may go: one, and where a look-up comes first another.
         number = 1 if claim.unknown_since is None else 2
@@ -155,8 +155,8 @@ class _Work:
         return self.now_ms() - self.took_ms()
 
     def now_ms(self) -> int:
-        """Redis's time."""
-        return self.claim.now + round((self.sync.clock() - self.asked_at) * 1000)
+        """Redis's time, or a little less."""
+        return self.claim.now + round((self.sync.clock() - self.claimed_at) * 1000)
 
     def attempt(self) -> Verdict:
         account = self.sync.account()

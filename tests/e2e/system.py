@@ -35,7 +35,7 @@ FAST = {
     "LIVEDESK_SETTLE": "1s",
     "RETRY_FIRST": "100ms",
     "RETRY_LONGEST": "1s",
-    "RETRY_FOR": "2s",
+    "RETRY_FOR": "3s",
 }
 SETTLE_S = 1.0
 #: Besides ``signup``, which ``WEBHOOK_SECRET`` makes: a source that signs the raw body.
