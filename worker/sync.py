@@ -138,8 +138,8 @@ class _Work:
         self.notes: list[Note] = list(claim.notes)
         #: When the first request went.
         self.began: float | None = None
-        #: The claim was made (``claim.now``) after it was asked for and before its answer was read; this process may have
-        #: been stopped in between. So the lease is counted from the one, and Redis's time from the other.
+        #: The claim was made (``claim.now``) after it was asked for and before its answer was read; this process may
+        #: have been stopped in between. So the lease is counted from the one, and Redis's time from the other.
         self.claimed_at = sync.clock()
         self.lease_ends = asked_at + (claim.lease_until - claim.now) / 1000
         #: When the requests that came with the claim may go: one, and where a look-up comes first another.
