@@ -143,6 +143,7 @@ class Run:
     def heal(self) -> None:
         """Nothing is harmed any more: now everything must come to an end by itself."""
         healed = time.monotonic()
+        self.rig.find_primary()
         self.check_invariants("right after the faults")
         self.wait("the senders", lambda: self.sender.finished == len(self.sender.sent), 90.0)
         self.sender.join()
