@@ -19,14 +19,14 @@ SENTINELS = 3
 class Sentinel(Process):
     """One sentinel. What it learns it writes into its own configuration file, in ``folder``."""
 
-    def __init__(self, folder: Path, *, port: int, primary_port: int, log: Path) -> None:
+    def __init__(self, folder: Path, *, port: int, primary_port: int, down_after_ms: int, log: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "sentinel.conf"
         if not self.config.exists():
             self.config.write_text(
                 f"port {port}\nbind {LOCALHOST}\ndir {folder}\n"
                 f"sentinel monitor {SERVICE} {LOCALHOST} {primary_port} {SENTINELS // 2 + 1}\n"
-                f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n"
+                f"sentinel down-after-milliseconds {SERVICE} {down_after_ms}\n"
                 f"sentinel failover-timeout {SERVICE} 5000\n"
             )
         super().__init__(
@@ -43,7 +43,14 @@ class SentinelCluster:
     """All of it; each part is a ``Process`` that a test may kill, pause or restart. As a context manager it runs for
     the block. ``servers`` are the primary of the beginning and its replicas."""
 
-    def __init__(self, folder: Path, *, replicas: int = 1, config: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        replicas: int = 1,
+        config: Mapping[str, str] | None = None,
+        down_after_ms: int = DOWN_AFTER_MS,
+    ) -> None:
         config = {"repl-diskless-sync-delay": "0", **(config or {})}
         ports = [free_port() for _ in range(1 + replicas)]
         first, *others = ports
@@ -51,7 +58,13 @@ class SentinelCluster:
         follow = {**config, "replicaof": f"{LOCALHOST} {first}"}
         self.servers += [Valkey(folder / f"valkey-{port}", port=port, config=follow) for port in others]
         self.sentinels = [
-            Sentinel(folder / f"sentinel-{port}", port=port, primary_port=first, log=folder / f"sentinel-{port}.log")
+            Sentinel(
+                folder / f"sentinel-{port}",
+                port=port,
+                primary_port=first,
+                down_after_ms=down_after_ms,
+                log=folder / f"sentinel-{port}.log",
+            )
             for port in (free_port() for _ in range(SENTINELS))
         ]
 

@@ -106,6 +106,10 @@ def table(results: Sequence[Result]) -> list[tuple[str, str]]:
         *((f"of them {state}", f"{number:,}") for state, number in states.items() if number),
         ("**lost**", f"**{_sum(results, 'lost')}**"),
         ("**created more than once**", f"**{_sum(results, 'duplicated')}**"),
+        (
+            "creates sent too late, by a worker stopped in the moment between lease and request",
+            _sum(results, "overslept"),
+        ),
         ("from a fault's end to the next delivery accepted: median, longest", spread(accepted)),
         ("from a fault's end to the next contact created: median, longest", spread(created)),
         ("from the last fault's end until nothing was open: median, longest", spread([r.drain_s for r in results])),
@@ -125,8 +129,8 @@ def figures(result: Result) -> dict[str, object]:
         **{
             name: getattr(result, name)
             for name in (
-                "offered", "tries", "acknowledged", "given_up", "people", "states", "lost", "duplicated", "creates",
-                "until_accepted", "until_created", "drain_s", "outlived", "broken",
+                "offered", "tries", "acknowledged", "given_up", "people", "states", "lost", "duplicated",
+                "overslept", "creates", "until_accepted", "until_created", "drain_s", "outlived", "broken",
             )
         },
     }  # fmt: skip

@@ -52,6 +52,8 @@ class Judge:
         self.broken: list[str] = []
         self.lost: set[str] = set()
         self.duplicated: set[str] = set()
+        #: Creates that a worker sent when its lease was over, since it had been stopped in the moment before.
+        self.overslept: list[str] = []
         self.by_id = {contact.id: contact for contact in evidence.contacts}
         self.holders: dict[str, list[Contact]] = _grouped(evidence.contacts)
         self.requests: dict[str, list[RequestRecord]] = _grouped(evidence.requests)
@@ -152,12 +154,25 @@ class Judge:
             parted = self._were_parted(earlier)
             ended = earlier.received if parted or earlier.finished is None else earlier.finished
             settled = ended + SETTLE_S - (HARMED_TOLERANCE_S if parted else TOLERANCE_S)
-            if not any(settled <= search.received <= later.received for search in searches):
+            if any(settled <= search.received <= later.received for search in searches):
+                continue
+            if self._overslept(earlier) or self._overslept(later):
+                self.overslept.append(identifier)
+            else:
                 self.broken.append(
                     f"{identifier}: create {later.number} came {later.received - earlier.received:.3f} s after create "
                     f"{earlier.number} ({earlier.mode or 'well'}, {earlier.status}, {earlier.ending}), and no look-up "
                     "after the settle time came before it"
                 )
+
+    def _overslept(self, create: RequestRecord) -> bool:
+        """Whether a worker that had slept for longer than its lease woke up just before. If it fell asleep in the few
+        ms between its look at the lease and the request, it sends that now. LiveDesk has nothing that would tell it to
+        refuse an old one, so nobody can close this gap; that nobody is created twice is judged all the same."""
+        return any(
+            injected.fault.kind == "oversleep" and 0 <= create.received - injected.healed <= ON_ITS_WAY_S
+            for injected in self.evidence.injected
+        )
 
     def _were_parted(self, create: RequestRecord) -> bool:
         """Whether a link was harmed, or a worker was stopped, while the request was on its way, or its answer."""

@@ -11,11 +11,12 @@ import redis
 
 from stack.parts import TEST_ENV, Stack, bare_environment
 from stack.processes import LOCALHOST, Process, StartError, free_port
-from stack.sentinel import SentinelCluster
+from stack.sentinel import SentinelCluster, say
 from stack.valkey import Valkey
 from tests.e2e.system import FAST, System
 from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, RECEIVERS, REDIS, WORKERS
 from tests.faults.proxy import Link, Links
+from tests.faults.sender import wait_for
 from tests.livedesk import StandIn
 from worker.redis_client import connect
 
@@ -23,6 +24,10 @@ from worker.redis_client import connect
 ENV = {**FAST, "RETRY_FOR": "1h", "LIVEDESK_RATE": "1000"}
 #: A primary that has lost its replica takes nothing more, so that nobody works on with one that has been replaced.
 CLUSTER_CONFIG = {"min-replicas-to-write": "1"}
+#: When a sentinel gives a server up, in ms: on a machine that is busy an answer may take a second.
+DOWN_AFTER_MS = 3000
+#: Seconds that the sentinels may take to promote the replica, and to have the old primary follow it.
+REDIS_RESTS_S = 40.0
 #: How far LiveDesk is away, in seconds, each way: attempts must last, for faults to meet them.
 LIVEDESK_AWAY_S = 0.05
 #: What sets clocks wrong; for Linux alone.
@@ -40,7 +45,9 @@ class Rig:
     def __init__(self, folder: Path, *, python_path: Path | None = None, failover: bool = False) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.cluster = SentinelCluster(folder / "redis", config=CLUSTER_CONFIG) if failover else None
+        self.cluster: SentinelCluster | None = None
+        if failover:
+            self.cluster = SentinelCluster(folder / "redis", config=CLUSTER_CONFIG, down_after_ms=DOWN_AFTER_MS)
         self.stack = self._stack()
         #: Every Redis server by its name, and the one that is the primary.
         self.servers: dict[str, Valkey] = {}
@@ -86,7 +93,7 @@ class Rig:
             self.system = System(self.stack)
             opened.callback(self.system.close)
             self._open = opened.pop_all()
-            self.look_at(self.primary)
+            self.find_primary()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,11 +127,24 @@ class Rig:
         """Straight to Redis, past links and sentinels."""
         return self.system.client
 
-    def look_at(self, primary: Valkey) -> None:
-        """From now on this server is the primary."""
-        self.primary = primary
-        self.system.client = connect(primary.url, timeout_s=5)
-        self._open.callback(self.system.client.close)
+    def find_primary(self) -> None:
+        """Waits until all sentinels name one server, and it is followed: from now on our own client asks that one.
+
+        Raises:
+            StartError: it does not come to that.
+        """
+        if self.cluster is None:
+            return
+        if not wait_for(self._redis_rests, REDIS_RESTS_S):
+            raise StartError("The sentinels do not come to rest.")
+        self.primary = self.cluster.primary()
+        self._open.callback(self.system.client.close)  # later: somebody may be asking it
+        self.system.client = connect(self.primary.url, timeout_s=5)
+
+    def _redis_rests(self) -> bool:
+        assert self.cluster is not None
+        named = self.cluster.named()
+        return len(set(named)) == 1 and b"state=online" in say(named[0].port or 0, "INFO replication")
 
     def links_of(self, target: str) -> list[Link]:
         """One link, or all that lead to LiveDesk or to Redis."""

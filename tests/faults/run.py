@@ -53,6 +53,7 @@ class Result:
     states: dict[str, int] = field(default_factory=dict)
     lost: int = 0
     duplicated: int = 0
+    overslept: int = 0
     creates: int = 0
     until_accepted: list[float] = field(default_factory=list)
     until_created: list[float] = field(default_factory=list)
@@ -143,6 +144,7 @@ class Run:
     def heal(self) -> None:
         """Nothing is harmed any more: now everything must come to an end by itself."""
         healed = time.monotonic()
+        self.rig.find_primary()
         self.check_invariants("right after the faults")
         self.wait("the senders", lambda: self.sender.finished == len(self.sender.sent), 90.0)
         self.sender.join()
@@ -242,6 +244,7 @@ class Run:
         verdict = Judge(evidence).judge()
         result.broken += verdict.broken
         result.lost, result.duplicated = len(verdict.lost), len(verdict.duplicated)
+        result.overslept = len(verdict.overslept)
         result.offered, result.tries = len(sent), sum(len(one.answers) for one in sent)
         result.acknowledged = sum(one.acknowledged is not None for one in sent)
         result.given_up = result.offered - result.acknowledged

@@ -186,6 +186,17 @@ def test_a_create_after_a_lost_answer_needs_a_look_up_after_the_settle_time(
     assert (story.judge().broken == []) == is_patient
 
 
+@pytest.mark.parametrize("woke_up", [1.1, 0.5, 1.3])
+def test_who_falls_asleep_right_before_a_create_sends_it_on_waking_and_is_counted(woke_up: float) -> None:
+    story = Story()
+    story.injected.append(Injected(Fault(0, 20, "oversleep", "worker 1"), woke_up - 20, woke_up))
+    story.recorded("created", story.created(0.2))
+    story.asked("create", 1.2, 422)
+    judge = story.judge()
+    assert bool(judge.overslept) == (woke_up == 1.1)
+    assert bool(judge.broken) == (woke_up != 1.1)
+
+
 def test_a_create_after_a_refusal_may_come_at_once() -> None:
     story = Story()
     story.asked("create", 1.0, 429)
