@@ -16,7 +16,7 @@ from stack.valkey import Valkey
 from tests.api import BEARER, CONFLICT, CREATED, FAILED, RETRYING, TOKEN, World, empty_world_of, world_of
 from tests.invariants import assert_invariants
 from webhook_app.api import DOCUMENT
-from webhook_app.api.table import BROKEN_OFF, CHUNK, as_csv
+from webhook_app.table import BROKEN_OFF, CHUNK, as_csv
 from worker import keys
 from worker.history import ContactRecord
 from worker.lists import Filter

@@ -13,7 +13,8 @@ from tests.browser.specimen import HOSTILE
 from tests.dashboard_door import CONFLICT, FAILED, PASSWORDS, RETRYING, Door, open_door
 from tests.invariants import assert_invariants
 from webhook_app.access import Role
-from webhook_app.dashboard.masks import as_curl, mask
+from webhook_app.dashboard.requests import as_curl
+from webhook_app.masking import mask
 from worker import keys
 from worker.errors import StoreUnavailable
 from worker.hints import Hint
@@ -162,7 +163,7 @@ def test_a_list_as_csv(door: Door) -> None:
     assert "example.com" not in answer.text
     personal = rows(door.send("/dashboard/contacts.csv?state=failed").text)
     assert (personal[-1]["email"], personal[-1]["name"]) == ("a@b.c", "'@evil")
-    assert [entry[1] for entry in did(door)] == ["downloaded a list with personal data", "downloaded a list"]
+    assert [entry[1] for entry in did(door)] == ["revealed a list: state=failed", "downloaded a list: state=failed"]
 
 
 # One contact
@@ -269,7 +270,7 @@ def test_nothing_is_done_while_an_attempt_is_running(door: Door) -> None:
     assert door.store.claim(key, "token", asks=False) is not None
     for act in ("retry", "discard", "edit"):
         page = door.send(f"{LIST}/{key}/{act}", {"email": "new@example.com"}, follow_redirects=True).text
-        assert "An attempt is running: nothing was changed" in page, act
+        assert "An attempt is running; nothing was changed" in page, act
     assert did(door) == []
     record = door.history.contact_of(key)
     assert record is not None
@@ -322,7 +323,7 @@ def test_what_changed_while_somebody_edited_it_is_kept(door: Door) -> None:
     assert seen
     door.store.accept(Contact("person", email="newer@example.com"), "signup")
     answer = door.send(f"{LIST}/{key}/edit", form(seen=seen[1]), follow_redirects=True)
-    assert "A delivery has brought other data since: nothing was changed" in answer.text
+    assert "A delivery has brought other data meanwhile; nothing was changed" in answer.text
     record = door.history.contact_of(key)
     assert record is not None
     assert record.contact == Contact("person", email="newer@example.com")

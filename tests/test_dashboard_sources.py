@@ -14,6 +14,7 @@ from tests.test_dashboard_access import send
 from tests.test_dashboard_overview import enter, words
 from webhook_app import Parts
 from webhook_app.access import Role
+from webhook_app.actions import quarantine
 from webhook_app.dashboard import sources as module
 from webhook_app.sources.config import read_source
 from worker import keys
@@ -99,11 +100,11 @@ def test_one_is_replayed(parts: Parts) -> None:
     assert "It was read again: accepted." in done.text
     assert parts.history.quarantine_size() == 0
     assert parts.history.contact("ada") is not None
-    assert did(parts) == [("Ada", "replayed a delivery in quarantine", entry)] * 2
+    assert did(parts) == [("Ada", "replayed a delivery in quarantine", entry)], "once it is done"
 
 
 def test_all_are_replayed_a_bounded_number_at_a_time(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REPLAYED_MOST", 3)
+    monkeypatch.setattr(quarantine, "REPLAYED_MOST", 3)
     for number in range(5):
         hold(parts, {"uid": f"person-{number}"} if number != 1 else {"nothing": number})
     door = enter(mended(parts))

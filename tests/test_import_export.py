@@ -17,7 +17,8 @@ from stack.processes import free_port
 from tests.invariants import assert_invariants
 from webhook_app import Parts, create_app
 from webhook_app.cli.export import PAGE
-from webhook_app.cli.rows import bare, csv_rows, guarded
+from webhook_app.cli.rows import csv_rows
+from webhook_app.table import bare, guarded
 from worker import keys
 from worker.hints import Hint
 from worker.history import ContactRecord, History

@@ -4,7 +4,8 @@
 ``sources``        who may send, how they sign, and where the contact is in what they send
 ``contacts``       ``GET /contacts/<identifier>``
 ``api``            ``/api/v1``: what the dashboard shows and does, as JSON
-``actions``        what a person does by hand, for pages, API and commands alike; ``masking``: personal data, hidden
+``actions``        what a person does by hand, for pages, API and commands alike
+``shown``          what we know, as JSON; ``table``: contacts as CSV; ``masking``: personal data, hidden
 ``health``         ``/healthz`` and ``/readyz``
 ``dashboard``      the pages under ``/dashboard``; who may open them says ``access``
 ``diary``          what is logged and counted about each delivery
