@@ -202,6 +202,19 @@ def test_sources_tell_when_a_secret_was_last_used(api: Api) -> None:
     assert source["secrets"][0]["last_used_at"]
 
 
+def test_sources_tell_what_became_of_deliveries(api: Api) -> None:
+    store = api.world.store
+    (before,) = document_of(api.get("/sources"))["sources"]
+    store.shift_ms -= 2 * 3_600_000
+    store.count({"delivery:signup:ignored": 7, "delivery:sign:ignored": 1})
+    store.shift_ms += 2 * 3_600_000
+    store.count({"delivery:signup:ignored": 2, "refused:signup:unauthentic": 3})
+    (source,) = document_of(api.get("/sources"))["sources"]
+    new = [one for one in source["deliveries"] if one not in before["deliveries"]]
+    assert new == [{"status": "ignored", "ever": 9, "last_hour": 2}]
+    assert source["refusals"] == [{"reason": "unauthentic", "ever": 3, "last_hour": 3}]
+
+
 def test_workers_are_told(api: Api) -> None:
     api.world.store.sweep("host-1")
     assert [worker["name"] for worker in document_of(api.get("/workers"))["workers"]] == ["host-1"]

@@ -14,7 +14,7 @@ from webhook_app.quarantine import keys_in, revealed
 from webhook_app.sources.held import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined
-from worker.situation import Tally
+from worker.situation import DELIVERY, REFUSED, Tally, under
 
 if TYPE_CHECKING:
     from webhook_app import Parts
@@ -25,8 +25,6 @@ PAGE, KEYS_SHOWN, REVEALED_MOST = 50, 200, 65_536
 #: Characters that tell why a delivery still makes no contact.
 REASONS_MOST = 500
 GONE = "This delivery is not in quarantine any more: it was replayed, discarded, or its time was over."
-#: Names of counts: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``.
-DELIVERY, REFUSED = "delivery:", "refused:"
 #: Sources that are gone and still counted: so many are shown.
 GONE_SHOWN = 50
 
@@ -135,10 +133,7 @@ def _shown(parts: "Parts") -> list[Shown]:
 
 def _one(name: str, source: "Source | None", tallies: dict[str, Tally] | None, used: dict[str, int] | None) -> Shown:
     def counted(beginning: str) -> dict[str, Tally] | None:
-        if tallies is None:
-            return None
-        whole = f"{beginning}{name}:"
-        return {what.removeprefix(whole): tally for what, tally in tallies.items() if what.startswith(whole)}
+        return None if tallies is None else under(f"{beginning}{name}:", tallies)
 
     names = source.secret_names if source else ()
     return Shown(
