@@ -31,8 +31,8 @@ def retry(parts: "Parts", key: str, who: str, why: str = "") -> State:
     return State(answer)
 
 
-def discard(parts: "Parts", key: str, who: str, why: str = "") -> None:
-    """Gives a contact up. A person may still retry it."""
+def discard(parts: "Parts", key: str, who: str, why: str = "") -> State:
+    """Gives a contact up. A person may still retry it. Returns its new state."""
     record = _known(parts, key)
     if record.state is State.DISCARDED:
         raise NotDone(Reason.DISCARDED)
@@ -40,6 +40,7 @@ def discard(parts: "Parts", key: str, who: str, why: str = "") -> None:
     if answer != State.DISCARDED:
         _refuse(answer)
     parts.store.audit(who, "discarded", key, why)
+    return State.DISCARDED
 
 
 def edit(

@@ -132,8 +132,7 @@ def _register_actions(views: Blueprint, parts: "Parts") -> None:
     @views.post("/contacts/<key>/discard")
     def discard(key: str) -> Response:
         query(NOTHING)
-        actions.discard(parts, key, who(), body(REASON).get("why", ""))
-        return answer({"key": key, "state": State.DISCARDED})
+        return answer({"key": key, "state": actions.discard(parts, key, who(), body(REASON).get("why", ""))})
 
     @views.post("/contacts/<key>/adopt")
     def adopt(key: str) -> Response:

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 #: Entries of the audit that are looked at for those about one contact.
 AUDIT_LOOKED_AT = 500
 CONTACT_ID = re.compile(r"[1-9][0-9]{0,18}")
-#: What became of a wish to try again.
-DUE = {State.PENDING: "It is due now.", State.RETRYING: "It is due now, with a fresh retry budget."}
+#: What became of a wish, by the state that the contact is in now.
+DONE = {
+    State.PENDING: "It is due now.",
+    State.RETRYING: "It is due now, with a fresh retry budget.",
+    State.DISCARDED: "It is discarded. Retry brings it back.",
+}
 GONE = "There is no such contact, or it is no longer kept."
 
 
@@ -59,23 +63,19 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
     @views.post("/contacts/<key>/retry")
     @needs(Role.OPERATOR)
     def contact_retry(key: str) -> Response:
-        return _told(key, lambda: DUE[actions.retry(parts, key, acting(), why())])
+        return _told(key, lambda: DONE[actions.retry(parts, key, acting(), why())])
 
     @views.post("/contacts/<key>/discard")
     @needs(Role.OPERATOR)
     def contact_discard(key: str) -> Response:
-        def discard() -> str:
-            actions.discard(parts, key, acting(), why())
-            return "It is discarded. Retry brings it back."
-
-        return _told(key, discard)
+        return _told(key, lambda: DONE[actions.discard(parts, key, acting(), why())])
 
     @views.post("/contacts/<key>/edit")
     @needs(Role.OPERATOR)
     def contact_edit(key: str) -> Response:
         typed = {name: request.form.get(name, "") for name in actions.EDITABLE}
         try:
-            return _told(key, lambda: DUE[_edit(parts, key, typed)])
+            return _told(key, lambda: DONE[_edit(parts, key, typed)])
         except actions.Unfit as error:
             page = _show(parts, key, _record(parts, key), revealed=True, typed=typed, problems=error.problems)
             return make_response(page, 422)
@@ -83,7 +83,7 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
     @views.post("/contacts/<key>/without")
     @needs(Role.OPERATOR)
     def contact_without(key: str) -> Response:
-        return _told(key, lambda: DUE[actions.leave_out(parts, key, acting(), why())])
+        return _told(key, lambda: DONE[actions.leave_out(parts, key, acting(), why())])
 
     @views.post("/contacts/<key>/adopt")
     @needs(Role.OPERATOR)
