@@ -208,7 +208,7 @@ def test_why_it_waits(door: Door) -> None:
     assert "LiveDesk refuses our key (401)" in door.get(f"{LIST}/{key}")
     door.redis.hset(keys.INBOXES, mapping={"7:since": "1", "7:probe_at": "2", "7:probes": "1"})
     assert "LiveDesk does not take contacts of inbox 7" in door.get(f"{LIST}/{key}")
-    door.redis.hset(keys.contact(key), "unknown_since", str(door.store._now()))
+    door.redis.hset(keys.contact(key), "unknown_since", str(door.store.now()))
     assert "it is looked up first" in door.get(f"{LIST}/{key}")
     door.redis.hdel(keys.contact(key), "unknown_since")
 
@@ -411,14 +411,12 @@ class Away(Store):
     def retry_now(self, identifier: str, *, who: str = "") -> str:
         raise StoreUnavailable("away")
 
-    def audit(self, who: str, did: str, target: str = "", why: str = "") -> None:
-        raise StoreUnavailable("away")
-
 
 def test_a_redis_that_fails_is_told_by_a_page(client: redis.Redis) -> None:
     door = open_door(client, store=Away(client, Hint("@key@ @id@"), lease_ms=45_000))
     door.sign_in(Role.OPERATOR)
     key = door.bring("person", FAILED, email="ada@example.com")
+    client.set(keys.AUDIT, "what cannot be added to")
     for path in (f"{LIST}/{key}/retry", f"{LIST}/{key}/reveal", "/dashboard/contacts.csv?state=failed"):
         answer = door.send(path)
         assert answer.status_code == 503

@@ -35,7 +35,7 @@ def hold(parts: Parts, payload: object, source: str = "shop") -> str:
     """Puts a delivery into quarantine. Returns its entry."""
     before = {held.entry for held in parts.history.quarantine(limit=1000)}
     problems = {"identifier": "missing"}
-    parts.store.quarantine(Quarantined(source=source, payload=json.dumps(payload), problems=problems, headers={}))
+    parts.desk.quarantine(Quarantined(source=source, payload=json.dumps(payload), problems=problems, headers={}))
     [entry] = {held.entry for held in parts.history.quarantine(limit=1000)} - before
     return entry
 
@@ -49,8 +49,8 @@ def did(parts: Parts) -> list[tuple[str, str, str]]:
 
 
 def test_each_source_with_its_counts(parts: Parts) -> None:
-    parts.store.count({"delivery:shop:accepted": 1204, "refused:shop:unauthentic": 31, "delivery:old:ignored": 2})
-    parts.store.note_secret("shop", "number 1")
+    parts.desk.count({"delivery:shop:accepted": 1204, "refused:shop:unauthentic": 31, "delivery:old:ignored": 2})
+    parts.desk.note_secret("shop", "number 1")
     text = words(enter(parts), "sources")
     shop = text[text.index("http://localhost/webhooks/shop") :]
     assert "accepted 1,204 1,204" in shop
@@ -61,9 +61,9 @@ def test_each_source_with_its_counts(parts: Parts) -> None:
 
 def test_what_is_older_than_an_hour_counts_since_ever_alone(parts: Parts) -> None:
     parts.store.shift_ms = -2 * 3_600_000
-    parts.store.count({"delivery:shop:accepted": 7})
+    parts.desk.count({"delivery:shop:accepted": 7})
     parts.store.shift_ms = 0
-    parts.store.count({"delivery:shop:accepted": 2})
+    parts.desk.count({"delivery:shop:accepted": 2})
     assert "accepted 2 9" in words(enter(parts), "sources")
 
 
@@ -171,7 +171,7 @@ def test_the_audit_has_pages(parts: Parts) -> None:
     door = enter(parts)
     assert "Nobody has done anything by hand yet" in words(door, "audit")
     for number in range(60):
-        parts.store.audit("Ada", "retried a contact", f"key-{number}", "<script>")
+        parts.desk.audit("Ada", "retried a contact", f"key-{number}", "<script>")
     first = door.get("/dashboard/audit").text
     assert "key-59" in first
     assert "key-9<" not in first

@@ -31,6 +31,7 @@ from webhook_app.diary import Diary
 from webhook_app.receiver import Receiver
 from webhook_app.secret_uses import SecretUses
 from webhook_app.sources import Source
+from worker.desk import Desk
 from worker.history import History
 from worker.lists import Lists
 from worker.livedesk import LiveDesk
@@ -63,12 +64,16 @@ class Parts:
     clock: Callable[[], float] = time.time
 
     @cached_property
+    def desk(self) -> Desk:
+        return Desk(self.store)
+
+    @cached_property
     def secret_uses(self) -> SecretUses:
-        return SecretUses(self.store)
+        return SecretUses(self.desk)
 
     @cached_property
     def tally(self) -> Tally:
-        return Tally(self.store)
+        return Tally(self.desk)
 
     @cached_property
     def diary(self) -> Diary:

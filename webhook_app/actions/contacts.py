@@ -27,7 +27,7 @@ def retry(parts: "Parts", key: str, who: str, why: str = "") -> State:
     """Makes a contact due at once, with a fresh retry budget. Returns its new state."""
     answer = parts.store.retry_now(_known(parts, key).identifier, who=who)
     _refuse(answer)
-    parts.store.audit(who, "retried", key, why)
+    parts.desk.audit(who, "retried", key, why)
     return State(answer)
 
 
@@ -39,7 +39,7 @@ def discard(parts: "Parts", key: str, who: str, why: str = "") -> State:
     answer = parts.store.discard(record.identifier)
     if answer != State.DISCARDED:
         _refuse(answer)
-    parts.store.audit(who, "discarded", key, why)
+    parts.desk.audit(who, "discarded", key, why)
     return State.DISCARDED
 
 
@@ -66,7 +66,7 @@ def edit(
     answer = parts.store.edit(contact, notes, who=who, before=before)
     _refuse(answer)
     changed = [name for name in EDITABLE if getattr(contact, name) != getattr(before, name)]
-    parts.store.audit(who, f"edited {', '.join(changed)}" if changed else "retried", key, why)
+    parts.desk.audit(who, f"edited {', '.join(changed)}" if changed else "retried", key, why)
     return State(answer)
 
 
@@ -85,7 +85,7 @@ def leave_out(parts: "Parts", key: str, who: str, why: str = "") -> State:
     notes = (*record.notes, Note(name, "left out by hand: another contact in LiveDesk has it"))
     answer = parts.store.edit(record.contact.without(name), notes, who=who, before=record.contact)
     _refuse(answer)
-    parts.store.audit(who, f"retried without {name}", key, why)
+    parts.desk.audit(who, f"retried without {name}", key, why)
     return State(answer)
 
 
@@ -109,20 +109,20 @@ def adopt(parts: "Parts", key: str, who: str, why: str = "", *, contact_id: str 
     )
     if not parts.store.finish(claim, verdict, Attempt(claim.now, 0, trigger=who)).written:
         raise NotDone(Reason.BUSY)
-    parts.store.audit(who, f"adopted {contact_id}", key, why)
+    parts.desk.audit(who, f"adopted {contact_id}", key, why)
     return contact_id
 
 
 def reveal(parts: "Parts", key: str, who: str, why: str = "") -> "ContactRecord":
     """A contact with its personal data, which is noted before they are shown."""
     record = _known(parts, key)
-    parts.store.audit(who, "revealed", key, why)
+    parts.desk.audit(who, "revealed", key, why)
     return record
 
 
 def reveal_list(parts: "Parts", wanted: Filter, who: str, why: str = "") -> None:
     """Notes that the personal data of all contacts that a filter finds are shown; to be called before."""
-    parts.store.audit(who, f"revealed a list: {wanted.words()}", why=why)
+    parts.desk.audit(who, f"revealed a list: {wanted.words()}", why=why)
 
 
 def _known(parts: "Parts", key: str) -> "ContactRecord":

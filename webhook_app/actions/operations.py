@@ -65,7 +65,7 @@ def start(
         raise Unfit({"canary": "is for retries"})
     total = preview(parts, action, wanted).eligible
     operation_id = parts.operations.open(action, wanted, who=who, why=why, total=total, canary=canary)
-    parts.store.audit(who, f"{action} {total}: {wanted.words()}", f"operation {operation_id}", why)
+    parts.desk.audit(who, f"{action} {total}: {wanted.words()}", f"operation {operation_id}", why)
     return operation(parts, operation_id)
 
 
@@ -74,7 +74,7 @@ def turn(parts: "Parts", operation_id: str, to: OperationState, who: str, why: s
     before = operation(parts, operation_id)
     if not parts.operations.turn(operation_id, to):
         raise NotDone(Reason.WRONG_STATE, f"The operation is {before.state}: that cannot be done with it now.")
-    parts.store.audit(who, WAYS[to], f"operation {operation_id}", why)
+    parts.desk.audit(who, WAYS[to], f"operation {operation_id}", why)
     return operation(parts, operation_id)
 
 

@@ -28,7 +28,7 @@ def held(parts: "Parts", entry: str) -> Quarantined:
 def reveal_held(parts: "Parts", entry: str, who: str, why: str = "") -> Quarantined:
     """A delivery in quarantine with its payload, which is noted before it is shown."""
     found = held(parts, entry)
-    parts.store.audit(who, "revealed a delivery in quarantine", entry, why)
+    parts.desk.audit(who, "revealed a delivery in quarantine", entry, why)
     return found
 
 
@@ -39,7 +39,7 @@ def replay(parts: "Parts", entry: str, who: str, why: str = "") -> str:
         Unfit: it still makes no contact.
     """
     status = _read(parts, held(parts, entry))
-    parts.store.audit(who, "replayed a delivery in quarantine", entry, why)
+    parts.desk.audit(who, "replayed a delivery in quarantine", entry, why)
     return status
 
 
@@ -56,15 +56,15 @@ def replay_some(parts: "Parts", passed: int, who: str, why: str = "") -> tuple[C
             ends[_read(parts, one)] += 1
         except Unfit:
             unreadable += 1
-    parts.store.audit(who, "replayed the quarantine", why=why)
+    parts.desk.audit(who, "replayed the quarantine", why=why)
     return ends, unreadable
 
 
 def release(parts: "Parts", entry: str, who: str, why: str = "") -> None:
     """Drops a delivery in quarantine for good."""
-    if not parts.store.release(entry):
+    if not parts.desk.release(entry):
         raise NotDone(Reason.GONE, "There is no such delivery in quarantine.")
-    parts.store.audit(who, "discarded a delivery in quarantine", entry, why)
+    parts.desk.audit(who, "discarded a delivery in quarantine", entry, why)
 
 
 def _read(parts: "Parts", one: Quarantined) -> str:

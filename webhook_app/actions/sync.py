@@ -12,14 +12,14 @@ def pause(parts: "Parts", who: str, why: str = "") -> None:
     """Nothing is sent to LiveDesk until somebody resumes."""
     if not parts.store.pause(who, why):
         raise NotDone(Reason.ALREADY, "It is paused already.")
-    parts.store.audit(who, "paused the sync", why=why)
+    parts.desk.audit(who, "paused the sync", why=why)
 
 
 def resume(parts: "Parts", who: str, why: str = "") -> None:
     """Ends a person's pause. Where the sync has stopped by itself, a probe goes at once."""
     if not parts.store.resume():
         raise NotDone(Reason.ALREADY, "It is not paused.")
-    parts.store.audit(who, "resumed the sync", why=why)
+    parts.desk.audit(who, "resumed the sync", why=why)
 
 
 def probe(parts: "Parts", who: str, why: str = "") -> None:
@@ -28,4 +28,4 @@ def probe(parts: "Parts", who: str, why: str = "") -> None:
         raise NotDone(Reason.PAUSED, "Somebody has paused the sync meanwhile: nothing is sent until it is resumed.")
     if not parts.store.resume():
         raise NotDone(Reason.ALREADY, "LiveDesk is not stopped any more: there is nothing to probe.")
-    parts.store.audit(who, "probed LiveDesk", why=why)
+    parts.desk.audit(who, "probed LiveDesk", why=why)

@@ -51,7 +51,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @needs(Role.OPERATOR)
     def contact_compare(key: str) -> str:
         record = _record(parts, key)
-        parts.store.audit(acting(), "compared with LiveDesk", key, why())
+        parts.desk.audit(acting(), "compared with LiveDesk", key, why())
         return _show(parts, key, record, revealed=True, found=conflicts.ask(parts, record))
 
     _register_acts(views, parts)

@@ -142,6 +142,6 @@ def _download(parts: "Parts", *, personal: bool) -> Response:
     if personal:
         actions.reveal_list(parts, wanted, acting())
     else:
-        parts.store.audit(acting(), f"downloaded a list: {wanted.words()}")
+        parts.desk.audit(acting(), f"downloaded a list: {wanted.words()}")
     headers = {"Content-Disposition": 'attachment; filename="contacts.csv"'}
     return Response(lines, 200, headers, content_type="text/csv; charset=utf-8; header=present")
