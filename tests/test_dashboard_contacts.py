@@ -15,6 +15,7 @@ from tests.invariants import assert_invariants
 from webhook_app.access import Role
 from webhook_app.dashboard.requests import as_curl
 from webhook_app.masking import mask
+from webhook_app.table import COLUMNS
 from worker import keys
 from worker.errors import StoreUnavailable
 from worker.hints import Hint
@@ -158,6 +159,7 @@ def test_a_list_as_csv(door: Door) -> None:
     assert "attachment" in answer.headers["Content-Disposition"]
     found = rows(answer.text)
     assert len(found) == 301
+    assert tuple(found[0]) == COLUMNS, "as the API gives it"
     assert found[-1]["identifier"] == "'=HYPERLINK(1)"
     assert "email" not in found[-1]
     assert "example.com" not in answer.text
