@@ -41,7 +41,8 @@ from worker import keys
 from worker.hints import build_hint
 from worker.model import Contact, State
 from worker.redis_client import connect
-from worker.store import LUA, Store
+from worker.scripts import LUA
+from worker.store import Store
 from worker.tasks import create_contact
 
 #: Seconds that a run may take.

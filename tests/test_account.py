@@ -6,6 +6,7 @@ from stack.processes import free_port
 from tests.invariants import assert_invariants
 from worker import keys
 from worker.account import FRESH_S, KnownAccount
+from worker.desk import Desk
 from worker.hints import Hint
 from worker.history import History
 from worker.livedesk import LiveDesk
@@ -32,18 +33,18 @@ def test_nobody_has_asked(client: redis.Redis) -> None:
 
 def test_what_was_found_is_kept_and_replaced(client: redis.Redis) -> None:
     store, history = store_of(client), History(client)
-    store.note_account(name(), BAD)
+    Desk(store).note_account(name(), BAD)
     found = history.account(name())
     assert found.probed_at is not None
     assert found == Account(False, True, None, found.probed_at)
-    store.note_account(name(), Account(unique=True))
+    Desk(store).note_account(name(), Account(unique=True))
     found = history.account(name())
     assert (found.unique, found.searchable) == (True, None)
     assert_invariants(client)
 
 
 def test_another_account_inherits_nothing(client: redis.Redis) -> None:
-    store_of(client).note_account(name(), BAD)
+    Desk(store_of(client)).note_account(name(), BAD)
     history = History(client)
     assert history.account(name(url="https://livedesk.example.org")) == Account()
     assert history.account(name(key="other")) == Account()
@@ -52,7 +53,7 @@ def test_another_account_inherits_nothing(client: redis.Redis) -> None:
 
 
 def test_neither_address_nor_key_is_kept(client: redis.Redis) -> None:
-    store_of(client).note_account(name(key="the-api-key"), BAD)
+    Desk(store_of(client)).note_account(name(key="the-api-key"), BAD)
     kept = str(client.hgetall(keys.ACCOUNT))
     assert "the-api-key" not in kept
     assert "example" not in kept
@@ -64,7 +65,7 @@ def test_it_is_remembered_for_some_seconds(client: redis.Redis) -> None:
     store = store_of(client)
     known = KnownAccount(History(client), name(), clock=lambda: now)
     assert known() == Account()
-    store.note_account(name(), BAD)
+    Desk(store).note_account(name(), BAD)
     now = FRESH_S - 1
     assert known() == Account()
     now = FRESH_S
@@ -73,7 +74,7 @@ def test_it_is_remembered_for_some_seconds(client: redis.Redis) -> None:
 
 def test_while_redis_is_away_the_last_that_was_known_holds(client: redis.Redis) -> None:
     now = 0.0
-    store_of(client).note_account(name(), BAD)
+    Desk(store_of(client)).note_account(name(), BAD)
     known = KnownAccount(History(client), name(), clock=lambda: now)
     assert known().unique is False
     known.history = History(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=0.2))

@@ -16,8 +16,9 @@ from stack.valkey import Valkey
 from tests.api import BEARER, CONFLICT, CREATED, FAILED, RETRYING, TOKEN, World, empty_world_of, world_of
 from tests.invariants import assert_invariants
 from webhook_app.api import DOCUMENT
-from webhook_app.api.table import BROKEN_OFF, CHUNK, as_csv
+from webhook_app.table import BROKEN_OFF, CHUNK, as_csv
 from worker import keys
+from worker.desk import Desk
 from worker.history import ContactRecord
 from worker.lists import Filter
 from worker.model import Contact, Note, Outcome, Quarantined, State
@@ -195,11 +196,24 @@ def test_livedesk_is_paused_and_resumed(api: Api) -> None:
 
 
 def test_sources_tell_when_a_secret_was_last_used(api: Api) -> None:
-    api.world.store.note_secret("signup", "number 1")
+    Desk(api.world.store).note_secret("signup", "number 1")
     (source,) = document_of(api.get("/sources"))["sources"]
     assert (source["name"], source["address"], source["region"]) == ("signup", "/webhooks/signup", "DE")
     assert [secret["name"] for secret in source["secrets"]] == ["number 1"]
     assert source["secrets"][0]["last_used_at"]
+
+
+def test_sources_tell_what_became_of_deliveries(api: Api) -> None:
+    store = api.world.store
+    (before,) = document_of(api.get("/sources"))["sources"]
+    store.shift_ms -= 2 * 3_600_000
+    Desk(store).count({"delivery:signup:ignored": 7, "delivery:sign:ignored": 1})
+    store.shift_ms += 2 * 3_600_000
+    Desk(store).count({"delivery:signup:ignored": 2, "refused:signup:unauthentic": 3})
+    (source,) = document_of(api.get("/sources"))["sources"]
+    new = [one for one in source["deliveries"] if one not in before["deliveries"]]
+    assert new == [{"status": "ignored", "ever": 9, "last_hour": 2}]
+    assert source["refusals"] == [{"reason": "unauthentic", "ever": 3, "last_hour": 3}]
 
 
 def test_workers_are_told(api: Api) -> None:
@@ -209,7 +223,7 @@ def test_workers_are_told(api: Api) -> None:
 
 def test_the_audit_comes_in_pages(api: Api) -> None:
     for number in range(3):
-        api.world.store.audit("ada", "retry", f"key-{number}")
+        Desk(api.world.store).audit("ada", "retry", f"key-{number}")
     first = document_of(api.get("/audit?limit=2"))["entries"]
     assert [entry["target"] for entry in first] == ["key-2", "key-1"]
     rest = document_of(api.get(f"/audit?limit=2&before={first[-1]['id']}"))["entries"]
@@ -580,7 +594,7 @@ def test_an_operation_that_is_none_is_refused(document: Any, status: int, wrong:
 
 
 def hold(api: Api, payload: str) -> str:
-    api.world.store.quarantine(
+    Desk(api.world.store).quarantine(
         Quarantined(source="signup", payload=payload, problems={"identifier": "missing"}, headers={"x-kind": "signup"})
     )
     return next(one.entry for one in api.world.parts.history.quarantine() if one.payload == payload)

@@ -26,6 +26,7 @@ from webhook_app.quarantine import KEYS_DEEP
 from webhook_app.sources import samples
 from webhook_app.sources.config import read_source
 from worker import keys
+from worker.desk import Desk
 from worker.errors import SettingsError
 from worker.hints import Hint
 from worker.history import History
@@ -138,7 +139,7 @@ def sources_file(tmp_path: Path) -> Path:
 
 
 def test_sources_are_listed_without_their_secrets(store: Store, sources_file: Path) -> None:
-    store.note_secret("app", "$NEW")
+    Desk(store).note_secret("app", "$NEW")
     env = {"SOURCES_FILE": str(sources_file), "WEBHOOK_SECRET": "the-secret-of-signup", **SECRETS}
     result = flask(store, "sources", env=env)
     assert result.exit_code == 0
@@ -158,7 +159,7 @@ def test_sources_are_listed_without_their_secrets(store: Store, sources_file: Pa
 
 
 def test_sources_as_json(store: Store, sources_file: Path) -> None:
-    store.note_secret("app", "$NEW")
+    Desk(store).note_secret("app", "$NEW")
     listed = json.loads(flask(store, "sources", "--json", env={"SOURCES_FILE": str(sources_file), **SECRETS}).stdout)
     app, form = listed
     assert app["preset"] == "clerk"
@@ -360,7 +361,7 @@ NEW_MAP = {"app": {**SOURCE, "map": {"identifier": "$.user.uid"}, "ignore_if": {
 def keep(store: Store, *payloads: object) -> None:
     for payload in payloads:
         problems = {"identifier": "is \x1b[31mmissing"}
-        store.quarantine(Quarantined(source="app", payload=json.dumps(payload), problems=problems, headers={}))
+        Desk(store).quarantine(Quarantined(source="app", payload=json.dumps(payload), problems=problems, headers={}))
 
 
 def entries(store: Store) -> list[str]:
@@ -394,7 +395,7 @@ def test_an_entry_shows_values_only_when_asked(store: Store) -> None:
 @pytest.mark.parametrize("levels", [30, 300, 900, 20_000])
 def test_an_entry_that_is_nested_deeply(levels: int, store: Store) -> None:
     payload = '{"a":' * levels + '"Ada"' + "}" * levels
-    store.quarantine(Quarantined(source="app", payload=payload, problems={"identifier": "missing"}, headers={}))
+    Desk(store).quarantine(Quarantined(source="app", payload=payload, problems={"identifier": "missing"}, headers={}))
     (entry,) = entries(store)
     shown = flask(store, "quarantine", "show", entry)
     told = f"  ${'.a' * KEYS_DEEP}" if levels < 10_000 else "Error: The payload is nested too deeply."

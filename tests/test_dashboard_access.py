@@ -17,10 +17,11 @@ from webhook_app.dashboard import session as sessions
 from webhook_app.dashboard.safety import POLICY
 from webhook_app.dashboard.session import local_path
 from webhook_app.dashboard.sign_in import network
+from worker.desk import SIGN_INS, SIGN_INS_MS
 from worker.errors import StoreUnavailable
 from worker.hints import Hint
 from worker.history import History
-from worker.store import SIGN_INS, SIGN_INS_MS, Store
+from worker.store import Store
 
 PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
 ACCESS = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])

@@ -13,7 +13,9 @@ from tests.browser.specimen import HOSTILE
 from tests.dashboard_door import CONFLICT, FAILED, PASSWORDS, RETRYING, Door, open_door
 from tests.invariants import assert_invariants
 from webhook_app.access import Role
-from webhook_app.dashboard.masks import as_curl, mask
+from webhook_app.dashboard.requests import as_curl
+from webhook_app.masking import mask
+from webhook_app.table import COLUMNS
 from worker import keys
 from worker.errors import StoreUnavailable
 from worker.hints import Hint
@@ -157,12 +159,13 @@ def test_a_list_as_csv(door: Door) -> None:
     assert "attachment" in answer.headers["Content-Disposition"]
     found = rows(answer.text)
     assert len(found) == 301
+    assert tuple(found[0]) == COLUMNS, "as the API gives it"
     assert found[-1]["identifier"] == "'=HYPERLINK(1)"
     assert "email" not in found[-1]
     assert "example.com" not in answer.text
     personal = rows(door.send("/dashboard/contacts.csv?state=failed").text)
     assert (personal[-1]["email"], personal[-1]["name"]) == ("a@b.c", "'@evil")
-    assert [entry[1] for entry in did(door)] == ["downloaded a list with personal data", "downloaded a list"]
+    assert [entry[1] for entry in did(door)] == ["revealed a list: state=failed", "downloaded a list: state=failed"]
 
 
 # One contact
@@ -207,7 +210,7 @@ def test_why_it_waits(door: Door) -> None:
     assert "LiveDesk refuses our key (401)" in door.get(f"{LIST}/{key}")
     door.redis.hset(keys.INBOXES, mapping={"7:since": "1", "7:probe_at": "2", "7:probes": "1"})
     assert "LiveDesk does not take contacts of inbox 7" in door.get(f"{LIST}/{key}")
-    door.redis.hset(keys.contact(key), "unknown_since", str(door.store._now()))
+    door.redis.hset(keys.contact(key), "unknown_since", str(door.store.now()))
     assert "it is looked up first" in door.get(f"{LIST}/{key}")
     door.redis.hdel(keys.contact(key), "unknown_since")
 
@@ -269,7 +272,7 @@ def test_nothing_is_done_while_an_attempt_is_running(door: Door) -> None:
     assert door.store.claim(key, "token", asks=False) is not None
     for act in ("retry", "discard", "edit"):
         page = door.send(f"{LIST}/{key}/{act}", {"email": "new@example.com"}, follow_redirects=True).text
-        assert "An attempt is running: nothing was changed" in page, act
+        assert "An attempt is running; nothing was changed" in page, act
     assert did(door) == []
     record = door.history.contact_of(key)
     assert record is not None
@@ -322,7 +325,7 @@ def test_what_changed_while_somebody_edited_it_is_kept(door: Door) -> None:
     assert seen
     door.store.accept(Contact("person", email="newer@example.com"), "signup")
     answer = door.send(f"{LIST}/{key}/edit", form(seen=seen[1]), follow_redirects=True)
-    assert "A delivery has brought other data since: nothing was changed" in answer.text
+    assert "A delivery has brought other data meanwhile; nothing was changed" in answer.text
     record = door.history.contact_of(key)
     assert record is not None
     assert record.contact == Contact("person", email="newer@example.com")
@@ -410,14 +413,12 @@ class Away(Store):
     def retry_now(self, identifier: str, *, who: str = "") -> str:
         raise StoreUnavailable("away")
 
-    def audit(self, who: str, did: str, target: str = "", why: str = "") -> None:
-        raise StoreUnavailable("away")
-
 
 def test_a_redis_that_fails_is_told_by_a_page(client: redis.Redis) -> None:
     door = open_door(client, store=Away(client, Hint("@key@ @id@"), lease_ms=45_000))
     door.sign_in(Role.OPERATOR)
     key = door.bring("person", FAILED, email="ada@example.com")
+    client.set(keys.AUDIT, "what cannot be added to")
     for path in (f"{LIST}/{key}/retry", f"{LIST}/{key}/reveal", "/dashboard/contacts.csv?state=failed"):
         answer = door.send(path)
         assert answer.status_code == 503

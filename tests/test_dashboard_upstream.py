@@ -116,7 +116,7 @@ def test_a_lowered_pace_is_explained(parts: Parts) -> None:
 
 def test_what_the_doctor_has_found(parts: Parts) -> None:
     livedesk = LiveDesk("http://127.0.0.1:9", "key", "secret")
-    parts.store.note_account(livedesk.account, Account(unique=False, searchable=True, searchable_bare=True))
+    parts.desk.note_account(livedesk.account, Account(unique=False, searchable=True, searchable_bare=True))
     text = words(enter(replace(parts, livedesk=livedesk)), "upstream")
     assert "Keeps identifiers unique no Search finds new contacts yes" in text
     assert "Each person becomes one contact, unless" in text

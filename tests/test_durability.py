@@ -15,6 +15,7 @@ import redis
 from stack.processes import free_port
 from stack.valkey import Valkey
 from worker import keys, redis_client
+from worker.desk import Desk
 from worker.durability import Guard, Server, Wait, announce, judge, look, needed_wait, unmet
 from worker.errors import StoreFull, StoreUnavailable
 from worker.hints import Hint
@@ -152,7 +153,7 @@ def test_nothing_is_taken_where_it_cannot_be_as_safe_as_required(primary: redis.
     with pytest.raises(StoreUnavailable, match="appendonly is off"):
         store.accept_all([(Contact("ada", 1), NO_NOTES)], "signup")
     with pytest.raises(StoreUnavailable, match="appendonly is off"):
-        store.quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
+        Desk(store).quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
     assert not primary.exists(keys.DUE, keys.QUARANTINE)
     primary.config_set("appendonly", "yes")
     wait_until(lambda: look(primary).info["aof_rewrite_in_progress"] == 0)
@@ -172,7 +173,7 @@ def test_a_delivery_that_no_replica_confirms_is_not_acknowledged_nor_is_its_repe
         with pytest.raises(StoreUnavailable, match="not on a replica in time"):
             store.accept_all([(Contact(name, 1), NO_NOTES) for name in ("ada", "bob")], "signup")
         with pytest.raises(StoreUnavailable, match="not on a replica in time"):
-            store.quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
+            Desk(store).quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
     finally:
         servers[1].resume()
     wait_until(lambda: is_confirmed(store))
@@ -256,7 +257,7 @@ def test_near_the_end_of_memory_new_work_is_refused_until_there_is_room(primary:
     with pytest.raises(StoreFull, match="memory is nearly full"):
         accept(store, "bob")
     with pytest.raises(StoreFull, match="memory is nearly full"):
-        store.quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
+        Desk(store).quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
     assert accept(store, "ada").status is Status.DUPLICATE
     primary.config_set("maxmemory", "1gb")
     assert accept(store, "bob").status is Status.ACCEPTED

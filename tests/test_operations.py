@@ -119,7 +119,7 @@ def test_a_filter_by_cause_source_attempts_and_time(bench: Bench) -> None:
     assert len(bench.all_rows(Filter(state=State.CONFLICT, source="shop"))) == 4
     assert bench.all_rows(Filter(state=State.CONFLICT, source="signup")) == []
     assert bench.all_rows(Filter(state=State.FAILED, attempts=2)) == []
-    now = bench.store._now()
+    now = bench.store.now()
     assert bench.all_rows(Filter(state=State.FAILED, since=now + 1)) == []
     assert len(bench.all_rows(Filter(state=State.FAILED, until=now, since=now - 60_000))) == 3
     assert bench.lists.count(Filter(cause=CAUSE)).number == 5

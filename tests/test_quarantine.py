@@ -17,7 +17,7 @@ from webhook_app.quarantine import replay
 from webhook_app.secret_uses import NOTE_EVERY_S, SecretUses
 from webhook_app.sources.config import read_source
 from webhook_app.sources.held import dump_payload, load_payload
-from worker import store as store_module
+from worker import desk as desk_module
 from worker.errors import Unmappable
 from worker.hints import Hint
 from worker.history import History
@@ -146,7 +146,7 @@ def test_a_delivery_of_a_source_that_is_gone_stays(parts: Parts, client: redis.R
 
 
 def test_a_full_quarantine_takes_nothing_and_says_so(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "QUARANTINE_MOST", 1)
+    monkeypatch.setattr(desk_module, "QUARANTINE_MOST", 1)
     assert post(parts, {"uid": 1}).status_code == 200
     answer = post(parts, {"uid": 2})
     assert answer.status_code == 503
@@ -176,7 +176,7 @@ def test_the_secret_that_proved_a_delivery_is_noted(parts: Parts) -> None:
 def test_a_secret_is_noted_once_a_minute(client: redis.Redis) -> None:
     parts = parts_with(client, SOURCE)
     now = 0.0
-    uses = SecretUses(parts.store, clock=lambda: now)
+    uses = SecretUses(parts.desk, clock=lambda: now)
     uses.note(parts.sources["app"], 1)
     client.delete("{lds}:secrets")
     uses.note(parts.sources["app"], 1)

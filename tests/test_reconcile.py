@@ -14,6 +14,7 @@ from tests.livedesk import StandIn, serve
 from webhook_app import Parts, create_app
 from webhook_app.sources.config import read_source
 from worker import keys
+from worker.desk import Desk
 from worker.errors import AnswerUnknown
 from worker.hints import Hint
 from worker.history import Held, History
@@ -159,7 +160,7 @@ def test_where_search_is_known_not_to_find_nothing_is_missing(
 ) -> None:
     office.create(contact)
     office.standin.behave("invisible")
-    office.store.note_account(office.livedesk.account, Account(True, searchable, bare))
+    Desk(office.store).note_account(office.livedesk.account, Account(True, searchable, bare))
     difference = office.difference()
     assert difference is not None
     assert difference.kind is kind
@@ -323,14 +324,14 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(office: Office) -> None:
     for number in range(4):
         office.standin.delete_contact(office.create(Contact(f"user-{number}", 1)))
     first, second = [held for held, _ in office.walk()][:2]
-    office.store.note_progress(Progress(second.place, 2, 2))
+    Desk(office.store).note_progress(Progress(second.place, 2, 2))
     searches = len(office.standin.requests("search"))
     result = office.flask()
     assert "Going on behind 2 contacts" in result.stderr
     assert result.stdout.splitlines()[-1] == "4 compared, 4 of them differ."
     assert len(office.standin.requests("search")) == searches + 2
     assert office.history.progress() is None, "the next one begins anew"
-    office.store.note_progress(Progress(first.place, 1, 1))
+    Desk(office.store).note_progress(Progress(first.place, 1, 1))
     result = office.flask("--restart")
     assert result.stdout.splitlines()[-1] == "4 compared, 4 of them differ."
 
@@ -404,15 +405,15 @@ def test_a_repair_wants_consent(office: Office) -> None:
 def test_a_contact_that_changed_meanwhile_is_left_alone(office: Office) -> None:
     made = office.create(ADA)
     key = office.key("ada")
-    assert not office.store.put_back(key, "999", Contact("ada"))
-    assert office.store.put_back(key, str(made), Contact("ada"))
-    assert not office.store.put_back(key, str(made), Contact("ada")), "it may run twice"
-    assert not office.store.put_back("of nobody", str(made), Contact("nobody"))
+    assert not Desk(office.store).put_back(key, "999", Contact("ada"))
+    assert Desk(office.store).put_back(key, str(made), Contact("ada"))
+    assert not Desk(office.store).put_back(key, str(made), Contact("ada")), "it may run twice"
+    assert not Desk(office.store).put_back("of nobody", str(made), Contact("nobody"))
 
 
 def test_a_delivery_that_comes_before_the_repair_brings_the_data(office: Office) -> None:
     made = office.create(ADA)
-    office.store.put_back(office.key("ada"), str(made), Contact("ada", 1))
+    Desk(office.store).put_back(office.key("ada"), str(made), Contact("ada", 1))
     assert office.store.accept(ADA, "app").status == "accepted"
     record = office.history.contact("ada")
     assert record is not None

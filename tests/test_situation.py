@@ -8,6 +8,7 @@ import redis
 
 from tests.invariants import assert_invariants
 from worker import keys
+from worker.desk import Desk
 from worker.hints import Hint
 from worker.history import History
 from worker.model import Attempt, Contact, Outcome, Signal, State, Verdict
@@ -138,16 +139,16 @@ def test_a_lowered_pace_is_told(bench: Bench) -> None:
 
 
 def test_what_is_counted_elsewhere_is_added(bench: Bench) -> None:
-    bench.store.count({"refused:signup:401": 3, "refused:shop:413": 1})
-    bench.store.count({"refused:signup:401": 2})
+    Desk(bench.store).count({"refused:signup:401": 3, "refused:shop:413": 1})
+    Desk(bench.store).count({"refused:signup:401": 2})
     assert bench.client.hget(keys.COUNTS, "refused:signup:401") == "5"
 
 
 def test_tallies_tell_the_last_hour_and_ever(bench: Bench) -> None:
     bench.store.shift_ms = -2 * 3_600_000
-    bench.store.count({"refused:signup:401": 3})
+    Desk(bench.store).count({"refused:signup:401": 3})
     bench.store.shift_ms = 0
-    bench.store.count({"refused:signup:401": 2, "elsewhere": 1})
+    Desk(bench.store).count({"refused:signup:401": 2, "elsewhere": 1})
     assert bench.situations.tallies("refused:", "delivery:") == {"refused:signup:401": Tally(5, 2)}
 
 
@@ -161,7 +162,7 @@ def test_the_flow_of_other_counts(bench: Bench) -> None:
 def test_the_audit_tells_who_did_what(bench: Bench) -> None:
     history = History(bench.client)
     for number in range(3):
-        bench.store.audit("ada", "retried", f"key-{number}", "it is mended")
+        Desk(bench.store).audit("ada", "retried", f"key-{number}", "it is mended")
     entries = history.audit(limit=2)
     assert [(entry.who, entry.did, entry.target, entry.why) for entry in entries] == [
         ("ada", "retried", "key-2", "it is mended"),

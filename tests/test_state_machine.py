@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.invariants import assert_invariants
 from worker import keys
+from worker.desk import Desk
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Rejected, Throttled
 from worker.hints import Hint
 from worker.history import History
@@ -145,7 +146,7 @@ class Contacts(RuleBasedStateMachine):
         self.accepted: set[str] = set()
 
     def now_ms(self) -> int:
-        return self.store._now()
+        return self.store.now()
 
     def turn(self, ms: int) -> None:
         self.store.shift_ms += ms
@@ -265,7 +266,7 @@ class RepairedContacts(Contacts):
             return
         if is_missing:
             self.livedesk.contacts.remove(identifier)
-        assert self.store.put_back(self.key(identifier), record.contact_id, Contact(identifier, 1))
+        assert Desk(self.store).put_back(self.key(identifier), record.contact_id, Contact(identifier, 1))
 
     @rule(identifier=st.sampled_from(PEOPLE), name=st.sampled_from(("A", "C")))
     def edit(self, identifier: str, name: str) -> None:

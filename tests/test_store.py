@@ -15,6 +15,7 @@ from stack.processes import free_port
 from stack.valkey import Valkey
 from tests.invariants import assert_invariants
 from worker import keys, redis_client
+from worker.desk import QUARANTINE_KEPT_MS, QUARANTINE_MOST, Desk, Erased
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.hints import Hint
 from worker.history import ContactRecord, History
@@ -38,12 +39,9 @@ from worker.store import (
     CAUSE_FRESH_MS,
     FORGET_MOST,
     GRACE_MS,
-    QUARANTINE_KEPT_MS,
-    QUARANTINE_MOST,
     QUEUE_BOUNDS,
     SWEEP_MOST,
     WORKER_KEPT_MS,
-    Erased,
     Finished,
     Store,
     Swept,
@@ -95,7 +93,7 @@ class Bench:
         self.store.shift_ms += ms
 
     def now(self) -> int:
-        return self.store._now()
+        return self.store.now()
 
     def due(self, identifier: str = "ada") -> float | None:
         score: float | None = self.client.zscore(keys.DUE, self.key(identifier))
@@ -857,7 +855,7 @@ HELD = Quarantined(
 
 def test_what_is_quarantined_is_kept_as_it_is(bench: Bench) -> None:
     before = bench.now()
-    bench.store.quarantine(HELD)
+    Desk(bench.store).quarantine(HELD)
     (held,) = History(bench.client).quarantine()
     assert replace(held, entry="", since=0) == HELD
     assert before <= held.since <= bench.now()
@@ -865,47 +863,47 @@ def test_what_is_quarantined_is_kept_as_it_is(bench: Bench) -> None:
 
 
 def test_the_same_delivery_is_quarantined_once(bench: Bench) -> None:
-    bench.store.quarantine(HELD)
+    Desk(bench.store).quarantine(HELD)
     before = bench.everything()
     bench.turn(1_000)
-    bench.store.quarantine(HELD)
+    Desk(bench.store).quarantine(HELD)
     assert bench.everything() == before
-    bench.store.quarantine(replace(HELD, source="crm"))
+    Desk(bench.store).quarantine(replace(HELD, source="crm"))
     assert [held.source for held in History(bench.client).quarantine()] == ["shop", "crm"]
 
 
 def test_a_quarantine_that_is_full_takes_nothing_more(bench: Bench) -> None:
     for number in range(QUARANTINE_MOST):
-        bench.store.quarantine(replace(HELD, payload=str(number)))
+        Desk(bench.store).quarantine(replace(HELD, payload=str(number)))
     before = bench.everything()
     with pytest.raises(StoreFull):
-        bench.store.quarantine(HELD)
-    bench.store.quarantine(replace(HELD, payload="7"))
+        Desk(bench.store).quarantine(HELD)
+    Desk(bench.store).quarantine(replace(HELD, payload="7"))
     assert bench.everything() == before
 
 
 def test_what_is_released_is_gone(bench: Bench) -> None:
-    bench.store.quarantine(HELD)
+    Desk(bench.store).quarantine(HELD)
     (held,) = History(bench.client).quarantine()
-    assert bench.store.release(held.entry)
-    assert not bench.store.release(held.entry)
+    assert Desk(bench.store).release(held.entry)
+    assert not Desk(bench.store).release(held.entry)
     assert History(bench.client).quarantine() == []
     assert History(bench.client).quarantined(held.entry) is None
 
 
 def test_the_quarantine_is_kept_for_its_time_only(bench: Bench) -> None:
-    bench.store.quarantine(HELD)
+    Desk(bench.store).quarantine(HELD)
     bench.turn(QUARANTINE_KEPT_MS - 1_000)
-    bench.store.quarantine(replace(HELD, source="crm"))
-    assert bench.store.prune_quarantine() == 0
+    Desk(bench.store).quarantine(replace(HELD, source="crm"))
+    assert Desk(bench.store).prune_quarantine() == 0
     bench.turn(2_000)
-    assert bench.store.prune_quarantine() == 1
+    assert Desk(bench.store).prune_quarantine() == 1
     assert [held.source for held in History(bench.client).quarantine()] == ["crm"]
 
 
 def test_when_a_secret_was_last_used_is_known(bench: Bench) -> None:
     before = bench.now()
-    bench.store.note_secret("shop", "SHOP_SECRET")
+    Desk(bench.store).note_secret("shop", "SHOP_SECRET")
     (used,) = History(bench.client).secrets_used().items()
     assert used[0] == "shop:SHOP_SECRET"
     assert before <= used[1] <= bench.now()
@@ -969,7 +967,7 @@ def test_a_full_redis_lets_a_person_be_forgotten_and_put_back(own: Bench) -> Non
     own.bring_to(FAILED)
     own.bring_to(CREATED, Contact("bob", 1))
     fill(own)
-    started_anew = Store(own.client, Hint(""), lease_ms=LEASE_MS)
+    started_anew = Desk(Store(own.client, Hint(""), lease_ms=LEASE_MS))
     assert started_anew.erase("ada") == Erased("erased")
     assert started_anew.put_back(own.key("bob"), "7", Contact("bob"))
 
@@ -987,15 +985,15 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "sweep": lambda store: store.sweep(),
     "probe_now": lambda store: store.probe_now(),
     "forget": lambda store: store.forget(0),
-    "quarantine": lambda store: store.quarantine(HELD),
-    "release": lambda store: store.release("entry"),
-    "prune_quarantine": lambda store: store.prune_quarantine(),
-    "erase": lambda store: store.erase("ada"),
-    "put_back": lambda store: store.put_back("key", "7", ADA),
-    "ping": lambda store: store.ping(),
-    "note_account": lambda store: store.note_account("name", Account(unique=True)),
-    "note_progress": lambda store: store.note_progress(None),
-    "note_secret": lambda store: store.note_secret("shop", "SHOP_SECRET"),
+    "quarantine": lambda store: Desk(store).quarantine(HELD),
+    "release": lambda store: Desk(store).release("entry"),
+    "prune_quarantine": lambda store: Desk(store).prune_quarantine(),
+    "erase": lambda store: Desk(store).erase("ada"),
+    "put_back": lambda store: Desk(store).put_back("key", "7", ADA),
+    "ping": lambda store: Desk(store).ping(),
+    "note_account": lambda store: Desk(store).note_account("name", Account(unique=True)),
+    "note_progress": lambda store: Desk(store).note_progress(None),
+    "note_secret": lambda store: Desk(store).note_secret("shop", "SHOP_SECRET"),
 }
 
 

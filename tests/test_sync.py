@@ -578,7 +578,7 @@ def test_the_lease_is_renewed_before_a_request_that_it_might_not_outlast(world: 
         return []
 
     def answer() -> Created:
-        left.append(world.field("lease_until") - world.store._now())
+        left.append(world.field("lease_until") - world.store.now())
         return Created("7", 200)
 
     left: list[int] = []

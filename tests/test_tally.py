@@ -7,14 +7,15 @@ import pytest
 import redis
 
 from worker import keys
+from worker.desk import Desk
 from worker.errors import StoreUnavailable
 from worker.hints import Hint
 from worker.store import Store
 from worker.tally import Tally
 
 
-class MoodyStore(Store):
-    """A store that can be told to be away."""
+class MoodyDesk(Desk):
+    """A desk that can be told to be away."""
 
     is_away = False
 
@@ -25,8 +26,8 @@ class MoodyStore(Store):
 
 
 @pytest.fixture
-def store(client: redis.Redis) -> MoodyStore:
-    return MoodyStore(client, Hint("@key@"), lease_ms=1)
+def desk(client: redis.Redis) -> MoodyDesk:
+    return MoodyDesk(Store(client, Hint("@key@"), lease_ms=1))
 
 
 def counts(client: redis.Redis) -> dict[str, str]:
@@ -34,8 +35,8 @@ def counts(client: redis.Redis) -> dict[str, str]:
     return found
 
 
-def test_nothing_goes_to_redis_before_a_flush(store: MoodyStore, client: redis.Redis) -> None:
-    tally = Tally(store)
+def test_nothing_goes_to_redis_before_a_flush(desk: MoodyDesk, client: redis.Redis) -> None:
+    tally = Tally(desk)
     tally.add("refused::no_source")
     tally.add("refused::no_source", 2)
     assert counts(client) == {}
@@ -45,8 +46,8 @@ def test_nothing_goes_to_redis_before_a_flush(store: MoodyStore, client: redis.R
     assert counts(client) == {"refused::no_source": "3"}
 
 
-def test_a_duration_goes_into_one_bucket_and_the_sum(store: MoodyStore, client: redis.Redis) -> None:
-    tally = Tally(store)
+def test_a_duration_goes_into_one_bucket_and_the_sum(desk: MoodyDesk, client: redis.Redis) -> None:
+    tally = Tally(desk)
     for seconds in (0.0005, 0.001, 0.0011, 0.7, 31.0):
         tally.took("accept", seconds)
     tally.flush()
@@ -59,19 +60,19 @@ def test_a_duration_goes_into_one_bucket_and_the_sum(store: MoodyStore, client: 
     }
 
 
-def test_what_redis_cannot_take_is_kept(store: MoodyStore, client: redis.Redis) -> None:
-    tally = Tally(store)
+def test_what_redis_cannot_take_is_kept(desk: MoodyDesk, client: redis.Redis) -> None:
+    tally = Tally(desk)
     tally.add("refused:app:full", 2)
-    store.is_away = True
+    desk.is_away = True
     tally.flush()
     tally.add("refused:app:full")
-    store.is_away = False
+    desk.is_away = False
     tally.flush()
     assert counts(client) == {"refused:app:full": "3"}
 
 
-def test_threads_lose_nothing(store: MoodyStore, client: redis.Redis) -> None:
-    tally = Tally(store)
+def test_threads_lose_nothing(desk: MoodyDesk, client: redis.Redis) -> None:
+    tally = Tally(desk)
 
     def work() -> None:
         for number in range(2000):
@@ -89,8 +90,8 @@ def test_threads_lose_nothing(store: MoodyStore, client: redis.Redis) -> None:
 
 
 @pytest.mark.parametrize("is_started", [True, False])
-def test_who_stops_adds_what_is_left(is_started: bool, store: MoodyStore, client: redis.Redis) -> None:
-    tally = Tally(store)
+def test_who_stops_adds_what_is_left(is_started: bool, desk: MoodyDesk, client: redis.Redis) -> None:
+    tally = Tally(desk)
     if is_started:
         tally.start()
     tally.add("refused:app:bug")

@@ -4,7 +4,8 @@
 ``sources``        who may send, how they sign, and where the contact is in what they send
 ``contacts``       ``GET /contacts/<identifier>``
 ``api``            ``/api/v1``: what the dashboard shows and does, as JSON
-``actions``        what a person does by hand, for pages, API and commands alike; ``masking``: personal data, hidden
+``actions``        what a person does by hand, for pages, API and commands alike
+``shown``          what we know, as JSON; ``table``: contacts as CSV; ``masking``: personal data, hidden
 ``health``         ``/healthz`` and ``/readyz``
 ``dashboard``      the pages under ``/dashboard``; who may open them says ``access``
 ``diary``          what is logged and counted about each delivery
@@ -30,6 +31,7 @@ from webhook_app.diary import Diary
 from webhook_app.receiver import Receiver
 from webhook_app.secret_uses import SecretUses
 from webhook_app.sources import Source
+from worker.desk import Desk
 from worker.history import History
 from worker.lists import Lists
 from worker.livedesk import LiveDesk
@@ -62,12 +64,16 @@ class Parts:
     clock: Callable[[], float] = time.time
 
     @cached_property
+    def desk(self) -> Desk:
+        return Desk(self.store)
+
+    @cached_property
     def secret_uses(self) -> SecretUses:
-        return SecretUses(self.store)
+        return SecretUses(self.desk)
 
     @cached_property
     def tally(self) -> Tally:
-        return Tally(self.store)
+        return Tally(self.desk)
 
     @cached_property
     def diary(self) -> Diary:

@@ -7,7 +7,6 @@ Supabase's auth hook asks us before it creates a user and fails the signup unles
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -30,9 +29,6 @@ REPORT_EVERY_S = 60.0
 #: Refused like by any other source: whoever did not even try to sign is not the sender, and nobody waits.
 NOT_THE_SENDER = (Unsigned,)
 
-#: How many were lost since this process began, by source and kind of fault.
-counts: Counter[tuple[str, str]] = Counter()
-
 _lock = threading.Lock()
 _reported: dict[str, float] = {}
 
@@ -54,14 +50,13 @@ def patiently(take: Callable[[], T], *, patience_s: float = PATIENCE_S, pause_s:
 
 
 def report(source: str, error: Exception) -> None:
-    """Counts, logs and now and then reports to Sentry that a signup went through and is not stored."""
+    """Logs, and now and then reports to Sentry that a signup went through and is not stored."""
     kind = type(error).__name__
     if not isinstance(error, SyncError | HTTPException):
         telemetry.report_bug(error)
     log.error("source=%s a signup was let through and is lost: %s", source, kind)
     now = time.monotonic()
     with _lock:
-        counts[source, kind] += 1
         is_due = now - _reported.get(source, float("-inf")) >= REPORT_EVERY_S
         if is_due:
             _reported[source] = now

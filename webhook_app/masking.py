@@ -1,6 +1,10 @@
 """Personal data made fit to be shown to whoever may not, or need not, see them."""
 
 import re
+from dataclasses import asdict, replace
+from typing import Any
+
+from worker.model import Contact
 
 PHONE = re.compile(r"\+\d{6,}")
 HIDDEN = "***"
@@ -22,3 +26,11 @@ def masked(field: str, value: str) -> str:
     if field == "phone_number" or PHONE.fullmatch(value):
         return f"{value[:3]}{HIDDEN}{value[-2:]}"
     return value
+
+
+def mask(contact: Contact) -> Contact:
+    """The same contact with just enough left to be recognised by who knows it; the identifier stays."""
+    given = asdict(contact).items()
+    texts = {name: value for name, value in given if isinstance(value, str) and name != "identifier"}
+    hidden: dict[str, Any] = {name: masked(name, value) for name, value in texts.items()}
+    return replace(contact, **hidden)

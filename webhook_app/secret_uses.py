@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from worker.desk import Desk
 from worker.errors import StoreError
-from worker.store import Store
 
 if TYPE_CHECKING:
     from webhook_app.sources import Source
@@ -20,8 +20,8 @@ NOTE_EVERY_S = 60.0
 class SecretUses:
     """Notes uses in Redis, now and then. ``clock`` is in seconds."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.store = store
+    def __init__(self, desk: Desk, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.desk = desk
         self.clock = clock
         self._noted: dict[tuple[str, int], float] = {}
 
@@ -32,6 +32,6 @@ class SecretUses:
             return
         self._noted[key] = now
         try:
-            self.store.note_secret(source.name, source.secret_names[secret])
+            self.desk.note_secret(source.name, source.secret_names[secret])
         except StoreError as error:
             log.warning("source=%s the use of a secret was not noted: %s", source.name, error)

@@ -13,7 +13,8 @@ Read it in this order:
 ``findings``   what checks find, and the hops on the way to LiveDesk; ``probe`` tries a LiveDesk account out
 ``reconcile``  what we hold as created, compared with LiveDesk
 ``account``    what is known about the LiveDesk account
-``store``      every change to Redis, one Lua script each (``lua/``)
+``store``      every change to a contact, one Lua script each (``lua/``; ``scripts`` runs them)
+``desk``       changes to what else is kept: the quarantine, the audit, counts, what commands have found out
 ``operations`` many contacts retried or discarded, in chunks, with a canary and an undo
 ``history``    every look at Redis; ``lists`` those at many contacts, ``situation`` those at how things stand
 ``durability`` what a 200 means on this Redis, whether that is what is required, and whether there is room

@@ -4,6 +4,7 @@ Each method reads, in a pipeline, only what was written when it happened: counts
 cause. Times are ms since the epoch on Redis's clock.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,8 @@ from worker import keys
 from worker.model import State
 from worker.redis_client import translated
 
+#: Beginnings of counts: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``.
+DELIVERY, REFUSED = "delivery:", "refused:"
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 #: The minutes that charts show.
@@ -95,6 +98,11 @@ class Tally:
 
     ever: int
     last_hour: int
+
+
+def under(beginning: str, tallies: Mapping[str, Tally]) -> dict[str, Tally]:
+    """Those whose names begin so, by the rest of their names."""
+    return {name.removeprefix(beginning): tally for name, tally in tallies.items() if name.startswith(beginning)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,16 @@
-"""Every change to Redis. Each method is one Lua script of the same name in ``lua/``, and so one atomic step.
+"""Every change to a contact, and to how LiveDesk is treated. Each method is one Lua script of the same name in
+``lua/``, and so one atomic step.
 
 Any script may run twice (an answer may get lost, nothing is repeated by the client): a claim carries its caller's
 token, a change is tied to the token, the rest is harmless to repeat. Times are Redis's own; ``shift_ms`` turns its
 clock in tests.
 """
 
-import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import redis
@@ -23,64 +22,19 @@ from worker.hints import Hint
 from worker.lines import Line
 from worker.model import (
     Accepted,
-    Account,
     Attempt,
     Claim,
     Contact,
     Note,
-    Progress,
-    Quarantined,
     State,
     Status,
     Verdict,
 )
-from worker.redis_client import Script, ask, lines_of, translated
+from worker.redis_client import ask, lines_of, translated
+from worker.scripts import Scripts
 from worker.upstream import UpstreamPolicy
 
 log = logging.getLogger(__name__)
-
-LUA = Path(__file__).parent / "lua"
-#: The scripts, each with what is put before it.
-SCRIPTS = {
-    "accept": ("common",),
-    "claim": ("common", "upstream"),
-    "renew": ("common",),
-    "finish": ("common", "upstream"),
-    "pace": ("common", "upstream"),
-    "pause": ("common",),
-    "resume": ("common", "upstream"),
-    "probe_now": ("common", "upstream"),
-    "retry_now": ("common",),
-    "discard": ("common",),
-    "edit": ("common",),
-    "sweep": ("common", "upstream"),
-    "forget": ("common",),
-    "quarantine": ("common",),
-    "release": ("common",),
-    "open_operation": ("common",),
-    "take_operation": ("common",),
-    "turn_operation": ("common",),
-    "move": ("common",),
-    "restore": ("common",),
-    "note_account": ("common",),
-    "ping": ("common",),
-    "put_back": ("common",),
-    "erase": ("common",),
-    "try_sign_in": ("common",),
-}
-
-#: KEYS of the scripts that need others than those of a contact.
-KEYS_OF: dict[str, Callable[[str], tuple[str, ...]]] = {
-    "sweep": lambda _: keys.for_sweep(),
-    "quarantine": keys.for_quarantined,
-    "release": keys.for_quarantined,
-    "open_operation": lambda _: keys.for_operations(),
-    "turn_operation": keys.for_operation,
-    "move": keys.for_operation,
-    "restore": keys.for_operation,
-    "note_account": lambda _: keys.for_account(),
-    "try_sign_in": keys.for_tries,
-}
 
 #: How long the queue may get by new contacts, by retries, by bulk work: what comes later in the list never fills the
 #: room of what comes before it.
@@ -102,18 +56,8 @@ CAUSES_MOST = 500
 WORKER_KEPT_MS = 24 * 3_600_000
 #: Created contacts, or deliveries in quarantine, forgotten in one go.
 FORGET_MOST = 200
-#: Counts of a minute are kept for so many seconds (``lua/common.lua`` says the same).
-MINUTE_KEPT_S = 25 * 3600
-#: Entries of the audit that are kept.
-AUDIT_MOST = 10_000
 #: For stores that ask LiveDesk nothing.
 UNLIMITED = UpstreamPolicy()
-#: Deliveries that the quarantine holds at most, and for how long, in ms.
-QUARANTINE_MOST = 1000
-QUARANTINE_KEPT_MS = 14 * 24 * 3_600_000
-#: How often one address may try to sign in to the dashboard, and in how many ms.
-SIGN_INS = 10
-SIGN_INS_MS = 5 * 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +71,6 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
-    """What became of a wish to forget: ``erased``, or why not: ``gone``, ``busy``. ``contact_id`` is LiveDesk's;
-    ``is_unknown``: a create was sent, and nobody knows what became of it."""
-
-    result: str
-    contact_id: str = ""
-    is_unknown: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Swept:
     """How many contacts a sweep handed over, how many messages waited before, and whether more contacts are due."""
 
@@ -146,7 +80,7 @@ class Swept:
 
 
 class Store:
-    """The write side. One for each process; threads may share it.
+    """The write side; ``Desk`` has what is not about contacts. One for each process; threads may share it.
 
     Every method raises ``StoreUnavailable``, ``StoreFull`` or ``StoreError`` and has then either done all or nothing.
     """
@@ -169,18 +103,18 @@ class Store:
         self.grace_ms = grace_ms
         self.shift_ms = 0
         self._queue_bound = min(QUEUE_BOUNDS[0], ceil(policy.rate * QUEUE_SECONDS) or QUEUE_BOUNDS[0])
-        self._scripts = {name: Script(client, _source(*before, name)) for name, before in SCRIPTS.items()}
+        self._scripts = Scripts(client)
         self._salt: str | None = None
 
     def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
         """Takes a delivery. When this returns, the contact is in Redis, as safe as ``ACK`` requires, and will be looked
         at. ``bulk``: only when neither new contacts nor retries wait."""
-        terms = self._terms()
+        terms = self.terms()
         return self._accept(contact, source, notes, terms, terms.wait, bulk=bulk)
 
     def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
         """Takes a batch, one by one, and waits once, at its end, until all of it is as safe as ``ACK`` requires."""
-        terms, lines = self._terms(), lines_of(self.client)
+        terms, lines = self.terms(), lines_of(self.client)
         taken, sockets = [], []
         for contact, notes in deliveries:
             taken.append(self._accept(contact, source, notes, terms))
@@ -230,7 +164,8 @@ class Store:
             self._salt = None
         raise StoreError("the salt keeps changing: is something else emptying this Redis?")
 
-    def _terms(self) -> Terms:
+    def terms(self) -> Terms:
+        """What has to be so for a delivery to be taken."""
         return self.guard.terms() if self.guard else Terms()
 
     def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
@@ -327,7 +262,7 @@ class Store:
             self.policy.probe_longest_ms,
             claim.contact.inbox_id or self.policy.inbox_id or "",
             CAUSES_MOST,
-            self._finder_of_id(verdict.contact_id),
+            self.finder_of_id(verdict.contact_id),
         )
         return Finished(True, bool(answer[1]), answer[2]) if answer[0] == "done" else Finished(False)
 
@@ -365,14 +300,6 @@ class Store:
         )
         return answer[-1]
 
-    def erase(self, identifier: str) -> Erased:
-        """Forgets the contact with this identifier, unless an attempt is running."""
-        key = self.key(identifier)
-        with translated():
-            contact_id: Any = self.client.hget(keys.contact(key), "contact_id")
-        answer = self.run("erase", key, self._finder_of_id(contact_id))
-        return Erased(answer[0], answer[1], bool(answer[2])) if answer[0] == "erased" else Erased(answer[0])
-
     def sweep(self, worker: str = "") -> Swept:
         """Hands over what is due to Celery, as far as the queue has room, and notes that this worker makes progress."""
         sweep_id = secrets.token_hex(8)
@@ -383,95 +310,15 @@ class Store:
 
     def forget(self, keep_ms: int) -> int:
         """Removes created contacts that are older than ``keep_ms``, a bounded number at a time. Returns how many."""
-        old = self._older(keys.state(State.CREATED), keep_ms)
+        old = self.older(keys.state(State.CREATED), keep_ms)
         with translated():
             ids: list[Any] = [self.client.hget(keys.contact(key), "contact_id") for key in old]
-        finders = [self._finder_of_id(contact_id) for contact_id in ids]
+        finders = [self.finder_of_id(contact_id) for contact_id in ids]
         return sum(int(self.run("forget", key, keep_ms, finder)) for key, finder in zip(old, finders, strict=True))
-
-    def quarantine(self, held: Quarantined) -> None:
-        """Keeps a delivery that could not be mapped, until it is released or its time is over.
-
-        Raises:
-            StoreFull: the quarantine holds as many as it may.
-        """
-        digest = f"{held.source}\n{held.payload}"
-        entry = keys.contact_key(digest, self.salt().encode())
-        problems, headers = json.dumps(held.problems), json.dumps(held.headers)
-        terms = self._terms()
-        if not terms.room:
-            raise StoreFull("Redis's memory is nearly full")
-        args = (held.source, held.payload, problems, headers, QUARANTINE_MOST)
-        if not self.run("quarantine", entry, *args, wait=terms.wait):
-            raise StoreFull("the quarantine is full")
-
-    def release(self, entry: str, *, after_ms: int = 0) -> bool:
-        """Removes a delivery from the quarantine, if it has been there for ``after_ms``. Returns whether it did."""
-        return bool(self.run("release", entry, after_ms))
-
-    def prune_quarantine(self) -> int:
-        """Removes deliveries whose time is over, a bounded number at a time. Returns how many."""
-        old = self._older(keys.QUARANTINE, QUARANTINE_KEPT_MS)
-        return sum(self.release(entry, after_ms=QUARANTINE_KEPT_MS) for entry in old)
-
-    def note_secret(self, source: str, name: str) -> None:
-        """Notes that a delivery was proved with this secret just now."""
-        with translated():
-            self.client.hset(keys.SECRETS, f"{source}:{name}", str(self._now()))
-
-    def count(self, counted: Mapping[str, int]) -> None:
-        """Adds to the counts what happened elsewhere, by name, in this minute."""
-        name = keys.minute(self._now() // 60_000)
-        with translated(), self.client.pipeline(transaction=False) as pipe:
-            for what, number in counted.items():
-                pipe.hincrby(name, what, number)
-                pipe.hincrby(keys.COUNTS, what, number)
-            pipe.expire(name, MINUTE_KEPT_S)
-            pipe.execute()
-
-    def audit(self, who: str, did: str, target: str = "", why: str = "") -> None:
-        """Notes what a person did by hand. ``target`` is a contact's key or the name of something, and no personal
-        data, like ``why``, which the person is told."""
-        entry: dict[Any, Any] = {"who": who, "did": did, "target": target, "why": why}
-        with translated():
-            self.client.xadd(keys.AUDIT, entry, maxlen=AUDIT_MOST, approximate=True)
 
     def key(self, identifier: str) -> str:
         """The key of the contact with this identifier."""
         return keys.contact_key(identifier, self.salt().encode())
-
-    def note_account(self, name: str, found: Account) -> None:
-        """Keeps what was found out about the LiveDesk account that goes by ``name`` (``LiveDesk.account``)."""
-        answers = (found.unique, found.searchable, found.searchable_bare)
-        told = ("" if answer is None else str(int(answer)) for answer in answers)
-        self.run("note_account", "", keys.contact_key(name, self.salt().encode()), *told)
-
-    def put_back(self, key: str, contact_id: str, contact: Contact) -> bool:
-        """Makes a created contact that LiveDesk does not have any more pending again, with what ``contact`` holds.
-        ``False``: it is not created under this id (any more)."""
-        fingerprint = record.fingerprint(contact, self.salt().encode())
-        notes = record.dump_notes((Note("identifier", "LiveDesk did not have it any more: sent again"),))
-        finder = self._finder_of_id(contact_id)
-        return bool(self.run("put_back", key, contact_id, record.dump_data(contact), fingerprint, notes, finder))
-
-    def note_progress(self, progress: Progress | None) -> None:
-        """Keeps how far ``flask reconcile`` has come; ``None``: it is done."""
-        with translated():
-            if progress is None:
-                self.client.delete(keys.RECONCILE)
-                return
-            at, key = progress.place.at, progress.place.key
-            fields: Any = {"at": at, "key": key, "checked": progress.checked, "found": progress.found}
-            self.client.hset(keys.RECONCILE, mapping=fields)
-
-    def ping(self) -> str | None:
-        """Puts a message for nobody in the queue, to see whether a worker takes it. ``None``: there is no room."""
-        message = self.hint.message(secrets.token_hex(8), secrets.token_hex(8))
-        return message if self.run("ping", "", message, QUEUE_BOUNDS[-1]) else None
-
-    def try_sign_in(self, address: str) -> int:
-        """Counts a try to sign in from this address. Returns 0, or the ms to wait when there were too many."""
-        return int(self.run("try_sign_in", self.key(address), SIGN_INS, SIGN_INS_MS))
 
     def salt(self) -> str:
         """The secret of the keyed hash. Made by whoever comes first, then the same for all."""
@@ -482,34 +329,26 @@ class Store:
                 self._salt = str(self.client.get(keys.SALT))
         return self._salt
 
-    def _finder_of_id(self, contact_id: str | None) -> str:
+    def finder_of_id(self, contact_id: str | None) -> str:
+        """By which a contact is found that has this id in LiveDesk; empty without one."""
         return keys.finder("contact_id", contact_id, self.salt().encode()) if contact_id else ""
 
     def _rates(self) -> tuple[float, float]:
         """Requests and look-ups a second."""
         return self.policy.rate, self.policy.look_ups_per_minute / 60
 
-    def _now(self) -> int:
+    def now(self) -> int:
+        """Redis's time, in ms since the epoch."""
         seconds, microseconds = self.client.time()
         return int(seconds) * 1000 + int(microseconds) // 1000 + self.shift_ms
 
-    def _older(self, index: str, age_ms: int) -> list[Any]:
+    def older(self, index: str, age_ms: int) -> list[Any]:
         """What has been in a sorted set of times for longer than ``age_ms``, the oldest first."""
         with translated():
-            before = self._now() - age_ms
+            before = self.now() - age_ms
             old: list[Any] = self.client.zrange(index, "-inf", before, byscore=True, offset=0, num=FORGET_MOST)
         return old
 
     def run(self, script: str, key: str, *args: str | float, wait: Wait | None = None) -> Any:
         """What a script of ours returns; ``key`` names what it changes. ``wait``: until it is as safe as that says."""
-        script_keys, script_args = KEYS_OF.get(script, keys.for_contact)(key), (self.shift_ms, key, *args)
-        with translated():
-            if wait is None:
-                return self._scripts[script](script_keys, script_args)
-            answer, *_, done = self._scripts[script].then(script_keys, script_args, wait.commands, wait.ms / 1000)
-        wait.check(done)
-        return answer
-
-
-def _source(*names: str) -> str:
-    return "".join((LUA / f"{name}.lua").read_text() for name in names)
+        return self._scripts.run(script, key, (self.shift_ms, key, *args), wait)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from worker import telemetry
+from worker.desk import Desk
 from worker.errors import StoreError
 from worker.operations import Operations
 from worker.store import Store, Swept
@@ -49,6 +50,7 @@ class Sweeper:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
+        self.desk = Desk(store)
         self.name = name
         self.keep_created_ms = keep_created_ms
         self.operations = operations
@@ -92,7 +94,7 @@ class Sweeper:
             raise
         self._watch(swept.waiting)
         if self.clock() >= self.forget_at:
-            forgotten = self.store.forget(self.keep_created_ms) + self.store.prune_quarantine()
+            forgotten = self.store.forget(self.keep_created_ms) + self.desk.prune_quarantine()
             self.forget_at = self.clock() + (0.0 if forgotten else FORGET_INTERVAL_S)
         return swept
 

@@ -10,8 +10,8 @@ from bisect import bisect_left
 from collections import Counter
 
 from worker import telemetry
+from worker.desk import Desk
 from worker.errors import StoreError
-from worker.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ class Tally:
     A duration goes into one bucket of ``<name>_ms:<upper bound>``, and in µs into the sum ``<name>_us``.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -63,7 +63,7 @@ class Tally:
         if not counts:
             return
         try:
-            self.store.count(counts)
+            self.desk.count(counts)
         except StoreError as error:
             log.info("counts are kept until Redis takes them: %s", error)
             with self._lock:

@@ -15,6 +15,7 @@ from celery import signals
 from worker import telemetry
 from worker.account import KnownAccount
 from worker.app import app
+from worker.desk import Desk
 from worker.durability import announce
 from worker.errors import SettingsError, StoreError
 from worker.hints import build_hint
@@ -113,7 +114,7 @@ def join(settings: Settings) -> Parts:
     lease_ms = round((CONNECT_TIMEOUT_S + settings.livedesk_timeout_s + LEASE_MARGIN_S) * 1000)
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
     store = Store(client, build_hint(create_contact), lease_ms=lease_ms, policy=settings.upstream)
-    tally = Tally(store)
+    tally = Tally(Desk(store))
     livedesk = join_livedesk(settings, lambda seconds: tally.took("livedesk", seconds))
     sync = Sync(
         store=store,

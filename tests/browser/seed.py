@@ -10,6 +10,7 @@ import redis
 from webhook_app import Parts
 from webhook_app.access import Access
 from webhook_app.sources.config import read_source
+from worker.desk import Desk
 from worker.hints import Hint
 from worker.history import History
 from worker.lists import Filter
@@ -143,14 +144,14 @@ def _besides(store: Store) -> None:
     for number in range(3):
         payload = f'{{"uid": {number}, "profile": {{"email": "ann-{number}@example.com"}}, "<b>key</b>": "{number}"}}'
         problems = {"identifier": "missing"} if number else {"identifier": HOSTILE}
-        store.quarantine(Quarantined(source="shop", payload=payload, problems=problems, headers={}))
-    store.note_secret("signup", "number 1")
-    store.count({"delivery:signup:accepted": 214, "delivery:signup:duplicate": 9, "delivery:shop:accepted": 61})
-    store.count({"delivery:shop:quarantined": 3, "delivery:old-shop:accepted": 12})
-    store.count({"refused:signup:unauthentic": 31, "refused:signup:too large": 2})
+        Desk(store).quarantine(Quarantined(source="shop", payload=payload, problems=problems, headers={}))
+    Desk(store).note_secret("signup", "number 1")
+    Desk(store).count({"delivery:signup:accepted": 214, "delivery:signup:duplicate": 9, "delivery:shop:accepted": 61})
+    Desk(store).count({"delivery:shop:quarantined": 3, "delivery:old-shop:accepted": 12})
+    Desk(store).count({"refused:signup:unauthentic": 31, "refused:signup:too large": 2})
     parts = Parts(store=store, history=History(store.client), sources={})
     retried = Filter(cause="email_refused")
     parts.operations.open(Action.RETRY, retried, who="Ada", why="The shop sends whole addresses now", total=12)
-    store.audit("Ada", "retried a contact", store.key("refused-1"), "mended at the shop")
-    store.audit(HOSTILE, "paused the sync", "", HOSTILE)
-    store.audit("Grace", "resumed the sync")
+    Desk(store).audit("Ada", "retried a contact", store.key("refused-1"), "mended at the shop")
+    Desk(store).audit(HOSTILE, "paused the sync", "", HOSTILE)
+    Desk(store).audit("Grace", "resumed the sync")

@@ -6,6 +6,7 @@ import sys
 from stack.parts import ROOT
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System
+from worker.desk import Desk
 from worker.livedesk import LiveDesk
 from worker.model import Account
 
@@ -50,7 +51,7 @@ def test_where_identifiers_are_not_unique_nobody_is_created_twice(start_system: 
 def test_where_search_does_not_find_nothing_is_sent_after_a_lost_answer(start_system: StartSystem) -> None:
     system = start_system()
     account = LiveDesk(system.stack.livedesk_url, system.stack.env["LIVEDESK_API_KEY"], "").account
-    system.store.note_account(account, Account(unique=False, searchable=False, searchable_bare=False))
+    Desk(system.store).note_account(account, Account(unique=False, searchable=False, searchable_bare=False))
     system.livedesk.behave("commit_then_500", on="create", times=1)
     system.livedesk.behave("identifier_not_unique")
     system.livedesk.behave("invisible")

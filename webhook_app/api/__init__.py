@@ -2,7 +2,6 @@
 
 ``document``    the OpenAPI document; ``schemas``: what is taken and answered
 ``asked``       requests are checked against those schemas
-``shown``       what we know, as JSON; ``table``: contacts as CSV
 ``situations``  how things stand: LiveDesk, counts, causes, sources, workers, audit
 ``contacts``    lists, one contact, and what can be done with it
 ``operations``  many contacts at once

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, request
 from werkzeug import Response
 
-from webhook_app import actions
-from webhook_app.api import shown
+from webhook_app import actions, shown
 from webhook_app.api.answers import answer
 from webhook_app.api.asked import body, filter_of, query, who
 from webhook_app.api.document import endpoint
 from webhook_app.api.schemas import ADOPT, EDIT, FIND, LIST, LIST_CSV, NOTHING, ONLY_REVEAL, PAGE, REASON
-from webhook_app.api.table import as_csv
 from webhook_app.problems import problem
+from webhook_app.table import as_csv
 from worker.model import State
 
 if TYPE_CHECKING:
@@ -133,8 +132,7 @@ def _register_actions(views: Blueprint, parts: "Parts") -> None:
     @views.post("/contacts/<key>/discard")
     def discard(key: str) -> Response:
         query(NOTHING)
-        actions.discard(parts, key, who(), body(REASON).get("why", ""))
-        return answer({"key": key, "state": State.DISCARDED})
+        return answer({"key": key, "state": actions.discard(parts, key, who(), body(REASON).get("why", ""))})
 
     @views.post("/contacts/<key>/adopt")
     def adopt(key: str) -> Response:

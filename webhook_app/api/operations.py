@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 from werkzeug import Response
 
-from webhook_app import actions
-from webhook_app.api import shown
+from webhook_app import actions, shown
 from webhook_app.api.answers import answer
 from webhook_app.api.asked import body, filter_of, query, who
 from webhook_app.api.document import endpoint

@@ -290,6 +290,8 @@ COMPONENTS: dict[str, Schema] = {
                         "inbox_id": optional(INTEGER),
                         "blocking": BOOLEAN,
                         "secrets": several(record({"name": STRING, "last_used_at": optional(TIME)})),
+                        "deliveries": several(record({"status": STRING, "ever": COUNT, "last_hour": COUNT})),
+                        "refusals": several(record({"reason": STRING, "ever": COUNT, "last_hour": COUNT})),
                     }
                 )
             )

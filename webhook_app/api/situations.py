@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 from werkzeug import Response
 
-from webhook_app import actions
-from webhook_app.api import shown
+from webhook_app import actions, shown
 from webhook_app.api.answers import answer
 from webhook_app.api.asked import body, query, who
 from webhook_app.api.document import endpoint
 from webhook_app.api.schemas import AUDIT, CAUSES, NOTHING, PAGE, REASON
 from webhook_app.contacts import rfc3339
 from webhook_app.problems import problem
+from worker.situation import DELIVERY, REFUSED, under
 
 if TYPE_CHECKING:
     from webhook_app import Parts
@@ -35,7 +35,9 @@ PATHS = {
     "/upstream/resume": {
         "post": endpoint("End the pause", (200, "Upstream"), body=REASON, changes=True, problems=(409,))
     },
-    "/sources": {"get": endpoint("Who may send, and when each secret was last used", (200, "Sources"))},
+    "/sources": {
+        "get": endpoint("Who may send, when each secret was last used, and what became of deliveries", (200, "Sources"))
+    },
     "/workers": {"get": endpoint("When a worker on each host last made progress", (200, "Workers"))},
     "/audit": {"get": endpoint("What people did by hand, the latest first", (200, "Audit"), query=AUDIT)},
     "/openapi.json": {"get": endpoint("This document", (200, "Document"))},
@@ -94,7 +96,7 @@ def _register_lists(views: Blueprint, parts: "Parts") -> None:
     @views.get("/sources")
     def sources() -> Response:
         query(NOTHING)
-        used = parts.history.secrets_used()
+        used, tallies = parts.history.secrets_used(), parts.situations.tallies(DELIVERY, REFUSED)
         listed = [
             {
                 "name": name,
@@ -108,6 +110,8 @@ def _register_lists(views: Blueprint, parts: "Parts") -> None:
                     {"name": secret, "last_used_at": rfc3339(used.get(f"{name}:{secret}"))}
                     for secret in source.secret_names
                 ],
+                "deliveries": shown.tallies("status", under(f"{DELIVERY}{name}:", tallies)),
+                "refusals": shown.tallies("reason", under(f"{REFUSED}{name}:", tallies)),
             }
             for name, source in parts.sources.items()
         ]

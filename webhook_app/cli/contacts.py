@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webhook_app import actions
-from webhook_app.api import shown
+from webhook_app import actions, shown
 from webhook_app.cli.filters import acting, filter_of, filtered
 from webhook_app.cli.words import columns, printable, sentences, when
 from webhook_app.masking import masked
@@ -17,13 +16,20 @@ if TYPE_CHECKING:
     from worker.lists import Filter, Row
 
 CHUNK = 250
+#: What is done to one contact and needs no more than who it is: the action, the answer, and the help.
+ACTS = {
+    "retry": (actions.retry, "It is due now.", "Make a CONTACT due at once, with a fresh retry budget."),
+    "discard": (actions.discard, "It is discarded.", "Give a CONTACT up. It can still be retried."),
+}
 WHO = "An identifier, e-mail address, phone number, contact id or key; put -- before one that begins with -."
 
 
 def command(parts: "Callable[[], Parts]") -> click.Group:
     group = click.Group("contacts", help="Contacts: listed, shown, retried, mended, given up.")
-    for make in (_list, _show, _retry, _discard, _adopt, _edit):
+    for make in (_list, _show, _adopt, _edit):
         group.add_command(make(parts))
+    for name in ACTS:
+        group.add_command(_act(parts, name))
     return group
 
 
@@ -92,34 +98,19 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
     return command
 
 
-def _retry(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("retry", epilog=WHO)
+def _act(parts: "Callable[[], Parts]", name: str) -> click.Command:
+    act, told, help_text = ACTS[name]
+
+    @click.command(name, help=help_text, epilog=WHO)
     @click.argument("contact")
     @click.option("--json", "as_json", is_flag=True)
     @acting
     def command(contact: str, as_json: bool, who: str, why: str) -> None:
-        """Make a CONTACT due at once, with a fresh retry budget."""
         with sentences():
             found = parts()
             key = _key(found, contact)
-            state = actions.retry(found, key, who, why)
-        click.echo(json.dumps({"key": key, "state": state}) if as_json else "It is due now.")
-
-    return command
-
-
-def _discard(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("discard", epilog=WHO)
-    @click.argument("contact")
-    @click.option("--json", "as_json", is_flag=True)
-    @acting
-    def command(contact: str, as_json: bool, who: str, why: str) -> None:
-        """Give a CONTACT up. It can still be retried."""
-        with sentences():
-            found = parts()
-            key = _key(found, contact)
-            actions.discard(found, key, who, why)
-        click.echo(json.dumps({"key": key, "state": "discarded"}) if as_json else "It is discarded.")
+            state = act(found, key, who, why)
+        click.echo(json.dumps({"key": key, "state": state}) if as_json else told)
 
     return command
 

@@ -95,7 +95,7 @@ def _redis(parts: "Parts") -> Iterator[Finding]:
 
 
 def _worker(parts: "Parts") -> Iterator[Finding]:
-    message = parts.store.ping()
+    message = parts.desk.ping()
     yield Finding(Level.OK, "writable", "Redis takes writes.")
     workers = parts.history.workers()
     alive = [name for name, at in workers.seen.items() if workers.now - at <= WORKER_FRESH_MS]
@@ -163,7 +163,7 @@ def _keep(parts: "Parts", probes: Probe) -> Finding:
     assert parts.livedesk is not None
     assert probes.account is not None
     try:
-        parts.store.note_account(parts.livedesk.account, probes.account)
+        parts.desk.note_account(parts.livedesk.account, probes.account)
     except StoreError as error:
         return Finding(Level.FAIL, "kept", f"What was found out cannot be kept: {error}.", "Run this again.")
     return Finding(Level.OK, "kept", "The workers heed what was found out, within some seconds.")

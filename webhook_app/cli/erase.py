@@ -30,7 +30,7 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
         LiveDesk keeps what it has. What is in quarantine cannot be found by an identifier: see quarantine list.
         """
         with sentences():
-            erased = parts().store.erase(identifier)
+            erased = parts().desk.erase(identifier)
         if erased.result == "gone":
             raise click.ClickException("There is no contact with this identifier.")
         if erased.result == "busy":

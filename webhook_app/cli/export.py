@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from webhook_app.cli.rows import FIELDS, guarded
+from webhook_app.cli.rows import FIELDS
 from webhook_app.cli.words import sentences
 from webhook_app.contacts import as_json
+from webhook_app.table import guarded
 from worker.model import Place, State
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webhook_app import actions
-from webhook_app.api import shown
+from webhook_app import actions, shown
 from webhook_app.cli.filters import acting, filter_of, filtered
 from webhook_app.cli.words import columns, printable, sentences, when
 from worker.operations import Action, Operation, OperationState

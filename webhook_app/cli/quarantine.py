@@ -91,7 +91,7 @@ def _discard(parts: "Callable[[], Parts]") -> click.Command:
     def command(entry: str) -> None:
         """Drop the delivery ENTRY for good."""
         with sentences():
-            released = parts().store.release(entry)
+            released = parts().desk.release(entry)
         if not released:
             raise click.ClickException("There is no such entry in quarantine.")
         click.echo("It is gone.")

@@ -79,7 +79,7 @@ def _compare(parts: "Parts", restart: bool, repair: bool) -> Iterator[tuple[Diff
             if difference is not None:
                 yield difference, repair and _put_back(parts, difference)
             progress = Progress(held.place, progress.checked + 1, progress.found + (difference is not None))
-            parts.store.note_progress(progress)
+            parts.desk.note_progress(progress)
             bar.update(1)
 
 
@@ -89,7 +89,7 @@ def _put_back(parts: "Parts", difference: Difference) -> bool:
         return False
     source = parts.sources.get(held.source)
     contact = Contact(held.identifier, source.inbox_id if source else None)
-    return parts.store.put_back(held.place.key, held.contact_id, contact)
+    return parts.desk.put_back(held.place.key, held.contact_id, contact)
 
 
 def _tell(difference: Difference, is_repaired: bool, as_json: bool) -> None:
@@ -120,5 +120,5 @@ def _sum(parts: "Parts", as_json: bool) -> int:
         click.echo(json.dumps({"compared": progress.checked, "differing": progress.found}))
     else:
         click.echo(f"{progress.checked} compared, {progress.found} of them differ.")
-    parts.store.note_progress(None)
+    parts.desk.note_progress(None)
     return progress.found

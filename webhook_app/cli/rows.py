@@ -1,25 +1,18 @@
-"""Contacts as rows of CSV (RFC 4180) or lines of JSON, each with the number of the line that it begins at.
-
-What a sender wrote must not run as a formula in a spreadsheet: a cell that could gets a ``'`` in front, which is taken
-off when it is read again (OWASP, "CSV Injection").
-"""
+"""Contacts as rows of CSV (RFC 4180) or lines of JSON, each with the number of the line that it begins at."""
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from decimal import Decimal
 from itertools import chain
 from typing import TextIO
 
+from webhook_app.table import bare
 from worker.model import Contact
 
 FIELDS = tuple(field.name for field in fields(Contact))
 DELIMITERS = ",;\t"
-#: What a spreadsheet takes for the beginning of a formula, and our own mark.
-RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
-NUMBER = re.compile(r"[+-]?[0-9]+")
 
 #: The number of a line, and what stands there; a text says what is wrong with it.
 Row = tuple[int, dict[str, object] | str]
@@ -77,13 +70,3 @@ def json_rows(file: TextIO) -> Iterator[Row]:
 
 
 READERS: dict[str, Callable[[TextIO], Iterator[Row]]] = {"csv": csv_rows, "jsonl": json_rows}
-
-
-def guarded(text: str) -> str:
-    """The text as a cell that no spreadsheet runs. Numbers stay as they are, phone numbers too."""
-    return f"'{text}" if text.startswith(RISKY) and not NUMBER.fullmatch(text) else text
-
-
-def bare(cell: str) -> str:
-    """What ``guarded`` made the cell of."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(RISKY) else cell

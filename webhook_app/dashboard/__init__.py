@@ -8,7 +8,7 @@
 ``pages``         what is on all of them; each page, or a few that belong together, is a module:
 ``overview``      what is broken, and one cause        ``causes``   what each cause means to a person
 ``contacts``      lists of contacts, and looking one up, with ``filters``: which contacts those are
-``contact``       one contact: ``verdict`` why it is where it is, ``masks`` what is shown, ``conflicts`` with whom
+``contact``       one contact: ``verdict`` why it is where it is, ``requests`` what is sent, ``conflicts`` with whom
 ``operations``    many contacts at once                ``view``     what these three have in common
 ``upstream``      LiveDesk, pause and probe            ``sources``  who sends, and the quarantine
 ``workers``       who works, and what waits            ``audit``    who did what by hand

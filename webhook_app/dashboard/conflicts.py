@@ -1,22 +1,18 @@
-"""A conflict, as a person resolves it: who is in the way, asked of LiveDesk on demand; and adopting."""
+"""A conflict, as a person resolves it: who is in the way, asked of LiveDesk on demand."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
+from webhook_app.actions.contacts import CLASHING
 from worker.errors import LiveDeskError
 from worker.findings import describe
 from worker.history import ContactRecord
 from worker.livedesk import Person
-from worker.model import Attempt, Note, Outcome, Signal, State, Verdict
 
 if TYPE_CHECKING:
     from webhook_app import Parts
-
-#: Fields that LiveDesk keeps unique, besides the identifier.
-CLASHING = ("email", "phone_number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +22,6 @@ class Found:
     people: list[Person] = field(default_factory=list)
     ours: dict[str, str] = field(default_factory=dict)
     problem: str = ""
-
-
-def clashing_field(record: ContactRecord) -> str | None:
-    """The field of ours that another contact has in LiveDesk."""
-    name = (record.cause or "").removesuffix("_taken")
-    return name if name in CLASHING and record.contact and getattr(record.contact, name) else None
 
 
 def ask(parts: "Parts", record: ContactRecord, *, sleep: Callable[[float], None] = time.sleep) -> Found:
@@ -73,26 +63,3 @@ def _ours(parts: "Parts", people: dict[str, Person]) -> dict[str, str]:
         for key in keys
         if key in records and records[key].contact_id == person_id
     }
-
-
-def adopt(parts: "Parts", key: str, record: ContactRecord, contact_id: str, who: str) -> str:
-    """Takes LiveDesk's contact with this id for ours, without asking LiveDesk.
-
-    Returns ``adopted``, or why not: ``gone``, ``busy``, ``created``.
-    """
-    answer = parts.store.retry_now(record.identifier, who=who)
-    if answer in ("gone", "busy", "created"):
-        return answer
-    claim = parts.store.claim(key, token_hex(8), asks=False)
-    if claim is None:
-        return "busy"
-    note = Note("identifier", "adopted by hand: LiveDesk's contact keeps what it has")
-    verdict = Verdict(
-        state=State.CREATED,
-        contact_id=contact_id,
-        outcome=Outcome.ADOPTED,
-        notes=(*claim.notes, note),
-        signal=Signal.NOTHING,
-    )
-    written = parts.store.finish(claim, verdict, Attempt(claim.now, 0, trigger=who)).written
-    return "adopted" if written else "busy"

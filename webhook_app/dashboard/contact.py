@@ -1,45 +1,38 @@
 """One contact: why it is where it is, what was tried, what is sent; and what a person can do about it."""
 
 import re
-from dataclasses import fields
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, abort, flash, make_response, redirect, request, url_for
 from werkzeug import Response
 
+from webhook_app import actions
 from webhook_app.access import Role
 from webhook_app.dashboard import conflicts
-from webhook_app.dashboard.conflicts import clashing_field
-from webhook_app.dashboard.masks import as_curl, as_json, mask
-from webhook_app.dashboard.session import needs
+from webhook_app.dashboard.requests import as_curl, as_json
+from webhook_app.dashboard.session import acting, needs
 from webhook_app.dashboard.verdict import judge, schedule
-from webhook_app.dashboard.view import reason, show, who
-from worker.errors import Unmappable
+from webhook_app.dashboard.view import show, why
+from webhook_app.masking import mask
 from worker.history import Audited, ContactRecord
 from worker.livedesk import CONTACTS
 from worker.model import Contact, Note, State
-from worker.normalise import normalise
 
 if TYPE_CHECKING:
     from webhook_app import Parts
 
 #: Entries of the audit that are looked at for those about one contact.
 AUDIT_LOOKED_AT = 500
-#: What a person may change: the identifier is what makes a contact the same one.
-EDITABLE = tuple(field.name for field in fields(Contact) if field.name != "identifier")
 CONTACT_ID = re.compile(r"[1-9][0-9]{0,18}")
-#: What became of a wish, in words: whether it is good news, and the sentence.
-ANSWERS = {
-    "pending": (True, "It is due now."),
-    "retrying": (True, "It is due now, with a fresh retry budget."),
-    "discarded": (True, "It is discarded. Retry brings it back."),
-    "adopted": (True, "It is that contact in LiveDesk now."),
-    "busy": (False, "An attempt is running: nothing was changed. Look again in a moment."),
-    "created": (False, "It is in LiveDesk already: nothing was changed."),
-    "changed": (False, "A delivery has brought other data since: nothing was changed. Look at it again."),
-    "gone": (False, "It is no longer kept: nothing was changed."),
+#: What became of a wish, by the state that the contact is in now.
+DONE = {
+    State.PENDING: "It is due now.",
+    State.RETRYING: "It is due now, with a fresh retry budget.",
+    State.DISCARDED: "It is discarded. Retry brings it back.",
 }
+GONE = "There is no such contact, or it is no longer kept."
 
 
 def register(views: Blueprint, parts: "Parts") -> None:
@@ -51,115 +44,83 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.post("/contacts/<key>/reveal")
     @needs(Role.OPERATOR)
     def contact_reveal(key: str) -> str:
-        record = _record(parts, key)
-        parts.store.audit(who(), "revealed", key, _why())
-        return _show(parts, key, record, revealed=True)
+        _record(parts, key)
+        return _show(parts, key, actions.reveal(parts, key, acting(), why()), revealed=True)
 
     @views.post("/contacts/<key>/compare")
     @needs(Role.OPERATOR)
     def contact_compare(key: str) -> str:
         record = _record(parts, key)
-        parts.store.audit(who(), "compared with LiveDesk", key, _why())
+        parts.desk.audit(acting(), "compared with LiveDesk", key, why())
         return _show(parts, key, record, revealed=True, found=conflicts.ask(parts, record))
 
     _register_acts(views, parts)
 
 
 def _register_acts(views: Blueprint, parts: "Parts") -> None:
-    """What changes one contact: each is done at once, told on the contact's page, and kept in the audit."""
+    """What changes one contact: each is done at once, and told on the contact's page."""
 
     @views.post("/contacts/<key>/retry")
     @needs(Role.OPERATOR)
     def contact_retry(key: str) -> Response:
-        answer = parts.store.retry_now(_record(parts, key).identifier, who=who())
-        return _told(parts, key, answer, "retried")
+        return _told(key, lambda: DONE[actions.retry(parts, key, acting(), why())])
 
     @views.post("/contacts/<key>/discard")
     @needs(Role.OPERATOR)
     def contact_discard(key: str) -> Response:
-        answer = parts.store.discard(_record(parts, key).identifier)
-        return _told(parts, key, answer, "discarded")
+        return _told(key, lambda: DONE[actions.discard(parts, key, acting(), why())])
 
     @views.post("/contacts/<key>/edit")
     @needs(Role.OPERATOR)
     def contact_edit(key: str) -> Response:
-        return _edit(parts, key)
+        typed = {name: request.form.get(name, "") for name in actions.EDITABLE}
+        try:
+            return _told(key, lambda: DONE[_edit(parts, key, typed)])
+        except actions.Unfit as error:
+            page = _show(parts, key, _record(parts, key), revealed=True, typed=typed, problems=error.problems)
+            return make_response(page, 422)
 
     @views.post("/contacts/<key>/without")
     @needs(Role.OPERATOR)
     def contact_without(key: str) -> Response:
-        """Sends it without the field that another contact has."""
-        record = _record(parts, key)
-        name = clashing_field(record)
-        if name is None or record.contact is None or record.state is not State.CONFLICT:
-            return _refused(key, "No field of it clashes now: nothing was changed.")
-        notes = (*record.notes, Note(name, "left out by hand: another contact in LiveDesk has it"))
-        answer = parts.store.edit(record.contact.without(name), notes, who=who(), before=record.contact)
-        return _told(parts, key, answer, f"retried without {name}")
+        return _told(key, lambda: DONE[actions.leave_out(parts, key, acting(), why())])
 
     @views.post("/contacts/<key>/adopt")
     @needs(Role.OPERATOR)
     def contact_adopt(key: str) -> Response:
-        record, contact_id = _record(parts, key), request.form.get("contact_id", "")
-        if record.state is not State.CONFLICT or not CONTACT_ID.fullmatch(contact_id):
-            return _refused(key, "There is no such conflict any more: nothing was changed.")
-        return _told(parts, key, conflicts.adopt(parts, key, record, contact_id, who()), f"adopted {contact_id}")
+        _record(parts, key)
+
+        def adopt() -> str:
+            contact_id = request.form.get("contact_id", "")
+            if not CONTACT_ID.fullmatch(contact_id):
+                raise actions.NotDone(actions.Reason.NO_OWNER)
+            actions.adopt(parts, key, acting(), why(), contact_id=contact_id)
+            return "It is that contact in LiveDesk now."
+
+        return _told(key, adopt)
 
 
 def _record(parts: "Parts", key: str) -> ContactRecord:
-    return parts.history.contact_of(key) or abort(404, "There is no such contact, or it is no longer kept.")
+    return parts.history.contact_of(key) or abort(404, GONE)
 
 
-def _why() -> str:
-    return reason(request.form.get("why", ""))
-
-
-def _told(parts: "Parts", key: str, answer: str, did: str) -> Response:
-    """Back to the contact, with a sentence about what became of the wish; the audit keeps what was done."""
-    is_good, sentence = ANSWERS[answer]
-    if is_good:
-        parts.store.audit(who(), did, key, _why())
-    flash(sentence, "message" if is_good else "error")
-    return _back(key)
-
-
-def _refused(key: str, sentence: str) -> Response:
-    flash(sentence, "error")
-    return _back(key)
-
-
-def _back(key: str) -> Response:
+def _told(key: str, act: Callable[[], str]) -> Response:
+    """Acts, and goes back to the contact with a sentence about what became of the wish."""
+    try:
+        flash(act())
+    except actions.NotDone as refusal:
+        if refusal.reason is actions.Reason.GONE:
+            abort(404, GONE)
+        flash(str(refusal), "error")
     return redirect(url_for("dashboard.contact", key=key), 303)
 
 
-def _edit(parts: "Parts", key: str) -> Response:
+def _edit(parts: "Parts", key: str, typed: dict[str, str]) -> State:
     """Reads the form as a delivery is read. What a delivery would lose silently, a person is asked about."""
     record = _record(parts, key)
-    if record.contact is None or record.state is State.SENDING:
-        return _told(parts, key, "created" if record.state is State.CREATED else "busy", "")
-    if request.form.get("seen", _digest(record.contact)) != _digest(record.contact):
-        return _told(parts, key, "changed", "")
-    typed: dict[str, Any] = {name: request.form.get(name, "") for name in EDITABLE}
-    source = parts.sources.get(record.source)
-    try:
-        raw = {"identifier": record.identifier, **typed}
-        contact, notes = normalise(raw, region=source.region if source else None)
-    except Unmappable as error:
-        return _ask_again(parts, key, record, typed, error.problems)
-    problems = {note.field: note.text for note in notes if note.text.startswith("left out")}
-    if problems:
-        return _ask_again(parts, key, record, typed, problems)
-    changed = [name for name in EDITABLE if getattr(contact, name) != getattr(record.contact, name)]
-    kept = tuple(note for note in record.notes if note.field not in changed)
-    edited = tuple(Note(name, "edited by hand") for name in changed)
-    answer = parts.store.edit(contact, (*kept, *notes, *edited), who=who(), before=record.contact)
-    return _told(parts, key, answer, f"edited {', '.join(changed)}" if changed else "retried")
-
-
-def _ask_again(
-    parts: "Parts", key: str, record: ContactRecord, typed: dict[str, Any], problems: dict[str, str]
-) -> Response:
-    return make_response(_show(parts, key, record, revealed=True, typed=typed, problems=problems), 422)
+    if record.contact and request.form.get("seen", _digest(record.contact)) != _digest(record.contact):
+        raise actions.NotDone(actions.Reason.CHANGED)
+    return actions.edit(parts, key, typed, acting(), why(), seen=record.contact)
 
 
 def _show(
@@ -168,8 +129,8 @@ def _show(
     record: ContactRecord,
     *,
     revealed: bool = False,
-    typed: dict[str, Any] | None = None,
-    problems: dict[str, str] | None = None,
+    typed: Mapping[str, str] | None = None,
+    problems: Mapping[str, str] | None = None,
     found: conflicts.Found | None = None,
 ) -> str:
     situation = parts.situations.read()
@@ -189,12 +150,16 @@ def _show(
         curl=as_curl(shown, parts.inbox_id, url) if shown else "",
         notes=_notes(record.notes),
         seen=_digest(record.contact) if revealed and record.contact else "",
-        editable=EDITABLE,
+        editable=actions.EDITABLE,
         typed=typed
-        or ({name: getattr(record.contact, name) or "" for name in EDITABLE} if revealed and record.contact else {}),
+        or (
+            {name: getattr(record.contact, name) or "" for name in actions.EDITABLE}
+            if revealed and record.contact
+            else {}
+        ),
         problems=problems or {},
         found=found,
-        clashing=clashing_field(record),
+        clashing=actions.clashing_field(record),
         others=max(0, cause.waiting - 1) if cause else 0,
         audited=_audited(parts, key),
     )

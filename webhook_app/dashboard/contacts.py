@@ -1,32 +1,27 @@
 """Lists of contacts: by state or cause, filtered, in pages, found by what they are known by, as CSV."""
 
-import csv
-import io
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, abort, redirect, request, url_for
 from werkzeug import Response
 
+from webhook_app import actions
 from webhook_app.access import Role
-from webhook_app.cli.rows import guarded
-from webhook_app.contacts import rfc3339
 from webhook_app.dashboard.filters import AGES, Asked, in_words, read_filter
 from webhook_app.dashboard.header import Header
 from webhook_app.dashboard.operations import INLINE_MOST
-from webhook_app.dashboard.session import needs
-from webhook_app.dashboard.view import head, show, who
-from worker.lists import LOOKED_AT_MOST, Filter, Page, Row
-from worker.model import Contact, State
+from webhook_app.dashboard.session import acting, needs
+from webhook_app.dashboard.view import head, show
+from webhook_app.table import as_csv
+from worker.lists import LOOKED_AT_MOST, Filter, Page
+from worker.model import State
 from worker.operations import Action
 
 if TYPE_CHECKING:
     from webhook_app import Parts
 
 ROWS = 50
-#: Rows that are read in one go for a CSV.
-CSV_ROWS = 250
 #: The tabs, in the order of how much they need a person.
 TABS = (
     *(State.FAILED, State.CONFLICT, State.RETRYING, State.PENDING, State.SENDING, State.CREATED),
@@ -35,11 +30,6 @@ TABS = (
 PLACE = re.compile(r"[0-9]{1,15}:[A-Za-z0-9._]{16}")
 #: The longest thing that anybody is looked up by: an identifier or an address has 255 characters.
 FIND_LENGTH = 300
-COLUMNS = (
-    *("identifier", "state", "cause", "source", "attempts", "received_at", "in_state_since", "next_attempt_at"),
-    *("contact_id", "in_the_way"),
-)
-PERSONAL = ("name", "email", "phone_number", "avatar_url")
 
 
 def register(views: Blueprint, parts: "Parts") -> None:
@@ -147,59 +137,11 @@ def _can(action: Action, wanted: Filter) -> bool:
 
 
 def _download(parts: "Parts", *, personal: bool) -> Response:
-    asked = read_filter(request.args, parts.history.now())
-    pages = _pages(parts, asked.filter)
-    first = next(pages)  # so that a Redis that is away is told by a page, not by a file that breaks off
-    did = "downloaded a list with personal data" if personal else "downloaded a list"
-    parts.store.audit(who(), did, why=in_words(asked.filter))
+    wanted = read_filter(request.args, parts.history.now()).filter
+    lines = as_csv(parts, wanted, reveal=personal)
+    if personal:
+        actions.reveal_list(parts, wanted, acting())
+    else:
+        parts.desk.audit(acting(), f"downloaded a list: {wanted.words()}")
     headers = {"Content-Disposition": 'attachment; filename="contacts.csv"'}
-    lines = _csv(parts, first, pages, personal=personal)
     return Response(lines, 200, headers, content_type="text/csv; charset=utf-8; header=present")
-
-
-def _pages(parts: "Parts", wanted: Filter) -> Iterator[list[Row]]:
-    after: str | None = None
-    while True:
-        page = parts.lists.page(wanted, after=after, limit=CSV_ROWS)
-        yield page.rows
-        after = page.after
-        if after is None:
-            return
-
-
-def _csv(parts: "Parts", first: list[Row], more: Iterator[list[Row]], *, personal: bool) -> Iterator[str]:
-    yield _lines([[*COLUMNS, *(PERSONAL if personal else ())]])
-    rows = first
-    while True:
-        records = parts.history.contacts_of([row.key for row in rows]) if personal else {}
-        people = {key: record.contact for key, record in records.items()}
-        yield _lines([_cells(row) + (_personal(people.get(row.key)) if personal else []) for row in rows])
-        following = next(more, None)
-        if following is None:
-            return
-        rows = following
-
-
-def _cells(row: Row) -> list[str]:
-    return [
-        row.identifier,
-        row.state.value,
-        row.cause or "",
-        row.source,
-        str(row.attempts_made),
-        rfc3339(row.received_at) or "",
-        rfc3339(row.at) or "",
-        rfc3339(row.next_attempt_at) or "",
-        row.contact_id or "",
-        row.owner_id or "",
-    ]
-
-
-def _personal(contact: Contact | None) -> list[str]:
-    return [getattr(contact, name, None) or "" for name in PERSONAL]
-
-
-def _lines(rows: list[list[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows([guarded(cell) for cell in row] for row in rows)
-    return text.getvalue()

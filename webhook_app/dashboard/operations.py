@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from werkzeug import Response
 
+from webhook_app import actions
 from webhook_app.access import Role
 from webhook_app.dashboard.filters import in_words, read_filter
-from webhook_app.dashboard.session import needs
-from webhook_app.dashboard.view import reason, show, who
+from webhook_app.dashboard.session import acting, needs
+from webhook_app.dashboard.view import show, why
 from worker.lists import Filter
 from worker.model import State
 from worker.operations import END, TURNS, Action, NotOpened, Operation, OperationState
@@ -24,12 +25,7 @@ CANARY_ABOVE = 10
 #: By what share the number of contacts may have moved since a person saw it.
 MAY_MOVE = 0.1
 #: What a person may do with an operation, with the state that it turns to.
-WAYS = {
-    "pause": OperationState.PAUSED,
-    "resume": OperationState.RUNNING,
-    "cancel": OperationState.CANCELLED,
-    "undo": OperationState.UNDOING,
-}
+WAYS = {way: state for state, way in actions.WAYS.items()}
 #: Why contacts in a state are left alone, by what somebody wants to do.
 SKIPPED = {
     Action.RETRY: {
@@ -120,14 +116,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.post("/operations/<operation_id>/<way>")
     @needs(Role.OPERATOR)
     def operation_turn(operation_id: str, way: str) -> Response:
-        if way not in WAYS or parts.operations.read(operation_id) is None:
-            abort(404)
-        if parts.operations.turn(operation_id, WAYS[way]):
-            parts.store.audit(who(), way, f"operation {operation_id}", reason(request.form.get("why", "")))
-            flash(f"Done: {way}.")
-        else:
-            flash(f"It cannot {way} any more: see its state.", "error")
-        return redirect(url_for("dashboard.operation", operation_id=operation_id), 303)
+        return _turn(parts, operation_id, way)
 
 
 def shares(operation: Operation) -> list[Share]:
@@ -207,26 +196,32 @@ def _begin(parts: "Parts") -> Response:
     """Begins what the plan says, if it still finds about as many contacts as a person saw."""
     form = request.form.to_dict()
     plan = _plan(parts, *_asked(parts, form))
-    why, canary = reason(form.get("why", "")), form.get("canary") == "1"
+    canary = form.get("canary") == "1"
     seen = int(form["expected"]) if form.get("expected", "").isdecimal() and len(form["expected"]) < 15 else None
     if plan.total == 0:
         flash(f"There is nobody left to {plan.action}.", "error")
         return redirect(list_of(plan.filter), 303)
     if seen is None or abs(plan.total - seen) > seen * MAY_MOVE:
-        return make_response(_show_plan(parts, plan, expected=seen, why=why, canary=canary), 409)
+        return make_response(_show_plan(parts, plan, expected=seen, why=why(), canary=canary), 409)
     try:
-        operation_id = parts.operations.open(
-            plan.action,
-            plan.filter,
-            who=who(),
-            why=why,
-            total=plan.total,
-            canary=canary and plan.action is Action.RETRY,
-        )
+        is_canary = canary and plan.action is Action.RETRY
+        begun = actions.start(parts, plan.action, plan.filter, acting(), why(), canary=is_canary)
     except NotOpened as problem:
         flash(str(problem), "error")
         return redirect(url_for("dashboard.operations"), 303)
-    parts.store.audit(who(), f"{plan.action} {plan.total}: {in_words(plan.filter)}", f"operation {operation_id}", why)
+    return redirect(url_for("dashboard.operation", operation_id=begun.id), 303)
+
+
+def _turn(parts: "Parts", operation_id: str, way: str) -> Response:
+    if way not in WAYS:
+        abort(404)
+    try:
+        actions.turn(parts, operation_id, WAYS[way], acting(), why())
+        flash(f"Done: {way}.")
+    except actions.NotDone as refusal:
+        if refusal.reason is actions.Reason.GONE:
+            abort(404)
+        flash(f"It cannot {way} any more: see its state.", "error")
     return redirect(url_for("dashboard.operation", operation_id=operation_id), 303)
 
 

@@ -1,22 +1,20 @@
 """``/dashboard/sources``: who sends, what became of it, and what is in quarantine."""
 
-import time
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug import Response
 
+from webhook_app import actions
 from webhook_app.access import Role
 from webhook_app.dashboard.header import or_unknown, read_header
 from webhook_app.dashboard.session import acting, needs
-from webhook_app.quarantine import keys_in, replay, revealed
-from webhook_app.sources.body import BadBody
+from webhook_app.quarantine import keys_in, revealed
 from webhook_app.sources.held import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined
-from worker.situation import Tally
+from worker.situation import DELIVERY, REFUSED, Tally, under
 
 if TYPE_CHECKING:
     from webhook_app import Parts
@@ -24,10 +22,9 @@ if TYPE_CHECKING:
 
 #: Deliveries in quarantine on a page; keys of one that are shown; characters of a payload that are revealed.
 PAGE, KEYS_SHOWN, REVEALED_MOST = 50, 200, 65_536
-#: One request reads so many again at most, and begins none after so many seconds.
-REPLAYED_MOST, REPLAY_S = 100, 3.0
-#: Names of counts: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``.
-DELIVERY, REFUSED = "delivery:", "refused:"
+#: Characters that tell why a delivery still makes no contact.
+REASONS_MOST = 500
+GONE = "This delivery is not in quarantine any more: it was replayed, discarded, or its time was over."
 #: Sources that are gone and still counted: so many are shown.
 GONE_SHOWN = 50
 
@@ -75,22 +72,29 @@ def register(views: Blueprint, parts: "Parts") -> None:
     def quarantined(entry: str) -> str:
         return _entry(parts, entry)
 
+    _register_acts(views, parts)
+
+
+def _register_acts(views: Blueprint, parts: "Parts") -> None:
     @views.post("/sources/quarantine/<entry>/reveal")
     @needs(Role.OPERATOR)
     def reveal(entry: str) -> str:
-        _held(parts, entry)
-        parts.store.audit(acting(), "revealed a delivery in quarantine", entry)
+        try:
+            actions.reveal_held(parts, entry, acting())
+        except actions.NotDone:
+            abort(404, GONE)
         return _entry(parts, entry, is_revealed=True)
 
     @views.post("/sources/quarantine/<entry>/replay")
     @needs(Role.OPERATOR)
     def replay_one(entry: str) -> Response:
-        held = _held(parts, entry)
-        parts.store.audit(acting(), "replayed a delivery in quarantine", entry)
         try:
-            flash(f"It was read again: {replay(parts, held)}.")
-        except (Unmappable, BadBody) as error:
-            flash(f"It still makes no contact: {_reasons(error)}.", "error")
+            flash(f"It was read again: {actions.replay(parts, entry, acting())}.")
+        except actions.NotDone:
+            abort(404, GONE)
+        except actions.Unfit as error:
+            reasons = "; ".join(f"{field} {problem}" for field, problem in error.problems.items())
+            flash(f"It still makes no contact: {reasons[:REASONS_MOST]}.", "error")
             return redirect(url_for("dashboard.quarantined", entry=entry), 303)
         return redirect(url_for("dashboard.quarantine"), 303)
 
@@ -99,8 +103,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     def replay_all() -> Response:
         """Those behind the first ``passed``, which an earlier request could not read."""
         passed = max(0, request.form.get("passed", 0, type=int))
-        parts.store.audit(acting(), "replayed the quarantine")
-        ends, unreadable = _replay_some(parts, passed)
+        ends, unreadable = actions.replay_some(parts, passed, acting())
         passed += unreadable
         remain = max(0, parts.history.quarantine_size() - passed)
         told = ", ".join(f"{count} {end}" for end, count in sorted(ends.items()))
@@ -112,10 +115,10 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.post("/sources/quarantine/<entry>/discard")
     @needs(Role.OPERATOR)
     def discard_quarantined(entry: str) -> Response:
-        if parts.store.release(entry):
-            parts.store.audit(acting(), "discarded a delivery in quarantine", entry)
+        try:
+            actions.release(parts, entry, acting())
             flash("The delivery is gone.")
-        else:
+        except actions.NotDone:
             flash("It was not in quarantine any more.", "error")
         return redirect(url_for("dashboard.quarantine"), 303)
 
@@ -130,10 +133,7 @@ def _shown(parts: "Parts") -> list[Shown]:
 
 def _one(name: str, source: "Source | None", tallies: dict[str, Tally] | None, used: dict[str, int] | None) -> Shown:
     def counted(beginning: str) -> dict[str, Tally] | None:
-        if tallies is None:
-            return None
-        whole = f"{beginning}{name}:"
-        return {what.removeprefix(whole): tally for what, tally in tallies.items() if what.startswith(whole)}
+        return None if tallies is None else under(f"{beginning}{name}:", tallies)
 
     names = source.secret_names if source else ()
     return Shown(
@@ -167,25 +167,5 @@ def _entry(parts: "Parts", entry: str, *, is_revealed: bool = False) -> str:
 def _held(parts: "Parts", entry: str) -> Quarantined:
     held = parts.history.quarantined(entry)
     if held is None:
-        abort(404, "This delivery is not in quarantine any more: it was replayed, discarded, or its time was over.")
+        abort(404, GONE)
     return held
-
-
-def _replay_some(parts: "Parts", passed: int) -> tuple[Counter[str], int]:
-    """Reads again as many as one request may. Returns how they ended, and how many still make no contact."""
-    ends: Counter[str] = Counter()
-    unreadable = 0
-    give_up_at = time.monotonic() + REPLAY_S
-    for held in parts.history.quarantine(offset=passed, limit=REPLAYED_MOST):
-        if time.monotonic() > give_up_at:
-            break
-        try:
-            ends[replay(parts, held)] += 1
-        except (Unmappable, BadBody):
-            unreadable += 1
-    return ends, unreadable
-
-
-def _reasons(error: Unmappable | BadBody) -> str:
-    problems = error.problems if isinstance(error, Unmappable) else {"payload": str(error)}
-    return "; ".join(f"{field} {problem}" for field, problem in problems.items())[:500]

@@ -1,15 +1,18 @@
 """``/dashboard/upstream``: how LiveDesk is and how it is treated; an operator may pause, resume and probe."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from werkzeug import Response
 
+from webhook_app import actions
 from webhook_app.access import Role
 from webhook_app.dashboard.causes import explain
 from webhook_app.dashboard.header import header_of, or_unknown
 from webhook_app.dashboard.session import acting, needs
+from webhook_app.dashboard.view import WHY_LENGTH, why
 from worker.lists import Filter
 from worker.model import Account, Attempt, State
 from worker.probe import meaning
@@ -22,8 +25,6 @@ ANSWERS = ("well", "fault", "throttled")
 #: Where the latest answers are looked for, and how many are shown of each state and altogether.
 ANSWERED = (State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED)
 LATEST_OF_EACH, LATEST = 6, 12
-#: Characters of a reason.
-MOST_WHY = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,42 +53,36 @@ def register(views: Blueprint, parts: "Parts") -> None:
             latest=or_unknown(lambda: _latest(parts)),
             account=account,
             meaning=meaning(account) if account and account.probed_at else None,
-            most_why=MOST_WHY,
+            most_why=WHY_LENGTH,
         )
 
     @views.post("/upstream/pause")
     @needs(Role.OPERATOR)
     def pause() -> Response:
-        why = " ".join(request.form.get("why", "").split())[:MOST_WHY]
-        if not why:
+        if not why():
             abort(400, "Say why you pause the sync: others will see it and wonder. Go back and fill it in.")
-        if parts.store.pause(acting(), why):
-            parts.store.audit(acting(), "paused the sync", why=why)
-            flash("The sync is paused. What is under way is finished; then nothing is sent.")
-        else:
-            flash("Somebody has paused the sync already.", "error")
-        return _back()
+        done = "The sync is paused. What is under way is finished; then nothing is sent."
+        return _told(actions.pause, done, "Somebody has paused the sync already.")
 
     @views.post("/upstream/resume")
     @needs(Role.OPERATOR)
     def resume() -> Response:
-        if parts.situations.upstream().paused_at and parts.store.resume():
-            parts.store.audit(acting(), "resumed the sync")
-            flash("The sync goes on.")
-        else:
-            flash("The sync was not paused any more.", "error")
+        if parts.situations.upstream().paused_at:
+            return _told(actions.resume, "The sync goes on.", "The sync was not paused any more.")
+        flash("The sync was not paused any more.", "error")
         return _back()
 
     @views.post("/upstream/probe")
     @needs(Role.OPERATOR)
     def probe() -> Response:
-        if parts.situations.upstream().paused_at:
-            flash("Somebody has paused the sync meanwhile: nothing is sent until it is resumed.", "error")
-        elif parts.store.resume():
-            parts.store.audit(acting(), "probed LiveDesk")
-            flash("A probe goes at once. Reload in a moment to see how it went.")
-        else:
-            flash("LiveDesk is not stopped any more: there is nothing to probe.", "error")
+        return _told(actions.probe, "A probe goes at once. Reload in a moment to see how it went.")
+
+    def _told(act: Callable[["Parts", str, str], None], done: str, refused: str = "") -> Response:
+        try:
+            act(parts, acting(), why())
+            flash(done)
+        except actions.NotDone as refusal:
+            flash(refused or str(refusal), "error")
         return _back()
 
 

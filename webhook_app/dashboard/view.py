@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from flask import render_template
+from flask import render_template, request
 
 from webhook_app.dashboard.header import Header, read_header
-from webhook_app.dashboard.session import current_user
 
 if TYPE_CHECKING:
     from webhook_app import Parts
@@ -25,12 +24,7 @@ def show(parts: "Parts", template: str, **values: Any) -> str:
     return render_template(f"dashboard/{template}.html", header=header, now=header.now, **values)
 
 
-def who() -> str:
-    """The name of the person who is signed in."""
-    user = current_user()
-    return user.name if user else ""
-
-
-def reason(text: str) -> str:
-    """Why somebody did something, in their words, fit to be kept."""
+def why() -> str:
+    """Why somebody does what a form asks for, in their words, fit to be kept."""
+    text = request.form.get("why", "")
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:WHY_LENGTH]

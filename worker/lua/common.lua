@@ -1,4 +1,4 @@
--- Put before every script by store.py: what all of them share.
+-- Put before every script by scripts.py: what all of them share.
 --
 -- KEYS of every script (keys.for_contact):
 --   [1] the record  [2] due  [3] queue  [4] causes  [5] salt  [6..12] the state indexes, in the order of STATES

@@ -1,12 +1,16 @@
-"""A filtered list as CSV (RFC 4180), page by page, so that it may be of any length. No cell is a formula."""
+"""A filtered list as CSV (RFC 4180), page by page, so that it may be of any length. No cell is a formula.
+
+What a sender wrote must not run as a formula in a spreadsheet: a cell that could gets a ``'`` in front, which is taken
+off when it is read again (OWASP, "CSV Injection").
+"""
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from webhook_app.api import shown
-from webhook_app.cli.rows import guarded
+from webhook_app import shown
 from worker.errors import StoreError
 from worker.lists import Filter, Page, Row
 
@@ -19,6 +23,9 @@ COLUMNS = (
 )
 #: Besides, where personal data are revealed; created contacts have none.
 PERSONAL = ("name", "email", "phone_number", "avatar_url")
+#: What a spreadsheet takes for the beginning of a formula, and our own mark.
+RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
+NUMBER = re.compile(r"[+-]?[0-9]+")
 CHUNK = 250
 #: A line of one cell, which no program takes for a contact.
 BROKEN_OFF = "BROKEN OFF: Redis cannot be used now. This is not the whole list."
@@ -60,3 +67,13 @@ def _text(rows: Iterable[Iterable[str]]) -> str:
     written = io.StringIO()
     csv.writer(written, lineterminator="\r\n").writerows(rows)
     return written.getvalue()
+
+
+def guarded(text: str) -> str:
+    """The text as a cell that no spreadsheet runs. Numbers stay as they are, phone numbers too."""
+    return f"'{text}" if text.startswith(RISKY) and not NUMBER.fullmatch(text) else text
+
+
+def bare(cell: str) -> str:
+    """What ``guarded`` made the cell of."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(RISKY) else cell

@@ -1,5 +1,6 @@
 """What the API shows of what we know. Times are RFC 3339 in UTC; what could not be read or is not there is null."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,7 @@ from worker.history import Audited, ContactRecord, Workers
 from worker.lists import Filter, Row
 from worker.model import Contact, Quarantined, State
 from worker.operations import Operation
-from worker.situation import Cause, Minute, Situation, Upstream
+from worker.situation import Cause, Minute, Situation, Tally, Upstream
 
 Document = dict[str, Any]
 #: What an operation counts.
@@ -108,6 +109,11 @@ def cause(group: Cause) -> Document:
         "last_seen_at": rfc3339(group.last_seen),
         "minutes": list(group.minutes),
     }
+
+
+def tallies(what: str, counted: Mapping[str, Tally]) -> list[Document]:
+    """How often each ``what`` happened, since ever and in the last hour."""
+    return [{what: name, **asdict(tally)} for name, tally in counted.items()]
 
 
 def operation(one: Operation) -> Document:
