@@ -122,7 +122,7 @@ def test_no_worker_is_what_is_wrong(parts: Parts) -> None:
     bring(parts.store, person("ada"))
     parts.store.shift_ms = -60_000
     parts.store.sweep("worker-1")
-    assert "No worker is running since 1 min ago The fault is ours. 1 person waits" in words(enter(parts))
+    assert "No worker has been running for 1 min The fault is ours. 1 person waits" in words(enter(parts))
 
 
 def test_livedesk_is_down(parts: Parts) -> None:
@@ -130,10 +130,10 @@ def test_livedesk_is_down(parts: Parts) -> None:
     door = enter(parts)
     text = words(door)
     assert re.search(
-        r"LiveDesk is down: LiveDesk answers with an error \(503\) since \d min ago The fault is LiveDesk's\.", text
+        r"LiveDesk is down: LiveDesk answers with an error \(503\) for \d min The fault is LiveDesk's\.", text
     )
     assert "16 people need a person to act." in text
-    assert "Down since" in text
+    assert "Down for" in text
     assert title(door).startswith("(LiveDesk down, 13 failed, 3 conflicts) ")
 
 

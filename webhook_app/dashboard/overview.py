@@ -102,7 +102,7 @@ def verdict_of(
     if workers and all(workers.now - at > FRESH_MS for at in seen):
         return Verdict(
             tone="bad",
-            what="No worker is running",
+            what="No worker has been running",
             since=max(seen, default=None),
             rest=("The fault is ours.", waiting, "Start a worker: everything else follows.", *_besides(header)),
         )
