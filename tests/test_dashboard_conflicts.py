@@ -61,16 +61,14 @@ def test_comparing_is_the_first_choice_for_a_conflict_and_retrying_for_the_other
 
 def test_an_attempt_that_sent_nothing_is_told_from_the_one_that_created(door: Door) -> None:
     key = door.bring("ada-1", Verdict(state=State.RETRYING, delay_ms=0, signal=Signal.NOTHING))
-    assert door.get(f"{LIST}/{key}").count("<td>nothing was sent</td>") == 1
+    assert door.get(f"{LIST}/{key}").count("<td>not sent</td>") == 1
     door.store.retry_now("ada-1")
     claim = door.store.claim(key, "ab" * 8, asks=False)
     assert claim is not None
     created = Verdict(state=State.CREATED, contact_id="12", outcome=Outcome.CREATED, status=200)
     door.store.finish(claim, created, Attempt(claim.now, 31, 200))
     page = door.get(f"{LIST}/{key}")
-    assert [page.count(f"<td>{what}</td>") for what in ("nothing was sent", "created")] == [0, 1], (
-        "its last alone is kept"
-    )
+    assert [page.count(f"<td>{what}</td>") for what in ("not sent", "created")] == [0, 1], "its last alone is kept"
 
 
 def test_what_livedesk_shows_is_never_markup(door: Door, standin: StandIn) -> None:
