@@ -125,6 +125,13 @@ def test_the_readme_lists_all_settings_with_their_defaults() -> None:
         assert told == examples or not any(examples), names
 
 
+def test_the_readme_shows_pictures_that_are_there_and_small() -> None:
+    shown = re.findall(r"!\[(.*?)\]\((.*?)\)", text_of("README.md"))
+    assert len(shown) == 2
+    assert all(words.endswith(".") and (ROOT / path).is_file() for words, path in shown)
+    assert all(picture.stat().st_size < 150_000 for picture in (ROOT / "docs" / "images").iterdir())
+
+
 def test_the_readme_names_every_command() -> None:
     section = text_of("README.md").partition("### By command line\n")[2].partition("\n### ")[0]
     rows = "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
