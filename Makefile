@@ -26,8 +26,8 @@ format: .venv/installed ## write the format, and mend what can be mended without
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: .venv/installed ## what it costs, against the usual way to build it
-	$(BIN)/python -m bench
+bench: .venv/installed ## what it costs, against the usual way to build it; ARGS=dashboard for one part
+	$(BIN)/python -m bench $(ARGS)
 
 faults: .venv/installed ## break it on purpose, for minutes, and judge; ARGS as in: ARGS='--seed 7 --seeds 20'
 	$(BIN)/python -m tests.faults $(ARGS)

@@ -1,5 +1,6 @@
 """A conflict, resolved by hand: compared with LiveDesk, adopted, or sent without what clashes."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from tests.livedesk import StandIn, serve
 from webhook_app.access import Role
 from worker import keys
 from worker.livedesk import LiveDesk
-from worker.model import Attempt, Contact, Note, Outcome, State, Verdict
+from worker.model import Attempt, Contact, Note, Outcome, Signal, State, Verdict
 
 LIST = "/dashboard/contacts"
 
@@ -48,6 +49,26 @@ def test_both_are_shown_side_by_side(door: Door, standin: StandIn) -> None:
     assert "grace-1" in page
     assert f"Adopt {owner.id}" in page
     assert door.audit()[0].did == "compared with LiveDesk"
+
+
+def test_comparing_is_the_first_choice_for_a_conflict_and_retrying_for_the_others(door: Door) -> None:
+    conflict = door.get(f"{LIST}/{door.bring('ada-1', CONFLICT)}")
+    assert conflict.index(">Compare with LiveDesk<") < conflict.index(">Retry now<")
+    assert re.findall(r'<button class="primary"[^>]*>([^<]*)<', conflict) == ["Compare with LiveDesk"]
+    failed = door.get(f"{LIST}/{door.bring('bob-1', FAILED)}")
+    assert re.findall(r'<button class="primary"[^>]*>([^<]*)<', failed) == ["Retry now"]
+
+
+def test_an_attempt_that_sent_nothing_is_told_from_the_one_that_created(door: Door) -> None:
+    key = door.bring("ada-1", Verdict(state=State.RETRYING, delay_ms=0, signal=Signal.NOTHING))
+    assert door.get(f"{LIST}/{key}").count("<td>not sent</td>") == 1
+    door.store.retry_now("ada-1")
+    claim = door.store.claim(key, "ab" * 8, asks=False)
+    assert claim is not None
+    created = Verdict(state=State.CREATED, contact_id="12", outcome=Outcome.CREATED, status=200)
+    door.store.finish(claim, created, Attempt(claim.now, 31, 200))
+    page = door.get(f"{LIST}/{key}")
+    assert [page.count(f"<td>{what}</td>") for what in ("not sent", "created")] == [0, 1], "its last alone is kept"
 
 
 def test_what_livedesk_shows_is_never_markup(door: Door, standin: StandIn) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from webhook_app import Parts, create_app
 from webhook_app.access import Role
 from worker import keys
 from worker.history import History
-from worker.model import Signal, State
+from worker.model import Quarantined, Signal, State
 from worker.redis_client import connect
 from worker.store import Store
 
@@ -96,11 +97,32 @@ def test_all_is_well(parts: Parts) -> None:
     assert title(door) == "Overview · LiveDesk Sync"
 
 
+def test_a_quarantine_is_told_where_one_looks_first(parts: Parts) -> None:
+    parts.store.sweep("worker-1")
+    for number in range(2):
+        parts.store.quarantine(Quarantined(source="shop", payload=f'{{"n": {number}}}', problems={}, headers={}))
+    door = enter(parts)
+    assert "2 deliveries made no contact Everybody else is well." in words(door)
+    assert '<a href="/dashboard/sources/quarantine">2 deliveries in quarantine</a>' in door.get("/dashboard/").text
+
+
+def test_those_who_are_due_are_not_said_to_be_due_in_the_past(parts: Parts) -> None:
+    lost = replace(retrying("http_503", Signal.NOTHING, 503), delay_ms=60_000)
+    parts.store.shift_ms = -600_000
+    bring(parts.store, person("ada"), lost)
+    parts.store.shift_ms = 0
+    door = enter(parts)
+    assert "Retrying 1 due now" in words(door)
+    assert re.search(r"<td data-label=\"Next\">due</td>", door.get("/dashboard/contacts?state=retrying").text)
+    parts.store.client.hset(keys.UPSTREAM, mapping={"stop": "down", "stop_since": "1", "probe_at": "2"})
+    assert "Retrying 1 due, and wait" in words(door)
+
+
 def test_no_worker_is_what_is_wrong(parts: Parts) -> None:
     bring(parts.store, person("ada"))
     parts.store.shift_ms = -60_000
     parts.store.sweep("worker-1")
-    assert "No worker is running since 1 min ago The fault is ours. 1 person waits" in words(enter(parts))
+    assert "No worker has been running for 1 min The fault is ours. 1 person waits" in words(enter(parts))
 
 
 def test_livedesk_is_down(parts: Parts) -> None:
@@ -108,10 +130,10 @@ def test_livedesk_is_down(parts: Parts) -> None:
     door = enter(parts)
     text = words(door)
     assert re.search(
-        r"LiveDesk is down: LiveDesk answers with an error \(503\) since \d min ago The fault is LiveDesk's\.", text
+        r"LiveDesk is down: LiveDesk answers with an error \(503\) for \d min The fault is LiveDesk's\.", text
     )
     assert "16 people need a person to act." in text
-    assert "Down since" in text
+    assert "Down for" in text
     assert title(door).startswith("(LiveDesk down, 13 failed, 3 conflicts) ")
 
 
@@ -144,6 +166,9 @@ def test_a_held_inbox_is_told(parts: Parts) -> None:
     text = words(enter(parts))
     assert "LiveDesk does not know inbox 99" in text
     assert "1 inbox held" in text
+    assert "The fault is ours. 1 person waits." in text
+    parts.store.sweep("worker-1")
+    assert "Retrying 1 held for their inbox" in words(enter(parts))
 
 
 def test_a_cause_is_what_is_wrong(parts: Parts) -> None:

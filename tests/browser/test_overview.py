@@ -121,7 +121,7 @@ def test_a_pause_and_its_end(open_page: OpenPage, parts: Parts, seeded: str, jav
     expect(page.locator("#state-now")).to_contain_text("Paused by Ada Lovelace")
     expect(page.locator("#header")).to_contain_text("LiveDesk moves to another host")
     page.get_by_role("button", name="Resume the sync").click()
-    expect(page.locator("#state-now")).to_contain_text("Down since")
+    expect(page.locator("#state-now")).to_contain_text("Down for")
     page.get_by_role("button", name="Probe now").click()
     expect(page.get_by_role("status").first).to_contain_text("A probe goes at once")
     assert [entry.did for entry in parts.history.audit(limit=3)] == [

@@ -96,7 +96,7 @@ def test_livedesk_is_down_a_thousand_wait_and_go_on_by_themselves(open_page: Ope
     page = enter(open_page, system)
     page.goto("/dashboard/contacts?state=pending")
     page.locator("td.identifier a").first.click()
-    expect(page.get_by_text("LiveDesk is down since")).to_be_visible()
+    expect(page.get_by_text("LiveDesk went down")).to_be_visible()
     expect(page.get_by_text("as soon as LiveDesk takes requests again")).to_be_visible()
     page.goto("/dashboard/contacts?state=retrying")
     page.locator("td.identifier a").first.click()

@@ -54,14 +54,16 @@ def register(views: Blueprint, parts: "Parts") -> None:
         causes = or_unknown(lambda: parts.situations.causes(CAUSES_SHOWN))
         workers = or_unknown(parts.history.workers)
         operations = or_unknown(parts.operations.latest)
+        quarantined = or_unknown(parts.history.quarantine_size)
         # Which causes the page that polls has: it gets no new rows by itself, but is told that there are some.
         shown = request.args.get("shown", "").split(",")
         is_poll = "shown" in request.args
         return render_template(
             "dashboard/overview.html",
             header=header_of(situation),
-            verdict=verdict_of(situation, causes or [], workers),
+            verdict=verdict_of(situation, causes or [], workers, quarantined or 0),
             causes=causes,
+            quarantined=quarantined,
             new_causes=sum(group.cause not in shown for group in causes or []) if is_poll else 0,
             explain=explain,
             flow=or_unknown(parts.situations.flow),
@@ -85,7 +87,9 @@ def register(views: Blueprint, parts: "Parts") -> None:
         )
 
 
-def verdict_of(situation: Situation | None, causes: list[Cause], workers: Workers | None) -> Verdict | None:
+def verdict_of(
+    situation: Situation | None, causes: list[Cause], workers: Workers | None, quarantined: int = 0
+) -> Verdict | None:
     """What to say first; ``None`` where the situation is unknown. What stops everybody goes before what stops some."""
     if situation is None:
         return None
@@ -98,24 +102,34 @@ def verdict_of(situation: Situation | None, causes: list[Cause], workers: Worker
     if workers and all(workers.now - at > FRESH_MS for at in seen):
         return Verdict(
             tone="bad",
-            what="No worker is running",
+            what="No worker has been running",
             since=max(seen, default=None),
             rest=("The fault is ours.", waiting, "Start a worker: everything else follows.", *_besides(header)),
         )
     if upstream.inboxes:
         named = ", ".join(held.inbox or "(none set)" for held in upstream.inboxes)
         explained = explain("inbox_not_found")
+        held = sum(group.waiting for group in causes if group.cause == "inbox_not_found")
         return Verdict(
             tone="bad",
             what=f"LiveDesk does not know inbox {named}",
             since=min(held.since for held in upstream.inboxes),
-            rest=("The fault is ours.", explained.meaning, explained.todo, *_besides(header)),
+            rest=(
+                "The fault is ours.",
+                f"{people(held)} {'waits' if held == 1 else 'wait'}.",
+                explained.meaning,
+                explained.todo,
+                *_besides(header),
+            ),
         )
     groups = [group for group in causes if group.waiting]
     if groups:
         return _of_causes(header, groups)
     if header.broken:
         return Verdict(tone="warn", what=f"{people(header.broken)} did not get to LiveDesk", rest=_besides(header))
+    if quarantined:
+        made = f"{quarantined:,} {'delivery' if quarantined == 1 else 'deliveries'} made no contact"
+        return Verdict(tone="warn", what=made, rest=("Everybody else is well.", *_still_open(header)))
     return Verdict(tone="good", what="All is well", rest=("Nobody needs you.", *_still_open(header)))
 
 

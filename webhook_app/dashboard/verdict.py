@@ -50,7 +50,7 @@ def judge(record: ContactRecord, situation: Situation, *, settle_ms: int, inbox_
         owner = f" (contact {record.owner_id})" if record.owner_id else ""
         if (record.cause or "").endswith("_taken"):
             todo = "Compare the two, then choose: adopt that one, create without the clashing field, edit, or discard."
-        return Verdict("bad", ["Needs a person since", *closed, f": {what}{owner}."], todo, [])
+        return Verdict("bad", ["Needs a person. It was refused", *closed, f": {what}{owner}."], todo, [])
     todo = "Read what LiveDesk answered, below. Edit it and retry; or discard it."
     return Verdict("bad", ["Given up", *closed, f" after attempt {record.attempts_made}: {what}."], todo, [])
 
@@ -80,7 +80,7 @@ def _waits(record: ContactRecord, situation: Situation, settle_ms: int, inbox_id
             name = f"inbox {inbox}" if inbox else "no inbox at all"
             waits.append(
                 [
-                    f"LiveDesk does not take contacts of {name} since ",
+                    f"LiveDesk refused {name} first ",
                     held.since,
                     "; it is tried again ",
                     held.probe_at,
@@ -117,11 +117,11 @@ def _upstream(upstream: Upstream) -> list[Sentence]:
     found: list[Sentence] = []
     if upstream.paused_at:
         why = f": {upstream.paused_why}" if upstream.paused_why else ""
-        found.append([f"The sync is paused by {upstream.paused_by} since ", upstream.paused_at, f"{why}."])
+        found.append([f"{upstream.paused_by} paused the sync ", upstream.paused_at, f"{why}."])
     if upstream.stop == "down":
-        found.append(["LiveDesk is down since", *since, f" ({upstream.cause}).", *probe])
+        found.append(["LiveDesk went down", *since, f" ({upstream.cause}).", *probe])
     elif upstream.stop:
-        found.append(["LiveDesk does not let us in since", *since, f": {explain(upstream.cause or '').title}.", *probe])
+        found.append(["LiveDesk stopped letting us in", *since, f": {explain(upstream.cause or '').title}.", *probe])
     return found
 
 

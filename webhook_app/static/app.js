@@ -12,7 +12,8 @@
   const words = (ms) => Math.abs(ms) < 1e3 ? "now" : ms > 0 ? `in ${since(ms)}` : `${since(-ms)} ago`;
   let ahead = 0;
   const tick = () => all("time[data-at]").forEach((time) => {
-    const text = words(time.dataset.at - Date.now() - ahead);
+    const ms = time.dataset.at - Date.now() - ahead;
+    const text = "lasts" in time.dataset ? since(Math.max(-ms, 0)) : words(ms);
     if (time.textContent !== text) time.textContent = text;
   });
 

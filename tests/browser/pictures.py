@@ -1,0 +1,112 @@
+"""``python -m tests.browser.pictures [FOLDER]`` makes the pictures in ``docs/images`` again.
+
+They show what ``seed`` fills a store with, in Debian's Chromium; no worker, so that nothing moves meanwhile.
+"""
+
+import logging
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from secrets import token_hex
+
+import redis
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
+
+from stack.parts import ROOT
+from stack.processes import free_port
+from stack.valkey import Valkey
+from tests.browser.conftest import ARGUMENTS
+from tests.browser.seed import CREATED, HOSTILE, at, bring, build, closed, fill, person
+from tests.browser.serving import enter, serve
+from webhook_app import Parts, create_app
+from worker.lists import Filter
+from worker.model import Attempt, State
+from worker.operations import Action, OperationState
+from worker.redis_client import connect
+
+REFUSED = closed(State.FAILED, "phone_number_refused", "Phone number should be in e164 format")
+TAKEN = closed(State.CONFLICT, "email_taken", "Email has already been taken", owner_id="4711")
+FOLDER = ROOT / "docs" / "images"
+WIDE: ViewportSize = {"width": 1280, "height": 780}
+#: Contacts that an operation retries, and how many of them it has got through.
+RETRIED, RECOVERED = 240, 150
+
+
+def refuse(parts: Parts) -> str:
+    """Signups that LiveDesk has refused, and one that is in somebody's way. Returns the key of that one."""
+    parts.store.discard(HOSTILE)
+    for operation in parts.operations.latest():
+        parts.operations.turn(operation.id, OperationState.CANCELLED)
+    for number in range(RETRIED):
+        at(parts.store, 20 - number / 40)
+        bring(parts.store, person(f"buyer-{number}"), REFUSED, source="shop")
+    at(parts.store, 4)
+    key = bring(parts.store, person("grace-hopper", phone_number="+4930123456"), TAKEN, source="shop")
+    at(parts.store, 0)
+    return key
+
+
+def retry(parts: Parts) -> str:
+    """Retries the refused; some of them are created by now. Returns the operation's id."""
+    at(parts.store, 1)
+    wanted, why = Filter(state=State.FAILED, cause=REFUSED.cause), "The shop sends numbers with a country code now"
+    operation = parts.operations.open(Action.RETRY, wanted, who="Ada", why=why, total=RETRIED)
+    while parts.operations.step():
+        pass
+    at(parts.store, 0.5)
+    for number in range(RECOVERED):
+        claim = parts.store.claim(parts.store.key(f"buyer-{number}"), token_hex(8), asks=False)
+        assert claim is not None
+        parts.store.finish(claim, CREATED, Attempt(claim.now, 190, 200))
+    at(parts.store, 0)
+    return operation
+
+
+def take(browser: Browser, url: str, path: str, to: Path, *, dark: bool = False) -> None:
+    with browser.new_context(
+        base_url=url, viewport=WIDE, color_scheme="dark" if dark else "light", timezone_id="UTC"
+    ) as context:
+        page = context.new_page()
+        page.goto(enter(path))
+        page.screenshot(path=to)
+
+
+def livedesk_is_down(client: redis.Redis, browser: Browser, folder: Path) -> None:
+    parts = build(client)
+    fill(parts.store)
+    conflict = refuse(parts)
+    with serve(create_app(parts)) as url:
+        take(browser, url, "/dashboard/", folder / "overview.png")
+        take(browser, url, "/dashboard/", folder / "overview-dark.png", dark=True)
+        take(browser, url, "/dashboard/contacts?state=failed", folder / "contacts.png")
+        take(browser, url, f"/dashboard/contacts/{conflict}", folder / "contact.png")
+        take(browser, url, f"/dashboard/causes/{REFUSED.cause}", folder / "cause.png")
+
+
+def an_operation_runs(client: redis.Redis, browser: Browser, folder: Path) -> None:
+    parts = build(client)
+    fill(parts.store, down=False)
+    refuse(parts)
+    operation = retry(parts)
+    with serve(create_app(parts)) as url:
+        take(browser, url, f"/dashboard/operations/{operation}", folder / "operation.png")
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    with (
+        tempfile.TemporaryDirectory() as data,
+        Valkey(Path(data), port=free_port(), config={"appendfsync": "no"}) as server,
+        connect(server.url, timeout_s=5) as client,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS) as browser,
+    ):
+        livedesk_is_down(client, browser, folder)
+        client.flushall()
+        an_operation_runs(client, browser, folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
