@@ -76,11 +76,12 @@ def stop(rig: Rig, fault: Fault) -> None:
 def oversleep(rig: Rig, fault: Fault) -> None:
     """Stopped for longer than its leases last, as a machine that is suspended or moved: others have taken over.
 
-    It happens while the worker waits for LiveDesk: asleep between two attempts it would miss nothing.
+    It happens while the worker waits for LiveDesk: asleep between two attempts it would miss nothing. And not to the
+    one that probes, if it can be helped: all others would be idle until that lease is over.
     """
     to_livedesk = rig.links[f"{fault.target} - livedesk"]
     with rig.holding(fault.target) as part:
-        wait_for(lambda: to_livedesk.is_awaited, BUSY_WITHIN_S)
+        wait_for(lambda: to_livedesk.is_awaited and not rig.is_stopped(), BUSY_WITHIN_S)
         part.pause()
         if fault.options["loses"]:
             rig.reset_connections(fault.target)

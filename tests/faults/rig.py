@@ -18,6 +18,7 @@ from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, RECEIVERS, REDIS, WORKERS
 from tests.faults.proxy import Link, Links
 from tests.faults.sender import wait_for
 from tests.livedesk import StandIn
+from worker import keys
 from worker.redis_client import connect
 
 #: As in production, but in a hurry. No contact may fail because a run is long, and our own pace is not what is tested.
@@ -126,6 +127,10 @@ class Rig:
     def client(self) -> redis.Redis:
         """Straight to Redis, past links and sentinels."""
         return self.system.client
+
+    def is_stopped(self) -> bool:
+        """Whether the breaker is open, or we are misconfigured."""
+        return bool(self.client.hexists(keys.UPSTREAM, "stop"))
 
     def find_primary(self) -> None:
         """Waits until all sentinels name one server, and it is followed: from now on our own client asks that one.
