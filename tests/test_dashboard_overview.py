@@ -100,7 +100,7 @@ def test_all_is_well(parts: Parts) -> None:
 def test_a_quarantine_is_told_where_one_looks_first(parts: Parts) -> None:
     parts.store.sweep("worker-1")
     for number in range(2):
-        parts.store.quarantine(Quarantined(source="shop", payload=f'{{"n": {number}}}', problems={}, headers={}))
+        parts.desk.quarantine(Quarantined(source="shop", payload=f'{{"n": {number}}}', problems={}, headers={}))
     door = enter(parts)
     assert "2 deliveries made no contact Everybody else is well." in words(door)
     assert '<a href="/dashboard/sources/quarantine">2 deliveries in quarantine</a>' in door.get("/dashboard/").text
