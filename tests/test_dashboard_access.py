@@ -1,5 +1,6 @@
 """Who gets into the dashboard, for how long, and what no other site can make their browser do."""
 
+import gzip
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -238,7 +239,28 @@ def test_signing_out(door: FlaskClient) -> None:
 def test_signing_in_begins_anew(door: FlaskClient) -> None:
     before = csrf(door)
     sign_in(door)
-    assert csrf(door) != before
+    assert door.post("/dashboard/sign-out", data={"csrf": before}).status_code == 400
+
+
+def test_a_token_reads_otherwise_in_each_answer_and_each_is_good(door: FlaskClient) -> None:
+    sign_in(door)
+    first, second = csrf(door), csrf(door)
+    assert first != second
+    for token in (first, second):
+        assert door.post("/dashboard/operator-form", data={"csrf": token}).text == "done"
+    for wrong in (first[:48] + second[48:], first[:-2], first + "00", "zz" * 48, ""):
+        assert door.post("/dashboard/operator-form", data={"csrf": wrong}).status_code == 400
+
+
+def test_pages_are_compressed_for_those_who_ask(door: FlaskClient) -> None:
+    sign_in(door)
+    plain = door.get("/dashboard/")
+    zipped = door.get("/dashboard/", headers={"Accept-Encoding": "br, gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in zipped.headers["Vary"]
+    assert int(zipped.headers["Content-Length"]) == len(zipped.data) < len(plain.data) / 2
+    assert "Overview" in gzip.decompress(zipped.data).decode()
 
 
 @pytest.mark.parametrize(

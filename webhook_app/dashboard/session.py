@@ -1,6 +1,7 @@
 """Who is signed in. A session is Flask's signed cookie; there is one on the dashboard's addresses alone."""
 
 import hashlib
+import hmac
 import logging
 import math
 import secrets
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Bytes of the secret that forms bring back.
+CSRF_BYTES = 24
 #: Seconds after which a person signs in again, whatever they did meanwhile: a working day.
 SESSION_S = 12 * 3600
 #: The longest name of a person that is kept.
@@ -84,10 +87,31 @@ def begin(name: str, role: Role, now: float) -> None:
 
 
 def csrf_token() -> str:
-    """What a form must bring back: the session's own, made when it is first asked for."""
+    """What a form must bring back: the session's own secret, made when it is first asked for.
+
+    It reads otherwise in each answer (a random pad, and the secret under it), because answers are compressed, and their
+    length would tell a patient stranger about what stays the same (the BREACH attack, https://www.breachattack.com).
+    """
     if "csrf" not in session:
-        session["csrf"] = secrets.token_urlsafe(24)
-    return str(session["csrf"])
+        session["csrf"] = secrets.token_hex(CSRF_BYTES)
+    pad = secrets.token_bytes(CSRF_BYTES)
+    return (pad + _under(pad, bytes.fromhex(session["csrf"]))).hex()
+
+
+def is_csrf_token(given: str) -> bool:
+    """Whether this is the session's own secret, as ``csrf_token`` writes it."""
+    try:
+        brought = bytes.fromhex(given)
+    except ValueError:
+        return False
+    if "csrf" not in session or len(brought) != 2 * CSRF_BYTES:
+        return False
+    secret = _under(brought[:CSRF_BYTES], brought[CSRF_BYTES:])
+    return hmac.compare_digest(secret, bytes.fromhex(session["csrf"]))
+
+
+def _under(pad: bytes, text: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(pad, text, strict=True))
 
 
 def local_path(address: str | None) -> str:
