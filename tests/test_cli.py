@@ -441,6 +441,21 @@ def test_replay_needs_an_entry_or_all(store: Store) -> None:
     assert flask(store, "quarantine", "replay", "x", "--all").exit_code == 2
 
 
+def test_what_is_done_to_the_quarantine_by_hand_is_noted(store: Store) -> None:
+    keep(store, {"user": {"uid": 7}}, {"user": {"uid": 8}}, {"user": {"uid": 9}})
+    first, second, third = entries(store)
+    flask(store, "quarantine", "show", first, "--reveal", "--who", "ada", "--why", "a question")
+    flask(store, "quarantine", "show", first)
+    flask(store, "quarantine", "replay", second, "--who", "ada", sources=NEW_MAP)
+    flask(store, "quarantine", "discard", third)
+    noted = [(entry.who, entry.did, entry.target, entry.why) for entry in History(store.client).audit()]
+    assert noted == [
+        ("command line", "discarded a delivery in quarantine", third, ""),
+        ("ada", "replayed a delivery in quarantine", second, ""),
+        ("ada", "revealed a delivery in quarantine", first, "a question"),
+    ]
+
+
 def test_an_entry_is_discarded(store: Store) -> None:
     keep(store, {"user": {"uid": 7}})
     assert flask(store, "quarantine", "discard", *entries(store)).exit_code == 0

@@ -315,7 +315,7 @@ def test_whatever_the_state_nothing_stays(verdict: Verdict | None, office: Offic
     assert office.flask("erase", "ada").exit_code == 0
     names = cast(list[str], client.keys())
     counts = [name for name in names if name.startswith((keys.COUNTS, keys.minute(""), keys.people("")))]
-    client.delete(keys.QUEUE, keys.CAUSES, keys.UPSTREAM, keys.FAILING, *counts)
+    client.delete(keys.QUEUE, keys.CAUSES, keys.UPSTREAM, keys.FAILING, keys.AUDIT, *counts)
     assert client.dbsize() == before
 
 

@@ -67,7 +67,7 @@ LANES = 4
 #: Where the lanes begin that the sweep hands over; in the last one contacts wait for their inbox.
 SWEPT_LANES = (0, LANE, 2 * LANE)
 #: How many hashes the finders are spread over: so few in each that Redis keeps it in its compact form.
-BUCKETS = 2**15
+BUCKETS = 2**14
 
 
 def contact_key(identifier: str, salt: bytes) -> str:

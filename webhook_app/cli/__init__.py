@@ -90,7 +90,10 @@ def _retry(parts: "Callable[[], Parts]") -> click.Command:
     def retry(identifier: str) -> None:
         """Make the contact with this IDENTIFIER due at once, with a fresh retry budget."""
         with sentences():
-            answer = parts().store.retry_now(identifier)
+            found = parts()
+            answer = found.store.retry_now(identifier, who="command line")
+            if answer in ("pending", "retrying"):
+                found.desk.audit("command line", "retried", found.store.key(identifier))
         if answer == "gone":
             raise click.ClickException("There is no contact with this identifier.")
         click.echo(RETRY_ANSWERS[answer])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from webhook_app.cli.filters import acting
 from webhook_app.cli.words import sentences
 
 if TYPE_CHECKING:
@@ -24,13 +25,17 @@ UNKNOWN = (
 def command(parts: "Callable[[], Parts]") -> click.Command:
     @click.command("erase")
     @click.argument("identifier")
-    def erase(identifier: str) -> None:
+    @acting
+    def erase(identifier: str, who: str, why: str) -> None:
         """Forget the contact with this IDENTIFIER: everything that Redis holds about it.
 
         LiveDesk keeps what it has. What is in quarantine cannot be found by an identifier: see quarantine list.
         """
         with sentences():
-            erased = parts().desk.erase(identifier)
+            found = parts()
+            erased = found.desk.erase(identifier)
+            if erased.result == "erased":
+                found.desk.audit(who, "erased", found.store.key(identifier), why)
         if erased.result == "gone":
             raise click.ClickException("There is no contact with this identifier.")
         if erased.result == "busy":

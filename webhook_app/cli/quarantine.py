@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from webhook_app import actions
+from webhook_app.cli.filters import acting
 from webhook_app.cli.words import columns, printable, sentences, when
 from webhook_app.quarantine import keys_in, revealed
 from webhook_app.quarantine import replay as read_again
@@ -54,13 +56,16 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
     @click.command("show")
     @click.argument("entry")
     @click.option("--reveal", is_flag=True, help="Show the values in it, too: they are personal data.")
-    def command(entry: str, reveal: bool) -> None:
+    @acting
+    def command(entry: str, reveal: bool, who: str, why: str) -> None:
         """Show what is wrong with the delivery ENTRY, and what it holds."""
         held = _held(parts, entry)
         click.echo(f"source  {held.source}\nsince   {when(held.since, time.time() * 1000)}\n\nproblems")
         for field, problem in held.problems.items():
             click.echo(f"  {printable(field)}: {printable(problem)}")
         if reveal:
+            with sentences():
+                actions.reveal_held(parts(), entry, who, why)
             click.echo(f"\npayload\n{revealed(held.payload)}\n\nheaders\n{json.dumps(held.headers, indent=2)}")
             return
         click.echo("\nkeys of the payload")
@@ -74,12 +79,15 @@ def _replay(parts: "Callable[[], Parts]") -> click.Command:
     @click.command("replay")
     @click.argument("entry", required=False)
     @click.option("--all", "every", is_flag=True, help="All of them.")
-    def command(entry: str | None, every: bool) -> None:
+    @acting
+    def command(entry: str | None, every: bool, who: str, why: str) -> None:
         """Read the delivery ENTRY again, or all of them, with the sources as they are now."""
         if (entry is None) == (not every):
             raise click.UsageError("Give either an ENTRY or --all.")
         with sentences():
             held = [_held(parts, entry)] if entry is not None else list(_all(parts().history))
+            did = "replayed a delivery in quarantine" if entry else "replayed the quarantine"
+            parts().desk.audit(who, did, entry or "", why)
             _replay_each(parts(), held)
 
     return command
@@ -88,12 +96,12 @@ def _replay(parts: "Callable[[], Parts]") -> click.Command:
 def _discard(parts: "Callable[[], Parts]") -> click.Command:
     @click.command("discard")
     @click.argument("entry")
-    def command(entry: str) -> None:
+    @acting
+    def command(entry: str, who: str, why: str) -> None:
         """Drop the delivery ENTRY for good."""
+        _held(parts, entry)
         with sentences():
-            released = parts().desk.release(entry)
-        if not released:
-            raise click.ClickException("There is no such entry in quarantine.")
+            actions.release(parts(), entry, who, why)
         click.echo("It is gone.")
 
     return command
