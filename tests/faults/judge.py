@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tests.e2e.system import SETTLE_S
 from tests.e2e.test_misbehaviour import HARMLESS
 from tests.faults.inject import Injected
+from tests.faults.plan import SETTLE_S
 from tests.faults.sender import TAKEN, Sent
 from tests.livedesk import Contact, LedgerEntry, RequestRecord
 from worker.retry import SUSPECT_MOST
@@ -47,8 +47,9 @@ class Evidence:
 class Judge:
     """``broken`` is every promise that was, ``lost`` and ``duplicated`` whom it hit the hardest."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, settle_s: float = SETTLE_S) -> None:
         self.evidence = evidence
+        self.settle_s = settle_s
         self.broken: list[str] = []
         self.lost: set[str] = set()
         self.duplicated: set[str] = set()
@@ -153,7 +154,7 @@ class Judge:
                 continue  # LiveDesk said that it had not executed it
             parted = self._were_parted(earlier)
             ended = earlier.received if parted or earlier.finished is None else earlier.finished
-            settled = ended + SETTLE_S - (HARMED_TOLERANCE_S if parted else TOLERANCE_S)
+            settled = ended + self.settle_s - (HARMED_TOLERANCE_S if parted else TOLERANCE_S)
             if any(settled <= search.received <= later.received for search in searches):
                 continue
             if self._overslept(earlier) or self._overslept(later):

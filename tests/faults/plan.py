@@ -20,6 +20,8 @@ LIVEDESK_LINKS = tuple(f"{worker} - livedesk" for worker in WORKERS)
 REDIS_LINKS = tuple(f"{part} - redis" for part in (*RECEIVERS, *WORKERS))
 ALL_LIVEDESK, ALL_REDIS = "livedesk", "redis"
 
+#: ``LIVEDESK_SETTLE`` of a run, in seconds: so long that retries come before it is over, and show whether it is kept.
+SETTLE_S = 4.0
 #: LiveDesk's own faults.
 MISBEHAVE = "misbehave"
 #: Process faults and who can suffer them.

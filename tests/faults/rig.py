@@ -14,7 +14,7 @@ from stack.processes import LOCALHOST, Process, StartError, free_port
 from stack.sentinel import SentinelCluster, say
 from stack.valkey import Valkey
 from tests.e2e.system import FAST, System
-from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, RECEIVERS, REDIS, WORKERS
+from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, RECEIVERS, REDIS, SETTLE_S, WORKERS
 from tests.faults.proxy import Link, Links
 from tests.faults.sender import wait_for
 from tests.livedesk import StandIn
@@ -22,7 +22,7 @@ from worker import keys
 from worker.redis_client import connect
 
 #: As in production, but in a hurry. No contact may fail because a run is long, and our own pace is not what is tested.
-ENV = {**FAST, "RETRY_FOR": "1h", "LIVEDESK_RATE": "1000"}
+ENV = {**FAST, "RETRY_FOR": "1h", "LIVEDESK_RATE": "1000", "LIVEDESK_SETTLE": f"{SETTLE_S:g}s"}
 #: A primary that has lost its replica takes nothing more, so that nobody works on with one that has been replaced.
 CLUSTER_CONFIG = {"min-replicas-to-write": "1"}
 #: When a sentinel gives a server up, in ms: on a machine that is busy an answer may take a second.

@@ -69,7 +69,8 @@ class Story:
                 ledger=self.ledger,
                 contacts=self.contacts,
                 records={ADA: self.record},
-            )
+            ),
+            settle_s=1.0,
         ).judge()
 
 
