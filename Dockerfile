@@ -12,8 +12,6 @@ RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --re
 COPY bin/ bin/
 COPY worker/ worker/
 COPY webhook_app/ webhook_app/
-# What `flask send-test` sends.
-COPY tests/senders/ tests/senders/
 
 USER 10001
 EXPOSE 8000

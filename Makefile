@@ -11,7 +11,7 @@ help: ## list these commands
 		printf '  make %-8s%s\n' "$$name" "$$text"; done
 
 run: .venv/installed ## the whole system on this machine, with a stand-in LiveDesk; Ctrl-C stops it
-	@$(BIN)/python -m stack
+	@$(BIN)/python -m tests.rig
 
 test: .venv/installed ## everything that must pass; ARGS go to pytest
 	$(BIN)/pytest $(ARGS)

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import accept, ack, burst, choices, dashboard, memory, pace, sync
 from bench.machine import BenchError, cores, say
 from bench.report import Row, table
-from stack.processes import StartError
+from tests.rig.processes import StartError
 
 PARTS = ("accept", "sync", "memory", "dashboard")
 #: Measurements beside the table, only when asked for.

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from bench.machine import BenchError, ask, bound_to, cores, cpu_seconds, environment, load, program, say, valkey
 from bench.report import Row, median, spread
-from stack.parts import ROOT
-from stack.processes import LOCALHOST, Process, free_port
-from stack.valkey import Valkey
-from worker import keys
+from tests.rig.parts import ROOT
+from tests.rig.processes import LOCALHOST, Process, free_port
+from tests.rig.valkey import Valkey
+from worker.store import keys
 
 CONNECTIONS = 32
 WARM_UP_S = 0.5

@@ -14,10 +14,10 @@ from pathlib import Path
 from bench.accept import CONNECTIONS, WARM_UP_S, Runs, column, is_answering, ours
 from bench.machine import environment, load, say
 from bench.report import Row, median, spread
-from stack.parts import ROOT
-from stack.processes import LOCALHOST, Process, free_port
-from stack.sentinel import say as say_to
-from stack.valkey import Valkey
+from tests.rig.parts import ROOT
+from tests.rig.processes import LOCALHOST, Process, free_port
+from tests.rig.sentinel import say as say_to
+from tests.rig.valkey import Valkey
 
 
 @dataclass(frozen=True)

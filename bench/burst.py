@@ -10,10 +10,10 @@ from pathlib import Path
 from bench.accept import CONNECTIONS, WARM_UP_S, is_answering, ours, stored_by_us
 from bench.machine import BenchError, ask, environment, load, resident_mb, say, stub, valkey
 from bench.report import Row
-from stack.parts import ROOT
-from stack.processes import Process, free_port, has_logged
-from worker import keys
+from tests.rig.parts import ROOT
+from tests.rig.processes import Process, free_port, has_logged
 from worker.model import State
+from worker.store import keys
 
 PARTS = 10
 #: MB that a process may grow by, and the share of the first tenth's rate that the last must have.

@@ -12,7 +12,7 @@ from bench.machine import cores, program, say
 from bench.report import Row, median, spread
 from bench.sync import measure
 from bench.sync import ours as worker_side
-from stack.processes import LOCALHOST
+from tests.rig.processes import LOCALHOST
 
 THREADS = (2, 4, 8, 16, 32)
 #: Processes for each core, and threads of each.

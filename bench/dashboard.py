@@ -19,18 +19,19 @@ from flask.testing import FlaskClient
 from bench.accept import CONNECTIONS, WARM_UP_S, is_answering, ours
 from bench.machine import ask, environment, load, say, valkey
 from bench.report import Row, median
-from stack.parts import ROOT
-from stack.processes import Process, free_port
-from webhook_app import Parts, create_app
+from tests.rig.parts import ROOT
+from tests.rig.processes import Process, free_port
 from webhook_app.access import Access
-from worker import keys, record
-from worker.hints import Hint
-from worker.history import History
-from worker.lists import Filter, Lists
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
 from worker.model import Contact, State
-from worker.operations import Action, Operations
-from worker.situation import Situations
-from worker.store import Store
+from worker.process.envelope import Envelope
+from worker.store import keys, record
+from worker.store.contacts import Store
+from worker.store.history import History
+from worker.store.lists import Filter, Lists
+from worker.store.operations import Action, Operations
+from worker.store.overview import OverviewReader
 
 PASSWORD = "the-password-of-the-bench"
 RATE = 10.0
@@ -197,10 +198,10 @@ def row(name: str, value: float, most: float) -> Row:
 def rows(count: int) -> list[Row]:
     with valkey({"maxmemory": "4gb"}) as server:
         client = ask(server.url)
-        store, lists = Store(client, Hint("@key@ @id@"), lease_ms=45_000), Lists(client)
+        store, lists = Store(client, Envelope("@key@ @id@"), lease_ms=45_000), Lists(client)
         say(f"dashboard: laying in {count:,} contacts")
         made = lay_in(client, store.salt(), count)
-        found = [row("dashboard: head of every page, ms", milliseconds(Situations(client, RATE).read), HEADER_MS)]
+        found = [row("dashboard: head of every page, ms", milliseconds(OverviewReader(client, RATE).read), HEADER_MS)]
         found += list(pages(store, lists))
         found += list(weight(client, count))
         found += list(retry_all(server.url, store, lists, made[State.FAILED]))

@@ -16,9 +16,14 @@ from typing import Any
 import redis
 
 from bench import payload
-from stack.parts import ROOT, bare_environment
-from stack.processes import LOCALHOST, Process, answers, free_port
-from stack.valkey import Valkey
+from tests.rig.parts import ROOT, bare_environment
+from tests.rig.processes import (
+    LOCALHOST,
+    Process,
+    answers,
+    free_port,
+)
+from tests.rig.valkey import Valkey
 
 #: What both sides are started with, besides the addresses of Redis and of the stub.
 #: The sources of our side, besides ``signup``.

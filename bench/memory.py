@@ -13,8 +13,8 @@ from bench import payload
 from bench.machine import BenchError, ask, say, valkey
 from bench.report import Row
 from bench.sync import our_contact, our_store
-from worker import keys
-from worker.model import Attempt, Outcome, State, Verdict
+from worker.model import Attempt, AttemptResult, Outcome, State
+from worker.store import keys
 
 PENDING_MOST = 1200
 CREATED_MOST = 400
@@ -37,7 +37,9 @@ def finish(redis_url: str, part: int, parts: int, count: int) -> None:
         claim = store.claim(key, f"{number:016x}")
         if claim is None:
             raise BenchError(f"contact {number} cannot be claimed")
-        verdict = Verdict(state=State.CREATED, contact_id=str(2_000_000 + number), outcome=Outcome.CREATED, status=200)
+        verdict = AttemptResult(
+            state=State.CREATED, contact_id=str(2_000_000 + number), outcome=Outcome.CREATED, status=200
+        )
         store.finish(claim, verdict, Attempt(claim.now, 183, 200))
 
 

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from bench.machine import fetch, say, stub, valkey, wait_until
 from bench.report import Row, median
 from bench.sync import Side, lay_in_ours, left_of_ours, working
-from stack.parts import ROOT
+from tests.rig.parts import ROOT
 
 RATES = (10, 50)
 WORKERS, SECONDS = 4, 20

@@ -35,14 +35,14 @@ from bench.machine import (
     wait_until,
 )
 from bench.report import Row, median, spread
-from stack.parts import ROOT
-from stack.processes import Process, has_logged
-from worker import keys
-from worker.hints import build_hint
+from tests.rig.parts import ROOT
+from tests.rig.processes import Process, has_logged
 from worker.model import Contact, State
-from worker.redis_client import connect
-from worker.scripts import LUA
-from worker.store import Store
+from worker.process.envelope import build_envelope
+from worker.store import keys
+from worker.store.connection import connect
+from worker.store.contacts import Store
+from worker.store.scripts import LUA
 from worker.tasks import create_contact
 
 #: Seconds that a run may take.
@@ -75,7 +75,7 @@ class Side:
 
 def our_store(redis_url: str) -> Store:
     """Our own write side, as the receiver has it."""
-    return Store(connect(redis_url, timeout_s=10), build_hint(create_contact), lease_ms=60_000)
+    return Store(connect(redis_url, timeout_s=10), build_envelope(create_contact), lease_ms=60_000)
 
 
 def our_contact(run: str, number: int) -> Contact:

@@ -7,22 +7,23 @@ from typing import Any
 import redis
 from flask import Flask
 
-from webhook_app import Parts, create_app
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.desk import Desk
-from worker.hints import Hint
-from worker.history import History
-from worker.lists import Filter
-from worker.model import Attempt, Contact, Outcome, Quarantined, Signal, State, Verdict
-from worker.operations import Action
-from worker.store import Store
+from worker.model import Attempt, AttemptResult, Contact, Outcome, Quarantined, Signal, State
+from worker.process.envelope import Envelope
+from worker.store.contacts import Store
+from worker.store.desk import Desk
+from worker.store.history import History
+from worker.store.lists import Filter
+from worker.store.operations import Action
 
 TOKEN = "open-sesame-open"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-FAILED = Verdict(state=State.FAILED, cause="email_refused", failures=3, status=422)
-CONFLICT = Verdict(state=State.CONFLICT, cause="email_taken", owner_id="12", status=422)
-RETRYING = Verdict(state=State.RETRYING, cause="http_502", delay_ms=3_600_000, failures=1, signal=Signal.NOTHING)
-CREATED = Verdict(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
+FAILED = AttemptResult(state=State.FAILED, cause="email_refused", failures=3, status=422)
+CONFLICT = AttemptResult(state=State.CONFLICT, cause="email_taken", owner_id="12", status=422)
+RETRYING = AttemptResult(state=State.RETRYING, cause="http_502", delay_ms=3_600_000, failures=1, signal=Signal.NOTHING)
+CREATED = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
 SOURCE: dict[str, Any] = {
     "verify": "token",
     "secret": "a-secret-of-our-own",
@@ -41,7 +42,7 @@ class World:
     store: Store
     known: dict[str, list[str]] = field(default_factory=dict)
 
-    def bring(self, identifier: str, verdict: Verdict | None, source: str = "signup", **fields: Any) -> str:
+    def bring(self, identifier: str, verdict: AttemptResult | None, source: str = "signup", **fields: Any) -> str:
         """A contact whose first attempt has ended so; ``None``: it waits for it. Returns its key."""
         self.store.shift_ms += 1  # so that lists have one order
         self.store.accept(Contact(identifier, 1, **fields), source)
@@ -57,7 +58,7 @@ class World:
 
 
 def empty_world_of(client: redis.Redis, token: str | None = TOKEN) -> World:
-    store = Store(client, Hint("@key@ @id@"), lease_ms=45_000)
+    store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
     sources = {"signup": read_source("signup", SOURCE, {})}
     parts = Parts(store=store, history=History(client), sources=sources, api_token=token)
     return World(create_app(parts), parts, store)

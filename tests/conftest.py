@@ -7,9 +7,9 @@ import hypothesis
 import pytest
 import redis
 
-from stack.processes import free_port
-from stack.valkey import Valkey
-from worker.redis_client import connect
+from tests.rig.processes import free_port
+from tests.rig.valkey import Valkey
+from worker.store.connection import connect
 
 # No deadlines: a property must hold, however busy the machine is. On CI the examples are the same each time.
 hypothesis.settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)

@@ -10,24 +10,25 @@ import redis
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from webhook_app import Parts, create_app
 from webhook_app.access import Access, Role
-from worker import keys
-from worker.hints import Hint
-from worker.history import Audited, History
-from worker.livedesk import LiveDesk
-from worker.model import Attempt, Contact, Signal, State, Verdict
-from worker.store import Store
-from worker.upstream import UpstreamPolicy
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
+from worker.livedesk.client import LiveDesk
+from worker.model import Attempt, AttemptResult, Contact, Signal, State
+from worker.process.envelope import Envelope
+from worker.store import keys
+from worker.store.contacts import Store
+from worker.store.history import Audited, History
+from worker.store.upstream import UpstreamPolicy
 
 PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
 TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 #: No waiting for the pace in tests.
 FAST = UpstreamPolicy(rate=1000, look_ups_per_minute=60_000)
 
-FAILED = Verdict(state=State.FAILED, cause="http_422", status=422, failures=3, repeats=3, spent_ms=9)
-CONFLICT = Verdict(state=State.CONFLICT, cause="email_taken", owner_id="12", status=422)
-RETRYING = Verdict(
+FAILED = AttemptResult(state=State.FAILED, cause="http_422", status=422, failures=3, repeats=3, spent_ms=9)
+CONFLICT = AttemptResult(state=State.CONFLICT, cause="email_taken", owner_id="12", status=422)
+RETRYING = AttemptResult(
     state=State.RETRYING, cause="http_503", delay_ms=3_600_000, failures=1, repeats=1, signal=Signal.NOTHING
 )
 
@@ -58,7 +59,9 @@ class Door:
         """Sends a form as a page of ours would."""
         return self.client.post(path, data={"csrf": self.csrf(), **(form or {})}, **options)
 
-    def bring(self, identifier: str, verdict: Verdict | None = None, *, source: str = "signup", **fields: Any) -> str:
+    def bring(
+        self, identifier: str, verdict: AttemptResult | None = None, *, source: str = "signup", **fields: Any
+    ) -> str:
         """A contact whose first attempt ended so, or who was not tried yet. Returns its key."""
         notes = fields.pop("notes", ())
         excerpt = fields.pop("excerpt", "")
@@ -83,7 +86,7 @@ class Door:
 
 
 def open_door(client: redis.Redis, *, livedesk: LiveDesk | None = None, store: Store | None = None) -> Door:
-    used = store or Store(client, Hint("@key@ @id@"), lease_ms=45_000, policy=FAST)
+    used = store or Store(client, Envelope("@key@ @id@"), lease_ms=45_000, policy=FAST)
     history = History(client)
     access = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
     parts = Parts(store=used, history=history, sources={}, access=access, livedesk=livedesk, inbox_id=7)

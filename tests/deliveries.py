@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -25,10 +24,11 @@ from werkzeug.datastructures import Headers
 from webhook_app.sources import Source
 from webhook_app.sources.config import read_source
 from webhook_app.sources.presets import PRESETS
-from webhook_app.sources.proof import Delivery
+from webhook_app.sources.sample import SAMPLES
+from webhook_app.sources.verify.delivery import Delivery
 from worker.model import Contact
 
-SENDERS = Path(__file__).parent / "senders"
+SENDERS = SAMPLES
 NOW = 1_700_000_000
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECRET = "test_secret_key"

@@ -6,12 +6,13 @@ from typing import Any, cast
 
 from flask.testing import FlaskClient
 
-from webhook_app import Parts, create_app
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.desk import Desk
-from worker.history import History
 from worker.model import Accepted, Contact, Note, Quarantined, State, Status
-from worker.store import Store
+from worker.store.contacts import Store
+from worker.store.desk import Desk
+from worker.store.history import History
 
 #: What the clock of these doors says, in seconds since the epoch.
 NOW = 1_700_000_000

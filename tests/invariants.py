@@ -5,9 +5,9 @@ from typing import Any
 
 import redis
 
-from worker import keys, record
 from worker.model import State
-from worker.store import QUEUE_BOUNDS
+from worker.store import keys, record
+from worker.store.contacts import QUEUE_BOUNDS
 
 FIXED_KEYS = {
     *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS),

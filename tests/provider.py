@@ -19,7 +19,7 @@ from werkzeug import Response
 from werkzeug.exceptions import BadRequest
 from werkzeug.serving import make_server
 
-from stack.processes import LOCALHOST
+from tests.rig.processes import LOCALHOST
 
 CLIENT_ID, CLIENT_SECRET = "livedesk-sync", "the-secret-of-the-client"
 

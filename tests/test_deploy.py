@@ -12,9 +12,9 @@ import pytest
 import yaml
 from flask import Flask
 
-from stack.local import PORTS
-from stack.parts import ROOT, receiver, worker
-from stack.valkey import DURABLE, Valkey
+from tests.rig.local import PORTS
+from tests.rig.parts import ROOT, receiver, worker
+from tests.rig.valkey import DURABLE, Valkey
 from webhook_app import cli
 from worker.settings import load_settings
 
@@ -67,7 +67,7 @@ def test_web_and_worker_are_the_same_two_scripts_everywhere(services: dict[str, 
 
 def test_the_image_has_what_the_scripts_need_and_nothing_is_ignored_that_it_copies() -> None:
     copied = re.findall(r"^COPY (\S+?)/? ", text_of("Dockerfile"), re.MULTILINE)
-    assert set(copied) == {"requirements.txt", "bin", "worker", "webhook_app", "tests/senders"}
+    assert set(copied) == {"requirements.txt", "bin", "worker", "webhook_app"}
     assert [line[1:] for line in text_of(".dockerignore").splitlines() if line.startswith("!")] == copied
 
 

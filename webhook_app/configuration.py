@@ -5,7 +5,7 @@ from pathlib import Path
 
 from webhook_app.access import Access, Provider
 from webhook_app.sources import Source, load_sources
-from webhook_app.sources.secret_forms import read_secret
+from webhook_app.sources.verify.secret_forms import read_secret
 from worker.errors import SettingsError
 from worker.settings import Settings, load_settings
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response
 
-from webhook_app.contacts import rfc3339
+from webhook_app.api.by_identifier import rfc3339
 from worker.errors import StoreError
-from worker.situation import Upstream
+from worker.store.overview import Upstream
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 
 def blueprint(parts: "Parts") -> Blueprint:

@@ -1,4 +1,4 @@
-"""``GET /metrics``, for Prometheus. What is behind each figure says ``worker.metrics``, and what to make of it
+"""``GET /metrics``, for Prometheus. What is behind each figure says ``worker.store.metrics``, and what to make of it
 ``docs/operations.md``.
 
 Labels are names of sources that an operator chose, and words of fixed vocabularies: no personal data.
@@ -13,21 +13,21 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from werkzeug import Response as WerkzeugResponse
 
-from webhook_app import let_through
-from webhook_app.contacts import is_authorized
-from webhook_app.diary import REASONS
+from webhook_app.api.by_identifier import is_authorized
 from webhook_app.problems import problem, store_away
+from webhook_app.receiver import fail_open
+from webhook_app.receiver.delivery_log import REASONS
 from worker.errors import StoreError
-from worker.metrics import Figures
 from worker.model import Ack, State, Status
-from worker.tally import BUCKETS_MS
+from worker.store.counters import BUCKETS_MS
+from worker.store.metrics import Figures
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 PREFIX = "livedesk_sync_"
 #: What becomes of a delivery that is answered with 200.
-RESULTS = (*Status, let_through.LOST)
+RESULTS = (*Status, fail_open.LOST)
 #: How an attempt ends.
 ENDS = (State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED)
 #: What LiveDesk's state may be, and what an answer of it says (``worker.model.Signal``).
@@ -182,7 +182,7 @@ def _counter(
 
 
 def _histogram(name: str, text: str, figures: Figures, counted: str) -> Metric:
-    """The durations that ``worker.tally`` has counted under this name; its buckets are not cumulative, these are."""
+    """The durations counted under this name; the stored buckets are not cumulative, these are."""
     total, buckets = 0, []
     for bound in (*BUCKETS_MS, "inf"):
         total += figures.counts.get(f"{counted}_ms:{bound}", 0)

@@ -10,16 +10,18 @@ from multiprocessing.util import Finalize
 
 from flask import Flask
 
-from webhook_app import Parts, cli, create_app
+from webhook_app import cli
+from webhook_app.app import create_app
 from webhook_app.configuration import access_of, read_configuration
+from webhook_app.parts import Parts
 from worker import telemetry
-from worker.durability import Guard, announce
 from worker.errors import SettingsError
-from worker.hints import build_hint
-from worker.history import History
-from worker.redis_client import connect
+from worker.process.envelope import build_envelope
 from worker.retry import RetryPolicy
-from worker.store import Store
+from worker.store.connection import connect
+from worker.store.contacts import Store
+from worker.store.durability import Guard, announce
+from worker.store.history import History
 from worker.tasks import create_contact, join_livedesk
 
 #: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
@@ -46,7 +48,7 @@ def join() -> Flask:
     parts = Parts(
         store=Store(
             client,
-            build_hint(create_contact),
+            build_envelope(create_contact),
             lease_ms=LEASE_MS,
             policy=settings.upstream,
             guard=Guard(client, demands),

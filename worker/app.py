@@ -8,7 +8,7 @@ that lose, repeat and wedge when Redis restarts. The broker's address comes with
 
 from celery import Celery
 
-from worker import keys
+from worker.store import keys
 
 app = Celery("livedesk-sync", include=["worker.tasks"])
 app.conf.update(

@@ -24,7 +24,7 @@ class Ack(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
+class Requirements:
     """What must hold for a delivery to be taken: how safe it must be, what share of Redis's memory may be in use, and
     how many contacts may be open."""
 
@@ -186,7 +186,7 @@ class Unanswered(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class AttemptResult:
     """How an attempt ended; ``store.finish`` writes it. The state decides which of the other fields mean something."""
 
     state: State
@@ -225,7 +225,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What live probes found out about the LiveDesk account (``worker.probe``). ``None``: nobody has asked.
+    """What live probes found out about the LiveDesk account (``worker.livedesk.probe``). ``None``: nobody has asked.
 
     ``unique``: a second create with the same identifier is refused, and the refusal names it. ``searchable``: a search
     finds a contact by its identifier; ``searchable_bare``: even one that has no e-mail address and no phone number.
@@ -243,7 +243,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """A place in the walk over all created contacts: behind the one of this key, created at this time."""
 
     at: int = 0
@@ -254,7 +254,7 @@ class Place:
 class Progress:
     """How far a walk over all created contacts has come, and what it has met with."""
 
-    place: Place = Place()
+    place: Position = Position()
     checked: int = 0
     found: int = 0
 
@@ -268,7 +268,7 @@ class Attempt:
     """
 
     at: int
-    took_ms: int
+    duration_ms: int
     status: int | None = None
     cause: str | None = None
     excerpt: str = ""

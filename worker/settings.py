@@ -13,9 +13,9 @@ from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from worker.errors import SettingsError
-from worker.model import Ack, Demands, LogFormat
-from worker.redis_address import is_sentinel, parse_sentinel
-from worker.upstream import UpstreamPolicy
+from worker.model import Ack, LogFormat, Requirements
+from worker.store.address import is_sentinel, parse_sentinel
+from worker.store.upstream import UpstreamPolicy
 
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -40,8 +40,8 @@ class Settings:
     livedesk_adopt: bool = True
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
     ack: Ack | None = None
-    backlog_most: int = Demands().backlog_most
-    memory_most: float = Demands().memory_most
+    backlog_most: int = Requirements().backlog_most
+    memory_most: float = Requirements().memory_most
     sources_file: Path = Path("sources.toml")
     webhook_secret: str | None = field(default=None, repr=False)
     api_token: str | None = field(default=None, repr=False)
@@ -77,9 +77,9 @@ class Settings:
         )
 
     @property
-    def demands(self) -> Demands:
+    def demands(self) -> Requirements:
         """What must hold for a delivery to be taken."""
-        return Demands(self.ack, self.memory_most, self.backlog_most)
+        return Requirements(self.ack, self.memory_most, self.backlog_most)
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

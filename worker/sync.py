@@ -24,11 +24,12 @@ from secrets import token_hex
 
 from worker import retry
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError, Throttled
-from worker.livedesk import CONNECT_TIMEOUT_S, Created, LiveDesk, Person
+from worker.livedesk.client import CONNECT_TIMEOUT_S, Created, LiveDesk, Person
 from worker.model import (
     OPTIONAL_FIELDS,
     Account,
     Attempt,
+    AttemptResult,
     Claim,
     Contact,
     Note,
@@ -36,11 +37,10 @@ from worker.model import (
     Signal,
     State,
     Unanswered,
-    Verdict,
 )
 from worker.retry import RetryPolicy
-from worker.store import Finished, Store
-from worker.upstream import signal_of
+from worker.store.contacts import Finished, Store
+from worker.store.upstream import signal_of
 
 #: How often in a row LiveDesk may say that the identifier is taken while no look-up finds it, before it is a conflict.
 MISSES_ALLOWED = 5
@@ -71,7 +71,7 @@ class Ended:
     """What one call of ``bring`` did; it is not ``written`` where the lease was lost or Redis stayed away."""
 
     claim: Claim
-    verdict: Verdict
+    verdict: AttemptResult
     attempt: Attempt
     finished: Finished
 
@@ -112,11 +112,11 @@ class Sync:
         except LiveDeskError as error:
             verdict = work.failed(error)
         trigger = claim.trigger or ""
-        attempt = Attempt(work.began_ms(), work.took_ms(), verdict.status, verdict.cause, verdict.excerpt, trigger)
+        attempt = Attempt(work.began_ms(), work.duration_ms(), verdict.status, verdict.cause, verdict.excerpt, trigger)
         finished = self._finish(claim, verdict, attempt)
         return Ended(claim, verdict, attempt, finished)
 
-    def _finish(self, claim: Claim, verdict: Verdict, attempt: Attempt) -> Finished:
+    def _finish(self, claim: Claim, verdict: AttemptResult, attempt: Attempt) -> Finished:
         """Step 5. An answer of LiveDesk's is worth waiting for Redis; what is lost here costs a look-up."""
         give_up_at = self.clock() + FINISH_PATIENCE_S
         while True:
@@ -148,17 +148,17 @@ class _Work:
         #: What this attempt means for the create whose answer is unknown.
         self.unanswered = Unanswered.KEEP
 
-    def took_ms(self) -> int:
+    def duration_ms(self) -> int:
         return 0 if self.began is None else round((self.sync.clock() - self.began) * 1000)
 
     def began_ms(self) -> int:
-        return self.now_ms() - self.took_ms()
+        return self.now_ms() - self.duration_ms()
 
     def now_ms(self) -> int:
         """Redis's time, or a little less."""
         return self.claim.now + round((self.sync.clock() - self.claimed_at) * 1000)
 
-    def attempt(self) -> Verdict:
+    def attempt(self) -> AttemptResult:
         account = self.sync.account()
         if self.claim.unknown_since is not None:  # step 2
             if self.claim.late_id:
@@ -195,7 +195,7 @@ class _Work:
             self.unanswered = Unanswered.CLEAR
             raise
 
-    def refused(self, refusal: Rejected) -> Verdict:
+    def refused(self, refusal: Rejected) -> AttemptResult:
         """Step 4: LiveDesk will not have the contact. Its identifier, or an address of it, may be there already."""
         while True:
             if "identifier" in refusal.fields:
@@ -214,7 +214,7 @@ class _Work:
             except Rejected as next_refusal:
                 refusal = next_refusal
 
-    def identifier_taken(self, refusal: Rejected) -> Verdict:
+    def identifier_taken(self, refusal: Rejected) -> AttemptResult:
         found = self.look_up()
         if found:
             return self.adopt(found)
@@ -222,7 +222,7 @@ class _Work:
             return self.closed(State.CONFLICT, "exists_but_not_found", status=refusal.status, excerpt=refusal.excerpt)
         return self.failed(LiveDeskError("exists_but_not_found", status=refusal.status, excerpt=refusal.excerpt))
 
-    def address_taken(self, field: str, owners: list[Person], refusal: Rejected) -> Verdict:
+    def address_taken(self, field: str, owners: list[Person], refusal: Rejected) -> AttemptResult:
         """The e-mail address or phone number belongs to another contact: ours by all we know, or a conflict."""
         owner = owners[0]
         if len(owners) == 1 and owner.identifier == self.contact.identifier:
@@ -291,8 +291,8 @@ class _Work:
 
     # The ends
 
-    def created(self, made: Created, outcome: Outcome) -> Verdict:
-        return Verdict(
+    def created(self, made: Created, outcome: Outcome) -> AttemptResult:
+        return AttemptResult(
             state=State.CREATED,
             contact_id=made.contact_id,
             outcome=outcome,
@@ -300,17 +300,17 @@ class _Work:
             status=made.status,
         )
 
-    def adopt(self, found: list[Person], status: int = 200) -> Verdict:
+    def adopt(self, found: list[Person], status: int = 200) -> AttemptResult:
         """The contact is in LiveDesk already. Twice would mean that it is broken there, and a person must look."""
         if len(found) > 1:
             return self.closed(State.CONFLICT, "identifier_found_twice", owner_id=found[0].id)
         self.notes += differences(self.contact, found[0])
         return self.created(Created(found[0].id, status), Outcome.ADOPTED)
 
-    def postponed(self, delay_ms: int, cause: str | None) -> Verdict:
+    def postponed(self, delay_ms: int, cause: str | None) -> AttemptResult:
         """It cannot go on now: an earlier create may still be executed, or there is no room by the pace. That is no
         failure: nothing is counted."""
-        return Verdict(
+        return AttemptResult(
             state=State.RETRYING,
             cause=cause,
             notes=tuple(self.notes),
@@ -325,8 +325,8 @@ class _Work:
 
     def closed(
         self, state: State, cause: str, *, owner_id: str | None = None, status: int | None = None, excerpt: str = ""
-    ) -> Verdict:
-        return Verdict(
+    ) -> AttemptResult:
+        return AttemptResult(
             state=state,
             cause=cause,
             owner_id=owner_id,
@@ -336,12 +336,12 @@ class _Work:
             excerpt=excerpt,
         )
 
-    def rejected(self, refusal: Rejected) -> Verdict:
+    def rejected(self, refusal: Rejected) -> AttemptResult:
         fields = sorted(refusal.fields)
         cause = f"{fields[0]}_refused" if fields else refusal.cause
         return self.closed(State.FAILED, cause, status=refusal.status, excerpt=refusal.excerpt)
 
-    def failed(self, error: LiveDeskError) -> Verdict:
+    def failed(self, error: LiveDeskError) -> AttemptResult:
         """The attempt failed: wait, and charge the wait to the contact where it is to blame."""
         policy = self.sync.policy
         if isinstance(error, Throttled):
@@ -354,7 +354,7 @@ class _Work:
         suspect = retry.suspect(self.claim, error)
         if suspect >= retry.SUSPECT_MOST:
             return self.closed(State.FAILED, "poisonous", status=error.status, excerpt=error.excerpt)
-        return Verdict(
+        return AttemptResult(
             state=State.RETRYING,
             cause=error.cause,
             notes=self.claim.notes,

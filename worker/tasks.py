@@ -13,26 +13,26 @@ from urllib.request import getproxies, proxy_bypass
 from celery import signals
 
 from worker import telemetry
-from worker.account import KnownAccount
 from worker.app import app
-from worker.desk import Desk
-from worker.durability import announce
 from worker.errors import SettingsError, StoreError
-from worker.hints import build_hint
-from worker.history import History
-from worker.lines import Line
-from worker.lists import Lists
-from worker.livedesk import CONNECT_TIMEOUT_S, LiveDesk
-from worker.model import Demands
-from worker.operations import Operations
-from worker.redis_address import broker
-from worker.redis_client import connect
+from worker.events import LogEvent
+from worker.livedesk.account import KnownAccount
+from worker.livedesk.client import CONNECT_TIMEOUT_S, LiveDesk
+from worker.model import Requirements
+from worker.process.envelope import build_envelope
+from worker.process.sweeper import STUCK_AFTER_S, Sweeper
 from worker.retry import RetryPolicy
 from worker.settings import Settings, load_settings
-from worker.store import Store
-from worker.sweeper import STUCK_AFTER_S, Sweeper
+from worker.store.address import broker
+from worker.store.connection import connect
+from worker.store.contacts import Store
+from worker.store.counters import Counters
+from worker.store.desk import Desk
+from worker.store.durability import announce
+from worker.store.history import History
+from worker.store.lists import Lists
+from worker.store.operations import Operations
 from worker.sync import Ended, Sync
-from worker.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ LEASE_MARGIN_S = 10.0
 class Parts:
     sync: Sync
     sweeper: Sweeper
-    tally: Tally
-    demands: Demands
+    tally: Counters
+    demands: Requirements
 
 
 _parts: Parts | None = None
@@ -82,13 +82,13 @@ def _report(ended: Ended) -> None:
     away."""
     verdict, attempt, finished = ended.verdict, ended.attempt, ended.finished
     log.info(
-        Line(
+        LogEvent(
             "attempt",
             key=ended.claim.key,
             state=verdict.state,
             cause=verdict.cause,
             status=attempt.status,
-            took_ms=attempt.took_ms,
+            duration_ms=attempt.duration_ms,
             waited_ms=attempt.at - ended.claim.received_at,
             number=ended.claim.number,
             source=ended.claim.source,
@@ -113,8 +113,8 @@ def join(settings: Settings) -> Parts:
     """The parts of a worker, as the settings say. Talks to nobody yet."""
     lease_ms = round((CONNECT_TIMEOUT_S + settings.livedesk_timeout_s + LEASE_MARGIN_S) * 1000)
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
-    store = Store(client, build_hint(create_contact), lease_ms=lease_ms, policy=settings.upstream)
-    tally = Tally(Desk(store))
+    store = Store(client, build_envelope(create_contact), lease_ms=lease_ms, policy=settings.upstream)
+    tally = Counters(Desk(store))
     livedesk = join_livedesk(settings, lambda seconds: tally.took("livedesk", seconds))
     sync = Sync(
         store=store,
@@ -200,6 +200,6 @@ def _probe_now(store: Store) -> None:
     """Whoever mended the configuration has started its worker again, and need not wait for the next probe."""
     try:
         if store.probe_now():
-            log.warning(Line("the sync is stopped: a probe goes at once"))
+            log.warning(LogEvent("the sync is stopped: a probe goes at once"))
     except StoreError as error:
         log.warning("no probe at start: %s", error)

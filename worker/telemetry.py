@@ -14,7 +14,7 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.redis import RedisIntegration
 
 from worker.errors import LiveDeskError, StoreUnavailable
-from worker.lines import JsonFormatter, Line
+from worker.events import JsonFormatter, LogEvent
 from worker.model import LogFormat
 from worker.settings import Settings
 
@@ -120,9 +120,9 @@ def report_new_cause(cause: str, state: str) -> None:
 def report_turn(turn: str, cause: str) -> None:
     """What changed for all contacts: one line, and one event where it is bad news."""
     if turn == "resumed":
-        log.warning(Line("sync resumed: LiveDesk answers again"))
+        log.warning(LogEvent("sync resumed: LiveDesk answers again"))
         return
-    log.error(Line(f"sync {TURNS[turn]}", cause=cause))
+    log.error(LogEvent(f"sync {TURNS[turn]}", cause=cause))
     with sentry_sdk.new_scope() as scope:
         scope.fingerprint = ["turn", turn, cause]
         scope.set_tag("cause", cause)

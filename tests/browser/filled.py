@@ -4,10 +4,10 @@ import redis
 
 from tests.browser.specimen import HOSTILE
 from tests.dashboard_door import CONFLICT, FAILED, RETRYING, Door, open_door
-from worker import keys
-from worker.lists import Filter, Lists
-from worker.model import Note, Outcome, State, Verdict
-from worker.operations import Action, Operations
+from worker.model import AttemptResult, Note, Outcome, State
+from worker.store import keys
+from worker.store.lists import Filter, Lists
+from worker.store.operations import Action, Operations
 
 NAMES = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Edsger Dijkstra", "Barbara Liskov")
 
@@ -33,14 +33,14 @@ def fill(client: redis.Redis) -> tuple[Door, dict[str, str]]:
     )
     made["hostile"] = door.bring(
         HOSTILE,
-        Verdict(state=State.CONFLICT, cause="phone_number_taken", owner_id="13", status=422),
+        AttemptResult(state=State.CONFLICT, cause="phone_number_taken", owner_id="13", status=422),
         name=HOSTILE,
         phone_number="+49309999999",
         email=f"{HOSTILE.replace(' ', '')}@example.com",
         avatar_url="https://example.com/<script>alert(1)</script>",
         excerpt=HOSTILE * 2,
     )
-    created = Verdict(state=State.CREATED, contact_id="4711", outcome=Outcome.ADOPTED)
+    created = AttemptResult(state=State.CREATED, contact_id="4711", outcome=Outcome.ADOPTED)
     made["created"] = door.bring("user-1", created)
     made["discarded"] = door.bring("user-2", FAILED)
     door.store.discard("user-2")

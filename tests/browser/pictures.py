@@ -13,17 +13,18 @@ from secrets import token_hex
 import redis
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
-from stack.parts import ROOT
-from stack.processes import free_port
-from stack.valkey import Valkey
 from tests.browser.conftest import ARGUMENTS
 from tests.browser.seed import CREATED, HOSTILE, at, bring, build, closed, fill, person
 from tests.browser.serving import enter, serve
-from webhook_app import Parts, create_app
-from worker.lists import Filter
+from tests.rig.parts import ROOT
+from tests.rig.processes import free_port
+from tests.rig.valkey import Valkey
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
 from worker.model import Attempt, State
-from worker.operations import Action, OperationState
-from worker.redis_client import connect
+from worker.store.connection import connect
+from worker.store.lists import Filter
+from worker.store.operations import Action, OperationState
 
 REFUSED = closed(State.FAILED, "phone_number_refused", "Phone number should be in e164 format")
 TAKEN = closed(State.CONFLICT, "email_taken", "Email has already been taken", owner_id="4711")

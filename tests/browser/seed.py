@@ -7,29 +7,29 @@ from secrets import token_hex
 
 import redis
 
-from webhook_app import Parts
 from webhook_app.access import Access
+from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.desk import Desk
-from worker.hints import Hint
-from worker.history import History
-from worker.lists import Filter
-from worker.model import Attempt, Contact, Note, Outcome, Quarantined, Signal, State, Unanswered, Verdict
-from worker.operations import Action
-from worker.store import Store
-from worker.upstream import UpstreamPolicy
+from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, Quarantined, Signal, State, Unanswered
+from worker.process.envelope import Envelope
+from worker.store.contacts import Store
+from worker.store.desk import Desk
+from worker.store.history import History
+from worker.store.lists import Filter
+from worker.store.operations import Action
+from worker.store.upstream import UpstreamPolicy
 
 MINUTE_MS = 60_000
 #: What a sender, or LiveDesk, might write.
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"{{ 7*7 }}"
-CREATED = Verdict(state=State.CREATED, contact_id="7001", outcome=Outcome.CREATED, status=200, signal=Signal.WELL)
+CREATED = AttemptResult(state=State.CREATED, contact_id="7001", outcome=Outcome.CREATED, status=200, signal=Signal.WELL)
 PASSWORD = "the-operator-of-the-tests"
 SOURCE = {"verify": "token", "secrets": ["a-secret-of-the-tests", "another-secret-of-the-tests"], "inbox_id": 1}
 
 
 def build(client: redis.Redis) -> Parts:
     """Parts with two sources, ``signup`` and ``shop``, ready for ``create_app`` and ``fill``."""
-    store = Store(client, Hint("@key@ @id@"), lease_ms=45_000, policy=UpstreamPolicy(10, inbox_id=1))
+    store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000, policy=UpstreamPolicy(10, inbox_id=1))
     mapped = {"identifier": "$.id", "email": "$.email"}
     sources = {name: read_source(name, {**SOURCE, "map": mapped}, {}) for name in ("signup", "shop")}
     access = Access(operator_password=PASSWORD, viewer_password="the-viewer-of-the-tests")
@@ -59,7 +59,7 @@ def at(store: Store, minutes_ago: float) -> None:
     store.shift_ms = round(-minutes_ago * MINUTE_MS)
 
 
-def bring(store: Store, contact: Contact, *verdicts: Verdict, source: str = "signup") -> str:
+def bring(store: Store, contact: Contact, *verdicts: AttemptResult, source: str = "signup") -> str:
     """A signup, and attempts that end so. Returns its key."""
     key = store.key(contact.identifier)
     store.accept(contact, source)
@@ -77,8 +77,10 @@ def person(name: str, **fields: object) -> Contact:
     return Contact(identifier=name, name=name.title(), email=f"{name}@example.com", **{"inbox_id": 1, **fields})  # type: ignore[arg-type]
 
 
-def retrying(cause: str, signal: Signal, status: int | None = None, excerpt: str = "", **fields: object) -> Verdict:
-    return Verdict(
+def retrying(
+    cause: str, signal: Signal, status: int | None = None, excerpt: str = "", **fields: object
+) -> AttemptResult:
+    return AttemptResult(
         state=State.RETRYING,
         cause=cause,
         delay_ms=61 * MINUTE_MS,
@@ -91,8 +93,8 @@ def retrying(cause: str, signal: Signal, status: int | None = None, excerpt: str
     )
 
 
-def closed(state: State, cause: str, excerpt: str = "", owner_id: str | None = None) -> Verdict:
-    return Verdict(state=state, cause=cause, status=422, excerpt=excerpt, owner_id=owner_id)
+def closed(state: State, cause: str, excerpt: str = "", owner_id: str | None = None) -> AttemptResult:
+    return AttemptResult(state=state, cause=cause, status=422, excerpt=excerpt, owner_id=owner_id)
 
 
 def _minute(store: Store, ago: int, *, is_down: bool) -> None:

@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, redirect, request
 from werkzeug import Response
 from werkzeug.serving import make_server
 
-from stack.processes import LOCALHOST
+from tests.rig.processes import LOCALHOST
 from webhook_app.access import Role
 from webhook_app.dashboard.session import begin, local_path, needs
 

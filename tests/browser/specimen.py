@@ -11,13 +11,14 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 from werkzeug import Response
 
 from tests.browser.serving import serve
-from webhook_app import Parts, create_app
 from webhook_app.access import Access, Provider, Role
+from webhook_app.app import create_app
 from webhook_app.dashboard.header import Header, Reach, Upstream
 from webhook_app.dashboard.session import begin, needs
-from worker.hints import Hint
-from worker.history import History
-from worker.store import Store
+from webhook_app.parts import Parts
+from worker.process.envelope import Envelope
+from worker.store.contacts import Store
+from worker.store.history import History
 
 HERE = Path(__file__).resolve().parent
 #: What a sender might write.
@@ -55,7 +56,7 @@ def busy_header() -> Header:
 @contextmanager
 def specimen(client: redis.Redis) -> Iterator[str]:
     """Serves it; gives its address, at ``/dashboard/specimen``. ``/dashboard/specimen/enter`` signs in."""
-    store = Store(client, Hint("@key@ @id@"), lease_ms=45_000)
+    store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
     provider = Provider(issuer="https://login.example", client_id="us", client_secret="secret", viewers=("staff",))
     access = Access(operator_password="the-operator-of-the-tests", provider=provider)
     app = create_app(Parts(store=store, history=History(client), sources={}, access=access))

@@ -12,8 +12,9 @@ from tests.browser.conftest import OpenPage
 from tests.browser.seed import HOSTILE, bring, build, closed, fill, person
 from tests.browser.serving import enter, serve
 from tests.browser.test_appearance import assert_in_nobodys_way, overflow
-from webhook_app import Parts, create_app
 from webhook_app.access import Role
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
 from worker.model import State
 
 PAGES = {

@@ -6,10 +6,10 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 
-from stack.parts import Stack
 from tests.browser.conftest import PASSWORDS, OpenPage, new_context, sign_in
+from tests.rig.parts import Stack
 from webhook_app.access import Role
-from worker.desk import SIGN_INS
+from worker.store.desk import SIGN_INS
 
 with_and_without_javascript = pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Error, Locator, Page, expect
 
-from stack.parts import Stack
 from tests.browser.conftest import PASSWORDS, OpenPage, sign_in
 from tests.e2e.system import FAST, System, wait_until
+from tests.rig.parts import Stack
 from webhook_app.access import Role
-from worker import keys
 from worker.model import Contact, State
+from worker.store import keys
 
 MANY = 1000
 #: More than a list asks about on the spot.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.parts import Stack
 from tests.e2e.system import FAST, SHOP_SECRETS, SOURCES, System
+from tests.rig.parts import Stack
 
 #: Starts a system of the test's own: ``start_system(workers=2, env={...})``.
 StartSystem = Callable[..., System]

@@ -15,14 +15,14 @@ from urllib.parse import quote
 
 import requests
 
-from stack.parts import TEST_ENV, Stack
 from tests.invariants import assert_invariants
 from tests.livedesk import RequestRecord, StandIn
-from worker import keys
-from worker.hints import build_hint
+from tests.rig.parts import TEST_ENV, Stack
 from worker.model import State
-from worker.redis_client import connect
-from worker.store import Store
+from worker.process.envelope import build_envelope
+from worker.store import keys
+from worker.store.connection import connect
+from worker.store.contacts import Store
 from worker.tasks import create_contact
 
 #: The policy of these tests: as in production, but in a hurry. ``RETRY_FOR`` has room for four failures at least.
@@ -108,7 +108,7 @@ class System:
         self.livedesk = StandIn(stack.livedesk_url)
         self.client = connect(stack.redis_url, timeout_s=5)
         #: For what an operator does by hand, and to sweep at once rather than within a second.
-        self.store = Store(self.client, build_hint(create_contact), lease_ms=1)
+        self.store = Store(self.client, build_envelope(create_contact), lease_ms=1)
         self._turn_clock = self.client.register_script(MAKE_DUE)
 
     def close(self) -> None:

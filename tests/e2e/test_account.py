@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
-from stack.parts import ROOT
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System
-from worker.desk import Desk
-from worker.livedesk import LiveDesk
+from tests.rig.parts import ROOT
+from worker.livedesk.client import LiveDesk
 from worker.model import Account
+from worker.store.desk import Desk
 
 WHO = "user-42"
 

@@ -10,16 +10,21 @@ import pytest
 import redis
 from kombu import Connection
 
-from stack.parts import ROOT, STAND_IN_ACCOUNT, bare_environment
-from stack.processes import LOCALHOST, Process, free_port, has_logged
-from stack.valkey import Valkey
 from tests.e2e.system import wait_until
-from worker import keys
+from tests.rig.parts import ROOT, STAND_IN_ACCOUNT, bare_environment
+from tests.rig.processes import (
+    LOCALHOST,
+    Process,
+    free_port,
+    has_logged,
+)
+from tests.rig.valkey import Valkey
 from worker.app import app
-from worker.hints import build_hint
 from worker.model import Contact
-from worker.redis_client import connect
-from worker.store import GRACE_MS, Store
+from worker.process.envelope import build_envelope
+from worker.store import keys
+from worker.store.connection import connect
+from worker.store.contacts import GRACE_MS, Store
 from worker.tasks import create_contact
 
 #: What ``celery events --dump`` says of a task that has been run.
@@ -41,7 +46,7 @@ def client(valkey: Valkey) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def store(client: redis.Redis) -> Store:
-    return Store(client, build_hint(create_contact), lease_ms=1)
+    return Store(client, build_envelope(create_contact), lease_ms=1)
 
 
 @pytest.fixture
@@ -106,7 +111,7 @@ def test_the_envelope_is_what_apply_async_writes(valkey: Valkey, client: redis.R
         publish: Any = create_contact.apply_async
         publish(args=["the-key"], task_id="the-id", connection=connection)
     published = json.loads(str(client.rpop(keys.QUEUE)))
-    ours = json.loads(build_hint(create_contact).message("the-key", "the-id"))
+    ours = json.loads(build_envelope(create_contact).message("the-key", "the-id"))
 
     assert published["properties"].pop("delivery_tag")
     assert ours["properties"].pop("delivery_tag") == "the-id"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks import Webhook
 
-from stack.parts import TEST_ENV
 from tests.e2e.system import BEARER, SHOP_SECRETS, System, call
+from tests.rig.parts import TEST_ENV
 
 ADA = {
     "identifier": "user/42",

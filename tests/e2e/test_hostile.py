@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stack.parts import TEST_ENV
 from tests.e2e.system import OPERATOR, SHOP_SECRETS, System, call
-from worker import keys
+from tests.rig.parts import TEST_ENV
 from worker.model import State
+from worker.store import keys
 
 SECRET = TEST_ENV["WEBHOOK_SECRET"]
 BEARER = f"Authorization: Bearer {SECRET}"

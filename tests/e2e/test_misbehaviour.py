@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from stack.parts import STAND_IN_ACCOUNT
 from tests.e2e.system import SETTLE_S, System
 from tests.livedesk import MODES
 from tests.livedesk.modes.unusable import WRONG
-from worker import keys
+from tests.rig.parts import STAND_IN_ACCOUNT
+from worker.store import keys
 
 WHO = "user-42"
 #: Nothing is wrong with these answers of a create.

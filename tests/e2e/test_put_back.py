@@ -1,8 +1,8 @@
 """What ``flask reconcile --repair`` puts back, a worker brings to LiveDesk again, and only where it is missing."""
 
 from tests.e2e.system import System
-from worker.desk import Desk
 from worker.model import Contact
+from worker.store.desk import Desk
 
 
 def test_a_contact_that_was_put_back_is_created_by_a_worker(system: System) -> None:

@@ -14,11 +14,11 @@ from functools import partial
 import pytest
 from redis import RedisError, ResponseError
 
-from stack.processes import LOCALHOST, Process, free_port
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import OPERATOR, System, call, stream_of_deliveries, wait_until
-from worker import keys
-from worker.redis_client import connect
+from tests.rig.processes import LOCALHOST, Process, free_port
+from worker.store import keys
+from worker.store.connection import connect
 
 WHO = "user-42"
 #: Seconds in which the receiver answers although Redis does not: it waits one for a connection or an answer.

@@ -13,13 +13,18 @@ from typing import Any
 
 import pytest
 
-from stack.parts import STAND_IN_ACCOUNT, TEST_ENV, Stack, bare_environment
-from stack.processes import LOCALHOST, free_port
-from stack.valkey import Valkey
 from tests.e2e.conftest import checked
 from tests.e2e.system import FAST, System, call, wait_until
-from worker import keys
-from worker.redis_client import connect
+from tests.rig.parts import (
+    STAND_IN_ACCOUNT,
+    TEST_ENV,
+    Stack,
+    bare_environment,
+)
+from tests.rig.processes import LOCALHOST, free_port
+from tests.rig.valkey import Valkey
+from worker.store import keys
+from worker.store.connection import connect
 
 REDIS_PASSWORD = "zq80password"
 WHO = "zq81/identifier@here"

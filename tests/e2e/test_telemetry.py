@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System, call, wait_until
-from worker import keys
+from worker.store import keys
 
 
 def figures(system: System) -> dict[tuple[str, ...], float]:
@@ -49,7 +49,7 @@ def test_receiver_and_workers_tell_what_they_do(start_system: StartSystem) -> No
     taken = {line["key"] for line in deliveries if line["result"] == "accepted"}
     assert taken == {line["key"] for line in attempts if line["state"] == "created"}
     assert (len(deliveries), len(taken)) == (11, 10)
-    assert {"source", "status", "took_ms", "waited_ms", "number"} <= set(attempts[0])
+    assert {"source", "status", "duration_ms", "waited_ms", "number"} <= set(attempts[0])
     assert "@example.com" not in system.log()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System, wait_until
-from worker import keys
+from worker.store import keys
 
 WHO = "user-42"
 #: A request to LiveDesk may last long enough for a test to do something meanwhile.

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stack.parts import ROOT
 from tests.faults.plan import Plan, make_plan
 from tests.faults.report import markdown, plan_text, rows_of, say, spread
 from tests.faults.run import Options, Result, run
 from tests.faults.sabotage import SABOTAGES
+from tests.rig.parts import ROOT
 
 
 def parser() -> argparse.ArgumentParser:

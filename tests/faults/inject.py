@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stack.sentinel import SERVICE, say
 from tests.faults.plan import MISBEHAVE, Fault
 from tests.faults.proxy import WELL
 from tests.faults.rig import REDIS_RESTS_S, Rig
 from tests.faults.sender import wait_for
-from worker import keys
+from tests.rig.sentinel import SERVICE, say
 from worker.model import State
+from worker.store import keys
 
 #: How often a message is repeated, and how long to the next repetition, in seconds.
 COPIES, REPEAT_EVERY_S = 3, 0.05

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Self
 
-from stack.processes import LOCALHOST, free_port
+from tests.rig.processes import LOCALHOST, free_port
 
 CHUNK = 65_536
 #: Makes ``close`` send RST instead of FIN.

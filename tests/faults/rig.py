@@ -9,17 +9,22 @@ from typing import Self
 
 import redis
 
-from stack.parts import TEST_ENV, Stack, bare_environment
-from stack.processes import LOCALHOST, Process, StartError, free_port
-from stack.sentinel import SentinelCluster, say
-from stack.valkey import Valkey
 from tests.e2e.system import FAST, System
 from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, RECEIVERS, REDIS, SETTLE_S, WORKERS
 from tests.faults.proxy import Link, Links
 from tests.faults.sender import wait_for
 from tests.livedesk import StandIn
-from worker import keys
-from worker.redis_client import connect
+from tests.rig.parts import TEST_ENV, Stack, bare_environment
+from tests.rig.processes import (
+    LOCALHOST,
+    Process,
+    StartError,
+    free_port,
+)
+from tests.rig.sentinel import SentinelCluster, say
+from tests.rig.valkey import Valkey
+from worker.store import keys
+from worker.store.connection import connect
 
 #: As in production, but in a hurry. No contact may fail because a run is long, and our own pace is not what is tested.
 ENV = {**FAST, "RETRY_FOR": "1h", "LIVEDESK_RATE": "1000", "LIVEDESK_SETTLE": f"{SETTLE_S:g}s"}

@@ -13,7 +13,6 @@ from urllib.parse import quote
 import requests
 from redis import RedisError
 
-from stack.parts import STAND_IN_ACCOUNT, TEST_ENV
 from tests.e2e.system import OPERATOR
 from tests.faults import people
 from tests.faults.inject import KINDS, Injected
@@ -24,8 +23,9 @@ from tests.faults.rig import Rig
 from tests.faults.sabotage import sabotaged
 from tests.faults.sender import Parcel, Sender, Sent, wait_for
 from tests.faults.watch import Use, Watch, uses
-from worker import keys
+from tests.rig.parts import STAND_IN_ACCOUNT, TEST_ENV
 from worker.model import State
+from worker.store import keys
 
 #: People of the burst before the faults, and of the one after them; and how fast they come, each second.
 BURST, BURST_RATE = 80, 80.0

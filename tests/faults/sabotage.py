@@ -6,7 +6,7 @@ Each alters one line in a copy of ``worker`` that goes before the real one on th
 import shutil
 from pathlib import Path
 
-from stack.parts import ROOT
+from tests.rig.parts import ROOT
 
 #: By name: the file, the line as it is, and the line with the bug.
 SABOTAGES: dict[str, tuple[str, str, str]] = {

@@ -15,7 +15,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-from stack.processes import LOCALHOST
+from tests.rig.processes import LOCALHOST
 
 #: Seconds that a sender waits for its answer.
 ANSWER_S = 3.0

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from stack.processes import LOCALHOST
 from tests.faults.proxy import CUT, DELAY, RESET, SILENCE, WELL, Link, Links
+from tests.rig.processes import LOCALHOST
 
 
 def echo(listener: socket.socket) -> None:

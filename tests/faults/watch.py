@@ -10,10 +10,10 @@ from typing import Any
 
 from redis import RedisError
 
-from stack.processes import Process, StartError
 from tests.faults.rig import Rig
-from worker import keys
+from tests.rig.processes import Process, StartError
 from worker.model import State
+from worker.store import keys
 
 #: Seconds between two looks at the leases.
 LOOK_S = 0.05

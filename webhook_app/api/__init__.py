@@ -15,21 +15,26 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, request
 from werkzeug import Response
 
-from webhook_app.actions import NotDone, Reason, Unfit
-from webhook_app.api import contacts, operations, quarantine, situations
+from webhook_app.api import (
+    contacts,
+    operations,
+    overview,
+    quarantine,
+)
 from webhook_app.api.answers import answer
-from webhook_app.api.asked import Wrong, query
+from webhook_app.api.by_identifier import is_authorized
 from webhook_app.api.document import document
+from webhook_app.api.params import Wrong, query
 from webhook_app.api.schemas import NOTHING
-from webhook_app.contacts import is_authorized
+from webhook_app.operator import ActionRefused, InvalidInput, Reason
 from webhook_app.problems import RETRY_AFTER_S, problem
 from worker.errors import StoreError
-from worker.operations import NotOpened
+from worker.store.operations import NotOpened
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
-MODULES = (situations, contacts, operations, quarantine)
+MODULES = (overview, contacts, operations, quarantine)
 DOCUMENT = document({path: methods for module in MODULES for path, methods in module.PATHS.items()})
 
 
@@ -65,12 +70,12 @@ def _register_errors(views: Blueprint) -> None:
     def wrong(error: Wrong) -> Response:
         return problem(error.status, "The request is not as it must be.", errors=error.errors)
 
-    @views.errorhandler(Unfit)
-    def unfit(error: Unfit) -> Response:
+    @views.errorhandler(InvalidInput)
+    def unfit(error: InvalidInput) -> Response:
         return problem(422, "It cannot be read or sent so.", errors=error.problems)
 
-    @views.errorhandler(NotDone)
-    def not_done(error: NotDone) -> Response:
+    @views.errorhandler(ActionRefused)
+    def not_done(error: ActionRefused) -> Response:
         return problem(404 if error.reason is Reason.GONE else 409, str(error), reason=error.reason)
 
     @views.errorhandler(NotOpened)

@@ -5,17 +5,23 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, request
 from werkzeug import Response
 
-from webhook_app import actions, shown
+from webhook_app import operator
 from webhook_app.api.answers import answer
-from webhook_app.api.asked import body, filter_of, query, who
 from webhook_app.api.document import endpoint
+from webhook_app.api.params import (
+    body,
+    filter_of,
+    query,
+    who,
+)
 from webhook_app.api.schemas import ADOPT, EDIT, FIND, LIST, LIST_CSV, NOTHING, ONLY_REVEAL, PAGE, REASON
+from webhook_app.present import serializers
+from webhook_app.present.csv_export import as_csv
 from webhook_app.problems import problem
-from webhook_app.table import as_csv
 from worker.model import State
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 CSV = "text/csv; charset=utf-8"
 PATHS = {
@@ -84,7 +90,7 @@ def _register_lists(views: Blueprint, parts: "Parts") -> None:
         matching = parts.lists.count(wanted).number if after is None and wanted.is_exact else None
         return answer(
             {
-                "contacts": [shown.row(row) for row in page.rows],
+                "contacts": [serializers.row(row) for row in page.rows],
                 "after": page.after,
                 "matching": matching,
             }
@@ -95,7 +101,7 @@ def _register_lists(views: Blueprint, parts: "Parts") -> None:
         asked, asker = query(LIST_CSV), who()
         wanted = filter_of(asked)
         if asked.get("reveal"):
-            actions.reveal_list(parts, wanted, asker)
+            operator.reveal_list(parts, wanted, asker)
         return Response(as_csv(parts, wanted, reveal=asked.get("reveal", False)), content_type=CSV)
 
     # What is looked for is personal data: a body stands in no log.
@@ -103,23 +109,23 @@ def _register_lists(views: Blueprint, parts: "Parts") -> None:
     def find() -> Response:
         query(NOTHING)
         found = parts.lists.find(body(FIND)["text"])
-        return answer({"contacts": [shown.row(row) for row in parts.lists.rows(found)]})
+        return answer({"contacts": [serializers.row(row) for row in parts.lists.rows(found)]})
 
 
 def _register_one(views: Blueprint, parts: "Parts") -> None:
     @views.get("/contacts/<key>")
     def contact(key: str) -> Response:
         reveal, asker = query(ONLY_REVEAL).get("reveal", False), who()
-        record = actions.reveal(parts, key, asker) if reveal else parts.history.contact_of(key)
+        record = operator.reveal(parts, key, asker) if reveal else parts.history.contact_of(key)
         if record is None:
-            return problem(404, actions.SENTENCES[actions.Reason.GONE])
-        return answer(shown.contact(key, record, reveal=reveal))
+            return problem(404, operator.SENTENCES[operator.Reason.GONE])
+        return answer(serializers.contact(key, record, reveal=reveal))
 
     @views.patch("/contacts/<key>")
     def edit(key: str) -> Response:
         query(NOTHING)
         asked = body(EDIT)
-        state = actions.edit(parts, key, asked["fields"], who(), asked.get("why", ""))
+        state = operator.edit(parts, key, asked["fields"], who(), asked.get("why", ""))
         return answer({"key": key, "state": state})
 
 
@@ -127,17 +133,17 @@ def _register_actions(views: Blueprint, parts: "Parts") -> None:
     @views.post("/contacts/<key>/retry")
     def retry(key: str) -> Response:
         query(NOTHING)
-        return answer({"key": key, "state": actions.retry(parts, key, who(), body(REASON).get("why", ""))})
+        return answer({"key": key, "state": operator.retry(parts, key, who(), body(REASON).get("why", ""))})
 
     @views.post("/contacts/<key>/discard")
     def discard(key: str) -> Response:
         query(NOTHING)
-        return answer({"key": key, "state": actions.discard(parts, key, who(), body(REASON).get("why", ""))})
+        return answer({"key": key, "state": operator.discard(parts, key, who(), body(REASON).get("why", ""))})
 
     @views.post("/contacts/<key>/adopt")
     def adopt(key: str) -> Response:
         query(NOTHING)
         asked = body(ADOPT)
         wanted = str(int(asked["contact_id"])) if "contact_id" in asked else None
-        contact_id = actions.adopt(parts, key, who(), asked.get("why", ""), contact_id=wanted)
+        contact_id = operator.adopt(parts, key, who(), asked.get("why", ""), contact_id=wanted)
         return answer({"key": key, "state": State.CREATED, "contact_id": int(contact_id)})

@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 from werkzeug import Response
 
-from webhook_app import actions, shown
+from webhook_app import operator
 from webhook_app.api.answers import answer
-from webhook_app.api.asked import body, filter_of, query, who
 from webhook_app.api.document import endpoint
+from webhook_app.api.params import (
+    body,
+    filter_of,
+    query,
+    who,
+)
 from webhook_app.api.schemas import NOTHING, OPERATIONS, REASON, START
-from worker.operations import Action, OperationState
+from webhook_app.present import serializers
+from worker.store.operations import Action, OperationState
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 TURNS = {
     "pause": OperationState.PAUSED,
@@ -51,7 +57,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.get("/operations")
     def operations() -> Response:
         latest = parts.operations.latest(query(OPERATIONS).get("limit", SHOWN))
-        return answer({"operations": [shown.operation(one) for one in latest]})
+        return answer({"operations": [serializers.operation(one) for one in latest]})
 
     @views.post("/operations")
     def start() -> Response:
@@ -59,15 +65,15 @@ def register(views: Blueprint, parts: "Parts") -> None:
         asked, starter = body(START), who()
         action, wanted = Action(asked["action"]), filter_of(asked["filter"])
         if asked.get("dry_run"):
-            return answer(asdict(actions.preview(parts, action, wanted)))
+            return answer(asdict(operator.preview(parts, action, wanted)))
         why, canary = asked.get("why", ""), asked.get("canary", False)
-        begun = actions.start(parts, action, wanted, starter, why, canary=canary)
-        return answer(shown.operation(begun), 201, {"Location": f"/api/v1/operations/{begun.id}"})
+        begun = operator.start(parts, action, wanted, starter, why, canary=canary)
+        return answer(serializers.operation(begun), 201, {"Location": f"/api/v1/operations/{begun.id}"})
 
     @views.get("/operations/<id>")
     def operation(id: str) -> Response:  # noqa: A002 - as it is called in the address
         query(NOTHING)
-        return answer(shown.operation(actions.operation(parts, id)))
+        return answer(serializers.operation(operator.operation(parts, id)))
 
     for name in TURNS:
         _register_turn(views, parts, name)
@@ -77,5 +83,5 @@ def _register_turn(views: Blueprint, parts: "Parts", name: str) -> None:
     @views.post(f"/operations/<id>/{name}", endpoint=f"{name}_operation")
     def turn(id: str) -> Response:  # noqa: A002
         query(NOTHING)
-        turned = actions.turn(parts, id, TURNS[name], who(), body(REASON).get("why", ""))
-        return answer(shown.operation(turned))
+        turned = operator.turn(parts, id, TURNS[name], who(), body(REASON).get("why", ""))
+        return answer(serializers.operation(turned))

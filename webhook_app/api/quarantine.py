@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 from werkzeug import Response
 
-from webhook_app import actions, shown
+from webhook_app import operator
 from webhook_app.api.answers import answer
-from webhook_app.api.asked import body, query, who
 from webhook_app.api.document import endpoint
+from webhook_app.api.params import body, query, who
 from webhook_app.api.schemas import NOTHING, ONLY_REVEAL, PAGE, QUARANTINE, REASON
+from webhook_app.present import serializers
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 PATHS = {
     "/quarantine": {
@@ -39,22 +40,22 @@ def register(views: Blueprint, parts: "Parts") -> None:
     def quarantine() -> Response:
         asked = query(QUARANTINE)
         held = parts.history.quarantine(offset=asked.get("offset", 0), limit=asked.get("limit", PAGE))
-        return answer({"deliveries": [shown.held(one) for one in held]})
+        return answer({"deliveries": [serializers.held(one) for one in held]})
 
     @views.get("/quarantine/<entry>")
     def held(entry: str) -> Response:
         reveal, asker = query(ONLY_REVEAL).get("reveal", False), who()
-        found = actions.reveal_held(parts, entry, asker) if reveal else actions.held(parts, entry)
+        found = operator.reveal_held(parts, entry, asker) if reveal else operator.held(parts, entry)
         payload, headers = (found.payload, found.headers) if reveal else (None, None)
-        return answer({**shown.held(found), "payload": payload, "headers": headers})
+        return answer({**serializers.held(found), "payload": payload, "headers": headers})
 
     @views.post("/quarantine/<entry>/replay")
     def replay(entry: str) -> Response:
         query(NOTHING)
-        return answer({"status": actions.replay(parts, entry, who(), body(REASON).get("why", ""))})
+        return answer({"status": operator.replay(parts, entry, who(), body(REASON).get("why", ""))})
 
     @views.delete("/quarantine/<entry>")
     def release(entry: str) -> Response:
         query(NOTHING)
-        actions.release(parts, entry, who())
+        operator.release(parts, entry, who())
         return Response(status=204)

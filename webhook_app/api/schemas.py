@@ -5,8 +5,8 @@ from typing import Any
 
 from worker.model import Outcome, State, Status
 from worker.normalise import MAX_INBOX_ID, MAX_TEXT, MAX_URL
-from worker.operations import Action, OperationState
-from worker.situation import FLOW
+from worker.store.operations import Action, OperationState
+from worker.store.overview import FLOW
 
 Schema = dict[str, Any]
 

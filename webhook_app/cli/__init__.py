@@ -35,11 +35,11 @@ from webhook_app.cli import (
     send_test,
     sources,
 )
-from webhook_app.cli.words import sentences
+from webhook_app.cli.output import sentences
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: What ``store.retry_now`` answers, in words.
 RETRY_ANSWERS = {

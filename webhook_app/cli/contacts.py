@@ -6,20 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webhook_app import actions, shown
+from webhook_app import operator
 from webhook_app.cli.filters import acting, filter_of, filtered
-from webhook_app.cli.words import columns, printable, sentences, when
-from webhook_app.masking import masked
+from webhook_app.cli.output import (
+    columns,
+    printable,
+    sentences,
+    when,
+)
+from webhook_app.present import serializers
+from webhook_app.present.masking import masked
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
-    from worker.lists import Filter, Row
+    from webhook_app.parts import Parts
+    from worker.store.lists import Filter, Row
 
 CHUNK = 250
 #: What is done to one contact and needs no more than who it is: the action, the answer, and the help.
 ACTS = {
-    "retry": (actions.retry, "It is due now.", "Make a CONTACT due at once, with a fresh retry budget."),
-    "discard": (actions.discard, "It is discarded.", "Give a CONTACT up. It can still be retried."),
+    "retry": (operator.retry, "It is due now.", "Make a CONTACT due at once, with a fresh retry budget."),
+    "discard": (operator.discard, "It is discarded.", "Give a CONTACT up. It can still be retried."),
 }
 WHO = "An identifier, e-mail address, phone number, contact id or key; put -- before one that begins with -."
 
@@ -47,11 +53,11 @@ def _list(parts: "Callable[[], Parts]") -> click.Command:
         with sentences():
             found = parts()
             if reveal:
-                actions.reveal_list(found, wanted, who, why)
+                operator.reveal_list(found, wanted, who, why)
             rows = _rows(found, wanted, None if every else limit)
             if as_json:
                 for row in rows:
-                    click.echo(json.dumps({**shown.row(row), "identifier": _identifier(row, reveal)}))
+                    click.echo(json.dumps({**serializers.row(row), "identifier": _identifier(row, reveal)}))
                 return
             now = found.history.now()
             table = [_cells(row, reveal, now) for row in rows]
@@ -78,11 +84,11 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
         with sentences():
             found = parts()
             key = _key(found, contact)
-            record = actions.reveal(found, key, who, why) if reveal else found.history.contact_of(key)
+            record = operator.reveal(found, key, who, why) if reveal else found.history.contact_of(key)
             now = found.history.now()
         if record is None:
-            raise click.ClickException(actions.SENTENCES[actions.Reason.GONE])
-        document = shown.contact(key, record, reveal=reveal)
+            raise click.ClickException(operator.SENTENCES[operator.Reason.GONE])
+        document = serializers.contact(key, record, reveal=reveal)
         if not reveal:
             document["identifier"] = masked("identifier", record.identifier)
         if as_json:
@@ -93,7 +99,9 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
         for attempt in record.attempts:
             asked = f" for {attempt.trigger}" if attempt.trigger else ""
             answer = f"{attempt.status or 'no answer'} {attempt.cause or 'well'} {attempt.excerpt}".rstrip()
-            click.echo(f"attempt {when(attempt.at, now)}{printable(asked)}, {attempt.took_ms} ms: {printable(answer)}")
+            click.echo(
+                f"attempt {when(attempt.at, now)}{printable(asked)}, {attempt.duration_ms} ms: {printable(answer)}"
+            )
 
     return command
 
@@ -126,7 +134,7 @@ def _adopt(parts: "Callable[[], Parts]") -> click.Command:
         with sentences():
             found = parts()
             key = _key(found, contact)
-            adopted = actions.adopt(found, key, who, why, contact_id=str(contact_id) if contact_id else None)
+            adopted = operator.adopt(found, key, who, why, contact_id=str(contact_id) if contact_id else None)
         document = {"key": key, "state": "created", "contact_id": int(adopted)}
         click.echo(json.dumps(document) if as_json else f"It is contact {adopted}.")
 
@@ -136,8 +144,8 @@ def _adopt(parts: "Callable[[], Parts]") -> click.Command:
 def _edit(parts: "Callable[[], Parts]") -> click.Command:
     @click.command("edit", epilog=WHO)
     @click.argument("contact")
-    @click.option("--set", "values", type=(click.Choice(actions.EDITABLE), str), multiple=True, metavar="FIELD VALUE")
-    @click.option("--unset", "left_out", type=click.Choice(actions.EDITABLE), multiple=True, help="Leave it out.")
+    @click.option("--set", "values", type=(click.Choice(operator.EDITABLE), str), multiple=True, metavar="FIELD VALUE")
+    @click.option("--unset", "left_out", type=click.Choice(operator.EDITABLE), multiple=True, help="Leave it out.")
     @click.option("--json", "as_json", is_flag=True)
     @acting
     def command(
@@ -155,7 +163,7 @@ def _edit(parts: "Callable[[], Parts]") -> click.Command:
         with sentences():
             found = parts()
             key = _key(found, contact)
-            state = actions.edit(found, key, fields, who, why)
+            state = operator.edit(found, key, fields, who, why)
         click.echo(json.dumps({"key": key, "state": state}) if as_json else "It is due now.")
 
     return command

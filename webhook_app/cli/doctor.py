@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webhook_app.cli.words import printable
-from webhook_app.contacts import rfc3339
+from webhook_app.api.by_identifier import rfc3339
+from webhook_app.cli.output import printable
 from worker.errors import SettingsError, StoreError
-from worker.findings import Finding, Level, way_to
-from worker.probe import Probe
+from worker.livedesk.checks import CheckResult, Level, way_to
+from worker.livedesk.probe import Probe
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: A worker that made no progress for longer, in ms, is not there.
 WORKER_FRESH_MS = 30_000
@@ -47,7 +47,7 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
     return doctor
 
 
-def _tell(finding: Finding) -> Level:
+def _tell(finding: CheckResult) -> Level:
     click.echo(f"{finding.level:<5} {finding.about:<12} {printable(finding.text)}")
     if finding.todo:
         click.echo(f"{'':<18} -> {finding.todo}")
@@ -58,76 +58,78 @@ def _agreed() -> bool:
     return sys.stdin.isatty() and click.confirm(ASK, err=True)
 
 
-def _examine(parts: "Callable[[], Parts]", may_probe: Callable[[], bool]) -> Iterator[Finding]:
+def _examine(parts: "Callable[[], Parts]", may_probe: Callable[[], bool]) -> Iterator[CheckResult]:
     try:
         found = parts()
     except SettingsError as error:
         for problem in error.problems:
-            yield Finding(Level.FAIL, "settings", problem)
+            yield CheckResult(Level.FAIL, "settings", problem)
         return
-    yield Finding(Level.OK, "settings", "They are complete.")
-    yield Finding(Level.OK, "sources", ", ".join(found.sources) or "none") if found.sources else _NO_SOURCES
+    yield CheckResult(Level.OK, "settings", "They are complete.")
+    yield CheckResult(Level.OK, "sources", ", ".join(found.sources) or "none") if found.sources else _NO_SOURCES
     try:
         yield from _redis(found)
         yield from _worker(found)
         yield from _sync(found)
     except StoreError as error:
         todo = "Check REDIS_URL, and whether the server runs."
-        yield Finding(Level.FAIL, "redis", f"Redis cannot be used: {error}.", todo)
+        yield CheckResult(Level.FAIL, "redis", f"Redis cannot be used: {error}.", todo)
     yield from _livedesk(found, may_probe)
 
 
-_NO_SOURCES = Finding(Level.WARN, "sources", "There is none: nobody can send signups.", "Write SOURCES_FILE.")
+_NO_SOURCES = CheckResult(Level.WARN, "sources", "There is none: nobody can send signups.", "Write SOURCES_FILE.")
 
 
-def _redis(parts: "Parts") -> Iterator[Finding]:
+def _redis(parts: "Parts") -> Iterator[CheckResult]:
     name, version = parts.history.server()
     if name == "Redis" and int(version.partition(".")[0]) < OLDEST_REDIS:
-        yield Finding(Level.FAIL, "redis", f"This is Redis {version}.", f"Redis {OLDEST_REDIS}.0 or newer is needed.")
+        yield CheckResult(
+            Level.FAIL, "redis", f"This is Redis {version}.", f"Redis {OLDEST_REDIS}.0 or newer is needed."
+        )
     else:
-        yield Finding(Level.OK, "redis", f"{name} {version} can be reached.")
+        yield CheckResult(Level.OK, "redis", f"{name} {version} can be reached.")
     health = parts.history.health()
     for level, sentences in ((Level.FAIL, health.problems), (Level.WARN, health.warnings)):
         for sentence in sentences:
-            yield Finding(level, "durable", f"{sentence}.")
+            yield CheckResult(level, "durable", f"{sentence}.")
     if not health.problems:
-        yield Finding(Level.OK, "durable", "What was acknowledged survives a restart.")
+        yield CheckResult(Level.OK, "durable", "What was acknowledged survives a restart.")
 
 
-def _worker(parts: "Parts") -> Iterator[Finding]:
+def _worker(parts: "Parts") -> Iterator[CheckResult]:
     message = parts.desk.ping()
-    yield Finding(Level.OK, "writable", "Redis takes writes.")
+    yield CheckResult(Level.OK, "writable", "Redis takes writes.")
     workers = parts.history.workers()
     alive = [name for name, at in workers.seen.items() if workers.now - at <= WORKER_FRESH_MS]
     if not alive:
         text = f"No worker has made progress for {WORKER_FRESH_MS // 1000} seconds."
-        yield Finding(Level.FAIL, "worker", text, "Start bin/worker, and look at its log.")
+        yield CheckResult(Level.FAIL, "worker", text, "Start bin/worker, and look at its log.")
         return
-    yield Finding(Level.OK, "worker", f"Workers are alive on {', '.join(sorted(alive))}.")
+    yield CheckResult(Level.OK, "worker", f"Workers are alive on {', '.join(sorted(alive))}.")
     if message is None:
-        yield Finding(Level.WARN, "hand-over", "The queue is full of work, so that no message was tried.")
+        yield CheckResult(Level.WARN, "hand-over", "The queue is full of work, so that no message was tried.")
     elif _is_taken(parts, message):
-        yield Finding(Level.OK, "hand-over", "A worker took a message that was sent to it.")
+        yield CheckResult(Level.OK, "hand-over", "A worker took a message that was sent to it.")
     else:
         text = f"No worker took a message within {HAND_OVER_S:.0f} seconds."
-        yield Finding(Level.FAIL, "hand-over", text, "Are all workers busy or stuck? Look at their logs.")
+        yield CheckResult(Level.FAIL, "hand-over", text, "Are all workers busy or stuck? Look at their logs.")
 
 
-def _sync(parts: "Parts") -> Iterator[Finding]:
+def _sync(parts: "Parts") -> Iterator[CheckResult]:
     """Whether contacts are sent to LiveDesk, or wait for something."""
     upstream = parts.situations.upstream()
     if upstream.paused_at:
-        yield Finding(Level.WARN, "sync", "An operator has paused it.", "The dashboard says who and why.")
+        yield CheckResult(Level.WARN, "sync", "An operator has paused it.", "The dashboard says who and why.")
     if upstream.stop:
         text = f"It is stopped: {STOPPED[upstream.stop]} ({upstream.cause}), since {rfc3339(upstream.since)}."
-        yield Finding(
+        yield CheckResult(
             Level.FAIL, "sync", text, "It goes on by itself when a probe gets through; see below what is wrong."
         )
     for held in upstream.inboxes:
         text = f"LiveDesk does not know inbox {held.inbox}; its contacts wait." if held.inbox else NO_INBOX
-        yield Finding(Level.FAIL, "sync", text, "Mend the inbox, and restart the workers.")
+        yield CheckResult(Level.FAIL, "sync", text, "Mend the inbox, and restart the workers.")
     if upstream.state == "up" and not upstream.inboxes:
-        yield Finding(Level.OK, "sync", "It runs.")
+        yield CheckResult(Level.OK, "sync", "It runs.")
 
 
 def _is_taken(parts: "Parts", message: str) -> bool:
@@ -139,7 +141,7 @@ def _is_taken(parts: "Parts", message: str) -> bool:
     return True
 
 
-def _livedesk(parts: "Parts", may_probe: Callable[[], bool]) -> Iterator[Finding]:
+def _livedesk(parts: "Parts", may_probe: Callable[[], bool]) -> Iterator[CheckResult]:
     if parts.livedesk is None:
         return
     broken = False
@@ -151,7 +153,7 @@ def _livedesk(parts: "Parts", may_probe: Callable[[], bool]) -> Iterator[Finding
     own = {source.inbox_id for source in parts.sources.values()} | {parts.inbox_id}
     inbox_ids = sorted(inbox_id for inbox_id in own if inbox_id is not None)
     if not inbox_ids or not may_probe():
-        yield Finding(Level.WARN, "live probes", NOT_PROBED, "Run flask doctor --yes.")
+        yield CheckResult(Level.WARN, "live probes", NOT_PROBED, "Run flask doctor --yes.")
         return
     probes = Probe(parts.livedesk, inbox_ids)
     yield from probes.run()
@@ -159,11 +161,11 @@ def _livedesk(parts: "Parts", may_probe: Callable[[], bool]) -> Iterator[Finding
         yield _keep(parts, probes)
 
 
-def _keep(parts: "Parts", probes: Probe) -> Finding:
+def _keep(parts: "Parts", probes: Probe) -> CheckResult:
     assert parts.livedesk is not None
     assert probes.account is not None
     try:
         parts.desk.note_account(parts.livedesk.account, probes.account)
     except StoreError as error:
-        return Finding(Level.FAIL, "kept", f"What was found out cannot be kept: {error}.", "Run this again.")
-    return Finding(Level.OK, "kept", "The workers heed what was found out, within some seconds.")
+        return CheckResult(Level.FAIL, "kept", f"What was found out cannot be kept: {error}.", "Run this again.")
+    return CheckResult(Level.OK, "kept", "The workers heed what was found out, within some seconds.")

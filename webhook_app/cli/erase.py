@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from webhook_app.cli.filters import acting
-from webhook_app.cli.words import sentences
+from webhook_app.cli.output import sentences
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 ERASED = (
     "It is forgotten, and with it that it was ever here: a delivery with this identifier that comes now, even an old\n"

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from webhook_app.api.by_identifier import as_json
+from webhook_app.cli.output import sentences
 from webhook_app.cli.rows import FIELDS
-from webhook_app.cli.words import sentences
-from webhook_app.contacts import as_json
-from webhook_app.table import guarded
-from worker.model import Place, State
+from webhook_app.present.csv_export import guarded
+from worker.model import Position, State
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
-    from worker.history import ContactRecord
+    from webhook_app.parts import Parts
+    from worker.store.history import ContactRecord
 
 FORMATS = ("csv", "jsonl")
 PAGE = 200
@@ -63,7 +63,7 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
 
 def _records(parts: "Parts", states: list[State]) -> "Iterator[ContactRecord]":
     for state in states:
-        place = Place()
+        place = Position()
         while page := parts.history.contacts(state, place, PAGE):
             for _, record in page:
                 yield record

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from webhook_app.api.asked import to_ms
-from worker.lists import Filter
+from webhook_app.api.params import to_ms
 from worker.model import State
+from worker.store.lists import Filter
 
 AGE = re.compile(r"(\d{1,6})(s|min|h|d)")
 UNITS_MS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}

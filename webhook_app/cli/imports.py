@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from webhook_app.cli.output import above_bar, printable, sentences
 from webhook_app.cli.rows import READERS, BadFile
-from webhook_app.cli.words import above_bar, printable, sentences
 from worker.errors import StoreError, Unmappable
 from worker.model import Status
 from worker.normalise import MAX_INBOX_ID, normalise
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
     from worker.model import Contact, Note
 
 #: The source of what is imported.

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webhook_app import actions, shown
+from webhook_app import operator
 from webhook_app.cli.filters import acting, filter_of, filtered
-from webhook_app.cli.words import columns, printable, sentences, when
-from worker.operations import Action, Operation, OperationState
+from webhook_app.cli.output import (
+    columns,
+    printable,
+    sentences,
+    when,
+)
+from webhook_app.present import serializers
+from worker.store.operations import Action, Operation, OperationState
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: Seconds between two looks at an operation that is waited for.
 LOOK_EVERY_S = 1.0
@@ -47,7 +53,7 @@ def _list(parts: "Callable[[], Parts]") -> click.Command:
             latest, now = found.operations.latest(limit), found.history.now()
         if as_json:
             for one in latest:
-                click.echo(json.dumps(shown.operation(one)))
+                click.echo(json.dumps(serializers.operation(one)))
             return
         if not latest:
             click.echo("There are none.")
@@ -66,7 +72,7 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
     def command(operation_id: str, as_json: bool) -> None:
         """Show how the operation with this ID goes."""
         with sentences():
-            _tell(actions.operation(parts(), operation_id), as_json)
+            _tell(operator.operation(parts(), operation_id), as_json)
 
     return command
 
@@ -100,7 +106,7 @@ def _start(parts: "Callable[[], Parts]") -> click.Command:
         wanted = filter_of(options)
         with sentences():
             found = parts()
-            preview = actions.preview(found, Action(action), wanted)
+            preview = operator.preview(found, Action(action), wanted)
             if not as_json or dry_run:
                 click.echo(json.dumps(asdict(preview)) if as_json else _previewed(preview))
             if not preview.eligible:
@@ -109,7 +115,7 @@ def _start(parts: "Callable[[], Parts]") -> click.Command:
                 return
             if not yes and not (sys.stdin.isatty() and click.confirm("Begin?", err=True)):
                 raise click.UsageError("Nothing was begun: say --yes.")
-            begun = actions.start(found, Action(action), wanted, who, why, canary=canary)
+            begun = operator.start(found, Action(action), wanted, who, why, canary=canary)
             ended = _watch(found, begun) if wait else begun
             _tell(ended, as_json)
         if wait and ended.state is not OperationState.DONE:
@@ -127,7 +133,7 @@ def _turn(parts: "Callable[[], Parts]", name: str) -> click.Command:
     @acting
     def command(operation_id: str, as_json: bool, who: str, why: str) -> None:
         with sentences():
-            _tell(actions.turn(parts(), operation_id, to, who, why), as_json)
+            _tell(operator.turn(parts(), operation_id, to, who, why), as_json)
 
     return command
 
@@ -139,14 +145,14 @@ def _watch(parts: "Parts", begun: Operation, sleep: Callable[[float], None] = ti
         done = 0
         while now.state in (OperationState.RUNNING, OperationState.UNDOING):
             sleep(LOOK_EVERY_S)
-            now = actions.operation(parts, begun.id)
+            now = operator.operation(parts, begun.id)
             reached = now.moved if now.action is Action.DISCARD else now.told
             bar.update(reached - done)
             done = reached
     return now
 
 
-def _previewed(preview: actions.Preview) -> str:
+def _previewed(preview: operator.Preview) -> str:
     more = "At least " if preview.at_least else ""
     skipped = "".join(f", {number} {state} are left alone" for state, number in preview.skipped.items())
     told = f"{more}{preview.eligible} contacts{skipped}."
@@ -161,7 +167,7 @@ def _cells(one: Operation, now: int) -> tuple[str, ...]:
 
 
 def _tell(one: Operation, as_json: bool) -> None:
-    document = shown.operation(one)
+    document = serializers.operation(one)
     if as_json:
         click.echo(json.dumps(document))
         return
@@ -171,4 +177,4 @@ def _tell(one: Operation, as_json: bool) -> None:
 
 
 def _filter(one: Operation) -> str:
-    return " ".join(f"{name}={value}" for name, value in shown.filtered(one.filter).items() if value)
+    return " ".join(f"{name}={value}" for name, value in serializers.filtered(one.filter).items() if value)

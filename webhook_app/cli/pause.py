@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webhook_app import actions
+from webhook_app import operator
 from webhook_app.cli.filters import acting
-from webhook_app.cli.words import sentences
+from webhook_app.cli.output import sentences
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 
 def command(parts: "Callable[[], Parts]") -> click.Command:
@@ -19,7 +19,7 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
     def pause(who: str, why: str) -> None:
         """Send nothing to LiveDesk until somebody resumes. Signups are still taken; they wait."""
         with sentences():
-            actions.pause(parts(), who, why)
+            operator.pause(parts(), who, why)
         click.echo("It is paused.")
 
     return pause
@@ -31,7 +31,7 @@ def resume(parts: "Callable[[], Parts]") -> click.Command:
     def command(who: str, why: str) -> None:
         """End the pause. Where the sync has stopped by itself, LiveDesk is probed at once."""
         with sentences():
-            actions.resume(parts(), who, why)
+            operator.resume(parts(), who, why)
         click.echo("It goes on.")
 
     return command

@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webhook_app import actions
+from webhook_app import operator
 from webhook_app.cli.filters import acting
-from webhook_app.cli.words import columns, printable, sentences, when
-from webhook_app.quarantine import keys_in, revealed
-from webhook_app.quarantine import replay as read_again
-from webhook_app.sources.body import BadBody
-from webhook_app.sources.held import load_payload
+from webhook_app.cli.output import (
+    columns,
+    printable,
+    sentences,
+    when,
+)
+from webhook_app.receiver.replay import keys_in, revealed
+from webhook_app.receiver.replay import replay as read_again
+from webhook_app.sources.body.parse import BadBody
+from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined, Status
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
-    from worker.history import History
+    from webhook_app.parts import Parts
+    from worker.store.history import History
 
 PAGE = 100
 #: What a replay can end with, besides being as unreadable as before.
@@ -65,7 +70,7 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
             click.echo(f"  {printable(field)}: {printable(problem)}")
         if reveal:
             with sentences():
-                actions.reveal_held(parts(), entry, who, why)
+                operator.reveal_held(parts(), entry, who, why)
             click.echo(f"\npayload\n{revealed(held.payload)}\n\nheaders\n{json.dumps(held.headers, indent=2)}")
             return
         click.echo("\nkeys of the payload")
@@ -101,7 +106,7 @@ def _discard(parts: "Callable[[], Parts]") -> click.Command:
         """Drop the delivery ENTRY for good."""
         _held(parts, entry)
         with sentences():
-            actions.release(parts(), entry, who, why)
+            operator.release(parts(), entry, who, why)
         click.echo("It is gone.")
 
     return command

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webhook_app.cli.words import above_bar, printable, sentences
+from webhook_app.cli.output import above_bar, printable, sentences
 from worker.errors import LiveDeskError, StoreError
-from worker.findings import describe
+from worker.livedesk.checks import describe
+from worker.livedesk.reconcile import (
+    Difference,
+    Kind,
+    Reconciler,
+    in_turn,
+)
 from worker.model import Contact, Progress, State
-from worker.reconcile import Difference, Kind, Reconciler, in_turn
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: What each kind of difference is, in words; ``{found}`` are ids in LiveDesk.
 WORDS = {

@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import chain
 from typing import TextIO
 
-from webhook_app.table import bare
+from webhook_app.present.csv_export import bare
 from worker.model import Contact
 
 FIELDS = tuple(field.name for field in fields(Contact))

@@ -11,16 +11,21 @@ from urllib.parse import urlsplit
 
 import click
 
-from webhook_app.cli.words import printable, sentences
+from webhook_app.cli.output import printable, sentences
 from webhook_app.sources import Source
-from webhook_app.sources.proof import Delivery
-from webhook_app.sources.samples import NoSample, Sample, sample_of, unique
+from webhook_app.sources.sample import (
+    NoSample,
+    Sample,
+    sample_of,
+    unique,
+)
 from webhook_app.sources.send import Unsignable, check_signable, sign, with_body
+from webhook_app.sources.verify.delivery import Delivery
 from worker.model import Outcome, State
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
-    from worker.history import ContactRecord, History
+    from webhook_app.parts import Parts
+    from worker.store.history import ContactRecord, History
 
 #: Seconds.
 ANSWER_S, FOLLOW_S, LOOK_EVERY_S = 10.0, 30.0, 0.1

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from webhook_app.cli.output import columns, sentences, when
 from webhook_app.cli.toml_lines import line_of, lines_of, read_key
-from webhook_app.cli.words import columns, sentences, when
 from webhook_app.configuration import sources_given
 from webhook_app.sources import load_sources
 from webhook_app.sources.inventory import Listed, take_inventory
 from worker.errors import SettingsError, StoreError
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: How ``config`` begins a sentence about a source, and tomllib ends one.
 _ABOUT = re.compile(r"\[sources\.([^\]]+)\] (.*)", re.DOTALL)

@@ -41,12 +41,12 @@ from webhook_app.dashboard import (
     sources,
     static_files,
     upstream,
-    words,
     workers,
 )
+from webhook_app.present import wording
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 PREFIX = "/dashboard"
 PAGES = (pages, overview, contacts, contact, operations, upstream, sources, workers, audit)
@@ -57,7 +57,7 @@ def register(app: Flask, parts: "Parts") -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     views = Blueprint("dashboard", __name__, url_prefix=PREFIX)
-    for part in (session, safety, static_files, words, sign_in, oidc, *PAGES):
+    for part in (session, safety, static_files, wording, sign_in, oidc, *PAGES):
         part.register(views, parts)
     app.register_blueprint(views)
     session.sign(app, parts)

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from webhook_app.actions.contacts import CLASHING
+from webhook_app.operator.contacts import CLASHING
 from worker.errors import LiveDeskError
-from worker.findings import describe
-from worker.history import ContactRecord
-from worker.livedesk import Person
+from worker.livedesk.checks import describe
+from worker.livedesk.client import Person
+from worker.store.history import ContactRecord
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, abort, flash, make_response, redirect, request, url_for
 from werkzeug import Response
 
-from webhook_app import actions
+from webhook_app import operator
 from webhook_app.access import Role
 from webhook_app.dashboard import conflicts
 from webhook_app.dashboard.requests import as_curl, as_json
 from webhook_app.dashboard.session import acting, needs
 from webhook_app.dashboard.verdict import judge, schedule
 from webhook_app.dashboard.view import show, why
-from webhook_app.masking import mask
-from worker.history import Audited, ContactRecord
-from worker.livedesk import CONTACTS
+from webhook_app.present.masking import mask
+from worker.livedesk.client import CONTACTS
 from worker.model import Contact, Note, State
+from worker.store.history import Audited, ContactRecord
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: Entries of the audit that are looked at for those about one contact.
 AUDIT_LOOKED_AT = 500
@@ -45,7 +45,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @needs(Role.OPERATOR)
     def contact_reveal(key: str) -> str:
         _record(parts, key)
-        return _show(parts, key, actions.reveal(parts, key, acting(), why()), revealed=True)
+        return _show(parts, key, operator.reveal(parts, key, acting(), why()), revealed=True)
 
     @views.post("/contacts/<key>/compare")
     @needs(Role.OPERATOR)
@@ -63,27 +63,27 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
     @views.post("/contacts/<key>/retry")
     @needs(Role.OPERATOR)
     def contact_retry(key: str) -> Response:
-        return _told(key, lambda: DONE[actions.retry(parts, key, acting(), why())])
+        return _told(key, lambda: DONE[operator.retry(parts, key, acting(), why())])
 
     @views.post("/contacts/<key>/discard")
     @needs(Role.OPERATOR)
     def contact_discard(key: str) -> Response:
-        return _told(key, lambda: DONE[actions.discard(parts, key, acting(), why())])
+        return _told(key, lambda: DONE[operator.discard(parts, key, acting(), why())])
 
     @views.post("/contacts/<key>/edit")
     @needs(Role.OPERATOR)
     def contact_edit(key: str) -> Response:
-        typed = {name: request.form.get(name, "") for name in actions.EDITABLE}
+        typed = {name: request.form.get(name, "") for name in operator.EDITABLE}
         try:
             return _told(key, lambda: DONE[_edit(parts, key, typed)])
-        except actions.Unfit as error:
+        except operator.InvalidInput as error:
             page = _show(parts, key, _record(parts, key), revealed=True, typed=typed, problems=error.problems)
             return make_response(page, 422)
 
     @views.post("/contacts/<key>/without")
     @needs(Role.OPERATOR)
     def contact_without(key: str) -> Response:
-        return _told(key, lambda: DONE[actions.leave_out(parts, key, acting(), why())])
+        return _told(key, lambda: DONE[operator.leave_out(parts, key, acting(), why())])
 
     @views.post("/contacts/<key>/adopt")
     @needs(Role.OPERATOR)
@@ -93,8 +93,8 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
         def adopt() -> str:
             contact_id = request.form.get("contact_id", "")
             if not CONTACT_ID.fullmatch(contact_id):
-                raise actions.NotDone(actions.Reason.NO_OWNER)
-            actions.adopt(parts, key, acting(), why(), contact_id=contact_id)
+                raise operator.ActionRefused(operator.Reason.NO_OWNER)
+            operator.adopt(parts, key, acting(), why(), contact_id=contact_id)
             return "It is that contact in LiveDesk now."
 
         return _told(key, adopt)
@@ -108,8 +108,8 @@ def _told(key: str, act: Callable[[], str]) -> Response:
     """Acts, and goes back to the contact with a sentence about what became of the wish."""
     try:
         flash(act())
-    except actions.NotDone as refusal:
-        if refusal.reason is actions.Reason.GONE:
+    except operator.ActionRefused as refusal:
+        if refusal.reason is operator.Reason.GONE:
             abort(404, GONE)
         flash(str(refusal), "error")
     return redirect(url_for("dashboard.contact", key=key), 303)
@@ -119,8 +119,8 @@ def _edit(parts: "Parts", key: str, typed: dict[str, str]) -> State:
     """Reads the form as a delivery is read. What a delivery would lose silently, a person is asked about."""
     record = _record(parts, key)
     if record.contact and request.form.get("seen", _digest(record.contact)) != _digest(record.contact):
-        raise actions.NotDone(actions.Reason.CHANGED)
-    return actions.edit(parts, key, typed, acting(), why(), seen=record.contact)
+        raise operator.ActionRefused(operator.Reason.CHANGED)
+    return operator.edit(parts, key, typed, acting(), why(), seen=record.contact)
 
 
 def _show(
@@ -150,16 +150,16 @@ def _show(
         curl=as_curl(shown, parts.inbox_id, url) if shown else "",
         notes=_notes(record.notes),
         seen=_digest(record.contact) if revealed and record.contact else "",
-        editable=actions.EDITABLE,
+        editable=operator.EDITABLE,
         typed=typed
         or (
-            {name: getattr(record.contact, name) or "" for name in actions.EDITABLE}
+            {name: getattr(record.contact, name) or "" for name in operator.EDITABLE}
             if revealed and record.contact
             else {}
         ),
         problems=problems or {},
         found=found,
-        clashing=actions.clashing_field(record),
+        clashing=operator.clashing_field(record),
         others=max(0, cause.waiting - 1) if cause else 0,
         audited=_audited(parts, key),
     )

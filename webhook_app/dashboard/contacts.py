@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, abort, redirect, request, url_for
 from werkzeug import Response
 
-from webhook_app import actions
+from webhook_app import operator
 from webhook_app.access import Role
 from webhook_app.dashboard.filters import AGES, Asked, in_words, read_filter
 from webhook_app.dashboard.header import Header
 from webhook_app.dashboard.operations import INLINE_MOST
 from webhook_app.dashboard.session import acting, needs
 from webhook_app.dashboard.view import head, show
-from webhook_app.table import as_csv
-from worker.lists import LOOKED_AT_MOST, Filter, Page
+from webhook_app.present.csv_export import as_csv
 from worker.model import State
-from worker.operations import Action
+from worker.store.lists import LOOKED_AT_MOST, Filter, Page
+from worker.store.operations import Action
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 ROWS = 50
 #: The tabs, in the order of how much they need a person.
@@ -140,7 +140,7 @@ def _download(parts: "Parts", *, personal: bool) -> Response:
     wanted = read_filter(request.args, parts.history.now()).filter
     lines = as_csv(parts, wanted, reveal=personal)
     if personal:
-        actions.reveal_list(parts, wanted, acting())
+        operator.reveal_list(parts, wanted, acting())
     else:
         parts.desk.audit(acting(), f"downloaded a list: {wanted.words()}")
     headers = {"Content-Disposition": 'attachment; filename="contacts.csv"'}

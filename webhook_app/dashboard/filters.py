@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from flask import abort
 
-from webhook_app.dashboard.words import absolute
-from worker.lists import Filter
+from webhook_app.present.wording import absolute
 from worker.model import State
+from worker.store.lists import Filter
 
 HOUR_MS = 3_600_000
 #: How long ago a contact entered its state: words, and the bounds of that in ms.

@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import TypeVar
 
 from webhook_app.dashboard.causes import explain
-from webhook_app.dashboard.words import rate
+from webhook_app.present.wording import rate
 from worker.errors import StoreError
 from worker.model import State
-from worker.situation import Situation, Situations
-from worker.situation import Upstream as Treated
+from worker.store.overview import Overview, OverviewReader
+from worker.store.overview import Upstream as Treated
 
 T = TypeVar("T")
 
@@ -122,12 +122,12 @@ def or_unknown(read: Callable[[], T]) -> T | None:
         return None
 
 
-def read_header(situations: Situations) -> Header:
+def read_header(situations: OverviewReader) -> Header:
     """The figures of this moment. With Redis away all of them are unknown, and no error is raised."""
     return header_of(or_unknown(situations.read))
 
 
-def header_of(situation: Situation | None) -> Header:
+def header_of(situation: Overview | None) -> Header:
     """The header of a situation that was read already; ``None``: it could not be."""
     if situation is None:
         return Header(now=int(time.time() * 1000))

@@ -14,7 +14,7 @@ from webhook_app.dashboard.errors import page
 from webhook_app.dashboard.session import begin, local_path, needs
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 log = logging.getLogger(__name__)
 

@@ -6,17 +6,24 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from werkzeug import Response
 
-from webhook_app import actions
+from webhook_app import operator
 from webhook_app.access import Role
 from webhook_app.dashboard.filters import in_words, read_filter
 from webhook_app.dashboard.session import acting, needs
 from webhook_app.dashboard.view import show, why
-from worker.lists import Filter
 from worker.model import State
-from worker.operations import END, TURNS, Action, NotOpened, Operation, OperationState
+from worker.store.lists import Filter
+from worker.store.operations import (
+    END,
+    TURNS,
+    Action,
+    NotOpened,
+    Operation,
+    OperationState,
+)
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: Up to so many a list asks on the spot; for more there is a page with the plan.
 INLINE_MOST = 100
@@ -25,7 +32,7 @@ CANARY_ABOVE = 10
 #: By what share the number of contacts may have moved since a person saw it.
 MAY_MOVE = 0.1
 #: What a person may do with an operation, with the state that it turns to.
-WAYS = {way: state for state, way in actions.WAYS.items()}
+WAYS = {way: state for state, way in operator.WAYS.items()}
 #: Why contacts in a state are left alone, by what somebody wants to do.
 SKIPPED = {
     Action.RETRY: {
@@ -205,7 +212,7 @@ def _begin(parts: "Parts") -> Response:
         return make_response(_show_plan(parts, plan, expected=seen, why=why(), canary=canary), 409)
     try:
         is_canary = canary and plan.action is Action.RETRY
-        begun = actions.start(parts, plan.action, plan.filter, acting(), why(), canary=is_canary)
+        begun = operator.start(parts, plan.action, plan.filter, acting(), why(), canary=is_canary)
     except NotOpened as problem:
         flash(str(problem), "error")
         return redirect(url_for("dashboard.operations"), 303)
@@ -216,10 +223,10 @@ def _turn(parts: "Parts", operation_id: str, way: str) -> Response:
     if way not in WAYS:
         abort(404)
     try:
-        actions.turn(parts, operation_id, WAYS[way], acting(), why())
+        operator.turn(parts, operation_id, WAYS[way], acting(), why())
         flash(f"Done: {way}.")
-    except actions.NotDone as refusal:
-        if refusal.reason is actions.Reason.GONE:
+    except operator.ActionRefused as refusal:
+        if refusal.reason is operator.Reason.GONE:
             abort(404)
         flash(f"It cannot {way} any more: see its state.", "error")
     return redirect(url_for("dashboard.operation", operation_id=operation_id), 303)

@@ -9,15 +9,15 @@ from webhook_app.access import Role
 from webhook_app.dashboard.causes import Fault, explain
 from webhook_app.dashboard.header import Header, Reach, header_of, or_unknown, read_header
 from webhook_app.dashboard.session import needs
-from webhook_app.dashboard.words import people
-from worker.alive import FRESH_MS
-from worker.history import Workers
-from worker.lists import Filter
+from webhook_app.present.wording import people
 from worker.model import State
-from worker.situation import Cause, Situation, Upstream
+from worker.process.alive import FRESH_MS
+from worker.store.history import Workers
+from worker.store.lists import Filter
+from worker.store.overview import Cause, Overview, Upstream
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: Causes that are shown; and contacts as a sample of one.
 CAUSES_SHOWN, SAMPLE = 50, 10
@@ -88,7 +88,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
 
 
 def verdict_of(
-    situation: Situation | None, causes: list[Cause], workers: Workers | None, quarantined: int = 0
+    situation: Overview | None, causes: list[Cause], workers: Workers | None, quarantined: int = 0
 ) -> Verdict | None:
     """What to say first; ``None`` where the situation is unknown. What stops everybody goes before what stops some."""
     if situation is None:

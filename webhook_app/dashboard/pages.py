@@ -10,7 +10,7 @@ from webhook_app.dashboard.header import read_header
 from webhook_app.dashboard.session import needs
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from webhook_app.dashboard.errors import is_ours, page
 from webhook_app.dashboard.session import is_csrf_token
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: Most bytes of a form.
 MOST_BYTES = 64 * 1024

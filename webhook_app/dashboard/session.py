@@ -22,7 +22,7 @@ from webhook_app.dashboard.errors import is_ours
 from worker.errors import StoreError
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 log = logging.getLogger(__name__)
 

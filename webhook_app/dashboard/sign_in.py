@@ -7,10 +7,10 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from werkzeug import Response
 
 from webhook_app.dashboard.session import begin, current_user, local_path, needs
-from webhook_app.dashboard.words import duration
+from webhook_app.present.wording import duration
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 
 def register(views: Blueprint, parts: "Parts") -> None:

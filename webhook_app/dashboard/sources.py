@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug import Response
 
-from webhook_app import actions
+from webhook_app import operator
 from webhook_app.access import Role
 from webhook_app.dashboard.header import or_unknown, read_header
 from webhook_app.dashboard.session import acting, needs
-from webhook_app.quarantine import keys_in, revealed
-from webhook_app.sources.held import load_payload
+from webhook_app.receiver.replay import keys_in, revealed
+from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined
-from worker.situation import DELIVERY, REFUSED, Tally, under
+from worker.store.overview import (
+    DELIVERY,
+    REFUSED,
+    Tally,
+    under,
+)
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
     from webhook_app.sources import Source
 
 #: Deliveries in quarantine on a page; keys of one that are shown; characters of a payload that are revealed.
@@ -80,8 +85,8 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
     @needs(Role.OPERATOR)
     def reveal(entry: str) -> str:
         try:
-            actions.reveal_held(parts, entry, acting())
-        except actions.NotDone:
+            operator.reveal_held(parts, entry, acting())
+        except operator.ActionRefused:
             abort(404, GONE)
         return _entry(parts, entry, is_revealed=True)
 
@@ -89,10 +94,10 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
     @needs(Role.OPERATOR)
     def replay_one(entry: str) -> Response:
         try:
-            flash(f"It was read again: {actions.replay(parts, entry, acting())}.")
-        except actions.NotDone:
+            flash(f"It was read again: {operator.replay(parts, entry, acting())}.")
+        except operator.ActionRefused:
             abort(404, GONE)
-        except actions.Unfit as error:
+        except operator.InvalidInput as error:
             reasons = "; ".join(f"{field} {problem}" for field, problem in error.problems.items())
             flash(f"It still makes no contact: {reasons[:REASONS_MOST]}.", "error")
             return redirect(url_for("dashboard.quarantined", entry=entry), 303)
@@ -103,7 +108,7 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
     def replay_all() -> Response:
         """Those behind the first ``passed``, which an earlier request could not read."""
         passed = max(0, request.form.get("passed", 0, type=int))
-        ends, unreadable = actions.replay_some(parts, passed, acting())
+        ends, unreadable = operator.replay_some(parts, passed, acting())
         passed += unreadable
         remain = max(0, parts.history.quarantine_size() - passed)
         told = ", ".join(f"{count} {end}" for end, count in sorted(ends.items()))
@@ -116,9 +121,9 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
     @needs(Role.OPERATOR)
     def discard_quarantined(entry: str) -> Response:
         try:
-            actions.release(parts, entry, acting())
+            operator.release(parts, entry, acting())
             flash("The delivery is gone.")
-        except actions.NotDone:
+        except operator.ActionRefused:
             flash("It was not in quarantine any more.", "error")
         return redirect(url_for("dashboard.quarantine"), 303)
 

@@ -13,7 +13,7 @@ from werkzeug import Response
 from webhook_app.dashboard.session import needs
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 FOLDER = Path(__file__).resolve().parent.parent / "static"
 FOR_EVER = "public, max-age=31536000, immutable"

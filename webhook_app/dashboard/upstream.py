@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from werkzeug import Response
 
-from webhook_app import actions
+from webhook_app import operator
 from webhook_app.access import Role
 from webhook_app.dashboard.causes import explain
 from webhook_app.dashboard.header import header_of, or_unknown
 from webhook_app.dashboard.session import acting, needs
 from webhook_app.dashboard.view import WHY_LENGTH, why
-from worker.lists import Filter
+from worker.livedesk.probe import meaning
 from worker.model import Account, Attempt, State
-from worker.probe import meaning
+from worker.store.lists import Filter
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: Kinds of answers as they are counted: good ones, faults of LiveDesk's, 429s.
 ANSWERS = ("well", "fault", "throttled")
@@ -62,26 +62,26 @@ def register(views: Blueprint, parts: "Parts") -> None:
         if not why():
             abort(400, "Say why you pause the sync: others will see it and wonder. Go back and fill it in.")
         done = "The sync is paused. What is under way is finished; then nothing is sent."
-        return _told(actions.pause, done, "Somebody has paused the sync already.")
+        return _told(operator.pause, done, "Somebody has paused the sync already.")
 
     @views.post("/upstream/resume")
     @needs(Role.OPERATOR)
     def resume() -> Response:
         if parts.situations.upstream().paused_at:
-            return _told(actions.resume, "The sync goes on.", "The sync was not paused any more.")
+            return _told(operator.resume, "The sync goes on.", "The sync was not paused any more.")
         flash("The sync was not paused any more.", "error")
         return _back()
 
     @views.post("/upstream/probe")
     @needs(Role.OPERATOR)
     def probe() -> Response:
-        return _told(actions.probe, "A probe goes at once. Reload in a moment to see how it went.")
+        return _told(operator.probe, "A probe goes at once. Reload in a moment to see how it went.")
 
     def _told(act: Callable[["Parts", str, str], None], done: str, refused: str = "") -> Response:
         try:
             act(parts, acting(), why())
             flash(done)
-        except actions.NotDone as refusal:
+        except operator.ActionRefused as refusal:
             flash(refused or str(refusal), "error")
         return _back()
 

@@ -6,11 +6,11 @@ A sentence is a list of pieces: text, and times in ms since the epoch, which the
 from dataclasses import dataclass
 
 from webhook_app.dashboard.causes import explain
-from webhook_app.dashboard.words import duration
-from worker.history import ContactRecord
+from webhook_app.present.wording import duration
 from worker.model import Outcome, State
 from worker.retry import RetryPolicy
-from worker.situation import Situation, Upstream
+from worker.store.history import ContactRecord
+from worker.store.overview import Overview, Upstream
 
 Sentence = list[str | int]
 #: Attempts after the next one that are foretold.
@@ -27,7 +27,7 @@ class Verdict:
     waits: list[Sentence]
 
 
-def judge(record: ContactRecord, situation: Situation, *, settle_ms: int, inbox_id: int | None) -> Verdict:
+def judge(record: ContactRecord, situation: Overview, *, settle_ms: int, inbox_id: int | None) -> Verdict:
     explained = explain(record.cause or "")
     what, todo = explained.title, explained.todo if record.cause else ""
     if record.state is State.SENDING:
@@ -59,7 +59,7 @@ def _at(at: int | None) -> Sentence:
     return [" ", at] if at is not None else []
 
 
-def _open(record: ContactRecord, situation: Situation, what: str) -> Sentence:
+def _open(record: ContactRecord, situation: Overview, what: str) -> Sentence:
     is_up, now = situation.upstream.state == "up", situation.now
     due = "due now" if is_up else "due as soon as LiveDesk takes requests again"
     by = f", asked for by {record.trigger}" if record.trigger else ""
@@ -71,7 +71,7 @@ def _open(record: ContactRecord, situation: Situation, what: str) -> Sentence:
     return [f"Waiting{tried} The next attempt is ", record.next_attempt_at, f"{by}."]
 
 
-def _waits(record: ContactRecord, situation: Situation, settle_ms: int, inbox_id: int | None) -> list[Sentence]:
+def _waits(record: ContactRecord, situation: Overview, settle_ms: int, inbox_id: int | None) -> list[Sentence]:
     """What stands between a contact and its next attempt, the strongest first."""
     now, waits = situation.now, _upstream(situation.upstream)
     inbox = str((record.contact and record.contact.inbox_id) or inbox_id or "")

@@ -7,7 +7,7 @@ from flask import render_template, request
 from webhook_app.dashboard.header import Header, read_header
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 #: The longest reason that is kept with what somebody did.
 WHY_LENGTH = 200

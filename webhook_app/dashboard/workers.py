@@ -7,10 +7,10 @@ from flask import Blueprint, render_template
 from webhook_app.access import Role
 from webhook_app.dashboard.header import header_of, or_unknown
 from webhook_app.dashboard.session import needs
-from worker.alive import FRESH_MS
+from worker.process.alive import FRESH_MS
 
 if TYPE_CHECKING:
-    from webhook_app import Parts
+    from webhook_app.parts import Parts
 
 
 def register(views: Blueprint, parts: "Parts") -> None:

@@ -12,17 +12,17 @@ from typing import Any
 
 import phonenumbers
 
-from webhook_app.sources import rules
-from webhook_app.sources.handshakes import Handshake, make_handshake
+from webhook_app.sources.body.reader import FORMATS, MAX_BYTES, Reader
+from webhook_app.sources.mapping import rules
+from webhook_app.sources.mapping.paths import Path as JsonPath
+from webhook_app.sources.mapping.paths import compile_path
+from webhook_app.sources.mapping.search import Remove, compile_removal
 from webhook_app.sources.mistakes import did_you_mean, noting, unknown_keys
-from webhook_app.sources.paths import Path as JsonPath
-from webhook_app.sources.paths import compile_path
 from webhook_app.sources.presets import OWN_WORDS, PRESETS
-from webhook_app.sources.reader import FORMATS, MAX_BYTES, Reader
-from webhook_app.sources.schemes import jwks_urls, needs_secrets, read_ways
-from webhook_app.sources.search import Remove, compile_removal
-from webhook_app.sources.secret_forms import decode_key, read_secret
 from webhook_app.sources.source import Source
+from webhook_app.sources.verify.handshakes import Handshake, make_handshake
+from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets, read_ways
+from webhook_app.sources.verify.secret_forms import decode_key, read_secret
 from worker.errors import SettingsError
 from worker.normalise import MAX_INBOX_ID
 

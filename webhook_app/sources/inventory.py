@@ -9,8 +9,8 @@ from typing import Any
 from webhook_app.sources.config import SHORTCUT, completed, load_sources, read_source, shortcut
 from webhook_app.sources.mistakes import noting
 from webhook_app.sources.presets import PRESETS
-from webhook_app.sources.schemes import jwks_urls, needs_secrets
-from webhook_app.sources.secret_forms import read_secret
+from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets
+from webhook_app.sources.verify.secret_forms import read_secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

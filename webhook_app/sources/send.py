@@ -13,14 +13,14 @@ from urllib.parse import urlencode
 import jwt
 from werkzeug.datastructures import Headers
 
-from webhook_app.sources.jwts import Jwt, body_hash
-from webhook_app.sources.proof import Delivery
-from webhook_app.sources.samples import NoSample, Sample
-from webhook_app.sources.schemes import Numbered
-from webhook_app.sources.signature import Ed25519, Hmac, Way
-from webhook_app.sources.signed import UNITS
+from webhook_app.sources.sample import NoSample, Sample
 from webhook_app.sources.source import Source
-from webhook_app.sources.tokens import FieldToken, Token
+from webhook_app.sources.verify.delivery import Delivery
+from webhook_app.sources.verify.jwts import Jwt, body_hash
+from webhook_app.sources.verify.schemes import Numbered
+from webhook_app.sources.verify.signature import Ed25519, Hmac, Verifier
+from webhook_app.sources.verify.signed import UNITS
+from webhook_app.sources.verify.tokens import FieldToken, Token
 from worker.errors import SyncError
 
 
@@ -68,7 +68,7 @@ def check_signable(source: Source) -> None:
         raise Unsignable("; ".join(dict.fromkeys(reasons)))
 
 
-def _only_sender(way: Way) -> str:
+def _only_sender(way: Verifier) -> str:
     """Why nobody but the sender can sign so; ``""`` where we can."""
     match way:
         case Ed25519():
@@ -78,7 +78,7 @@ def _only_sender(way: Way) -> str:
     return ""
 
 
-def _headers_of(way: Way) -> set[str]:
+def _headers_of(way: Verifier) -> set[str]:
     """The headers that accompany a signature."""
     match way:
         case Hmac():
@@ -94,7 +94,7 @@ def _joined(sample: Sample, signature: Signature, address: str) -> Delivery:
     return Delivery(Headers({**headers, **signature.headers}), body, signature.args, "POST", url)
 
 
-def _signature(way: Way, sample: Sample, address: str, now: float) -> Signature:
+def _signature(way: Verifier, sample: Sample, address: str, now: float) -> Signature:
     match way:
         case Hmac():
             return _by_hmac(way, sample, address, now)

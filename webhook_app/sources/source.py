@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, field
 
-from webhook_app.sources import signature
-from webhook_app.sources.handshakes import Handshake
-from webhook_app.sources.mapping import Mapping
-from webhook_app.sources.paths import Scope
-from webhook_app.sources.proof import Delivery, Lookup
-from webhook_app.sources.reader import MAX_BYTES, Reader
-from webhook_app.sources.search import Remove
-from webhook_app.sources.signature import Way
-from webhook_app.sources.signed import Signed
-from webhook_app.sources.steps import ELEMENT_WORK
+from webhook_app.sources.body.reader import MAX_BYTES, Reader
+from webhook_app.sources.mapping.mapping import Mapping
+from webhook_app.sources.mapping.paths import Scope
+from webhook_app.sources.mapping.search import Remove
+from webhook_app.sources.mapping.steps import ELEMENT_WORK
+from webhook_app.sources.verify import signature
+from webhook_app.sources.verify.delivery import Delivery, Lookup
+from webhook_app.sources.verify.handshakes import Handshake
+from webhook_app.sources.verify.signature import Verifier
+from webhook_app.sources.verify.signed import Signed
 from worker.errors import Unmappable
 from worker.model import Contact, Note
 from worker.normalise import normalise
@@ -34,7 +34,7 @@ class Source:
     """
 
     name: str
-    ways: tuple[Way, ...]
+    ways: tuple[Verifier, ...]
     mapping: Mapping
     preset: str | None = None
     reader: Reader = field(default_factory=Reader)

@@ -1,14 +1,14 @@
 """Ready-made sources: each an entry in the shape of a source in the sources file, which may override any part of it.
 
 To add one: write the entry (``preset`` says what belongs into it), put a sample of the product's delivery into
-``tests/senders/`` under the preset's name, and run ``python -m webhook_app.sources.docs``.
+``webhook_app/sources/presets/samples/`` under the preset's name, and run ``python -m webhook_app.sources.docs``.
 """
 
 from collections.abc import Mapping
 
+from webhook_app.sources.mapping.rules import FIELDS
 from webhook_app.sources.presets import communities, crm, forms, generic, identity, selfhosted, shops
 from webhook_app.sources.presets.preset import Preset
-from webhook_app.sources.rules import FIELDS
 
 #: What a source without a ``map`` takes: a contact in LiveDesk's own words, bare or as a Standard Webhooks ``data``.
 OWN_WORDS: Mapping[str, object] = {

@@ -1,0 +1,268 @@
+"""One child process: start it, wait until it is ready, stop it, and do to it what an operating system may.
+
+Only processes that we started are ever signalled. Each leads a session of its own, so that a signal reaches its
+children too and a Ctrl-C in the terminal reaches none of them.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from tests.rig import reaper
+
+LOCALHOST = "127.0.0.1"
+#: Seconds between two looks at a process that is not ready yet.
+POLL_S = 0.02
+#: How much of a log is shown when a process fails.
+LAST_LINES = 15
+
+#: Whether a process that has been started is ready to work.
+Probe = Callable[["Process"], bool]
+
+
+class StartError(Exception):
+    """A process did not start; the text says why in plain words, and ends with the last lines of its log."""
+
+
+def free_port() -> int:
+    """A port on which nobody listens now."""
+    with socket.create_server((LOCALHOST, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def is_free(port: int) -> bool:
+    """Whether we could listen on the port."""
+    try:
+        with socket.create_server((LOCALHOST, port)):
+            return True
+    except OSError:
+        return False
+
+
+def is_running(process: "Process") -> bool:
+    """The probe of a process that says nothing about being ready."""
+    return process.is_running
+
+
+def has_logged(text: str) -> Probe:
+    """Ready once it has logged this."""
+    return lambda process: text in process.log_text()
+
+
+def answers(url: str) -> Probe:
+    """Ready once a GET of the address is answered with 200."""
+    return lambda _: _status_of(url) == 200
+
+
+def _status_of(url: str) -> int | None:
+    # Straight to this machine, whatever proxy the environment names.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as response:
+            status: int = response.status
+            return status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return None
+
+
+class Process:
+    """A command that runs as our child, with its output in a log file. As a context manager it runs for the block.
+
+    ``env`` is the whole environment of the child (by default ours). ``port`` is the one that it is going to listen on,
+    so that a taken port is noticed before somebody else's server is mistaken for ours. ``start_s`` and ``stop_s`` are
+    the seconds that it may take to become ready, and to end after SIGTERM.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        port: int | None = None,
+        ready: Probe = is_running,
+        start_s: float = 30.0,
+        stop_s: float = 10.0,
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.log = log
+        self.env = env
+        self.cwd = cwd
+        self.port = port
+        self.ready = ready
+        self.start_s = start_s
+        self.stop_s = stop_s
+        self._child: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} {self._child and self._child.pid}>"
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        return self._child is not None and self._poll(self._child) is None
+
+    @property
+    def pid(self) -> int:
+        """The process that we started last."""
+        assert self._child is not None, f"{self.name} was never started"
+        return self._child.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with (``-9`` after SIGKILL); ``None`` while it runs and before it was ever started."""
+        return None if self._child is None else self._poll(self._child)
+
+    def start(self) -> Self:
+        """Start and wait until it is ready.
+
+        Raises:
+            StartError: it did not become ready; nothing of it is left running.
+        """
+        self.spawn()
+        self.wait_until_ready()
+        return self
+
+    def spawn(self) -> None:
+        """Start without waiting.
+
+        Raises:
+            StartError: its port is taken, or the command cannot be run.
+        """
+        assert not self.is_running, f"{self.name} runs already"
+        if self.port is not None and not is_free(self.port):
+            raise StartError(f"Port {self.port}, which the {self.name} needs, is taken by another program.")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            try:
+                self._child = subprocess.Popen(
+                    self.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=self.env,
+                    cwd=self.cwd,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise StartError(f"The {self.name} cannot be run: {error.strerror}: {self.command[0]}") from error
+        reaper.guard(self._child.pid)
+
+    def wait_until_ready(self, between: Callable[[], None] = lambda: time.sleep(POLL_S)) -> None:
+        """Wait for the probe. ``between`` is called between two looks; what it raises ends the waiting.
+
+        Raises:
+            StartError: it ended, or was not ready in time and has been killed.
+        """
+        deadline = time.monotonic() + self.start_s
+        while self.is_running and not self.ready(self):
+            if time.monotonic() > deadline:
+                self.kill()
+                raise self._start_error(f"The {self.name} was not ready within {self.start_s:g} s.")
+            between()
+        if not self.is_running:
+            raise self._start_error(f"The {self.name} ended at once, with exit code {self.exit_code}.")
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Ask it to end, wait, and kill what is left. Without effect where it does not run."""
+        if self.is_running:
+            self.resume()
+            os.kill(self.pid, signal.SIGTERM)
+            self.wait(self.stop_s if timeout_s is None else timeout_s)
+        self.kill()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end. Returns whether it came."""
+        deadline = time.monotonic() + timeout_s
+        while self.is_running:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    def kill(self) -> None:
+        """SIGKILL, to its children too; returns when it is gone."""
+        if self.is_running:
+            reaper.kill_group(self.pid)
+            self.wait(self.stop_s)
+
+    def pause(self) -> None:
+        """SIGSTOP: it is there, holds its connections and says nothing."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """The opposite of ``pause``."""
+        os.killpg(self.pid, signal.SIGCONT)
+
+    def restart(self) -> Self:
+        """Stop and start again."""
+        self.stop()
+        return self.start()
+
+    def log_text(self) -> str:
+        """What it has logged since it was last started."""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def last_lines(self) -> list[str]:
+        """The end of ``log_text``."""
+        return self.log_text().splitlines()[-LAST_LINES:]
+
+    def advice(self) -> str | None:
+        """What a person can do about a failed start, where the log tells; for subclasses that know their server."""
+        return None
+
+    def _start_error(self, sentence: str) -> StartError:
+        lines = [f"    {line}" for line in self.last_lines()]
+        return StartError("\n".join([self.advice() or sentence, *(["It said last:", *lines] if lines else [])]))
+
+    def _poll(self, child: subprocess.Popen[bytes]) -> int | None:
+        """The exit code. The first look that finds the process ended also ends what it left behind."""
+        if child.returncode is None and child.poll() is not None:
+            reaper.kill_group(child.pid)
+            reaper.release(child.pid)
+        return child.returncode
+
+
+def start_all(parts: Sequence[Process]) -> None:
+    """Starts every part, each ready before the next.
+
+    Raises:
+        StartError: one did not start; the others are stopped again.
+    """
+    try:
+        for part in parts:
+            part.start()
+    except BaseException:
+        stop_all(parts)
+        raise
+
+
+def stop_all(parts: Sequence[Process]) -> None:
+    """The last one first."""
+    for part in reversed(parts):
+        part.stop()

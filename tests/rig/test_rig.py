@@ -1,0 +1,318 @@
+"""The pieces that start, stop and break processes: what every end-to-end test stands on."""
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import requests
+
+from tests.rig.parts import ROOT, TEST_ENV, Stack
+from tests.rig.processes import (
+    LOCALHOST,
+    Probe,
+    Process,
+    StartError,
+    answers,
+    free_port,
+    has_logged,
+    is_running,
+)
+from tests.rig.supervisor import Keeper
+from tests.rig.valkey import Valkey
+
+Script = Callable[..., Process]
+SAYS_READY = has_logged("ready")
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Iterator[Script]:
+    """Makes processes of Python text; all are gone when the test ends."""
+    made: list[Process] = []
+
+    def make(text: str, *, ready: Probe = SAYS_READY, port: int | None = None, start_s: float = 10) -> Process:
+        command = [sys.executable, "-u", "-c", textwrap.dedent(text)]
+        process = Process("thing", command, log=tmp_path / f"{len(made)}.log", ready=ready, port=port, start_s=start_s)
+        made.append(process)
+        return process
+
+    yield make
+    for process in made:
+        process.kill()
+
+
+WEB_SERVER = (
+    "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port={port}, bind='{host}')"
+)
+#: Holds a lock on its file as long as it lives.
+HOLDER = (
+    "import fcntl, sys, time; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); "
+    "print('ready', flush=True); time.sleep(600)"
+)
+#: Ignores SIGTERM and has a child.
+STUBBORN = """
+    import signal, subprocess, sys, time
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = subprocess.Popen([sys.executable, "-c", {holder!r}, {held!r}])
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> str:
+    """The file that a ``HOLDER`` of the test holds."""
+    path = tmp_path / "held"
+    path.touch()
+    return str(path)
+
+
+def is_held(path: str) -> bool:
+    with Path(path).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_start_waits_until_it_is_ready_and_stop_asks_first(script: Script) -> None:
+    polite = """
+        import signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+        time.sleep(0.2)
+        print("ready")
+        time.sleep(600)
+    """
+    process = script(polite).start()
+    assert "ready" in process.log_text()
+    process.stop()
+    assert process.exit_code == 7
+    assert not process.is_running
+
+
+def test_a_process_that_ends_at_once_is_told_with_its_last_words(script: Script) -> None:
+    process = script("import sys; print('reading the settings'); sys.exit('PORT must be a number.')")
+    with pytest.raises(StartError, match=r"The thing ended at once, with exit code 1(.|\n)*PORT must be a number"):
+        process.start()
+
+
+def test_a_process_that_is_never_ready_is_killed_and_told(script: Script) -> None:
+    process = script("import time; print('thinking'); time.sleep(600)", start_s=0.3)
+    with pytest.raises(StartError, match=r"not ready within 0\.3 s(.|\n)*thinking"):
+        process.start()
+    assert process.exit_code == -signal.SIGKILL
+
+
+def test_a_command_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="The thing cannot be run: No such file or directory: no-such-program"):
+        Process("thing", ["no-such-program"], log=tmp_path / "log").start()
+
+
+def test_a_taken_port_is_told_before_its_server_is_mistaken_for_ours(script: Script) -> None:
+    with socket.create_server((LOCALHOST, 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(StartError, match=f"Port {port}, which the thing needs, is taken by another program"):
+            script("print('ready')", port=port, ready=is_running).start()
+
+
+def test_stop_kills_who_does_not_listen_and_its_children(script: Script, held: str) -> None:
+    process = script(STUBBORN.format(holder=HOLDER, held=held)).start()
+    assert is_held(held)
+    process.stop(timeout_s=0.2)
+    assert process.exit_code == -signal.SIGKILL
+    wait_until(lambda: not is_held(held))
+
+
+def test_what_a_dead_process_leaves_behind_is_ended(script: Script, held: str) -> None:
+    process = script(STUBBORN.format(holder=HOLDER, held=held)).start()
+    os.kill(process.pid, signal.SIGKILL)
+    wait_until(lambda: not process.is_running)
+    wait_until(lambda: not is_held(held))
+
+
+def test_kill_start_again_pause_and_resume(script: Script) -> None:
+    port = free_port()
+    url = f"http://{LOCALHOST}:{port}/"
+    process = script(WEB_SERVER.format(port=port, host=LOCALHOST), ready=answers(url), port=port).start()
+    process.kill()
+    assert process.exit_code == -signal.SIGKILL
+    process.start()
+    assert process.is_running
+    process.pause()
+    with pytest.raises(requests.Timeout):
+        requests.get(url, timeout=0.3)
+    process.resume()
+    assert requests.get(url, timeout=5).status_code == 200
+
+
+def test_a_paused_process_can_be_stopped(script: Script) -> None:
+    process = script("import time; print('ready'); time.sleep(600)").start()
+    process.pause()
+    process.stop()
+    assert process.exit_code == -signal.SIGTERM
+
+
+def test_nothing_outlives_a_parent_that_was_killed(script: Script, held: str) -> None:
+    parent = script(f"""
+        import sys, time
+        from pathlib import Path
+        sys.path.insert(0, {str(ROOT)!r})
+        from tests.rig.processes import Process, has_logged
+        command = [sys.executable, "-c", {HOLDER!r}, {held!r}]
+        Process("child", command, log=Path({held!r} + ".log"), ready=has_logged("ready")).start()
+        print("ready")
+        time.sleep(600)
+    """).start()
+    assert is_held(held)
+    os.kill(parent.pid, signal.SIGKILL)
+    wait_until(lambda: not is_held(held))
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path / "valkey", port=free_port()) as server:
+        yield server
+
+
+def connect(server: Valkey) -> "redis.Redis":
+    return redis.Redis.from_url(server.url, decode_responses=True)
+
+
+def test_valkey_keeps_what_it_acknowledged_through_kill_9(valkey: Valkey) -> None:
+    with connect(valkey) as client:
+        for number in range(100):
+            client.set(f"key-{number}", "value")
+    valkey.kill()
+    valkey.start()
+    with connect(valkey) as client:
+        assert client.dbsize() == 100
+
+
+def test_valkey_is_as_durable_as_production_must_be(valkey: Valkey) -> None:
+    with connect(valkey) as client:
+        found = client.config_get("append*", "maxmemory-policy", "save", "bind")
+    wanted = {
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "maxmemory-policy": "noeviction",
+        "save": "",
+        "bind": LOCALHOST,
+    }
+    assert wanted.items() <= found.items()
+
+
+def test_valkey_can_be_told_otherwise_and_use_a_unix_socket(tmp_path: Path) -> None:
+    config = {"appendfsync": "no", "maxmemory": "50mb"}
+    with Valkey(tmp_path / "valkey", unix_socket=tmp_path / "s", config=config) as server, connect(server) as client:
+        assert client.config_get("appendfsync") == {"appendfsync": "no"}
+        assert client.config_get("port") == {"port": "0"}
+
+
+def test_a_paused_valkey_answers_nobody(valkey: Valkey) -> None:
+    valkey.pause()
+    assert not valkey.answers_ping()
+    valkey.resume()
+    assert valkey.answers_ping()
+
+
+def test_valkey_with_unreadable_data_says_what_to_do(valkey: Valkey) -> None:
+    with connect(valkey) as client:
+        client.set("key", "value")
+    valkey.stop()
+    [data] = (valkey.folder / "appendonlydir").glob("*.incr.aof")
+    data.write_bytes(b"*3\r\n$3\r\nSET\r\n" + b"garbage" * 50)
+    with pytest.raises(StartError, match=r"Valkey cannot read its data in .*valkey-check-aof --fix"):
+        valkey.start()
+
+
+def test_two_systems_run_side_by_side(tmp_path: Path) -> None:
+    with Stack.on_free_ports(tmp_path / "a") as a, Stack.on_free_ports(tmp_path / "b", workers=2) as b:
+        assert len(b.workers) == 2
+        for stack, identifier in ((a, "ada"), (b, "bob")):
+            send(stack, identifier)
+            wait_until(lambda: state_of(stack, identifier) == "created", 20)  # noqa: B023  # called at once
+            contacts = requests.get(f"{stack.livedesk_url}/_control/contacts", timeout=5).json()
+            assert [contact["identifier"] for contact in contacts] == [identifier]
+
+
+def test_a_stack_has_as_many_receivers_as_it_is_asked_for(tmp_path: Path) -> None:
+    with Stack.on_free_ports(tmp_path, receivers=2) as stack:
+        first, second = stack.receivers
+        assert first is stack.receiver
+        assert (first.name, second.name) == ("receiver 1", "receiver 2")
+        first.stop()
+        send(stack, "ada", f"http://{LOCALHOST}:{second.port}")
+
+
+def send(stack: Stack, identifier: str, url: str | None = None) -> None:
+    answer = requests.post(
+        f"{url or stack.url}/webhooks/signup",
+        json={"identifier": identifier},
+        headers={"Authorization": f"Bearer {TEST_ENV['WEBHOOK_SECRET']}"},
+        timeout=5,
+    )
+    assert answer.status_code == 200
+
+
+def state_of(stack: Stack, identifier: str) -> str:
+    headers = {"Authorization": f"Bearer {TEST_ENV['API_TOKEN']}"}
+    state: str = requests.get(f"{stack.url}/contacts/{identifier}", headers=headers, timeout=5).json()["state"]
+    return state
+
+
+class FakeProcess(Process):
+    """Runs or does not, as the test says."""
+
+    def __init__(self) -> None:
+        super().__init__("fake", [], log=Path("fake.log"))
+        self.alive = True
+        self.spawned = 0
+
+    @property
+    def is_running(self) -> bool:
+        return self.alive
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self.alive else 70
+
+    def spawn(self) -> None:
+        self.spawned += 1
+
+
+def test_what_dies_is_started_again_with_growing_pauses() -> None:
+    said: list[str] = []
+    process = FakeProcess()
+    keeper = Keeper(process, said.append)
+    now = keeper.started_at
+    keeper.look(now)
+    assert said == []
+    process.alive = False
+    for pause in (1, 2, 4, 8, 16, 30, 30):
+        keeper.look(now)
+        keeper.look(now + pause - 0.01)
+        spawned = process.spawned
+        now += pause
+        keeper.look(now)
+        assert process.spawned == spawned + 1
+    assert said[0] == "The fake ended with exit code 70. It will be started again in 1 s; its log is fake.log."
+    process.alive = True
+    keeper.look(now)
+    process.alive = False
+    said.clear()
+    keeper.look(now + 60)
+    assert "again in 1 s" in said[0]

@@ -1,0 +1,234 @@
+"""``flask contacts``, ``operations``, ``pause`` and ``resume``: for people, for scripts, and what they end with."""
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from click.testing import Result
+
+from tests.api import CONFLICT, CREATED, FAILED, RETRYING, World, empty_world_of
+from tests.invariants import assert_invariants
+from worker.errors import StoreError
+from worker.model import Contact, State
+from worker.store.lists import Filter
+from worker.store.operations import Action
+
+ADA = {"name": "Ada Lovelace", "email": "ada@example.com", "phone_number": "+4930123456"}
+
+
+@pytest.fixture
+def world(client: redis.Redis) -> Iterator[World]:
+    yield empty_world_of(client)
+    assert_invariants(client)
+
+
+def flask(world: World, *arguments: str) -> Result:
+    return world.app.test_cli_runner().invoke(args=list(arguments))
+
+
+def lines(result: Result) -> list[Any]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def state_of(world: World, key: str) -> State:
+    record = world.parts.history.contact_of(key)
+    assert record is not None
+    return record.state
+
+
+def audited(world: World) -> list[tuple[str, str, str, str]]:
+    return [(one.who, one.did, one.target, one.why) for one in world.parts.history.audit()]
+
+
+def test_contacts_are_listed_by_a_filter(world: World) -> None:
+    world.bring("ada", FAILED)
+    key = world.bring("mary", FAILED, source="shop")
+    world.bring("eve", CONFLICT)
+    result = flask(world, "contacts", "list", "--state", "failed")
+    assert result.exit_code == 0
+    header, *rows = result.stdout.splitlines()
+    assert header.split() == ["key", "identifier", "state", "cause", "source", "attempts", "since"]
+    assert next(row.split()[:6] for row in rows) == [key, "mary", "failed", "email_refused", "shop", "1"]
+    for options, names in {
+        ("--state", "failed", "--source", "shop"): ["mary"],
+        ("--cause", "email_taken"): ["eve"],
+        ("--state", "failed", "--attempts", "2"): [],
+        ("--state", "failed", "--until", "2h"): [],
+        ("--state", "failed", "--since", "2h", "--limit", "1"): ["mary"],
+        ("--state", "failed", "--since", "2001-01-01T00:00:00Z", "--limit", "1", "--all"): ["mary", "ada"],
+    }.items():
+        assert [row["identifier"] for row in lines(flask(world, "contacts", "list", *options, "--json"))] == names
+
+
+def test_a_list_says_how_many_it_leaves_out(world: World) -> None:
+    for number in range(3):
+        world.bring(f"person-{number}", FAILED)
+    result = flask(world, "contacts", "list", "--state", "failed", "--limit", "2")
+    assert (len(result.stdout.splitlines()), result.stderr) == (3, "2 of 3.\n")
+    assert flask(world, "contacts", "list", "--state", "created").output == "There are none.\n"
+
+
+def test_a_list_hides_identifiers_that_are_addresses(world: World) -> None:
+    world.bring("ada@example.com", FAILED)
+    world.bring("+4930123456", FAILED)
+    for form in ([], ["--json"]):
+        listed = ("contacts", "list", "--state", "failed", *form)
+        hidden, shown = flask(world, *listed).stdout, flask(world, *listed, "--reveal").stdout
+        for identifier in ("ada@example.com", "+4930123456"):
+            assert identifier not in hidden
+            assert identifier in shown
+    assert [did for _, did, _, _ in audited(world)] == ["revealed a list: state=failed"] * 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--source", "shop"), ("--state", "lost"), ("--state", "failed", "--since", "soon"), ("--colour", "red")],
+)
+def test_a_list_that_is_not_told_right_ends_with_2(options: tuple[str, ...], world: World) -> None:
+    assert flask(world, "contacts", "list", *options).exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["ada", "ada@example.com", "+4930123456", "KEY"])
+def test_a_contact_is_shown_masked_unless_revealed(text: str, world: World) -> None:
+    key = world.bring("ada", FAILED, **ADA)
+    told = text.replace("KEY", key)
+    masked = flask(world, "contacts", "show", told)
+    assert masked.exit_code == 0
+    assert "email_refused" in masked.stdout
+    assert not [value for value in ADA.values() if value in masked.stdout]
+    assert audited(world) == []
+    revealed = flask(world, "contacts", "show", told, "--reveal", "--who", "ada", "--why", "a call").stdout
+    assert [value for value in ADA.values() if value not in revealed] == []
+    assert audited(world) == [("ada", "revealed", key, "a call")]
+    assert lines(flask(world, "contacts", "show", told, "--json"))[0]["key"] == key
+
+
+@pytest.mark.parametrize("identifier", ["-1", "--json", "--", "-", "--reveal", "-ü b"])
+def test_an_identifier_may_begin_with_a_dash(identifier: str, world: World) -> None:
+    key = world.bring(identifier, FAILED)
+    for action, state in {"show": State.FAILED, "discard": State.DISCARDED, "retry": State.RETRYING}.items():
+        assert flask(world, "contacts", action, "--", identifier).exit_code == 0
+        assert state_of(world, key) is state
+
+
+def test_what_a_terminal_would_obey_is_not_printed(world: World) -> None:
+    world.bring("\x1b[2J\u202eada", FAILED, name="\u202eAda")
+    for arguments in (("list", "--state", "failed"), ("show", "--reveal", "--", "\x1b[2J\u202eada")):
+        result = flask(world, "contacts", *arguments)
+        assert result.exit_code == 0
+        assert "\x1b" not in result.output
+        assert "\u202e" not in result.output
+
+
+@pytest.mark.parametrize("action", ["show", "retry", "discard", "adopt"])
+def test_nobody_is_not_found(action: str, world: World) -> None:
+    result = flask(world, "contacts", action, "nobody")
+    assert (result.exit_code, result.stderr) == (1, "Error: There is no such contact.\n")
+
+
+@pytest.mark.parametrize("action", ["retry", "discard", "adopt"])
+def test_what_cannot_be_done_ends_with_1(action: str, world: World) -> None:
+    key = world.bring("joan", CREATED)
+    assert flask(world, "contacts", action, "joan").exit_code == 1
+    assert state_of(world, key) is State.CREATED
+    assert audited(world) == []
+
+
+def test_several_that_go_by_one_address_are_told_apart_by_key(world: World) -> None:
+    found = {world.bring(name, FAILED, email="office@example.com") for name in ("ada", "mary")}
+    result = flask(world, "contacts", "retry", "office@example.com")
+    assert result.exit_code == 1
+    assert all(key in result.stderr for key in found)
+
+
+def test_a_contact_is_adopted(world: World) -> None:
+    key = world.bring("eve", CONFLICT)
+    assert flask(world, "contacts", "adopt", "eve").output == "It is contact 12.\n"
+    assert state_of(world, key) is State.CREATED
+
+
+def test_a_contact_is_mended(world: World) -> None:
+    key = world.bring("ada", FAILED, email="ada@exmaple.com", name="Ada")
+    arguments = ("contacts", "edit", "ada", "--set", "email", "Ada@Example.com", "--unset", "name", "--json")
+    assert lines(flask(world, *arguments)) == [{"key": key, "state": "retrying"}]
+    record = world.parts.history.contact_of(key)
+    assert record is not None
+    assert record.contact == Contact("ada", 1, None, "ada@example.com")
+    for wrong in (("--set", "email", "nobody"), ("--set", "identifier", "eve"), ()):
+        assert flask(world, "contacts", "edit", "ada", *wrong).exit_code == 2
+
+
+def test_livedesk_is_paused_and_resumed(world: World) -> None:
+    assert flask(world, "pause", "--who", "ada", "--why", "they move").output == "It is paused.\n"
+    assert flask(world, "pause").exit_code == 1
+    assert world.parts.situations.upstream().paused_by == "ada"
+    assert flask(world, "resume").output == "It goes on.\n"
+    assert flask(world, "resume").exit_code == 1
+    assert audited(world)[-1] == ("ada", "paused the sync", "", "they move")
+
+
+def test_an_operation_is_begun_only_on_purpose(world: World) -> None:
+    world.bring("ada", FAILED)
+    start = ("operations", "start", "retry", "--state", "failed")
+    result = flask(world, *start)
+    assert (result.exit_code, result.stdout.startswith("1 contacts")) == (2, True)
+    assert flask(world, *start, "--dry-run").exit_code == 0
+    assert lines(flask(world, *start, "--dry-run", "--json"))[0]["eligible"] == 1
+    assert world.parts.operations.latest() == []
+    assert flask(world, "operations", "start", "retry", "--state", "created", "--yes").exit_code == 1
+    assert flask(world, "operations", "start", "retry", "--yes").exit_code == 2
+    assert flask(world, "operations", "start", "discard", "--state", "failed", "--canary", "--yes").exit_code == 2
+
+
+def test_an_operation_is_begun_shown_and_turned(world: World) -> None:
+    world.bring("ada", FAILED)
+    start = ("operations", "start", "retry", "--state", "failed", "--yes", "--canary", "--why", "mended", "--json")
+    (begun,) = lines(flask(world, *start))
+    assert (begun["state"], begun["total"], begun["canary"], begun["why"]) == ("running", 1, True, "mended")
+    assert flask(world, *start).exit_code == 1, "an equal one is running"
+    assert begun["id"] in flask(world, "operations", "list").stdout
+    assert lines(flask(world, "operations", "list", "--json")) == [begun]
+    assert "state=failed" in flask(world, "operations", "show", begun["id"]).stdout
+    for turn, state in {"pause": "paused", "resume": "running", "cancel": "cancelled", "undo": "undoing"}.items():
+        assert lines(flask(world, "operations", turn, begun["id"], "--json"))[0]["state"] == state
+    assert flask(world, "operations", "resume", begun["id"]).exit_code == 1
+    assert flask(world, "operations", "show", "0123456789ab").exit_code == 1
+
+
+def test_whoever_waits_sees_an_operation_end(world: World) -> None:
+    """A worker runs it meanwhile."""
+    world.bring("ada", FAILED)
+    world.bring("mary", RETRYING)
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(0.05):
+            try:
+                world.parts.operations.step()
+            except StoreError:
+                return
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    start = ("operations", "start", "discard", "--state", "failed", "--yes", "--wait", "--json")
+    (done,) = lines(flask(world, *start))
+    ended.set()
+    worker.join()
+    assert (done["state"], done["moved"]) == ("done", 1)
+
+
+def test_whoever_waits_for_an_operation_that_is_held_is_told(world: World) -> None:
+    world.bring("ada", FAILED)
+    operations = world.parts.operations
+    opened = operations.open(Action.RETRY, Filter(state=State.FAILED), who="", why="", total=1)
+    timer = threading.Timer(0.3, lambda: flask(world, "operations", "pause", operations.latest()[0].id))
+    flask(world, "operations", "cancel", opened)
+    timer.start()
+    result = flask(world, "operations", "start", "retry", "--state", "failed", "--yes", "--wait")
+    timer.join()
+    assert result.exit_code == 1
+    assert "paused" in result.stdout

@@ -1,0 +1,245 @@
+"""``flask doctor``: every hop is tried in order, and what is broken is named with what to do about it."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from click.testing import Result
+
+from tests.e2e.system import System
+from tests.invariants import assert_invariants
+from tests.livedesk import StandIn, serve
+from tests.rig.parts import ROOT, Stack
+from tests.rig.processes import free_port
+from webhook_app import cli
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
+from webhook_app.sources.config import read_source
+from worker.errors import SettingsError
+from worker.livedesk.client import LiveDesk
+from worker.model import Account, Attempt, AttemptResult, Contact, Signal, State
+from worker.process.envelope import Envelope
+from worker.store import keys
+from worker.store.connection import connect
+from worker.store.contacts import QUEUE_BOUNDS, Store
+from worker.store.desk import Desk
+from worker.store.history import History
+
+KEY, SECRET = "demo-key", "demo-secret"
+SOURCE: dict[str, Any] = {"verify": "token", "secret": "the-secret-of-the-app", "map": {"identifier": "$.id"}}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[StandIn]:
+    with serve(by_id=True) as standin:
+        yield standin
+
+
+@pytest.fixture
+def standin(running: StandIn) -> StandIn:
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def store(client: redis.Redis) -> Iterator[Store]:
+    yield Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    assert_invariants(client)
+
+
+@contextmanager
+def worker_of(store: Store) -> Iterator[None]:
+    """Somebody who leaves signs of life and takes messages, as a worker does."""
+    stop = threading.Event()
+    store.sweep("host-1")
+
+    def work() -> None:
+        while not stop.wait(0.01):
+            store.client.rpop(keys.QUEUE)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def doctor(store: Store, standin: StandIn, *arguments: str, secret: str = SECRET, **options: Any) -> Result:
+    parts = {
+        "sources": {"app": read_source("app", SOURCE, {})},
+        "livedesk": LiveDesk(standin.url, KEY, secret, timeout_s=1.0),
+        "inbox_id": 1,
+        **options,
+    }
+    app = create_app(Parts(store=store, history=History(store.client), **parts))
+    return app.test_cli_runner().invoke(args=["doctor", *arguments])
+
+
+def told(result: Result) -> list[tuple[str, str]]:
+    """The level and subject of each line."""
+    lines = [line.split(maxsplit=1) for line in result.stdout.splitlines() if not line.startswith(" ")]
+    return [(level, rest[:12].strip()) for level, rest in lines]
+
+
+def failed(result: Result) -> list[str]:
+    return [about for level, about in told(result) if level == "FAIL"]
+
+
+def away() -> Store:
+    return Store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1), Envelope(""), lease_ms=0)
+
+
+def test_a_system_that_is_well(tmp_path: Path) -> None:
+    """The whole of it, with real processes; the workers heed what was found out."""
+    with Stack.on_free_ports(tmp_path, stand_in_options=("--by-id",)) as stack:
+        command = [sys.executable, "-m", "flask", "--app", "webhook_app.wsgi", "doctor", "--yes"]
+        env = {**stack.env, "PYTHONPATH": str(ROOT)}
+        result = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert result.returncode == 0, result.stdout + result.stderr
+        lines = [line.split()[:2] for line in result.stdout.splitlines() if not line.startswith(" ")]
+        assert [about for level, about in lines if level != "OK"] == ["TLS"]
+        assert [about for _, about in lines][:7] == [
+            *("settings", "sources", "redis", "durable", "writable", "worker", "hand-over"),
+        ]
+        assert ["OK", "promise"] in lines
+        assert stack.env["LIVEDESK_API_SECRET"] not in result.stdout
+        system = System(stack)
+        try:
+            assert system.livedesk.contacts() == []
+            found = History(system.client).account(
+                LiveDesk(stack.livedesk_url, stack.env["LIVEDESK_API_KEY"], "").account
+            )
+            assert (found.unique, found.searchable, found.searchable_bare) == (True, True, True)
+            system.accept("ada")
+            assert system.wait_for("ada", "created")["outcome"] == "created"
+            system.assert_sound()
+        finally:
+            system.close()
+
+
+def test_mistakes_in_the_settings_are_the_first_hop() -> None:
+    app = cli.without_parts(SettingsError(["LIVEDESK_API_KEY is not set.", "PORT must be a number."]))
+    result = app.test_cli_runner().invoke(args=["doctor"])
+    assert result.exit_code == 1
+    assert told(result) == [("FAIL", "settings"), ("FAIL", "settings")]
+    assert "LIVEDESK_API_KEY is not set." in result.stdout
+
+
+def test_without_redis_livedesk_is_tried_all_the_same(standin: StandIn) -> None:
+    result = doctor(away(), standin, "--no-probe")
+    assert result.exit_code == 1
+    assert failed(result) == ["redis"]
+    assert ("OK", "credentials") in told(result)
+
+
+def test_what_is_wrong_with_redis_is_told(store: Store, standin: StandIn) -> None:
+    """The server of these tests keeps no file."""
+    with worker_of(store):
+        result = doctor(store, standin, "--no-probe")
+    assert ("WARN", "durable") in told(result)
+    assert "appendfsync" in result.stdout
+
+
+def test_no_worker(store: Store, standin: StandIn) -> None:
+    result = doctor(store, standin, "--no-probe")
+    assert failed(result) == ["worker"]
+    assert "Start bin/worker" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("signal", "cause", "says"),
+    [
+        (Signal.MISCONFIGURED, "unauthorized", "LiveDesk does not let us in (unauthorized), since 20"),
+        (Signal.INBOX, "inbox_not_found", "LiveDesk does not know inbox 7; its contacts wait."),
+    ],
+)
+def test_why_contacts_wait_is_told(signal: Signal, cause: str, says: str, store: Store, standin: StandIn) -> None:
+    store.accept(Contact("ada", 7), "app")
+    claim = store.claim(store.key("ada"), "token")
+    assert claim is not None
+    failed_so = AttemptResult(state=State.RETRYING, cause=cause, signal=signal, delay_ms=60_000)
+    store.finish(claim, failed_so, Attempt(claim.now, 1))
+    with worker_of(store):
+        result = doctor(store, standin, "--no-probe")
+    assert failed(result) == ["sync"]
+    assert says in result.stdout
+
+
+def test_a_pause_is_told(store: Store, standin: StandIn) -> None:
+    with worker_of(store):
+        assert ("OK", "sync") in told(doctor(store, standin, "--no-probe"))
+        store.pause("ada", "a migration")
+        assert ("WARN", "sync") in told(doctor(store, standin, "--no-probe"))
+
+
+def test_a_worker_that_takes_nothing(store: Store, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.doctor, "HAND_OVER_S", 0.2)
+    store.sweep("host-1")
+    result = doctor(store, standin, "--no-probe")
+    assert failed(result) == ["hand-over"]
+
+
+def test_a_queue_that_is_full_is_not_made_longer(store: Store, standin: StandIn, client: redis.Redis) -> None:
+    store.sweep("host-1")
+    client.lpush(keys.QUEUE, *["{}"] * QUEUE_BOUNDS[-1])
+    result = doctor(store, standin, "--no-probe")
+    assert ("WARN", "hand-over") in told(result)
+    assert client.llen(keys.QUEUE) == QUEUE_BOUNDS[-1]
+    client.delete(keys.QUEUE)
+
+
+def test_a_message_for_nobody_changes_nothing(store: Store, client: redis.Redis) -> None:
+    assert Desk(store).ping() is not None
+    message = str(client.rpop(keys.QUEUE))
+    before = client.dbsize()
+    assert store.claim(message.split()[0], "token") is None
+    assert client.dbsize() == before
+
+
+def test_a_wrong_secret_is_named_and_nothing_is_created(store: Store, standin: StandIn) -> None:
+    with worker_of(store):
+        result = doctor(store, standin, "--yes", secret="another-secret")
+    assert result.exit_code == 1
+    assert failed(result) == ["credentials"]
+    assert "another-secret" not in result.output
+    assert standin.requests("create") == []
+
+
+@pytest.mark.parametrize("arguments", [["--no-probe"], ["--no-probe", "--yes"], []])
+def test_without_consent_nothing_is_created(arguments: list[str], store: Store, standin: StandIn) -> None:
+    with worker_of(store):
+        result = doctor(store, standin, *arguments)
+    assert result.exit_code == 0, result.output
+    assert ("WARN", "live probes") in told(result)
+    assert standin.requests("create") == []
+
+
+def test_what_was_found_out_is_kept(store: Store, standin: StandIn) -> None:
+    standin.behave("identifier_not_unique")
+    with worker_of(store):
+        result = doctor(store, standin, "--yes")
+    assert result.exit_code == 0, "that is dealt with"
+    assert ("WARN", "unique") in told(result)
+    found = History(store.client).account(LiveDesk(standin.url, KEY, SECRET).account)
+    assert (found.unique, found.searchable) == (False, True)
+
+
+def test_an_inbox_that_is_not_there_breaks_it(store: Store, standin: StandIn) -> None:
+    with worker_of(store):
+        result = doctor(store, standin, "--yes", inbox_id=9)
+    assert failed(result) == ["inbox"]
+    found = History(store.client).account(LiveDesk(standin.url, KEY, SECRET).account)
+    assert found == Account(), "probes that broke off tell nothing"
+
+
+def test_what_cannot_be_kept_is_said(standin: StandIn) -> None:
+    result = doctor(away(), standin, "--yes")
+    assert failed(result) == ["redis", "kept"]

@@ -1,0 +1,417 @@
+"""Who gets into the dashboard, for how long, and what no other site can make their browser do."""
+
+import gzip
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.invariants import assert_invariants
+from webhook_app.access import Access, Provider, Role
+from webhook_app.app import create_app
+from webhook_app.dashboard import session as sessions
+from webhook_app.dashboard.safety import POLICY
+from webhook_app.dashboard.session import local_path
+from webhook_app.dashboard.sign_in import network
+from webhook_app.parts import Parts
+from worker.errors import StoreUnavailable
+from worker.process.envelope import Envelope
+from worker.store.contacts import Store
+from worker.store.desk import SIGN_INS, SIGN_INS_MS
+from worker.store.history import History
+
+PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
+ACCESS = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
+TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
+
+#: Makes a browser of its own on one web process: ``open_door(access=..., store=...)``.
+OpenDoor = Callable[..., FlaskClient]
+
+
+@pytest.fixture
+def store(client: redis.Redis) -> Iterator[Store]:
+    yield Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    assert_invariants(client)
+
+
+@pytest.fixture
+def open_door(client: redis.Redis, store: Store) -> OpenDoor:
+    def open_door(access: Access = ACCESS, store: Store = store) -> FlaskClient:
+        app = create_app(Parts(store=store, history=History(client), sources={}, access=access))
+        add_forms(app)
+        return app.test_client()
+
+    return open_door
+
+
+@pytest.fixture
+def door(open_door: OpenDoor) -> FlaskClient:
+    return open_door()
+
+
+def add_forms(app: Flask) -> None:
+    """A form that operators may send, and one that viewers may."""
+    for role in Role:
+        app.add_url_rule(
+            f"/dashboard/{role}-form", f"dashboard.{role}", sessions.needs(role)(lambda: "done"), methods=["POST"]
+        )
+
+
+def csrf(door: FlaskClient) -> str:
+    page = door.get("/dashboard/sign-in", follow_redirects=True)
+    found = TOKEN.search(page.text)
+    assert found
+    return found[1]
+
+
+def send(door: FlaskClient, path: str, form: dict[str, str] | None = None, **options: Any) -> TestResponse:
+    """Sends a form as a page of ours would."""
+    return door.post(path, data={"csrf": csrf(door), **(form or {})}, **options)
+
+
+def sign_in(door: FlaskClient, password: str = PASSWORDS[Role.OPERATOR], **form: str) -> TestResponse:
+    return send(door, "/dashboard/sign-in", {"password": password, **form})
+
+
+def is_in(door: FlaskClient) -> bool:
+    return door.get("/dashboard/").status_code == 200
+
+
+def cookie_of(response: TestResponse) -> str:
+    return next(value for name, value in response.headers if name == "Set-Cookie")
+
+
+def test_every_view_says_whom_it_is_for(door: FlaskClient) -> None:
+    app = door.application
+    views = {rule.endpoint: app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules()}
+    ours = {name: view for name, view in views.items() if name.startswith("dashboard.")}
+    assert len(ours) > 8
+    assert not [name for name, view in ours.items() if not hasattr(view, "needed_role")]
+    addresses = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/dashboard")]
+    assert {rule.endpoint for rule in addresses} == ours.keys(), "the address and the name of a view tell the same"
+    open_to_all = {name for name, view in ours.items() if getattr(view, "needed_role", None) is None}
+    assert open_to_all == {
+        *("dashboard.sign_in", "dashboard.sign_in_by_password", "dashboard.sign_out", "dashboard.static_file"),
+        *("dashboard.sign_in_by_provider", "dashboard.provider_answered"),
+    }
+
+
+def test_without_a_password_it_is_closed(open_door: OpenDoor) -> None:
+    door = open_door(access=Access())
+    for path in ("/dashboard/", "/dashboard/sign-in", "/dashboard/header"):
+        page = door.get(path)
+        assert (page.status_code, "DASHBOARD_PASSWORD" in page.text) == (403, True)
+    assert door.post("/dashboard/sign-in", data={"password": ""}).status_code == 403
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_password_opens_its_role(door: FlaskClient, role: Role) -> None:
+    assert not is_in(door)
+    assert sign_in(door, PASSWORDS[role], name="Zoë").status_code == 303
+    page = door.get("/dashboard/").text
+    assert "Zoë" in page
+    assert role in page
+
+
+@pytest.mark.parametrize("access", [ACCESS, Access(operator_password=PASSWORDS[Role.OPERATOR])])
+@pytest.mark.parametrize("password", ["", "wrong", "an-operator-passwor", "an-operator-password ", "\udcff", "ü" * 99])
+def test_another_password_opens_nothing(open_door: OpenDoor, access: Access, password: str) -> None:
+    door = open_door(access=access)
+    answer = sign_in(door, password.encode(errors="replace").decode())
+    assert (answer.status_code, "This password is not right." in answer.text) == (403, True)
+    assert not is_in(door)
+    assert 'value="A &#34;b&#34;"' in sign_in(door, "wrong", name='A "b"').text, "what else was typed is still there"
+
+
+def test_a_viewer_may_not_act(door: FlaskClient) -> None:
+    sign_in(door, PASSWORDS[Role.VIEWER])
+    assert send(door, "/dashboard/viewer-form").text == "done"
+    refused = send(door, "/dashboard/operator-form")
+    assert (refused.status_code, refused.content_type) == (403, "text/html; charset=utf-8")
+    sign_in(door, PASSWORDS[Role.OPERATOR])
+
+
+def test_who_is_not_signed_in_is_asked_to_and_led_on(door: FlaskClient) -> None:
+    asked = door.get("/dashboard/?state=failed")
+    assert (asked.status_code, asked.location) == (303, "/dashboard/sign-in?next=/dashboard/?state%3Dfailed")
+    assert sign_in(door, next="/dashboard/?state=failed").location == "/dashboard/?state=failed"
+    poll = FlaskClient(door.application).get("/dashboard/header", headers={"HX-Request": "true"})
+    assert poll.status_code == 401, "a page that is open is not replaced by the sign-in page"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("https://evil.example/", "//evil.example/dashboard", "/\\evil.example", "/dashboardx", "javascript:alert(1)"),
+        *("/dashboard/\\..\\\\evil.example", "https:/dashboard", "/contacts/1", "http://localhost.evil/dashboard/", ""),
+    ],
+)
+def test_nobody_is_led_to_another_site(door: FlaskClient, address: str) -> None:
+    with door.application.test_request_context("/dashboard/"):
+        assert local_path(address) == "/dashboard/"
+
+
+@pytest.mark.parametrize("address", ["/dashboard", "/dashboard/", "/dashboard/upstream", "/dashboard/causes/x?a=b%26c"])
+def test_everybody_is_led_to_the_page_that_they_wanted(door: FlaskClient, address: str) -> None:
+    with door.application.test_request_context("/dashboard/"):
+        assert local_path(address) == address
+
+
+def test_the_cookie_is_out_of_reach(door: FlaskClient) -> None:
+    cookie = cookie_of(sign_in(door))
+    assert cookie.startswith("livedesk-sync=")
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    assert "Secure" not in cookie
+
+
+def test_over_tls_the_cookie_is_bound_to_this_host(open_door: OpenDoor) -> None:
+    tls = {"X-Forwarded-Proto": "https"}
+    plain = open_door()
+    answer = plain.post("/dashboard/sign-in", data={"csrf": csrf(plain)}, headers=tls)
+    assert "Secure" not in str(answer.headers), "whoever asks may claim TLS; nobody says that a proxy stands before us"
+    behind = open_door(access=Access(operator_password="an-operator-password", proxies=1))
+    cookie = cookie_of(behind.get("/dashboard/sign-in", headers=tls))
+    assert cookie.startswith("__Host-livedesk-sync=")
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    assert "Domain" not in cookie
+
+
+def test_a_session_holds_in_every_process_and_over_a_restart(open_door: OpenDoor) -> None:
+    first, second = open_door(), open_door()
+    sign_in(first)
+    cookie = first.get_cookie("livedesk-sync")
+    assert cookie is not None
+    second.set_cookie("livedesk-sync", cookie.value)
+    assert is_in(second)
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        Access(operator_password="another-password-now", viewer_password=PASSWORDS[Role.VIEWER]),
+        Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password="another-password-now"),
+        Access(operator_password=PASSWORDS[Role.OPERATOR]),
+    ],
+)
+def test_another_password_ends_all_sessions(open_door: OpenDoor, access: Access) -> None:
+    before, after = open_door(), open_door(access=access)
+    sign_in(before)
+    cookie = before.get_cookie("livedesk-sync")
+    assert cookie is not None
+    after.set_cookie("livedesk-sync", cookie.value)
+    assert not is_in(after)
+
+
+def test_a_session_of_another_installation_counts_nothing(open_door: OpenDoor, client: redis.Redis) -> None:
+    elsewhere = open_door()
+    sign_in(elsewhere)
+    cookie = elsewhere.get_cookie("livedesk-sync")
+    assert cookie is not None
+    client.flushall()
+    here = open_door(store=Store(client, Envelope("@key@ @id@"), lease_ms=45_000))
+    here.set_cookie("livedesk-sync", cookie.value)
+    assert not is_in(here)
+
+
+def test_a_session_ends_after_a_working_day(client: redis.Redis, store: Store) -> None:
+    time = Clock()
+    parts = Parts(store=store, history=History(client), sources={}, access=ACCESS, clock=time)
+    door = create_app(parts).test_client()
+    sign_in(door)
+    time.now += sessions.SESSION_S
+    assert is_in(door)
+    time.now += 1
+    assert not is_in(door)
+    assert sign_in(door).status_code == 303
+
+
+def test_signing_out(door: FlaskClient) -> None:
+    sign_in(door)
+    answer = send(door, "/dashboard/sign-out", follow_redirects=True)
+    assert "You are signed out." in answer.text
+    assert not is_in(door)
+
+
+def test_signing_in_begins_anew(door: FlaskClient) -> None:
+    before = csrf(door)
+    sign_in(door)
+    assert door.post("/dashboard/sign-out", data={"csrf": before}).status_code == 400
+
+
+def test_a_token_reads_otherwise_in_each_answer_and_each_is_good(door: FlaskClient) -> None:
+    sign_in(door)
+    first, second = csrf(door), csrf(door)
+    assert first != second
+    for token in (first, second):
+        assert door.post("/dashboard/operator-form", data={"csrf": token}).text == "done"
+    for wrong in (first[:48] + second[48:], first[:-2], first + "00", "zz" * 48, ""):
+        assert door.post("/dashboard/operator-form", data={"csrf": wrong}).status_code == 400
+
+
+def test_pages_are_compressed_for_those_who_ask(door: FlaskClient) -> None:
+    sign_in(door)
+    plain = door.get("/dashboard/")
+    zipped = door.get("/dashboard/", headers={"Accept-Encoding": "br, gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in zipped.headers["Vary"]
+    assert int(zipped.headers["Content-Length"]) == len(zipped.data) < len(plain.data) / 2
+    assert "Overview" in gzip.decompress(zipped.data).decode()
+
+
+@pytest.mark.parametrize(
+    ("headers", "form"),
+    [
+        ({}, {}),
+        ({}, {"csrf": ""}),
+        ({}, {"csrf": "guessed"}),
+        ({"Sec-Fetch-Site": "cross-site"}, None),
+        ({"Sec-Fetch-Site": "same-site"}, None),
+        ({"Sec-Fetch-Site": "none"}, None),
+    ],
+)
+@pytest.mark.parametrize("path", ["operator-form", "sign-out", "sign-in"])
+def test_a_form_of_another_site_is_refused(
+    door: FlaskClient, path: str, headers: dict[str, str], form: dict[str, str] | None
+) -> None:
+    sign_in(door)
+    given = {"csrf": csrf(door)} if form is None else form
+    answer = door.post(f"/dashboard/{path}", data=given, headers=headers)
+    assert (answer.status_code, answer.content_type) == (400, "text/html; charset=utf-8")
+    assert is_in(door)
+
+
+def test_a_form_of_ours_is_taken(door: FlaskClient) -> None:
+    sign_in(door)
+    same = {"Sec-Fetch-Site": "same-origin"}
+    assert send(door, "/dashboard/operator-form", headers=same).text == "done"
+    assert door.post("/dashboard/operator-form", headers={"X-CSRF-Token": csrf(door)}).text == "done"
+
+
+def test_a_form_that_is_too_large_is_refused(door: FlaskClient) -> None:
+    sign_in(door)
+    answer = send(door, "/dashboard/operator-form", {"much": "x" * 70_000})
+    assert (answer.status_code, answer.content_type) == (413, "text/html; charset=utf-8")
+
+
+def test_tries_are_counted_over_all_processes(open_door: OpenDoor, store: Store, client: redis.Redis) -> None:
+    doors = open_door(), open_door()
+    for number in range(SIGN_INS):
+        assert sign_in(doors[number % 2], "wrong").status_code == 403
+    for door in doors:
+        answer = sign_in(door)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "300")
+        assert "Too many tries. The next one counts in 5 min." in answer.text
+        assert not is_in(door)
+    assert not [name for name in client.scan_iter() if "127.0.0.1" in name]
+    store.shift_ms = SIGN_INS_MS
+    assert sign_in(doors[0]).status_code == 303
+
+
+def test_one_can_sign_in_when_redis_is_full(door: FlaskClient, client: redis.Redis) -> None:
+    sign_in(door, "wrong")
+    client.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            client.set("anything", "at all")
+        assert sign_in(door).status_code == 303
+        assert is_in(door)
+    finally:
+        client.config_set("maxmemory", "1gb")
+
+
+def test_tries_from_elsewhere_are_counted_apart(open_door: OpenDoor) -> None:
+    door = open_door(access=Access(operator_password=PASSWORDS[Role.OPERATOR], proxies=1))
+    token = csrf(door)
+
+    def attempt(address: str) -> int:
+        headers = {"X-Forwarded-For": address}
+        return door.post("/dashboard/sign-in", data={"csrf": token, "password": "wrong"}, headers=headers).status_code
+
+    assert [attempt("2001:db8::1") for _ in range(SIGN_INS)] == [403] * SIGN_INS
+    assert attempt("2001:db8::ffff") == 429, "the same household"
+    assert attempt("192.0.2.1, 2001:db8::1") == 429, "what the proxy says, not what the visitor says before it"
+    assert attempt("2001:db8:0:1::1") == 403
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        *(("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"), ("2001:db8::1:2:3:4", "2001:db8::")),
+        *(("fe80::1%eth0", "fe80::"), (None, ""), ("unix:", "")),
+    ],
+)
+def test_whose_tries_count_together(address: str | None, counted: str) -> None:
+    assert network(address) == counted
+
+
+@pytest.mark.parametrize(
+    "path", ["/dashboard", "/dashboard/", "/dashboard/sign-in", "/dashboard/nowhere", "/dashboard/header"]
+)
+def test_every_answer_is_strict_and_not_kept(door: FlaskClient, path: str) -> None:
+    for answer in (door.get(path), door.put(path)):
+        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+
+
+def test_the_policy_allows_our_own_files_and_nothing_else() -> None:
+    assert set(POLICY.split("; ")) == {
+        *("default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'"),
+        *("form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"),
+    }
+
+
+@pytest.mark.parametrize(("path", "method", "status"), [("nowhere", "GET", 404), ("", "DELETE", 405)])
+def test_errors_are_pages_there_and_problems_elsewhere(door: FlaskClient, path: str, method: str, status: int) -> None:
+    answer = door.open(f"/dashboard/{path}", method=method)
+    assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
+    assert "/dashboard/" in answer.text, "it leads on"
+    assert door.get("/nowhere").content_type == "application/problem+json"
+    assert "Set-Cookie" not in door.get("/healthz").headers
+
+
+def test_a_bug_is_a_page_that_tells_nothing(door: FlaskClient) -> None:
+    def bug() -> str:
+        raise ZeroDivisionError("a secret")
+
+    door.application.add_url_rule("/dashboard/bug", "dashboard.bug", sessions.needs(None)(bug))
+    answer = door.get("/dashboard/bug")
+    assert (answer.status_code, "a secret" in answer.text) == (500, False)
+    assert answer.content_type == "text/html; charset=utf-8"
+
+
+class Clock:
+    """Seconds since the epoch; the test turns it."""
+
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class AwayStore(Store):
+    """A Redis that cannot be reached."""
+
+    def salt(self) -> str:
+        raise StoreUnavailable("ConnectionError")
+
+
+def test_without_redis_nobody_signs_in_and_the_page_says_so(open_door: OpenDoor, client: redis.Redis) -> None:
+    door = open_door(store=AwayStore(client, Envelope("@key@ @id@"), lease_ms=1))
+    for answer in (door.get("/dashboard/"), door.get("/dashboard/sign-in"), door.post("/dashboard/sign-in")):
+        assert (answer.status_code, "Redis cannot be reached" in answer.text) == (503, True)
+    assert door.get("/healthz").status_code == 200
+
+
+def test_nothing_secret_is_in_the_repr() -> None:
+    provider = Provider(issuer="https://login.example", client_id="us", client_secret="hunter2")
+    text = repr(Access(operator_password="hunter2-hunter2", viewer_password="hunter2-hunter3", provider=provider))
+    assert "login.example" in text
+    assert "hunter2" not in text

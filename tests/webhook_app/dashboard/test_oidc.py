@@ -1,0 +1,195 @@
+"""Signing in to the dashboard by an OpenID Connect provider, an honest one and others."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import redis
+import requests
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests import provider as providers
+from tests.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
+from webhook_app import access
+from webhook_app.access import Access, Role
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
+from worker.process.envelope import Envelope
+from worker.store.contacts import Store
+from worker.store.history import History
+
+START, ANSWER = "/dashboard/sign-in/provider", "/dashboard/sign-in/provider/answer"
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with running_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def door(client: redis.Redis, provider: Provider) -> FlaskClient:
+    ours = access.Provider(
+        issuer=provider.url,
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        operators=("ada@example.com", "support"),
+        viewers=("staff", "bob@example.com"),
+    )
+    parts = Parts(
+        store=Store(client, Envelope("@key@ @id@"), lease_ms=1),
+        history=History(client),
+        sources={},
+        access=Access(provider=ours),
+    )
+    return create_app(parts).test_client()
+
+
+def at_the_provider(address: str) -> str:
+    """What a browser does with the redirect to the provider; where that sends it back to, on our side."""
+    answer = requests.get(address, allow_redirects=False, timeout=5)
+    assert answer.status_code == 302
+    back = urlsplit(answer.headers["Location"])
+    assert back.path == ANSWER
+    return f"{back.path}?{back.query}"
+
+
+def sign_in(door: FlaskClient, address: str = START) -> TestResponse:
+    gone = door.get(address)
+    assert gone.status_code == 302
+    return door.get(at_the_provider(gone.location))
+
+
+def assert_refused(door: FlaskClient, answer: TestResponse) -> None:
+    assert (answer.status_code, "did not let you in" in answer.text) == (502, True)
+    assert door.get("/dashboard/").status_code == 303
+
+
+def test_an_operator_signs_in_and_goes_where_they_wanted(door: FlaskClient) -> None:
+    assert START in door.get("/dashboard/sign-in").text
+    assert 'type="password"' not in door.get("/dashboard/sign-in").text
+    answer = sign_in(door, f"{START}?next=/dashboard/?state=failed")
+    assert (answer.status_code, answer.location) == (303, "/dashboard/?state=failed")
+    page = door.get("/dashboard/")
+    assert (page.status_code, "ada@example.com" in page.text, "operator" in page.text) == (200, True, True)
+
+
+def test_what_is_asked_of_the_provider(door: FlaskClient) -> None:
+    asked = {name: value[0] for name, value in parse_qs(urlsplit(door.get(START).location).query).items()}
+    assert asked["redirect_uri"] == f"http://localhost{ANSWER}"
+    assert asked["code_challenge_method"] == "S256"
+    assert len(asked["nonce"]) >= 20
+    assert len(asked["state"]) >= 20
+
+
+@pytest.mark.parametrize(
+    ("person", "role"),
+    [
+        ({"email": "ADA@example.com", "email_verified": True}, Role.OPERATOR),
+        ({"email": "bob@example.com", "email_verified": True}, Role.VIEWER),
+        ({"email": "eve@example.com", "email_verified": True}, None),
+        ({"email": "ada@example.com", "email_verified": False}, None),
+        ({"email": "ada@example.com", "email_verified": "true"}, None),
+        ({"email": "ada@example.com"}, None),
+        ({"email": ["ada@example.com"], "email_verified": True}, None),
+        ({"groups": ["support", "staff"]}, Role.OPERATOR),
+        ({"groups": ["staff"]}, Role.VIEWER),
+        ({"groups": "support"}, None),
+        ({"groups": [["support"]]}, None),
+        ({"groups": ["ada@example.com"]}, None),
+        ({}, None),
+    ],
+)
+def test_who_gets_which_role(door: FlaskClient, provider: Provider, person: dict[str, Any], role: Role | None) -> None:
+    provider.person = {"sub": "7", **person}
+    answer = sign_in(door)
+    if role is None:
+        assert (answer.status_code, "You have no role here" in answer.text) == (403, True)
+        assert door.get("/dashboard/").status_code == 303
+    else:
+        assert role in door.get("/dashboard/").text
+
+
+LIES: list[Callable[[dict[str, Any]], object]] = [
+    lambda claims: claims.update(nonce="another"),
+    lambda claims: claims.pop("nonce"),
+    lambda claims: claims.update(aud="another-client"),
+    lambda claims: claims.update(aud="another-client", azp=CLIENT_ID),
+    lambda claims: claims.pop("aud"),
+    lambda claims: claims.update(iss="https://another.example"),
+    lambda claims: claims.pop("iss"),
+    lambda claims: claims.update(exp=claims["iat"] - 3600),
+    lambda claims: claims.update(iat=claims["iat"] + 3600),
+    lambda claims: claims.pop("sub"),
+]
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_token_that_was_not_made_for_us_now_is_refused(
+    door: FlaskClient, provider: Provider, lie: Callable[[dict[str, Any]], object]
+) -> None:
+    provider.lie = lie
+    assert_refused(door, sign_in(door))
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        providers.sign_as_nobody,
+        providers.sign_with_the_client_s_secret,
+        providers.sign_with_another_key,
+        lambda claims: "x",
+    ],
+)
+def test_a_token_that_the_provider_did_not_sign_is_refused(
+    door: FlaskClient, provider: Provider, sign: Callable[[dict[str, Any]], str]
+) -> None:
+    provider.sign = sign
+    assert_refused(door, sign_in(door))
+
+
+def test_a_provider_that_says_it_is_another_is_refused(door: FlaskClient, provider: Provider) -> None:
+    provider.issuer = "https://another.example"
+    provider.lie = lambda claims: claims.update(iss=provider.issuer)
+    assert_refused(door, sign_in(door))
+
+
+def test_an_answer_that_this_browser_did_not_ask_for_is_refused(door: FlaskClient) -> None:
+    back = at_the_provider(door.get(START).location)
+    another = FlaskClient(door.application, door.response_wrapper)
+    assert_refused(another, another.get(back))
+    assert_refused(door, door.get(back.replace("state=", "state=x")))
+
+
+def test_an_answer_counts_once(door: FlaskClient) -> None:
+    back = at_the_provider(door.get(START).location)
+    assert door.get(back).status_code == 303
+    assert door.get(back).status_code == 502
+
+
+def test_a_provider_that_says_no(door: FlaskClient) -> None:
+    door.get(START)
+    assert_refused(door, door.get(f"{ANSWER}?error=access_denied&error_description=%3Cscript%3E"))
+
+
+def test_a_provider_that_is_down_and_comes_back(door: FlaskClient, provider: Provider) -> None:
+    provider.is_down = True
+    assert_refused(door, door.get(START))
+    provider.is_down = False
+    assert sign_in(door).status_code == 303
+
+
+def test_the_provider_may_change_its_key(door: FlaskClient, provider: Provider) -> None:
+    assert sign_in(door).status_code == 303
+    provider.key = providers.new_key("2")
+    assert sign_in(door).status_code == 303
+
+
+def test_without_a_provider_there_is_nothing_to_go_to(client: redis.Redis) -> None:
+    store = Store(client, Envelope("@key@ @id@"), lease_ms=1)
+    closed = Access(operator_password="an-operator-password")
+    door = create_app(Parts(store=store, history=History(client), sources={}, access=closed)).test_client()
+    assert [door.get(path).status_code for path in (START, ANSWER)] == [404, 404]
+    assert START not in door.get("/dashboard/sign-in").text

@@ -1,0 +1,252 @@
+"""Many contacts at once: the plan, the beginning, and the ways to stop it or take it back."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.browser.specimen import HOSTILE
+from tests.dashboard_door import CONFLICT, FAILED, RETRYING, Door, open_door
+from tests.invariants import assert_invariants
+from webhook_app.access import Role
+from webhook_app.dashboard.operations import shares
+from worker.model import State
+from worker.store import keys
+from worker.store.lists import Filter, Lists
+from worker.store.operations import (
+    ACTIVE_MOST,
+    Action,
+    Operation,
+    Operations,
+    OperationState,
+)
+
+NEW = "/dashboard/operations/new"
+
+
+@pytest.fixture
+def door(client: redis.Redis) -> Iterator[Door]:
+    door = open_door(client)
+    door.sign_in(Role.OPERATOR)
+    yield door
+    client.delete(keys.QUEUE)
+    assert_invariants(client)
+
+
+@pytest.fixture
+def operations(door: Door) -> Operations:
+    return Operations(door.store, Lists(door.redis))
+
+
+def bring(door: Door, number: int, start: int = 0) -> list[str]:
+    return [door.bring(f"person-{at}", FAILED) for at in range(start, start + number)]
+
+
+def begin(door: Door, number: int, **fields: str) -> str:
+    """Begins to retry the failed; gives the operation's id."""
+    form = {"action": "retry", "state": "failed", "expected": number, **fields}
+    answer = door.send(NEW, form)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["Location"].rpartition("/")[2]
+
+
+def run(operations: Operations) -> None:
+    for _ in range(20):
+        if not operations.step():
+            return
+
+
+def read(operations: Operations, operation_id: str) -> Operation:
+    operation = operations.read(operation_id)
+    assert operation is not None
+    return operation
+
+
+def test_the_plan_says_who_is_meant_and_who_is_skipped_and_why(door: Door) -> None:
+    bring(door, 11)
+    key = door.bring("waits", RETRYING)
+    door.redis.zadd(keys.cause("http_422"), {key: 1})
+    door.redis.hset(keys.contact(key), "cause", "http_422")
+    running = door.bring("running", FAILED)
+    door.store.retry_now("running")
+    assert door.store.claim(running, "token", asks=False) is not None
+    page = door.get(f"{NEW}?action=retry&cause=http_422")
+    assert "Retry 12 contacts?" in page
+    assert re.search(r"failed</span></th><td class=\"figure\">11<", page)
+    assert "skipped: an attempt is running" in page
+    assert "a second, behind new signups" in page
+    assert 'name="canary" value="1" checked' in page
+    door.redis.zrem(keys.cause("http_422"), key)
+    door.redis.zadd(keys.cause("http_503"), {key: 1})
+    door.redis.hset(keys.contact(key), "cause", "http_503")
+
+
+def test_a_canary_is_not_proposed_for_a_few(door: Door) -> None:
+    bring(door, 10)
+    assert "checked" not in door.get(f"{NEW}?action=retry&state=failed").partition("<main")[2].partition("</main")[0]
+
+
+def test_a_plan_for_nobody(door: Door) -> None:
+    page = door.get(f"{NEW}?action=discard&state=failed")
+    assert "Nobody is like that now" in page
+    assert (
+        "There is nobody left"
+        in door.send(NEW, {"action": "discard", "state": "failed", "expected": 3}, follow_redirects=True).text
+    )
+
+
+@pytest.mark.parametrize("query", ["action=explode&state=failed", "action=retry", "action=retry&state=x", ""])
+def test_a_plan_that_makes_no_sense(door: Door, query: str) -> None:
+    door.get(f"{NEW}?{query}", status=400)
+
+
+def test_it_begins_and_tells_how_it_goes(door: Door, operations: Operations) -> None:
+    bring(door, 3)
+    operation_id = begin(door, 3, why="LiveDesk is back", canary="1")
+    operation = read(operations, operation_id)
+    assert (operation.who, operation.why, operation.canary) == ("Ada the operator", "LiveDesk is back", True)
+    entry = door.audit()[0]
+    assert (entry.did, entry.target) == ("retry 3: state=failed", f"operation {operation_id}")
+    assert entry.why == "LiveDesk is back"
+    run(operations)
+    page = door.get(f"/dashboard/operations/{operation_id}")
+    assert "1 of 3 moved" in page
+    assert "LiveDesk is back" in page
+    assert "Retry: failed" in door.get("/dashboard/operations")
+
+
+def test_a_filtered_retry_touches_only_what_the_filter_shows(door: Door, operations: Operations) -> None:
+    bring(door, 2)
+    shop = door.bring("of-shop", FAILED, source="shop")
+    other = door.bring("conflict", CONFLICT)
+    begin(door, 1, source="shop")
+    run(operations)
+    assert door.state(shop) is State.RETRYING
+    assert door.state(other) is State.CONFLICT
+    assert door.history.counts()[State.FAILED] == 2
+
+
+@pytest.mark.parametrize(("now", "begins"), [(20, True), (22, True), (23, False), (17, False)])
+def test_a_number_that_moved_is_shown_again(door: Door, operations: Operations, now: int, begins: bool) -> None:
+    bring(door, now)
+    answer = door.send(NEW, {"action": "retry", "state": "failed", "expected": 20, "why": "mended"})
+    assert answer.status_code == (303 if begins else 409)
+    assert len(operations.latest()) == begins
+    if not begins:
+        assert "You saw 20, now there are" in answer.text
+        assert f'name="expected" value="{now}"' in answer.text
+        assert 'value="mended"' in answer.text
+
+
+def test_without_a_number_that_somebody_saw_nothing_begins(door: Door, operations: Operations) -> None:
+    bring(door, 2)
+    for expected in ("", "x", "-1", "9" * 30):
+        assert door.send(NEW, {"action": "retry", "state": "failed", "expected": expected}).status_code == 409
+    assert operations.latest() == []
+
+
+def test_equal_and_too_many_ones_are_refused_with_a_sentence(door: Door, operations: Operations) -> None:
+    bring(door, 2)
+    begin(door, 2)
+    form = {"action": "retry", "state": "failed", "expected": 2}
+    assert "is already running for these contacts" in door.send(NEW, form, follow_redirects=True).text
+    for attempts in range(1, ACTIVE_MOST):
+        operations.open(Action.RETRY, Filter(state=State.CREATED, attempts=attempts), who="", why="", total=0)
+    page = door.send(NEW, {**form, "action": "discard"}, follow_redirects=True).text
+    assert "operations are running" in page or "is already running" in page
+
+
+def test_pause_resume_cancel_and_undo(door: Door, operations: Operations) -> None:
+    made = bring(door, 3)
+    operation_id = begin(door, 3)
+    page = f"/dashboard/operations/{operation_id}"
+    for way, state, next_ways in (
+        ("pause", OperationState.PAUSED, ("Resume", "Cancel", "Undo")),
+        ("resume", OperationState.RUNNING, ("Pause", "Cancel", "Undo")),
+    ):
+        door.send(f"{page}/{way}", {"why": "lunch"})
+        assert read(operations, operation_id).state is state
+        shown = door.get(page)
+        assert all(f">{name}<" in shown for name in next_ways)
+    run(operations)
+    assert door.state(made[0]) is State.RETRYING
+    door.send(f"{page}/cancel")
+    assert read(operations, operation_id).state is OperationState.CANCELLED
+    assert ">Pause<" not in door.get(page).partition("<main")[2]
+    assert "It cannot pause any more" in door.send(f"{page}/pause", follow_redirects=True).text
+    door.send(f"{page}/undo")
+    run(operations)
+    assert read(operations, operation_id).state is OperationState.UNDONE
+    assert all(door.state(key) is State.FAILED for key in made)
+    assert [entry.did for entry in door.audit()][:4] == ["undo", "cancel", "resume", "pause"]
+    assert "3</strong> put back" in door.get(page)
+
+
+def test_the_figures_load_the_page_anew_once_its_buttons_are_old(door: Door) -> None:
+    bring(door, 2)
+    page = f"/dashboard/operations/{begin(door, 2)}"
+    assert "HX-Refresh" not in door.client.get(f"{page}/progress?seen=running").headers
+    door.send(f"{page}/pause")
+    assert door.client.get(f"{page}/progress?seen=running").headers["HX-Refresh"] == "true"
+
+
+def test_what_is_not_there(door: Door) -> None:
+    for path in ("/dashboard/operations/none", "/dashboard/operations/none/progress"):
+        assert "longer ago than seven days" in door.get(path, status=404)
+    assert door.send("/dashboard/operations/none/undo").status_code == 404
+    bring(door, 2)
+    assert door.send(f"/dashboard/operations/{begin(door, 2)}/explode").status_code == 404
+    assert "No operation yet" in open_page_of_nobody(door)
+
+
+def open_page_of_nobody(door: Door) -> str:
+    for name in door.redis.scan_iter("{lds}:op*"):
+        door.redis.delete(name)
+    return door.get("/dashboard/operations")
+
+
+def test_a_viewer_and_a_form_of_others_change_nothing(client: redis.Redis, door: Door, operations: Operations) -> None:
+    bring(door, 2)
+    operation_id = begin(door, 2)
+    viewer = open_door(client)
+    viewer.sign_in(Role.VIEWER)
+    page = viewer.get(f"/dashboard/operations/{operation_id}")
+    assert ">Undo<" not in page
+    assert viewer.client.get(f"{NEW}?action=retry&state=failed").status_code == 403
+    for path in (NEW, f"/dashboard/operations/{operation_id}/undo"):
+        form = {"action": "retry", "state": "failed", "expected": "2"}
+        assert viewer.send(path, form).status_code == 403
+        assert door.client.post(path, data=form).status_code == 400, "without the token"
+    assert len(operations.latest()) == 1
+    assert read(operations, operation_id).state is OperationState.RUNNING
+
+
+def test_what_others_wrote_is_never_markup(door: Door, operations: Operations) -> None:
+    door.bring("person", FAILED, source=HOSTILE)
+    wanted = Filter(state=State.FAILED, source=HOSTILE)
+    operation_id = operations.open(Action.RETRY, wanted, who=HOSTILE, why=HOSTILE, total=1)
+    paths = [
+        "/dashboard/operations",
+        f"/dashboard/operations/{operation_id}",
+        f"/dashboard/operations/{operation_id}/progress",
+    ]
+    for path in paths:
+        page = door.get(path)
+        assert "<script>alert" not in page
+        assert "<img" not in page
+    page = door.client.get(NEW, query_string={"action": "retry", "state": "failed", "source": HOSTILE}).text
+    assert "<script>alert" not in page
+
+
+def test_the_bar_shows_everybody_once() -> None:
+    wanted = Filter(state=State.FAILED)
+    numbers = {"moved": 60, "recovered": 20, "same": 5, "again": 4, "left": 1, "restored": 10}
+    operation = Operation(
+        id="x", action=Action.RETRY, filter=wanted, state=OperationState.RUNNING, who="", why="", canary=False,
+        created_at=0, ended_at=None, note="", total=100, skipped=7, cursor="1:a", **numbers,
+    )  # fmt: skip
+    made = shares(operation)
+    assert sum(share.number for share in made) == 100
+    assert {share.name: share.number for share in made}["under-way"] == 20
+    assert made[-1].x + made[-1].width == pytest.approx(100, abs=0.1)

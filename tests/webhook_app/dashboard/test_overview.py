@@ -1,0 +1,261 @@
+"""What is broken, and one cause: the verdict first, and never 0 for what is unknown."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from tests.browser.seed import HOSTILE, bring, build, closed, fill, person, retrying
+from tests.invariants import assert_invariants
+from tests.rig.processes import free_port
+from tests.webhook_app.dashboard.test_access import send
+from webhook_app.access import Role
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
+from worker.model import Quarantined, Signal, State
+from worker.store import keys
+from worker.store.connection import connect
+from worker.store.contacts import Store
+from worker.store.history import History
+
+PASSWORDS = {Role.OPERATOR: "the-operator-of-the-tests", Role.VIEWER: "the-viewer-of-the-tests"}
+#: Every page of this kind; what is on them is tested elsewhere.
+PAGES = ("", "header", "upstream", "sources", "sources/quarantine", "workers", "audit")
+
+
+@pytest.fixture
+def parts(client: redis.Redis) -> Iterator[Parts]:
+    yield build(client)
+    client.delete(keys.QUEUE)
+    assert_invariants(client)
+
+
+def enter(parts: Parts, role: Role = Role.OPERATOR) -> FlaskClient:
+    """A browser of somebody who is signed in."""
+    door = create_app(parts).test_client()
+    assert send(door, "/dashboard/sign-in", {"password": PASSWORDS[role], "name": "Ada"}).status_code == 303
+    return door
+
+
+def words(door: FlaskClient, path: str = "") -> str:
+    """What a person reads on a page."""
+    answer = door.get(f"/dashboard/{path}")
+    assert answer.status_code == 200
+    return plain(answer.text)
+
+
+def plain(page: str) -> str:
+    text = re.sub(r"<[^>]*>", " ", page[page.index("<body") :])
+    return " ".join(text.replace("&#39;", "'").split())
+
+
+def title(door: FlaskClient, path: str = "") -> str:
+    found = re.search("<title>(.*)</title>", door.get(f"/dashboard/{path}").text)
+    assert found
+    return found[1]
+
+
+class Lonely(Store):
+    """A store whose Redis has gone away since it told its salt."""
+
+    def __init__(self, client: redis.Redis, salt: str, **options: Any) -> None:
+        super().__init__(client, **options)
+        self.told = salt
+
+    def salt(self) -> str:
+        return self.told
+
+
+def enter_then_lose_redis(parts: Parts) -> FlaskClient:
+    """The browser of somebody who signed in before Redis went away."""
+    cookie = enter(parts).get_cookie("livedesk-sync")
+    assert cookie is not None
+    away = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
+    store = Lonely(away, parts.store.salt(), hint=parts.store.hint, lease_ms=1, policy=parts.store.policy)
+    lonely = Parts(store=store, history=History(away), sources=parts.sources, access=parts.access)
+    door = create_app(lonely).test_client()
+    door.set_cookie("livedesk-sync", cookie.value)
+    return door
+
+
+def test_an_empty_system_says_what_to_do(parts: Parts) -> None:
+    parts.store.sweep("worker-1")
+    text = words(enter(parts))
+    assert "No signup has come in yet" in text
+    assert "send-test signup" in text
+    assert "Nothing is broken" in text
+
+
+def test_all_is_well(parts: Parts) -> None:
+    bring(parts.store, person("ada"))
+    parts.store.sweep("worker-1")
+    door = enter(parts)
+    assert "All is well Nobody needs you. 1 person is on the way." in words(door)
+    assert title(door) == "Overview · LiveDesk Sync"
+
+
+def test_a_quarantine_is_told_where_one_looks_first(parts: Parts) -> None:
+    parts.store.sweep("worker-1")
+    for number in range(2):
+        parts.desk.quarantine(Quarantined(source="shop", payload=f'{{"n": {number}}}', problems={}, headers={}))
+    door = enter(parts)
+    assert "2 deliveries made no contact Everybody else is well." in words(door)
+    assert '<a href="/dashboard/sources/quarantine">2 deliveries in quarantine</a>' in door.get("/dashboard/").text
+
+
+def test_those_who_are_due_are_not_said_to_be_due_in_the_past(parts: Parts) -> None:
+    lost = replace(retrying("http_503", Signal.NOTHING, 503), delay_ms=60_000)
+    parts.store.shift_ms = -600_000
+    bring(parts.store, person("ada"), lost)
+    parts.store.shift_ms = 0
+    door = enter(parts)
+    assert "Retrying 1 due now" in words(door)
+    assert re.search(r"<td data-label=\"Next\">due</td>", door.get("/dashboard/contacts?state=retrying").text)
+    parts.store.client.hset(keys.UPSTREAM, mapping={"stop": "down", "stop_since": "1", "probe_at": "2"})
+    assert "Retrying 1 due, and wait" in words(door)
+
+
+def test_no_worker_is_what_is_wrong(parts: Parts) -> None:
+    bring(parts.store, person("ada"))
+    parts.store.shift_ms = -60_000
+    parts.store.sweep("worker-1")
+    assert "No worker has been running for 1 min The fault is ours. 1 person waits" in words(enter(parts))
+
+
+def test_livedesk_is_down(parts: Parts) -> None:
+    fill(parts.store)
+    door = enter(parts)
+    text = words(door)
+    assert re.search(
+        r"LiveDesk is down: LiveDesk answers with an error \(503\) for \d min The fault is LiveDesk's\.", text
+    )
+    assert "16 people need a person to act." in text
+    assert "Down for" in text
+    assert title(door).startswith("(LiveDesk down, 13 failed, 3 conflicts) ")
+
+
+def test_so_many_lost_answers_are_livedesks_fault(parts: Parts) -> None:
+    for number in range(5):
+        bring(parts.store, person(f"person-{number}"), retrying("answer_timeout", Signal.FAULT))
+    text = words(enter(parts))
+    assert "LiveDesk is down: LiveDesk did not answer in time" in text
+    assert "The fault is LiveDesk's. 5 people wait; nothing is lost." in text
+
+
+def test_a_pause_tells_who_and_why(parts: Parts) -> None:
+    parts.store.pause("Grace", HOSTILE)
+    answer = enter(parts).get("/dashboard/")
+    assert "Grace has paused the sync: &lt;script&gt;" in answer.text
+    assert "<title>(paused) " in answer.text
+    assert "alert(1)</script>" not in answer.text
+
+
+def test_a_wrong_key_is_our_fault(parts: Parts) -> None:
+    bring(parts.store, person("ada"), retrying("unauthorized", Signal.MISCONFIGURED, 401))
+    text = words(enter(parts))
+    assert "We are misconfigured: LiveDesk refuses our key (401)" in text
+    assert "The fault is ours. 1 person waits; nothing is lost." in text
+
+
+def test_a_held_inbox_is_told(parts: Parts) -> None:
+    bring(parts.store, person("ada", inbox_id=99), retrying("inbox_not_found", Signal.INBOX, 404))
+    parts.store.sweep("worker-1")
+    text = words(enter(parts))
+    assert "LiveDesk does not know inbox 99" in text
+    assert "1 inbox held" in text
+    assert "The fault is ours. 1 person waits." in text
+    parts.store.sweep("worker-1")
+    assert "Retrying 1 held for their inbox" in words(enter(parts))
+
+
+def test_a_cause_is_what_is_wrong(parts: Parts) -> None:
+    for name in ("ada", "bob"):
+        bring(parts.store, person(name), closed(State.FAILED, "email_refused"))
+    bring(parts.store, person("cyd"), closed(State.CONFLICT, "phone_number_taken", owner_id="1"))
+    parts.store.sweep("worker-1")
+    text = words(enter(parts))
+    assert "2 people cannot get to LiveDesk: LiveDesk refuses the e-mail address" in text
+    assert "The fault is the contact's. 1 person more by 1 other cause. 3 people need a person to act." in text
+
+
+def test_who_may_act_is_led_to_the_preview(parts: Parts) -> None:
+    bring(parts.store, person("ada"), closed(State.FAILED, "email_refused"))
+    link = 'href="/dashboard/operations/new?action=retry&amp;cause=email_refused"'
+    assert link in enter(parts).get("/dashboard/").text
+    assert link not in enter(parts, Role.VIEWER).get("/dashboard/").text
+    page = enter(parts).get("/dashboard/causes/email_refused").text
+    assert link in page
+    assert link.replace("retry", "discard") in page
+    assert "?action=" not in enter(parts, Role.VIEWER).get("/dashboard/causes/email_refused").text
+
+
+def test_a_page_that_polls_is_told_of_new_causes(parts: Parts) -> None:
+    bring(parts.store, person("ada"), closed(State.FAILED, "email_refused"))
+    door = enter(parts)
+    assert "shown=email_refused" in door.get("/dashboard/").text
+    assert "new cause" not in words(door, "?shown=email_refused")
+    bring(parts.store, person("bob"), closed(State.FAILED, "name_refused"))
+    assert "1 new cause: show" in words(door, "?shown=email_refused")
+
+
+def test_a_running_operation_is_shown(parts: Parts) -> None:
+    fill(parts.store)
+    [operation] = parts.operations.latest()
+    page = enter(parts).get("/dashboard/").text
+    assert f'href="/dashboard/operations/{operation.id}"' in page
+    assert "Retry 12 people" in page
+
+
+def test_the_flow_has_a_table_that_says_the_same(parts: Parts) -> None:
+    fill(parts.store)
+    page = enter(parts).get("/dashboard/").text
+    chart = page[page.index('class="chart lines"') :]
+    assert chart.count('<polyline class="created"') == 1
+    assert chart[: chart.index("</details>")].count('<th scope="row">') == 59
+
+
+def test_one_cause(parts: Parts) -> None:
+    for name in ("ada", "bob", "cyd"):
+        bring(parts.store, person(name), closed(State.FAILED, "email_refused"))
+    bring(parts.store, person("cyd"), retrying("http_500", Signal.NOTHING))
+    text = words(enter(parts), "causes/email_refused")
+    assert "LiveDesk refuses the e-mail address email_refused" in text
+    assert "It does not take the e-mail address as it is" in text
+    assert "What to do. Open one of them" in text
+    assert "Waiting now 2 people" in text
+    assert "Got past it 1 of 3 people" in text
+    assert text.count("by a person") == 2
+
+
+def test_a_cause_that_was_never_seen(parts: Parts) -> None:
+    answer = enter(parts).get("/dashboard/causes/<script>")
+    assert (answer.status_code, "No attempt has ended with this cause." in answer.text) == (404, True)
+
+
+def test_nothing_hostile_is_markup(parts: Parts) -> None:
+    fill(parts.store)
+    door = enter(parts)
+    for path in (*PAGES, "causes/name_refused"):
+        text = door.get(f"/dashboard/{path}").text
+        assert "alert(1)</script>" not in text
+        assert "<img" not in text
+        assert ">49" not in text
+    assert "&lt;script&gt;alert(1)" in door.get("/dashboard/causes/name_refused").text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_cannot_be_read_is_unknown_and_never_zero(parts: Parts, path: str) -> None:
+    fill(parts.store)
+    answer = enter_then_lose_redis(parts).get(f"/dashboard/{path}")
+    assert answer.status_code == 200
+    assert answer.text.count("unknown") > 7
+    assert not re.search(r">\s*0\s*<", answer.text)
+
+
+def test_the_time_is_that_of_redis(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhook_app.dashboard.header.time.time", lambda: 0.0)
+    assert "As of 1970" not in words(enter(parts))

@@ -1,0 +1,185 @@
+"""Sources and quarantine, workers and audit."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+
+from tests.browser.seed import SOURCE, build
+from tests.invariants import assert_invariants
+from tests.webhook_app.dashboard.test_access import send
+from tests.webhook_app.dashboard.test_overview import enter, words
+from webhook_app.access import Role
+from webhook_app.dashboard import sources as module
+from webhook_app.operator import quarantine
+from webhook_app.parts import Parts
+from webhook_app.sources.config import read_source
+from worker.model import Quarantined
+from worker.store import keys
+
+#: What reads the deliveries that ``hold`` puts into quarantine.
+MENDED: dict[str, Any] = {**SOURCE, "map": {"identifier": "$.uid"}}
+
+
+@pytest.fixture
+def parts(client: redis.Redis) -> Iterator[Parts]:
+    yield build(client)
+    client.delete(keys.QUEUE)
+    assert_invariants(client)
+
+
+def hold(parts: Parts, payload: object, source: str = "shop") -> str:
+    """Puts a delivery into quarantine. Returns its entry."""
+    before = {held.entry for held in parts.history.quarantine(limit=1000)}
+    problems = {"identifier": "missing"}
+    parts.desk.quarantine(Quarantined(source=source, payload=json.dumps(payload), problems=problems, headers={}))
+    [entry] = {held.entry for held in parts.history.quarantine(limit=1000)} - before
+    return entry
+
+
+def mended(parts: Parts) -> Parts:
+    return replace(parts, sources={**parts.sources, "shop": read_source("shop", MENDED, {})})
+
+
+def did(parts: Parts) -> list[tuple[str, str, str]]:
+    return [(entry.who, entry.did, entry.target) for entry in parts.history.audit()]
+
+
+def test_each_source_with_its_counts(parts: Parts) -> None:
+    parts.desk.count({"delivery:shop:accepted": 1204, "refused:shop:unauthentic": 31, "delivery:old:ignored": 2})
+    parts.desk.note_secret("shop", "number 1")
+    text = words(enter(parts), "sources")
+    shop = text[text.index("http://localhost/webhooks/shop") :]
+    assert "accepted 1,204 1,204" in shop
+    assert "unauthentic 31 31" in shop
+    assert "number 1 now number 2 never" in shop or "s ago number 2 never" in shop
+    assert "old not configured any more" in text
+
+
+def test_what_is_older_than_an_hour_counts_since_ever_alone(parts: Parts) -> None:
+    parts.store.shift_ms = -2 * 3_600_000
+    parts.desk.count({"delivery:shop:accepted": 7})
+    parts.store.shift_ms = 0
+    parts.desk.count({"delivery:shop:accepted": 2})
+    assert "accepted 2 9" in words(enter(parts), "sources")
+
+
+def test_no_source_says_what_to_do(parts: Parts) -> None:
+    assert "Nobody may send yet" in words(enter(replace(parts, sources={})), "sources")
+
+
+def test_a_quarantined_delivery_shows_its_keys_and_no_value(parts: Parts) -> None:
+    entry = hold(parts, {"uid": 7, "user": {"email": "ada@example.com", "<b>": 1}})
+    door = enter(parts, Role.VIEWER)
+    assert "identifier: missing" in words(door, "sources/quarantine")
+    answer = door.get(f"/dashboard/sources/quarantine/{entry}")
+    assert "$.user.email" in answer.text
+    assert "$.user.&lt;b&gt;" in answer.text
+    assert "ada@example.com" not in answer.text
+    assert did(parts) == []
+
+
+def test_values_are_revealed_to_an_operator_and_that_is_noted(parts: Parts) -> None:
+    entry = hold(parts, {"uid": 7, "email": "ada@example.com", "bad": "</pre><script>"})
+    answer = send(enter(parts), f"/dashboard/sources/quarantine/{entry}/reveal")
+    assert "ada@example.com" in answer.text
+    assert "</pre><script>" not in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert did(parts) == [("Ada", "revealed a delivery in quarantine", entry)]
+
+
+def test_one_is_replayed(parts: Parts) -> None:
+    entry = hold(parts, {"uid": "ada"})
+    still = send(enter(parts), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
+    assert "It still makes no contact: identifier missing." in still.text
+    assert parts.history.quarantine_size() == 1
+    done = send(enter(mended(parts)), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
+    assert "It was read again: accepted." in done.text
+    assert parts.history.quarantine_size() == 0
+    assert parts.history.contact("ada") is not None
+    assert did(parts) == [("Ada", "replayed a delivery in quarantine", entry)], "once it is done"
+
+
+def test_all_are_replayed_a_bounded_number_at_a_time(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "REPLAYED_MOST", 3)
+    for number in range(5):
+        hold(parts, {"uid": f"person-{number}"} if number != 1 else {"nothing": number})
+    door = enter(mended(parts))
+    first = send(door, "/dashboard/sources/quarantine/replay", follow_redirects=True)
+    assert "2 accepted, 1 still unreadable. 2 remain to be read: replay them next." in first.text
+    assert "Replay the other 2" in first.text
+    second = send(door, "/dashboard/sources/quarantine/replay", {"passed": "1"}, follow_redirects=True)
+    assert "2 accepted, 0 still unreadable. All have been read." in second.text
+    assert parts.history.quarantine_size() == 1
+    assert did(parts) == [("Ada", "replayed the quarantine", "")] * 2
+
+
+def test_one_is_discarded(parts: Parts) -> None:
+    entry = hold(parts, {"uid": 7})
+    door = enter(parts)
+    path = f"/dashboard/sources/quarantine/{entry}/discard"
+    assert "The delivery is gone." in send(door, path, follow_redirects=True).text
+    assert "not in quarantine any more" in send(door, path, follow_redirects=True).text
+    assert parts.history.quarantine_size() == 0
+    assert did(parts) == [("Ada", "discarded a delivery in quarantine", entry)]
+    assert door.get(f"/dashboard/sources/quarantine/{entry}").status_code == 404
+
+
+@pytest.mark.parametrize("verb", ["reveal", "replay", "discard", ""])
+def test_a_viewer_and_another_site_are_refused(parts: Parts, verb: str) -> None:
+    entry = hold(parts, {"uid": 7})
+    path = f"/dashboard/sources/quarantine/{entry}/{verb}" if verb else "/dashboard/sources/quarantine/replay"
+    operator = enter(parts)
+    for answer, status in [
+        (send(enter(parts, Role.VIEWER), path), 403),
+        (operator.post(path), 400),
+        (send(operator, path, headers={"Sec-Fetch-Site": "cross-site"}), 400),
+    ]:
+        assert answer.status_code == status
+    assert parts.history.quarantine_size() == 1
+    assert did(parts) == []
+
+
+def test_quarantine_has_pages(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGE", 2)
+    for number in range(3):
+        hold(parts, {"uid": number})
+    door = enter(parts)
+    assert "oldest first: 1 to 2 of 3 Next" in words(door, "sources/quarantine")
+    assert "Previous oldest first: 3 to 3 of 3" in words(door, "sources/quarantine?offset=2")
+    assert "There are no more" in words(door, "sources/quarantine?offset=99")
+    for nonsense in ("-1", "x", "9" * 30):
+        assert door.get(f"/dashboard/sources/quarantine?offset={nonsense}").status_code in (200, 400)
+    assert "Nothing is in quarantine" not in words(door, "sources/quarantine")
+
+
+def test_workers(parts: Parts) -> None:
+    door = enter(parts)
+    assert "No worker has made progress for a day" in words(door, "workers")
+    parts.store.sweep("host-1")
+    parts.store.shift_ms = -60_000
+    parts.store.sweep("<b>host-2")
+    text = door.get("/dashboard/workers").text
+    assert text.index("host-1") < text.index("At work")
+    assert text.index("&lt;b&gt;host-2") < text.index("Stale")
+
+
+def test_the_audit_has_pages(parts: Parts) -> None:
+    door = enter(parts)
+    assert "Nobody has done anything by hand yet" in words(door, "audit")
+    for number in range(60):
+        parts.desk.audit("Ada", "retried a contact", f"key-{number}", "<script>")
+    first = door.get("/dashboard/audit").text
+    assert "key-59" in first
+    assert "key-9<" not in first
+    assert "<script>alert" not in first
+    later = first.partition('rel="next" href="/dashboard/')[2].partition('"')[0]
+    assert later
+    second = words(door, later.replace("&amp;", "&"))
+    assert "key-9 " in second
+    assert "key-10" not in second
+    for nonsense in ("x", "1-", "%28", "9" * 40):
+        assert door.get(f"/dashboard/audit?before={nonsense}").status_code == 200

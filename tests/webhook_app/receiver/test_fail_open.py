@@ -1,0 +1,153 @@
+"""A source with ``blocking = false`` never fails a signup, and never hides that it lost one."""
+
+import base64
+import hmac
+import json
+import logging
+import time
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.doors import NOW, MemoryStore, door
+from webhook_app.receiver import fail_open
+from worker import telemetry
+from worker.errors import StoreUnavailable
+
+KEY = b"sixteen byte key"
+SECRET = "v1,whsec_" + base64.b64encode(KEY).decode()
+HOOK: dict[str, Any] = {
+    "verify": "standard-webhooks",
+    "secret": SECRET,
+    "blocking": False,
+    "max_bytes": 1000,
+    "map": {"identifier": "$.user.id"},
+}
+BODY = b'{"metadata": {"name": "before-user-created"}, "user": {"id": "ff7fc9ae"}}'
+LOST = {"status": "lost", "identifier": None, "state": None, "contact_id": None}
+
+
+@pytest.fixture(autouse=True)
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What goes to Sentry."""
+    sent: list[str] = []
+    monkeypatch.setattr(telemetry, "report_new_cause", lambda cause, _state: sent.append(cause))
+    monkeypatch.setattr(fail_open, "_reported", {})
+    return sent
+
+
+@pytest.fixture(autouse=True)
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fail_open.patiently, "__kwdefaults__", {"patience_s": 0.05, "pause_s": 0.01})
+
+
+def signed(body: bytes, key: bytes = KEY) -> dict[str, str]:
+    code = base64.b64encode(hmac.digest(key, b"msg_1.%d.%s" % (NOW, body), "sha256")).decode()
+    return {"webhook-id": "msg_1", "webhook-timestamp": str(NOW), "webhook-signature": f"v1,{code}"}
+
+
+def post(body: bytes = BODY, store: MemoryStore | None = None, blocking: bool = False, **options: Any) -> TestResponse:
+    http = door({"hook": {**HOOK, "blocking": blocking}}, store)
+    options = {"headers": signed(body), "content_type": "application/json", **options}
+    return http.post("/webhooks/hook", data=body, **options)
+
+
+def assert_well_received(answer: TestResponse) -> None:
+    """What Supabase takes: 200 with a JSON body and its type, and no ``error`` in it."""
+    assert answer.status_code == 200
+    assert answer.content_type == "application/json"
+    assert "error" not in json.loads(answer.data)
+
+
+def away() -> None:
+    raise StoreUnavailable("ConnectionError")
+
+
+def test_a_signup_that_is_stored_is_answered_as_ever(reports: list[str]) -> None:
+    answer = post()
+    assert_well_received(answer)
+    assert answer.get_json()["status"] == "accepted"
+    assert reports == []
+
+
+def test_a_signup_is_not_failed_because_redis_is_away(reports: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        answer = post(store=MemoryStore(away))
+    assert_well_received(answer)
+    assert answer.get_json() == LOST
+    assert reports == ["signup_lost_StoreUnavailable"]
+    assert "source=hook a signup was let through and is lost: StoreUnavailable" in caplog.text
+    assert "ff7fc9ae" not in caplog.text
+
+
+def test_storing_is_tried_again_before_a_signup_is_lost(monkeypatch: pytest.MonkeyPatch, reports: list[str]) -> None:
+    monkeypatch.setattr(fail_open.patiently, "__kwdefaults__", {"patience_s": 60, "pause_s": 0.01})
+    store = MemoryStore()
+    tries = []
+
+    def away_for_a_moment() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            away()
+
+    store.before = away_for_a_moment
+    assert post(store=store).get_json()["status"] == "accepted"
+    assert list(store.contacts) == ["ff7fc9ae"]
+    assert reports == []
+
+
+def test_patience_has_an_end_well_before_the_senders() -> None:
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        fail_open.patiently(away, patience_s=0.2, pause_s=0.05)
+    assert 0.1 < time.monotonic() - began < 1
+    assert fail_open.PATIENCE_S < 2
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "kind"),
+    [
+        (b'{"user": {}}', {}, "Unmappable"),
+        (b"{", {}, "BadBody"),
+        (BODY, {"content_type": "text/plain"}, "WrongType"),
+        (BODY, {"headers": signed(BODY, b"another key that was rotated")}, "Unauthentic"),
+        (BODY, {"headers": {**signed(BODY), "webhook-timestamp": "1"}}, "Unauthentic"),
+        (b" " * 1001, {}, "RequestEntityTooLarge"),
+    ],
+)
+def test_an_invalid_delivery_does_not_fail_a_signup(body: bytes, options: Any, kind: str, reports: list[str]) -> None:
+    store = MemoryStore()
+    answer = post(body, store, **options)
+    assert_well_received(answer)
+    assert answer.get_json() == LOST
+    assert store.contacts == {}
+    assert reports == [f"signup_lost_{kind}"]
+
+
+def test_a_bug_does_not_fail_a_signup_and_is_reported_as_one(caplog: pytest.LogCaptureFixture) -> None:
+    def bug() -> None:
+        raise ZeroDivisionError("with personal data")
+
+    assert post(store=MemoryStore(bug)).get_json() == LOST
+    assert "bug: ZeroDivisionError at " in caplog.text
+    assert "personal" not in caplog.text
+
+
+def test_whoever_does_not_even_sign_is_not_the_sender(reports: list[str]) -> None:
+    for headers in ({}, {"webhook-id": "msg_1"}, {"Authorization": f"Bearer {SECRET}"}):
+        assert post(headers=headers).status_code == 401
+    assert reports == []
+
+
+def test_one_report_to_sentry_is_enough_for_a_while(reports: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(5):
+        post(store=MemoryStore(away))
+    assert len(reports) == 1
+    assert caplog.text.count("source=hook a signup was let through") == 5, "each is logged"
+
+
+def test_who_asks_for_it_is_blocked() -> None:
+    assert post(store=MemoryStore(away), blocking=True).status_code == 503
+    assert post(b'{"user": {}}', blocking=True).status_code == 422
+    assert post(headers=signed(BODY, b"another key that was rotated"), blocking=True).status_code == 401

@@ -1,0 +1,206 @@
+"""Deliveries that make no contact are kept, without secrets, and read again when the mapping has been mended."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.invariants import assert_invariants
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
+from webhook_app.receiver.replay import replay
+from webhook_app.receiver.secret_uses import NOTE_EVERY_S, SecretUses
+from webhook_app.sources.body.payload_codec import dump_payload, load_payload
+from webhook_app.sources.config import read_source
+from worker.errors import Unmappable
+from worker.model import Quarantined, State
+from worker.process.envelope import Envelope
+from worker.store import desk as desk_module
+from worker.store.contacts import Store
+from worker.store.history import History
+
+SECRET = "a-secret-of-the-tests"
+HEADERS = {"Authorization": f"Bearer {SECRET}"}
+SOURCE: dict[str, Any] = {
+    "verify": "token",
+    "secrets": ["an-older-secret-of-the-tests", SECRET],
+    "inbox_id": 1,
+    "secret_fields": ["$.password", "$..token"],
+    "map": {"identifier": "$.user.id", "name": {"header": "X-Name"}},
+}
+MENDED = {**SOURCE, "map": {"identifier": "$.uid", "name": {"header": "X-Name"}}}
+
+
+@pytest.fixture
+def parts(client: redis.Redis) -> Iterator[Parts]:
+    yield parts_with(client, SOURCE)
+    assert_invariants(client)
+
+
+def parts_with(client: redis.Redis, written: dict[str, Any]) -> Parts:
+    store = Store(client, Envelope("@key@ @id@"), lease_ms=1000)
+    return Parts(store=store, history=History(client), sources={"app": read_source("app", written, {})})
+
+
+def door(parts: Parts) -> FlaskClient:
+    return create_app(parts).test_client()
+
+
+def post(parts: Parts, document: object, **headers: str) -> Any:
+    return door(parts).post("/webhooks/app", json=document, headers={**HEADERS, **headers})
+
+
+def test_what_makes_no_contact_is_kept_and_answered_200(parts: Parts) -> None:
+    answer = post(parts, {"uid": 7})
+    assert (answer.status_code, answer.json["status"]) == (200, "quarantined")
+    assert answer.json["errors"] == {"identifier": "missing"}
+    [held] = parts.history.quarantine()
+    assert (held.source, held.problems) == ("app", {"identifier": "missing"})
+
+
+def test_the_same_delivery_is_kept_once(parts: Parts) -> None:
+    post(parts, {"uid": 7})
+    post(parts, {"uid": 7})
+    assert len(parts.history.quarantine()) == 1
+
+
+def test_secrets_are_not_kept(parts: Parts, client: redis.Redis) -> None:
+    post(parts, {"uid": 7, "password": "hunter2", "list": [{"token": "t0p"}, {"token": "s3cret"}]})
+    [held] = parts.history.quarantine()
+    assert json.loads(held.payload) == {"uid": 7, "list": [{}, {}]}
+
+
+def post_text(parts: Parts, body: str) -> int:
+    answer = door(parts).post("/webhooks/app", data=body, content_type="application/json", headers=HEADERS)
+    return answer.status_code
+
+
+def test_secrets_are_not_kept_however_deep_they_are(parts: Parts) -> None:
+    body = '{"a":' * 900 + '{"token": "s3cret"}' + "}" * 900
+    assert post_text(parts, body) == 200
+    [held] = parts.history.quarantine()
+    assert held.payload == body.replace('"token": "s3cret"', "")
+
+
+@pytest.mark.parametrize("levels", [*range(900, 1000, 7), *range(960, 1000)])
+def test_what_is_nested_very_deeply_is_kept_or_refused(parts: Parts, levels: int) -> None:
+    body = '{"a":' * levels + "1" + "}" * levels
+    status = post_text(parts, body)
+    held = [replayed(parts, held) for held in parts.history.quarantine()]
+    assert (status, held) in [(200, [{"identifier": "missing"}]), (400, [])]
+
+
+def replayed(parts: Parts, held: Quarantined) -> dict[str, str]:
+    with pytest.raises(Unmappable) as caught:
+        replay(parts, held)
+    return caught.value.problems
+
+
+def test_what_holds_too_much_to_be_searched_for_secrets_is_refused(client: redis.Redis) -> None:
+    parts = parts_with(client, {**SOURCE, "secret_fields": ["$..a..a..token"]})
+    payload: dict[str, Any] = {f"k{number}": number for number in range(10_000)}
+    for _ in range(100):
+        payload = {"a": payload}
+    assert post(parts, payload).status_code == 413
+    assert parts.history.quarantine() == []
+
+
+def test_nothing_of_a_stranger_is_kept(parts: Parts) -> None:
+    assert door(parts).post("/webhooks/app", json={"uid": 7}).status_code == 401
+    assert parts.history.quarantine() == []
+
+
+def test_a_mended_mapping_reads_it_again_with_its_headers(parts: Parts, client: redis.Redis) -> None:
+    post(parts, {"uid": 12345678901234567890}, **{"X-Name": "Ada"})
+    mended = parts_with(client, MENDED)
+    [held] = mended.history.quarantine()
+    assert replay(mended, held) == "accepted"
+    record = mended.history.contact("12345678901234567890")
+    assert record is not None
+    assert record.state is State.PENDING
+    assert record.contact is not None
+    assert record.contact.name == "Ada"
+    assert mended.history.quarantine() == []
+
+
+def test_what_still_makes_no_contact_stays(parts: Parts) -> None:
+    post(parts, {"uid": 7})
+    [held] = parts.history.quarantine()
+    with pytest.raises(Unmappable):
+        replay(parts, held)
+    assert parts.history.quarantine() == [held]
+
+
+def test_a_delivery_of_a_source_that_is_gone_stays(parts: Parts, client: redis.Redis) -> None:
+    post(parts, {"uid": 7})
+    [held] = parts.history.quarantine()
+    without = Parts(store=parts.store, history=parts.history, sources={})
+    with pytest.raises(Unmappable, match="no source app"):
+        replay(without, held)
+    assert parts.history.quarantined(held.entry) == held
+
+
+def test_a_full_quarantine_takes_nothing_and_says_so(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "QUARANTINE_MOST", 1)
+    assert post(parts, {"uid": 1}).status_code == 200
+    answer = post(parts, {"uid": 2})
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert len(parts.history.quarantine()) == 1
+
+
+def test_a_batch_is_kept_whole(parts: Parts) -> None:
+    answer = post(parts, [{"user": {"id": 1}}, {"uid": 2}])
+    assert answer.json["status"] == "quarantined"
+    assert parts.history.contact("1") is None
+    [held] = parts.history.quarantine()
+    assert list(held.problems) == ["[1].identifier"]
+
+
+def test_a_source_that_rejects_keeps_nothing(client: redis.Redis) -> None:
+    parts = parts_with(client, {**SOURCE, "on_invalid": "reject"})
+    assert post(parts, {"uid": 7}).status_code == 422
+    assert parts.history.quarantine() == []
+
+
+def test_the_secret_that_proved_a_delivery_is_noted(parts: Parts) -> None:
+    post(parts, {"user": {"id": 1}})
+    assert list(parts.history.secrets_used()) == ["app:number 2"]
+
+
+def test_a_secret_is_noted_once_a_minute(client: redis.Redis) -> None:
+    parts = parts_with(client, SOURCE)
+    now = 0.0
+    uses = SecretUses(parts.desk, clock=lambda: now)
+    uses.note(parts.sources["app"], 1)
+    client.delete("{lds}:secrets")
+    uses.note(parts.sources["app"], 1)
+    assert parts.history.secrets_used() == {}
+    now = NOTE_EVERY_S
+    uses.note(parts.sources["app"], 1)
+    assert list(parts.history.secrets_used()) == ["app:number 2"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_a_payload_comes_back_as_it_was(payload: object) -> None:
+    loaded = load_payload(dump_payload(payload, ()))
+    assert loaded == payload
+    assert repr(loaded) == repr(payload)
+
+
+def test_what_looks_like_our_number_but_is_none_stays_text() -> None:
+    assert load_payload('{"$number": "x"}') == {"$number": "x"}
+    assert load_payload('{"$number": "1.50"}') == Decimal("1.50")

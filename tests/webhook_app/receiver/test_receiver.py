@@ -1,0 +1,286 @@
+"""The door: what a sender is answered, and what is in Redis by then."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.invariants import assert_invariants
+from tests.rig.processes import free_port
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
+from webhook_app.sources import load_sources
+from worker.errors import StoreFull, StoreUnavailable
+from worker.model import Accepted, Attempt, AttemptResult, Contact, Note, Outcome, State
+from worker.process.envelope import Envelope
+from worker.store import keys
+from worker.store.connection import connect
+from worker.store.contacts import Store
+from worker.store.history import History
+
+SECRET = "open-sesame-open"
+BEARER = {"Authorization": f"Bearer {SECRET}"}
+#: With `on_invalid` as the tests need it, whatever the default is.
+SOURCES = """
+[sources.signup]
+verify = "token"
+secret = "$SIGNUP_SECRET"
+region = "DE"
+inbox_id = 407
+max_bytes = 2000
+on_invalid = "reject"
+
+[sources.crm]
+verify = "token"
+secret = "$SIGNUP_SECRET"
+only_if = { "$.type" = "user.created" }
+"""
+ADA = {"identifier": "ada", "name": "Ada", "email": "Ada@Example.com", "phone_number": "0151 12345678"}
+
+
+class Broken(Store):
+    """A store whose ``accept`` ends with an error."""
+
+    error: Exception
+
+    def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
+        raise self.error
+
+
+@dataclass
+class Door:
+    """The application, and short words for what tests do with it."""
+
+    client: redis.Redis
+    store: Store
+    http: FlaskClient
+    sources_file: Path
+
+    def post(self, payload: object = ADA, source: str = "signup", **options: Any) -> TestResponse:
+        options = {"headers": BEARER, "content_type": "application/json", **options}
+        return self.http.post(f"/webhooks/{source}", data=json.dumps(payload), **options)
+
+    def record(self, identifier: str) -> Any:
+        return History(self.client).contact(identifier)
+
+    def with_store(self, store: Store) -> "Door":
+        return Door(self.client, store, http_of(store, self.sources_file), self.sources_file)
+
+
+def http_of(store: Store, sources_file: Path) -> FlaskClient:
+    sources = load_sources(sources_file, None, {"SIGNUP_SECRET": SECRET})
+    return create_app(Parts(store=store, history=History(store.client), sources=sources)).test_client()
+
+
+@pytest.fixture
+def door(client: redis.Redis, tmp_path: Path) -> Iterator[Door]:
+    file = tmp_path / "sources.toml"
+    file.write_text(SOURCES)
+    store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    yield Door(client, store, http_of(store, file), file)
+    assert_invariants(client)
+
+
+def problem_of(response: TestResponse, status: int) -> dict[str, Any]:
+    """The problem document (RFC 9457), which repeats nothing that was sent."""
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    document: dict[str, Any] = json.loads(response.text)
+    assert document["type"] == "about:blank"
+    assert document["status"] == status
+    assert document["title"]
+    assert document["detail"].endswith(".")
+    for secret in (SECRET, "Ada", "example.com", "12345678"):
+        assert secret not in response.text
+    return document
+
+
+# What is taken is answered with exactly 200
+
+
+def test_a_signup_is_in_redis_when_it_is_answered(door: Door) -> None:
+    response = door.post()
+    assert (response.status_code, response.content_type) == (200, "application/json")
+    assert response.json == {"status": "accepted", "identifier": "ada", "state": "pending", "contact_id": None}
+    record = door.record("ada")
+    assert (record.state, record.source) == (State.PENDING, "signup")
+    assert record.contact.phone_number == "+4915112345678"
+    assert record.contact.inbox_id == 407
+    assert door.client.llen(keys.QUEUE) == 1
+
+
+def test_the_same_again_is_a_duplicate(door: Door) -> None:
+    door.post()
+    assert door.post().json == {"status": "duplicate", "identifier": "ada", "state": "pending", "contact_id": None}
+    assert door.client.llen(keys.QUEUE) == 1
+
+
+def test_a_duplicate_of_a_created_contact_tells_its_id_as_a_number(door: Door) -> None:
+    door.post()
+    claim = door.store.claim(keys.contact_key("ada", door.store.salt().encode()), "token")
+    assert claim is not None
+    created = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
+    door.store.finish(claim, created, Attempt(claim.now, 1, 200))
+    assert door.post().json == {"status": "duplicate", "identifier": "ada", "state": "created", "contact_id": 7}
+
+
+def test_a_number_is_an_identifier_as_a_text(door: Door) -> None:
+    assert door.post({"identifier": 12345678901234567890}).json["identifier"] == "12345678901234567890"  # type: ignore[index]
+
+
+def test_a_bad_optional_field_is_noted_and_no_reason_to_refuse(door: Door) -> None:
+    assert door.post({**ADA, "email": "at"}).status_code == 200
+    assert [note.field for note in door.record("ada").notes] == ["email"]
+
+
+def test_a_delivery_that_is_no_signup_is_ignored(door: Door) -> None:
+    response = door.post({"type": "user.deleted", "identifier": "ada"}, "crm")
+    assert response.status_code == 200
+    assert response.json == {"status": "ignored", "identifier": None, "state": None, "contact_id": None}
+    assert door.record("ada") is None
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/json; charset=utf-8", "application/cloudevents+json", "", None]
+)
+def test_json_has_many_names_and_may_have_none(content_type: str | None, door: Door) -> None:
+    assert door.post(content_type=content_type).status_code == 200
+
+
+# What is wrong with a delivery
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong-wrong-wrong"},
+        {"Authorization": f"Basic {SECRET}"},
+        {"Authorization": f"Bearer {SECRET}x"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer ünïcode"},
+    ],
+)
+def test_who_cannot_prove_it_gets_401_and_leaves_no_trace(headers: dict[str, str], door: Door) -> None:
+    response = door.post(headers=headers)
+    problem_of(response, 401)
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert door.record("ada") is None
+
+
+def test_the_body_is_not_looked_at_before_it_is_proved_who_sent_it(door: Door) -> None:
+    response = door.http.post("/webhooks/signup", data=b"\xff{", content_type="text/plain")
+    problem_of(response, 401)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[1, 2", b'{"identifier": NaN}', b"[" * 1500])
+def test_a_body_that_is_not_json_is_a_bad_request(body: bytes, door: Door) -> None:
+    response = door.http.post("/webhooks/signup", data=body, headers=BEARER, content_type="application/json")
+    problem_of(response, 400)
+
+
+@pytest.mark.parametrize("source", ["unknown", "Signup", "sign%20up", "%F0%9F%94%91", "signup%2F.."])
+def test_a_source_that_nobody_named_is_not_found(source: str, door: Door) -> None:
+    problem_of(door.post(source=source), 404)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/webhooks", "/webhooks/", "/webhooks/signup/", "//webhooks/signup", "/favicon.ico"]
+)
+def test_there_is_nothing_elsewhere(path: str, door: Door) -> None:
+    problem_of(door.http.post(path, json=ADA, headers=BEARER), 404)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+def test_a_webhook_is_a_post(method: str, door: Door) -> None:
+    response = door.http.open("/webhooks/signup", method=method, headers=BEARER)
+    problem_of(response, 405)
+    assert "POST" in response.headers["Allow"]
+
+
+def test_a_body_that_is_too_large_is_refused(door: Door) -> None:
+    fits = {"identifier": "ada", "x": "x" * (2000 - len('{"identifier": "ada", "x": ""}'))}
+    assert door.post(fits).status_code == 200
+    problem_of(door.post({**fits, "x": fits["x"] + "x"}), 413)
+
+
+def test_a_body_without_a_length_is_refused_when_it_turns_out_too_large(door: Door) -> None:
+    response = door.http.post(
+        "/webhooks/signup",
+        input_stream=io.BytesIO(b" " * 2001),
+        headers=BEARER,
+        content_type="application/json",
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    problem_of(response, 413)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "text/html", "multipart/form-data", "application/xml"])
+def test_what_does_not_say_that_it_is_json_is_refused(content_type: str, door: Door) -> None:
+    problem_of(door.post(content_type=content_type), 415)
+
+
+@pytest.mark.parametrize(
+    ("payload", "field"),
+    [
+        ({"name": "Ada"}, "identifier"),
+        ({"identifier": ""}, "identifier"),
+        ({"identifier": ["Ada"]}, "identifier"),
+        ({"identifier": "Ada\x00"}, "identifier"),
+        ({"identifier": "Ada" * 100}, "identifier"),
+        ({"identifier": "ada", "inbox_id": "Ada"}, "inbox_id"),
+        ([], "identifier"),
+        ("Ada", "identifier"),
+        (None, "identifier"),
+    ],
+)
+def test_what_makes_no_contact_is_told_field_by_field(payload: object, field: str, door: Door) -> None:
+    document = problem_of(door.post(payload), 422)
+    assert list(document["errors"]) == [field]
+
+
+# What is no fault of the sender's: never 2xx, never 4xx
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("ConnectionError"), StoreFull("Redis is out of memory")], ids=str)
+def test_what_cannot_be_stored_is_to_be_sent_again(error: Exception, door: Door) -> None:
+    store = Broken(door.client, Envelope(""), lease_ms=0)
+    store.error = error
+    response = door.with_store(store).post()
+    problem_of(response, 503)
+    assert response.headers["Retry-After"] == "10"
+
+
+def test_without_redis_a_sender_waits_no_longer_than_the_connection_may(door: Door) -> None:
+    away = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
+    problem_of(door.with_store(Store(away, Envelope(""), lease_ms=0)).post(), 503)
+
+
+def test_a_bug_is_ours_and_tells_nobody_what_was_sent(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    store = Broken(door.client, Envelope(""), lease_ms=0)
+    store.error = KeyError("Ada@Example.com")
+    with caplog.at_level(logging.DEBUG):
+        problem_of(door.with_store(store).post(), 500)
+    assert "bug: KeyError at " in caplog.text
+    assert "Ada" not in caplog.text
+
+
+def test_nothing_that_was_sent_gets_into_a_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    store = Broken(door.client, Envelope(""), lease_ms=0)
+    store.error = StoreUnavailable("ConnectionError")
+    with caplog.at_level(logging.DEBUG):
+        door.post()
+        door.post({"name": "Ada"})
+        door.post(headers={"Authorization": "Bearer Ada-Ada-Ada"})
+        door.with_store(store).post()
+    assert "reason=store_away" in caplog.text
+    for secret in (SECRET, "Ada", "example.com", "12345678"):
+        assert secret not in caplog.text

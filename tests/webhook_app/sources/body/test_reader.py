@@ -1,0 +1,246 @@
+"""A body is read as its type says, unpacked within bounds, and split into the elements of a batch."""
+
+import base64
+import gzip
+import json
+import tracemalloc
+import zlib
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.datastructures import Headers
+
+from tests.quick import QUICK_S, seconds
+from webhook_app.sources.body.parse import (
+    MAX_ELEMENTS,
+    BadBody,
+    TooLarge,
+    WrongType,
+)
+from webhook_app.sources.body.reader import (
+    FORMATS,
+    MAX_BYTES,
+    Reader,
+    format_name,
+    gunzip,
+    parse_jwt_claims,
+)
+from webhook_app.sources.mapping.paths import Scope, compile_path
+from webhook_app.sources.verify.delivery import Delivery
+
+FORM = "application/x-www-form-urlencoded"
+EVERYTHING = Reader(formats=tuple(FORMATS), json_fields=("rawRequest",), each=compile_path("$[*]"))
+
+
+def read(reader: Reader, body: bytes, content_type: str | None = None, encoding: str | None = None) -> object:
+    headers = Headers()
+    if content_type is not None:
+        headers["Content-Type"] = content_type
+    if encoding is not None:
+        headers["Content-Encoding"] = encoding
+    return reader.read(Delivery(headers, body))
+
+
+def refused(reader: Reader, *sent: Any) -> BadBody:
+    with pytest.raises(BadBody) as caught:
+        read(reader, *sent)
+    return caught.value
+
+
+# Types
+
+
+@pytest.mark.parametrize(
+    ("content_type", "name"),
+    [
+        ("application/json", "json"),
+        ("Application/JSON; charset=UTF-8", "json"),
+        ("application/cloudevents+json; charset=utf-8", "json"),
+        ("text/json", "json"),
+        ("application/x-ndjson", "ndjson"),
+        ("application/jsonl", "ndjson"),
+        (FORM, "form"),
+        (f"{FORM};charset=UTF-8", "form"),
+        ("multipart/form-data; boundary=b", "multipart"),
+        ("application/jwt", "jwt"),
+        ("text/plain", ""),
+        ("application/json, text/plain", ""),
+        ("application/jsonp", ""),
+        ("text/x+json", ""),
+        ("json", ""),
+        (";", ""),
+        ("application/json" + " " * 9999, ""),
+    ],
+)
+def test_a_type_announces_a_format(content_type: str, name: str) -> None:
+    assert format_name(content_type) == name
+
+
+@pytest.mark.parametrize("content_type", [None, "", "application/json", "application/json; charset=utf-8"])
+def test_json_is_taken_unless_something_else_is_agreed(content_type: str | None) -> None:
+    assert read(Reader(), b'{"a": 1}', content_type) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", FORM, "multipart/form-data; boundary=b", "application/jwt", "?"]
+)
+def test_another_type_is_refused(content_type: str) -> None:
+    error = refused(Reader(), b'{"a": 1}', content_type)
+    assert isinstance(error, WrongType)
+    assert error.status == 415
+    assert str(error) == "the Content-Type must be application/json"
+
+
+def test_of_several_formats_the_type_chooses() -> None:
+    reader = Reader(formats=("form", "json"))
+    assert read(reader, b"a=1", FORM) == {"a": "1"}
+    assert read(reader, b'{"a": 1}', "application/json") == {"a": 1}
+    assert read(reader, b"a=1") == {"a": "1"}
+    assert refused(reader, b"1", "application/x-ndjson").status == 415
+    assert "application/x-www-form-urlencoded or application/json" in str(refused(reader, b"1", "text/plain"))
+
+
+def test_json_and_ndjson_go_by_each_others_names() -> None:
+    """Auth0's log streams send lines under the type that was typed into its settings."""
+    both = Reader(formats=("json", "ndjson"))
+    lines, text = b'{"a": 1}\n{"a": 2}\n', b'{\n"a": 1\n}'
+    assert read(both, lines, "application/json") == read(both, lines, "application/x-ndjson") == [{"a": 1}, {"a": 2}]
+    assert read(both, text, "application/json") == {"a": 1}
+    assert read(Reader(formats=("ndjson",)), lines, "application/json; charset=utf-8") == [{"a": 1}, {"a": 2}]
+    assert "line 2" in str(refused(both, b"{}\n{", "application/json"))
+    assert "is not JSON" in str(refused(Reader(), lines, "application/json"))
+
+
+def test_fields_that_hold_json_as_text_are_parsed() -> None:
+    reader = Reader(formats=("form", "json"), json_fields=("rawRequest", "other"))
+    assert read(reader, b'rawRequest={"id": 12345678901234567890}&a={}', FORM) == {
+        "rawRequest": {"id": 12345678901234567890},
+        "a": "{}",
+    }
+    sent = b'[{"rawRequest": "[1]"}, {"rawRequest": [2]}, 3, [{"rawRequest": "4"}]]'
+    assert read(reader, sent, "application/json") == [
+        {"rawRequest": [1]},
+        {"rawRequest": [2]},
+        3,
+        [{"rawRequest": "4"}],
+    ]
+    assert "the field rawRequest is not JSON" in str(refused(reader, b"rawRequest={", FORM))
+    assert "the field other is not UTF-8" in str(refused(reader, b'{"other": "\\ud800"}', "application/json"))
+
+
+def test_the_claims_of_a_token_are_the_payload() -> None:
+    claims = base64.urlsafe_b64encode(b'{"id": 12345678901234567890, "name": "\xc3\xa9?>"}').rstrip(b"=")
+    assert parse_jwt_claims(b"e30." + claims + b".AAAA\n") == {"id": 12345678901234567890, "name": "é?>"}
+    for wrong in (b"", b"..", b"a.b", b"a.?.c", b"a.e30.b.c", b"a.e3.c", claims):
+        with pytest.raises(BadBody):
+            parse_jwt_claims(wrong)
+
+
+# Packing
+
+
+@pytest.mark.parametrize("packing", ["gzip", "GZIP", " x-gzip "])
+def test_gzip_is_unpacked(packing: str) -> None:
+    assert read(Reader(), gzip.compress(b'{"a": 1}', mtime=0), "application/json", packing) == {"a": 1}
+
+
+@pytest.mark.parametrize("packing", ["", "identity", "Identity"])
+def test_what_is_not_packed_is_taken_as_it_is(packing: str) -> None:
+    assert read(Reader(), b'{"a": 1}', "application/json", packing) == {"a": 1}
+
+
+@pytest.mark.parametrize("packing", ["br", "deflate", "zstd", "gzip, gzip", "compress", "gzip;q=1", "x" * 9999, "é"])
+def test_other_packings_are_refused(packing: str) -> None:
+    assert refused(Reader(), b'{"a": 1}', "application/json", packing).status == 415
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    bomb = gzip.compress(b" " * 200_000_000, mtime=0)
+    assert len(bomb) < MAX_BYTES
+    assert seconds(lambda: refused(Reader(), bomb, "application/json", "gzip")) < QUICK_S
+    tracemalloc.start()
+    error = refused(Reader(), bomb, "application/json", "gzip")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(error, TooLarge)
+    assert error.status == 413
+    assert peak < 8 * MAX_BYTES
+
+
+def test_the_limit_is_exact() -> None:
+    assert gunzip(gzip.compress(b"x" * 100, mtime=0), 100) == b"x" * 100
+    with pytest.raises(TooLarge):
+        gunzip(gzip.compress(b"x" * 101, mtime=0), 100)
+
+
+GOOD = gzip.compress(b'{"a": 1}', mtime=0)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        *(b"", b"{}", GOOD[:-1], GOOD[:-8], GOOD[:5], GOOD + b"x", GOOD + GOOD, b"\x1f\x8b", zlib.compress(b"{}")),
+        *(GOOD[:-5] + bytes([GOOD[-5] ^ 1]) + GOOD[-4:], gzip.compress(b"", mtime=0) * 9999),
+    ],
+)
+def test_what_is_not_gzip_is_refused(packed: bytes) -> None:
+    assert refused(Reader(), packed, "application/json", "gzip").status == 400
+
+
+# Batches
+
+
+@pytest.mark.parametrize(
+    ("each", "payload", "elements"),
+    [
+        (None, {"a": 1}, None),
+        (None, "text", None),
+        (None, None, None),
+        (None, [], None),
+        (None, [1, None, [2]], [1, None, [2]]),
+        ("$.users[*]", {"users": [{"id": 1}, None, {"id": 2}]}, [{"id": 1}, {"id": 2}]),
+        ("$.users[*]", {"users": []}, None),
+        ("$.users[*]", {"ping": 1}, None),
+        ("$.users[*]", [{"id": 1}], None),
+        ("$[*].user", [{"user": {"id": 1}}, {"other": 1}], [{"id": 1}]),
+        ("$.entry[*].changes[?@.field == 'x'].value", {"entry": [{"changes": [{"field": "x", "value": 5}]}]}, [5]),
+    ],
+)
+def test_the_elements_of_a_batch(each: str | None, payload: object, elements: list[object] | None) -> None:
+    reader = Reader(each=compile_path(each) if each else None)
+    assert reader.elements(payload, Scope()) == elements
+
+
+def test_a_batch_has_a_bound() -> None:
+    for reader, wrap in ((Reader(), list), (Reader(each=compile_path("$.users[*]")), lambda users: {"users": users})):
+        elements = reader.elements(wrap([1] * MAX_ELEMENTS), Scope())
+        assert elements is not None
+        assert len(elements) == MAX_ELEMENTS
+        with pytest.raises(TooLarge):
+            reader.elements(wrap([1] * (MAX_ELEMENTS + 1)), Scope())
+
+
+# Anything
+
+
+TYPES = st.none() | st.sampled_from(["application/json", "application/x-ndjson", FORM, "application/jwt"]) | st.text()
+PARTS = st.sampled_from(["multipart/form-data; boundary=b", "multipart/form-data"])
+BODIES = (
+    st.binary()
+    | st.binary().map(gzip.compress)
+    | st.sampled_from([b"[" * 999, b'{"rawRequest": "["}', b"rawRequest=[1"])
+)
+
+
+@given(BODIES, TYPES | PARTS, st.none() | st.sampled_from(["gzip", "identity", "br"]) | st.text())
+def test_any_bytes_of_any_type_give_data_or_badbody(body: bytes, content_type: str | None, packing: str | None) -> None:
+    headers = {"Content-Type": content_type, "Content-Encoding": packing}
+    for reader in (EVERYTHING, Reader(), Reader(formats=("multipart",)), Reader(formats=("jwt",))):
+        with suppress(BadBody):
+            present = {name: value for name, value in headers.items() if value is not None}
+            payload = reader.read(Delivery(present, body))
+            json.dumps(payload, default=str)
+            reader.elements(payload, Scope())

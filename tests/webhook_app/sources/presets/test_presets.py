@@ -1,0 +1,264 @@
+"""Every preset takes what its product sends, and nothing else; the page about them says what they do."""
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.datastructures import Headers
+
+from tests.deliveries import (
+    NOW,
+    SECRET,
+    SENDERS,
+    STANDARD,
+    SVIX,
+    TOKENS,
+    WHSEC,
+    Keys,
+    contacts,
+    expected,
+    published_keys,
+    sample,
+    sample_delivery,
+    source,
+    written,
+)
+from tests.quick import QUICK_S, seconds
+from webhook_app.sources.body.parse import TooLarge
+from webhook_app.sources.body.payload_codec import dump_payload, load_payload
+from webhook_app.sources.body.reader import MAX_BYTES
+from webhook_app.sources.config import read_source
+from webhook_app.sources.docs import PAGE, render
+from webhook_app.sources.mapping.paths import Scope, compile_path
+from webhook_app.sources.presets import PRESETS
+from webhook_app.sources.verify.delivery import Delivery, Unauthentic
+from worker.errors import Unmappable
+
+
+@pytest.fixture(scope="module")
+def keys() -> Iterator[Keys]:
+    with published_keys() as keys:
+        yield keys
+
+
+#: Anything that a payload can hold.
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def members(value: object) -> Iterator[tuple[str, object]]:
+    """Everything in a payload, with its name or number."""
+    for name, member in (
+        value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+    ):
+        yield str(name), member
+        yield from members(member)
+
+
+# What each product sends
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_sample_verifies_and_becomes_the_contact(preset: str, keys: Keys) -> None:
+    found, sent = source(preset, keys), sample_delivery(preset, keys)
+    assert found.verify(sent, NOW) == 0
+    contact = expected(preset)
+    assert contacts(found, sent) == ([contact] if contact else [])
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset not in TOKENS])
+def test_a_changed_byte_is_refused(preset: str, keys: Keys) -> None:
+    found, sent = source(preset, keys), sample_delivery(preset, keys)
+    for index in (0, len(sent.body) // 2, len(sent.body) - 10):
+        other = bytes([sent.body[index] ^ 1])
+        body = sent.body[:index] + other + sent.body[index + 1 :]
+        with pytest.raises(Unauthentic):
+            found.verify(Delivery(sent.headers, body, sent.args), NOW)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_proves_nothing_is_refused(preset: str, keys: Keys) -> None:
+    found, data = source(preset, keys), sample(preset)
+    bare = Delivery(Headers({"Content-Type": "application/json"}), json.dumps(data["body"]).encode())
+    with pytest.raises(Unauthentic):
+        found.verify(bare, NOW)
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if "secret_hint" in PRESETS[preset]])
+def test_another_secret_is_refused(preset: str, keys: Keys) -> None:
+    other = source(preset, keys, secret="whsec_" + "A" * 32)
+    with pytest.raises(Unauthentic):
+        other.verify(sample_delivery(preset, keys), NOW)
+
+
+@pytest.mark.parametrize(
+    "preset", [*SVIX, *STANDARD, "workos", "stripe", "paddle", "calendly", "ghost", "webflow", "slack"]
+)
+def test_an_old_signature_is_refused(preset: str, keys: Keys) -> None:
+    with pytest.raises(Unauthentic):
+        source(preset, keys).verify(sample_delivery(preset, keys), NOW + 301)
+
+
+# Vectors: what products publish, and what was worked out from their documentation
+
+
+def vectors(preset: str) -> list[tuple[dict[str, Any], bytes]]:
+    data = sample(preset)
+    body = data["body"]
+    raw = (
+        body.encode() if isinstance(body, str) else json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    )
+    published = data.get("vector", [])
+    found = [(v, v["raw_body"].encode()) for v in (published if isinstance(published, list) else [published])]
+    derived = data.get("derived_vector", {})
+    return [*found, (derived, raw)] if "secret" in derived else found
+
+
+@pytest.mark.parametrize(
+    ("preset", "vector", "body"), [(preset, *found) for preset in PRESETS for found in vectors(preset)]
+)
+def test_vectors(preset: str, vector: dict[str, Any], body: bytes) -> None:
+    if "body_sha256" in vector:
+        assert hashlib.sha256(body).hexdigest() == vector["body_sha256"]
+    name = sample(preset)["signature"]["header"].split()[0]
+    name = "X-Webhook-Signature" if name == "configurable" else name
+    headers = {**vector.get("headers", {}), name: vector["expected"]}
+    times = [
+        vector.get("timestamp"),
+        *vector.get("headers", {}).values(),
+        *re.findall(r"\d{10,13}", vector["expected"]),
+    ]
+    at = next((int(text[:10]) for text in times if text and text.isdigit()), NOW)
+    found = read_source("a", {"preset": preset, "secret": vector["secret"]}, {})
+    assert found.verify(Delivery(Headers(headers), body), at) == 0
+    with pytest.raises(Unauthentic):
+        found.verify(Delivery(Headers(headers), body + b" "), at)
+
+
+# The entries themselves, and the page that is made from them
+
+
+@given(data=st.data())
+def test_anything_in_a_payload_gives_contacts_or_none(data: st.DataObject) -> None:
+    """A sample with something else somewhere in it: never an error but that there is no contact in it."""
+    preset = data.draw(st.sampled_from(list(PRESETS)))
+    body = sample(preset)["body"]
+    parents = [
+        value for value in (body, *(value for _, value in members(body))) if isinstance(value, dict | list) and value
+    ]
+    if parents:
+        parent = data.draw(st.sampled_from(parents))
+        keys = list(parent) if isinstance(parent, dict) else list(range(len(parent)))
+        parent[data.draw(st.sampled_from(keys))] = data.draw(JSON)
+    assert_read_soon(preset, body)
+
+
+def assert_read_soon(preset: str, body: object) -> None:
+    """There are contacts in it, or nothing of interest, or it can be kept; and it does not take long."""
+    found = read_source("a", written(preset), {})
+    headers = Headers(sample(preset)["headers"])
+
+    def read() -> None:
+        try:
+            found.read_all(body, headers)
+        except TooLarge:
+            pass
+        except Unmappable:
+            load_payload(dump_payload(body, found.secret_fields))
+
+    assert seconds(read) < QUICK_S
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_lists_as_long_as_a_body_may_be_are_read_soon(preset: str) -> None:
+    def lengthen(value: Any, times: int) -> Any:
+        if isinstance(value, dict):
+            return {name: lengthen(member, times) for name, member in value.items()}
+        return [lengthen(member, 1) for member in value] * times if isinstance(value, list) else value
+
+    body = sample(preset)["body"]
+    size = len(json.dumps(body))
+    longer = (lengthen(body, times) for times in range(2 * MAX_BYTES // size, 0, -max(1, MAX_BYTES // size // 50)))
+    largest = next(longer for longer in longer if len(json.dumps(longer)) <= MAX_BYTES)
+    assert_read_soon(preset, largest)
+
+
+def test_presets_and_samples_go_together() -> None:
+    assert {file.stem.replace("_", "-") for file in SENDERS.glob("*.json")} == set(PRESETS)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_an_entry_is_free_of_mistakes(preset: str) -> None:
+    assert read_source("a", written(preset), {}).ways
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_secret_fields_are_paths(preset: str) -> None:
+    for path in PRESETS[preset].get("secret_fields", ()):
+        assert list(compile_path(path).values({}, Scope())) == []
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_secret_in_a_sample_is_marked(preset: str) -> None:
+    body = sample(preset)["body"]
+    marked = [
+        value
+        for path in PRESETS[preset].get("secret_fields", ())
+        for value in compile_path(path).values(body, Scope())
+        if value is not None
+    ]
+    secret = re.compile("password$|user_pass|token$|private_metadata|trusted_metadata|google_key|webhookURL|_url$")
+    public = re.compile("avatar_url|image_url|picture_url|photo|user_url|untrusted|profile_image_url|password_enabled")
+
+    # A form response's token is its id.
+    found = [
+        (name, value)
+        for name, value in members(body)
+        if secret.search(name) and not public.search(name) and value not in (None, "") and preset != "typeform"
+    ]
+    for name, value in found:
+        assert value in marked, name
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(), "run: python -m webhook_app.sources.docs"
+
+
+def sections() -> list[tuple[str, str]]:
+    """The page's parts by the preset that they are about."""
+    found = []
+    for part in re.split(r"^### ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        preset = re.search(r'^preset = "(.*)"$', part, re.MULTILINE)
+        assert preset is not None, part
+        found.append((preset[1], part.partition("\n## ")[0]))
+    return found
+
+
+def test_the_page_has_every_preset_once_and_its_lines_make_a_source() -> None:
+    assert [preset for preset, _ in sections()] == list(PRESETS)
+    for preset, part in sections():
+        block = re.search(r"```toml\n(.*?)```", part, re.DOTALL)
+        assert block is not None
+        table = tomllib.loads(block[1].replace("<your subdomain>", "acme"))["sources"][preset]
+        secret = written(preset).get("secret", "")
+        assert read_source(preset, table, {str(table.get("secret", ""))[1:]: secret}).ways
+
+
+@pytest.mark.parametrize(("preset", "part"), sections())
+def test_what_the_page_says_to_write_can_be_written(preset: str, part: str) -> None:
+    text = " ".join(part.split())
+    lines = re.findall(r"`((?:map|only_if|ignore_if|test_if|verify|secrets|blocking) = [^`]+)`", text)
+    for line in lines:
+        table = tomllib.loads(line)
+        environ = {"NEW": SECRET, "OLD": SECRET}
+        secret = {} if "secrets" in table else {"secret": WHSEC if preset in (*SVIX, *STANDARD) else SECRET * 3}
+        assert read_source("a", {"preset": preset, **secret, **table}, environ).ways, line

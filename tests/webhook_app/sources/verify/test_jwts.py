@@ -1,0 +1,505 @@
+"""JSON Web Tokens as proof, with keys from a real server on this machine that can be down, slow, rotated or hostile."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from werkzeug.datastructures import Headers
+
+from tests.doors import door
+from webhook_app.sources.config import read_source
+from webhook_app.sources.source import Source
+from webhook_app.sources.verify.delivery import Delivery, Unauthentic, Undecided
+from webhook_app.sources.verify.jwks import (
+    COOLDOWN_S,
+    FRESH_S,
+    MAX_SET,
+    RETRY_S,
+    STALE_S,
+    KeySet,
+)
+from worker.model import Contact
+
+NOW = 1_700_000_000
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+NEXT_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+ED = ed25519.Ed25519PrivateKey.generate()
+ISSUER = "https://example.kinde.com"
+CLAIMS = {
+    "type": "user.created",
+    "event_id": "event_1",
+    "iss": ISSUER,
+    "data": {"user": {"id": 12345678901234567890, "email": "ana@example.com", "first_name": "Ana", "last_name": ""}},
+}
+
+
+class Publisher:
+    """Publishes keys over HTTP. ``answer`` is what it says next; ``asked`` counts."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.publish(("one", RSA))
+        publisher = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                publisher.asked += 1
+                publisher.answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks.json"
+
+    def say(self, body: bytes, status: int = 200, **headers: str) -> None:
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(status)
+            for name, value in headers.items():
+                handler.send_header(name, value)
+            handler.send_header("Content-Length", str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        self.answer: Callable[[BaseHTTPRequestHandler], None] = answer
+
+    def publish(self, *keys: tuple[str, Any], **more: str) -> None:
+        self.say(json.dumps({"keys": [jwk(kid, key) | more for kid, key in keys]}).encode())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Publisher]:
+    publisher = Publisher()
+    yield publisher
+    publisher.server.shutdown()
+    publisher.server.server_close()
+
+
+@pytest.fixture
+def publisher(server: Publisher) -> Publisher:
+    server.publish(("one", RSA))
+    server.asked = 0
+    return server
+
+
+def jwk(kid: str, key: Any) -> dict[str, Any]:
+    algorithm: Any = {rsa.RSAPrivateKey: RSAAlgorithm, ec.EllipticCurvePrivateKey: ECAlgorithm}.get(
+        next(kind for kind in (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, object) if isinstance(key, kind)),
+        OKPAlgorithm,
+    )
+    return {"kid": kid, "use": "sig", **json.loads(algorithm.to_jwk(key.public_key()))}
+
+
+def kinde(publisher: Publisher, **options: object) -> Source:
+    verify = {"scheme": "jwt-body", "jwks": publisher.url, "algorithms": ["RS256"], "issuer": ISSUER, **options}
+    entry = {"verify": verify, "body": "jwt", "map": {"identifier": "$.data.user.id", "email": "$.data.user.email"}}
+    return read_source("kinde", entry, {})
+
+
+def token(claims: object = CLAIMS, key: Any = RSA, algorithm: str = "RS256", kid: str | None = "one") -> bytes:
+    head = {} if kid is None else {"kid": kid}
+    return jwt.PyJWS().encode(json.dumps(claims).encode(), key, algorithm, head).encode()
+
+
+def delivery(body: bytes, **headers: str) -> Delivery:
+    return Delivery(Headers({"Content-Type": "application/jwt", **headers}), body)
+
+
+def refusal(source: Source, sent: Delivery, now: float = NOW) -> str:
+    with pytest.raises(Unauthentic) as caught:
+        source.verify(sent, now)
+    return str(caught.value)
+
+
+# The body is the token
+
+
+def test_a_signed_body_is_taken_and_its_claims_are_the_payload(publisher: Publisher) -> None:
+    source = kinde(publisher)
+    sent = delivery(token() + b"\n")
+    assert source.verify(sent, NOW) == 0
+    assert source.secret_names == (f"jwks {publisher.url}",)
+    read = source.read(source.payload(sent))
+    assert read is not None
+    assert read[0] == Contact("12345678901234567890", email="ana@example.com")
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [(RSA, "RS256"), (RSA, "RS512"), (RSA, "PS256"), (EC, "ES256"), (ED, "EdDSA")],
+    ids=["RS256", "RS512", "PS256", "ES256", "EdDSA"],
+)
+def test_every_agreed_algorithm_is_taken(publisher: Publisher, key: Any, algorithm: str) -> None:
+    publisher.publish(("one", key))
+    agreed = kinde(publisher, algorithms=["RS256", "RS512", "PS256", "ES256", "EdDSA"])
+    assert agreed.verify(delivery(token(key=key, algorithm=algorithm)), NOW) == 0
+    others = [name for name in ("RS384", "ES384") if name != algorithm]
+    assert "another way than agreed" in refusal(
+        kinde(publisher, algorithms=others), delivery(token(key=key, algorithm=algorithm))
+    )
+
+
+def hmac_of(key: bytes, digest: str, message: bytes) -> bytes:
+    return hmac.digest(key, message, digest)
+
+
+def forged(head: Mapping[str, object], signature: Callable[[bytes], bytes]) -> bytes:
+    parts = (json.dumps(head).encode(), json.dumps(CLAIMS).encode())
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    return signed + b"." + base64.urlsafe_b64encode(signature(signed)).rstrip(b"=")
+
+
+def public_texts() -> list[bytes]:
+    """The ways in which the public key could be taken for a secret."""
+    public = RSA.public_key()
+    texts = [
+        public.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
+        for encoding in (serialization.Encoding.PEM, serialization.Encoding.DER)
+    ]
+    return [*texts, texts[0].strip(), json.dumps(jwk("one", RSA)).encode(), jwk("one", RSA)["n"].encode()]
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["HS256", "hs256", "HS512", "none", "None", "NONE", "", "RS257", None, 5, ["RS256"]]
+)
+@pytest.mark.parametrize("algorithms", [["RS256"], ["RS256", "ES256"]])
+def test_the_token_does_not_choose_its_algorithm(
+    publisher: Publisher, algorithm: object, algorithms: list[str]
+) -> None:
+    source = kinde(publisher, algorithms=algorithms)
+    digest = "sha512" if algorithm == "HS512" else "sha256"
+    for secret in public_texts():
+        sent = forged({"alg": algorithm, "kid": "one"}, partial(hmac_of, secret, digest))
+        refusal(source, delivery(sent))
+    refusal(source, delivery(forged({"alg": algorithm, "kid": "one"}, lambda _: b"")))
+    assert publisher.asked == 0
+
+
+def test_a_shared_secret_among_the_published_keys_is_no_key(publisher: Publisher) -> None:
+    secret = base64.urlsafe_b64encode(b"s" * 32).decode().rstrip("=")
+    publisher.say(json.dumps({"keys": [{"kty": "oct", "kid": "one", "k": secret}, jwk("two", RSA)]}).encode())
+    for head in ({"alg": "HS256", "kid": "one"}, {"alg": "RS256", "kid": "one"}):
+        refusal(kinde(publisher), delivery(forged(head, partial(hmac_of, b"s" * 32, "sha256"))))
+
+
+@pytest.mark.parametrize("more", [{"alg": "RS512"}, {"use": "enc"}, {"kty": "EC"}])
+def test_a_published_key_for_something_else_is_no_key(publisher: Publisher, more: dict[str, str]) -> None:
+    publisher.say(json.dumps({"keys": [jwk("one", RSA) | more, jwk("two", NEXT_RSA)]}).encode())
+    assert "does not publish" in refusal(kinde(publisher), delivery(token()))
+
+
+@pytest.mark.parametrize(
+    ("claims", "says"),
+    [
+        ({**CLAIMS, "iss": "https://other.kinde.com"}, "another issuer"),
+        ({key: value for key, value in CLAIMS.items() if key != "iss"}, "another issuer"),
+        ({**CLAIMS, "exp": NOW - 61}, "out of date"),
+        ({**CLAIMS, "nbf": NOW + 61}, "out of date"),
+        ({**CLAIMS, "exp": "soon"}, "not a number"),
+        ({**CLAIMS, "exp": 1e300}, "not a number"),
+        ({**CLAIMS, "nbf": None}, "not a number"),
+        ([CLAIMS], "does not match"),
+        ("text", "does not match"),
+    ],
+)
+def test_what_a_token_claims_is_checked(publisher: Publisher, claims: object, says: str) -> None:
+    assert says in refusal(kinde(publisher), delivery(token(claims)))
+
+
+def test_a_token_is_good_within_its_times(publisher: Publisher) -> None:
+    source = kinde(publisher)
+    for times in ({"exp": NOW - 59}, {"nbf": NOW + 59}, {"exp": NOW + 5.5, "nbf": NOW}):
+        assert source.verify(delivery(token({**CLAIMS, **times})), NOW) == 0
+    refusal(source, delivery(token({**CLAIMS, "exp": NOW})), float("nan"))
+
+
+def test_the_audience_is_checked_where_one_is_agreed(publisher: Publisher) -> None:
+    source = kinde(publisher, audience="contacts")
+    for right in ("contacts", ["other", "contacts"]):
+        assert source.verify(delivery(token({**CLAIMS, "aud": right})), NOW) == 0
+    for wrong in ("contact", ["other"], [], None, 5):
+        assert "somebody else" in refusal(source, delivery(token({**CLAIMS, "aud": wrong})))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_any_change_of_a_token_is_refused(publisher: Publisher, data: st.DataObject) -> None:
+    source = kinde(publisher)
+    good = token()
+    at = data.draw(st.integers(0, len(good) - 1))
+    other = data.draw(st.binary(max_size=3).filter(lambda other: other != good[at : at + 1]))
+    refusal(source, delivery(good[:at] + other + good[at + 1 :]))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary() | st.lists(st.binary().map(base64.urlsafe_b64encode), min_size=2, max_size=4).map(b".".join))
+def test_whatever_is_sent_nothing_but_a_refusal_comes_out(publisher: Publisher, body: bytes) -> None:
+    refusal(kinde(publisher), delivery(body))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(
+            b"[" * 5000,
+            b"{" * 5000,
+            b"\xff",
+            b"null",
+            b"1" * 5000,
+            b'{"alg":["RS256"]}',
+            b'{"alg":"RS256","b64":false}',
+        ),
+        *(
+            b'{"alg":"RS256","kid":{"a":1}}',
+            b'{"alg":"RS256","crit":["x"]}',
+            b'{"alg":"RS256","b64":false,"crit":["b64"]}',
+        ),
+    ],
+)
+def test_a_hostile_head_is_refused(publisher: Publisher, head: bytes) -> None:
+    written = base64.urlsafe_b64encode(head).rstrip(b"=")
+    for payload in (b"e30", b"", b"{}"):
+        refusal(kinde(publisher), delivery(written + b"." + payload + b".AAAA"))
+
+
+# The keys
+
+
+def test_the_keys_are_fetched_once_for_many_deliveries(publisher: Publisher) -> None:
+    source = kinde(publisher)
+    for second in range(0, int(FRESH_S), 60):
+        assert source.verify(delivery(token()), NOW + second) == 0
+    assert publisher.asked == 1
+    assert source.verify(delivery(token()), NOW + FRESH_S + 1) == 0
+    assert publisher.asked == 2
+
+
+def test_a_new_key_is_fetched_when_it_is_used(publisher: Publisher) -> None:
+    source = kinde(publisher)
+    source.verify(delivery(token()), NOW)
+    publisher.publish(("two", NEXT_RSA))
+    rotated = delivery(token(key=NEXT_RSA, kid="two"))
+    assert source.verify(rotated, NOW + COOLDOWN_S) == 0
+    assert "does not publish" in refusal(source, delivery(token()), NOW + 2 * COOLDOWN_S)
+
+
+def test_unknown_keys_do_not_make_us_ask_again_and_again(publisher: Publisher) -> None:
+    """Nor are they refused for good: the sender may have a key that is newer than what we fetched a moment ago."""
+    source = kinde(publisher)
+    source.verify(delivery(token()), NOW)
+    for number in range(50):
+        with pytest.raises(Undecided):
+            source.verify(delivery(token(kid=f"made up {number}")), NOW + number / 10)
+    assert publisher.asked == 1
+    assert source.verify(delivery(token()), NOW + 5) == 0
+
+
+def test_a_token_that_names_no_key_is_tried_with_all(publisher: Publisher) -> None:
+    publisher.publish(("one", RSA), ("two", NEXT_RSA))
+    source = kinde(publisher)
+    assert source.verify(delivery(token(key=NEXT_RSA, kid=None)), NOW) == 0
+    refusal(source, delivery(token(key=NEXT_RSA, kid="one")))
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    refusal(source, delivery(token(key=other, kid=None)))
+
+
+def hangs(handler: BaseHTTPRequestHandler) -> None:
+    time.sleep(1.2)
+
+
+def drips(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    with suppress(OSError):  # by then nobody listens any more
+        for _ in range(40):
+            handler.wfile.write(b" ")
+            time.sleep(0.1)
+
+
+BROKEN: dict[str, Callable[[Publisher], None]] = {
+    "500": lambda publisher: publisher.say(b"", 500),
+    "404": lambda publisher: publisher.say(b"", 404),
+    "redirect": lambda publisher: publisher.say(b"", 302, Location=publisher.url),
+    "html": lambda publisher: publisher.say(b"<html>"),
+    "no keys": lambda publisher: publisher.say(b'{"keys": []}'),
+    "no set": lambda publisher: publisher.say(b"[]"),
+    "odd keys": lambda publisher: publisher.say(b'{"keys": [1, {}, {"kty": []}, {"kty": "RSA", "n": 5, "e": "??"}]}'),
+    "huge": lambda publisher: publisher.say(b" " * (MAX_SET + 1)),
+    "nested": lambda publisher: publisher.say(b"[" * 9999),
+    "hanging": lambda publisher: setattr(publisher, "answer", hangs),
+    "dripping": lambda publisher: setattr(publisher, "answer", drips),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_while_the_keys_cannot_be_fetched_nothing_is_decided(publisher: Publisher, fault: str) -> None:
+    BROKEN[fault](publisher)
+    source = kinde(publisher)
+    began = time.monotonic()
+    for second in range(4):
+        with pytest.raises(Undecided, match="cannot be fetched"):
+            source.verify(delivery(token()), NOW + second)
+    assert publisher.asked == 1
+    assert time.monotonic() - began < 2
+    publisher.publish(("one", RSA))
+    assert source.verify(delivery(token()), NOW + RETRY_S) == 0
+
+
+def test_a_sender_is_told_to_come_again_while_its_keys_cannot_be_fetched(publisher: Publisher) -> None:
+    """Not that it is unauthentic: some senders never repeat what was answered with a 4xx."""
+    publisher.say(b"", 500)
+    verify = {"scheme": "jwt-body", "jwks": publisher.url, "algorithms": ["RS256"]}
+    http = door({"kinde": {"verify": verify, "body": "jwt", "map": {"identifier": "$.data.user.id"}}})
+    answer = http.post("/webhooks/kinde", data=token(), content_type="application/jwt")
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert http.post("/webhooks/kinde", data=b"no.token.", content_type="application/jwt").status_code == 401
+
+
+def test_known_keys_are_used_while_the_address_is_down_but_not_for_ever(publisher: Publisher) -> None:
+    source = kinde(publisher)
+    source.verify(delivery(token()), NOW)
+    publisher.say(b"", 503)
+    assert source.verify(delivery(token()), NOW + STALE_S) == 0
+    with pytest.raises(Undecided):
+        source.verify(delivery(token()), NOW + STALE_S + RETRY_S + 1)
+    refusal(source, delivery(b"no token"), NOW + STALE_S + RETRY_S + 1)
+
+
+def test_nobody_listens(publisher: Publisher) -> None:
+    verify = {"jwks": "http://127.0.0.1:9/jwks.json"}
+    with pytest.raises(Undecided):
+        kinde(publisher, **verify).verify(delivery(token()), NOW)
+
+
+def test_many_threads_fetch_once(publisher: Publisher) -> None:
+    source = kinde(publisher)
+    ended: list[int] = []
+    threads = [threading.Thread(target=lambda: ended.append(source.verify(delivery(token()), NOW))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ended == [0] * 16
+    assert publisher.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "is_allowed"),
+    [
+        ("https://example.com/jwks", True),
+        ("https://10.0.0.1/jwks", True),
+        ("http://keycloak:8080/jwks", True),
+        ("http://localhost/jwks", True),
+        ("http://10.0.0.1/jwks", True),
+        ("http://[::1]:80/jwks", True),
+        ("http://example.com/jwks", False),
+        ("http://8.8.8.8/jwks", False),
+        ("file:///etc/passwd", False),
+        ("ftp://localhost/jwks", False),
+        ("http://", False),
+        ("http://[", False),
+        ("", False),
+        ("jwks.json", False),
+    ],
+)
+def test_keys_do_not_come_over_the_open_network(url: str, is_allowed: bool) -> None:
+    if is_allowed:
+        assert KeySet(url, ("RS256",)).url == url
+    else:
+        with pytest.raises(ValueError, match="https"):
+            KeySet(url, ("RS256",))
+
+
+# A header has a token with the body's hash
+
+
+BODY = b'{"event": {"user": {"id": "1"}}}'
+FUSIONAUTH = {"header": "X-FusionAuth-Signature-JWT", "encoding": "base64"}
+KEYCLOAK = {"encoding": "hex"}
+
+
+def in_header(publisher: Publisher | None, *secrets: str, **options: object) -> Source:
+    jwks = {"jwks": publisher.url, "algorithms": ["RS256"]} if publisher else {"algorithms": ["HS256"]}
+    entry: dict[str, Any] = {"verify": {"scheme": "jwt-header", **jwks, **options}, "map": {"identifier": "$.id"}}
+    return read_source("a", entry | ({"secrets": list(secrets)} if secrets else {}), {})
+
+
+def hashed(body: bytes, encoding: str) -> dict[str, str]:
+    digest = hashlib.sha256(body).digest()
+    return {"request_body_sha256": digest.hex() if encoding == "hex" else base64.b64encode(digest).decode()}
+
+
+def test_fusionauth_and_keycloak_sign_the_hash_of_the_body(publisher: Publisher) -> None:
+    sent = delivery(BODY, **{"X-FusionAuth-Signature-JWT": token(hashed(BODY, "base64")).decode()})
+    assert in_header(publisher, **FUSIONAUTH).verify(sent, NOW) == 0
+    bearer = delivery(BODY, Authorization=f"Bearer {token(hashed(BODY, 'hex')).decode()}")
+    assert in_header(publisher, **KEYCLOAK).verify(bearer, NOW) == 0
+    refusal(in_header(publisher, **FUSIONAUTH), bearer)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {},
+        {"request_body_sha256": None},
+        {"request_body_sha256": "é\ud800"},
+        hashed(b"{}", "base64"),
+        hashed(BODY, "hex"),
+    ],
+)
+def test_a_token_about_another_body_is_refused(publisher: Publisher, claims: dict[str, str]) -> None:
+    sent = delivery(BODY, **{"X-FusionAuth-Signature-JWT": token(claims).decode()})
+    assert "another body" in refusal(in_header(publisher, **FUSIONAUTH), sent)
+
+
+@given(st.binary())
+def test_any_other_body_is_refused(body: bytes) -> None:
+    source = in_header(None, "k" * 32, **FUSIONAUTH)
+    header = token(hashed(BODY, "base64"), "k" * 32, "HS256").decode()
+    assert source.verify(delivery(BODY, **{"X-FusionAuth-Signature-JWT": header}), NOW) == 0
+    refusal(source, delivery(body + b" ", **{"X-FusionAuth-Signature-JWT": header}))
+
+
+def test_a_token_by_a_secret_tells_which_one(publisher: Publisher) -> None:
+    source = in_header(None, "n" * 32, "o" * 32, **KEYCLOAK)
+    for number, secret in enumerate(["n" * 32, "o" * 32]):
+        sent = delivery(BODY, Authorization=token(hashed(BODY, "hex"), secret, "HS256").decode())
+        assert source.verify(sent, NOW) == number
+    refusal(source, delivery(BODY, Authorization=token(hashed(BODY, "hex"), "x" * 32, "HS256").decode()))
+    refusal(source, delivery(BODY, Authorization=token(hashed(BODY, "hex")).decode()))
+
+
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "a.b", "é", "a" * 9999, "..", "Bearer ..", "Basic a.b.c"])
+def test_a_header_without_a_token_is_refused(publisher: Publisher, value: str) -> None:
+    refusal(in_header(publisher), delivery(BODY, Authorization=value))
+
+
+def test_secrets_and_key_sets_are_counted_together(publisher: Publisher) -> None:
+    verify = [
+        {"scheme": "jwt-header", "jwks": "https://example.com/other", "algorithms": ["RS256"], "header": "X-Other"},
+        {"scheme": "jwt-header", "jwks": publisher.url, "algorithms": ["RS256"], "encoding": "hex"},
+        "token",
+    ]
+    source = read_source("a", {"verify": verify, "secrets": ["first-secret", "second-secret"]}, {})
+    assert source.secret_names == ("number 1", "number 2", "jwks https://example.com/other", f"jwks {publisher.url}")
+    assert source.verify(delivery(BODY, Authorization="Bearer second-secret"), NOW) == 1
+    assert source.verify(delivery(BODY, Authorization=token(hashed(BODY, "hex")).decode()), NOW) == 3

@@ -1,0 +1,204 @@
+"""Whether a delivery would be taken, and be safe: on a server of this module's own, which is told to be careless."""
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from time import monotonic
+from typing import Any
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from tests.rig.processes import free_port
+from tests.rig.valkey import Valkey
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
+from webhook_app.sources.config import read_source
+from worker.model import Ack, Attempt, AttemptResult, Contact, Requirements, Signal, State
+from worker.process.envelope import Envelope
+from worker.store import keys
+from worker.store.connection import connect
+from worker.store.contacts import Store
+from worker.store.durability import Guard
+from worker.store.history import History
+from worker.store.upstream import UpstreamPolicy
+
+
+@pytest.fixture(scope="module")
+def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """Configured as production must be."""
+    with Valkey(tmp_path_factory.mktemp("durable"), port=free_port()) as server:
+        yield server
+
+
+@pytest.fixture
+def own(durable: Valkey) -> Iterator[redis.Redis]:
+    client = connect(durable.url, timeout_s=5)
+    client.flushall()
+    yield client
+    client.config_set("appendonly", "yes")
+    client.config_set("appendfsync", "always")
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", "1gb")
+    client.config_set("min-replicas-to-write", "0")
+    client.close()
+
+
+SECRET = "a-secret-of-the-tests"
+SOURCE = {"verify": "token", "secret": SECRET, "inbox_id": 1, "map": {"identifier": "$.id"}}
+
+
+def http_of(client: redis.Redis, demands: Requirements | None = None) -> FlaskClient:
+    clock = count(0, 10)  # so that Redis is looked at for each delivery
+    guard = Guard(client, demands or Requirements(), clock=lambda: next(clock))
+    store = Store(client, Envelope("@key@"), lease_ms=0, guard=guard)
+    sources = {"app": read_source("app", SOURCE, {})}
+    return create_app(Parts(store=store, history=History(client, demands), sources=sources)).test_client()
+
+
+def deliver(http: FlaskClient, *identifiers: str) -> Any:
+    document: Any = [{"id": identifier} for identifier in identifiers]
+    headers = {"Authorization": f"Bearer {SECRET}"}
+    return http.post("/webhooks/app", json=document if len(document) > 1 else document[0], headers=headers)
+
+
+def readiness(client: redis.Redis) -> tuple[int, dict[str, Any]]:
+    response = http_of(client).get("/readyz")
+    assert response.content_type == "application/json"
+    return response.status_code, json.loads(response.text)
+
+
+def test_a_durable_redis_is_ready(own: redis.Redis) -> None:
+    store = Store(own, Envelope("@key@"), lease_ms=1)
+    store.accept(Contact("ada", 1), "signup")
+    status, document = readiness(own)
+    assert (status, document["status"], document["problems"], document["warnings"]) == (200, "ready", [], [])
+    assert (document["contacts"]["pending"], document["contacts"]["created"], document["queue"]) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("appendonly", "no", "appendonly is off"),
+        ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is not noeviction"),
+        ("min-replicas-to-write", "1", "Redis has fewer replicas than"),
+    ],
+)
+def test_a_redis_that_may_lose_a_delivery_is_not_ready(name: str, value: str, says: str, own: redis.Redis) -> None:
+    own.config_set(name, value)
+    status, document = readiness(own)
+    assert (status, document["status"]) == (503, "not ready")
+    assert [problem.startswith(says) for problem in document["problems"]] == [True]
+
+
+def test_a_full_redis_is_not_ready(own: redis.Redis) -> None:
+    own.config_set("maxmemory", "1")
+    status, document = readiness(own)
+    assert status == 503
+    assert "Redis's memory is full: it refuses writes" in document["problems"]
+
+
+def test_memory_that_is_not_used_up_is_no_problem(own: redis.Redis) -> None:
+    assert readiness(own)[0] == 200
+
+
+def test_every_problem_is_told(own: redis.Redis) -> None:
+    own.config_set("appendonly", "no")
+    own.config_set("maxmemory-policy", "volatile-ttl")
+    assert len(readiness(own)[1]["problems"]) == 2
+
+
+def test_a_second_at_risk_is_a_warning(own: redis.Redis) -> None:
+    own.config_set("appendfsync", "everysec")
+    status, document = readiness(own)
+    assert (status, document["status"], document["problems"]) == (200, "ready", [])
+    assert document["warnings"] == ["appendfsync is not always: a power failure loses the last second"]
+
+
+def test_a_replica_is_not_ready(own: redis.Redis) -> None:
+    own.replicaof("127.0.0.1", str(free_port()))
+    try:
+        status, document = readiness(own)
+    finally:
+        own.replicaof("NO", "ONE")
+    assert status == 503
+    assert document["problems"] == ["Redis is a read-only replica"]
+
+
+def test_without_redis_it_is_not_ready_but_alive() -> None:
+    away = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
+    status, document = readiness(away)
+    assert (status, document["status"]) == (503, "not ready")
+    assert document["problems"][0].startswith("Redis cannot be used")
+    alive = http_of(away).get("/healthz")
+    assert (alive.status_code, alive.json) == (200, {"status": "alive"})
+
+
+def test_a_redis_that_says_nothing_is_told_in_time(durable: Valkey) -> None:
+    with connect(durable.url, timeout_s=0.2) as client:
+        durable.pause()
+        began = monotonic()
+        try:
+            status, _ = readiness(client)
+        finally:
+            durable.resume()
+    assert status == 503
+    assert monotonic() - began < 2
+
+
+def test_what_a_200_means_is_told(own: redis.Redis) -> None:
+    assert readiness(own)[1]["ack"] == {"required": None, "given": "fsync"}
+    own.config_set("appendfsync", "everysec")
+    assert json.loads(http_of(own, Requirements(Ack.AOF)).get("/readyz").text)["ack"] == {
+        "required": "aof",
+        "given": "aof",
+    }
+
+
+def test_how_livedesk_is_treated_is_told_and_not_judged(own: redis.Redis) -> None:
+    store = Store(own, Envelope("@key@"), lease_ms=45_000, policy=UpstreamPolicy(10, inbox_id=7))
+    livedesk = readiness(own)[1]["livedesk"]
+    assert (livedesk["state"], livedesk["since"], livedesk["held_inboxes"]) == ("up", None, [])
+    for identifier, signal, cause in (
+        ("ada", Signal.INBOX, "inbox_not_found"),
+        ("bob", Signal.MISCONFIGURED, "unauthorized"),
+    ):
+        store.accept(Contact(identifier, 7 if identifier == "ada" else 8), "app")
+        claim = store.claim(store.key(identifier), identifier)
+        assert claim is not None
+        failed = AttemptResult(state=State.RETRYING, cause=cause, signal=signal, delay_ms=1)
+        store.finish(claim, failed, Attempt(claim.now, 1))
+    store.pause("ada@example.com", "a migration")
+    status, document = readiness(own)
+    livedesk = document["livedesk"]
+    assert (status, document["status"]) == (200, "ready")
+    assert (livedesk["state"], livedesk["stop"], livedesk["cause"]) == ("paused", "misconfigured", "unauthorized")
+    assert livedesk["since"] < livedesk["next_probe_at"]
+    [held] = livedesk["held_inboxes"]
+    assert (held["inbox"], held["since"] < held["next_probe_at"]) == ("7", True)
+    assert "ada@example.com" not in json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("demands", "says"),
+    [
+        (Requirements(Ack.REPLICA), "ACK=replica cannot be met"),
+        (Requirements(backlog_most=1), "contacts are open (BACKLOG_MOST)"),
+        (Requirements(memory_most=0.0001), "of its memory or more (MEMORY_MOST)"),
+    ],
+)
+def test_while_nothing_new_is_taken_the_sender_is_told_to_come_again_and_the_operator_why(
+    demands: Requirements, says: str, own: redis.Redis
+) -> None:
+    deliver(http_of(own), "ada")
+    http = http_of(own, demands)
+    answer = deliver(http, "bob")
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+    assert int(answer.headers["Retry-After"]) > 0
+    health = http.get("/readyz")
+    assert health.status_code == 503
+    assert [says in problem for problem in json.loads(health.text)["problems"]] == [True]
+
+    assert own.zcard(keys.DUE) == 1
+    assert deliver(http_of(own), "bob").status_code == 200

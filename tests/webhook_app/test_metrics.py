@@ -1,0 +1,299 @@
+"""What Prometheus is told, and that no name of a person or a stranger's choice is in it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+import redis
+import yaml
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.rig.processes import free_port
+from webhook_app.app import create_app
+from webhook_app.metrics import PREFIX
+from webhook_app.parts import Parts
+from webhook_app.receiver.delivery_log import REASONS
+from webhook_app.sources.config import read_source
+from worker.model import Attempt, AttemptResult, Contact, Outcome, Signal, State
+from worker.process.envelope import Envelope
+from worker.store import keys
+from worker.store.connection import connect
+from worker.store.contacts import Store
+from worker.store.history import History
+from worker.store.upstream import UpstreamPolicy
+
+ROOT = Path(__file__).parents[2]
+SECRET = "a-secret-of-the-tests"
+SOURCE = {
+    "verify": "token",
+    "secret": SECRET,
+    "inbox_id": 1,
+    "map": {"identifier": "$.id"},
+    "only_if": {"$.event": ["signup"]},
+    "max_bytes": 1024,
+}
+SOURCES = {
+    "app": read_source("app", SOURCE, {}),
+    "strict": read_source("strict", {**SOURCE, "on_invalid": "reject"}, {}),
+    "hook": read_source("hook", {**SOURCE, "on_invalid": "reject", "blocking": False}, {}),
+}
+RATE = 10.0
+
+
+class Web:
+    """A web process without its threads: what it has counted goes to Redis before each look at its metrics."""
+
+    def __init__(self, client: redis.Redis, token: str | None = None) -> None:
+        self.store = Store(client, Envelope("@key@"), lease_ms=45_000, policy=UpstreamPolicy(RATE))
+        self.parts = Parts(store=self.store, history=History(client), sources=SOURCES, metrics_token=token)
+        self.http: FlaskClient = create_app(self.parts).test_client()
+
+    def deliver(self, name: str, document: Any, *, secret: str = SECRET, **options: Any) -> int:
+        headers = {"Authorization": f"Bearer {secret}"}
+        return self.http.post(f"/webhooks/{name}", json=document, headers=headers, **options).status_code
+
+    def bring(self, identifier: str, verdict: AttemptResult) -> None:
+        self.store.accept(Contact(identifier, 1), "app")
+        claim = self.store.claim(self.store.key(identifier), token_hex(8))
+        assert claim is not None
+        self.store.finish(claim, verdict, Attempt(claim.now, 1))
+
+    def text(self) -> str:
+        self.parts.tally.flush()
+        answer = self.http.get("/metrics")
+        assert answer.status_code == 200
+        assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+        return answer.text
+
+    def figures(self) -> dict[tuple[str, ...], float]:
+        """Each sample by its name, without our prefix, and the values of its labels, the source first."""
+        return {
+            (
+                sample.name.removeprefix(PREFIX),
+                *dict(sorted(sample.labels.items(), reverse=True)).values(),
+            ): sample.value
+            for family in text_string_to_metric_families(self.text())
+            for sample in family.samples
+        }
+
+
+@pytest.fixture
+def web(client: redis.Redis) -> Iterator[Web]:
+    return Web(client)  # type: ignore[return-value]
+
+
+def signup(identifier: object) -> dict[str, object]:
+    return {"event": "signup", "id": identifier}
+
+
+def test_deliveries_are_told_by_source_and_result(web: Web) -> None:
+    for identifier in ("ada", "ada", "bob"):
+        assert web.deliver("app", signup(identifier)) == 200
+    web.deliver("app", {"event": "login", "id": "cyd"})
+    web.deliver("app", signup(["no", "identifier"]))
+    figures = web.figures()
+    assert {name: figures["deliveries_total", "app", name] for name in ("accepted", "duplicate", "ignored")} == {
+        "accepted": 2,
+        "duplicate": 1,
+        "ignored": 1,
+    }
+    assert (figures["deliveries_total", "app", "quarantined"], figures["quarantined",]) == (1, 1)
+    assert figures["accept_seconds_count",] == figures["accept_seconds_bucket", "+Inf"] == 5
+    assert 0 < figures["accept_seconds_sum",] < 5
+    assert (figures["contacts", "pending"], figures["queue_length",]) == (2, 2)
+
+
+def test_refusals_are_told_by_source_and_reason(web: Web) -> None:
+    assert web.deliver("ada@example.com", {}) == 404
+    assert web.deliver("app", {}, secret="another one") == 401
+    assert web.deliver("strict", signup(["no", "identifier"])) == 422
+    assert web.deliver("app", {"id": "x" * 2000}) == 413
+    secret = {"Authorization": f"Bearer {SECRET}"}
+    assert web.http.post("/webhooks/app", data="{", headers=secret).status_code == 400
+    assert web.http.post("/webhooks/app", data="<a/>", content_type="text/xml", headers=secret).status_code == 415
+    assert web.http.put("/webhooks/app").status_code == 405
+    told = {labels[1:]: number for labels, number in web.figures().items() if labels[0] == "deliveries_refused_total"}
+    assert {reason for _, reason in told} == {"no_source", *REASONS}
+    refused = {labels: number for labels, number in told.items() if number}
+    assert refused == {
+        ("", "no_source"): 1,
+        ("app", "unauthentic"): 1,
+        ("strict", "unmappable"): 1,
+        ("app", "too_large"): 1,
+        ("app", "bad_body"): 1,
+        ("app", "wrong_type"): 1,
+        ("app", "wrong_method"): 1,
+    }
+
+
+def test_a_signup_that_was_let_through_and_lost_is_told(web: Web) -> None:
+    assert web.figures()["deliveries_total", "hook", "lost"] == 0, "else Prometheus would not see the first one"
+    assert web.deliver("hook", signup(["no", "identifier"])) == 200
+    assert web.figures()["deliveries_total", "hook", "lost"] == 1
+
+
+def test_a_delivery_is_a_line_without_personal_data(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", "webhook_app.receiver.delivery_log"):
+        web.deliver("app", signup("ada@example.com"))
+        web.deliver("bob@example.com", {})
+        web.deliver("app", {}, secret="eve@example.com")
+    taken, unknown, unauthentic = caplog.messages
+    key = web.store.key("ada@example.com")
+    assert re.fullmatch(rf"delivery source=app result=accepted key={re.escape(key)} duration_ms=[\d.]+", taken)
+    assert re.fullmatch(r'delivery source="" result=refused reason=no_source status=404 duration_ms=[\d.]+', unknown)
+    assert re.fullmatch(
+        r"delivery source=app result=refused reason=unauthentic status=401 duration_ms=[\d.]+", unauthentic
+    )
+    assert "@example.com" not in caplog.text + web.text()
+
+
+def test_a_batch_is_one_line_and_counts_each_element(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", "webhook_app.receiver.delivery_log"):
+        web.deliver("app", [signup("ada"), signup("bob"), {"event": "login", "id": "cyd"}])
+    [line] = caplog.messages
+    assert "elements=3" in line
+    figures = web.figures()
+    assert (figures["deliveries_total", "app", "accepted"], figures["deliveries_total", "app", "ignored"]) == (2, 1)
+
+
+def test_attempts_are_told_by_result_and_cause(web: Web) -> None:
+    web.bring("ada", AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED))
+    web.bring("bob", AttemptResult(state=State.CONFLICT, cause="email_taken", owner_id="1"))
+    web.bring("cyd", AttemptResult(state=State.RETRYING, cause="http_500", delay_ms=60_000, signal=Signal.FAULT))
+    figures = web.figures()
+    assert {labels[1]: number for labels, number in figures.items() if labels[0] == "attempts_total"} == {
+        "created": 1,
+        "conflict": 1,
+        "retrying": 1,
+        "failed": 0,
+    }
+    assert figures["attempts_failed_total", "email_taken"] == figures["attempts_failed_total", "http_500"] == 1
+    assert (figures["answers_total", "well"], figures["answers_total", "fault"]) == (2, 1)
+    assert (figures["contacts", "created"], figures["contacts", "conflict"], figures["contacts", "retrying"]) == (
+        1,
+        1,
+        1,
+    )
+
+
+def test_requests_to_livedesk_are_a_histogram(web: Web) -> None:
+    for seconds in (0.02, 0.2, 40):
+        web.parts.tally.took("livedesk", seconds)
+    figures = web.figures()
+    buckets = {bound: figures["livedesk_request_seconds_bucket", bound] for bound in ("0.025", "0.25", "30.0", "+Inf")}
+    assert buckets == {"0.025": 1, "0.25": 2, "30.0": 2, "+Inf": 3}
+    assert figures["livedesk_request_seconds_sum",] == pytest.approx(40.22)
+
+
+def test_a_stop_a_pause_and_a_held_inbox_are_told(web: Web) -> None:
+    figures = web.figures()
+    assert (figures["livedesk_state", "up"], figures["livedesk_stopped_seconds",], figures["paused",]) == (1, 0, 0)
+    web.bring("bob", AttemptResult(state=State.RETRYING, cause="inbox_not_found", delay_ms=1, signal=Signal.INBOX))
+    web.store.shift_ms = 5_000
+    web.bring("cyd", AttemptResult(state=State.RETRYING, cause="throttled", delay_ms=1, signal=Signal.THROTTLED))
+    web.store.shift_ms = -60_000
+    web.store.client.hdel(keys.INBOXES, "1:since", "1:probes", "1:probe_at")
+    web.store.client.hset(keys.INBOXES, "2:since", "1")
+    web.store.client.hdel(keys.UPSTREAM, "slot")
+    web.bring("dan", AttemptResult(state=State.RETRYING, cause="unauthorized", delay_ms=1, signal=Signal.MISCONFIGURED))
+    web.store.pause("ada@example.com", "a migration")
+    figures = web.figures()
+    assert (figures["livedesk_state", "up"], figures["livedesk_state", "misconfigured"]) == (0, 1)
+    assert figures["livedesk_stopped_seconds",] >= 60
+    assert (figures["paused",], figures["held_inboxes",], figures["pace",], figures["rate",]) == (1, 1, RATE / 2, RATE)
+
+
+def test_workers_and_what_waits_for_them_are_told(web: Web) -> None:
+    assert (web.figures()["workers",], ("sweep_age_seconds",) in web.figures()) == (0, False)
+    web.store.sweep("one")
+    web.store.shift_ms = -90_000
+    web.store.sweep("two")
+    web.store.accept(Contact("ada", 1), "app")
+    figures = web.figures()
+    assert (figures["workers",], figures["sweep_age_seconds",] < 10) == (1, True)
+    assert 59 < figures["overdue_seconds",] < 70
+    assert 90 <= figures["oldest_pending_seconds",] < 100
+
+
+def test_redis_is_told(web: Web) -> None:
+    figures = web.figures()
+    assert figures["durability", "aof"] == 1
+    assert sum(number for labels, number in figures.items() if labels[0] == "durability") == 1
+    health = web.parts.history.health()
+    assert "appendfsync is not always: a power failure loses the last second" in health.warnings
+    assert figures["readiness_problems",] == len(health.problems)
+    assert figures["readiness_warnings",] == len(health.warnings)
+    assert 0 < figures["redis_memory_share",] < 1
+
+
+def test_any_web_process_tells_the_whole_truth(web: Web, client: redis.Redis) -> None:
+    other = Web(client)
+    other.deliver("app", {}, secret="another one")
+    other.parts.tally.flush()
+    assert web.figures()["deliveries_refused_total", "app", "unauthentic"] == 1
+
+
+def test_with_a_token_nobody_else_may_look(client: redis.Redis) -> None:
+    http = Web(client, token="the-token-of-metrics").http
+    assert http.get("/metrics").status_code == 401
+    assert http.get("/metrics", headers={"Authorization": "Bearer another"}).status_code == 401
+    assert http.get("/metrics", headers={"Authorization": "Bearer the-token-of-metrics"}).status_code == 200
+
+
+def test_without_redis_there_are_no_metrics() -> None:
+    with connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1) as away:
+        assert Web(away).http.get("/metrics").status_code == 503
+
+
+def test_a_look_is_two_round_trips_and_scans_nothing(web: Web) -> None:
+    web.deliver("app", signup("ada"))
+    web.parts.tally.flush()
+    client = web.store.client
+    client.config_resetstat()
+    web.http.get("/metrics")
+    told: dict[str, Any] = client.info("commandstats")
+    asked = {name.removeprefix("cmdstat_") for name in told}
+    assert asked <= {
+        *("time", "hgetall", "zcard", "llen", "zrange", "info", "config|get", "config|resetstat"),
+        *("hello", "client|setinfo", "select", "client|maint_notifications"),
+    }
+    assert told["cmdstat_hgetall"]["calls"] == 3
+
+
+# The example of alerts
+
+RULES = ROOT / "docs" / "prometheus-rules.yml"
+
+
+def exported(web: Web) -> set[str]:
+    """Every name that an expression may ask for."""
+    web.store.sweep("one")  # so that there is a worker
+    families = list(text_string_to_metric_families(web.text()))
+    counters = {f"{family.name}_total" for family in families if family.type == "counter"}
+    return counters | {sample.name for family in families for sample in family.samples}
+
+
+def test_the_example_asks_only_for_what_is_told(web: Web) -> None:
+    names = exported(web)
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    assert len(rules) > 10
+    for rule in rules:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        asked = set(re.findall(rf"{PREFIX}\w+", rule["expr"]))
+        assert asked or "up{" in rule["expr"], rule
+        assert asked <= names, f"{rule['alert']} asks for {asked - names}"
+
+
+def test_what_to_do_about_each_alert_is_written_down() -> None:
+    alerts = set(re.findall(r"alert: (\w+)", RULES.read_text()))
+    assert alerts - set(re.findall(r"`(\w+)`", (ROOT / "docs" / "operations.md").read_text())) == set()
+
+
+def test_every_metric_is_written_down(web: Web) -> None:
+    told = {re.sub(r"_(bucket|sum|count)$", "", name) for name in exported(web)}
+    page = (ROOT / "docs" / "operations.md").read_text()
+    assert {name for name in told if f"`{name.removeprefix(PREFIX)}" not in page} == set()

@@ -1,0 +1,229 @@
+"""Live probes against the stand-in: what they find out about healthy and other accounts, and what they leave behind."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.livedesk import StandIn, serve
+from worker.livedesk.checks import CheckResult, Level, way_to
+from worker.livedesk.client import PAGE_SIZE, LiveDesk
+from worker.livedesk.probe import SEARCH_FOR_S, Probe, meaning
+from worker.model import Account
+
+KEY, SECRET = "demo-key", "demo-secret"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[StandIn]:
+    with serve(by_id=True, inbox_ids=(1, 2)) as standin:
+        yield standin
+
+
+@pytest.fixture
+def standin(running: StandIn) -> StandIn:
+    running.reset()
+    return running
+
+
+def client_of(standin: StandIn, secret: str = SECRET) -> LiveDesk:
+    return LiveDesk(standin.url, KEY, secret, timeout_s=1.0)
+
+
+class Round:
+    """One round of probes, whose waiting takes no time; ``after`` is what happens while it waits."""
+
+    def __init__(self, livedesk: LiveDesk, inbox_ids: tuple[int, ...], after: Callable[[float], None]) -> None:
+        self.waited = 0.0
+        self.after = after
+        self.probe = Probe(livedesk, inbox_ids, sleep=self.wait, clock=lambda: self.waited)
+        self.findings = list(self.probe.run())
+
+    def wait(self, seconds: float) -> None:
+        self.waited += seconds
+        self.after(self.waited)
+
+    def about(self, about: str) -> CheckResult:
+        [finding] = [finding for finding in self.findings if finding.about == about]
+        return finding
+
+
+def probe(
+    standin: StandIn, inbox_ids: tuple[int, ...] = (1,), after: Callable[[float], None] = lambda waited: None
+) -> Round:
+    return Round(client_of(standin), inbox_ids, after)
+
+
+def test_a_healthy_account(standin: StandIn) -> None:
+    done = probe(standin, (1, 2))
+    assert done.probe.account == Account(True, True, True)
+    assert {finding.level for finding in done.findings} == {Level.OK}
+    assert done.about("promise").text == "Each person becomes one contact, whatever is lost on the way."
+    assert standin.contacts() == [], "it cleans up after itself"
+    assert len(standin.ledger()) == 4
+
+
+def test_what_cannot_be_deleted_is_said(standin: StandIn) -> None:
+    with serve() as chary:
+        done = probe(chary)
+        left = [str(contact.id) for contact in chary.contacts()]
+        assert len(left) == 3
+        assert all(
+            (contact.identifier or "").lower().startswith("livedesk-sync-doctor-") for contact in chary.contacts()
+        )
+    finding = done.about("clean-up")
+    assert finding.level is Level.WARN
+    assert ", ".join(left) in finding.text
+    assert "by hand" in finding.todo
+
+
+def test_an_account_that_keeps_no_identifier_unique(standin: StandIn) -> None:
+    standin.behave("identifier_not_unique")
+    done = probe(standin)
+    assert done.probe.account == Account(False, True, True)
+    assert [f.level for f in done.findings if f.about == "unique"] == [Level.WARN]
+    assert done.about("promise").level is Level.WARN
+    assert standin.contacts() == []
+
+
+def test_an_account_that_drops_the_identifier(standin: StandIn) -> None:
+    standin.behave("identifier_not_stored")
+    done = probe(standin)
+    assert done.probe.account == Account(False, False, False)
+    assert done.about("identifier").level is Level.WARN
+    assert done.about("promise").level is Level.FAIL
+    assert standin.contacts() == [], "their ids were in the answers"
+
+
+def test_an_account_whose_search_finds_nothing(standin: StandIn) -> None:
+    standin.behave("invisible")
+    done = probe(standin)
+    assert done.probe.account == Account(True, False, False)
+    assert done.waited > 2 * SEARCH_FOR_S
+    assert "never twice" in done.about("promise").text
+    assert done.about("promise").level is Level.WARN
+    assert standin.contacts() == []
+
+
+def test_an_account_whose_search_finds_only_contacts_with_an_address(standin: StandIn) -> None:
+    standin.behave("crm_v2")
+    done = probe(standin)
+    assert done.probe.account == Account(True, True, False)
+    assert done.about("bare search").level is Level.WARN
+    assert done.about("promise").level is Level.WARN
+    assert standin.contacts() == []
+
+
+def test_a_search_that_lags_behind(standin: StandIn) -> None:
+    standin.behave("invisible")
+    done = probe(standin, after=lambda waited: standin.clear() if waited >= 3 else None)
+    assert done.probe.account == Account(True, True, True)
+    finding = next(f for f in done.findings if f.about == "search")
+    assert (finding.level, finding.text) == (Level.WARN, "A search finds a new contact only after 3 s.")
+
+
+def test_a_search_that_ignores_what_is_searched_for(standin: StandIn) -> None:
+    for number in range(PAGE_SIZE):
+        standin.add_contact(identifier=f"somebody else {number}")
+    standin.behave("q_ignored")
+    done = probe(standin)
+    assert done.probe.account == Account(True, False, False)
+    assert len(standin.contacts()) == PAGE_SIZE, "nobody else is deleted"
+
+
+def test_an_answer_that_does_not_repeat_the_identifier(standin: StandIn) -> None:
+    standin.behave("null_identifier_echo")
+    done = probe(standin)
+    assert done.about("identifier").level is Level.WARN
+    assert done.probe.account == Account(True, True, True)
+
+
+def test_an_account_that_refuses_every_contact(standin: StandIn) -> None:
+    standin.behave("status", on="create", status=422, body='{"message": "no"}')
+    done = probe(standin)
+    assert done.probe.account is None
+    assert done.about("live probes").text == "They broke off. It failed: http_422."
+
+
+def test_an_inbox_that_is_not_there(standin: StandIn) -> None:
+    done = probe(standin, (1, 9))
+    assert [f.level for f in done.findings if f.about == "inbox"] == [Level.OK, Level.FAIL]
+    assert "no inbox 9" in done.findings[1].text
+    assert done.probe.account is None
+    assert standin.contacts() == []
+
+
+@pytest.mark.parametrize("mode", ["commit_then_500", "commit_then_reset"])
+def test_probes_that_break_off_leave_nothing_behind(mode: str, standin: StandIn) -> None:
+    standin.behave(mode, on="create", times=1)
+    done = probe(standin)
+    assert done.about("live probes").level is Level.FAIL
+    assert done.probe.account is None
+    assert len(standin.ledger()) == 1
+    assert standin.contacts() == [], "what an answer was lost of is looked for"
+
+
+def test_probes_that_somebody_interrupts_leave_nothing_behind(standin: StandIn) -> None:
+    standin.behave("invisible")
+
+    def interrupt(waited: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        probe(standin, after=interrupt)
+    assert len(standin.ledger()) == 2
+    assert standin.contacts() == []
+
+
+@pytest.mark.parametrize("unique", [True, False])
+@pytest.mark.parametrize("searchable", [True, False])
+@pytest.mark.parametrize("bare", [True, False])
+def test_only_a_sound_account_gets_the_whole_promise(unique: bool, searchable: bool, bare: bool) -> None:
+    level = meaning(Account(unique, searchable, bare)).level
+    assert (level is Level.OK) == (unique and searchable and bare)
+    assert (level is Level.FAIL) == (not unique and not searchable)
+
+
+# The hops
+
+
+def hops(livedesk: LiveDesk) -> dict[str, Level]:
+    return {finding.about: finding.level for finding in way_to(livedesk)}
+
+
+def test_each_hop_is_told(standin: StandIn) -> None:
+    told = hops(client_of(standin))
+    assert list(told) == ["name", "connection", "TLS", "answer", "credentials", "search"]
+    assert told.pop("TLS") is Level.WARN, "the stand-in speaks http"
+    assert set(told.values()) == {Level.OK}
+    assert [request.kind for request in standin.requests(None)] == ["search"]
+
+
+BROKEN: list[tuple[str, str, dict[str, Any]]] = [
+    ("credentials", "unauthorized", {}),
+    ("credentials", "forbidden", {}),
+    ("search", "not_found", {"on": "search"}),
+    ("search", "q_ignored", {}),
+    ("search", "endless_pages", {}),
+    ("answer", "redirect", {}),
+    ("answer", "throttle", {}),
+    ("answer", "status_500", {}),
+    ("answer", "reset", {}),
+    ("answer", "hang", {}),
+    ("answer", "html_200", {"on": "search"}),
+]
+
+
+@pytest.mark.parametrize(("hop", "mode", "options"), BROKEN, ids=[mode for _, mode, _ in BROKEN])
+def test_the_hop_that_is_broken_is_named(hop: str, mode: str, options: dict[str, Any], standin: StandIn) -> None:
+    standin.add_contact(identifier="somebody else")
+    standin.behave(mode, **options)
+    told = hops(client_of(standin))
+    assert [about for about, level in told.items() if level is Level.FAIL] == [hop]
+    assert list(told)[-1] == hop, "what comes behind it is not known"
+    assert all(finding.todo for finding in way_to(client_of(standin)) if finding.level is Level.FAIL)
+
+
+def test_an_address_that_leads_nowhere() -> None:
+    told = hops(LiveDesk("http://livedesk.invalid", KEY, SECRET, timeout_s=1))
+    assert told == {"name": Level.FAIL}

@@ -1,0 +1,431 @@
+"""``flask reconcile``: what LiveDesk holds otherwise is told, resumably and at a pace, and what is missing put back."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from click.testing import Result
+
+from tests.invariants import assert_invariants
+from tests.livedesk import StandIn, serve
+from tests.rig.processes import free_port
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
+from webhook_app.sources.config import read_source
+from worker.errors import AnswerUnknown
+from worker.livedesk.client import LiveDesk
+from worker.livedesk.reconcile import (
+    FAILURES_IN_A_ROW,
+    PAGE,
+    PAUSES_S,
+    Difference,
+    Kind,
+    Reconciler,
+    in_turn,
+)
+from worker.model import Account, Attempt, AttemptResult, Contact, Note, Outcome, Position, Progress, State
+from worker.process.envelope import Envelope
+from worker.store import keys
+from worker.store.connection import connect
+from worker.store.contacts import Store
+from worker.store.desk import Desk
+from worker.store.history import Held, History
+from worker.store.upstream import UpstreamPolicy
+
+KEY, SECRET = "demo-key", "demo-secret"
+START = Position()
+ADA = Contact("ada", 1, "Ada", "ada@example.com", "+4915112345678")
+
+
+class Office:
+    """A store, a LiveDesk, and contacts in both."""
+
+    def __init__(self, client: redis.Redis, standin: StandIn) -> None:
+        self.client = client
+        self.standin = standin
+        self.store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+        self.history = History(client)
+        self.livedesk = LiveDesk(standin.url, KEY, SECRET, timeout_s=1.0)
+        self.slept: list[float] = []
+
+    def create(self, contact: Contact, *notes: Note, livedesk: bool = True, made: int | None = None) -> int:
+        """The contact as the worker has brought it there, or has ``made`` it. Returns its id."""
+        shown: dict[str, Any] = {name: value for name, value in contact.present().items() if name != "avatar_url"}
+        made = made or (self.standin.add_contact(**shown).id if livedesk else 10**6)
+        self.store.accept(contact, "app")
+        claim = self.store.claim(self.key(contact.identifier), "token")
+        assert claim is not None
+        verdict = AttemptResult(
+            state=State.CREATED, contact_id=str(made), outcome=Outcome.CREATED, notes=notes, status=200
+        )
+        assert self.store.finish(claim, verdict, Attempt(claim.now, 1, 200)).written
+        self.client.delete(keys.QUEUE)
+        return made
+
+    def key(self, identifier: str) -> str:
+        return keys.contact_key(identifier, self.store.salt().encode())
+
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self.history, self.livedesk, wait=lambda: None, sleep=self.slept.append)
+
+    def walk(self, place: Position = START) -> list[tuple[Held, Difference | None]]:
+        return list(self.reconciler().walk(place))
+
+    def difference(self) -> Difference | None:
+        [(_, difference)] = self.walk()
+        return difference
+
+    def flask(self, *arguments: str) -> Result:
+        source: dict[str, Any] = {"verify": "token", "secret": "the-secret-of-the-app", "map": {"identifier": "$.id"}}
+        app = create_app(
+            Parts(
+                store=self.store,
+                history=self.history,
+                sources={"app": read_source("app", {**source, "inbox_id": 7}, {})},
+                livedesk=self.livedesk,
+            )
+        )
+        return app.test_cli_runner().invoke(args=["reconcile", *arguments])
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[StandIn]:
+    with serve(inbox_ids=(1, 7)) as standin:
+        yield standin
+
+
+@pytest.fixture
+def office(client: redis.Redis, running: StandIn) -> Iterator[Office]:
+    running.reset()
+    yield Office(client, running)
+    assert_invariants(client)
+
+
+def test_a_contact_that_is_as_it_was_brought_there(office: Office) -> None:
+    office.create(ADA)
+    assert office.difference() is None
+    assert [request.kind for request in office.standin.requests(None)] == ["search"]
+
+
+def test_what_livedesk_has_besides_is_no_difference(office: Office) -> None:
+    office.standin.add_contact(identifier="bob")
+    made = office.standin.add_contact(identifier="ada", name="Ada", email="ada@example.com").id
+    office.create(Contact("ada", 1), made=made)
+    assert office.difference() is None
+
+
+def test_a_contact_that_is_missing(office: Office) -> None:
+    office.standin.delete_contact(office.create(ADA))
+    difference = office.difference()
+    assert difference is not None
+    assert (difference.kind, difference.found) == (Kind.MISSING, ())
+
+
+def test_a_contact_that_was_merged_away(office: Office) -> None:
+    made = office.create(ADA)
+    base = office.standin.add_contact(name="Ada King")
+    office.standin.merge(base.id, made)
+    difference = office.difference()
+    assert difference is not None
+    assert (difference.kind, difference.found) == (Kind.MERGED, (str(base.id),))
+
+
+def test_a_contact_that_is_there_twice(office: Office) -> None:
+    made = office.create(ADA)
+    other = office.standin.add_contact(identifier="ada", unchecked=True).id
+    difference = office.difference()
+    assert difference is not None
+    assert (difference.kind, set(difference.found)) == (Kind.DOUBLE, {str(made), str(other)})
+
+
+@pytest.mark.parametrize("field", ["name", "email", "phone_number"])
+@pytest.mark.parametrize("value", ["other", None])
+def test_a_contact_that_drifted(field: str, value: str | None, office: Office) -> None:
+    changed: dict[str, Any] = {**ADA.present(), field: value}
+    office.create(ADA, made=office.standin.add_contact(**changed, unchecked=True).id)
+    difference = office.difference()
+    assert difference is not None
+    assert (difference.kind, difference.fields) == (Kind.DRIFTED, (field,))
+
+
+def test_what_the_record_says_already_is_no_news(office: Office) -> None:
+    changed: dict[str, Any] = {**ADA.present(), "email": "other@example.com"}
+    made = office.standin.add_contact(**changed).id
+    office.create(ADA, Note("email", "LiveDesk holds another value"), made=made)
+    assert office.difference() is None
+
+
+@pytest.mark.parametrize(
+    ("contact", "searchable", "bare", "kind"),
+    [
+        (ADA, False, False, Kind.UNCLEAR),
+        (ADA, True, False, Kind.MISSING),
+        (Contact("ada", 1, "Ada"), True, False, Kind.UNCLEAR),
+        (Contact("ada", 1, "Ada"), True, True, Kind.MISSING),
+    ],
+)
+def test_where_search_is_known_not_to_find_nothing_is_missing(
+    contact: Contact, searchable: bool, bare: bool, kind: Kind, office: Office
+) -> None:
+    office.create(contact)
+    office.standin.behave("invisible")
+    Desk(office.store).note_account(office.livedesk.account, Account(True, searchable, bare))
+    difference = office.difference()
+    assert difference is not None
+    assert difference.kind is kind
+
+
+def test_a_search_that_cannot_tell_is_not_missing(office: Office) -> None:
+    office.create(ADA)
+    office.standin.behave("endless_pages")
+    difference = office.difference()
+    assert difference is not None
+    assert (difference.kind, difference.cause) == (Kind.UNCLEAR, "search_too_many_results")
+
+
+def test_where_livedesk_shows_one_contact_the_id_tells_more(client: redis.Redis) -> None:
+    with serve(by_id=True) as generous:
+        office = Office(client, generous)
+        made = office.create(ADA)
+        generous.behave("invisible")
+        difference = office.difference()
+        assert difference is not None
+        assert (difference.kind, difference.cause) == (Kind.UNCLEAR, "search_does_not_find_it")
+        generous.clear()
+        requests_before = len(generous.requests("update"))
+        office.livedesk.set_identifier(str(made), "countess")
+        assert len(generous.requests("update")) == requests_before + 1
+        difference = office.difference()
+        assert difference is not None
+        assert (difference.kind, difference.found, difference.fields) == (Kind.MERGED, (str(made),), ("identifier",))
+
+
+# The walk
+
+
+def test_all_are_walked_over_in_pages_from_any_place(office: Office) -> None:
+    for number in range(PAGE + 7):
+        office.create(Contact(f"user-{number}", 1))
+    walked = [held.identifier for held, _ in office.walk()]
+    assert sorted(walked) == sorted(f"user-{number}" for number in range(PAGE + 7))
+    places = [held.place for held, _ in office.walk()]
+    for number in (0, PAGE - 1, PAGE, PAGE + 6):
+        assert [held.identifier for held, _ in office.walk(places[number])] == walked[number + 1 :]
+
+
+def test_a_place_whose_contact_is_gone_is_still_a_place(office: Office) -> None:
+    for number in range(4):
+        office.store.shift_ms = 1000 * (number - 3)
+        office.create(Contact(f"user-{number}", 1))
+    first, second, *_ = [held.place for held, _ in office.walk()]
+    office.store.forget(1500)
+    assert office.history.contact("user-1") is None
+    assert [held.identifier for held, _ in office.walk(second)] == ["user-2", "user-3"]
+    assert [held.identifier for held, _ in office.walk(first)] == ["user-2", "user-3"]
+
+
+def test_a_livedesk_that_does_not_answer_is_asked_again_for_a_while(office: Office) -> None:
+    office.create(ADA)
+    office.standin.behave("status_500", times=len(PAUSES_S))
+    assert office.difference() is None
+    assert office.slept == list(PAUSES_S)
+
+
+def test_one_contact_that_livedesk_chokes_on_is_told_and_passed_over(office: Office) -> None:
+    for number in range(3):
+        office.create(Contact(f"user-{number}", 1))
+    office.standin.behave("status_500", identifier="user-1")
+    told = {held.identifier: difference and difference.cause for held, difference in office.walk()}
+    assert told == {"user-0": None, "user-1": "http_500", "user-2": None}
+
+
+def test_a_livedesk_that_is_down_ends_it(office: Office) -> None:
+    for number in range(FAILURES_IN_A_ROW + 1):
+        office.create(Contact(f"user-{number}", 1))
+    office.standin.behave("status_500")
+    walk = office.reconciler().walk(START)
+    for _ in range(FAILURES_IN_A_ROW - 1):
+        next(walk)
+    with pytest.raises(AnswerUnknown):
+        next(walk)
+
+
+def test_what_is_created_meanwhile_is_for_the_next_time(office: Office) -> None:
+    """Else a busy system would never be done, and a search might not find it yet."""
+    office.create(Contact("user-0", 1))
+    office.store.shift_ms = 60_000
+    office.create(Contact("user-1", 1))
+    assert [held.identifier for held, _ in office.walk()] == ["user-0"]
+
+
+def test_a_livedesk_that_says_how_long_to_wait_is_heeded(office: Office) -> None:
+    office.create(ADA)
+    office.standin.behave("throttle", retry_after=7, times=1)
+    assert office.difference() is None
+    assert office.slept == [7]
+
+
+def test_no_request_goes_before_its_time(office: Office) -> None:
+    waits: list[int] = []
+    office.standin.delete_contact(office.create(ADA))
+    reconciler = Reconciler(
+        office.history, office.livedesk, wait=lambda: waits.append(len(office.standin.requests(None)))
+    )
+    list(reconciler.walk(Position()))
+    assert waits == [0, 1], "once before each request"
+
+
+def test_it_takes_its_turn_with_the_workers(client: redis.Redis) -> None:
+    store = Store(client, Envelope(""), lease_ms=0, policy=UpstreamPolicy(10, 60))
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        store.shift_ms += round(seconds * 1000)
+
+    wait = in_turn(store, sleep=sleep)
+    for _ in range(3):
+        wait()
+    assert 1.9 <= sum(slept) <= 2.1, "sixty a minute"
+    assert max(slept) <= 1.0
+
+
+# The command
+
+
+def test_nobody_is_nothing_found(office: Office) -> None:
+    result = office.flask()
+    assert (result.exit_code, result.stdout) == (0, "0 compared, 0 of them differ.\n")
+
+
+def test_what_differs_is_listed(office: Office) -> None:
+    office.create(Contact("well", 1))
+    gone = office.create(Contact("g\x1b[2Jone", 1))
+    office.standin.delete_contact(gone)
+    result = office.flask()
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        f"missing  g\ufffd[2Jone  contact {gone}: LiveDesk does not have it",
+        "2 compared, 1 of them differ.",
+    ]
+    record = office.history.contact("g\x1b[2Jone")
+    assert record is not None
+    assert record.state is State.CREATED, "nothing is changed without --repair"
+
+
+def test_what_differs_as_json(office: Office) -> None:
+    gone = office.create(ADA)
+    office.standin.delete_contact(gone)
+    lines = [json.loads(line) for line in office.flask("--json").stdout.splitlines()]
+    assert lines[0] == {
+        "kind": "missing",
+        "identifier": "ada",
+        "contact_id": gone,
+        "found": [],
+        "fields": [],
+        "cause": None,
+        "repaired": False,
+    }
+    assert lines[1] == {"compared": 1, "differing": 1}
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(office: Office) -> None:
+    for number in range(4):
+        office.standin.delete_contact(office.create(Contact(f"user-{number}", 1)))
+    first, second = [held for held, _ in office.walk()][:2]
+    Desk(office.store).note_progress(Progress(second.place, 2, 2))
+    searches = len(office.standin.requests("search"))
+    result = office.flask()
+    assert "Going on behind 2 contacts" in result.stderr
+    assert result.stdout.splitlines()[-1] == "4 compared, 4 of them differ."
+    assert len(office.standin.requests("search")) == searches + 2
+    assert office.history.progress() is None, "the next one begins anew"
+    Desk(office.store).note_progress(Progress(first.place, 1, 1))
+    result = office.flask("--restart")
+    assert result.stdout.splitlines()[-1] == "4 compared, 4 of them differ."
+
+
+def test_a_run_that_cannot_finish_keeps_its_place(office: Office) -> None:
+    office.create(Contact("user-0", 1))
+    office.create(Contact("user-1", 1))
+    office.standin.behave("unauthorized", identifier="user-1")
+    result = office.flask()
+    assert result.exit_code == 2
+    assert "It refuses the key or the secret (401)." in result.stderr
+    assert SECRET not in result.output
+    progress = office.history.progress()
+    assert progress is not None
+    assert progress.checked == 1
+    office.standin.clear()
+    assert office.flask().stdout == "2 compared, 0 of them differ.\n"
+
+
+def test_without_redis_it_cannot_be_done(office: Office) -> None:
+    client = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
+    office.store, office.history = Store(client, Envelope(""), lease_ms=0), History(client)
+    result = office.flask()
+    assert result.exit_code == 2
+    assert "Redis cannot be used" in result.stderr
+    office.store = Store(office.client, Envelope(""), lease_ms=0)
+
+
+# Repair
+
+
+def test_what_is_missing_is_put_back_with_what_is_left(office: Office) -> None:
+    office.standin.delete_contact(office.create(ADA))
+    result = office.flask("--repair", "--yes")
+    assert result.exit_code == 1
+    assert "; it is due again" in result.stdout
+    record = office.history.contact("ada")
+    assert record is not None
+    assert (record.state, record.contact, record.contact_id) == (State.PENDING, Contact("ada", 7), None)
+    assert record.notes == (Note("identifier", "LiveDesk did not have it any more: sent again"),)
+    claim = office.store.claim(office.key("ada"), "token")
+    assert claim is not None
+    assert claim.unknown_since is not None, "it is looked up before it is created"
+    assert claim.unknown_since <= claim.now
+
+
+def test_it_comes_after_new_contacts_and_retries(office: Office) -> None:
+    office.standin.delete_contact(office.create(ADA))
+    office.flask("--repair", "--yes")
+    score: Any = office.client.zscore(keys.DUE, office.key("ada"))
+    assert score // keys.LANE == 2
+    assert office.store.sweep().handed == 1
+
+
+def test_nothing_but_what_is_missing_is_put_back(office: Office) -> None:
+    made = office.create(ADA)
+    office.standin.merge(office.standin.add_contact(name="Ada King").id, made)
+    assert office.flask("--repair", "--yes").exit_code == 1
+    record = office.history.contact("ada")
+    assert record is not None
+    assert record.state is State.CREATED
+
+
+def test_a_repair_wants_consent(office: Office) -> None:
+    office.standin.delete_contact(office.create(ADA))
+    result = office.flask("--repair")
+    assert result.exit_code == 2
+    assert office.standin.requests("search") == []
+
+
+def test_a_contact_that_changed_meanwhile_is_left_alone(office: Office) -> None:
+    made = office.create(ADA)
+    key = office.key("ada")
+    assert not Desk(office.store).put_back(key, "999", Contact("ada"))
+    assert Desk(office.store).put_back(key, str(made), Contact("ada"))
+    assert not Desk(office.store).put_back(key, str(made), Contact("ada")), "it may run twice"
+    assert not Desk(office.store).put_back("of nobody", str(made), Contact("nobody"))
+
+
+def test_a_delivery_that_comes_before_the_repair_brings_the_data(office: Office) -> None:
+    made = office.create(ADA)
+    Desk(office.store).put_back(office.key("ada"), str(made), Contact("ada", 1))
+    assert office.store.accept(ADA, "app").status == "accepted"
+    record = office.history.contact("ada")
+    assert record is not None
+    assert record.contact == ADA

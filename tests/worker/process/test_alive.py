@@ -1,0 +1,63 @@
+"""The container's health check: has a worker on this host made progress lately?"""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.rig.processes import free_port
+from worker.process.alive import FRESH_MS, main
+from worker.process.envelope import Envelope
+from worker.store.contacts import Store
+
+
+@pytest.fixture
+def store(client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+    for name, value in {"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "secret", "REDIS_URL": redis_url}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
+    return Store(client, Envelope(""), lease_ms=0)
+
+
+def test_a_worker_that_made_progress_is_alive(store: Store) -> None:
+    store.sweep(socket.gethostname())
+    assert main() is None
+
+
+def test_a_worker_on_another_host_does_not_count(store: Store) -> None:
+    store.sweep("elsewhere")
+    assert main() == f"No worker on {socket.gethostname()} has ever reported."
+
+
+def test_a_worker_that_made_none_lately_is_not_alive(store: Store) -> None:
+    store.shift_ms -= FRESH_MS + 5_000
+    store.sweep(socket.gethostname())
+    assert main() == f"The worker on {socket.gethostname()} made no progress for 35 s."
+
+
+def test_a_sign_counts_for_half_a_minute(store: Store) -> None:
+    store.shift_ms -= FRESH_MS - 5_000
+    store.sweep(socket.gethostname())
+    assert main() is None
+
+
+def test_without_redis_nobody_is_alive(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    assert main()
+
+
+def test_a_mistake_in_the_settings_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LIVEDESK_API_KEY")
+    assert main() == "LIVEDESK_API_KEY is not set (nor LIVEDESK_API_KEY_FILE)."
+
+
+def test_it_tells_by_its_exit_status(store: Store) -> None:
+    command = [sys.executable, "-m", "worker.process.alive"]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[3], env=os.environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, f"No worker on {socket.gethostname()} has ever reported.\n")

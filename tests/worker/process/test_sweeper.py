@@ -1,0 +1,213 @@
+"""What runs beside the tasks: one round at a time, and the thread that must outlive every one of them."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.invariants import assert_invariants
+from worker.errors import StoreUnavailable
+from worker.model import Attempt, AttemptResult, Contact, Outcome, State
+from worker.process.envelope import Envelope
+from worker.process.sweeper import FORGET_INTERVAL_S, STUCK_STATUS, Sweeper
+from worker.store import keys
+from worker.store.contacts import FORGET_MOST, GRACE_MS, Store, Swept
+from worker.store.history import History
+from worker.store.lists import Lists
+from worker.store.operations import Operations
+
+DAY_MS = 86_400_000
+AWAY = StoreUnavailable("ConnectionError")
+
+
+class ScriptedStore(Store):
+    """A store whose sweeps end as the test has laid out; when that is used up, as they really do."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__(client, Envelope("@key@ @id@"), lease_ms=45_000)
+        self.rounds: list[Swept | Exception] = []
+        self.used_up = threading.Event()
+
+    def sweep(self, worker: str = "") -> Swept:
+        if not self.rounds:
+            self.used_up.set()
+            return super().sweep(worker)
+        swept = self.rounds.pop(0)
+        if isinstance(swept, Exception):
+            raise swept
+        return swept
+
+    def create(self, identifier: str) -> None:
+        """A contact that is created and a day old."""
+        self.accept(Contact(identifier, 1), "signup")
+        claim = self.claim(keys.contact_key(identifier, self.salt().encode()), "token")
+        assert claim is not None
+        self.finish(
+            claim, AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED), Attempt(1, 1, 200)
+        )
+
+
+class Turned:
+    """A clock that only the test turns, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def store(client: redis.Redis) -> Iterator[ScriptedStore]:
+    yield ScriptedStore(client)
+    assert_invariants(client)
+
+
+@pytest.fixture
+def clock() -> Turned:
+    return Turned()
+
+
+@pytest.fixture
+def stuck() -> list[str]:
+    """Grows by one each time that the sweeper says that its process is stuck."""
+    return []
+
+
+@pytest.fixture
+def sweeper(store: ScriptedStore, clock: Turned, stuck: list[str]) -> Sweeper:
+    return Sweeper(
+        store,
+        name="host",
+        keep_created_ms=DAY_MS,
+        operations=Operations(store, Lists(store.client)),
+        stuck_after_s=120,
+        on_stuck=lambda: stuck.append("stuck"),
+        clock=clock,
+    )
+
+
+def test_a_round_hands_over_what_is_due_and_leaves_a_sign_of_life(
+    sweeper: Sweeper, store: ScriptedStore, client: redis.Redis
+) -> None:
+    store.accept(Contact("ada", 1), "signup")
+    client.delete(keys.QUEUE)
+    store.shift_ms += GRACE_MS
+    assert sweeper.once().handed == 1
+    assert client.llen(keys.QUEUE) == 1
+    assert set(History(client).workers().seen) == {"host"}
+    assert sweeper.once().handed == 0
+
+
+def test_old_contacts_are_forgotten_at_once_and_then_once_a_minute(
+    sweeper: Sweeper, store: ScriptedStore, clock: Turned, client: redis.Redis
+) -> None:
+    def round_leaves(identifier: str) -> bool:
+        store.create(identifier)
+        store.shift_ms += DAY_MS
+        sweeper.once()
+        return History(client).contact(identifier) is not None
+
+    assert not round_leaves("ada")
+    sweeper.once()
+    assert round_leaves("bob")
+    clock.seconds += FORGET_INTERVAL_S - 1
+    assert round_leaves("cyd")
+    clock.seconds += 1
+    assert not round_leaves("dan")
+    assert History(client).counts()[State.CREATED] == 0
+
+
+def test_as_long_as_there_is_something_to_forget_every_round_forgets(
+    sweeper: Sweeper, store: ScriptedStore, client: redis.Redis
+) -> None:
+    for number in range(FORGET_MOST + 1):
+        store.create(f"contact-{number}")
+    store.shift_ms += DAY_MS
+    sweeper.once()
+    sweeper.once()
+    assert History(client).counts()[State.CREATED] == 0
+
+
+# Is the worker stuck?
+
+
+def test_a_worker_that_starts_nothing_although_messages_wait_is_stuck(
+    sweeper: Sweeper, store: ScriptedStore, clock: Turned, stuck: list[str]
+) -> None:
+    store.rounds = [Swept(0, 5), Swept(0, 5), Swept(0, 5)]
+    sweeper.once()
+    clock.seconds += 120
+    sweeper.once()
+    assert not stuck
+    clock.seconds += 1
+    sweeper.once()
+    assert stuck
+
+
+def test_a_worker_that_starts_something_is_not_stuck(
+    sweeper: Sweeper, store: ScriptedStore, clock: Turned, stuck: list[str]
+) -> None:
+    store.rounds = [Swept(0, 5), Swept(0, 5)]
+    sweeper.once()
+    clock.seconds += 100
+    sweeper.task_started()
+    clock.seconds += 100
+    sweeper.once()
+    assert not stuck
+
+
+def test_a_worker_for_which_nothing_waits_is_not_stuck(
+    sweeper: Sweeper, store: ScriptedStore, clock: Turned, stuck: list[str]
+) -> None:
+    store.rounds = [Swept(0, 5), Swept(0, 0), Swept(0, 5)]
+    for _ in range(3):
+        clock.seconds += 100
+        sweeper.once()
+    assert not stuck
+
+
+def test_a_worker_is_not_to_blame_for_the_time_that_redis_was_away(
+    sweeper: Sweeper, store: ScriptedStore, clock: Turned, stuck: list[str]
+) -> None:
+    store.rounds = [Swept(0, 5), AWAY, Swept(0, 5), Swept(0, 5)]
+    sweeper.once()
+    clock.seconds += 3600
+    with pytest.raises(StoreUnavailable):
+        sweeper.once()
+    clock.seconds += 1
+    sweeper.once()
+    assert not stuck
+    clock.seconds += 121
+    sweeper.once()
+    assert stuck, "when Redis is back and still nothing starts"
+
+
+def test_a_process_that_is_stuck_ends_at_once_with_a_status_of_its_own() -> None:
+    code = (
+        "import atexit; from worker.process.sweeper import end_process; atexit.register(print, 'late'); end_process()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (STUCK_STATUS, "")
+
+
+# The thread
+
+
+def test_the_thread_outlives_a_bug_and_an_outage_and_ends_when_told(
+    sweeper: Sweeper, store: ScriptedStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.rounds = [ZeroDivisionError("ada@example.com"), AWAY]
+    sweeper.start()
+    assert store.used_up.wait(10)
+    sweeper.stop()
+    sweeper._thread.join(10)
+    assert not sweeper._thread.is_alive()
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert "ada@example.com" not in caplog.text

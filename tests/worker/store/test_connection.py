@@ -1,0 +1,33 @@
+"""A primary that has become a replica is left at once, by every thread."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.rig.processes import LOCALHOST
+from tests.rig.sentinel import SERVICE, SentinelCluster, say
+from tests.worker.store.test_durability import wait_until
+from worker.store.connection import Script, connect
+
+SCRIPT = "return redis.call('INCR', KEYS[1])"
+
+
+def test_what_a_replica_refuses_goes_to_the_primary(tmp_path: Path) -> None:
+    """In each thread, which has a connection of its own; and no call fails for it."""
+    with SentinelCluster(tmp_path) as cluster, ThreadPoolExecutor(1) as other_thread:
+        client = connect(cluster.url, timeout_s=5)
+        script = Script(client, SCRIPT)
+        assert script(["n"], []) == 1
+        assert other_thread.submit(script, ["n"], []).result() == 2
+
+        fail_over(cluster)
+        assert script(["n"], []) == 3
+        assert other_thread.submit(script.then, ["n"], [], [("INCR", "n")], 1).result() == [4, 5]
+        client.close()
+
+
+def fail_over(cluster: SentinelCluster) -> None:
+    """The old primary becomes a replica at once; the sentinels would let it be for ten seconds."""
+    old = cluster.primary()
+    say(cluster.sentinels[0].port or 0, f"SENTINEL FAILOVER {SERVICE}")
+    wait_until(lambda: old not in cluster.named())
+    say(old.port or 0, f"REPLICAOF {LOCALHOST} {cluster.primary().port}")

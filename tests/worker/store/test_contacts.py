@@ -1,0 +1,1098 @@
+"""Every change to Redis, against a real server: what each script does, and what it leaves alone."""
+
+import socketserver
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+import redis
+
+from tests.invariants import assert_invariants
+from tests.rig.processes import free_port
+from tests.rig.valkey import Valkey
+from worker.errors import StoreError, StoreFull, StoreUnavailable
+from worker.model import (
+    Accepted,
+    Account,
+    Attempt,
+    AttemptResult,
+    Claim,
+    Contact,
+    Note,
+    Outcome,
+    Quarantined,
+    State,
+    Status,
+    Unanswered,
+)
+from worker.process.envelope import Envelope
+from worker.store import connection, keys
+from worker.store.connection import connect
+from worker.store.contacts import (
+    ATTEMPTS_KEPT,
+    CAUSE_FRESH_MS,
+    FORGET_MOST,
+    GRACE_MS,
+    QUEUE_BOUNDS,
+    SWEEP_MOST,
+    WORKER_KEPT_MS,
+    Finished,
+    Store,
+    Swept,
+)
+from worker.store.desk import (
+    QUARANTINE_KEPT_MS,
+    QUARANTINE_MOST,
+    Desk,
+    Erased,
+)
+from worker.store.history import ContactRecord, History
+
+LEASE_MS, DAY_MS = 45_000, 86_400_000
+ADA = Contact("ada", 1, "Ada Lovelace", "ada@example.com", "+4915112345678", "https://example.com/ada.png")
+NEWER = Contact("ada", 1, "Ada King", "ada@example.com", "+4915112345678", "https://example.com/ada.png")
+NOTE = Note("name", "shortened")
+
+CREATED = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
+RETRYING = AttemptResult(state=State.RETRYING, cause="http_500", delay_ms=5_000, failures=1, repeats=1, spent_ms=5_000)
+FAILED = AttemptResult(state=State.FAILED, cause="name_refused", failures=2, repeats=2, spent_ms=9)
+CONFLICT = AttemptResult(state=State.CONFLICT, cause="email_taken", owner_id="9", failures=2, repeats=2, spent_ms=9)
+DISCARDED = AttemptResult(state=State.DISCARDED)
+CLOSED = (CREATED, FAILED, CONFLICT, DISCARDED)
+
+
+class Bench:
+    """A store, and short words for what tests do with it."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+        self.store = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
+        self.tokens = 0
+
+    def key(self, identifier: str = "ada") -> str:
+        return keys.contact_key(identifier, self.store.salt().encode())
+
+    def accept(self, contact: Contact = ADA, *notes: Note) -> Accepted:
+        return self.store.accept(contact, "signup", notes)
+
+    def claim(self, identifier: str = "ada") -> Claim:
+        self.tokens += 1
+        claim = self.store.claim(self.key(identifier), f"token-{self.tokens}")
+        assert claim is not None
+        return claim
+
+    def finish(self, claim: Claim, verdict: AttemptResult = CREATED) -> Finished:
+        return self.store.finish(claim, verdict, Attempt(claim.now, 12, verdict.status, verdict.cause))
+
+    def bring_to(self, verdict: AttemptResult, contact: Contact = ADA) -> None:
+        """Accepts the contact and ends its first attempt so; nothing waits in the queue afterwards."""
+        self.accept(contact)
+        self.finish(self.claim(contact.identifier), verdict)
+        self.client.delete(keys.QUEUE)
+
+    def turn(self, ms: int) -> None:
+        self.store.shift_ms += ms
+
+    def now(self) -> int:
+        return self.store.now()
+
+    def due(self, identifier: str = "ada") -> float | None:
+        score: float | None = self.client.zscore(keys.DUE, self.key(identifier))
+        return score
+
+    def fields(self, identifier: str = "ada") -> dict[str, str]:
+        fields: Any = self.client.hgetall(keys.contact(self.key(identifier)))
+        return dict(fields)
+
+    def record(self, identifier: str = "ada") -> ContactRecord:
+        record = History(self.client).contact(identifier)
+        assert record is not None
+        return record
+
+    def queue(self) -> list[str]:
+        """The keys that wait in the queue, the next one first."""
+        messages: Any = self.client.lrange(keys.QUEUE, 0, -1)
+        return [message.split()[0] for message in reversed(messages)]
+
+    def everything(self) -> dict[str, Any]:
+        """The whole keyspace, but for what only counts."""
+        read: dict[str, Callable[[str], Any]] = {
+            "hash": self.client.hgetall,
+            "list": lambda name: self.client.lrange(name, 0, -1),
+            "string": self.client.get,
+            "set": self.client.smembers,
+            "zset": lambda name: self.client.zrange(name, 0, -1, withscores=True),
+        }
+        counts = (keys.COUNTS, keys.minute(""), keys.people(""))
+        names = [name for name in cast(list[str], self.client.keys()) if not name.startswith(counts)]
+        return {name: read[str(self.client.type(name))](name) for name in names}
+
+
+@pytest.fixture
+def bench(client: redis.Redis) -> Iterator[Bench]:
+    bench = Bench(client)
+    yield bench
+    assert_invariants(client)
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """A server that this module may do anything to."""
+    config = {"appendonly": "no", "appendfsync": "no"}
+    with Valkey(tmp_path_factory.mktemp("own"), port=free_port(), config=config) as server:
+        yield server
+
+
+@pytest.fixture
+def own(own_server: Valkey) -> Iterator[Bench]:
+    client = connect(own_server.url, timeout_s=5)
+    client.flushall()
+    bench = Bench(client)
+    yield bench
+    client.config_set("maxmemory", "0")
+    assert_invariants(client)
+    client.close()
+
+
+# accept
+
+
+def test_a_new_contact_is_pending_and_on_its_way(bench: Bench) -> None:
+    before = bench.now()
+    assert bench.accept(ADA, NOTE) == Accepted(Status.ACCEPTED, State.PENDING, None)
+    record = bench.record()
+    assert (record.state, record.source, record.contact, record.notes) == (State.PENDING, "signup", ADA, (NOTE,))
+    assert (record.attempts, record.attempts_made) == ([], 0)
+    assert before <= record.received_at <= bench.now()
+    assert bench.queue() == [bench.key()]
+    assert bench.due() == record.received_at + GRACE_MS, "left alone while its message is on its way"
+
+
+@pytest.mark.parametrize("verdict", [None, RETRYING, *CLOSED], ids=lambda verdict: verdict and verdict.state)
+def test_the_same_data_again_change_nothing_in_any_state(verdict: AttemptResult | None, bench: Bench) -> None:
+    bench.accept()
+    if verdict is not None:
+        bench.finish(bench.claim(), verdict)
+    before = bench.everything()
+    state = verdict.state if verdict else State.PENDING
+    contact_id = "7" if state is State.CREATED else None
+    assert bench.accept() == Accepted(Status.DUPLICATE, state, contact_id)
+    assert bench.everything() == before
+
+
+def test_another_source_with_the_same_data_changes_nothing(bench: Bench) -> None:
+    bench.accept()
+    assert bench.store.accept(ADA, "shop").status is Status.DUPLICATE
+    assert bench.record().source == "signup"
+
+
+def test_newer_data_of_an_open_contact_take_the_place_of_the_older(bench: Bench) -> None:
+    bench.accept(ADA, NOTE)
+    before = bench.due()
+    assert bench.store.accept(NEWER, "shop") == Accepted(Status.ACCEPTED, State.PENDING, None)
+    record = bench.record()
+    assert (record.contact, record.source, record.notes) == (NEWER, "shop", ())
+    assert bench.queue() == [bench.key()], "one message is enough"
+    assert bench.due() == before
+
+
+def test_newer_data_do_not_hasten_a_retry(bench: Bench) -> None:
+    bench.bring_to(RETRYING)
+    due = bench.due()
+    assert bench.accept(NEWER) == Accepted(Status.ACCEPTED, State.RETRYING, None)
+    assert (bench.record().contact, bench.due(), bench.queue()) == (NEWER, due, [])
+
+
+def test_newer_data_of_a_created_contact_are_told_but_livedesk_keeps_what_it_has(bench: Bench) -> None:
+    bench.bring_to(CREATED)
+    assert bench.accept(NEWER) == Accepted(Status.DUPLICATE, State.CREATED, "7")
+    record = bench.record()
+    assert (record.state, record.newer_fields, record.contact) == (State.CREATED, ("name",), None)
+    assert record.newer_at is not None
+    assert bench.queue() == []
+
+
+def test_the_time_of_newer_data_is_that_of_their_first_delivery(bench: Bench) -> None:
+    bench.bring_to(CREATED)
+    bench.accept(NEWER)
+    first = bench.record().newer_at
+    bench.turn(1_000)
+    bench.accept(NEWER)
+    assert bench.record().newer_at == first
+
+
+def test_the_data_that_livedesk_has_are_no_newer_ones(bench: Bench) -> None:
+    bench.bring_to(CREATED)
+    bench.accept(NEWER)
+    bench.accept(ADA)
+    assert (bench.record().newer_fields, bench.record().newer_at) == ((), None)
+
+
+def test_data_that_came_while_the_older_were_sent_are_told_as_newer(bench: Bench) -> None:
+    bench.accept()
+    claim = bench.claim()
+    assert bench.accept(NEWER) == Accepted(Status.ACCEPTED, State.SENDING, None)
+    bench.finish(claim)
+    record = bench.record()
+    assert (record.state, record.newer_fields) == (State.CREATED, ("name",))
+    assert bench.accept(ADA).status is Status.DUPLICATE
+    assert bench.record().newer_fields == ()
+
+
+@pytest.mark.parametrize("verdict", [FAILED, CONFLICT], ids=lambda verdict: verdict.state)
+def test_data_that_came_while_the_older_were_refused_get_a_try_of_their_own(
+    verdict: AttemptResult, bench: Bench
+) -> None:
+    bench.accept()
+    claim = bench.claim()
+    bench.accept(NEWER, NOTE)
+    bench.finish(claim, verdict)
+    record = bench.record()
+    assert (record.state, record.contact, record.notes) == (State.RETRYING, NEWER, (NOTE,))
+    assert bench.claim().contact == NEWER, "at once"
+
+
+@pytest.mark.parametrize("verdict", [FAILED, CONFLICT], ids=lambda verdict: verdict.state)
+def test_newer_data_of_a_contact_that_was_given_up_are_a_fresh_try(verdict: AttemptResult, bench: Bench) -> None:
+    bench.accept()
+    bench.finish(bench.claim(), RETRYING)
+    bench.turn(5_000)
+    bench.finish(bench.claim(), verdict)
+    bench.client.delete(keys.QUEUE)
+    assert bench.accept(NEWER) == Accepted(Status.ACCEPTED, State.PENDING, None)
+    record = bench.record()
+    assert (record.contact, record.cause, record.owner_id, record.closed_at) == (NEWER, None, None, None)
+    assert bench.queue() == [bench.key()]
+    claim = bench.claim()
+    assert (claim.failures, claim.repeats, claim.spent_ms, claim.crashes) == (0, 0, 0, 0)
+
+
+def test_a_fresh_try_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
+    bench.accept()
+    claim = bench.claim()
+    bench.finish(claim, AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
+    bench.accept(NEWER)
+    assert bench.claim().unknown_since is not None
+
+
+def test_what_a_person_discarded_stays_so_whatever_comes(bench: Bench) -> None:
+    bench.bring_to(DISCARDED)
+    before = bench.everything()
+    assert bench.accept(NEWER) == Accepted(Status.DUPLICATE, State.DISCARDED, None)
+    assert bench.everything() == before
+
+
+def test_no_message_is_pushed_beyond_the_bound_of_the_queue(bench: Bench) -> None:
+    bench.client.rpush(keys.QUEUE, *["another"] * QUEUE_BOUNDS[0])
+    bench.accept()
+    assert bench.client.llen(keys.QUEUE) == QUEUE_BOUNDS[0]
+    due = bench.due()
+    assert due is not None
+    assert due <= bench.now(), "it is for the next sweep"
+
+
+def test_key_names_tell_nothing_about_a_person(bench: Bench) -> None:
+    bench.accept(Contact("ada@example.com", 1))
+    assert not [name for name in bench.everything() if "ada" in name]
+
+
+# The salt
+
+
+def test_every_process_uses_the_same_salt(bench: Bench) -> None:
+    bench.accept()
+    other = Store(bench.client, Envelope("@key@"), lease_ms=LEASE_MS)
+    assert other.accept(ADA, "signup").status is Status.DUPLICATE
+
+
+def test_a_redis_that_was_emptied_is_begun_anew(bench: Bench) -> None:
+    bench.accept()
+    old_key = bench.key()
+    bench.client.flushall()
+    assert bench.accept() == Accepted(Status.ACCEPTED, State.PENDING, None)
+    assert bench.key() != old_key
+    assert bench.record().contact == ADA
+
+
+def test_a_salt_that_keeps_changing_is_an_error_and_nothing_is_written(bench: Bench) -> None:
+    class Stale(Store):
+        def salt(self) -> str:
+            return "of yesterday"
+
+    bench.accept()
+    before = bench.everything()
+    with pytest.raises(StoreError, match="salt"):
+        Stale(bench.client, Envelope(""), lease_ms=0).accept(NEWER, "signup")
+    assert bench.everything() == before
+
+
+# claim and renew
+
+
+def test_a_claim_knows_all_that_an_attempt_needs(bench: Bench) -> None:
+    bench.accept(ADA, NOTE)
+    first = bench.claim()
+    assert (first.contact, first.notes, first.lease_until) == (ADA, (NOTE,), first.now + LEASE_MS)
+    assert (first.unknown_since, first.late_id, first.cause) == (None, None, None)
+    bench.finish(
+        first,
+        AttemptResult(
+            state=State.RETRYING, cause="http_500", failures=3, repeats=2, spent_ms=9, unanswered=Unanswered.NOW
+        ),
+    )
+    second = bench.claim()
+    assert (second.cause, second.failures, second.repeats, second.spent_ms) == ("http_500", 3, 2, 9)
+    assert second.unknown_since is not None
+
+
+def test_a_claim_may_be_repeated_by_its_owner(bench: Bench) -> None:
+    bench.accept()
+    first = bench.store.claim(bench.key(), "mine")
+    before = bench.everything()
+    bench.turn(1_000)
+    again = bench.store.claim(bench.key(), "mine")
+    assert first is not None
+    assert again is not None
+    assert again.lease_until == first.lease_until
+    assert bench.everything() == before
+
+
+def test_a_lease_belongs_to_one(bench: Bench) -> None:
+    bench.accept()
+    bench.claim()
+    before = bench.everything()
+    bench.turn(LEASE_MS - 1_000)
+    assert bench.store.claim(bench.key(), "another") is None
+    assert bench.everything() == before
+
+
+def test_a_lease_that_ran_out_is_taken_over_with_the_answer_unknown(bench: Bench) -> None:
+    bench.accept()
+    first = bench.claim()
+    bench.turn(LEASE_MS + 1_000)
+    second = bench.claim()
+    assert (second.unknown_since, second.crashes) == (first.lease_until, 1)
+    assert bench.record().attempts_made == 2
+
+
+def test_of_many_who_claim_at_once_one_gets_it(bench: Bench, redis_url: str) -> None:
+    bench.accept()
+    key, got = bench.key(), []
+
+    def claim(token: str) -> None:
+        client = connect(redis_url, timeout_s=5)
+        got.append(Store(client, Envelope(""), lease_ms=LEASE_MS).claim(key, token))
+        client.close()
+
+    in_threads(claim, [f"worker-{number}" for number in range(8)])
+    assert len([claim for claim in got if claim]) == 1
+
+
+def test_a_retry_cannot_be_claimed_before_its_time(bench: Bench) -> None:
+    bench.bring_to(RETRYING)
+    assert bench.store.claim(bench.key(), "early") is None
+    bench.turn(5_000)
+    assert bench.claim().cause == "http_500"
+
+
+@pytest.mark.parametrize("verdict", CLOSED, ids=lambda verdict: verdict.state)
+def test_what_is_closed_cannot_be_claimed(verdict: AttemptResult, bench: Bench) -> None:
+    bench.bring_to(verdict)
+    assert bench.store.claim(bench.key(), "token") is None
+
+
+def test_what_is_not_there_cannot_be_claimed_and_leaves_no_trace(bench: Bench) -> None:
+    bench.accept()
+    before = bench.everything()
+    assert bench.store.claim(bench.key("bob"), "token") is None
+    assert bench.everything() == before
+
+
+def test_a_lease_is_lengthened_from_now(bench: Bench) -> None:
+    bench.accept()
+    claim = bench.claim()
+    bench.turn(LEASE_MS - 1_000)
+    assert bench.store.renew(claim)
+    bench.turn(LEASE_MS - 1_000)
+    assert bench.store.claim(bench.key(), "another") is None
+    assert int(bench.fields()["lease_until"]) > claim.lease_until
+    assert bench.due() == keys.LANE + int(bench.fields()["lease_until"])
+
+
+def test_a_lease_that_is_lost_cannot_be_renewed(bench: Bench) -> None:
+    bench.accept()
+    claim = bench.claim()
+    bench.turn(LEASE_MS)
+    before = bench.everything()
+    assert not bench.store.renew(claim), "it ran out"
+    assert bench.everything() == before
+    other = bench.claim()
+    assert not bench.store.renew(claim), "somebody else has it"
+    bench.finish(other)
+    assert not bench.store.renew(other), "it is finished"
+
+
+# finish
+
+
+def test_a_created_contact_keeps_what_idempotency_needs_and_no_personal_data(bench: Bench) -> None:
+    bench.accept(ADA, NOTE)
+    bench.finish(bench.claim())
+    fields = bench.fields()
+    assert set(fields) == {"identifier", "source", "state", "fingerprint", "received_at", "attempts", "contact_id"}
+    told = " ".join(fields.values())
+    for value in (ADA.name, ADA.email, ADA.phone_number, ADA.avatar_url):
+        assert value is not None
+        assert value not in told
+    assert bench.due() is None
+    assert bench.client.object("encoding", keys.contact(bench.key())) == "listpack", "Redis's compact form"
+
+
+def test_a_created_contact_tells_what_was_unusual(bench: Bench) -> None:
+    bench.accept()
+    bench.finish(bench.claim(), RETRYING)
+    bench.turn(5_000)
+    adopted = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.ADOPTED, notes=(NOTE,), status=200)
+    claim = bench.claim()
+    bench.finish(claim, adopted)
+    record = bench.record()
+    assert (record.outcome, record.notes, record.attempts_made) == (Outcome.ADOPTED, (NOTE,), 2)
+    assert record.closed_at == claim.now + 12
+    assert (record.cause, record.next_attempt_at) == (None, None)
+
+
+def test_a_failed_attempt_sets_the_time_of_the_next(bench: Bench) -> None:
+    bench.accept()
+    bench.finish(bench.claim(), RETRYING)
+    record = bench.record()
+    assert (record.state, record.cause) == (State.RETRYING, "http_500")
+    assert record.next_attempt_at is not None
+    assert 4_000 < record.next_attempt_at - bench.now() <= 5_000
+    assert bench.due() == keys.LANE + record.next_attempt_at
+
+
+@pytest.mark.parametrize("verdict", [FAILED, CONFLICT], ids=lambda verdict: verdict.state)
+def test_a_contact_that_is_given_up_keeps_its_data_and_says_why(verdict: AttemptResult, bench: Bench) -> None:
+    bench.bring_to(verdict)
+    record = bench.record()
+    assert (record.state, record.cause, record.owner_id) == (verdict.state, verdict.cause, verdict.owner_id)
+    assert record.contact == ADA
+    assert record.closed_at is not None
+    assert bench.due() is None
+
+
+@pytest.mark.parametrize("verdict", [FAILED, CREATED], ids=lambda verdict: verdict.state)
+def test_a_verdict_counts_once(verdict: AttemptResult, bench: Bench) -> None:
+    bench.accept()
+    claim = bench.claim()
+    assert bench.finish(claim, verdict).written
+    before = bench.everything()
+    assert not bench.finish(claim, CREATED).written
+    if verdict is FAILED:
+        before[keys.contact(bench.key())]["late_id"] = "7"
+    assert bench.everything() == before
+
+
+@pytest.mark.parametrize("verdict", [RETRYING, FAILED, CONFLICT], ids=lambda verdict: verdict.state)
+def test_who_lost_the_lease_changes_nothing(verdict: AttemptResult, bench: Bench) -> None:
+    bench.accept()
+    late = bench.claim()
+    bench.turn(LEASE_MS)
+    bench.claim()
+    before = bench.everything()
+    assert bench.finish(late, verdict) == Finished(written=False)
+    assert bench.everything() == before
+
+
+def test_what_a_late_success_learned_is_kept_beside_the_record(bench: Bench) -> None:
+    bench.accept()
+    late = bench.claim()
+    bench.turn(LEASE_MS)
+    bench.claim()
+    before = bench.everything()
+    assert not bench.finish(late, CREATED).written
+    before[keys.contact(bench.key())]["late_id"] = "7"
+    assert bench.everything() == before
+    bench.turn(LEASE_MS)
+    assert bench.claim().late_id == "7"
+
+
+def test_a_late_success_of_a_contact_that_is_gone_leaves_no_trace(bench: Bench) -> None:
+    bench.accept()
+    claim = bench.claim()
+    bench.client.flushall()
+    bench.finish(claim)
+    assert bench.everything() == {}
+
+
+def test_of_many_attempts_the_first_and_the_latest_are_kept(bench: Bench) -> None:
+    bench.accept()
+    for number in range(ATTEMPTS_KEPT + 10):
+        claim = bench.claim()
+        again = AttemptResult(state=State.RETRYING, cause="http_500")
+        bench.store.finish(claim, again, Attempt(number, 1, 500, "http_500", "it says why"))
+    record = bench.record()
+    assert [attempt.at for attempt in record.attempts] == [0, *range(10, ATTEMPTS_KEPT + 10)]
+    assert record.attempts_made == ATTEMPTS_KEPT + 10
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_known"),
+    [
+        (Unanswered.NOW, Unanswered.KEEP, False),
+        (Unanswered.NOW, Unanswered.CLEAR, True),
+        (Unanswered.KEEP, Unanswered.KEEP, True),
+        (Unanswered.KEEP, Unanswered.NOW, False),
+    ],
+)
+def test_what_is_unknown_stays_so_until_it_is_settled(
+    before: Unanswered, after: Unanswered, is_known: bool, bench: Bench
+) -> None:
+    bench.accept()
+    for unanswered in (before, after):
+        bench.finish(bench.claim(), AttemptResult(state=State.RETRYING, cause="x", unanswered=unanswered))
+    assert (bench.claim().unknown_since is None) is is_known
+
+
+def test_unknown_counts_from_the_end_of_the_attempt(bench: Bench) -> None:
+    bench.accept()
+    claim = bench.claim()
+    bench.turn(30_000)
+    bench.finish(claim, AttemptResult(state=State.RETRYING, cause="x", unanswered=Unanswered.NOW))
+    unknown_since = bench.claim().unknown_since
+    assert unknown_since is not None
+    assert 30_000 <= unknown_since - claim.now < 35_000
+
+
+def test_a_cause_that_nobody_saw_for_a_day_is_new_again(bench: Bench) -> None:
+    turns = (("a", 0, True), ("b", CAUSE_FRESH_MS - 5_000, False), ("c", CAUSE_FRESH_MS + 1, True))
+    for identifier, turn, is_new in turns:
+        bench.turn(turn)
+        bench.accept(Contact(identifier, 1))
+        assert bench.finish(bench.claim(identifier), RETRYING).new_cause is is_new
+
+
+# retry_now
+
+
+def test_a_pending_contact_is_due_at_once_as_a_new_one(bench: Bench) -> None:
+    bench.accept()
+    assert bench.store.retry_now("ada") == "pending"
+    due = bench.due()
+    assert due is not None
+    assert due <= bench.now()
+
+
+@pytest.mark.parametrize("verdict", [RETRYING, FAILED, CONFLICT, DISCARDED], ids=lambda verdict: verdict.state)
+def test_retry_now_gives_a_fresh_budget_at_once(verdict: AttemptResult, bench: Bench) -> None:
+    bench.bring_to(verdict)
+    assert bench.store.retry_now("ada") == "retrying"
+    record = bench.record()
+    assert (record.state, record.closed_at, record.owner_id) == (State.RETRYING, None, None)
+    assert bench.store.sweep().handed == 1
+    claim = bench.claim()
+    assert (claim.failures, claim.repeats, claim.spent_ms, claim.crashes) == (0, 0, 0, 0)
+
+
+def test_retry_now_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
+    bench.bring_to(AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
+    bench.store.retry_now("ada")
+    assert bench.claim().unknown_since is not None
+
+
+def test_retry_now_leaves_a_running_attempt_alone(bench: Bench) -> None:
+    bench.accept()
+    bench.claim()
+    before = bench.everything()
+    assert bench.store.retry_now("ada") == "busy"
+    assert bench.everything() == before
+
+
+def test_retry_now_leaves_a_created_contact_alone(bench: Bench) -> None:
+    bench.bring_to(CREATED)
+    before = bench.everything()
+    assert bench.store.retry_now("ada") == "created"
+    assert bench.everything() == before
+
+
+def test_retry_now_tells_that_nobody_is_there(bench: Bench) -> None:
+    assert bench.store.retry_now("ada") == "gone"
+
+
+# edit
+
+
+@pytest.mark.parametrize("verdict", [FAILED, CONFLICT, RETRYING])
+def test_edit_brings_other_data_and_a_fresh_budget_at_once(verdict: AttemptResult, bench: Bench) -> None:
+    bench.bring_to(verdict)
+    assert bench.store.edit(NEWER, (NOTE,), who="bob", before=ADA) == "retrying"
+    assert bench.store.sweep().handed == 1
+    claim = bench.claim()
+    assert (claim.contact, claim.notes, claim.trigger) == (NEWER, (NOTE,), "bob")
+    assert (claim.failures, claim.repeats, claim.spent_ms, claim.crashes) == (0, 0, 0, 0)
+
+
+def test_edit_of_a_new_contact_leaves_it_pending(bench: Bench) -> None:
+    bench.accept()
+    assert bench.store.edit(NEWER, who="bob", before=ADA) == "pending"
+    assert bench.claim().contact == NEWER
+
+
+def test_edit_may_run_twice(bench: Bench) -> None:
+    """Its answer may get lost, and the person does it again."""
+    bench.bring_to(FAILED)
+    assert [bench.store.edit(NEWER, who="bob", before=ADA) for _ in range(2)] == ["retrying"] * 2
+    assert bench.claim().contact == NEWER
+
+
+def test_edit_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
+    bench.bring_to(AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
+    bench.store.edit(NEWER, who="bob", before=ADA)
+    assert bench.claim().unknown_since is not None
+
+
+@pytest.mark.parametrize(("verdict", "says"), [(None, "busy"), (CREATED, "created")])
+def test_edit_leaves_alone_what_is_under_way_or_done(verdict: AttemptResult | None, says: str, bench: Bench) -> None:
+    bench.accept()
+    bench.claim() if verdict is None else bench.bring_to(verdict)
+    before = bench.everything()
+    assert bench.store.edit(NEWER, who="bob", before=ADA) == says
+    assert bench.everything() == before
+
+
+def test_edit_does_not_overwrite_what_came_meanwhile(bench: Bench) -> None:
+    bench.bring_to(FAILED)
+    bench.accept(NEWER)
+    before = bench.everything()
+    assert bench.store.edit(ADA.without("email"), who="bob", before=ADA) == "changed"
+    assert bench.everything() == before
+
+
+def test_edit_tells_that_nobody_is_there(bench: Bench) -> None:
+    assert bench.store.edit(NEWER) == "gone"
+
+
+# sweep
+
+
+def backlog(bench: Bench, *identifiers: str) -> None:
+    """New contacts whose messages got lost, oldest first, due now."""
+    for identifier in identifiers:
+        bench.accept(Contact(identifier, 1))
+        bench.turn(10)
+    bench.client.delete(keys.QUEUE)
+    bench.turn(GRACE_MS)
+
+
+def test_what_is_due_is_handed_over_once_until_its_message_counts_as_lost(bench: Bench) -> None:
+    backlog(bench, "ada")
+    assert bench.store.sweep() == Swept(handed=1, waiting=0)
+    assert bench.store.sweep() == Swept(handed=0, waiting=1)
+    assert bench.queue() == [bench.key()]
+    bench.client.delete(keys.QUEUE)
+    bench.turn(GRACE_MS - 1_000)
+    assert bench.store.sweep() == Swept(handed=0, waiting=0)
+    bench.turn(1_000)
+    assert bench.store.sweep() == Swept(handed=1, waiting=0)
+
+
+@pytest.mark.parametrize("verdict", CLOSED, ids=lambda verdict: verdict.state)
+def test_what_is_closed_is_never_handed_over(verdict: AttemptResult, bench: Bench) -> None:
+    bench.bring_to(verdict)
+    bench.turn(DAY_MS)
+    assert bench.store.sweep().handed == 0
+
+
+def test_a_lease_that_ran_out_is_handed_over(bench: Bench) -> None:
+    bench.accept()
+    bench.claim()
+    bench.client.delete(keys.QUEUE)
+    bench.turn(LEASE_MS - 1_000)
+    assert bench.store.sweep().handed == 0
+    bench.turn(1_000)
+    assert bench.store.sweep().handed == 1
+
+
+def test_new_contacts_go_before_retries_and_older_before_younger(bench: Bench) -> None:
+    bench.bring_to(RETRYING, Contact("old retry", 1))
+    bench.turn(1_000)
+    bench.bring_to(RETRYING, Contact("young retry", 1))
+    backlog(bench, "old", "young")
+    bench.store.sweep()
+    assert bench.queue() == [bench.key(identifier) for identifier in ("old", "young", "old retry", "young retry")]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "handed"),
+    [
+        (0, 4),
+        (QUEUE_BOUNDS[1] - 3, 3),
+        (QUEUE_BOUNDS[1] - 2, 2),
+        (QUEUE_BOUNDS[1], 2),
+        (QUEUE_BOUNDS[0] - 1, 1),
+        (QUEUE_BOUNDS[0], 0),
+    ],
+)
+def test_retries_never_fill_the_room_of_new_contacts(waiting: int, handed: int, bench: Bench) -> None:
+    for identifier in ("retry 1", "retry 2"):
+        bench.bring_to(RETRYING, Contact(identifier, 1))
+        bench.turn(10)
+    backlog(bench, "new 1", "new 2")
+    if waiting:
+        bench.client.rpush(keys.QUEUE, *["another"] * waiting)
+    swept = bench.store.sweep()
+    assert (swept.handed, swept.waiting, swept.more) == (handed, waiting, handed < 4)
+    added = bench.queue()[waiting:]
+    assert added == [bench.key(identifier) for identifier in ("new 1", "new 2", "retry 1", "retry 2")[:handed]]
+
+
+def test_each_message_has_an_id_of_its_own_and_nothing_else_of_it_is_touched(bench: Bench) -> None:
+    bench.store.hint = Envelope(
+        '{"origin": "gen7@host", "to": "@nobody@", "key": "@key@", "id": "@id@", "tag": "@id@"}'
+    )
+    backlog(bench, "ada", "bob")
+    bench.store.sweep()
+    messages: Any = bench.client.lrange(keys.QUEUE, 0, -1)
+    ids = {message.split('"')[-6] for message in messages}
+    assert len(ids) == 2
+    for message, identifier in zip(reversed(messages), ("ada", "bob"), strict=True):
+        assert message.startswith(f'{{"origin": "gen7@host", "to": "@nobody@", "key": "{bench.key(identifier)}"')
+        assert message.count(message.split('"')[-6]) == 2
+
+
+def test_a_large_backlog_is_handed_over_in_bounded_steps_that_hold_redis_for_a_moment_only(bench: Bench) -> None:
+    for number in range(SWEEP_MOST + 100):
+        bench.accept(Contact(f"contact-{number}", 1))
+    took: list[float] = []
+    for _ in range(5):
+        bench.client.delete(keys.QUEUE)
+        bench.turn(GRACE_MS)
+        began = time.perf_counter()
+        assert bench.store.sweep().handed == SWEEP_MOST
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.05, "the aim is 10 ms; this machine may be busy"
+
+
+def test_sweeps_at_the_same_time_hand_each_contact_over_once(bench: Bench, redis_url: str) -> None:
+    backlog(bench, *(f"contact-{number}" for number in range(300)))
+    handed: list[int] = []
+
+    def sweep(_: str) -> None:
+        client = connect(redis_url, timeout_s=5)
+        store = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
+        store.shift_ms = bench.store.shift_ms
+        handed.extend(store.sweep().handed for _ in range(3))
+        client.close()
+
+    in_threads(sweep, [""] * 6)
+    assert sum(handed) == 300
+    assert set(Counter(bench.queue()).values()) == {1}
+    assert len(bench.queue()) == 300
+
+
+def in_threads(do: Callable[[str], None], arguments: list[str]) -> None:
+    """All at once, as far as can be."""
+    gate = threading.Barrier(len(arguments))
+
+    def run(argument: str) -> None:
+        gate.wait()
+        do(argument)
+
+    threads = [threading.Thread(target=run, args=(argument,)) for argument in arguments]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+# forget and beat
+
+
+def test_created_contacts_are_forgotten_when_their_time_is_over(bench: Bench) -> None:
+    bench.bring_to(CREATED)
+    bench.turn(DAY_MS - 1_000)
+    assert bench.store.forget(DAY_MS) == 0
+    bench.turn(1_000)
+    assert bench.store.forget(DAY_MS) == 1
+    assert History(bench.client).contact("ada") is None
+    assert bench.accept() == Accepted(Status.ACCEPTED, State.PENDING, None)
+
+
+@pytest.mark.parametrize("verdict", [RETRYING, FAILED, CONFLICT, DISCARDED], ids=lambda verdict: verdict.state)
+def test_nothing_else_is_forgotten(verdict: AttemptResult, bench: Bench) -> None:
+    bench.bring_to(verdict)
+    bench.turn(DAY_MS)
+    before = bench.everything()
+    assert bench.store.forget(0) == 0
+    assert bench.everything() == before
+
+
+def test_a_contact_is_looked_at_again_at_the_moment_when_it_is_forgotten(bench: Bench) -> None:
+    """Between the search for old ones and then, it may have been forgotten and created anew by somebody else."""
+    bench.bring_to(CREATED)
+    bench.bring_to(FAILED, Contact("bob", 1))
+    before = bench.everything()
+    assert [bench.store.run("forget", bench.key(name), DAY_MS) for name in ("ada", "bob", "cyd")] == [0, 0, 0]
+    assert bench.everything() == before
+
+
+def test_forgetting_goes_in_bounded_steps(bench: Bench) -> None:
+    for number in range(FORGET_MOST + 1):
+        bench.bring_to(CREATED, Contact(f"contact-{number}", 1))
+    bench.turn(1)
+    assert [bench.store.forget(0) for _ in range(3)] == [FORGET_MOST, 1, 0]
+
+
+def test_hosts_are_remembered_for_a_day(bench: Bench) -> None:
+    bench.store.sweep("gone")
+    bench.turn(WORKER_KEPT_MS - 1_000)
+    bench.store.sweep("here")
+    assert set(History(bench.client).workers().seen) == {"gone", "here"}
+    bench.turn(2_000)
+    bench.store.sweep("here")
+    assert set(History(bench.client).workers().seen) == {"here"}
+
+
+# The quarantine
+
+HELD = Quarantined(
+    source="shop", payload='{"name": "Ada"}', problems={"identifier": "is missing"}, headers={"X-Topic": "a"}
+)
+
+
+def test_what_is_quarantined_is_kept_as_it_is(bench: Bench) -> None:
+    before = bench.now()
+    Desk(bench.store).quarantine(HELD)
+    (held,) = History(bench.client).quarantine()
+    assert replace(held, entry="", since=0) == HELD
+    assert before <= held.since <= bench.now()
+    assert History(bench.client).quarantined(held.entry) == held
+
+
+def test_the_same_delivery_is_quarantined_once(bench: Bench) -> None:
+    Desk(bench.store).quarantine(HELD)
+    before = bench.everything()
+    bench.turn(1_000)
+    Desk(bench.store).quarantine(HELD)
+    assert bench.everything() == before
+    Desk(bench.store).quarantine(replace(HELD, source="crm"))
+    assert [held.source for held in History(bench.client).quarantine()] == ["shop", "crm"]
+
+
+def test_a_quarantine_that_is_full_takes_nothing_more(bench: Bench) -> None:
+    for number in range(QUARANTINE_MOST):
+        Desk(bench.store).quarantine(replace(HELD, payload=str(number)))
+    before = bench.everything()
+    with pytest.raises(StoreFull):
+        Desk(bench.store).quarantine(HELD)
+    Desk(bench.store).quarantine(replace(HELD, payload="7"))
+    assert bench.everything() == before
+
+
+def test_what_is_released_is_gone(bench: Bench) -> None:
+    Desk(bench.store).quarantine(HELD)
+    (held,) = History(bench.client).quarantine()
+    assert Desk(bench.store).release(held.entry)
+    assert not Desk(bench.store).release(held.entry)
+    assert History(bench.client).quarantine() == []
+    assert History(bench.client).quarantined(held.entry) is None
+
+
+def test_the_quarantine_is_kept_for_its_time_only(bench: Bench) -> None:
+    Desk(bench.store).quarantine(HELD)
+    bench.turn(QUARANTINE_KEPT_MS - 1_000)
+    Desk(bench.store).quarantine(replace(HELD, source="crm"))
+    assert Desk(bench.store).prune_quarantine() == 0
+    bench.turn(2_000)
+    assert Desk(bench.store).prune_quarantine() == 1
+    assert [held.source for held in History(bench.client).quarantine()] == ["crm"]
+
+
+def test_when_a_secret_was_last_used_is_known(bench: Bench) -> None:
+    before = bench.now()
+    Desk(bench.store).note_secret("shop", "SHOP_SECRET")
+    (used,) = History(bench.client).secrets_used().items()
+    assert used[0] == "shop:SHOP_SECRET"
+    assert before <= used[1] <= bench.now()
+
+
+# A full Redis
+
+
+def fill(bench: Bench) -> None:
+    """From now on every command that needs memory is refused, as long as nothing lifts the limit."""
+    bench.client.config_set("maxmemory", "1")
+
+
+@pytest.mark.parametrize("verdict", [None, RETRYING, FAILED, CONFLICT], ids=lambda verdict: verdict and verdict.state)
+def test_a_full_redis_takes_no_delivery_and_writes_no_half_of_it(verdict: AttemptResult | None, own: Bench) -> None:
+    own.accept(ADA, NOTE)
+    if verdict is not None:
+        own.finish(own.claim(), verdict)
+    before = own.everything()
+    fill(own)
+    for contact in (NEWER, Contact("bob", 1)):
+        with pytest.raises(StoreFull):
+            own.accept(contact)
+    assert own.everything() == before
+
+
+@pytest.mark.parametrize("verdict", [CREATED, RETRYING, FAILED, CONFLICT], ids=lambda verdict: verdict.state)
+def test_a_full_redis_can_still_be_drained(verdict: AttemptResult, own: Bench) -> None:
+    own.accept()
+    own.client.delete(keys.QUEUE)
+    own.turn(GRACE_MS)
+    fill(own)
+    assert own.store.sweep().handed == 1
+    claim = own.claim()
+    assert own.store.renew(claim)
+    assert own.finish(claim, verdict).written
+    assert own.record().state is verdict.state
+
+
+def test_a_full_redis_brings_back_what_a_dead_worker_held(own: Bench) -> None:
+    own.accept()
+    own.claim()
+    own.turn(LEASE_MS)
+    own.client.delete(keys.QUEUE)
+    fill(own)
+    assert own.store.sweep().handed == 1
+    assert own.claim().crashes == 1
+
+
+def test_a_full_redis_lets_a_person_retry_and_old_contacts_be_forgotten(own: Bench) -> None:
+    own.bring_to(FAILED)
+    own.bring_to(CREATED, Contact("bob", 1))
+    own.turn(1)
+    fill(own)
+    started_anew = Store(own.client, Envelope(""), lease_ms=LEASE_MS)
+    assert started_anew.retry_now("ada") == "retrying"
+    assert own.store.forget(0) == 1
+
+
+def test_a_full_redis_lets_a_person_be_forgotten_and_put_back(own: Bench) -> None:
+    own.bring_to(FAILED)
+    own.bring_to(CREATED, Contact("bob", 1))
+    fill(own)
+    started_anew = Desk(Store(own.client, Envelope(""), lease_ms=LEASE_MS))
+    assert started_anew.erase("ada") == Erased("erased")
+    assert started_anew.put_back(own.key("bob"), "7", Contact("bob"))
+
+
+# A Redis that is away
+
+CLAIM = Claim("key", "token", ADA, "", 1, 2)
+CALLS: dict[str, Callable[[Store], object]] = {
+    "accept": lambda store: store.accept(ADA, "signup"),
+    "claim": lambda store: store.claim("key", "token"),
+    "renew": lambda store: store.renew(CLAIM),
+    "finish": lambda store: store.finish(CLAIM, CREATED, Attempt(1, 1)),
+    "retry_now": lambda store: store.retry_now("ada"),
+    "edit": lambda store: store.edit(NEWER, who="bob", before=ADA),
+    "sweep": lambda store: store.sweep(),
+    "probe_now": lambda store: store.probe_now(),
+    "forget": lambda store: store.forget(0),
+    "quarantine": lambda store: Desk(store).quarantine(HELD),
+    "release": lambda store: Desk(store).release("entry"),
+    "prune_quarantine": lambda store: Desk(store).prune_quarantine(),
+    "erase": lambda store: Desk(store).erase("ada"),
+    "put_back": lambda store: Desk(store).put_back("key", "7", ADA),
+    "ping": lambda store: Desk(store).ping(),
+    "note_account": lambda store: Desk(store).note_account("name", Account(unique=True)),
+    "note_progress": lambda store: Desk(store).note_progress(None),
+    "note_secret": lambda store: Desk(store).note_secret("shop", "SHOP_SECRET"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_redis_that_is_away_is_unavailable(call: Callable[[Store], object]) -> None:
+    client = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
+    with pytest.raises(StoreUnavailable):
+        call(Store(client, Envelope(""), lease_ms=LEASE_MS))
+
+
+def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "AGAIN_S", 0)
+    client = connect(own_server.url, timeout_s=0.1)
+    client.flushall()
+    store = Store(client, Envelope(""), lease_ms=LEASE_MS)
+    store.salt()
+    own_server.pause()
+    began = time.monotonic()
+    try:
+        with pytest.raises(StoreUnavailable):
+            store.accept(ADA, "signup")
+    finally:
+        own_server.resume()
+    assert time.monotonic() - began < 1
+    assert store.retry_now("bob") == "gone", "the answer that came too late is not taken for this one"
+    client.flushall()
+    client.close()
+
+
+def test_a_connection_that_was_closed_while_it_was_idle_is_opened_again(own: Bench) -> None:
+    own.accept()
+    for _ in range(2):
+        own.client.client_kill_filter(_type="normal", skipme=False)
+        assert own.store.retry_now("ada") == "pending"
+
+
+def test_a_redis_that_was_restarted_is_used_again(own: Bench, own_server: Valkey) -> None:
+    own.accept()
+    own_server.restart()
+    assert own.accept(Contact("bob", 1)).state is State.PENDING
+
+
+def test_a_read_only_replica_is_unavailable(own: Bench) -> None:
+    own.accept()
+    own.client.replicaof("127.0.0.1", str(free_port()))
+    try:
+        with pytest.raises(StoreUnavailable):
+            own.accept(NEWER)
+    finally:
+        own.client.replicaof("NO", "ONE")
+    assert own.record().contact == ADA
+
+
+def test_anything_else_that_redis_refuses_is_an_error_of_its_own(bench: Bench) -> None:
+    bench.client.set(keys.DUE, "not a sorted set")
+    with pytest.raises(StoreError, match="WRONGTYPE") as caught:
+        bench.store.sweep()
+    assert type(caught.value) is StoreError
+    bench.client.flushall()
+
+
+class HangingUp(socketserver.BaseRequestHandler):
+    """Hangs up at once, and counts how often it was called."""
+
+    server: "Counting"
+
+    def handle(self) -> None:
+        self.server.calls += 1
+
+
+class Counting(socketserver.TCPServer):
+    calls = 0
+
+
+def test_a_command_is_never_repeated_behind_our_back() -> None:
+    with Counting(("127.0.0.1", 0), HangingUp) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        client = connect(f"redis://127.0.0.1:{server.server_address[1]}/0", timeout_s=1)
+        with pytest.raises(StoreUnavailable):
+            Store(client, Envelope(""), lease_ms=LEASE_MS).sweep()
+        server.shutdown()
+        thread.join()
+    assert server.calls == 1
+
+
+def test_a_password_is_in_no_error() -> None:
+    client = connect(f"redis://:hunter2-hunter2@127.0.0.1:{free_port()}/0", timeout_s=1)
+    with pytest.raises(StoreUnavailable) as caught:
+        Store(client, Envelope(""), lease_ms=LEASE_MS).sweep()
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,394 @@
+"""What a 200 means: found out, told, required; and new work refused before Redis is full. On servers of this module's
+own, which are told to be careless."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+from typing import Any
+
+import pytest
+import redis
+
+from tests.rig.processes import free_port
+from tests.rig.valkey import Valkey
+from worker.errors import StoreFull, StoreUnavailable
+from worker.model import Accepted, Ack, Contact, Note, Quarantined, Requirements, State, Status
+from worker.process.envelope import Envelope
+from worker.store import connection, keys
+from worker.store.connection import AGAIN_S, connect, lines_of
+from worker.store.contacts import Store
+from worker.store.desk import Desk
+from worker.store.durability import (
+    Guard,
+    Server,
+    Wait,
+    announce,
+    judge,
+    look,
+    needed_wait,
+    unmet,
+)
+
+NO_NOTES: tuple[Note, ...] = ()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Valkey, Valkey]]:
+    """A primary and a replica that is in step with it."""
+    folder = tmp_path_factory.mktemp("servers")
+    with Valkey(folder / "primary", port=free_port(), config={"repl-diskless-sync-delay": "0"}) as primary:
+        follow = {"replicaof": f"127.0.0.1 {primary.port}"}
+        with Valkey(folder / "replica", port=free_port(), config=follow) as replica:
+            yield primary, replica
+
+
+@pytest.fixture
+def primary(servers: tuple[Valkey, Valkey]) -> Iterator[redis.Redis]:
+    client = connect(servers[0].url, timeout_s=1)
+    client.flushall()
+    wait_until(lambda: look(client).has_replica)
+    yield client
+    for name, value in {"appendonly": "yes", "appendfsync": "always", "maxmemory": "1gb"}.items():
+        client.config_set(name, value)
+    client.close()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def store_of(client: redis.Redis, ack: Ack | None = None, **demands: Any) -> Store:
+    """A store whose guard looks anew at each delivery."""
+    clock = count(0, 10)
+    guard = Guard(client, Requirements(ack, **demands), clock=lambda: next(clock))
+    return Store(client, Envelope("@key@"), lease_ms=1, guard=guard)
+
+
+def accept(store: Store, identifier: str = "ada") -> Accepted:
+    return store.accept(Contact(identifier, 1), "signup")
+
+
+def commands_of(client: redis.Redis, work: Callable[[], object]) -> list[str]:
+    """The names of the commands that the server executed meanwhile, but for those of scripts and new connections."""
+    seen: list[str] = []
+    with client.monitor() as monitor:  # type: ignore[no-untyped-call]
+        work()
+        client.echo("that was all")
+        for command in monitor.listen():
+            name = command["command"].split()[0].upper()
+            if name == "ECHO":
+                break
+            if command["client_type"] != "lua" and name not in ("HELLO", "CLIENT"):
+                seen.append(name)
+    return seen
+
+
+# What is given
+
+
+@pytest.mark.parametrize(
+    ("config", "given"),
+    [
+        ({"appendonly": "no"}, Ack.MEMORY),
+        ({"appendfsync": "no"}, Ack.AOF),
+        ({"appendfsync": "everysec"}, Ack.AOF),
+        ({"appendfsync": "always"}, Ack.FSYNC),
+    ],
+)
+def test_what_a_server_gives_is_found_out(config: dict[str, str], given: Ack, primary: redis.Redis) -> None:
+    for name, value in config.items():
+        primary.config_set(name, value)
+    assert look(primary).given is given
+
+
+def server(*, aof: bool | None = True, fsync: str | None = "everysec", valkey: bool = False, **info: Any) -> Server:
+    told: dict[str, Any] = {"redis_version": "7.2.4"} | ({} if aof is None else {"aof_enabled": int(aof)})
+    return Server(
+        told | ({"valkey_version": "9.1.2"} if valkey else {}) | info, {"appendfsync": fsync} if fsync else {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "ack", "waits_for"),
+    [
+        (server(), None, None),
+        (server(), Ack.MEMORY, None),
+        (server(), Ack.AOF, None),
+        (server(), Ack.FSYNC, "WAITAOF"),
+        (server(fsync=None), Ack.FSYNC, "WAITAOF"),
+        (server(fsync="always"), Ack.FSYNC, None),
+        (server(fsync="always", valkey=True), Ack.FSYNC, None),
+        (server(fsync="always"), Ack.REPLICA, "WAIT"),
+    ],
+)
+def test_what_is_not_given_is_waited_for(told: Server, ack: Ack | None, waits_for: str | None) -> None:
+    assert unmet(told, ack) is None
+    wait = needed_wait(told, ack)
+    assert (wait and wait.name) == waits_for
+
+
+@pytest.mark.parametrize(
+    ("told", "ack"),
+    [
+        (server(aof=False), Ack.AOF),
+        (server(aof=False), Ack.FSYNC),
+        (server(valkey=True), Ack.FSYNC),  # its WAITAOF answers too soon
+        (server(valkey=True, fsync=None), Ack.FSYNC),
+        (server(redis_version="7.0.15"), Ack.FSYNC),  # has no WAITAOF
+        (Server({}, {}), Ack.FSYNC),
+        (server(connected_slaves=0), Ack.REPLICA),
+        (server(connected_slaves=1, slave0={"state": "wait_bgsave"}), Ack.REPLICA),
+    ],
+)
+def test_what_can_never_be_met_is_told(told: Server, ack: Ack) -> None:
+    assert str(unmet(told, ack)).startswith(f"ACK={ack} cannot be met")
+    assert unmet(told, ack) in judge(told, Requirements(ack), 0).problems
+
+
+# What is required
+
+
+def test_nothing_is_taken_where_it_cannot_be_as_safe_as_required(primary: redis.Redis) -> None:
+    primary.config_set("appendonly", "no")
+    store = store_of(primary, Ack.FSYNC)
+    with pytest.raises(StoreUnavailable, match="appendonly is off"):
+        accept(store)
+    with pytest.raises(StoreUnavailable, match="appendonly is off"):
+        store.accept_all([(Contact("ada", 1), NO_NOTES)], "signup")
+    with pytest.raises(StoreUnavailable, match="appendonly is off"):
+        Desk(store).quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
+    assert not primary.exists(keys.DUE, keys.QUARANTINE)
+    primary.config_set("appendonly", "yes")
+    wait_until(lambda: look(primary).info["aof_rewrite_in_progress"] == 0)
+    assert accept(store).status is Status.ACCEPTED
+
+
+def test_a_delivery_that_no_replica_confirms_is_not_acknowledged_nor_is_its_repetition(
+    primary: redis.Redis, servers: tuple[Valkey, Valkey]
+) -> None:
+    store = store_of(primary, Ack.REPLICA)
+    wait_until(lambda: is_confirmed(store))
+    servers[1].pause()
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="not on a replica in time"):
+                accept(store)
+        with pytest.raises(StoreUnavailable, match="not on a replica in time"):
+            store.accept_all([(Contact(name, 1), NO_NOTES) for name in ("ada", "bob")], "signup")
+        with pytest.raises(StoreUnavailable, match="not on a replica in time"):
+            Desk(store).quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
+    finally:
+        servers[1].resume()
+    wait_until(lambda: is_confirmed(store))
+    assert accept(store).status is Status.DUPLICATE
+    assert accept(store, "bob").status is Status.DUPLICATE
+
+
+def is_confirmed(store: Store) -> bool:
+    """Whether the replica keeps up; on a busy machine it may need a moment."""
+    with suppress(StoreUnavailable):
+        return bool(accept(store, "probe"))
+    return False
+
+
+def test_waiting_costs_no_turn_of_its_own_and_a_batch_waits_once(primary: redis.Redis) -> None:
+    now = 0.0
+    store = Store(primary, Envelope(""), lease_ms=1, guard=Guard(primary, Requirements(Ack.REPLICA), clock=lambda: now))
+    accept(store)
+    assert commands_of(primary, lambda: accept(store)) == ["EVALSHA", "SET", "WAIT"]
+    batch = [(Contact(str(number), 1), NO_NOTES) for number in range(5)]
+    assert commands_of(primary, lambda: store.accept_all(batch, "signup")) == ["EVALSHA"] * 5 + ["SET", "WAIT"]
+    assert primary.zcard(keys.DUE) == 6
+
+
+def test_where_the_server_gives_it_nothing_is_waited_for(primary: redis.Redis) -> None:
+    now = 0.0
+    store = Store(primary, Envelope(""), lease_ms=1, guard=Guard(primary, Requirements(Ack.FSYNC), clock=lambda: now))
+    accept(store)
+    assert commands_of(primary, lambda: accept(store, "bob")) == ["EVALSHA"]
+    now = 1.0
+    seen = commands_of(primary, lambda: accept(store, "cleo"))
+    assert seen == ["INFO", "INFO", "INFO", "INFO", "EVALSHA"]  # and CONFIG, which MONITOR does not show
+
+
+def test_a_script_that_redis_does_not_know_is_sent_and_waited_for(primary: redis.Redis) -> None:
+    store = store_of(primary, Ack.REPLICA)
+    primary.script_flush()
+    assert accept(store).status is Status.ACCEPTED
+    assert accept(store).status is Status.DUPLICATE
+
+
+def test_a_batch_whose_connection_was_lost_is_not_acknowledged(primary: redis.Redis) -> None:
+    store = store_of(primary, Ack.REPLICA)
+    accept(store)
+
+    def batch() -> Iterator[tuple[Contact, tuple[Note, ...]]]:
+        yield Contact("one", 1), NO_NOTES
+        lines_of(primary).connection().disconnect()
+        yield Contact("two", 1), NO_NOTES
+
+    with pytest.raises(StoreUnavailable, match="connection was lost"):
+        store.accept_all(batch(), "signup")
+
+
+@pytest.mark.parametrize("answer", [0, [0, 3]])
+def test_an_answer_below_one_is_no_confirmation(answer: object) -> None:
+    with pytest.raises(StoreUnavailable):
+        Wait("WAITAOF", 1).check(answer)
+
+
+# Room
+
+
+def test_above_the_backlog_new_work_is_refused_and_what_is_known_is_answered(primary: redis.Redis) -> None:
+    store = store_of(primary, backlog_most=2)
+    accept(store, "ada")
+    accept(store, "bob")
+    with pytest.raises(StoreFull, match="too many contacts are open"):
+        accept(store, "cleo")
+    assert accept(store, "ada").status is Status.DUPLICATE
+    assert store.accept(Contact("bob", 1, "Bob"), "signup").status is Status.ACCEPTED, "newer data of an open contact"
+    assert primary.zcard(keys.state(State.PENDING)) == 2
+    primary.zpopmin(keys.DUE)
+    assert accept(store, "cleo").status is Status.ACCEPTED
+
+
+def test_near_the_end_of_memory_new_work_is_refused_until_there_is_room(primary: redis.Redis) -> None:
+    store = store_of(primary, memory_most=0.5)
+    accept(store, "ada")
+    primary.config_set("maxmemory", int(primary.info("memory")["used_memory"] * 1.5))
+    with pytest.raises(StoreFull, match="memory is nearly full"):
+        accept(store, "bob")
+    with pytest.raises(StoreFull, match="memory is nearly full"):
+        Desk(store).quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
+    assert accept(store, "ada").status is Status.DUPLICATE
+    primary.config_set("maxmemory", "1gb")
+    assert accept(store, "bob").status is Status.ACCEPTED
+
+
+# What is told
+
+
+WEAK: list[tuple[dict[str, Any], dict[str, str], str]] = [
+    ({"loading": 1}, {}, "reading its file"),
+    ({"role": "slave"}, {}, "read-only replica"),
+    ({"aof_last_write_status": "err"}, {}, "AOF failed"),
+    ({"rdb_last_bgsave_status": "err"}, {"stop-writes-on-bgsave-error": "yes", "save": "60 1"}, "could not save"),
+    ({"maxmemory_policy": "allkeys-lru"}, {}, "noeviction"),
+    ({"aof_enabled": 0}, {}, "appendonly is off"),
+    ({"min_slaves_good_slaves": 1}, {"min-replicas-to-write": "2"}, "min-replicas-to-write"),
+    ({"min_slaves_good_slaves": 0}, {}, "min-replicas-to-write"),
+    ({"maxmemory": 100, "used_memory": 100}, {}, "memory is full"),
+    ({"maxmemory": 100, "used_memory": 81}, {}, "MEMORY_MOST"),
+    ({"total_system_memory": 100, "used_memory": 81}, {}, "MEMORY_MOST"),
+]
+DOUBTFUL: list[tuple[dict[str, Any], dict[str, str], str]] = [
+    ({}, {"appendfsync": "everysec"}, "appendfsync is not always"),
+    ({"aof_last_bgrewrite_status": "err"}, {}, "rewrite"),
+    ({"maxmemory": 100, "used_memory": 75}, {}, "nearly"),
+    ({"maxmemory": 0}, {}, "maxmemory is not set"),
+]
+WELL = {"role": "master", "aof_enabled": 1, "maxmemory": 1000, "used_memory": 1, "maxmemory_policy": "noeviction"}
+
+
+@pytest.mark.parametrize(("info", "config", "says"), WEAK)
+def test_every_weakness_is_named(info: dict[str, Any], config: dict[str, str], says: str) -> None:
+    base = {name: value for name, value in WELL.items() if not (name == "maxmemory" and "total_system_memory" in info)}
+    health = judge(Server(base | info, {"appendfsync": "always"} | config), Requirements(), 0)
+    assert [says in problem for problem in health.problems].count(True) == 1
+
+
+@pytest.mark.parametrize(("info", "config", "says"), DOUBTFUL)
+def test_every_doubt_is_a_warning(info: dict[str, Any], config: dict[str, str], says: str) -> None:
+    health = judge(Server(WELL | info, {"appendfsync": "always"} | config), Requirements(), 0)
+    assert health.problems == ()
+    assert [says in warning for warning in health.warnings] == [True]
+
+
+def test_who_requires_no_more_than_memory_is_only_warned_that_the_aof_is_off() -> None:
+    health = judge(Server(WELL | {"aof_enabled": 0}, {"appendfsync": "always"}), Requirements(Ack.MEMORY), 0)
+    assert health.problems == ()
+    assert ["appendonly is off" in warning for warning in health.warnings] == [True]
+
+
+def test_a_full_backlog_is_told() -> None:
+    assert "BACKLOG_MOST" in judge(Server(WELL, {"appendfsync": "always"}), Requirements(backlog_most=5), 5).problems[0]
+
+
+@pytest.mark.parametrize(
+    ("ack", "says", "level"),
+    [
+        (None, "a 200 means: in the append-only file, but perhaps not on disk yet (ACK is not set)", logging.WARNING),
+        (Ack.AOF, "a 200 means: in the append-only file, but perhaps not on disk yet (ACK=aof)", logging.INFO),
+        (Ack.REPLICA, "with WAIT waited for: in a replica's memory, too (ACK=replica)", logging.INFO),
+        (Ack.FSYNC, "nothing is taken: ACK=fsync cannot be met", logging.WARNING),
+    ],
+)
+def test_one_line_at_start_tells_it(
+    ack: Ack | None, says: str, level: int, primary: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    primary.config_set("appendfsync", "everysec")
+    with caplog.at_level(logging.INFO):
+        announce(primary, Requirements(ack))
+    [line] = caplog.records
+    assert says in line.getMessage()
+    assert line.levelno == level
+
+
+def test_a_redis_that_is_away_at_start_is_no_reason_not_to_start(caplog: pytest.LogCaptureFixture) -> None:
+    announce(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1), Requirements())
+    assert "not known yet" in caplog.text
+
+
+# A Redis that says nothing
+
+
+def test_after_a_time_out_nobody_waits_for_a_moment(primary: redis.Redis, servers: tuple[Valkey, Valkey]) -> None:
+    store = Store(primary, Envelope(""), lease_ms=1)
+    accept(store)
+    servers[0].pause()
+    try:
+        with pytest.raises(StoreUnavailable):
+            accept(store)
+        began = time.monotonic()
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                accept(store)
+        assert time.monotonic() - began < AGAIN_S
+    finally:
+        servers[0].resume()
+
+
+def test_of_many_who_ask_a_silent_redis_one_waits(
+    primary: redis.Redis, servers: tuple[Valkey, Valkey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "AGAIN_S", 0)
+    now = 0.0
+    store = Store(primary, Envelope(""), lease_ms=1, guard=Guard(primary, Requirements(), clock=lambda: now))
+    accept(store)
+    servers[0].pause()
+    waited: list[float] = []
+
+    def deliver() -> None:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            accept(store)
+        waited.append(time.monotonic() - began)
+
+    try:
+        deliver()
+        threads = [threading.Thread(target=deliver) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        servers[0].resume()
+    assert sorted(waited)[-3] < 0.9, "but one of the eight they were refused at once"
+    assert accept(store).status is Status.DUPLICATE

@@ -1,0 +1,101 @@
+"""How a record is written down: what is written is read, whatever it is."""
+
+from dataclasses import fields
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from worker.model import Attempt, Contact, Note
+from worker.store.record import (
+    DATA_FIELDS,
+    differing_fields,
+    dump_attempt,
+    dump_data,
+    dump_notes,
+    fingerprint,
+    load_attempts,
+    load_contact,
+    load_notes,
+)
+
+OPTIONAL_TEXT = st.none() | st.text(min_size=1)
+CONTACTS = st.builds(
+    Contact,
+    identifier=st.text(min_size=1),
+    inbox_id=st.none() | st.integers(1, 2**31 - 1),
+    name=OPTIONAL_TEXT,
+    email=OPTIONAL_TEXT,
+    phone_number=OPTIONAL_TEXT,
+    avatar_url=OPTIONAL_TEXT,
+)
+NOTES = st.lists(st.builds(Note, st.sampled_from(DATA_FIELDS), st.text())).map(tuple)
+ATTEMPTS = st.builds(
+    Attempt,
+    at=st.integers(0, 10**14),
+    duration_ms=st.integers(0, 10**7),
+    status=st.none() | st.integers(100, 999),
+    cause=OPTIONAL_TEXT,
+    excerpt=st.text(),
+)
+SALT = b"salt"
+
+
+def test_every_field_but_the_identifier_is_data() -> None:
+    assert ("identifier", *DATA_FIELDS) == tuple(field.name for field in fields(Contact))
+
+
+@given(CONTACTS)
+def test_a_contact_is_read_as_it_was_written(contact: Contact) -> None:
+    assert load_contact(contact.identifier, dump_data(contact)) == contact
+
+
+def test_what_is_empty_takes_no_room() -> None:
+    assert (
+        dump_data(Contact("ada", name="Jürgen", email="j@example.com")) == '{"name":"Jürgen","email":"j@example.com"}'
+    )
+
+
+@given(NOTES)
+def test_notes_are_read_as_they_were_written(notes: tuple[Note, ...]) -> None:
+    assert load_notes(dump_notes(notes)) == notes
+
+
+def test_no_notes_take_no_room() -> None:
+    assert dump_notes(()) == ""
+    assert load_notes(None) == ()
+
+
+@given(st.lists(ATTEMPTS))
+@example([Attempt(1, 0)])
+@example([Attempt(1, 2, 500, "http_500", "two\nlines"), Attempt(1, 2, None, "x", "\u2028 \x85 \x1c")])
+def test_attempts_are_read_as_they_were_written(attempts: list[Attempt]) -> None:
+    assert load_attempts("\n".join(map(dump_attempt, attempts))) == attempts
+
+
+def test_no_attempts_are_an_empty_list() -> None:
+    assert load_attempts(None) == []
+
+
+def test_the_attempt_of_a_created_contact_fits_redis_s_compact_form() -> None:
+    assert dump_attempt(Attempt(1_795_000_000_000, 86_400_000, 200)) == "[1795000000000,86400000,200]"
+
+
+@given(CONTACTS, CONTACTS)
+def test_fingerprints_differ_where_the_contacts_do(one: Contact, other: Contact) -> None:
+    different = [name for name in DATA_FIELDS if getattr(one, name) != getattr(other, name)]
+    assert differing_fields(fingerprint(one, SALT), fingerprint(other, SALT)) == different
+
+
+@given(CONTACTS)
+def test_a_fingerprint_is_short_whatever_it_is_of(contact: Contact) -> None:
+    assert len(fingerprint(contact, SALT)) == 4 * len(DATA_FIELDS)
+
+
+def test_a_fingerprint_tells_nothing_to_who_has_not_the_salt() -> None:
+    ada = Contact("ada", name="Ada")
+    assert differing_fields(fingerprint(ada, SALT), fingerprint(ada, b"another")) == ["name"]
+
+
+def test_the_same_text_in_another_field_is_another_fingerprint() -> None:
+    name, email = fingerprint(Contact("ada", name="x"), SALT), fingerprint(Contact("ada", email="x"), SALT)
+    assert name.replace("-", "") != email.replace("-", "")

@@ -1,0 +1,284 @@
+"""What leaves the process: where and what kind of error it was, and nothing that names a person or a secret."""
+
+import gzip
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentry_sdk
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.settings import load_settings
+from worker.telemetry import (
+    CRUMB_KEYS,
+    EVENT_KEYS,
+    FRAME_KEYS,
+    report_bug,
+    report_turn,
+    scrub_breadcrumb,
+    scrub_event,
+    start_sentry,
+)
+
+ADA = "ada@example.com"
+ROOT = Path(__file__).parents[2]
+
+FRAME = {
+    "filename": "livedesk.py",
+    "function": "create",
+    "module": "worker.livedesk.client",
+    "lineno": 7,
+    "in_app": True,
+}
+CRUMB = {"timestamp": "2026-11-22T12:00:00Z", "type": "redis", "category": "redis", "level": "info"}
+ABOUT_THE_ERROR = {
+    "event_id": "0123",
+    "timestamp": "2026-11-22T12:00:00Z",
+    "level": "error",
+    "platform": "python",
+    "environment": "production",
+    "tags": {"component": "web"},
+    "logger": "worker.sync",
+}
+#: With personal data in every place where Sentry's own integrations put some.
+EVENT: Any = {
+    **ABOUT_THE_ERROR,
+    "message": f"cannot reach {ADA}",
+    "logentry": {"message": "about %s", "params": [ADA], "formatted": f"about {ADA}"},
+    "transaction": f"/contacts/{ADA}",
+    "server_name": ADA,
+    "user": {"email": ADA, "ip_address": "192.0.2.7"},
+    "request": {
+        "url": f"http://localhost/contacts/{ADA}",
+        "query_string": f"q={ADA}",
+        "headers": {"Authorization": ADA},
+        "cookies": {"session": ADA},
+        "data": {"email": ADA},
+        "env": {"REMOTE_ADDR": ADA},
+    },
+    "extra": {"sys.argv": ["flask", "retry", ADA], "celery-job": {"args": [ADA]}},
+    "modules": {ADA: "1.0"},
+    "spans": [{"description": f"GET {ADA}"}],
+    "threads": {"values": [{"name": ADA, "stacktrace": {"frames": [{"vars": {"email": ADA}}]}}]},
+    "contexts": {
+        "trace": {"trace_id": "aa", "span_id": "bb", "description": ADA, "data": {"url": ADA}},
+        "runtime": {"name": ADA},
+    },
+    "breadcrumbs": {"values": [{**CRUMB, "message": f"HSET {ADA}", "data": {"url": f"/?q={ADA}"}}]},
+    "exception": {
+        "values": [
+            {
+                "type": "ConnectionError",
+                "module": "requests.exceptions",
+                "value": f"Max retries exceeded with url: /?q={ADA}",
+                "mechanism": {"type": "generic", "handled": True},
+                "stacktrace": {"frames": [{**FRAME, "vars": {"contact": ADA, "self": f"<LiveDesk {ADA}>"}}]},
+            }
+        ]
+    },
+}
+
+
+def test_nothing_that_names_a_person_is_left_of_an_event() -> None:
+    assert ADA not in json.dumps(scrub_event(EVENT, {}))
+
+
+def test_what_and_where_it_was_is_left_of_an_event() -> None:
+    kept: Any = scrub_event(EVENT, {})
+    assert {name: kept[name] for name in ABOUT_THE_ERROR} == ABOUT_THE_ERROR
+    (exception,) = kept["exception"]["values"]
+    assert (exception["type"], exception["module"]) == ("ConnectionError", "requests.exceptions")
+    assert exception["stacktrace"]["frames"] == [FRAME]
+    assert kept["breadcrumbs"]["values"] == [CRUMB]
+    assert kept["contexts"] == {"trace": {"trace_id": "aa", "span_id": "bb"}}
+
+
+def test_our_own_words_are_left() -> None:
+    error = {"type": "AnswerUnknown", "module": "worker.errors", "value": "http_500"}
+    event: Any = {
+        "message": "New cause: http_500",
+        "transaction": "worker.create_contact",
+        "exception": {"values": [error]},
+    }
+    kept: Any = scrub_event(event, {})
+    assert (kept["message"], kept["transaction"]) == ("New cause: http_500", "worker.create_contact")
+    assert kept["exception"]["values"][0]["value"] == "http_500"
+
+
+NESTED = st.recursive(
+    st.just(ADA), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+)
+
+
+def anything_but(*names: str) -> st.SearchStrategy[Any]:
+    """A dictionary full of personal data under any names but those that may be kept."""
+    return st.dictionaries(st.text(max_size=12).filter(lambda name: name not in names), NESTED, max_size=4)
+
+
+EVENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("request", "user", "extra", "logentry", "threads", "spans", "server_name", "modules"), NESTED),
+        "message": st.just(f"to {ADA}"),
+        "transaction": st.just(f"/contacts/{ADA}"),
+        "contexts": st.dictionaries(st.just("trace") | st.text(max_size=5), anything_but("trace_id", "span_id")),
+        "breadcrumbs": st.fixed_dictionaries({"values": st.lists(anything_but(*CRUMB_KEYS), max_size=3)}),
+        "exception": st.fixed_dictionaries(
+            {
+                "values": st.lists(
+                    st.fixed_dictionaries(
+                        {"value": st.just(ADA), "thread_id": NESTED},
+                        optional={
+                            "module": st.sampled_from(["requests.exceptions", "builtins"]),
+                            "stacktrace": st.none()
+                            | st.fixed_dictionaries({"frames": st.lists(anything_but(*FRAME_KEYS), max_size=3)}),
+                        },
+                    ),
+                    max_size=3,
+                )
+            }
+        ),
+    },
+)
+
+
+@given(EVENTS, anything_but(*EVENT_KEYS, "message", "transaction", "contexts", "breadcrumbs", "exception"))
+def test_wherever_personal_data_are_nothing_of_them_is_left(event: Any, more: Any) -> None:
+    assert ADA not in json.dumps(scrub_event(more | event, {}))
+
+
+@given(anything_but(*CRUMB_KEYS))
+def test_a_breadcrumb_tells_that_something_happened_and_nothing_else(crumb: Any) -> None:
+    assert scrub_breadcrumb({**crumb, **CRUMB}, {}) == CRUMB
+
+
+def test_a_bug_is_logged_by_its_kind_and_place(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise ValueError(ADA)
+    except ValueError as error:
+        report_bug(error)
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage().startswith(f"bug: ValueError at {__file__}:")
+    assert ADA not in caplog.text
+
+
+def test_a_bug_without_a_place_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
+    report_bug(ValueError(ADA))
+    assert caplog.messages == ["bug: ValueError at an unknown place"]
+
+
+def test_a_stop_is_one_loud_line(caplog: pytest.LogCaptureFixture) -> None:
+    report_turn("misconfigured", "unauthorized")
+    report_turn("resumed", "")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", "sync stopped: LiveDesk does not let us in cause=unauthorized"),
+        ("WARNING", "sync resumed: LiveDesk answers again"),
+    ]
+
+
+def test_the_log_is_json_where_that_is_asked_for() -> None:
+    code = "from worker import telemetry, model; import logging; "
+    code += "telemetry.configure_logging(model.LogFormat.JSON); telemetry.report_turn('down', 'http_503')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    document = json.loads(done.stderr)
+    assert (document["event"], document["cause"]) == ("sync stopped: LiveDesk is down", "http_503")
+
+
+def test_without_a_dsn_sentry_is_not_started() -> None:
+    start_sentry(load_settings({"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "secret"}), "web")
+    assert not sentry_sdk.get_client().is_active()
+
+
+class Ingest(HTTPServer):
+    """Takes what Sentry's own library sends, and keeps it as text."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), IngestHandler)
+        self.envelopes: list[str] = []
+
+
+class IngestHandler(BaseHTTPRequestHandler):
+    server: Ingest
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        packed = self.headers.get("Content-Encoding") == "gzip"
+        self.server.envelopes.append((gzip.decompress(body) if packed else body).decode())
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, template: str, *values: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def ingest() -> Iterator[Ingest]:
+    with Ingest() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+#: A process that does all that it can to tell Sentry and its log about a person, who is named in its arguments.
+INDISCREET = """
+import sys
+import sentry_sdk
+from worker import telemetry
+from worker.errors import StoreUnavailable
+from worker.settings import load_settings
+
+telemetry.configure_logging()
+telemetry.start_sentry(load_settings(), "worker")
+person = sys.argv[1]
+sentry_sdk.set_user({"email": person})
+sentry_sdk.set_context("person", {"email": person})
+sentry_sdk.add_breadcrumb(message=person)
+try:
+    try:
+        raise ValueError(person)
+    except ValueError as error:
+        raise StoreUnavailable("ConnectionError") from error
+except StoreUnavailable as error:
+    telemetry.report_bug(error)
+telemetry.report_new_cause("http_500", "retrying")
+sentry_sdk.flush(10)
+"""
+
+
+def test_sentry_hears_of_a_bug_and_of_a_new_cause_but_of_nobody(ingest: Ingest) -> None:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "LIVEDESK_API_KEY": "hunter2-key",
+        "LIVEDESK_API_SECRET": "hunter2-secret",
+        "SENTRY_DSN": f"http://public@127.0.0.1:{ingest.server_address[1]}/1",
+        "SENTRY_ENVIRONMENT": "test",
+    }
+    command = [sys.executable, "-c", INDISCREET, ADA]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    sent = "\n".join(ingest.envelopes)
+    assert ADA not in sent + done.stderr
+    assert "hunter2" not in sent + done.stderr
+    bug, cause = (event_in(envelope) for envelope in ingest.envelopes)
+    assert [error["type"] for error in bug["exception"]["values"]] == ["ValueError", "StoreUnavailable"]
+    assert cause["message"] == "New cause: http_500"
+    assert (bug["tags"]["component"], cause["tags"]["state"], cause["environment"]) == ("worker", "retrying", "test")
+    assert "ERROR worker.telemetry bug: StoreUnavailable at <string>:" in done.stderr
+
+
+def event_in(envelope: str) -> Any:
+    """An envelope is a line of its own, then for each item a line about it and the item."""
+    return json.loads(envelope.splitlines()[2])

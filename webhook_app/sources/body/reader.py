@@ -1,0 +1,186 @@
+"""A delivery's body as data: unpacked, parsed as its type says, split into the elements of a batch."""
+
+import base64
+import binascii
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from webhook_app.sources.body.forms import parse_form, parse_multipart
+from webhook_app.sources.body.parse import (
+    MAX_ELEMENTS,
+    BadBody,
+    TooLarge,
+    WrongType,
+    parse_json,
+    parse_ndjson,
+)
+from webhook_app.sources.mapping.paths import Path, Scope
+from webhook_app.sources.verify.delivery import Delivery
+
+#: Bytes. Signups are a few kilobytes.
+MAX_BYTES = 256 * 1024
+#: Characters of a Content-Type that is worth parsing.
+MAX_TYPE = 512
+#: What ``Content-Encoding`` may say, and whether it means gzip.
+PACKINGS = {"": False, "identity": False, "gzip": True, "x-gzip": True}
+
+
+def parse_jwt_claims(raw: bytes) -> object:
+    """The claims of a JSON Web Token in compact form (RFC 7515, section 7.1), unverified: ``jwts`` verifies.
+
+    Raises:
+        BadBody: it is none.
+    """
+    parts = raw.strip().split(b".")
+    try:
+        claims = base64.b64decode(parts[1] + b"=" * (-len(parts[1]) % 4), b"-_", validate=True)
+    except (IndexError, binascii.Error):
+        claims = None
+    if claims is None or len(parts) != 3:
+        raise BadBody("the body is not a JSON Web Token")
+    return parse_json(claims)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of body: which types announce it and how it is parsed, given the whole Content-Type."""
+
+    types: tuple[str, ...]
+    parse: Callable[[bytes, str], object]
+
+
+#: What may stand under ``body``. Any ``application/...+json`` is JSON, too.
+FORMATS: Mapping[str, Format] = {
+    "json": Format(("application/json", "text/json"), lambda raw, _: parse_json(raw)),
+    "ndjson": Format(
+        ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"),
+        lambda raw, _: parse_ndjson(raw),
+    ),
+    "form": Format(("application/x-www-form-urlencoded",), lambda raw, _: parse_form(raw)),
+    "multipart": Format(("multipart/form-data",), parse_multipart),
+    "jwt": Format(("application/jwt",), lambda raw, _: parse_jwt_claims(raw)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """How a source's bodies are read.
+
+    ``formats`` are the kinds that it takes, by their names in ``FORMATS``; a delivery without a Content-Type is of the
+    first. ``json_fields`` are names in the payload whose texts are JSON themselves. ``each`` is where the elements of a
+    batch are. ``max_bytes`` bounds what a body may unpack to.
+    """
+
+    formats: tuple[str, ...] = ("json",)
+    json_fields: tuple[str, ...] = ()
+    each: Path | None = None
+    max_bytes: int = MAX_BYTES
+
+    def read(self, delivery: Delivery) -> object:
+        """The payload.
+
+        Raises:
+            BadBody: there is none; ``status`` says of what kind the problem is.
+        """
+        content_type = delivery.headers.get("Content-Type") or ""
+        packing = delivery.headers.get("Content-Encoding")
+        raw = self._unpacked(delivery.body, packing) if packing else delivery.body
+        payload = self._parsed(raw, content_type)
+        return self._with_json_fields(payload) if self.json_fields else payload
+
+    def elements(self, payload: object, scope: Scope) -> list[object] | None:
+        """What is each a contact of its own; ``None`` where there is no such thing and it is about the payload itself.
+
+        Raises:
+            TooLarge: there are more than ``MAX_ELEMENTS``.
+            Unmappable: the payload holds too much to be searched.
+        """
+        if self.each is not None:
+            elements = [value for value in self.each.values(payload, scope) if value is not None]
+        else:
+            elements = payload if isinstance(payload, list) else []
+        if len(elements) > MAX_ELEMENTS:
+            raise TooLarge(f"the batch has more than {MAX_ELEMENTS} elements")
+        return elements or None
+
+    def _unpacked(self, body: bytes, packing: str) -> bytes:
+        is_gzip = PACKINGS.get(packing.strip().lower())
+        if is_gzip is None:
+            raise WrongType("the Content-Encoding must be gzip or none")
+        return gunzip(body, self.max_bytes) if is_gzip else body
+
+    def _parsed(self, raw: bytes, content_type: str) -> object:
+        """JSON and JSON Lines go by each other's names: where both are taken, the body itself says which it is."""
+        name = self._format(content_type)
+        try:
+            return FORMATS[name].parse(raw, content_type)
+        except BadBody:
+            if name != "json" or "ndjson" not in self.formats:
+                raise
+        return parse_ndjson(raw)
+
+    def _format(self, content_type: str) -> str:
+        """The name of the format that a Content-Type announces.
+
+        Raises:
+            WrongType: it is none that the source takes.
+        """
+        if not content_type or (content_type == "application/json" and self.formats[0] == "json"):
+            return self.formats[0]
+        name = format_name(content_type)
+        if name == "json" and "json" not in self.formats and "ndjson" in self.formats:
+            name = "ndjson"
+        if name not in self.formats:
+            types = " or ".join(FORMATS[taken].types[0] for taken in self.formats)
+            raise WrongType(f"the Content-Type must be {types}")
+        return name
+
+    def _with_json_fields(self, payload: object) -> object:
+        """The payload with the texts of ``json_fields`` parsed; of a batch, in each element."""
+        if isinstance(payload, list):
+            return [self._with_parsed(element) for element in payload]
+        return self._with_parsed(payload)
+
+    def _with_parsed(self, payload: object) -> object:
+        if not isinstance(payload, dict):
+            return payload
+        texts = {name: payload[name] for name in self.json_fields if isinstance(payload.get(name), str)}
+        return {**payload, **{name: _json_field(name, text) for name, text in texts.items()}}
+
+
+def format_name(content_type: str) -> str:
+    """The format whose type this is; ``""`` for a type of none."""
+    if len(content_type) > MAX_TYPE:
+        return ""
+    mimetype = content_type.partition(";")[0].strip().lower()
+    if mimetype.startswith("application/") and mimetype.endswith("+json"):
+        return "json"
+    return next((name for name, known in FORMATS.items() if mimetype in known.types), "")
+
+
+def gunzip(packed: bytes, max_bytes: int) -> bytes:
+    """What gzip (RFC 1952) packed into one member.
+
+    Raises:
+        BadBody: it is not gzip, is cut off, or something follows.
+        TooLarge: it is more than ``max_bytes``; no more than that is unpacked.
+    """
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        raw = unpacker.decompress(packed, max_bytes + 1)
+    except zlib.error:
+        raw = b""
+    if len(raw) > max_bytes:
+        raise TooLarge(f"the body unpacks to more than {max_bytes} bytes")
+    if not unpacker.eof or unpacker.unused_data:
+        raise BadBody("the body is not gzip, or is cut off")
+    return raw
+
+
+def _json_field(name: str, text: str) -> object:
+    try:
+        return parse_json(text.encode("utf-8", errors="surrogatepass"))
+    except BadBody as error:
+        problem = str(error).replace("the body", f"the field {name}", 1)
+    raise BadBody(problem)

@@ -1,0 +1,200 @@
+"""Where in a payload the contact is: rules compiled once, applied to every delivery.
+
+What comes out is raw; ``worker.normalise`` judges it. How rules are written is told in ``rules``, what a path is in
+``paths``.
+"""
+
+from collections import abc
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urljoin
+
+from webhook_app.sources.mapping.paths import Path, Scope, is_usable
+from worker.normalise import MAX_URL, as_text
+
+
+class Rule(Protocol):
+    """Anything that finds a field's value in a payload."""
+
+    def value(self, payload: object, scope: Scope, /) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """Alternatives: the first that gives something usable; failing that, whatever the first of them found."""
+
+    rules: tuple[Rule, ...]
+
+    def value(self, payload: object, scope: Scope) -> object:
+        found = None
+        for rule in self.rules:
+            value = rule.value(payload, scope)
+            if is_usable(value):
+                return value
+            found = value if found is None else found
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Several parts with ``glue`` between them; parts that are absent, blank or not text are dropped."""
+
+    rules: tuple[Rule, ...]
+    glue: str
+
+    def value(self, payload: object, scope: Scope) -> object:
+        texts = (as_text(rule.value(payload, scope)) for rule in self.rules)
+        return self.glue.join(text.strip() for text in texts if text and not text.isspace()) or None
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixed:
+    """A rule with text put before what it finds. Nothing is put before nothing; where the text is to be found in the
+    delivery and is not there, nothing is found, for two systems could have the same ids."""
+
+    rule: Rule
+    prefix: str | Rule
+
+    def value(self, payload: object, scope: Scope) -> object:
+        value = self.rule.value(payload, scope)
+        text = as_text(value)
+        if not text or text.isspace():
+            return value
+        prefix = self.prefix if isinstance(self.prefix, str) else self._found_prefix(self.prefix, payload, scope)
+        return None if prefix is None else prefix + text.strip()
+
+    def _found_prefix(self, rule: Rule, payload: object, scope: Scope) -> str | None:
+        text = as_text(rule.value(payload, scope))
+        return (text.strip() or None) if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A rule with texts in what it finds put in place of others, one after the other."""
+
+    rule: Rule
+    pairs: tuple[tuple[str, str], ...]
+
+    def value(self, payload: object, scope: Scope) -> object:
+        value = self.rule.value(payload, scope)
+        text = as_text(value)
+        if text is None:
+            return value
+        for old, new in self.pairs:
+            text = text.replace(old, new)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Absolute:
+    """A rule that finds an address which may be relative to another one (RFC 3986, section 5)."""
+
+    rule: Rule
+    base: Rule
+
+    def value(self, payload: object, scope: Scope) -> object:
+        value = self.rule.value(payload, scope)
+        text, base = as_text(value), as_text(self.base.value(payload, scope))
+        if not text or text.isspace() or not base or len(text) + len(base) > MAX_URL:
+            return value
+        try:
+            return urljoin(base, text.strip())
+        except ValueError:
+            return text
+
+
+@dataclass(frozen=True, slots=True)
+class Unless:
+    """A rule that finds nothing where another one finds the same text, in whatever case."""
+
+    rule: Rule
+    other: Rule
+
+    def value(self, payload: object, scope: Scope) -> object:
+        value = self.rule.value(payload, scope)
+        text, other = as_text(value), as_text(self.other.value(payload, scope))
+        same = text is not None and other is not None and text.strip().casefold() == other.strip().casefold()
+        return None if same else value
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header of the delivery. Few senders sign their headers."""
+
+    name: str
+
+    def value(self, _payload: object, scope: Scope) -> object:
+        return scope.headers.get(self.name)
+
+    def values(self, payload: object, scope: Scope) -> tuple[object, ...]:
+        return (self.value(payload, scope),)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The same for every delivery."""
+
+    constant: str | int
+
+    def value(self, _payload: object, _scope: Scope) -> object:
+        return self.constant
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Holds where one of the allowed values is found; with ``exists``, where anything but null is found, or is not."""
+
+    place: Path | Header
+    allowed: tuple[str | int | float | bool, ...] = ()
+    exists: bool | None = None
+
+    def holds(self, payload: object, scope: Scope) -> bool:
+        values = self.place.values(payload, scope)
+        if self.exists is not None:
+            return any(value is not None for value in values) == self.exists
+        return any(_same(value, allowed) for value in values for allowed in self.allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How a source's payload becomes the raw fields of a contact.
+
+    ``rules`` go by the names of ``worker.model.Contact``. Their ``$`` is the contact's own object: the first of
+    ``places`` in which there is an identifier. The ``$`` of ``places`` and of the conditions is the whole payload: all
+    of ``only_if`` must hold, and none of ``ignore_if``. ``headers`` are the names of those that are looked at.
+    """
+
+    rules: abc.Mapping[str, Rule]
+    places: tuple[Path, ...]
+    only_if: tuple[Condition, ...] = ()
+    ignore_if: tuple[Condition, ...] = ()
+    headers: tuple[str, ...] = ()
+
+    def apply(self, payload: object, scope: Scope) -> dict[str, object] | None:
+        """The raw fields that were found; ``None`` for a delivery that is no signup and is to be ignored.
+
+        Raises:
+            Unmappable: the payload holds too much to be searched.
+        """
+        if not all(condition.holds(payload, scope) for condition in self.only_if):
+            return None
+        if any(condition.holds(payload, scope) for condition in self.ignore_if):
+            return None
+        contact = self._contact(payload, scope)
+        found = ((field, rule.value(contact, scope)) for field, rule in self.rules.items())
+        return {field: value for field, value in found if value is not None}
+
+    def _contact(self, payload: object, scope: Scope) -> object:
+        """The object with the identifier; failing that the last one there is, so that the problem can be named."""
+        contact = None
+        for place in self.places:
+            candidate = place.value(payload, scope)
+            if is_usable(self.rules["identifier"].value(candidate, scope)):
+                return candidate
+            contact = candidate if isinstance(candidate, dict) else contact
+        return contact
+
+
+def _same(value: object, allowed: str | int | float | bool) -> bool:
+    """Equality as JSON has it: ``true`` is not 1."""
+    return value == allowed and isinstance(value, bool) == isinstance(allowed, bool)

@@ -1,0 +1,190 @@
+"""How the rules of a mapping are written, in a sources file or a preset, and how they are read.
+
+In a sources file::
+
+    email = "$.data.email"                                          # a path; "data.email" is the same
+    email = ["$.data.email", "$.data.emails[0]"]                    # the first that gives something
+    name = { join = ["$.first_name", "$.last_name"], with = " " }   # parts that are absent are dropped
+    identifier = { header = "X-Customer-Id" }                       # a header of the delivery
+    inbox_id = { constant = 407 }
+
+A ``path`` (or a list of alternatives) in a table can be told what to do with what it finds. In this order::
+
+    { path = "$.name", unless_equal = "$.email" }          # nothing, where the other rule finds the same text
+    { path = "$.avatar", replace = { "{size}" = "240" } }  # texts in place of others
+    { path = "$.avatar", base = { header = "X-Site" } }    # an address that may be relative to another one
+    { path = "$.id", prefix = "shop-" }                    # a text before it, or a rule that finds the text;
+                                                           # where that finds nothing, there is nothing
+
+A condition (``only_if``, ``ignore_if``, ``test_if``) is a path, or ``header:`` and a header's name, and what must be
+there: a text, number or boolean, a list of them, ``{ exists = true }`` (anything but null) or ``{ exists = false }``.
+"""
+
+from collections.abc import Mapping as Table
+from typing import Any
+
+from webhook_app.sources.mapping.mapping import (
+    Absolute,
+    Condition,
+    Constant,
+    FirstOf,
+    Header,
+    Join,
+    Mapping,
+    Prefixed,
+    Replaced,
+    Rule,
+    Unless,
+)
+from webhook_app.sources.mapping.paths import Path, compile_path
+from webhook_app.sources.mistakes import noting, unknown_keys
+from worker.errors import SettingsError
+from worker.model import Contact
+
+#: What a rule may be for.
+FIELDS = tuple(Contact.__dataclass_fields__)
+#: What begins a condition that is about a header.
+HEADER = "header:"
+#: What may be done with what a path finds.
+TREATMENTS = frozenset({"unless_equal", "replace", "base", "prefix"})
+#: The keys of a source that make its mapping.
+KEYS = ("contact", "map", "only_if", "ignore_if", "test_if")
+
+
+def read_mapping(entry: Table[str, object]) -> Mapping:
+    """The mapping that the keys ``KEYS`` of a source make.
+
+    Raises:
+        SettingsError: every mistake, one sentence each, beginning with the key.
+    """
+    problems: list[str] = []
+    rules: dict[str, Rule] = {}
+    places: list[Path] = []
+    fields = _table(entry, "map", problems)
+    problems += [f"map.{problem}" for problem in unknown_keys(fields, FIELDS)]
+    if "identifier" not in fields:
+        problems.append("map.identifier: is missing")
+    for field, written in fields.items():
+        with noting(problems, f"map.{field}: "):
+            rules[field] = compile_rule(written)
+    only_if, ignore_if, test_if = (_conditions(entry, key, problems) for key in ("only_if", "ignore_if", "test_if"))
+    with noting(problems, "contact: "):
+        places += compile_places(entry.get("contact", "$"))
+    if problems:
+        raise SettingsError(problems)
+    headers = _headers({key: entry.get(key) for key in KEYS})
+    return Mapping(rules, tuple(places), only_if, ignore_if + test_if, tuple(sorted(headers)))
+
+
+def _headers(written: object) -> set[str]:
+    """The names of the headers that rules and conditions look at."""
+    if isinstance(written, list):
+        return {name for item in written for name in _headers(item)}
+    if not isinstance(written, dict):
+        return set()
+    here = {key.removeprefix(HEADER).strip() for key in written if key.startswith(HEADER)}
+    own = {written["header"]} if isinstance(written.get("header"), str) else set()
+    return here | own | {name for value in written.values() for name in _headers(value)}
+
+
+def _table(entry: Table[str, object], key: str, problems: list[str]) -> dict[str, object]:
+    table = entry.get(key, {})
+    if isinstance(table, dict):
+        return table
+    problems.append(f"{key}: must be a table")
+    return {}
+
+
+def _conditions(entry: Table[str, object], key: str, problems: list[str]) -> tuple[Condition, ...]:
+    conditions: list[Condition] = []
+    for place, allowed in _table(entry, key, problems).items():
+        with noting(problems, f'{key}."{place}": '):
+            conditions.append(compile_condition(place, allowed))
+    return tuple(conditions)
+
+
+def compile_rule(written: object) -> Rule:
+    """The rule that stands in a sources file or a preset.
+
+    Raises:
+        ValueError: it is none; the text says what is wrong.
+    """
+    match written:
+        case str():
+            return compile_path(written)
+        case list() if written:
+            return FirstOf(tuple(compile_rule(rule) for rule in written))
+        case {"join": list() as parts, **rest} if (
+            parts and rest.keys() <= {"with"} and isinstance(rest.get("with", ""), str)
+        ):
+            return Join(tuple(compile_rule(part) for part in parts), str(rest.get("with", " ")))
+        case {"path": str() | list() as path, **rest} if rest.keys() <= TREATMENTS:
+            return _treated(compile_rule(path), rest)
+        case {"header": str() as name, **rest} if name and not rest:
+            return Header(name)
+        case {"constant": str() | int() as constant, **rest} if not rest and not isinstance(constant, bool):
+            return Constant(constant)
+    raise ValueError(
+        'must be a path, a list of alternatives, { join = [...], with = " " }, { path = "..." } with or without '
+        '"unless_equal", "replace", "base" and "prefix", { header = "..." } or { constant = "..." }'
+    )
+
+
+def _treated(rule: Rule, treatments: Table[Any, object]) -> Rule:
+    if "unless_equal" in treatments:
+        rule = Unless(rule, compile_rule(treatments["unless_equal"]))
+    if "replace" in treatments:
+        rule = Replaced(rule, _replacements(treatments["replace"]))
+    if "base" in treatments:
+        rule = Absolute(rule, compile_rule(treatments["base"]))
+    if "prefix" in treatments:
+        prefix = treatments["prefix"]
+        rule = Prefixed(rule, prefix if isinstance(prefix, str) else compile_rule(prefix))
+    return rule
+
+
+def _replacements(written: object) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(written.items()) if isinstance(written, dict) else ()
+    if not pairs or not all(old and isinstance(new, str) for old, new in pairs):
+        raise ValueError('replace must be a table of texts, like { "{size}" = "240" }')
+    return pairs
+
+
+def compile_condition(place: str, allowed: object) -> Condition:
+    """One line of ``only_if``: where to look, and what must be there.
+
+    Raises:
+        ValueError: the path is none, or there is nothing that the value could be.
+    """
+    where: Path | Header = Header(name) if (name := _header_name(place)) else compile_path(place)
+    match allowed:
+        case {"exists": bool() as exists, **rest} if not rest:
+            return Condition(where, exists=exists)
+    written = allowed if isinstance(allowed, list) else [allowed]
+    values = tuple(value for value in written if isinstance(value, str | int | float | bool))
+    if not values or len(values) < len(written):
+        raise ValueError("must be a text, number or boolean, a list of them, or { exists = true } or false")
+    return Condition(where, values)
+
+
+def _header_name(place: str) -> str:
+    """The header's name in a condition's key; ``""`` where it is a path."""
+    if not place.startswith(HEADER):
+        return ""
+    name = place.removeprefix(HEADER).strip()
+    if not name:
+        raise ValueError(f"after {HEADER} there must be the name of a header")
+    return name
+
+
+def compile_places(written: object) -> list[Path]:
+    """The paths under ``contact``: one, or a list.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    paths = written if isinstance(written, list) else [written]
+    places = [compile_path(path) for path in paths if isinstance(path, str)]
+    if not places or len(places) < len(paths):
+        raise ValueError("must be a path, or a list of paths")
+    return places

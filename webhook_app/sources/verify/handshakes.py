@@ -1,0 +1,127 @@
+"""How senders set up and test an address, and what they want to hear. None of it creates a contact.
+
+Signed pings that want no more than a 200 need no handshake: ``test_if`` and ``ignore_if`` answer them.
+"""
+
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from webhook_app.sources.mistakes import did_you_mean
+from webhook_app.sources.verify.delivery import Delivery, Unauthentic, present
+
+#: Characters of a challenge that is sent back. They are some dozens.
+MAX_CHALLENGE = 512
+TEXT, JSON = "text/plain; charset=utf-8", "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is answered, with status 200."""
+
+    body: str
+    content_type: str = JSON
+
+
+OK = Reply("{}")
+
+#: Raises ``Unauthentic`` where the request is not what it should be.
+Visit = Callable[[Delivery], Reply]
+Ping = Callable[[Delivery], Reply | None]
+Challenge = Callable[[object], Reply | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """What a source answers besides deliveries.
+
+    ``visit`` answers GET and HEAD, which must prove themselves like a delivery if ``is_signed``. ``ping`` answers an
+    unsigned POST and ``challenge`` an authentic payload, if they are meant; otherwise they answer nothing, and the
+    delivery is one like any other.
+    """
+
+    visit: Visit | None = field(default=None, repr=False)
+    is_signed: bool = False
+    ping: Ping | None = field(default=None, repr=False)
+    challenge: Challenge | None = field(default=None, repr=False)
+
+
+def make_handshake(name: object, secrets: tuple[str, ...], token: str) -> Handshake:
+    """The handshake ``name`` of a source with these secrets; ``token`` is what the sender must show, if it shows one.
+
+    Raises:
+        ValueError: there is none, or it needs what is not given.
+    """
+    if not isinstance(name, str) or name not in HANDSHAKES:
+        raise ValueError(f'there is no handshake "{name}"{did_you_mean(str(name), tuple(HANDSHAKES))}')
+    return HANDSHAKES[name](secrets, token)
+
+
+def _meta(_secrets: tuple[str, ...], token: str) -> Handshake:
+    """developers.facebook.com, "Webhooks: getting started": the verify token is the operator's own."""
+    if len(token) < 8:
+        raise ValueError('needs the verify token: { name = "meta", token = "$NAME" }, of 8 characters at least')
+    return Handshake(visit=partial(_echo_to_meta, token=token))
+
+
+def _linkedin(secrets: tuple[str, ...], _token: str) -> Handshake:
+    """learn.microsoft.com, LinkedIn's "Webhook validation": the key is the client secret, here the first of them."""
+    if not secrets:
+        raise ValueError("needs the client secret")
+    return Handshake(visit=partial(_sign_for_linkedin, key=secrets[0].encode(errors="replace")))
+
+
+def _echo_to_meta(delivery: Delivery, token: str) -> Reply:
+    shown = present(delivery.args.get("hub.verify_token"), "the query argument hub.verify_token")
+    challenge = present(delivery.args.get("hub.challenge"), "the query argument hub.challenge")
+    if not hmac.compare_digest(shown.encode(errors="replace"), token.encode(errors="replace")):
+        raise Unauthentic("the verify token does not match")
+    if len(challenge) > MAX_CHALLENGE:
+        raise Unauthentic("the challenge is too long")
+    return Reply(challenge, TEXT)
+
+
+def _sign_for_linkedin(delivery: Delivery, key: bytes) -> Reply:
+    """Only a UUID is signed: anything else could be the text of a delivery, which is signed with the same key."""
+    code = present(delivery.args.get("challengeCode"), "the query argument challengeCode")
+    if not _UUID.fullmatch(code):
+        raise Unauthentic("the challenge code is not a UUID")
+    response = hmac.digest(key, code.encode(), "sha256").hex()
+    return Reply(json.dumps({"challengeCode": code, "challengeResponse": response}))
+
+
+def _echo_to_slack(payload: object) -> Reply | None:
+    """docs.slack.dev, "url_verification event"."""
+    if not isinstance(payload, dict) or payload.get("type") != "url_verification":
+        return None
+    challenge = payload.get("challenge")
+    return Reply(json.dumps({"challenge": challenge[:MAX_CHALLENGE]})) if isinstance(challenge, str) else None
+
+
+def _is_woocommerce_ping(delivery: Delivery) -> Reply | None:
+    """class-wc-webhook.php, ``deliver_ping``: an unsigned form, for which nothing but a 200 is right."""
+    is_form = (delivery.headers.get("Content-Type") or "").startswith("application/x-www-form-urlencoded")
+    return OK if is_form and _WOOCOMMERCE_PING.fullmatch(delivery.body) else None
+
+
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WOOCOMMERCE_PING = re.compile(rb"webhook_id=[0-9]{1,20}")
+
+#: By the sender's name.
+HANDSHAKES: Mapping[str, Callable[[tuple[str, ...], str], Handshake]] = {
+    # GET with a challenge and the verify token
+    "meta": _meta,
+    # GET with a challenge code, again every two hours
+    "linkedin": _linkedin,
+    # a signed POST with a challenge
+    "slack": lambda _secrets, _token: Handshake(challenge=_echo_to_slack),
+    # GET when the address is saved, with the token that is in the address
+    "mailchimp": lambda _secrets, _token: Handshake(visit=lambda _delivery: OK, is_signed=True),
+    # an unsigned form when the webhook is saved
+    "woocommerce": lambda _secrets, _token: Handshake(ping=_is_woocommerce_ping),
+    # HEAD when the address is saved
+    "intercom": lambda _secrets, _token: Handshake(visit=lambda _delivery: OK),
+}

@@ -1,0 +1,149 @@
+"""The keys that a sender publishes (JSON Web Key Set, RFC 7517), fetched and kept.
+
+PyJWT reads the keys. Its own client is not used because of what it leaves open: an answer of any size, a fetch for
+every delivery while the address is down, and none of the keys that are known already in the meantime.
+"""
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import jwt
+import requests
+import urllib3
+
+from webhook_app.sources.body.parse import BadBody, parse_json
+from webhook_app.sources.verify.delivery import Unauthentic, Undecided
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which the keys are fetched again.
+FRESH_S = 600.0
+#: Seconds for which they are used while they cannot be fetched.
+STALE_S = 86_400.0
+#: Seconds between two fetches at least: after one that went well, and after one that did not.
+COOLDOWN_S, RETRY_S = 30.0, 5.0
+#: Seconds: to connect, for the next bytes to come, and after which no more are read. The sender is waiting: two seconds
+#: are what it takes at worst.
+CONNECT_S, READ_S, FETCH_S = 0.8, 0.6, 1.4
+#: Bytes of a key set, bytes that are read of it at a time, and keys in it.
+MAX_SET, CHUNK, MAX_KEYS = 64 * 1024, 8192, 32
+
+
+class KeySet:
+    """The keys at ``url`` that fit one of ``algorithms``. Threads may share it; each process has its own.
+
+    Raises:
+        ValueError: ``url`` is not one that keys may be fetched from.
+    """
+
+    def __init__(self, url: str, algorithms: tuple[str, ...]) -> None:
+        if not _is_allowed(url):
+            raise ValueError("must be an https address, or an http one of your own network")
+        self.url = url
+        self.algorithms = algorithms
+        self._keys: tuple[jwt.PyJWK, ...] = ()
+        self._fetched_at = self._tried_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def find(self, kid: object, algorithm: str, now: float) -> list[jwt.PyJWK]:
+        """The keys that a token can be signed with: those of the name ``kid``, or all where it has none.
+
+        ``now``: seconds since the epoch.
+
+        Raises:
+            Unauthentic: the sender does not publish such a key.
+            Undecided: that cannot be told, for the keys cannot be fetched, or were just a moment ago.
+        """
+        found = self._matching(kid, algorithm, now)
+        if found and now - self._fetched_at <= FRESH_S:
+            return found
+        is_news = self._refresh(now, wait=not found)
+        found = self._matching(kid, algorithm, now)
+        if not found and is_news:
+            raise Unauthentic("the token is signed with a key that its sender does not publish")
+        if not found:
+            raise Undecided("the keys of the sender cannot be fetched")
+        return found
+
+    def _matching(self, kid: object, algorithm: str, now: float) -> list[jwt.PyJWK]:
+        keys = self._keys if now - self._fetched_at <= STALE_S else ()
+        return [key for key in keys if key.algorithm_name == algorithm and kid in (None, key.key_id)]
+
+    def _refresh(self, now: float, *, wait: bool) -> bool:
+        """Fetches the keys, unless that was tried a moment ago. Whether there are new ones.
+
+        One thread at a time does; the others ``wait`` for it only if they can do nothing without.
+        """
+        if not self._lock.acquire(blocking=wait):
+            return False
+        try:
+            pause = COOLDOWN_S if self._fetched_at == self._tried_at else RETRY_S
+            if abs(now - self._tried_at) < pause:
+                return False
+            self._tried_at = now
+            self._keys = _usable_keys(fetch(self.url), self.algorithms)
+            self._fetched_at = now
+            return True
+        except (requests.RequestException, urllib3.exceptions.HTTPError, BadBody, ValueError) as error:
+            log.warning("the keys at %s cannot be fetched: %s", urlsplit(self.url).hostname, type(error).__name__)
+            return False
+        finally:
+            self._lock.release()
+
+
+def fetch(url: str) -> bytes:
+    """The document at ``url``, without following redirects.
+
+    Raises:
+        requests.RequestException, urllib3.exceptions.HTTPError: it cannot be had in time.
+        ValueError: it is too large.
+    """
+    give_up_at = time.monotonic() + FETCH_S
+    with requests.get(url, timeout=(CONNECT_S, READ_S), stream=True, allow_redirects=False) as answer:
+        if answer.status_code != requests.codes.ok:
+            raise requests.HTTPError(str(answer.status_code))
+        document = b""
+        while chunk := answer.raw.read1(CHUNK, decode_content=True):
+            document += chunk
+            if len(document) > MAX_SET:
+                raise ValueError("the key set is too large")
+            if time.monotonic() > give_up_at:
+                raise requests.Timeout
+    return document
+
+
+def _usable_keys(document: bytes, algorithms: tuple[str, ...]) -> tuple[jwt.PyJWK, ...]:
+    """The keys for signatures, once for each algorithm that they are good for; no shared secrets.
+
+    Raises:
+        BadBody, ValueError: this is no key set with such a key.
+    """
+    key_set = parse_json(document)
+    written = key_set.get("keys") if isinstance(key_set, dict) else None
+    keys: list[jwt.PyJWK] = []
+    for key in written[:MAX_KEYS] if isinstance(written, list) else ():
+        if isinstance(key, dict) and key.get("use", "sig") == "sig" and key.get("kty") != "oct":
+            for algorithm in algorithms:
+                with suppress(jwt.PyJWTError, ValueError, TypeError):
+                    if key.get("alg", algorithm) == algorithm:
+                        keys.append(jwt.PyJWK(key, algorithm))
+    if not keys:
+        raise ValueError("no key of use")
+    return tuple(keys)
+
+
+def _is_allowed(url: str) -> bool:
+    """Keys come over TLS; without it only from one's own network: a name without a dot, or a private address."""
+    try:
+        scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    if not host or scheme not in ("http", "https"):
+        return False
+    with suppress(ValueError):
+        return scheme == "https" or ip_address(host).is_private
+    return scheme == "https" or "." not in host

@@ -1,0 +1,231 @@
+"""What may stand under ``verify``: every scheme by its name, and how it is read.
+
+A new scheme is one entry of ``SCHEMES``: the options that a sources file may set, and what makes ways of them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from webhook_app.sources.body.reader import Reader
+from webhook_app.sources.mapping.paths import compile_path
+from webhook_app.sources.mistakes import did_you_mean, noting, unknown_keys
+from webhook_app.sources.verify.delivery import Delivery
+from webhook_app.sources.verify.jwks import KeySet
+from webhook_app.sources.verify.jwts import ALGORITHMS, Jwt
+from webhook_app.sources.verify.secret_forms import KEY_OPTIONS, decode_keys
+from webhook_app.sources.verify.signature import Ed25519, Hmac, Verifier
+from webhook_app.sources.verify.tokens import FieldToken, Token
+from worker.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a scheme is made of: the secrets by what they are called, the options, and how the source's body is read.
+
+    ``jwks`` has the address of every key set of the source. What proves a delivery has a number: the secrets' in their
+    order, and after them the key sets'.
+    """
+
+    secrets: Mapping[str, str]
+    options: Mapping[str, Any]
+    reader: Reader
+    jwks: tuple[str, ...] = ()
+
+    def taking(self, name: str, default: str) -> tuple[Any, "Given"]:
+        """The value of an option, and the same without it."""
+        rest = {key: value for key, value in self.options.items() if key != name}
+        return self.options.get(name, default), replace(self, options=rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A way that has not all of the source's secrets: ``numbers`` are theirs, in the order of the way's own keys."""
+
+    way: Verifier
+    numbers: tuple[int, ...]
+
+    def verify(self, delivery: Delivery, now: float) -> int:
+        return self.numbers[self.way.verify(delivery, now)]
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    options: frozenset[str]
+    make: Callable[[Given], list[Verifier]]
+
+
+def read_ways(written: object, secrets: Mapping[str, str], reader: Reader | None = None) -> tuple[Verifier, ...]:
+    """The ways that stand under ``verify``: a scheme's name, a table with a ``scheme`` and its options, or a list.
+
+    ``secrets`` maps what a secret is called, for the messages, to the secret. Their order is that of their numbers.
+
+    Raises:
+        SettingsError: every mistake, as sentences that begin with the option's or the secret's name.
+    """
+    ways: list[Verifier] = []
+    problems: list[str] = []
+    given = Given(secrets, {}, reader or Reader(), jwks_urls(written))
+    for entry in _entries(written):
+        with noting(problems):
+            ways += _read_entry(entry, given)
+    if not _entries(written):
+        problems.append("verify: names no scheme")
+    if problems:
+        raise SettingsError(list(dict.fromkeys(problems)))
+    return tuple(ways)
+
+
+def jwks_urls(written: object) -> tuple[str, ...]:
+    """The addresses of the key sets that stand under ``verify``, each once."""
+    urls = [entry.get("jwks") for entry in _entries(written) if isinstance(entry, dict)]
+    return tuple(dict.fromkeys(url for url in urls if isinstance(url, str)))
+
+
+def needs_secrets(written: object) -> bool:
+    """Whether anything under ``verify`` works with secrets, and not with a key set alone."""
+    return not all(isinstance(entry, dict) and "jwks" in entry for entry in _entries(written))
+
+
+def _entries(written: object) -> list[object]:
+    entries = written if isinstance(written, list) else [written]
+    return [{"scheme": entry} if isinstance(entry, str) else entry for entry in entries]
+
+
+def _read_entry(entry: object, given: Given) -> list[Verifier]:
+    name = entry.get("scheme") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(name, str):
+        raise SettingsError(["verify: must be a scheme's name, or a table with a scheme"])
+    if name not in SCHEMES:
+        raise SettingsError([f'verify: there is no scheme "{name}"{did_you_mean(name, SCHEMES)}'])
+    options = {key: value for key, value in entry.items() if key != "scheme"}
+    problems = [f"verify.{problem}" for problem in unknown_keys(options, SCHEMES[name].options)]
+    problems += [f"verify.{key}: must be {OPTIONS[key][1]}" for key in options if not _is_right(key, options[key])]
+    if problems:
+        raise SettingsError(problems)
+    return SCHEMES[name].make(replace(given, options=options))
+
+
+def _is_right(option: str, value: object) -> bool:
+    return option not in OPTIONS or OPTIONS[option][0](value)
+
+
+def _made(kind: Callable[..., Verifier], keys: tuple[Any, ...], *options: Mapping[str, Any]) -> Verifier:
+    """``kind`` of keys and options, of which the first count least; its mistakes are told as those of ``verify``."""
+    problems: list[str] = []
+    with noting(problems, "verify: "):
+        return kind(keys=keys, **{name: value for some in options for name, value in some.items()})
+    raise SettingsError(problems)
+
+
+def _hmac(given: Given, fixed: Mapping[str, Any]) -> list[Verifier]:
+    form, given = given.taking("key", "utf8")
+    return [_made(Hmac, decode_keys(given.secrets, form), fixed, given.options)]
+
+
+def _standard_webhooks(given: Given) -> list[Verifier]:
+    """Standard Webhooks (github.com/standard-webhooks, spec 1.0.0); Svix signs alike under names of its own."""
+    ways: list[Verifier] = []
+    for kind, form, version in ((Hmac, "whsec", "v1,"), (Ed25519, "whpk", "v1a,")):
+        own = {name: text for name, text in given.secrets.items() if text.startswith("whpk_") == (form == "whpk")}
+        keys = decode_keys(own, form)
+        numbers = tuple(number for number, name in enumerate(given.secrets) if name in own)
+        for family in ("webhook", "svix") if own else ():
+            fixed = _standard_headers(family) | {"prefix": version}
+            way = _made(kind, keys, {"encoding": "base64"} if kind is Hmac else {}, fixed, given.options)
+            ways.append(way if len(own) == len(given.secrets) else Numbered(way, numbers))
+    return ways
+
+
+def _standard_headers(family: str) -> dict[str, str]:
+    return {
+        "header": f"{family}-signature",
+        "separator": " ",
+        "template": "{id}.{t}.{body}",
+        "timestamp_header": f"{family}-timestamp",
+        "id_header": f"{family}-id",
+    }
+
+
+def _token(given: Given) -> list[Verifier]:
+    field, given = given.taking("field", "")
+    keys = decode_keys(given.secrets, "utf8")
+    if not field:
+        return [_made(Token, keys, given.options)]
+    if given.options:
+        raise SettingsError(["verify: a token is in a field, in the query or in a header; several are a list"])
+    try:
+        path = compile_path(field)
+    except ValueError as error:
+        raise SettingsError([f"verify.field: {error}"]) from None
+    return [_made(FieldToken, keys, {"path": path, "reader": given.reader})]
+
+
+def _basic(given: Given) -> list[Verifier]:
+    return [_made(Token, decode_keys(given.secrets, "basic"), {"auth_scheme": "Basic"})]
+
+
+def _jwt(given: Given, fixed: Mapping[str, Any]) -> list[Verifier]:
+    """With ``jwks`` the keys are fetched; without, the secrets are keys of an HMAC."""
+    url, given = given.taking("jwks", "")
+    algorithms, given = given.taking("algorithms", "")
+    options = {**fixed, **given.options, "algorithms": tuple(algorithms)}
+    if not url:
+        return [_made(Jwt, decode_keys(given.secrets, "utf8"), options)]
+    try:
+        key_set = KeySet(url, tuple(algorithms))
+    except ValueError as error:
+        raise SettingsError([f"verify.jwks: {error}"]) from None
+    return [Numbered(_made(Jwt, (), options, {"key_set": key_set}), (len(given.secrets) + given.jwks.index(url),))]
+
+
+_HMAC_OPTIONS = (
+    "header hash encoding prefix separator template timestamp_header timestamp_prefix unit tolerance id_header key url "
+    "first_element_only"
+)
+#: HubSpot's "Validating requests", version 3.
+_HUBSPOT_V3 = {
+    "header": "X-HubSpot-Signature-v3",
+    "encoding": "base64",
+    "template": "{method}{decoded_url}{body}{t}",
+    "timestamp_header": "X-HubSpot-Request-Timestamp",
+    "unit": "ms",
+}
+_JWT_OPTIONS = frozenset({"jwks", "algorithms", "issuer", "audience"})
+
+SCHEMES: Mapping[str, Scheme] = {
+    "standard-webhooks": Scheme(frozenset({"tolerance"}), _standard_webhooks),
+    "hmac": Scheme(frozenset(_HMAC_OPTIONS.split()), partial(_hmac, fixed={})),
+    "token": Scheme(frozenset({"header", "query", "field", "auth_scheme"}), _token),
+    "basic": Scheme(frozenset(), _basic),
+    "hubspot-v3": Scheme(frozenset({"url", "tolerance"}), partial(_hmac, fixed=_HUBSPOT_V3)),
+    "jwt-body": Scheme(_JWT_OPTIONS, partial(_jwt, fixed={})),
+    "jwt-header": Scheme(
+        _JWT_OPTIONS | {"header", "claim", "encoding"},
+        partial(_jwt, fixed={"header": "Authorization", "claim": "request_body_sha256"}),
+    ),
+}
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_algorithms(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(name in ALGORITHMS for name in value)
+
+
+#: What may stand as an option's value: as a check and in words.
+OPTIONS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    **dict.fromkeys(("header", "hash", "encoding", "prefix", "separator", "template"), (_is_text, "a text")),
+    **dict.fromkeys(("timestamp_header", "timestamp_prefix", "unit", "id_header", "url"), (_is_text, "a text")),
+    **dict.fromkeys(("query", "field", "auth_scheme", "jwks", "issuer", "audience", "claim"), (_is_text, "a text")),
+    "key": (lambda value: value in KEY_OPTIONS, f"one of {', '.join(KEY_OPTIONS)}"),
+    "first_element_only": (lambda value: isinstance(value, bool), "true or false"),
+    "algorithms": (_is_algorithms, f"a list of {', '.join(ALGORITHMS)}"),
+    "tolerance": (
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+        "a number of seconds",
+    ),
+}

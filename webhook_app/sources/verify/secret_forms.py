@@ -1,0 +1,125 @@
+"""Where a secret comes from, how it may be written, and the key that it becomes. No message repeats it."""
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from webhook_app.sources.mistakes import noting
+from webhook_app.sources.verify.signature import ED25519_KEY, MIN_KEY
+from worker.errors import SettingsError
+
+REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+
+
+def read_secret(text: object, environ: Mapping[str, str]) -> str:
+    """The secret itself; of ``$NAME``, what the environment holds under ``NAME`` or in the file of ``NAME_FILE``.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("must be a text that is not empty")
+    if not text.startswith("$"):
+        return text
+    reference = REFERENCE.fullmatch(text)
+    if reference is None:
+        raise ValueError("after $ there must be the name of an environment variable")
+    name = reference[1]
+    value, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
+    if value and file:
+        raise ValueError(f"{name} and {name}_FILE are both set; keep one")
+    if file:
+        value = _file_content(f"{name}_FILE", Path(file))
+    if not value:
+        raise ValueError(f"{name} is not set (nor {name}_FILE)")
+    return value
+
+
+def _file_content(name: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name} cannot be read: {type(error).__name__}") from None
+
+
+def decode_key(secret: str, form: str) -> bytes:
+    """The key that ``secret`` is, written as the entry ``form`` of ``FORMS`` says.
+
+    Raises:
+        ValueError: it is not written so, or too short; the text does not repeat it.
+    """
+    decoded = FORMS[form](secret)
+    if len(decoded) < MIN_KEY:
+        raise ValueError(f"is shorter than {MIN_KEY} bytes")
+    return decoded
+
+
+def decode_keys(secrets: Mapping[str, str], form: str) -> tuple[bytes, ...]:
+    """The keys of secrets, which go by what they are called, in their order.
+
+    Raises:
+        SettingsError: some are none; one sentence for each, beginning with what it is called.
+    """
+    keys: list[bytes] = []
+    problems: list[str] = []
+    for name, secret in secrets.items():
+        with noting(problems, f"{name} "):
+            keys.append(decode_key(secret, form))
+    if problems:
+        raise SettingsError(problems)
+    return tuple(keys)
+
+
+def _utf8(secret: str) -> bytes:
+    try:
+        return secret.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not text") from None
+
+
+def _base64(secret: str) -> bytes:
+    """RFC 4648 section 4; the padding may be missing."""
+    try:
+        return base64.b64decode(secret + "=" * (-len(secret) % 4), validate=True)
+    except ValueError:
+        raise ValueError("is not base64") from None
+
+
+def _hex(secret: str) -> bytes:
+    try:
+        return bytes.fromhex(secret)
+    except ValueError:
+        raise ValueError("is not hexadecimal") from None
+
+
+def _whsec(secret: str) -> bytes:
+    """Base64 after an optional ``whsec_``, before which Supabase puts the version, ``v1,``."""
+    return _base64(secret.removeprefix("v1,").removeprefix("whsec_"))
+
+
+def _whpk(secret: str) -> bytes:
+    """The public key of Standard Webhooks' v1a: base64 after ``whpk_``."""
+    key = _base64(secret.removeprefix("whpk_"))
+    if len(key) != ED25519_KEY:
+        raise ValueError(f"is not a public key of {ED25519_KEY} bytes")
+    return key
+
+
+def _basic(secret: str) -> bytes:
+    """``user:password`` as RFC 7617 sends it."""
+    if ":" not in secret:
+        raise ValueError("is not of the form user:password")
+    return base64.b64encode(_utf8(secret))
+
+
+FORMS: Mapping[str, Callable[[str], bytes]] = {
+    "utf8": _utf8,
+    "base64": _base64,
+    "hex": _hex,
+    "whsec": _whsec,
+    "whpk": _whpk,
+    "basic": _basic,
+}
+#: Those that ``verify`` may name as ``key``.
+KEY_OPTIONS = ("utf8", "base64", "hex", "whsec", "basic")

@@ -1,0 +1,281 @@
+"""What a 200 means: what this Redis does with a write before it answers, what is required, and whether it has room.
+
+Redis is looked at about once a second (``Guard``), never for each delivery. Where its own settings give less than
+``ACK`` requires, a mark is written behind the delivery over the same connection, and ``WAITAOF`` or ``WAIT`` behind
+that: they wait for the last write of their connection, and a repeated delivery has written nothing. Wherever the mark
+is, the delivery before it is. See docs/operations.md, "What a 200 means", and docs/adr/0014-ack.md.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from worker.errors import StoreError, StoreUnavailable
+from worker.model import BACKLOG_MOST, Ack, Requirements
+from worker.store import keys
+from worker.store.connection import Command, lines_of, translated
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which Redis is looked at again, and for which others go by an old look while one of them looks.
+LOOK_EVERY_S, LOOK_KEPT_S = 1.0, 5.0
+#: Share of what ``MEMORY_MOST`` allows from which on the readiness check warns.
+NEARLY = 0.9
+#: The mark behind a delivery.
+MARK: Command = ("SET", keys.MARK, "1")
+#: What is asked of the server itself; managed ones often refuse CONFIG.
+CONFIG = ("appendfsync", "min-replicas-to-write", "stop-writes-on-bgsave-error", "save")
+SECTIONS = ("server", "memory", "persistence", "replication")
+MEANINGS = {
+    Ack.MEMORY: "in Redis's memory alone",
+    Ack.AOF: "in the append-only file, but perhaps not on disk yet",
+    Ack.FSYNC: "on disk",
+    Ack.REPLICA: "in a replica's memory, too",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How safe an acknowledged delivery is here: a plain sentence for each ``problem``, with which no delivery should
+    be taken, and for each ``warning``. ``given`` is what a 200 means by the server's own settings, ``None`` where it
+    does not tell."""
+
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    given: Ack | None = None
+    required: Ack | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The command behind a mark, and how long it may wait, in ms; the answer 1 means that it is where it must be."""
+
+    name: str
+    ms: int
+
+    @property
+    def commands(self) -> tuple[Command, Command]:
+        return MARK, ("WAITAOF", 1, 0, self.ms) if self.name == "WAITAOF" else ("WAIT", 1, self.ms)
+
+    def check(self, answer: Any) -> None:
+        """Raises ``StoreUnavailable`` unless the answer says that the delivery is safe."""
+        if int(answer[0] if isinstance(answer, list) else answer) < 1:
+            place = "on disk" if self.name == "WAITAOF" else "on a replica"
+            raise StoreUnavailable(f"it may be stored, but was not {place} in time")
+
+
+#: With ``appendfsync everysec`` a write is on disk after a second, and Redis notices within 0.1 s more.
+WAIT_FOR_DISK = Wait("WAITAOF", 1500)
+WAIT_FOR_REPLICA = Wait("WAIT", 800)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How deliveries are taken now: how many contacts may be open, and what is waited for after each."""
+
+    room: int = BACKLOG_MOST
+    wait: Wait | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a Redis told of itself: the lines of INFO, and its settings. What it refused to tell is missing."""
+
+    info: Mapping[str, Any]
+    config: Mapping[str, str]
+
+    @property
+    def has_aof(self) -> bool | None:
+        return bool(self.info["aof_enabled"]) if "aof_enabled" in self.info else None
+
+    @property
+    def given(self) -> Ack | None:
+        """What a 200 means without ``ACK``; ``None`` where it does not tell."""
+        if self.has_aof is None:
+            return None
+        if not self.has_aof:
+            return Ack.MEMORY
+        return Ack.FSYNC if self.config.get("appendfsync") == "always" else Ack.AOF
+
+    @property
+    def waits_honestly(self) -> bool:
+        """Whether WAITAOF tells the truth: Redis 7.2 and newer. Valkey 8.1.8 and 9.1.2 answer it before the disk has
+        the write (measured under ``appendfsync everysec``: no fdatasync between the write and the answer)."""
+        version = str(self.info.get("redis_version", "0")).split(".")
+        return "valkey_version" not in self.info and [int(part) for part in version[:2] if part.isdecimal()] >= [7, 2]
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it may use: ``maxmemory``, or else all that the machine has; 0 where it does not tell."""
+        return int(self.info.get("maxmemory", 0) or self.info.get("total_system_memory", 0))
+
+    def uses(self, share: float) -> bool:
+        """Whether it uses this share of its memory, or more."""
+        return 0 < self.memory * share <= int(self.info.get("used_memory", 0))
+
+    @property
+    def lacks_replicas(self) -> bool:
+        """Whether ``min-replicas-to-write`` makes it refuse writes. The count is told only where that is set."""
+        wanted = int(self.config.get("min-replicas-to-write", 1))
+        good = self.info.get("min_slaves_good_slaves", self.info.get("min_replicas_good_replicas"))
+        return good is not None and int(good) < wanted
+
+    @property
+    def fails_to_save(self) -> bool:
+        """Whether a failed snapshot makes it refuse writes."""
+        stops = self.config.get("stop-writes-on-bgsave-error") == "yes" and bool(self.config.get("save"))
+        return stops and self.info.get("rdb_last_bgsave_status", "ok") != "ok"
+
+    @property
+    def has_replica(self) -> bool:
+        """Whether a replica is connected and up to date, or may be: it does not tell."""
+        if "connected_slaves" not in self.info:
+            return True
+        replicas = [value for name, value in self.info.items() if name.startswith("slave") and isinstance(value, dict)]
+        return any(replica.get("state") == "online" for replica in replicas)
+
+
+def look(client: redis.Redis) -> Server:
+    """One round trip.
+
+    Raises:
+        StoreError: Redis is away.
+    """
+    with translated(), lines_of(client).turns.taken(), client.pipeline(transaction=False) as pipe:
+        for section in SECTIONS:
+            pipe.info(section)
+        pipe.config_get(*CONFIG)
+        *told, config = pipe.execute(raise_on_error=False)
+        for answer in (*told, config):
+            if isinstance(answer, redis.RedisError) and not isinstance(answer, redis.ResponseError):
+                raise answer
+    info = {name: value for answer in told if isinstance(answer, dict) for name, value in answer.items()}
+    return Server(info, config if isinstance(config, dict) else {})
+
+
+def unmet(server: Server, ack: Ack | None) -> str | None:
+    """Why nothing that is taken here can be as safe as ``ACK`` requires, in a sentence; else ``None``."""
+    if ack is Ack.REPLICA and not server.has_replica:
+        return "ACK=replica cannot be met: no replica is connected"
+    if ack in (Ack.AOF, Ack.FSYNC) and server.has_aof is False:
+        return f"ACK={ack} cannot be met: appendonly is off"
+    if ack is Ack.FSYNC and server.given is not Ack.FSYNC and not server.waits_honestly:
+        return "ACK=fsync cannot be met: this server must have, and tell, appendfsync always for it"
+    return None
+
+
+def needed_wait(server: Server, ack: Ack | None) -> Wait | None:
+    """What must be waited for, because the server's own settings give less than ``ACK`` requires."""
+    if ack is Ack.REPLICA:
+        return WAIT_FOR_REPLICA
+    is_given = server.given is ack or server.given is Ack.FSYNC
+    return WAIT_FOR_DISK if ack in (Ack.AOF, Ack.FSYNC) and not is_given else None
+
+
+def judge(server: Server, demands: Requirements, backlog: int) -> Health:
+    """Every weakness of a server in a sentence; ``backlog`` is the number of open contacts."""
+    info, ack, off = server.info, demands.ack, server.has_aof is False
+    is_crowded = server.uses(demands.memory_most)
+    why_unmet = unmet(server, ack)
+    lost = "appendonly is off: when Redis restarts, acknowledged deliveries are lost"
+    policy = info.get("maxmemory_policy", "noeviction")
+    problems = {
+        "Redis is still reading its file": bool(info.get("loading")),
+        "Redis is a read-only replica": info.get("role") == "slave",
+        "the last write to Redis's AOF failed: is the disk full?": info.get("aof_last_write_status", "ok") != "ok",
+        "Redis could not save its snapshot and refuses writes: is the disk full?": server.fails_to_save,
+        "maxmemory-policy is not noeviction: Redis may throw records away": policy != "noeviction",
+        lost: off and ack is None,
+        why_unmet or "": why_unmet is not None,
+        "Redis has fewer replicas than min-replicas-to-write and refuses writes": server.lacks_replicas,
+        "Redis's memory is full: it refuses writes": bool(info.get("maxmemory")) and server.uses(1),
+        f"Redis uses {demands.memory_most:.0%} of its memory or more (MEMORY_MOST): nothing new is taken": is_crowded,
+        f"{backlog} contacts are open (BACKLOG_MOST): nothing new is taken": backlog >= demands.backlog_most,
+    }
+    warnings = {
+        lost: off and ack in (Ack.MEMORY, Ack.REPLICA),
+        "appendfsync is not always: a power failure loses the last second": server.has_aof is True
+        and server.config.get("appendfsync", "always") != "always"
+        and ack is not Ack.FSYNC,
+        "Redis does not tell its settings: whether a power failure loses deliveries is not known": not off
+        and "appendfsync" not in server.config
+        and ack is not Ack.FSYNC,
+        "the last rewrite of Redis's AOF failed: the file keeps growing": info.get("aof_last_bgrewrite_status", "ok")
+        != "ok",
+        "Redis's memory is nearly as full as MEMORY_MOST allows": server.uses(NEARLY * demands.memory_most)
+        and not is_crowded,
+        "maxmemory is not set: Redis may grow until the system ends it": info.get("maxmemory") == 0,
+    }
+    return Health(_applying(problems), _applying(warnings), server.given, ack)
+
+
+def _applying(sentences: dict[str, bool]) -> tuple[str, ...]:
+    return tuple(sentence for sentence, applies in sentences.items() if applies)
+
+
+class Guard:
+    """Says on which terms deliveries are taken. One for each process; ``clock`` is in seconds."""
+
+    def __init__(
+        self, client: redis.Redis, demands: Requirements, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.client = client
+        self.demands = demands
+        self.clock = clock
+        self._seen: tuple[float, Server] | None = None
+        self._looking = threading.Lock()
+
+    def terms(self) -> Terms:
+        """How a delivery is to be taken now.
+
+        Raises:
+            StoreUnavailable: Redis is away, or cannot make it as safe as ``ACK`` requires.
+        """
+        server = self._server()
+        why = unmet(server, self.demands.ack)
+        if why:
+            raise StoreUnavailable(why)
+        room = 0 if server.uses(self.demands.memory_most) else self.demands.backlog_most
+        return Terms(room, needed_wait(server, self.demands.ack))
+
+    def _server(self) -> Server:
+        """The last look, or a new one when its time has come: then one thread looks and the others need not wait."""
+        seen, now = self._seen, self.clock()
+        age = now - seen[0] if seen else LOOK_KEPT_S
+        if seen and age < LOOK_EVERY_S:
+            return seen[1]
+        if seen and age < LOOK_KEPT_S and not self._looking.acquire(blocking=False):
+            return seen[1]
+        try:
+            server = look(self.client)
+            self._seen = now, server
+            return server
+        finally:
+            if seen and age < LOOK_KEPT_S:
+                self._looking.release()
+
+
+def announce(client: redis.Redis, demands: Requirements) -> None:
+    """One line in the log at start: what a 200 means here."""
+    required = f"ACK={demands.ack}" if demands.ack else "ACK is not set"
+    try:
+        server = look(client)
+    except StoreError as error:
+        log.warning("what a 200 means is not known yet (%s): Redis cannot be used: %s", required, error)
+        return
+    told = MEANINGS[server.given] if server.given else "not told by Redis"
+    wait = needed_wait(server, demands.ack)
+    means = f"{told}; with {wait.name} waited for: {MEANINGS[demands.ack]}" if wait and demands.ack else told
+    why = unmet(server, demands.ack)
+    log.log(
+        logging.WARNING if why or (demands.ack is None and server.given is not Ack.FSYNC) else logging.INFO,
+        "a 200 means: %s (%s)%s",
+        means,
+        required,
+        f"; nothing is taken: {why}" if why else "",
+    )

@@ -1,0 +1,289 @@
+"""Lists of contacts: by state or cause, filtered, in pages. Nothing here changes anything.
+
+A page is read from a sorted set, from where the last page ended, so that every page costs the same and no row is
+skipped or shown twice because others moved. What the set does not tell (the source, the number of attempts) is looked
+at record by record, up to a bound: then the page ends early, and the next one goes on from there.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import redis
+
+from worker.model import State
+from worker.store import keys
+from worker.store.connection import translated
+
+#: Records looked at for one page at most.
+LOOKED_AT_MOST = 1000
+#: Contacts of a state and a cause that are counted; so many take Redis a few ms.
+PAIR_MOST = 20_000
+#: Records read in one go.
+CHUNK = 250
+FIELDS = (
+    *("identifier", "state", "source", "cause", "attempts_made", "received_at", "next_attempt_at", "contact_id"),
+    *("owner_id", "unknown_since", "operation"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which contacts. ``state`` or ``cause`` must be given. ``since`` and ``until`` bound when a contact entered its
+    state (or its last attempt ended with the cause), in ms since the epoch; ``attempts`` is a least number."""
+
+    state: State | None = None
+    cause: str | None = None
+    source: str | None = None
+    since: int | None = None
+    until: int | None = None
+    attempts: int = 0
+
+    def __post_init__(self) -> None:
+        if self.state is None and self.cause is None:
+            raise ValueError("a filter needs a state or a cause")
+
+    @property
+    def index(self) -> str:
+        """The sorted set that holds all of them, and perhaps others."""
+        if self.cause is not None:
+            return keys.cause(self.cause)
+        assert self.state is not None
+        return keys.state(self.state)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the index holds nobody else."""
+        return not self.source and not self.attempts and (self.cause is None or self.state is None)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether two indexes hold, both, exactly those that it finds."""
+        bounded = self.source or self.attempts or self.since is not None or self.until is not None
+        return self.state is not None and self.cause is not None and not bounded
+
+    def dump(self) -> dict[str, str]:
+        return {name: str(value) for name, value in asdict(self).items() if value}
+
+    def words(self) -> str:
+        """For the audit: ``state=failed source=shop``."""
+        return " ".join(f"{name}={value}" for name, value in self.dump().items())
+
+    @classmethod
+    def load(cls, fields: dict[str, str]) -> Self:
+        """Raises ``ValueError`` where something is not what it must be."""
+
+        def number(name: str) -> int | None:
+            return int(fields[name]) if fields.get(name) else None
+
+        return cls(
+            state=State(fields["state"]) if fields.get("state") else None,
+            cause=fields.get("cause") or None,
+            source=fields.get("source") or None,
+            since=number("since"),
+            until=number("until"),
+            attempts=number("attempts") or 0,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A contact in a list. ``at`` is its place there: when it entered its state, or when its last attempt ended."""
+
+    key: str
+    at: int
+    identifier: str
+    state: State
+    source: str
+    cause: str | None
+    attempts_made: int
+    received_at: int
+    next_attempt_at: int | None
+    contact_id: str | None
+    owner_id: str | None
+    is_unknown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, and where the next page begins; ``None`` where there is none."""
+
+    rows: list[Row]
+    after: str | None
+    looked_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How many contacts a filter finds; ``at_least`` where not all were looked at."""
+
+    number: int
+    at_least: bool = False
+
+
+class Lists:
+    """Every method raises ``StoreUnavailable`` or ``StoreError``."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+
+    def page(self, wanted: Filter, *, after: str | None = None, limit: int = 25, newest_first: bool = True) -> Page:
+        """A page of contacts. ``after`` is where the last one ended (``Page.after``).
+
+        Raises:
+            ValueError: ``after`` is not a place in a list.
+        """
+        rows: list[Row] = []
+        looked_at = 0
+        with translated():
+            for place, row in self._walk(wanted, after, newest_first):
+                looked_at += 1
+                if row is not None and _matches(wanted, row):
+                    rows.append(row)
+                if len(rows) == limit or looked_at == LOOKED_AT_MOST:
+                    return Page(rows, place, looked_at)
+        return Page(rows, None, looked_at)
+
+    def members(self, wanted: Filter, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        """The keys in the filter's index, the oldest first, whoever they are, and where the next ones begin."""
+        with translated():
+            members = self._slice(wanted, after, limit, newest_first=False)
+        return [key for key, _ in members], _place(members[-1]) if members else None
+
+    def count(self, wanted: Filter, most: int = 10 * LOOKED_AT_MOST) -> Matching:
+        """How many there are: exactly where the indexes tell, else of those, at ``most``, that were looked at."""
+        low, high = _bounds(wanted)
+        with translated():
+            if wanted.is_exact:
+                number: Any = self.client.zcount(wanted.index, low, high)
+                return Matching(int(number))
+            if wanted.is_pair:
+                assert wanted.state is not None
+                pair = [wanted.index, keys.state(wanted.state)]
+                both: Any = self.client.zintercard(len(pair), pair, limit=PAIR_MOST)
+                return Matching(int(both), at_least=both == PAIR_MOST)
+            found = 0
+            for looked_at, (_, row) in enumerate(self._walk(wanted, None, newest_first=True), start=1):
+                found += row is not None and _matches(wanted, row)
+                if looked_at == most:
+                    return Matching(found, at_least=True)
+        return Matching(found)
+
+    def by_state(self, wanted: Filter) -> tuple[dict[State, int], bool]:
+        """How many there are in each state; and whether there may be more, because not all were looked at."""
+        if wanted.state is not None:
+            matching = self.count(wanted)
+            return ({wanted.state: matching.number} if matching.number else {}), matching.at_least
+        found: Counter[State] = Counter()
+        with translated():
+            for looked_at, (_, row) in enumerate(self._walk(wanted, None, newest_first=True), start=1):
+                if row is not None and _matches(wanted, row):
+                    found[row.state] += 1
+                if looked_at == 10 * LOOKED_AT_MOST:
+                    return dict(found), True
+        return dict(found), False
+
+    def find(self, text: str) -> list[str]:
+        """The keys of contacts with exactly this identifier, e-mail address, phone number or contact id."""
+        with translated():
+            salt: Any = self.client.get(keys.SALT)
+            if salt is None:
+                return []
+            secret = salt.encode()
+            values = {"email": text.lower(), "phone_number": text, "contact_id": text}
+            own = keys.contact_key(text, secret)
+            with self.client.pipeline(transaction=False) as pipe:
+                pipe.exists(keys.contact(own))
+                pipe.exists(keys.contact(text))
+                for name, value in values.items():
+                    bucket, _, field = keys.finder(name, value, secret).partition(":")
+                    pipe.hget(keys.finders(bucket), field)
+                is_identifier, is_key, *led_to = pipe.execute()
+        found = [own] * bool(is_identifier) + [text] * bool(is_key)
+        found += [key[at : at + 16] for key in led_to if key for at in range(0, len(key), 16)]
+        return list(dict.fromkeys(found))
+
+    def rows(self, found: list[str]) -> list[Row]:
+        """The contacts with these keys, as rows; those that are gone are left out."""
+        with translated():
+            return [row for row in self._read([(key, 0.0) for key in found]) if row is not None]
+
+    def _walk(self, wanted: Filter, after: str | None, newest_first: bool) -> Iterator[tuple[str, Row | None]]:
+        """The members of the index from a place on, with their places."""
+        while True:
+            members = self._slice(wanted, after, CHUNK, newest_first=newest_first)
+            for member, row in zip(members, self._read(members), strict=True):
+                yield _place(member), row
+            if len(members) < CHUNK:
+                return
+            after = _place(members[-1])
+
+    def _slice(self, wanted: Filter, after: str | None, limit: int, *, newest_first: bool) -> list[tuple[str, float]]:
+        """The next members of the index. Those with equal times are in the order of their keys."""
+        low, high = _bounds(wanted)
+        last: tuple[float, str] | None = None
+        if after is not None:
+            at, _, key = after.partition(":")
+            last = (float(at), key)
+            low, high = (low, min(last[0], high)) if newest_first else (max(last[0], low), high)
+        number = limit
+        while True:
+            start, end = (high, low) if newest_first else (low, high)
+            found: Any = self.client.zrange(
+                wanted.index, start, end, desc=newest_first, byscore=True, offset=0, num=number, withscores=True
+            )
+            if last is None:
+                return list(found)
+            members = [(key, at) for key, at in found if ((at, key) < last if newest_first else (at, key) > last)]
+            if len(found) < number or len(members) >= limit:
+                return members[:limit]
+            number += limit
+
+    def _read(self, members: list[tuple[str, float]]) -> list[Row | None]:
+        with self.client.pipeline(transaction=False) as pipe:
+            for key, _ in members:
+                pipe.hmget(keys.contact(key), FIELDS)
+            records = pipe.execute()
+        return [_row(key, at, values) for (key, at), values in zip(members, records, strict=True)]
+
+
+def _bounds(wanted: Filter) -> tuple[float, float]:
+    low = float("-inf") if wanted.since is None else float(wanted.since)
+    return low, float("inf") if wanted.until is None else float(wanted.until)
+
+
+def _place(member: tuple[str, float]) -> str:
+    return f"{member[1]:.0f}:{member[0]}"
+
+
+def _matches(wanted: Filter, row: Row) -> bool:
+    return (
+        (wanted.state is None or row.state is wanted.state)
+        and (wanted.cause is None or row.cause == wanted.cause)
+        and (wanted.source is None or row.source == wanted.source)
+        and row.attempts_made >= wanted.attempts
+    )
+
+
+def _row(key: str, at: float, values: list[str | None]) -> Row | None:
+    """``None`` where the record is gone, or cannot be read: one bad record spoils no page."""
+    fields = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
+    try:
+        state = State(fields["state"])
+        return Row(
+            key=key,
+            at=int(at),
+            identifier=fields["identifier"],
+            state=state,
+            source=fields["source"],
+            cause=fields.get("cause"),
+            attempts_made=int(fields.get("attempts_made", 1 if state is State.CREATED else 0)),
+            received_at=int(fields["received_at"]),
+            next_attempt_at=int(fields["next_attempt_at"]) if "next_attempt_at" in fields else None,
+            contact_id=fields.get("contact_id"),
+            owner_id=fields.get("owner_id"),
+            is_unknown="unknown_since" in fields,
+        )
+    except (KeyError, ValueError):
+        return None

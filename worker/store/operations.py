@@ -1,0 +1,297 @@
+"""Operations: retry or discard many contacts, as a record that the workers run in chunks.
+
+1. Somebody opens one: an action, a filter, who and why. The filter holds for those that were there by then.
+2. Whichever worker comes first takes it for a while, and moves a chunk of its contacts at a time: a retry makes them
+   due in the lane of bulk work, behind new signups and other retries.
+3. A canary moves one, waits how that goes, then ten, then the rest. If the same cause comes back, it stops by itself,
+   and those that were moved and not tried yet are put back.
+4. Each contact's next attempt tells the operation how it went: recovered, the same cause, another one.
+5. It is done when all have told. Until it is forgotten it can be undone: who was not touched since becomes what it was.
+
+A worker may die at any point: the next one goes on where it was.
+
+The fields of an operation, in the hash ``{lds}:op:<id>``: ``action``, ``filter`` (JSON), ``who``, ``why``, ``canary``,
+``state``, ``created_at``, ``as_of``, ``ended_at``, ``note``, ``total`` as it was expected, ``moved``, ``skipped``,
+``recovered``, ``same``, ``again``, ``left`` (somebody else took them), ``restored``, ``cursor`` (``-`` at the end),
+``runner`` and ``runner_until``.
+"""
+
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from worker.errors import SyncError
+from worker.model import State
+from worker.store import keys
+from worker.store.connection import translated
+from worker.store.contacts import Store
+from worker.store.lists import Filter, Lists
+
+#: Contacts moved in one step, so that the script holds Redis for two milliseconds or so.
+CHUNK = 100
+#: Chunks that one worker moves before it does something else.
+CHUNKS_AT_ONCE = 50
+LEASE_MS = 10_000
+#: How long an operation is remembered and can be undone.
+KEPT_MS = 7 * 24 * 3_600_000
+#: Operations under way at the same time.
+ACTIVE_MOST = 5
+#: How many a canary moves before it waits for how they went.
+CANARY_STEPS = (1, 11)
+#: After the canary: so many failures with the same cause, and half of all, stop the operation.
+STOP_AFTER, STOP_SHARE = 10, 0.5
+#: ``cursor`` when everybody has been moved.
+END = "-"
+
+
+class Action(StrEnum):
+    RETRY = "retry"
+    DISCARD = "discard"
+
+    @property
+    def eligible(self) -> frozenset[State]:
+        """The states of contacts that can be treated so."""
+        closed = {State.FAILED, State.CONFLICT}
+        return frozenset(closed | ({State.RETRYING, State.DISCARDED} if self is Action.RETRY else OPEN_AND_IDLE))
+
+
+OPEN_AND_IDLE = {State.PENDING, State.RETRYING}
+
+
+class OperationState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    UNDOING = "undoing"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    STOPPED = "stopped"
+    UNDONE = "undone"
+
+    @property
+    def is_active(self) -> bool:
+        return self in (OperationState.RUNNING, OperationState.PAUSED, OperationState.UNDOING)
+
+
+#: What a person may turn an operation to, and from which states.
+TURNS = {
+    OperationState.PAUSED: (OperationState.RUNNING,),
+    OperationState.RUNNING: (OperationState.PAUSED,),
+    OperationState.CANCELLED: (OperationState.RUNNING, OperationState.PAUSED),
+    OperationState.UNDOING: tuple(state for state in OperationState if state.value not in ("undoing", "undone")),
+}
+
+
+class NotOpened(SyncError):
+    """The operation did not begin: an equal one is running, or too many are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation, as its record tells. Times are ms since the epoch."""
+
+    id: str
+    action: Action
+    filter: Filter
+    state: OperationState
+    who: str
+    why: str
+    canary: bool
+    created_at: int
+    ended_at: int | None
+    note: str
+    total: int
+    moved: int
+    skipped: int
+    recovered: int
+    same: int
+    again: int
+    left: int
+    restored: int
+    cursor: str
+
+    @property
+    def told(self) -> int:
+        """How many of the moved have told how it went, or have nothing to tell."""
+        return self.recovered + self.same + self.again + self.left + self.restored
+
+
+class Operations:
+    """Every method raises ``StoreUnavailable`` or ``StoreError``."""
+
+    def __init__(self, store: Store, lists: Lists) -> None:
+        self.store = store
+        self.lists = lists
+        #: This process's, as the runner of an operation.
+        self.token = secrets.token_hex(6)
+
+    def open(self, action: Action, wanted: Filter, *, who: str, why: str, total: int, canary: bool = False) -> str:
+        """Begins an operation on the contacts that the filter finds now. Returns its id.
+
+        Raises:
+            NotOpened: with a sentence that says why.
+        """
+        operation_id = secrets.token_hex(6)
+        filtered = json.dumps(wanted.dump(), sort_keys=True)
+        fields = {"action": action, "filter": filtered, "who": who, "why": why, "total": total, "canary": int(canary)}
+        pairs: list[Any] = [part for pair in fields.items() for part in pair]
+        answer = self.store.run("open_operation", operation_id, filtered, KEPT_MS, ACTIVE_MOST, *pairs)
+        if answer[0] == "same":
+            raise NotOpened(f"Operation {answer[1]} is already running for these contacts.")
+        if answer[0] == "many":
+            raise NotOpened(f"{ACTIVE_MOST} operations are running. Wait for one to end, or cancel one.")
+        return operation_id
+
+    def turn(self, operation_id: str, to: OperationState) -> bool:
+        """Pauses, resumes, cancels or undoes an operation. ``False``: it is in no state for that."""
+        return self._turn(operation_id, to, TURNS[to])
+
+    def read(self, operation_id: str) -> Operation | None:
+        with translated():
+            fields: Any = self.store.client.hgetall(keys.operation(operation_id))
+        return _load(operation_id, fields) if fields.get("action") else None
+
+    def latest(self, number: int = 50) -> list[Operation]:
+        """The latest operations, the newest first."""
+        with translated():
+            ids: Any = self.store.client.zrange(keys.OPERATIONS, 0, number - 1, desc=True)
+            with self.store.client.pipeline(transaction=False) as pipe:
+                for operation_id in ids:
+                    pipe.hgetall(keys.operation(operation_id))
+                found = pipe.execute()
+        return [_load(name, fields) for name, fields in zip(ids, found, strict=True) if fields.get("action")]
+
+    def step(self) -> bool:
+        """Runs every operation a little. Returns whether there is more to do at once."""
+        more = [self._run(operation.id) for operation in self.latest() if operation.state.is_active]
+        return any(more)
+
+    def _run(self, operation_id: str) -> bool:
+        taken = self.store.run("take_operation", operation_id, self.token, LEASE_MS)
+        if not taken:
+            return False
+        fields = dict(zip(taken[::2], taken[1::2], strict=True))
+        operation = _load(operation_id, fields)
+        if operation.state is OperationState.UNDOING:
+            return self._undo(operation)
+        return self._move(operation, int(fields["as_of"]))
+
+    def _move(self, operation: Operation, as_of: int) -> bool:
+        """Moves some chunks, as far as the canary allows."""
+        for _ in range(CHUNKS_AT_ONCE):
+            if _has_come_back(operation):
+                note = "The same cause came back: what was not tried yet was put back."
+                self._turn(operation.id, OperationState.UNDOING, (OperationState.RUNNING,), note)
+                return True
+            if operation.cursor == END:
+                return self._end_if_told(operation)
+            allowed = _allowed(operation)
+            room = CHUNK if allowed is None else min(CHUNK, allowed - operation.moved)
+            if room <= 0:
+                return False
+            until = min(as_of, operation.filter.until or as_of)
+            members, after = self.lists.members(replace(operation.filter, until=until), operation.cursor or None, room)
+            counted = self._move_chunk(operation, members, after or END)
+            if counted is None:
+                return False
+            operation = replace(
+                operation,
+                moved=operation.moved + counted[0],
+                skipped=operation.skipped + counted[1],
+                cursor=after or END,
+            )
+        return True
+
+    def _move_chunk(self, operation: Operation, members: Iterable[str], after: str) -> tuple[int, int] | None:
+        wanted = operation.filter
+        states = {wanted.state} & operation.action.eligible if wanted.state else operation.action.eligible
+        done, *counted = self.store.run(
+            "move",
+            operation.id,
+            operation.id,
+            self.token,
+            LEASE_MS,
+            operation.action.value,
+            _listed(states),
+            wanted.cause or "",
+            wanted.source or "",
+            wanted.attempts,
+            after,
+            KEPT_MS,
+            *members,
+        )
+        return (counted[0], counted[1]) if done else None
+
+    def _undo(self, operation: Operation) -> bool:
+        for _ in range(CHUNKS_AT_ONCE):
+            with translated():
+                scanned: Any = self.store.client.hscan(keys.saved(operation.id), count=CHUNK)
+            saved = list(scanned[1])
+            if not saved:
+                end = OperationState.STOPPED if operation.note else OperationState.UNDONE
+                self._turn(operation.id, end, (OperationState.UNDOING,))
+                return False
+            for at in range(0, len(saved), CHUNK):
+                chunk = saved[at : at + CHUNK]
+                if not self.store.run("restore", operation.id, operation.id, self.token, LEASE_MS, *chunk)[0]:
+                    return False
+        return True
+
+    def _end_if_told(self, operation: Operation) -> bool:
+        if operation.action is Action.DISCARD or operation.told >= operation.moved:
+            self._turn(operation.id, OperationState.DONE, (OperationState.RUNNING,))
+        return False
+
+    def _turn(self, operation_id: str, to: OperationState, where: Iterable[OperationState], note: str = "") -> bool:
+        return bool(self.store.run("turn_operation", operation_id, to.value, _listed(where), note))
+
+
+def _allowed(operation: Operation) -> int | None:
+    """How many contacts may have been moved by now, or ``None`` for all of them."""
+    if operation.canary:
+        for step in CANARY_STEPS:
+            if operation.told < step:
+                return step
+    return None
+
+
+def _has_come_back(operation: Operation) -> bool:
+    """Whether the cause that the contacts were retried for is still there."""
+    if operation.action is Action.DISCARD:
+        return False
+    if operation.canary and operation.moved <= CANARY_STEPS[-1]:
+        return operation.same > 0
+    return operation.same >= STOP_AFTER and operation.same >= operation.told * STOP_SHARE
+
+
+def _listed(states: Iterable[StrEnum]) -> str:
+    return "".join(f"{state.value}," for state in states)
+
+
+def _load(operation_id: str, fields: dict[str, str]) -> Operation:
+    def number(name: str) -> int:
+        return int(fields.get(name, 0))
+
+    return Operation(
+        id=operation_id,
+        action=Action(fields["action"]),
+        filter=Filter.load(json.loads(fields["filter"])),
+        state=OperationState(fields["state"]),
+        who=fields["who"],
+        why=fields["why"],
+        canary=fields["canary"] == "1",
+        created_at=number("created_at"),
+        ended_at=number("ended_at") or None,
+        note=fields.get("note", ""),
+        total=number("total"),
+        moved=number("moved"),
+        skipped=number("skipped"),
+        recovered=number("recovered"),
+        same=number("same"),
+        again=number("again"),
+        left=number("left"),
+        restored=number("restored"),
+        cursor=fields.get("cursor", ""),
+    )
