@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response
 
-from webhook_app.api.by_identifier import rfc3339
+from webhook_app.present.serializers import rfc3339
 from worker.errors import StoreError
 from worker.store.overview import Upstream
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from worker.durations import parse_duration
 from worker.errors import SettingsError
 from worker.model import Ack, LogFormat, Requirements
 from worker.store.address import is_sentinel, parse_sentinel
 from worker.store.upstream import UpstreamPolicy
 
-UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
@@ -96,8 +96,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         livedesk_base_url=reader.optional("LIVEDESK_BASE_URL", _http_url, Settings.livedesk_base_url),
         livedesk_rate=reader.optional("LIVEDESK_RATE", _rate, Settings.livedesk_rate),
         livedesk_look_ups_per_minute=reader.optional("LIVEDESK_LOOK_UPS", _rate, Settings.livedesk_look_ups_per_minute),
-        livedesk_timeout_s=reader.optional("LIVEDESK_TIMEOUT", _duration_ms, 30_000) / 1000,
-        livedesk_settle_ms=reader.optional("LIVEDESK_SETTLE", _duration_ms, Settings.livedesk_settle_ms),
+        livedesk_timeout_s=reader.optional("LIVEDESK_TIMEOUT", parse_duration, 30_000) / 1000,
+        livedesk_settle_ms=reader.optional("LIVEDESK_SETTLE", parse_duration, Settings.livedesk_settle_ms),
         livedesk_adopt=reader.optional("LIVEDESK_ADOPT", _yes_no, True),
         redis_url=reader.optional("REDIS_URL", _redis_url, "redis://127.0.0.1:6379/0"),
         ack=reader.optional("ACK", _ack, None),
@@ -115,12 +115,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         oidc_viewers=reader.optional("OIDC_VIEWERS", _people, ()),
         oidc_groups_claim=reader.optional("OIDC_GROUPS_CLAIM", str, Settings.oidc_groups_claim),
         trusted_proxies=reader.optional("TRUSTED_PROXIES", _few, 0),
-        retry_first_ms=reader.optional("RETRY_FIRST", _duration_ms, Settings.retry_first_ms),
-        retry_longest_ms=reader.optional("RETRY_LONGEST", _duration_ms, Settings.retry_longest_ms),
-        retry_for_ms=reader.optional("RETRY_FOR", _duration_ms, Settings.retry_for_ms),
-        probe_first_ms=reader.optional("PROBE_FIRST", _duration_ms, Settings.probe_first_ms),
-        probe_longest_ms=reader.optional("PROBE_LONGEST", _duration_ms, Settings.probe_longest_ms),
-        keep_created_ms=reader.optional("KEEP_CREATED", _duration_ms, Settings.keep_created_ms),
+        retry_first_ms=reader.optional("RETRY_FIRST", parse_duration, Settings.retry_first_ms),
+        retry_longest_ms=reader.optional("RETRY_LONGEST", parse_duration, Settings.retry_longest_ms),
+        retry_for_ms=reader.optional("RETRY_FOR", parse_duration, Settings.retry_for_ms),
+        probe_first_ms=reader.optional("PROBE_FIRST", parse_duration, Settings.probe_first_ms),
+        probe_longest_ms=reader.optional("PROBE_LONGEST", parse_duration, Settings.probe_longest_ms),
+        keep_created_ms=reader.optional("KEEP_CREATED", parse_duration, Settings.keep_created_ms),
         metrics_token=reader.optional("METRICS_TOKEN", _token, None),
         log_format=reader.optional("LOG_FORMAT", _log_format, Settings.log_format),
         log_level=reader.optional("LOG_LEVEL", _log_level, Settings.log_level),
@@ -181,17 +181,6 @@ def _rate(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", text) or float(text) == 0:
         raise ValueError("must be a number above 0, such as 10 or 0.5")
     return float(text)
-
-
-def _duration_ms(text: str) -> int:
-    """``30``, ``1.5s``, ``15m``, ``72h``, ``90d``; a bare number means seconds."""
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(ms|s|m|h|d)?", text)
-    if match is None:
-        raise ValueError("must be a length of time such as 30s, 15m, 72h or 90d")
-    milliseconds = round(float(match[1]) * UNITS_MS[match[2] or "s"])
-    if milliseconds <= 0:
-        raise ValueError("must be longer than nothing")
-    return milliseconds
 
 
 def _split(text: str) -> SplitResult:

@@ -156,7 +156,7 @@ def test_a_second_ctrl_c_does_not_wait(make_run: Run, ports: dict[str, str]) -> 
     [
         ({"PORT": "eighty"}, "PORT must be a port, a number from 1 to 65535."),
         ({"LIVEDESK_API_KEY": "key"}, "LIVEDESK_API_SECRET is not set (nor LIVEDESK_API_SECRET_FILE)."),
-        ({"LIVEDESK_TIMEOUT": "soon"}, "LIVEDESK_TIMEOUT must be a length of time such as 30s, 15m, 72h or 90d."),
+        ({"LIVEDESK_TIMEOUT": "soon"}, "LIVEDESK_TIMEOUT must be a duration such as 30s, 15m, 72h or 90d."),
         ({"SOURCES_FILE": "nowhere.toml"}, "nowhere.toml"),
         ({"WEB_THREADS": "many"}, "WEB_THREADS must be a number from 1 to 1000."),
         ({"WORKER_CONCURRENCY": "0"}, "WORKER_CONCURRENCY must be a number from 1 to 1000."),

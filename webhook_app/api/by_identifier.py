@@ -2,17 +2,15 @@
 
 import hmac
 import json
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, request
 from werkzeug import Response
 from werkzeug.routing import BaseConverter
 
+from webhook_app.present.serializers import as_json
 from webhook_app.problems import problem, store_away
 from worker.errors import StoreError
-from worker.model import Attempt
-from worker.store.history import ContactRecord
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
@@ -50,40 +48,3 @@ def is_authorized(header: str, token: str | None) -> bool:
     if token is None or scheme.lower() != "bearer":
         return False
     return hmac.compare_digest(given.strip().encode("latin-1", errors="replace"), token.encode())
-
-
-def as_json(record: ContactRecord) -> dict[str, Any]:
-    """The record as the API shows it; times are RFC 3339 in UTC."""
-    return {
-        "identifier": record.identifier,
-        "state": record.state,
-        "outcome": record.outcome,
-        "contact_id": int(record.contact_id) if record.contact_id else None,
-        "cause": record.cause,
-        "owner_id": int(record.owner_id) if record.owner_id else None,
-        "notes": [{"field": note.field, "text": note.text} for note in record.notes],
-        "attempts": [_attempt(attempt) for attempt in record.attempts],
-        "attempts_made": record.attempts_made,
-        "next_attempt_at": rfc3339(record.next_attempt_at),
-        "source": record.source,
-        "received_at": rfc3339(record.received_at),
-        "closed_at": rfc3339(record.closed_at),
-        "newer_fields": list(record.newer_fields),
-        "newer_at": rfc3339(record.newer_at),
-    }
-
-
-def rfc3339(ms: int | None) -> str | None:
-    if ms is None:
-        return None
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "at": rfc3339(attempt.at),
-        "duration_ms": attempt.duration_ms,
-        "status": attempt.status,
-        "cause": attempt.cause,
-        "excerpt": attempt.excerpt or None,
-    }

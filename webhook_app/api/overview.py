@@ -7,11 +7,11 @@ from werkzeug import Response
 
 from webhook_app import operator
 from webhook_app.api.answers import answer
-from webhook_app.api.by_identifier import rfc3339
 from webhook_app.api.document import endpoint
 from webhook_app.api.params import body, query, who
 from webhook_app.api.schemas import AUDIT, CAUSES, NOTHING, PAGE, REASON
 from webhook_app.present import serializers
+from webhook_app.present.serializers import rfc3339
 from webhook_app.problems import problem
 from worker.store.overview import DELIVERY, REFUSED, under
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from webhook_app.api.by_identifier import as_json
 from webhook_app.cli.output import sentences
 from webhook_app.cli.rows import FIELDS
 from webhook_app.present.csv_export import guarded
+from webhook_app.present.serializers import as_json
 from worker.model import Position, State
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flask import abort
 
-from webhook_app.present.wording import absolute
+from worker.durations import absolute
 from worker.model import State
 from worker.store.lists import Filter
 

@@ -7,7 +7,7 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from werkzeug import Response
 
 from webhook_app.dashboard.session import begin, current_user, local_path, needs
-from webhook_app.present.wording import duration
+from worker.durations import duration
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts

@@ -6,7 +6,7 @@ A sentence is a list of pieces: text, and times in ms since the epoch, which the
 from dataclasses import dataclass
 
 from webhook_app.dashboard.causes import explain
-from webhook_app.present.wording import duration
+from worker.durations import duration
 from worker.model import Outcome, State
 from worker.retry import RetryPolicy
 from worker.store.history import ContactRecord

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from webhook_app.api.by_identifier import as_json, rfc3339
 from webhook_app.present.masking import masked
-from worker.model import Contact, Quarantined, State
+from worker import durations
+from worker.model import Attempt, Contact, Quarantined, State
 from worker.store.history import Audited, ContactRecord, Workers
 from worker.store.lists import Filter, Row
 from worker.store.operations import Operation
@@ -166,3 +166,38 @@ def audited(entry: Audited) -> Document:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text else None
+
+
+def as_json(record: ContactRecord) -> dict[str, Any]:
+    """The record as the API shows it; times are RFC 3339 in UTC."""
+    return {
+        "identifier": record.identifier,
+        "state": record.state,
+        "outcome": record.outcome,
+        "contact_id": int(record.contact_id) if record.contact_id else None,
+        "cause": record.cause,
+        "owner_id": int(record.owner_id) if record.owner_id else None,
+        "notes": [{"field": note.field, "text": note.text} for note in record.notes],
+        "attempts": [_attempt(attempt) for attempt in record.attempts],
+        "attempts_made": record.attempts_made,
+        "next_attempt_at": rfc3339(record.next_attempt_at),
+        "source": record.source,
+        "received_at": rfc3339(record.received_at),
+        "closed_at": rfc3339(record.closed_at),
+        "newer_fields": list(record.newer_fields),
+        "newer_at": rfc3339(record.newer_at),
+    }
+
+
+def rfc3339(ms: int | None) -> str | None:
+    return None if ms is None else durations.rfc3339(ms)
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "at": rfc3339(attempt.at),
+        "duration_ms": attempt.duration_ms,
+        "status": attempt.status,
+        "cause": attempt.cause,
+        "excerpt": attempt.excerpt or None,
+    }

@@ -1,23 +1,17 @@
 """How times, numbers and charts are put. ``None`` is never 0: it is what could not be read, and is called unknown."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
-UNKNOWN = "unknown"
-#: Each unit with its length in ms, and up to how much is counted in it. app.js has the same.
-UNITS = (("s", 1_000, 60_000), ("min", 60_000, 3_600_000), ("h", 3_600_000, 172_800_000))
-DAY_MS = 86_400_000
+from webhook_app.parts import Parts
+from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
 
 
-def register(views: Blueprint, _parts: "Parts") -> None:
-    for word in (number, rate, duration, relative, absolute, machine_time, clock_time, people, points, bars):
+def register(views: Blueprint, _parts: Parts) -> None:
+    for word in (number, rate, duration, relative, absolute, clock_time, people, points, bars):
         views.add_app_template_filter(word)
+    views.add_app_template_filter(rfc3339, "machine_time")
 
 
 def number(value: float | None) -> str:
@@ -30,35 +24,6 @@ def rate(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     return f"{value:,.1f}".removesuffix(".0") if value < 10 else f"{value:,.0f}"
-
-
-def duration(ms: int | None) -> str:
-    """``12 s``, ``4 min``, ``26 h``, ``3 d``: rounded down to one unit."""
-    if ms is None:
-        return UNKNOWN
-    for unit, length, below in UNITS:
-        if ms < below:
-            return f"{max(ms, 0) // length} {unit}"
-    return f"{ms // DAY_MS} d"
-
-
-def relative(at: int | None, now: int) -> str:
-    """``4 min ago``, ``in 12 s``, ``now``; ``at`` and ``now`` in ms since the epoch."""
-    if at is None:
-        return UNKNOWN
-    if abs(at - now) < 1_000:
-        return "now"
-    return f"in {duration(at - now)}" if at > now else f"{duration(now - at)} ago"
-
-
-def absolute(at: int) -> str:
-    """``2026-03-01 12:04:05 UTC``, for a person."""
-    return f"{_utc(at):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def machine_time(at: int) -> str:
-    """RFC 3339, for the ``datetime`` of a ``<time>``."""
-    return _utc(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def points(values: Sequence[float | None], width: int, height: int, most: float = 0) -> list[str]:
@@ -91,15 +56,6 @@ def bars(values: Sequence[float | None], width: int, height: int) -> list[tuple[
     ]
 
 
-def clock_time(at: int) -> str:
-    """``12:04``, in UTC: the minute of a chart."""
-    return f"{_utc(at):%H:%M}"
-
-
 def people(count: int) -> str:
     """``1 person``, ``1,204 people``."""
     return f"{count:,} {'person' if count == 1 else 'people'}"
-
-
-def _utc(at: int) -> datetime:
-    return datetime.fromtimestamp(at / 1000, UTC)

@@ -16,9 +16,10 @@ from werkzeug.test import TestResponse
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
-from webhook_app.api.by_identifier import is_authorized, rfc3339
+from webhook_app.api.by_identifier import is_authorized
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
+from webhook_app.present.serializers import rfc3339
 from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, State
 from worker.process.envelope import Envelope
 from worker.store import keys

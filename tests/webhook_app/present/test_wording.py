@@ -1,13 +1,8 @@
 """How times, numbers and charts are put."""
 
-import re
-
 import pytest
 
-from webhook_app.dashboard.static_files import FOLDER
 from webhook_app.present import wording
-
-S, MIN, H, D = 1_000, 60_000, 3_600_000, 86_400_000
 
 
 @pytest.mark.parametrize(
@@ -22,44 +17,6 @@ def test_numbers(value: int | None, text: str) -> None:
 )
 def test_rates(value: float | None, text: str) -> None:
     assert wording.rate(value) == text
-
-
-@pytest.mark.parametrize(
-    ("ms", "text"),
-    [
-        *((None, "unknown"), (-5, "0 s"), (0, "0 s"), (S - 1, "0 s"), (59 * S, "59 s"), (MIN, "1 min")),
-        *((MIN * 60 - 1, "59 min"), (H, "1 h"), (48 * H - 1, "47 h"), (48 * H, "2 d"), (400 * D, "400 d")),
-    ],
-)
-def test_lengths_of_time(ms: int | None, text: str) -> None:
-    assert wording.duration(ms) == text
-
-
-@pytest.mark.parametrize(
-    ("at", "text"),
-    [
-        (None, "unknown"),
-        (D, "now"),
-        (D + S, "in 1 s"),
-        (D - S, "1 s ago"),
-        (D + H, "in 1 h"),
-        (D - 3 * MIN, "3 min ago"),
-    ],
-)
-def test_times_from_now(at: int | None, text: str) -> None:
-    assert wording.relative(at, D) == text
-
-
-def test_times_as_they_are() -> None:
-    assert wording.absolute(1_772_366_645_123) == "2026-03-01 12:04:05 UTC"
-    assert wording.machine_time(1_772_366_645_123) == "2026-03-01T12:04:05.123Z"
-
-
-def test_the_script_counts_in_the_same_units() -> None:
-    script = (FOLDER / "app.js").read_text()
-    written = re.findall(r"ms < (\d+e\d+) \? `\$\{Math.floor\(ms / (\d+e\d+)\)\} (\w+)`", script)
-    assert [(unit, int(float(length)), int(float(below))) for below, length, unit in written] == list(wording.UNITS)
-    assert f"${{Math.floor(ms / {wording.DAY_MS // 100_000}e5)}} d" in script
 
 
 def test_a_line_has_a_gap_where_nothing_is_known() -> None:
