@@ -5,6 +5,7 @@ children too and a Ctrl-C in the terminal reaches none of them.
 """
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,9 @@ from typing import Self
 from tests.rig import reaper
 
 LOCALHOST = "127.0.0.1"
+#: The range of ``free_port``.
+PORTS = (15_000, 32_000)
+_marks: list[socket.socket] = []
 #: Seconds between two looks at a process that is not ready yet.
 POLL_S = 0.02
 #: How much of a log is shown when a process fails.
@@ -32,10 +36,24 @@ class StartError(Exception):
 
 
 def free_port() -> int:
-    """A port on which nobody listens now."""
-    with socket.create_server((LOCALHOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port on which nobody listens, and that no other test process will be given.
+
+    It lies below the ports that systems choose for outgoing connections. A UDP socket on the same number, open
+    for as long as this process lives, marks it as taken.
+    """
+    for _ in range(1000):
+        port = random.randrange(*PORTS)
+        mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            mark.bind((LOCALHOST, port))
+        except OSError:
+            mark.close()
+            continue
+        if is_free(port):
+            _marks.append(mark)
+            return port
+        mark.close()
+    raise StartError("There is no free port.")
 
 
 def is_free(port: int) -> bool:

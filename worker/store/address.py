@@ -76,7 +76,13 @@ def _host(text: str) -> tuple[str, int]:
 
 
 def broker(url: str) -> tuple[str, dict[str, Any]]:
-    """The address as kombu writes it (one for each sentinel, with ``;`` between), and its transport options."""
+    """Return the address as kombu writes it, and its transport options.
+
+    With Sentinel there is one address per sentinel, separated by ``;``; a Unix socket has a scheme of its own.
+    """
+    if url.startswith("unix://"):
+        path, _, query = url.removeprefix("unix://").partition("?")
+        return f"redis+socket://{path}?virtual_host={parse_qs(query).get('db', ['0'])[0]}", {}
     if not is_sentinel(url):
         return url, {}
     address = parse_sentinel(url)

@@ -118,10 +118,11 @@ def connect(url: str, *, timeout_s: float) -> redis.Redis:
         "decode_responses": True,
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
-        "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
         "retry_on_error": [],
     }
+    if not url.startswith("unix://"):
+        options["socket_keepalive"] = True
     if not is_sentinel(url):
         client: redis.Redis = redis.Redis.from_url(url, **options)
         return client

@@ -1,7 +1,11 @@
 """``REDIS_URL`` with Sentinel, as our client and as Celery's are told it."""
 
-import pytest
+from typing import Any
 
+import pytest
+from kombu import Connection
+
+from worker.app import app
 from worker.store.address import broker, is_sentinel, parse_sentinel
 
 FULL = "redis+sentinel://user:p%40ss@one:1,[::1]:2,three/the-service/4?sentinel_password=other"
@@ -33,6 +37,14 @@ def test_celery_is_told_the_same() -> None:
     assert url == "sentinel://user:p%40ss@one:1/4;sentinel://user:p%40ss@[::1]:2/4;sentinel://user:p%40ss@three:26379/4"
     assert options["master_name"] == "the-service"
     assert options["sentinel_kwargs"]["password"] == "other"
+
+
+def test_celery_connects_to_a_unix_socket(redis_url: str) -> None:
+    assert redis_url.startswith("unix://")
+    url, options = broker(f"{redis_url}?db=3")
+    with Connection(url, transport_options={**app.conf.broker_transport_options, **options}) as connection:
+        channel: Any = connection.default_channel
+        assert channel.client.connection_pool.get_connection().db == 3
 
 
 def test_any_other_address_is_left_as_it_is() -> None:

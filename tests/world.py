@@ -1,0 +1,225 @@
+"""One installation in a single process: a store with a clock, contacts in any state, and the web application.
+
+``World`` is what most tests start from (fixture ``world``). Tests that need more than it offers subclass it.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from secrets import token_hex
+from typing import Any, ClassVar
+
+import redis
+from click.testing import Result
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from webhook_app.access import Access, Role
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
+from webhook_app.sources.config import read_source
+from worker.model import Accepted, Attempt, AttemptResult, Claim, Contact, Note, Outcome, Signal, State
+from worker.process.envelope import Envelope
+from worker.store import keys
+from worker.store.contacts import Finished, Store
+from worker.store.history import ContactRecord, History
+from worker.store.lists import Lists
+from worker.store.operations import Operations
+from worker.store.upstream import UpstreamPolicy
+
+LEASE_MS = 45_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+#: A message in the queue that tests can read: the contact's key, then the message's id.
+ENVELOPE = Envelope("@key@ @id@")
+#: No rate limit, so that tests do not wait.
+NO_PACE = UpstreamPolicy()
+
+ADA = Contact("ada", 1, "Ada Lovelace", "ada@example.com", "+4915112345678", "https://example.com/ada.png")
+
+# How an attempt may end. For another cause or time: ``replace(FAILED, cause="name_refused")``.
+CREATED = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
+RETRYING = AttemptResult(
+    state=State.RETRYING, cause="http_503", delay_ms=HOUR_MS, failures=1, repeats=1, signal=Signal.NOTHING
+)
+FAILED = AttemptResult(state=State.FAILED, cause="email_refused", status=422, failures=3, repeats=3, spent_ms=9)
+CONFLICT = AttemptResult(
+    state=State.CONFLICT, cause="email_taken", owner_id="12", status=422, failures=2, repeats=2, spent_ms=9
+)
+DISCARDED = AttemptResult(state=State.DISCARDED)
+
+
+def make_store(client: redis.Redis, *, lease_ms: int = LEASE_MS, **options: Any) -> Store:
+    """Return a store whose queue holds readable messages."""
+    return Store(client, ENVELOPE, lease_ms=lease_ms, **options)
+
+
+def wait_until(condition: Callable[[], object], what: str = "the condition holds", *, timeout_s: float = 20) -> None:
+    """Poll ``condition`` until it is true; fail with ``what`` after ``timeout_s`` seconds."""
+    give_up_at = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < give_up_at, f"not within {timeout_s:g} s: {what}"
+        time.sleep(0.02)
+
+
+class World:
+    """A store, its contacts, and an application that uses it.
+
+    ``sources`` maps names to sources as the sources file writes them; ``options`` go to ``Parts``.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        store: Store | None = None,
+        policy: UpstreamPolicy = NO_PACE,
+        sources: Mapping[str, dict[str, Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        self.client = client
+        self.store = store or make_store(client, policy=policy)
+        read = {name: read_source(name, written, {}) for name, written in (sources or {}).items()}
+        self.parts = Parts(store=self.store, sources=read, **{"history": History(client), **options})
+
+    # The application
+
+    @cached_property
+    def app(self) -> Flask:
+        return create_app(self.parts)
+
+    @cached_property
+    def http(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def flask(self, *arguments: str, **options: Any) -> Result:
+        """Run ``flask <arguments>``."""
+        return self.app.test_cli_runner().invoke(args=list(arguments), **options)
+
+    @property
+    def lists(self) -> Lists:
+        return self.parts.lists
+
+    @property
+    def operations(self) -> Operations:
+        return self.parts.operations
+
+    # Contacts
+
+    def accept(self, contact: Contact = ADA, *notes: Note, source: str = "signup") -> Accepted:
+        return self.store.accept(contact, source, notes)
+
+    def claim(self, identifier: str = "ada", *, asks: bool = True) -> Claim:
+        claim = self.store.claim(self.key(identifier), token_hex(8), asks=asks)
+        assert claim is not None
+        return claim
+
+    def finish(self, claim: Claim, result: AttemptResult = CREATED, excerpt: str = "") -> Finished:
+        attempt = Attempt(claim.now, 12, result.status, result.cause, excerpt or result.excerpt)
+        return self.store.finish(claim, result, attempt)
+
+    def bring(
+        self,
+        contact: Contact | str,
+        *results: AttemptResult,
+        source: str = "signup",
+        notes: tuple[Note, ...] = (),
+        excerpt: str = "",
+        **fields: Any,
+    ) -> str:
+        """Accept a contact and end one attempt for each result. Return its key.
+
+        ``contact`` is a whole contact, or an identifier with ``fields``. Nothing remains in the queue.
+        """
+        if isinstance(contact, str):
+            contact = Contact(contact, **{"email": f"{contact}@example.com", **fields})
+        self.advance(1)  # so that lists have one order
+        self.accept(contact, *notes, source=source)
+        for number, result in enumerate(results):
+            if number:
+                self.store.retry_now(contact.identifier)
+            claim = self.claim(contact.identifier, asks=False)
+            assert self.finish(claim, replace(result, notes=result.notes or claim.notes), excerpt).written
+        self.client.delete(keys.QUEUE)
+        return self.key(contact.identifier)
+
+    def key(self, identifier: str = "ada") -> str:
+        return self.store.key(identifier)
+
+    def record(self, identifier: str = "ada") -> ContactRecord:
+        record = self.parts.history.contact(identifier)
+        assert record is not None
+        return record
+
+    def state(self, key: str) -> State:
+        record = self.parts.history.contact_of(key)
+        assert record is not None
+        return record.state
+
+    def counts(self) -> dict[State, int]:
+        """Return how many contacts each state has, without empty states."""
+        counts = {state: int(self.client.zcard(keys.state(state))) for state in State}
+        return {state: number for state, number in counts.items() if number}
+
+    # Redis
+
+    def fields(self, identifier: str = "ada") -> dict[str, str]:
+        """Return the record as Redis stores it."""
+        fields: Any = self.client.hgetall(keys.contact(self.key(identifier)))
+        return dict(fields)
+
+    def due(self, identifier: str = "ada") -> float | None:
+        score: float | None = self.client.zscore(keys.DUE, self.key(identifier))
+        return score
+
+    def queue(self) -> list[str]:
+        """Return the keys in the queue, next one first."""
+        messages: Any = self.client.lrange(keys.QUEUE, 0, -1)
+        return [message.split()[0] for message in reversed(messages)]
+
+    def upstream(self) -> dict[str, str]:
+        """Return what the workers share about LiveDesk."""
+        fields: dict[str, str] = self.client.hgetall(keys.UPSTREAM)  # type: ignore[assignment]
+        return fields
+
+    # Time
+
+    def advance(self, ms: float) -> None:
+        """Move the clock of the store forward."""
+        self.store.shift_ms += round(ms)
+
+    def now(self) -> int:
+        return self.store.now()
+
+
+class DashboardWorld(World):
+    """An installation with passwords, and one browser at its dashboard."""
+
+    PASSWORDS: ClassVar = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
+
+    def __init__(self, client: redis.Redis, **options: Any) -> None:
+        operator, viewer = self.PASSWORDS.values()
+        access = Access(operator_password=operator, viewer_password=viewer)
+        super().__init__(client, **{"access": access, "inbox_id": 7, **options})
+
+    def sign_in(self, role: Role = Role.OPERATOR) -> None:
+        self.send("/dashboard/sign-in", {"password": self.PASSWORDS[role], "name": f"Ada the {role}"})
+
+    def csrf(self) -> str:
+        """Return the token that forms of this session must send."""
+        page = self.http.get("/dashboard/sign-in", follow_redirects=True).text
+        found = re.search(r'name="csrf" value="([^"]+)"', page)
+        assert found
+        return found[1]
+
+    def get(self, path: str, status: int = 200) -> str:
+        """Return the text of a page."""
+        page = self.http.get(path)
+        assert page.status_code == status, page.text
+        return page.text
+
+    def send(self, path: str, form: Mapping[str, object] | None = None, **options: Any) -> TestResponse:
+        """Send a form as a page of ours does."""
+        return self.http.post(path, data={"csrf": self.csrf(), **(form or {})}, **options)
