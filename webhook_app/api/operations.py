@@ -1,6 +1,5 @@
 """Many contacts at once: what an operation would do, beginning one, and how it goes."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from flask import Blueprint
@@ -65,7 +64,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
         asked, starter = body(START), who()
         action, wanted = Action(asked["action"]), filter_of(asked["filter"])
         if asked.get("dry_run"):
-            return answer(asdict(operator.preview(parts, action, wanted)))
+            return answer(serializers.plan(operator.Operator(parts, starter).operations.plan(action, wanted)))
         why, canary = asked.get("why", ""), asked.get("canary", False)
         begun = operator.start(parts, action, wanted, starter, why, canary=canary)
         return answer(serializers.operation(begun), 201, {"Location": f"/api/v1/operations/{begun.id}"})
@@ -73,7 +72,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.get("/operations/<id>")
     def operation(id: str) -> Response:  # noqa: A002 - as it is called in the address
         query(NOTHING)
-        return answer(serializers.operation(operator.operation(parts, id)))
+        return answer(serializers.operation(operator.Operator(parts, "").operations.get(id)))
 
     for name in TURNS:
         _register_turn(views, parts, name)

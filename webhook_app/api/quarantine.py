@@ -45,7 +45,9 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.get("/quarantine/<entry>")
     def held(entry: str) -> Response:
         reveal, asker = query(ONLY_REVEAL).get("reveal", False), who()
-        found = operator.reveal_held(parts, entry, asker) if reveal else operator.held(parts, entry)
+        found = (
+            operator.reveal_held(parts, entry, asker) if reveal else operator.Operator(parts, "").quarantine.get(entry)
+        )
         payload, headers = (found.payload, found.headers) if reveal else (None, None)
         return answer({**serializers.held(found), "payload": payload, "headers": headers})
 

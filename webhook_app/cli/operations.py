@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,7 +71,7 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
     def command(operation_id: str, as_json: bool) -> None:
         """Show how the operation with this ID goes."""
         with sentences():
-            _tell(operator.operation(parts(), operation_id), as_json)
+            _tell(operator.Operator(parts(), "").operations.get(operation_id), as_json)
 
     return command
 
@@ -106,16 +105,16 @@ def _start(parts: "Callable[[], Parts]") -> click.Command:
         wanted = filter_of(options)
         with sentences():
             found = parts()
-            preview = operator.preview(found, Action(action), wanted)
+            preview = operator.Operator(found, who).operations.plan(Action(action), wanted)
             if not as_json or dry_run:
-                click.echo(json.dumps(asdict(preview)) if as_json else _previewed(preview))
-            if not preview.eligible:
+                click.echo(json.dumps(serializers.plan(preview)) if as_json else _previewed(preview))
+            if not preview.total:
                 raise click.ClickException("There is nothing to do.")
             if dry_run:
                 return
             if not yes and not (sys.stdin.isatty() and click.confirm("Begin?", err=True)):
                 raise click.UsageError("Nothing was begun: say --yes.")
-            begun = operator.start(found, Action(action), wanted, who, why, canary=canary)
+            begun = operator.Operator(found, who).operations.start(preview, why, canary=canary)
             ended = _watch(found, begun) if wait else begun
             _tell(ended, as_json)
         if wait and ended.state is not OperationState.DONE:
@@ -145,20 +144,20 @@ def _watch(parts: "Parts", begun: Operation, sleep: Callable[[float], None] = ti
         done = 0
         while now.state in (OperationState.RUNNING, OperationState.UNDOING):
             sleep(LOOK_EVERY_S)
-            now = operator.operation(parts, begun.id)
+            now = operator.Operator(parts, "").operations.get(begun.id)
             reached = now.moved if now.action is Action.DISCARD else now.told
             bar.update(reached - done)
             done = reached
     return now
 
 
-def _previewed(preview: operator.Preview) -> str:
+def _previewed(preview: operator.Plan) -> str:
     more = "At least " if preview.at_least else ""
     skipped = "".join(f", {number} {state} are left alone" for state, number in preview.skipped.items())
-    told = f"{more}{preview.eligible} contacts{skipped}."
-    if preview.finish_s is None:
+    told = f"{more}{preview.total} contacts{skipped}."
+    if preview.takes_ms is None:
         return f"{told} Nothing is sent to LiveDesk now: they will wait."
-    return f"{told} About {preview.finish_s:.0f} s at the present pace." if preview.finish_s else told
+    return f"{told} About {preview.takes_ms / 1000:.0f} s at the present pace." if preview.takes_ms else told
 
 
 def _cells(one: Operation, now: int) -> tuple[str, ...]:

@@ -213,7 +213,7 @@ def _begin(parts: "Parts") -> Response:
     try:
         is_canary = canary and plan.action is Action.RETRY
         begun = operator.start(parts, plan.action, plan.filter, acting(), why(), canary=is_canary)
-    except NotOpened as problem:
+    except (NotOpened, operator.ActionRefused) as problem:
         flash(str(problem), "error")
         return redirect(url_for("dashboard.operations"), 303)
     return redirect(url_for("dashboard.operation", operation_id=begun.id), 303)

@@ -1,66 +1,61 @@
-"""What a person, or a script of theirs, does by hand: once, for pages, API and commands alike. No HTTP here.
+"""What a person can do manually. The pages, the API and the commands all use ``Operator``; no HTTP here.
 
-``contacts``    one contact, and what of it and of lists is shown
-``operations``  many contacts at once
-``sync``        all of it: paused, resumed, probed
-``quarantine``  deliveries that made no contact
-``refusals``    why something is not done
+``contacts``    one contact: retry, edit, discard, adopt, erase, reveal
+``operations``  many contacts at once: plan, start, pause, cancel, undo
+``quarantine``  deliveries without a usable contact: reveal, replay, discard
+``filters``     which contacts: read from text and described in words
+``refusals``    who acts, the audit, and why an action is refused
 
-Each action notes in the audit what was done, by whom (``who``) and why, once it is done. A contact goes by its key.
-Every one raises ``StoreError`` where Redis is away, and ``ActionRefused`` where it cannot be done.
+    operator = Operator(current_parts(), "ada")
+    operator.contacts.retry(key, why="LiveDesk is back")
 """
 
-from webhook_app.operator.contacts import (
-    EDITABLE,
+from functools import cached_property
+
+from webhook_app.operator.contacts import EDITABLE, ContactActions, clashing_field
+from webhook_app.operator.filters import describe_filter, parse_filter
+from webhook_app.operator.legacy import (
+    WAYS,
     adopt,
-    clashing_field,
     discard,
     edit,
     leave_out,
-    retry,
-    reveal,
-    reveal_list,
-)
-from webhook_app.operator.operations import (
-    WAYS,
-    Preview,
-    operation,
-    preview,
-    start,
-    turn,
-)
-from webhook_app.operator.quarantine import (
-    held,
+    pause,
+    probe,
     release,
     replay,
     replay_some,
+    resume,
+    retry,
+    reveal,
     reveal_held,
+    reveal_list,
+    start,
+    turn,
 )
-from webhook_app.operator.refusals import (
-    SENTENCES,
-    ActionRefused,
-    InvalidInput,
-    Reason,
-)
-from webhook_app.operator.sync import pause, probe, resume
+from webhook_app.operator.operations import CHANGES, OperationActions, Plan
+from webhook_app.operator.quarantine import QuarantineActions
+from webhook_app.operator.refusals import SENTENCES, ActionRefused, Actions, InvalidInput, Reason
+from webhook_app.parts import Parts
 
 __all__ = [
+    "CHANGES",
     "EDITABLE",
     "SENTENCES",
     "WAYS",
     "ActionRefused",
     "InvalidInput",
-    "Preview",
+    "Operator",
+    "Plan",
     "Reason",
     "adopt",
     "clashing_field",
+    "describe_filter",
     "discard",
     "edit",
-    "held",
     "leave_out",
-    "operation",
+    "parse_filter",
     "pause",
-    "preview",
     "probe",
     "release",
     "replay",
@@ -73,3 +68,51 @@ __all__ = [
     "start",
     "turn",
 ]
+
+
+class SyncActions(Actions):
+    """The sync as a whole: pause, resume, probe."""
+
+    def pause(self, why: str = "") -> None:
+        """Send nothing to LiveDesk until somebody resumes."""
+        if not self.parts.store.pause(self.who, why):
+            raise ActionRefused(Reason.ALREADY, "The sync is already paused.")
+        self.audit("paused the sync", why=why)
+
+    def resume(self, why: str = "") -> None:
+        """End a pause. If the sync has also stopped by itself, LiveDesk is probed at once."""
+        if not self.parts.store.resume():
+            raise ActionRefused(Reason.ALREADY, "The sync is not paused.")
+        self.audit("resumed the sync", why=why)
+
+    def probe(self, why: str = "") -> None:
+        """Probe LiveDesk at once if the sync has stopped by itself. This does not end an operator's pause."""
+        if self.parts.situations.upstream().paused_at:
+            raise ActionRefused(Reason.PAUSED, "The sync is paused: nothing is sent until somebody resumes it.")
+        if not self.parts.store.resume():
+            raise ActionRefused(Reason.ALREADY, "LiveDesk is up: there is nothing to probe.")
+        self.audit("probed LiveDesk", why=why)
+
+
+class Operator:
+    """One person, by the name that the audit log shows, and everything that they can do."""
+
+    def __init__(self, parts: Parts, who: str) -> None:
+        self.parts = parts
+        self.who = who
+
+    @cached_property
+    def contacts(self) -> ContactActions:
+        return ContactActions(self.parts, self.who)
+
+    @cached_property
+    def operations(self) -> OperationActions:
+        return OperationActions(self.parts, self.who)
+
+    @cached_property
+    def quarantine(self) -> QuarantineActions:
+        return QuarantineActions(self.parts, self.who)
+
+    @cached_property
+    def sync(self) -> SyncActions:
+        return SyncActions(self.parts, self.who)

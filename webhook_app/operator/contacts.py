@@ -1,160 +1,155 @@
-"""One contact: retried, mended, given up, adopted; and what of it and of lists is shown."""
+"""One contact: retry, edit, discard, adopt, erase, and reveal its personal data."""
 
+from collections.abc import Mapping
 from dataclasses import fields as fields_of
 from dataclasses import replace
 from secrets import token_hex
-from typing import TYPE_CHECKING
 
-from webhook_app.operator.refusals import ActionRefused, InvalidInput, Reason
+from webhook_app.operator.filters import describe_filter
+from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
 from worker.errors import Unmappable
 from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, Signal, State
 from worker.normalise import normalise
+from worker.store.desk import Erased
+from worker.store.history import ContactRecord
 from worker.store.lists import Filter
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from webhook_app.parts import Parts
-    from worker.store.history import ContactRecord
-
-#: The fields that a person may mend; the identifier is what makes a contact that contact.
+#: The fields that a person can edit; the identifier is what makes the contact that contact.
 EDITABLE = tuple(field.name for field in fields_of(Contact) if field.name != "identifier")
-#: Fields that LiveDesk keeps unique, besides the identifier.
+#: Fields besides the identifier that LiveDesk keeps unique.
 CLASHING = ("email", "phone_number")
 
 
-def retry(parts: "Parts", key: str, who: str, why: str = "") -> State:
-    """Makes a contact due at once, with a fresh retry budget. Returns its new state."""
-    answer = parts.store.retry_now(_known(parts, key).identifier, who=who)
-    _refuse(answer)
-    parts.desk.audit(who, "retried", key, why)
-    return State(answer)
-
-
-def discard(parts: "Parts", key: str, who: str, why: str = "") -> State:
-    """Gives a contact up. A person may still retry it. Returns its new state."""
-    record = _known(parts, key)
-    if record.state is State.DISCARDED:
-        raise ActionRefused(Reason.DISCARDED)
-    answer = parts.store.discard(record.identifier)
-    if answer != State.DISCARDED:
-        _refuse(answer)
-    parts.desk.audit(who, "discarded", key, why)
-    return State.DISCARDED
-
-
-def edit(
-    parts: "Parts",
-    key: str,
-    fields: "Mapping[str, object]",
-    who: str,
-    why: str = "",
-    *,
-    seen: Contact | None = None,
-) -> State:
-    """Mends fields of a contact (``EDITABLE``; ``None`` leaves one out) and makes it due at once. They are normalised
-    as those of a delivery are. ``seen`` is what the person saw, by default what it holds now. Returns its new state.
-
-    Raises:
-        InvalidInput: a field cannot be sent. In a delivery it would be left out; a person can mend it.
-    """
-    record = _known(parts, key)
-    if record.contact is None:
-        raise ActionRefused(Reason.CREATED)
-    before = seen or record.contact
-    contact, notes = _mended(parts, record, before, fields)
-    answer = parts.store.edit(contact, notes, who=who, before=before)
-    _refuse(answer)
-    changed = [name for name in EDITABLE if getattr(contact, name) != getattr(before, name)]
-    parts.desk.audit(who, f"edited {', '.join(changed)}" if changed else "retried", key, why)
-    return State(answer)
-
-
-def clashing_field(record: "ContactRecord") -> str | None:
-    """The field of ours that another contact has in LiveDesk."""
+def clashing_field(record: ContactRecord) -> str | None:
+    """Return the field whose value another contact in LiveDesk already has, or ``None``."""
     name = (record.cause or "").removesuffix("_taken")
     return name if name in CLASHING and record.contact and getattr(record.contact, name) else None
 
 
-def leave_out(parts: "Parts", key: str, who: str, why: str = "") -> State:
-    """Sends a conflict without the field that another contact has. Returns its new state."""
-    record = _known(parts, key)
-    name = clashing_field(record)
-    if name is None or record.contact is None or record.state is not State.CONFLICT:
-        raise ActionRefused(Reason.NO_OWNER, "No field of it clashes now; nothing was changed.")
-    notes = (*record.notes, Note(name, "left out by hand: another contact in LiveDesk has it"))
-    answer = parts.store.edit(record.contact.without(name), notes, who=who, before=record.contact)
-    _refuse(answer)
-    parts.desk.audit(who, f"retried without {name}", key, why)
-    return State(answer)
+class ContactActions(Actions):
+    """Actions on one contact. Those that make it due again return its new state."""
 
+    def get(self, key: str) -> ContactRecord:
+        """Return the record with this key."""
+        record = self.parts.history.contact_of(key)
+        if record is None:
+            raise ActionRefused(Reason.GONE)
+        return record
 
-def adopt(parts: "Parts", key: str, who: str, why: str = "", *, contact_id: str | None = None) -> str:
-    """Takes a contact in LiveDesk for the person of a conflict: that with this id, else the one that is in its way.
-    LiveDesk is not asked, and the contact there keeps what it has. Returns its id."""
-    record = _known(parts, key)
-    contact_id = contact_id or record.owner_id
-    if record.state is not State.CONFLICT or contact_id is None:
-        raise ActionRefused(Reason.NO_OWNER)
-    _refuse(parts.store.retry_now(record.identifier, who=who))
-    claim = parts.store.claim(key, token_hex(8), asks=False)
-    if claim is None:  # a worker was faster: it is tried again
-        raise ActionRefused(Reason.BUSY)
-    verdict = AttemptResult(
-        state=State.CREATED,
-        contact_id=contact_id,
-        outcome=Outcome.ADOPTED,
-        notes=(*claim.notes, Note("identifier", "adopted by hand: LiveDesk's contact keeps what it has")),
-        signal=Signal.NOTHING,
-    )
-    if not parts.store.finish(claim, verdict, Attempt(claim.now, 0, trigger=who)).written:
-        raise ActionRefused(Reason.BUSY)
-    parts.desk.audit(who, f"adopted {contact_id}", key, why)
-    return contact_id
+    def retry(self, key: str, why: str = "") -> State:
+        """Make a contact due now, with a fresh retry budget."""
+        state = _state_or_refuse(self.parts.store.retry_now(self.get(key).identifier, who=self.who))
+        self.audit("retried", key, why)
+        return state
 
+    def discard(self, key: str, why: str = "") -> State:
+        """Give a contact up. It can still be retried."""
+        record = self.get(key)
+        if record.state is State.DISCARDED:
+            raise ActionRefused(Reason.DISCARDED)
+        state = _state_or_refuse(self.parts.store.discard(record.identifier), State.DISCARDED)
+        self.audit("discarded", key, why)
+        return state
 
-def reveal(parts: "Parts", key: str, who: str, why: str = "") -> "ContactRecord":
-    """A contact with its personal data, which is noted before they are shown."""
-    record = _known(parts, key)
-    parts.desk.audit(who, "revealed", key, why)
-    return record
+    def edit(self, key: str, fields: Mapping[str, object], why: str = "", *, seen: Contact | None = None) -> State:
+        """Change fields of a contact and make it due now. ``None`` removes a field.
 
+        Values are normalised like those of a delivery. ``seen`` is the contact that the person saw; if it has changed
+        since, the edit is refused.
 
-def reveal_list(parts: "Parts", wanted: Filter, who: str, why: str = "") -> None:
-    """Notes that the personal data of all contacts that a filter finds are shown; to be called before."""
-    parts.desk.audit(who, f"revealed a list: {wanted.words()}", why=why)
+        Raises:
+            InvalidInput: LiveDesk would not accept a value. A delivery would leave it out; a person can correct it.
+        """
+        record = self.get(key)
+        if record.contact is None:
+            raise ActionRefused(Reason.CREATED)
+        before = seen or record.contact
+        contact, notes = self._edited(record, before, fields)
+        state = _state_or_refuse(self.parts.store.edit(contact, notes, who=self.who, before=before))
+        changed = [name for name in EDITABLE if getattr(contact, name) != getattr(before, name)]
+        self.audit(f"edited {', '.join(changed)}" if changed else "retried", key, why)
+        return state
 
+    def leave_out(self, key: str, why: str = "") -> State:
+        """Retry a conflict without the field that another contact in LiveDesk has."""
+        record = self.get(key)
+        name = clashing_field(record)
+        if name is None or record.contact is None or record.state is not State.CONFLICT:
+            raise ActionRefused(Reason.NO_OWNER, "No field of this contact is in conflict now. Nothing was changed.")
+        notes = (*record.notes, Note(name, "left out manually: another contact in LiveDesk has it"))
+        contact = record.contact.without(name)
+        state = _state_or_refuse(self.parts.store.edit(contact, notes, who=self.who, before=record.contact))
+        self.audit(f"retried without {name}", key, why)
+        return state
 
-def _known(parts: "Parts", key: str) -> "ContactRecord":
-    record = parts.history.contact_of(key)
-    if record is None:
-        raise ActionRefused(Reason.GONE)
-    return record
+    def adopt(self, key: str, why: str = "", *, contact_id: str | None = None) -> str:
+        """Resolve a conflict by adopting a contact in LiveDesk: this one, or by default the conflicting one.
 
-
-def _refuse(answer: str) -> None:
-    if answer in tuple(Reason):
-        raise ActionRefused(Reason(answer))
-
-
-def _mended(
-    parts: "Parts", record: "ContactRecord", before: Contact, fields: "Mapping[str, object]"
-) -> tuple[Contact, tuple[Note, ...]]:
-    source = parts.sources.get(record.source)
-    problems = dict.fromkeys(set(fields) - set(EDITABLE), "cannot be edited")
-    try:
-        made, remarks = normalise(
-            {"identifier": record.identifier, **{name: fields[name] for name in EDITABLE if name in fields}},
-            region=source.region if source else None,
+        LiveDesk is not contacted, and its contact keeps its data. Return its id.
+        """
+        record = self.get(key)
+        contact_id = contact_id or record.owner_id
+        if record.state is not State.CONFLICT or contact_id is None:
+            raise ActionRefused(Reason.NO_OWNER)
+        _state_or_refuse(self.parts.store.retry_now(record.identifier, who=self.who))
+        claim = self.parts.store.claim(key, token_hex(8), asks=False)
+        if claim is None:  # a worker was faster and has retried it
+            raise ActionRefused(Reason.BUSY)
+        result = AttemptResult(
+            state=State.CREATED,
+            contact_id=contact_id,
+            outcome=Outcome.ADOPTED,
+            notes=(*claim.notes, Note("identifier", "adopted manually: LiveDesk's contact keeps its data")),
+            signal=Signal.NOTHING,
         )
-    except Unmappable as error:
-        raise InvalidInput(problems | error.problems) from error
-    problems |= {
-        note.field: note.text.removeprefix("left out: ") for note in remarks if note.text.startswith("left out")
-    }
-    if problems:
-        raise InvalidInput(problems)
-    mended = replace(before, **{name: getattr(made, name) for name in fields})
-    changed = [name for name in fields if getattr(mended, name) != getattr(before, name)]
-    kept = tuple(note for note in record.notes if note.field not in changed)
-    return mended, (*kept, *remarks, *(Note(name, "edited by hand") for name in changed))
+        if not self.parts.store.finish(claim, result, Attempt(claim.now, 0, trigger=self.who)).written:
+            raise ActionRefused(Reason.BUSY)
+        self.audit(f"adopted {contact_id}", key, why)
+        return contact_id
+
+    def erase(self, key: str, why: str = "") -> Erased:
+        """Delete everything that Redis has about a contact. LiveDesk keeps its own contact."""
+        erased = self.parts.desk.erase(self.get(key).identifier)
+        if erased.result != "erased":
+            raise ActionRefused(Reason(erased.result))
+        self.audit("erased", key, why)
+        return erased
+
+    def reveal(self, key: str, why: str = "") -> ContactRecord:
+        """Return a contact whose personal data is about to be displayed."""
+        record = self.get(key)
+        self.audit("revealed", key, why)
+        return record
+
+    def export_list(self, wanted: Filter, why: str = "", *, reveal: bool = False) -> None:
+        """Record that a list is about to be exported, or displayed with its personal data (``reveal``)."""
+        self.audit(f"{'revealed' if reveal else 'exported'} a list: {describe_filter(wanted)}", why=why)
+
+    def _edited(
+        self, record: ContactRecord, before: Contact, fields: Mapping[str, object]
+    ) -> tuple[Contact, tuple[Note, ...]]:
+        source = self.parts.sources.get(record.source)
+        problems = dict.fromkeys(set(fields) - set(EDITABLE), "cannot be edited")
+        try:
+            made, remarks = normalise(
+                {"identifier": record.identifier, **{name: fields[name] for name in EDITABLE if name in fields}},
+                region=source.region if source else None,
+            )
+        except Unmappable as error:
+            raise InvalidInput(problems | error.problems) from error
+        problems |= {
+            note.field: note.text.removeprefix("left out: ") for note in remarks if note.text.startswith("left out")
+        }
+        if problems:
+            raise InvalidInput(problems)
+        edited = replace(before, **{name: getattr(made, name) for name in fields})
+        changed = [name for name in fields if getattr(edited, name) != getattr(before, name)]
+        kept = tuple(note for note in record.notes if note.field not in changed)
+        return edited, (*kept, *remarks, *(Note(name, "edited manually") for name in changed))
+
+
+def _state_or_refuse(answer: str, *allowed: State) -> State:
+    """Return the state that the store answered, unless its answer is the reason for a refusal."""
+    if answer in tuple(Reason) and answer not in allowed:
+        raise ActionRefused(Reason(answer))
+    return State(answer)

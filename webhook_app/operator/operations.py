@@ -1,85 +1,111 @@
-"""Many contacts at once: what that would do, and how it is begun and turned."""
+"""Operations on many contacts: plan one, start it, pause, resume, cancel or undo it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from webhook_app.operator.refusals import ActionRefused, InvalidInput, Reason
+from webhook_app.operator.filters import describe_filter
+from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
 from worker.model import State
 from worker.store.lists import Filter
-from worker.store.operations import Action, Operation, OperationState
+from worker.store.operations import Action, NotOpened, Operation, OperationState
+from worker.store.overview import Overview
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
-#: What turning an operation is called in the audit.
-WAYS = {
-    OperationState.PAUSED: "pause",
-    OperationState.RUNNING: "resume",
-    OperationState.CANCELLED: "cancel",
-    OperationState.UNDOING: "undo",
+#: What a person can do with an operation, and the state that it changes to.
+CHANGES = {
+    "pause": OperationState.PAUSED,
+    "resume": OperationState.RUNNING,
+    "cancel": OperationState.CANCELLED,
+    "undo": OperationState.UNDOING,
 }
+#: The share by which the number of contacts may have changed since a person saw it.
+MAX_DRIFT = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """What an operation would do now. ``skipped`` counts those that it would leave alone, by their state;
-    ``at_least``: not all were looked at. ``pace`` is in requests a second; ``finish_s`` is how long it takes at that
-    pace, in seconds, once new signups and other retries are through, or ``None`` where nothing is sent now."""
+class Plan:
+    """What an operation would do now, in contacts by state. ``at_least``: not all contacts were counted."""
 
-    eligible: int
+    action: Action
+    filter: Filter
+    eligible: dict[State, int]
     skipped: dict[State, int]
     at_least: bool
-    pace: float
-    finish_s: float | None
+    overview: Overview
+
+    @property
+    def total(self) -> int:
+        return sum(self.eligible.values())
+
+    @property
+    def matched(self) -> int:
+        return self.total + sum(self.skipped.values())
+
+    @property
+    def pace(self) -> float:
+        """Requests to LiveDesk per second."""
+        return self.overview.upstream.pace
+
+    @property
+    def takes_ms(self) -> int | None:
+        """How long it takes at the present pace once it is at the head of the queue; ``None``: nothing is sent now."""
+        if self.action is Action.DISCARD:
+            return 0
+        is_sending = self.overview.upstream.state == "up" and self.pace
+        return round(self.total / self.pace * 1000) if is_sending else None
+
+    @property
+    def behind_ms(self) -> int | None:
+        """How long the contacts take that are sent first."""
+        return None if self.overview.clear_s is None else round(self.overview.clear_s * 1000)
+
+    def has_drifted(self, expected: int) -> bool:
+        """Whether it affects many more or fewer contacts than a person saw before."""
+        return abs(self.total - expected) > expected * MAX_DRIFT
 
 
-def preview(parts: "Parts", action: Action, wanted: Filter) -> Preview:
-    """What an operation on these contacts would do now; nothing is changed."""
-    counted, at_least = parts.lists.by_state(wanted)
-    eligible = sum(number for state, number in counted.items() if state in action.eligible)
-    upstream = parts.situations.upstream()
-    finish_s = None
-    if action is Action.DISCARD:
-        finish_s = 0.0
-    elif upstream.state == "up" and upstream.pace:
-        finish_s = eligible / upstream.pace
-    return Preview(
-        eligible=eligible,
-        skipped={state: number for state, number in counted.items() if state not in action.eligible},
-        at_least=at_least,
-        pace=upstream.pace,
-        finish_s=finish_s,
-    )
+class OperationActions(Actions):
+    """Operations on many contacts."""
 
+    def plan(self, action: Action, wanted: Filter, overview: Overview | None = None) -> Plan:
+        """Count the contacts that an operation would affect. ``overview`` is the current one if it was read already."""
+        counted, at_least = self.parts.lists.by_state(wanted)
+        return Plan(
+            action=action,
+            filter=wanted,
+            eligible={state: number for state, number in counted.items() if state in action.eligible},
+            skipped={state: number for state, number in counted.items() if state not in action.eligible},
+            at_least=at_least,
+            overview=overview or self.parts.situations.read(),
+        )
 
-def start(
-    parts: "Parts", action: Action, wanted: Filter, who: str, why: str = "", *, canary: bool = False
-) -> Operation:
-    """Begins an operation on the contacts that the filter finds now.
+    def start(self, plan: Plan, why: str = "", *, canary: bool = False) -> Operation:
+        """Start an operation on the contacts that the plan's filter matches now.
 
-    Raises:
-        NotOpened: an equal one is running, or too many are.
-        InvalidInput: a canary waits for how its attempts go, and who is discarded has none.
-    """
-    if canary and action is Action.DISCARD:
-        raise InvalidInput({"canary": "is for retries"})
-    total = preview(parts, action, wanted).eligible
-    operation_id = parts.operations.open(action, wanted, who=who, why=why, total=total, canary=canary)
-    parts.desk.audit(who, f"{action} {total}: {wanted.words()}", f"operation {operation_id}", why)
-    return operation(parts, operation_id)
+        Raises:
+            InvalidInput: a canary was requested for a discard, which sends nothing.
+        """
+        if canary and plan.action is Action.DISCARD:
+            raise InvalidInput({"canary": "is only available for retries"})
+        try:
+            operation_id = self.parts.operations.open(
+                plan.action, plan.filter, who=self.who, why=why, total=plan.total, canary=canary
+            )
+        except NotOpened as error:
+            raise ActionRefused(Reason.NOT_OPENED, str(error)) from error
+        did = f"{plan.action} {plan.total}: {describe_filter(plan.filter)}"
+        self.audit(did, f"operation {operation_id}", why)
+        return self.get(operation_id)
 
+    def change(self, operation_id: str, change: str, why: str = "") -> Operation:
+        """Pause, resume, cancel or undo an operation; ``change`` is a key of ``CHANGES``."""
+        before = self.get(operation_id)
+        if not self.parts.operations.turn(operation_id, CHANGES[change]):
+            raise ActionRefused(Reason.WRONG_STATE, f"Cannot {change} an operation that is {before.state}.")
+        self.audit(change, f"operation {operation_id}", why)
+        return self.get(operation_id)
 
-def turn(parts: "Parts", operation_id: str, to: OperationState, who: str, why: str = "") -> Operation:
-    """Pauses, resumes, cancels or undoes an operation."""
-    before = operation(parts, operation_id)
-    if not parts.operations.turn(operation_id, to):
-        raise ActionRefused(Reason.WRONG_STATE, f"The operation is {before.state}: that cannot be done with it now.")
-    parts.desk.audit(who, WAYS[to], f"operation {operation_id}", why)
-    return operation(parts, operation_id)
-
-
-def operation(parts: "Parts", operation_id: str) -> Operation:
-    found = parts.operations.read(operation_id)
-    if found is None:
-        raise ActionRefused(Reason.GONE, "There is no such operation.")
-    return found
+    def get(self, operation_id: str) -> Operation:
+        """Return the operation with this id."""
+        found = self.parts.operations.read(operation_id)
+        if found is None:
+            raise ActionRefused(Reason.GONE, "There is no such operation. Operations are kept for seven days.")
+        return found

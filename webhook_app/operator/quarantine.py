@@ -1,76 +1,74 @@
-"""Deliveries in quarantine: shown, read again, dropped."""
+"""Deliveries in quarantine: reveal, replay, discard."""
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
 
-from webhook_app.operator.refusals import ActionRefused, InvalidInput, Reason
-from webhook_app.receiver.replay import replay as read_again
+from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
+from webhook_app.receiver.replay import replay
 from webhook_app.sources.body.parse import BadBody
 from worker.errors import Unmappable
 from worker.model import Quarantined
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
-#: ``replay_some`` reads so many again at most, and begins none after so many seconds.
-REPLAYED_MOST, REPLAY_S = 100, 3.0
+#: How many deliveries ``replay_some`` replays at most, and for how many seconds.
+MAX_REPLAYED, MAX_REPLAY_S = 100, 3.0
+GONE = "There is no such delivery in quarantine."
 
 
-def held(parts: "Parts", entry: str) -> Quarantined:
-    """A delivery in quarantine."""
-    found = parts.history.quarantined(entry)
-    if found is None:
-        raise ActionRefused(Reason.GONE, "There is no such delivery in quarantine.")
-    return found
+class QuarantineActions(Actions):
+    """Deliveries in quarantine."""
 
+    def get(self, entry: str) -> Quarantined:
+        """Return the delivery with this id."""
+        found = self.parts.history.quarantined(entry)
+        if found is None:
+            raise ActionRefused(Reason.GONE, GONE)
+        return found
 
-def reveal_held(parts: "Parts", entry: str, who: str, why: str = "") -> Quarantined:
-    """A delivery in quarantine with its payload, which is noted before it is shown."""
-    found = held(parts, entry)
-    parts.desk.audit(who, "revealed a delivery in quarantine", entry, why)
-    return found
+    def reveal(self, entry: str, why: str = "") -> Quarantined:
+        """Return a delivery whose payload is about to be displayed."""
+        found = self.get(entry)
+        self.audit("revealed a delivery in quarantine", entry, why)
+        return found
 
+    def replay(self, entry: str, why: str = "") -> str:
+        """Replay a delivery. Return ``accepted``, ``duplicate`` or ``ignored``.
 
-def replay(parts: "Parts", entry: str, who: str, why: str = "") -> str:
-    """Reads a delivery in quarantine again. Returns ``accepted``, ``duplicate`` or ``ignored``.
+        Raises:
+            InvalidInput: it still has no usable contact.
+        """
+        status = self.replay_one(self.get(entry))
+        self.audit("replayed a delivery in quarantine", entry, why)
+        return status
 
-    Raises:
-        InvalidInput: it still makes no contact.
-    """
-    status = _read(parts, held(parts, entry))
-    parts.desk.audit(who, "replayed a delivery in quarantine", entry, why)
-    return status
+    def replay_some(self, passed: int, why: str = "") -> tuple[Counter[str], int]:
+        """Replay as many deliveries as fit into one request, after the first ``passed``, which failed before.
 
+        Return how many ended with each status, and how many still have no usable contact.
+        """
+        statuses: Counter[str] = Counter()
+        failed = 0
+        give_up_at = time.monotonic() + MAX_REPLAY_S
+        for one in self.parts.history.quarantine(offset=passed, limit=MAX_REPLAYED):
+            if time.monotonic() > give_up_at:
+                break
+            try:
+                statuses[self.replay_one(one)] += 1
+            except InvalidInput:
+                failed += 1
+        self.audit("replayed the quarantine", why=why)
+        return statuses, failed
 
-def replay_some(parts: "Parts", passed: int, who: str, why: str = "") -> tuple[Counter[str], int]:
-    """Reads again as many as one request may, behind the first ``passed``, which an earlier one could not read.
-    Returns how they ended, and how many still make no contact."""
-    ends: Counter[str] = Counter()
-    unreadable = 0
-    give_up_at = time.monotonic() + REPLAY_S
-    for one in parts.history.quarantine(offset=passed, limit=REPLAYED_MOST):
-        if time.monotonic() > give_up_at:
-            break
+    def replay_one(self, one: Quarantined) -> str:
+        """Replay a delivery as part of a larger action: without a record in the audit log."""
         try:
-            ends[_read(parts, one)] += 1
-        except InvalidInput:
-            unreadable += 1
-    parts.desk.audit(who, "replayed the quarantine", why=why)
-    return ends, unreadable
+            return replay(self.parts, one)
+        except Unmappable as error:
+            raise InvalidInput(error.problems) from error
+        except BadBody as error:
+            raise InvalidInput({"payload": str(error)}) from error
 
-
-def release(parts: "Parts", entry: str, who: str, why: str = "") -> None:
-    """Drops a delivery in quarantine for good."""
-    if not parts.desk.release(entry):
-        raise ActionRefused(Reason.GONE, "There is no such delivery in quarantine.")
-    parts.desk.audit(who, "discarded a delivery in quarantine", entry, why)
-
-
-def _read(parts: "Parts", one: Quarantined) -> str:
-    try:
-        return read_again(parts, one)
-    except Unmappable as error:
-        raise InvalidInput(error.problems) from error
-    except BadBody as error:
-        raise InvalidInput({"payload": str(error)}) from error
+    def discard(self, entry: str, why: str = "") -> None:
+        """Delete a delivery."""
+        if not self.parts.desk.release(entry):
+            raise ActionRefused(Reason.GONE, GONE)
+        self.audit("discarded a delivery in quarantine", entry, why)

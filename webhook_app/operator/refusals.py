@@ -1,13 +1,15 @@
-"""Why something that a person wants is not done."""
+"""Who acts, what the audit records, and why an action is refused: what all actions share."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
+from webhook_app.parts import Parts
 from worker.errors import SyncError
 
 
 class Reason(StrEnum):
-    """Why something was not done."""
+    """Why an action was refused, for programs."""
 
     GONE = "gone"
     BUSY = "busy"
@@ -18,20 +20,21 @@ class Reason(StrEnum):
     WRONG_STATE = "wrong_state"
     ALREADY = "already"
     PAUSED = "paused"
+    NOT_OPENED = "not_opened"
 
 
 SENTENCES = {
     Reason.GONE: "There is no such contact.",
-    Reason.BUSY: "An attempt is running; nothing was changed. Try again in a minute.",
-    Reason.CREATED: "It is created already; nothing was changed.",
-    Reason.DISCARDED: "It is discarded already.",
-    Reason.CHANGED: "A delivery has brought other data meanwhile; nothing was changed. Look at it again.",
-    Reason.NO_OWNER: "No other contact is in its way; nothing was changed.",
+    Reason.BUSY: "An attempt is in progress. Nothing was changed; try again in a minute.",
+    Reason.CREATED: "This contact is already in LiveDesk. Nothing was changed.",
+    Reason.DISCARDED: "This contact is already discarded.",
+    Reason.CHANGED: "A delivery has updated this contact in the meantime. Nothing was changed; review it again.",
+    Reason.NO_OWNER: "No other contact in LiveDesk conflicts with this one. Nothing was changed.",
 }
 
 
 class ActionRefused(SyncError):
-    """It could not be done, and nothing was changed; the text says why."""
+    """An action was refused and nothing was changed; the text says why."""
 
     def __init__(self, reason: Reason, sentence: str = "") -> None:
         super().__init__(sentence or SENTENCES[reason])
@@ -39,8 +42,23 @@ class ActionRefused(SyncError):
 
 
 class InvalidInput(SyncError):
-    """What a person wrote cannot be sent. ``problems`` has a sentence for each field; none repeats a value."""
+    """Values that cannot be used. ``problems`` has a sentence for each field; none repeats a value."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
         self.problems = dict(problems)
+
+
+@dataclass(frozen=True)
+class Actions:
+    """The actions of one person (``who``) on one subject. Every action is recorded in the audit log.
+
+    Actions raise ``StoreError`` when Redis cannot be used and ``ActionRefused`` when the state does not allow them.
+    """
+
+    parts: Parts
+    who: str
+
+    def audit(self, did: str, target: str = "", why: str = "") -> None:
+        """Record an action. ``target`` is a key or an id; nothing here may contain personal data."""
+        self.parts.desk.audit(self.who, did, target, why)

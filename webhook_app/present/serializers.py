@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from webhook_app.operator import Plan
 from webhook_app.present.masking import masked
 from worker import durations
 from worker.model import Attempt, Contact, Quarantined, State
@@ -135,6 +136,16 @@ def operation(one: Operation) -> Document:
         "ended_at": rfc3339(one.ended_at),
         "note": one.note,
         **{name: getattr(one, name) for name in COUNTED},
+    }
+
+
+def plan(one: Plan) -> Document:
+    return {
+        "eligible": one.total,
+        "skipped": one.skipped,
+        "at_least": one.at_least,
+        "pace": one.pace,
+        "finish_s": None if one.takes_ms is None else one.takes_ms / 1000,
     }
 
 

@@ -165,7 +165,7 @@ def test_a_list_as_csv(door: Door) -> None:
     assert "example.com" not in answer.text
     personal = rows(door.send("/dashboard/contacts.csv?state=failed").text)
     assert (personal[-1]["email"], personal[-1]["name"]) == ("a@b.c", "'@evil")
-    assert [entry[1] for entry in did(door)] == ["revealed a list: state=failed", "downloaded a list: state=failed"]
+    assert [entry[1] for entry in did(door)] == ["revealed a list: failed", "downloaded a list: state=failed"]
 
 
 # One contact
@@ -272,7 +272,7 @@ def test_nothing_is_done_while_an_attempt_is_running(door: Door) -> None:
     assert door.store.claim(key, "token", asks=False) is not None
     for act in ("retry", "discard", "edit"):
         page = door.send(f"{LIST}/{key}/{act}", {"email": "new@example.com"}, follow_redirects=True).text
-        assert "An attempt is running; nothing was changed" in page, act
+        assert "An attempt is in progress. Nothing was changed" in page, act
     assert did(door) == []
     record = door.history.contact_of(key)
     assert record is not None
@@ -296,7 +296,7 @@ def test_edit_and_retry(door: Door) -> None:
     assert record is not None
     assert record.contact == Contact("person", name="Ada", email="ada@example.com")
     assert (record.state, record.source) == (State.RETRYING, "shop")
-    assert Note("email", "edited by hand") in record.notes
+    assert Note("email", "edited manually") in record.notes
     assert Note("email", "odd") not in record.notes
     assert Note("avatar_url", "left out: x") in record.notes
     assert did(door)[0][1:3] == ("edited name, email", key)
@@ -325,7 +325,7 @@ def test_what_changed_while_somebody_edited_it_is_kept(door: Door) -> None:
     assert seen
     door.store.accept(Contact("person", email="newer@example.com"), "signup")
     answer = door.send(f"{LIST}/{key}/edit", form(seen=seen[1]), follow_redirects=True)
-    assert "A delivery has brought other data meanwhile; nothing was changed" in answer.text
+    assert "A delivery has updated this contact in the meantime. Nothing was changed" in answer.text
     record = door.history.contact_of(key)
     assert record is not None
     assert record.contact == Contact("person", email="newer@example.com")

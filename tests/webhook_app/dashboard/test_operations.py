@@ -107,7 +107,7 @@ def test_it_begins_and_tells_how_it_goes(door: Door, operations: Operations) -> 
     operation = read(operations, operation_id)
     assert (operation.who, operation.why, operation.canary) == ("Ada the operator", "LiveDesk is back", True)
     entry = door.audit()[0]
-    assert (entry.did, entry.target) == ("retry 3: state=failed", f"operation {operation_id}")
+    assert (entry.did, entry.target) == ("retry 3: failed", f"operation {operation_id}")
     assert entry.why == "LiveDesk is back"
     run(operations)
     page = door.get(f"/dashboard/operations/{operation_id}")
