@@ -18,6 +18,21 @@ from worker.store.connection import connect
 hypothesis.settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("default")
 
+TESTS = Path(__file__).parent
+#: Folders whose tests start real processes, for seconds each.
+END_TO_END = ("browser", "e2e", "faults", "rig")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests, and keep those of one file in one process, where they share what they start."""
+    for item in items:
+        folder, *_ = item.path.relative_to(TESTS).parts
+        if folder in END_TO_END:
+            item.add_marker("e2e")
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
