@@ -11,12 +11,12 @@ from tests.rig.parts import ROOT
 #: By name: the file, the line as it is, and the line with the bug.
 SABOTAGES: dict[str, tuple[str, str, str]] = {
     "claim": (
-        "lua/claim.lua",
+        "store/lua/claim.lua",
         "  if state == 'sending' and lease_until > now then return { 'busy' } end\n",
         "",
     ),
     "finish": (
-        "lua/finish.lua",
+        "store/lua/finish.lua",
         "if state ~= 'sending' or record[2] ~= ARGV[3] then\n",
         "if not state then\n",
     ),
