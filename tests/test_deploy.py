@@ -6,16 +6,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import yaml
-from flask import Flask
 
 from tests.rig.local import PORTS
 from tests.rig.parts import ROOT, receiver, worker
 from tests.rig.valkey import DURABLE, Valkey
-from webhook_app import cli
 from worker.settings import load_settings
 
 COMMANDS = {"web": "bin/web", "worker": "bin/worker"}
@@ -109,37 +106,6 @@ def test_the_example_shows_the_defaults() -> None:
     scripts = dict(default for path in COMMANDS.values() for default in DEFAULT.findall(text_of(path)))
     assert {name: shown[name] for name in scripts} == scripts
     assert {name: int(shown[name]) for name in PORTS} == PORTS
-
-
-def test_the_readme_lists_all_settings_with_their_defaults() -> None:
-    section = text_of("README.md").partition("### Settings\n")[2].partition("\n## ")[0]
-    rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| `")]
-    shown = dict(reversed(ASSIGNMENT.findall(text_of(".env.example"))))
-    named = [re.findall(r"`([A-Z_]+)`", names) for names, _ in rows]
-    assert sorted(name for names in named for name in names) == sorted(shown.keys() - (PORTS.keys() - {"PORT"}))
-    for names, (_, defaults) in zip(named, rows, strict=True):
-        told = [default.strip(" `") for default in defaults.split(",")]
-        assert len(told) in (1, len(names))
-        # Those that have one are written down in both; of the others the README says what goes without.
-        examples = [shown[name] for name in names if name != "SENTRY_ENVIRONMENT"]
-        assert told == examples or not any(examples), names
-
-
-def test_the_readme_shows_pictures_that_are_there_and_small() -> None:
-    shown = re.findall(r"!\[(.*?)\]\((.*?)\)", text_of("README.md"))
-    assert len(shown) == 2
-    assert all(words.endswith(".") and (ROOT / path).is_file() for words, path in shown)
-    assert all(picture.stat().st_size < 150_000 for picture in (ROOT / "docs" / "images").iterdir())
-
-
-def test_the_readme_names_every_command() -> None:
-    section = text_of("README.md").partition("### By command line\n")[2].partition("\n### ")[0]
-    rows = "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
-    app = Flask(__name__)
-    cli.register(app, Mock())
-    own = app.cli.commands.keys()
-    assert own == set(re.findall(r"`([a-z-]+)", rows)) & own
-    assert len(own) >= 13
 
 
 def test_the_demo_in_compose_fits_its_example_settings(services: dict[str, Any]) -> None:

@@ -1,0 +1,127 @@
+"""The pages are true, readable and in step with the code."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from flask import Flask
+
+from tests.rig.parts import ROOT
+from webhook_app import cli
+
+MAX_COLUMNS = 100
+MAX_README_LINES = 120
+MAX_PICTURE_BYTES = 150_000
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md"])
+#: Pages that still have to be rewritten.
+UNDONE = [ROOT / "docs" / "sources.md", ROOT / "docs" / "api.md"]
+ASSIGNMENT = re.compile(r"^(?:# )?([A-Z_]+)=(.*)$", re.MULTILINE)
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+#: A page that code or a comment refers to.
+REFERENCE = re.compile(r"\bdocs/[\w./-]+\.(?:md|yml)\b")
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+
+#: Phrases that a reader stumbles over, and what to write instead.
+BANNED = {
+    r"stands in `": "lists, is in",
+    r"\b(?:is|are|was|were) told\b": "is reported, is answered",
+    r"\bmend(?:s|ed|ing)?\b": "fix",
+    r"\bbesides,": "also",
+    r"\bwho may\b": "allowed senders, users with access",
+    r"\bby hand\b": "manually, an operator",
+    r"\bmakes? no contact\b": "has no usable contact",
+    r"\bis no signup\b": "is not a signup event",
+    r"\bit goes on\b": "it resumes, it continues",
+    r"\ball else\b": "everything else",
+    r"\bwhat became of\b": "the result of",
+    r"\blet go on\b": "resume",
+}
+
+
+def text_of(path: str | Path) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def table_rows(text: str) -> Iterator[list[str]]:
+    """Yield the cells of each table row that starts with a code span."""
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the fragments of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text_of(page)), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in UNDONE], ids=name_of)
+def test_lines_fit_the_width(page: Path) -> None:
+    lines = enumerate(text_of(page).splitlines(), start=1)
+    assert [number for number, line in lines if len(line) > MAX_COLUMNS] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for _, _, target in LINK.findall(FENCE.sub("", text_of(page))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, fragment = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        assert not fragment or fragment in anchors(linked), target
+
+
+def test_code_refers_to_pages_that_exist() -> None:
+    files = [path for folder in ("worker", "webhook_app", "tests", "bench") for path in (ROOT / folder).rglob("*.py")]
+    referred = {name for path in files for name in REFERENCE.findall(text_of(path))}
+    assert referred
+    assert {name for name in referred if not (ROOT / name).is_file()} == set()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in UNDONE], ids=name_of)
+def test_pages_are_in_plain_english(page: Path) -> None:
+    text = " ".join(text_of(page).split())
+    assert {phrase: instead for phrase, instead in BANNED.items() if re.search(phrase, text, re.IGNORECASE)} == {}
+
+
+def test_the_readme_is_one_screen_after_another() -> None:
+    assert len(text_of("README.md").splitlines()) <= MAX_README_LINES
+
+
+def test_pictures_exist_have_a_description_and_are_small() -> None:
+    for name, count in (("README.md", 1), ("docs/dashboard.md", 1)):
+        shown = [(words, path) for is_picture, words, path in LINK.findall(text_of(name)) if is_picture]
+        assert len(shown) == count
+        assert all(words.endswith(".") and ((ROOT / name).parent / path).is_file() for words, path in shown)
+    pictures = list((ROOT / "docs" / "images").iterdir())
+    assert pictures
+    assert all(picture.stat().st_size < MAX_PICTURE_BYTES for picture in pictures)
+
+
+def test_all_settings_are_listed_with_their_defaults() -> None:
+    shown = dict(reversed(ASSIGNMENT.findall(text_of(".env.example"))))
+    rows = list(table_rows(text_of("docs/configuration.md")))
+    assert sorted(row[0].strip("`") for row in rows) == sorted(shown)
+    for variable, default, meaning in rows:
+        name = variable.strip("`")
+        assert meaning
+        # A default is written down in both; for a setting without one the page says what happens.
+        if shown[name] and name != "SENTRY_ENVIRONMENT":
+            assert default.strip("`") == shown[name]
+        else:
+            assert default in ("", "required"), name
+
+
+def test_all_commands_are_listed() -> None:
+    listed = {row[0].strip("`").split()[0] for row in table_rows(text_of("docs/commands.md"))}
+    app = Flask(__name__)
+    cli.register(app, Mock())
+    assert app.cli.commands.keys() == listed
+    assert len(listed) >= 13
