@@ -2,25 +2,25 @@
 
 from flask import Flask
 
-from webhook_app import api, cli, dashboard, health, metrics, problems
+from webhook_app import api, cli, dashboard, health, metrics, problems, receiver
 from webhook_app.api import by_identifier
 from webhook_app.parts import EXTENSION, Parts
-from webhook_app.receiver.view import Receiver
+
+BLUEPRINTS = (receiver.blueprint, health.blueprint, metrics.blueprint)
 
 
 def create_app(parts: Parts) -> Flask:
-    """The WSGI application, from parts that are ready to use."""
+    """Create the application from parts that are ready to use."""
     app = Flask(__name__, static_folder=None)
     app.extensions[EXTENSION] = parts
-    # An identifier may hold anything, two slashes in a row too.
+    # An identifier may contain anything, including two slashes in a row.
     app.url_map.merge_slashes = False
     app.url_map.converters["identifier"] = by_identifier.IdentifierConverter
     problems.register(app)
     app.register_blueprint(by_identifier.blueprint(parts))
     app.register_blueprint(api.blueprint(parts))
-    app.register_blueprint(health.blueprint(parts))
-    app.register_blueprint(metrics.blueprint(parts))
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
     dashboard.register(app, parts)
     cli.register(app, lambda: parts)
-    app.wsgi_app = Receiver(parts, app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way to add middleware
     return app

@@ -2,47 +2,43 @@
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response
 
+from webhook_app.parts import current_parts
 from webhook_app.present.serializers import rfc3339
 from worker.errors import StoreError
 from worker.store.overview import Upstream
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
+blueprint = Blueprint("health", __name__)
 
 
-def blueprint(parts: "Parts") -> Blueprint:
-    views = Blueprint("health", __name__)
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    return _json(200, {"status": "alive"})
 
-    @views.get("/healthz")
-    def healthz() -> Response:
-        return _json(200, {"status": "alive"})
 
-    @views.get("/readyz")
-    def readyz() -> Response:
-        try:
-            health = parts.history.health()
-        except StoreError as error:
-            return _json(503, {"status": "not ready", "problems": [f"Redis cannot be used: {error}"]})
-        document: dict[str, object] = {
-            "status": "not ready" if health.problems else "ready",
-            "problems": health.problems,
-            "warnings": health.warnings,
-            "ack": {"required": health.required, "given": health.given or "not told"},
+@blueprint.get("/readyz")
+def readyz() -> Response:
+    parts = current_parts()
+    try:
+        health = parts.history.health()
+    except StoreError as error:
+        return _json(503, {"status": "not ready", "problems": [f"Redis cannot be used: {error}"]})
+    document: dict[str, object] = {
+        "status": "not ready" if health.problems else "ready",
+        "problems": health.problems,
+        "warnings": health.warnings,
+        "ack": {"required": health.required, "given": health.given or "not told"},
+    }
+    # If Redis cannot report the figures, its problems are reported above.
+    with suppress(StoreError):
+        document |= {
+            "contacts": parts.history.counts(),
+            "queue": parts.history.queue_length(),
+            "livedesk": _livedesk(parts.situations.upstream()),
         }
-        # Where Redis does not tell how much there is to do, it has told why.
-        with suppress(StoreError):
-            document |= {
-                "contacts": parts.history.counts(),
-                "queue": parts.history.queue_length(),
-                "livedesk": _livedesk(parts.situations.upstream()),
-            }
-        return _json(503 if health.problems else 200, document)
-
-    return views
+    return _json(503 if health.problems else 200, document)
 
 
 def _livedesk(upstream: Upstream) -> dict[str, object]:

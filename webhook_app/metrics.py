@@ -5,7 +5,6 @@ Labels are names of sources that an operator chose, and words of fixed vocabular
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 from prometheus_client import CollectorRegistry
@@ -14,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from werkzeug import Response as WerkzeugResponse
 
 from webhook_app.api.by_identifier import is_authorized
+from webhook_app.parts import current_parts
 from webhook_app.problems import problem, store_away
 from webhook_app.receiver import fail_open
 from webhook_app.receiver.delivery_log import REASONS
@@ -21,9 +21,6 @@ from worker.errors import StoreError
 from worker.model import Ack, State, Status
 from worker.store.counters import BUCKETS_MS
 from worker.store.metrics import Figures
-
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
 
 PREFIX = "livedesk_sync_"
 #: What becomes of a delivery that is answered with 200.
@@ -35,22 +32,21 @@ STOPS = ("up", "down", "misconfigured")
 ANSWERS = ("well", "fault", "throttled")
 
 
-def blueprint(parts: "Parts") -> Blueprint:
-    views = Blueprint("metrics", __name__)
+blueprint = Blueprint("metrics", __name__)
 
-    @views.get("/metrics")
-    def show() -> WerkzeugResponse:
-        token = parts.metrics_token
-        if token is not None and not is_authorized(request.headers.get("Authorization", ""), token):
-            detail = "Send Authorization: Bearer with the METRICS_TOKEN."
-            return problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
-        try:
-            figures = parts.metrics.read()
-        except StoreError:
-            return store_away()
-        return Response(_text(figures, list(parts.sources)), 200, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    return views
+@blueprint.get("/metrics")
+def show() -> WerkzeugResponse:
+    parts = current_parts()
+    token = parts.metrics_token
+    if token is not None and not is_authorized(request.headers.get("Authorization", ""), token):
+        detail = "Send Authorization: Bearer with the METRICS_TOKEN."
+        return problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
+    try:
+        figures = parts.metrics.read()
+    except StoreError:
+        return store_away()
+    return Response(_text(figures, list(parts.sources)), 200, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 class Collected:

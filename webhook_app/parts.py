@@ -1,4 +1,4 @@
-"""The parts that views and commands work with, joined once for each process (``wsgi``)."""
+"""The parts that views and commands work with, joined once in each process (``wsgi``)."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,9 +9,8 @@ from typing import Self
 from flask import Flask, current_app
 
 from webhook_app.access import Access
-from webhook_app.receiver.delivery_log import DeliveryLog
-from webhook_app.receiver.secret_uses import SecretUses
 from webhook_app.sources import Source
+from worker.errors import SettingsError
 from worker.livedesk.client import LiveDesk
 from worker.retry import RetryPolicy
 from worker.store.contacts import Store
@@ -23,16 +22,17 @@ from worker.store.metrics import Metrics
 from worker.store.operations import Operations
 from worker.store.overview import OverviewReader
 
-#: Where ``create_app`` puts them in ``app.extensions``.
+#: The key of the parts in ``app.extensions``.
 EXTENSION = "livedesk_sync"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the views and commands work with. ``clock`` tells seconds since the epoch; signatures have a time.
+    """What views and commands work with.
 
-    ``livedesk`` is for those alone who ask by hand: commands, and the dashboard about a conflict; ``inbox_id`` is
-    ``LIVEDESK_INBOX_ID``. ``retry`` and ``settle_ms`` are what the workers go by: the dashboard tells what comes next.
+    ``clock`` returns seconds since the epoch. ``livedesk`` answers operators' requests only: commands, and the
+    dashboard's comparison of a conflict. ``inbox_id`` is ``LIVEDESK_INBOX_ID``. ``retry`` and ``settle_ms`` are the
+    workers' settings; the dashboard predicts the next attempt from them.
     """
 
     store: Store
@@ -52,16 +52,8 @@ class Parts:
         return Desk(self.store)
 
     @cached_property
-    def secret_uses(self) -> SecretUses:
-        return SecretUses(self.desk)
-
-    @cached_property
-    def tally(self) -> Counters:
+    def counters(self) -> Counters:
         return Counters(self.desk)
-
-    @cached_property
-    def diary(self) -> DeliveryLog:
-        return DeliveryLog(self.sources, self.tally, self.store.key)
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -81,12 +73,18 @@ class Parts:
 
     @classmethod
     def of(cls, app: Flask) -> Self:
-        """The parts of an application."""
+        """Return the parts of an application.
+
+        Raises:
+            SettingsError: the configuration has mistakes, and the application has no parts.
+        """
         parts = app.extensions[EXTENSION]
+        if isinstance(parts, SettingsError):
+            raise parts
         assert isinstance(parts, cls)
         return parts
 
 
 def current_parts() -> Parts:
-    """The parts of the application that answers the current request."""
+    """Return the parts of the application that handles the current request or command."""
     return Parts.of(current_app)

@@ -5,11 +5,11 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask
-from werkzeug import Response
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from worker import telemetry
+from worker.errors import StoreError
 
 #: Seconds after which a sender may try again when Redis was away or full.
 RETRY_AFTER_S = 10
@@ -22,16 +22,16 @@ def problem(status: int, detail: str, *, headers: dict[str, str] | None = None, 
     return Response(json.dumps(document), status, headers, content_type="application/problem+json")
 
 
-def store_away() -> Response:
-    """Redis is away or full: never a 2xx, since nothing is safe, and never a 4xx, since the sender did nothing
-    wrong."""
-    return problem(
-        503, "The delivery could not be stored. Please send it again.", headers={"Retry-After": str(RETRY_AFTER_S)}
-    )
+def store_away(detail: str = "Redis cannot be used now. Try again.") -> Response:
+    """Answer while Redis is unavailable or full. Never 2xx, because nothing is stored; never 4xx, because the client
+    is not at fault."""
+    return problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def register(app: Flask) -> None:
+    """Answer every error of the application with a problem document."""
     app.register_error_handler(HTTPException, http_problem)
+    app.register_error_handler(StoreError, lambda _error: store_away())
     app.register_error_handler(Exception, bug)
 
 

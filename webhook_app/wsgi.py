@@ -64,9 +64,9 @@ def join() -> Flask:
         access=access_of(settings),
     )
     if not IS_COMMAND:
-        parts.tally.start()
+        parts.counters.start()
         # The server's processes are multiprocessing's, which run no atexit.
-        Finalize(None, parts.tally.stop, exitpriority=0)
+        Finalize(None, parts.counters.stop, exitpriority=0)
     return create_app(parts)
 
 

@@ -63,7 +63,7 @@ class Web:
         self.store.finish(claim, verdict, Attempt(claim.now, 1))
 
     def text(self) -> str:
-        self.parts.tally.flush()
+        self.parts.counters.flush()
         answer = self.http.get("/metrics")
         assert answer.status_code == 200
         assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
@@ -182,7 +182,7 @@ def test_attempts_are_told_by_result_and_cause(web: Web) -> None:
 
 def test_requests_to_livedesk_are_a_histogram(web: Web) -> None:
     for seconds in (0.02, 0.2, 40):
-        web.parts.tally.took("livedesk", seconds)
+        web.parts.counters.took("livedesk", seconds)
     figures = web.figures()
     buckets = {bound: figures["livedesk_request_seconds_bucket", bound] for bound in ("0.025", "0.25", "30.0", "+Inf")}
     assert buckets == {"0.025": 1, "0.25": 2, "30.0": 2, "+Inf": 3}
@@ -233,7 +233,7 @@ def test_redis_is_told(web: Web) -> None:
 def test_any_web_process_tells_the_whole_truth(web: Web, client: redis.Redis) -> None:
     other = Web(client)
     other.deliver("app", {}, secret="another one")
-    other.parts.tally.flush()
+    other.parts.counters.flush()
     assert web.figures()["deliveries_refused_total", "app", "unauthentic"] == 1
 
 
@@ -251,7 +251,7 @@ def test_without_redis_there_are_no_metrics() -> None:
 
 def test_a_look_is_two_round_trips_and_scans_nothing(web: Web) -> None:
     web.deliver("app", signup("ada"))
-    web.parts.tally.flush()
+    web.parts.counters.flush()
     client = web.store.client
     client.config_resetstat()
     web.http.get("/metrics")

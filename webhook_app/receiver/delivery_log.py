@@ -1,26 +1,23 @@
-"""What is told of each delivery that was answered: one line of the log, and counts. No personal data, and no name that
-a stranger made up.
+"""Logs and counts every answered delivery, without personal data and without names that a stranger made up.
 
-``accepted`` and ``duplicate`` are counted in Redis with the change itself; all else here, in memory
+Redis counts ``accepted`` and ``duplicate`` together with the change; everything else is counted here, in memory
 (``worker.store.counters``).
 """
 
-import json
 import logging
-from collections.abc import Callable, Container, Iterable
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable
+from typing import Any
 
 from werkzeug.exceptions import HTTPException
 
+from webhook_app.parts import Parts
+from webhook_app.sources import Source
 from webhook_app.sources.body.parse import BadBody
 from webhook_app.sources.verify.delivery import Unauthentic, Undecided
 from worker.errors import StoreError, StoreFull, SyncError, Unmappable
 from worker.events import LogEvent
 from worker.model import Status
-from worker.store.counters import Counters
-
-if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -29,79 +26,80 @@ REASONS = (
     *("unauthentic", "undecided", "bad_body", "bad_request", "too_large", "wrong_type", "wrong_method", "unmappable"),
     *("store_away", "full", "bug"),
 )
-#: Some of them by the HTTP status that says so.
+#: The reasons that an HTTP status expresses.
 BY_STATUS = {413: "too_large", 415: "wrong_type", 405: "wrong_method"}
 COUNTED_BY_REDIS = (Status.ACCEPTED, Status.DUPLICATE)
+#: Seconds between two records of the use of one secret.
+RECORD_SECRET_EVERY_S = 60.0
 
 
 class NoSource(SyncError):
-    """There is no source of the name that was asked for."""
-
-
-class AcceptedResponse:
-    """The answer 200, as short as WSGI lets it be: nearly every delivery ends here."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.status: str = document["status"]
-        self.identifier: str | None = document["identifier"]
-        self.statuses: list[str] = [result["status"] for result in document.get("results", [document])]
-        self.body = json.dumps(document).encode()
-
-    def __call__(self, _environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(self.body)))])
-        return [self.body]
+    """There is no source with this name."""
 
 
 class DeliveryLog:
-    """``sources`` are the names that may be told; ``key_of`` gives the key of the contact with an identifier."""
+    """What is recorded about deliveries. ``clock`` is in seconds."""
 
-    def __init__(self, sources: Container[str], tally: Counters, key_of: Callable[[str], str]) -> None:
-        self.sources = sources
-        self.tally = tally
-        self.key_of = key_of
+    def __init__(self, parts: Parts, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.parts = parts
+        self.clock = clock
+        self._recorded: dict[tuple[str, int], float] = {}
 
-    def taken(self, source: str, answer: AcceptedResponse, seconds: float) -> None:
-        self.tally.took("accept", seconds)
-        for status in answer.statuses:
+    def accepted(self, source: str, document: dict[str, Any], seconds: float) -> None:
+        """Record a delivery that was answered with 200 and this document."""
+        counters = self.parts.counters
+        counters.took("accept", seconds)
+        statuses = [result["status"] for result in document.get("results", [document])]
+        for status in statuses:
             if status not in COUNTED_BY_REDIS:
-                self.tally.add(f"delivery:{source}:{status}")
-        if not log.isEnabledFor(logging.DEBUG):  # nearly every delivery ends here, and a line costs a tenth of it
+                counters.add(f"delivery:{source}:{status}")
+        if not log.isEnabledFor(logging.DEBUG):  # a log line costs a tenth of a delivery
             return
-        many = len(answer.statuses)
+        identifier, elements = document["identifier"], len(statuses)
         log.debug(
             LogEvent(
                 "delivery",
                 source=source,
-                result=answer.status,
-                key=self.key_of(answer.identifier) if answer.identifier is not None else None,
+                result=document["status"],
+                key=self.parts.store.key(identifier) if identifier is not None else None,
                 duration_ms=round(seconds * 1000, 1),
-                elements=many if many != 1 else None,
+                elements=elements if elements != 1 else None,
             )
         )
 
     def refused(self, source: str, error: Exception, status: int, seconds: float) -> None:
-        known = source if source in self.sources else ""
+        """Record a delivery that was refused."""
+        known = source if source in self.parts.sources else ""
         reason = reason_of(error)
-        self.tally.add(f"refused:{known}:{reason}")
-        why = str(error) if isinstance(error, StoreError) else None
-        level = logging.WARNING if status >= 500 else logging.INFO
-        duration_ms = round(seconds * 1000, 1)
+        self.parts.counters.add(f"refused:{known}:{reason}")
         log.log(
-            level,
+            logging.WARNING if status >= 500 else logging.INFO,
             LogEvent(
                 "delivery",
                 source=known,
                 result="refused",
                 reason=reason,
                 status=status,
-                duration_ms=duration_ms,
-                why=why,
+                duration_ms=round(seconds * 1000, 1),
+                why=str(error) if isinstance(error, StoreError) else None,
             ),
         )
 
+    def used_secret(self, source: Source, secret: int) -> None:
+        """Record that the source's secret with this number (from 0) verified a delivery just now."""
+        key, now = (source.name, secret), self.clock()
+        is_recent = now - self._recorded.get(key, -RECORD_SECRET_EVERY_S) < RECORD_SECRET_EVERY_S
+        if is_recent or secret >= len(source.secret_names):
+            return
+        self._recorded[key] = now
+        try:
+            self.parts.desk.note_secret(source.name, source.secret_names[secret])
+        except StoreError as error:
+            log.warning("source=%s the use of a secret was not recorded: %s", source.name, error)
+
 
 def reason_of(error: Exception) -> str:
-    """Why a delivery was refused: ``no_source`` or one of ``REASONS``."""
+    """Return why a delivery was refused: ``no_source`` or one of ``REASONS``."""
     match error:
         case NoSource():
             return "no_source"

@@ -1,7 +1,7 @@
-"""Signups that are not held up by a fault of ours: see ``blocking`` and ADR 8.
+"""Signups that must not fail because of us: sources with ``blocking = false`` (ADR 8).
 
-Supabase's auth hook asks us before it creates a user and fails the signup unless we answer well. A source that says
-``blocking = false`` is answered well whatever happens; what could not be stored is lost then, loudly.
+Supabase's auth hook calls us before it creates a user, and fails the signup unless we answer with success. Such a
+source always gets success; a signup that could not be stored is lost, and reported loudly.
 """
 
 import logging
@@ -20,41 +20,41 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: The ``status`` that such a delivery is answered with.
+#: The ``status`` in the answer to a delivery that was lost.
 LOST = "lost"
-#: Seconds for which storing is tried again, and between two tries. The sender gives up after 5.
-PATIENCE_S, PAUSE_S = 1.5, 0.1
+#: Seconds in which storing is retried, and between two tries. The sender gives up after 5.
+RETRY_FOR_S, RETRY_EVERY_S = 1.5, 0.1
 #: Seconds between two reports to Sentry about one source.
 REPORT_EVERY_S = 60.0
-#: Refused like by any other source: whoever did not even try to sign is not the sender, and nobody waits.
+#: Refused as by any other source: without a signature it is not the sender, and no signup waits.
 NOT_THE_SENDER = (Unsigned,)
 
 _lock = threading.Lock()
 _reported: dict[str, float] = {}
 
 
-def patiently(take: Callable[[], T], *, patience_s: float = PATIENCE_S, pause_s: float = PAUSE_S) -> T:
-    """What ``take`` gives, which is tried again while only we are to blame and there is time.
+def retry(take: Callable[[], T], *, retry_for_s: float = RETRY_FOR_S, retry_every_s: float = RETRY_EVERY_S) -> T:
+    """Call ``take`` until it succeeds, fails because of the delivery, or the time is over.
 
     Raises:
         Exception: what ``take`` raised the last time.
     """
-    give_up_at = time.monotonic() + patience_s
+    give_up_at = time.monotonic() + retry_for_s
     while True:
         try:
             return take()
         except (StoreError, Undecided):
-            if time.monotonic() + pause_s > give_up_at:
+            if time.monotonic() + retry_every_s > give_up_at:
                 raise
-        time.sleep(pause_s)
+        time.sleep(retry_every_s)
 
 
 def report(source: str, error: Exception) -> None:
-    """Logs, and now and then reports to Sentry that a signup went through and is not stored."""
+    """Log that a signup was allowed but not stored; report it to Sentry at most once a minute."""
     kind = type(error).__name__
     if not isinstance(error, SyncError | HTTPException):
         telemetry.report_bug(error)
-    log.error("source=%s a signup was let through and is lost: %s", source, kind)
+    log.error("source=%s a signup was allowed but not stored, and is lost: %s", source, kind)
     now = time.monotonic()
     with _lock:
         is_due = now - _reported.get(source, float("-inf")) >= REPORT_EVERY_S

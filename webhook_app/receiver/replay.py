@@ -2,21 +2,18 @@
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from webhook_app.receiver.view import store_all
+from webhook_app.parts import Parts
+from webhook_app.receiver.storing import store_all
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined
-
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
 
 #: Levels of a payload whose keys are shown.
 KEYS_DEEP = 12
 
 
-def replay(parts: "Parts", held: Quarantined) -> str:
+def replay(parts: Parts, held: Quarantined) -> str:
     """Reads a delivery with its source as it is now, stores what is in it, and releases it.
 
     Returns what became of it, as the receiver would have answered: ``accepted``, ``duplicate`` or ``ignored``.

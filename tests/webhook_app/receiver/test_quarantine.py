@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.invariants import assert_invariants
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
+from webhook_app.receiver.delivery_log import RECORD_SECRET_EVERY_S, DeliveryLog
 from webhook_app.receiver.replay import replay
-from webhook_app.receiver.secret_uses import NOTE_EVERY_S, SecretUses
 from webhook_app.sources.body.payload_codec import dump_payload, load_payload
 from webhook_app.sources.config import read_source
 from worker.errors import Unmappable
@@ -177,13 +177,13 @@ def test_the_secret_that_proved_a_delivery_is_noted(parts: Parts) -> None:
 def test_a_secret_is_noted_once_a_minute(client: redis.Redis) -> None:
     parts = parts_with(client, SOURCE)
     now = 0.0
-    uses = SecretUses(parts.desk, clock=lambda: now)
-    uses.note(parts.sources["app"], 1)
+    log = DeliveryLog(parts, clock=lambda: now)
+    log.used_secret(parts.sources["app"], 1)
     client.delete("{lds}:secrets")
-    uses.note(parts.sources["app"], 1)
+    log.used_secret(parts.sources["app"], 1)
     assert parts.history.secrets_used() == {}
-    now = NOTE_EVERY_S
-    uses.note(parts.sources["app"], 1)
+    now = RECORD_SECRET_EVERY_S
+    log.used_secret(parts.sources["app"], 1)
     assert list(parts.history.secrets_used()) == ["app:number 2"]
 
 
