@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
-from flask import Flask, current_app
+from flask import current_app
+from flask.sansio.app import App
 
 from webhook_app.access import Access
 from webhook_app.sources import Source
@@ -72,7 +73,7 @@ class Parts:
         return Operations(self.store, self.lists)
 
     @classmethod
-    def of(cls, app: Flask) -> Self:
+    def of(cls, app: App) -> Self:
         """Return the parts of an application.
 
         Raises:

@@ -82,7 +82,7 @@ def test_a_signup_is_not_failed_because_redis_is_away(reports: list[str], caplog
 
 
 def test_storing_is_tried_again_before_a_signup_is_lost(monkeypatch: pytest.MonkeyPatch, reports: list[str]) -> None:
-    monkeypatch.setattr(fail_open.retry, "__kwdefaults__", {"patience_s": 60, "pause_s": 0.01})
+    monkeypatch.setattr(fail_open.retry, "__kwdefaults__", {"retry_for_s": 60, "retry_every_s": 0.01})
     store = MemoryStore()
     tries = []
 
