@@ -12,7 +12,9 @@ A contact for which LiveDesk fails again and again while it answers others is po
 import random
 from dataclasses import dataclass
 
-from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, NotSent, Throttled
+from worker import causes
+from worker.causes import Cause
+from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Throttled
 from worker.model import Claim
 
 MINUTE_MS = 60_000
@@ -20,6 +22,10 @@ MINUTE_MS = 60_000
 LONGEST_RETRY_AFTER_MS = 24 * 3_600_000
 #: After so many failures while LiveDesk answered others, a contact is parked: trying on would only do harm.
 SUSPECT_MOST = 5
+#: What LiveDesk says about this one contact does not add up. Repeating it that many times in a row makes it a conflict,
+#: because only a person can find out more.
+UNRESOLVABLE = (causes.EXISTS_BUT_NOT_FOUND, causes.SEARCH_TOO_MANY_RESULTS, causes.CONTACT_GONE)
+MISSES_ALLOWED = 5
 #: Spread of the first tries after a throttled minute, in ms.
 THROTTLE_JITTER_MS = 10_000
 
@@ -72,11 +78,6 @@ def suspect(claim: Claim, error: LiveDeskError) -> int:
     return claim.suspect + answered_others
 
 
-def spends_budget(error: LiveDeskError) -> bool:
-    """Whether the contact is to blame for this error."""
-    return not isinstance(error, NotSent | Throttled | Misconfigured | AnswerUnknown)
-
-
-def repeats(claim: Claim, cause: str) -> int:
+def repeats(claim: Claim, cause: Cause) -> int:
     """How many attempts in a row ended with this cause, this one counted."""
-    return claim.repeats + 1 if claim.cause == cause else 1
+    return claim.repeats + 1 if claim.cause == cause.slug else 1

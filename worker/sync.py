@@ -22,7 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
-from worker import retry
+from worker import causes, retry
+from worker.causes import Cause
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError, Throttled
 from worker.livedesk.client import CONNECT_TIMEOUT_S, Created, LiveDesk, Person
 from worker.model import (
@@ -40,10 +41,7 @@ from worker.model import (
 )
 from worker.retry import RetryPolicy
 from worker.store.contacts import Finished, Store
-from worker.store.upstream import signal_of
 
-#: How often in a row LiveDesk may say that the identifier is taken while no look-up finds it, before it is a conflict.
-MISSES_ALLOWED = 5
 #: How many workers one contact may outlive before it has failed: it may be what kills them.
 CRASHES_ALLOWED = 10
 #: Fields that LiveDesk keeps unique, besides the identifier.
@@ -164,16 +162,16 @@ class _Work:
             if self.claim.late_id:
                 return self.created(Created(self.claim.late_id, 200), Outcome.CREATED)
             if self.claim.crashes >= CRASHES_ALLOWED:
-                return self.closed(State.FAILED, "worker_died")
+                return self.closed(State.FAILED, causes.WORKER_DIED)
             looked_at = self.now_ms()
             found = self.look_up()
             if found:
                 return self.adopt(found)
             settled_at = self.claim.unknown_since + self.sync.settle_ms
             if looked_at < settled_at:
-                return self.postponed(max(0, settled_at - self.now_ms()), self.claim.cause or "worker_died")
+                return self.postponed(max(0, settled_at - self.now_ms()), self.claim.cause or causes.WORKER_DIED.slug)
             if account.finds(self.contact) is False:  # it may be there all the same
-                return self.closed(State.CONFLICT, "cannot_be_looked_up")
+                return self.closed(State.CONFLICT, causes.CANNOT_BE_LOOKED_UP)
         elif account.unique is False and (found := self.look_up()):
             return self.adopt(found)
         try:
@@ -184,7 +182,7 @@ class _Work:
     def create(self) -> Created:
         """Step 3: sends the create, and remembers what its answer says about earlier ones."""
         if self.contact.inbox_id is None:
-            raise Misconfigured("inbox_missing")
+            raise Misconfigured(causes.INBOX_MISSING)
         self.prepare()
         try:
             return self.sync.livedesk.create(self.contact)
@@ -218,9 +216,7 @@ class _Work:
         found = self.look_up()
         if found:
             return self.adopt(found)
-        if retry.repeats(self.claim, "exists_but_not_found") >= MISSES_ALLOWED:
-            return self.closed(State.CONFLICT, "exists_but_not_found", status=refusal.status, excerpt=refusal.excerpt)
-        return self.failed(LiveDeskError("exists_but_not_found", status=refusal.status, excerpt=refusal.excerpt))
+        return self.failed(LiveDeskError(causes.EXISTS_BUT_NOT_FOUND, status=refusal.status, excerpt=refusal.excerpt))
 
     def address_taken(self, field: str, owners: list[Person], refusal: Rejected) -> AttemptResult:
         """The e-mail address or phone number belongs to another contact: ours by all we know, or a conflict."""
@@ -229,18 +225,18 @@ class _Work:
             return self.adopt(owners)
         if len(owners) > 1 or owner.identifier is not None or not self.sync.adopt:
             return self.closed(
-                State.CONFLICT, f"{field}_taken", owner_id=owner.id, status=refusal.status, excerpt=refusal.excerpt
+                State.CONFLICT, causes.taken(field), owner_id=owner.id, status=refusal.status, excerpt=refusal.excerpt
             )
         self.prepare()
         try:
             status = self.sync.livedesk.set_identifier(owner.id, self.contact.identifier)
         except Rejected as error:
-            if error.cause == "contact_gone":
+            if error.cause is causes.CONTACT_GONE:
                 raise
             if "identifier" in error.fields:  # somebody else has got it meanwhile
                 return self.identifier_taken(error)
             return self.closed(
-                State.CONFLICT, f"{field}_taken", owner_id=owner.id, status=error.status, excerpt=error.excerpt
+                State.CONFLICT, causes.taken(field), owner_id=owner.id, status=error.status, excerpt=error.excerpt
             )
         self.notes.append(Note(field, "adopted the contact that had it and no identifier"))
         return self.adopt([replace(owner, identifier=self.contact.identifier)], status)
@@ -303,7 +299,7 @@ class _Work:
     def adopt(self, found: list[Person], status: int = 200) -> AttemptResult:
         """The contact is in LiveDesk already. Twice would mean that it is broken there, and a person must look."""
         if len(found) > 1:
-            return self.closed(State.CONFLICT, "identifier_found_twice", owner_id=found[0].id)
+            return self.closed(State.CONFLICT, causes.IDENTIFIER_FOUND_TWICE, owner_id=found[0].id)
         self.notes += differences(self.contact, found[0])
         return self.created(Created(found[0].id, status), Outcome.ADOPTED)
 
@@ -324,21 +320,22 @@ class _Work:
         )
 
     def closed(
-        self, state: State, cause: str, *, owner_id: str | None = None, status: int | None = None, excerpt: str = ""
+        self, state: State, cause: Cause, *, owner_id: str | None = None, status: int | None = None, excerpt: str = ""
     ) -> AttemptResult:
         return AttemptResult(
             state=state,
-            cause=cause,
+            cause=cause.slug,
             owner_id=owner_id,
             notes=tuple(self.notes),
             unanswered=self.unanswered,
             status=status,
             excerpt=excerpt,
+            signal=cause.signal,
         )
 
     def rejected(self, refusal: Rejected) -> AttemptResult:
         fields = sorted(refusal.fields)
-        cause = f"{fields[0]}_refused" if fields else refusal.cause
+        cause = causes.refused(fields[0]) if fields else refusal.cause
         return self.closed(State.FAILED, cause, status=refusal.status, excerpt=refusal.excerpt)
 
     def failed(self, error: LiveDeskError) -> AttemptResult:
@@ -348,24 +345,27 @@ class _Work:
             delay_ms = retry.throttled_ms(error, self.now_ms(), self.sync.rng)
         else:
             delay_ms = policy.backoff_ms(self.claim.failures, self.sync.rng)
-        spent_ms = self.claim.spent_ms + (delay_ms if retry.spends_budget(error) else 0)
+        spent_ms = self.claim.spent_ms + (delay_ms if error.cause.spends_budget else 0)
         if policy.is_spent(spent_ms):
             return self.closed(State.FAILED, error.cause, status=error.status, excerpt=error.excerpt)
+        repeats = retry.repeats(self.claim, error.cause)
+        if error.cause in retry.UNRESOLVABLE and repeats >= retry.MISSES_ALLOWED:
+            return self.closed(State.CONFLICT, error.cause, status=error.status, excerpt=error.excerpt)
         suspect = retry.suspect(self.claim, error)
         if suspect >= retry.SUSPECT_MOST:
-            return self.closed(State.FAILED, "poisonous", status=error.status, excerpt=error.excerpt)
+            return self.closed(State.FAILED, causes.POISONOUS, status=error.status, excerpt=error.excerpt)
         return AttemptResult(
             state=State.RETRYING,
-            cause=error.cause,
+            cause=error.cause.slug,
             notes=self.claim.notes,
             delay_ms=delay_ms,
             unanswered=self.unanswered,
             failures=self.claim.failures + 1,
-            repeats=retry.repeats(self.claim, error.cause),
+            repeats=repeats,
             spent_ms=spent_ms,
             status=error.status,
             excerpt=error.excerpt,
-            signal=signal_of(error),
+            signal=error.cause.signal,
             hold_ms=retry.hold_ms(error, self.now_ms()) if isinstance(error, Throttled) else 0,
             suspect=suspect,
         )

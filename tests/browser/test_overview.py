@@ -100,7 +100,7 @@ def test_numbers_change_and_rows_stay(open_page: OpenPage, parts: Parts, seeded:
     assert rows.all_inner_texts() == before
     expect(page).to_have_title(re.compile(r"\(LiveDesk down, 54 failed, 3 conflicts\) Overview"))
     page.get_by_role("link", name="1 new cause: show").click()
-    expect(page.get_by_role("link", name="LiveDesk refuses the phone number", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="LiveDesk rejects the phone number", exact=True)).to_be_visible()
     assert rows.all_inner_texts() != before
 
 

@@ -162,27 +162,38 @@ def test_a_look_up_that_tells_nothing_is_repeated(
     system.assert_one_contact(WHO)
 
 
-@pytest.mark.parametrize(
-    ("mode", "cause", "is_executed"),
-    [("endless_pages", "search_too_many_results", True), ("q_ignored", "search_ignored_query", False)],
-)
-def test_while_no_look_up_tells_anything_nothing_more_is_sent(
-    system: System, mode: str, cause: str, is_executed: bool
-) -> None:
+def test_a_contact_that_a_search_buries_among_others_is_a_conflict(system: System) -> None:
     add_strangers(system)
-    system.livedesk.behave("html_503", on="create", times=1, commit=is_executed)
-    system.livedesk.behave(mode, on="search")
+    system.livedesk.behave("html_503", on="create", times=1, commit=True)
+    system.livedesk.behave("endless_pages", on="search")
     system.accept(WHO)
 
-    record = system.wait_for(WHO, "failed")
-    assert record["cause"] == cause
+    record = system.wait_for(WHO, "conflict")
+    assert record["cause"] == "search_too_many_results"
     assert len(system.creates(WHO)) == 1
 
-    # A person mends LiveDesk and asks for another try, which still knows that an answer is missing.
+    # An operator retries it once the search works. The retry still knows that an answer is missing.
     system.livedesk.clear()
     assert system.store.retry_now(WHO) == "retrying"
     record = system.wait_for(WHO, "created")
-    assert record["outcome"] == ("adopted" if is_executed else "created")
+    assert record["outcome"] == "adopted"
+    system.assert_one_contact(WHO)
+
+
+def test_while_no_look_up_tells_anything_nothing_more_is_sent(system: System) -> None:
+    add_strangers(system)
+    system.livedesk.behave("html_503", on="create", times=1, commit=False)
+    system.livedesk.behave("q_ignored", on="search")
+    system.accept(WHO)
+
+    system.wait_for_attempts(WHO, 6)
+    assert "search_ignored_query" in system.causes()
+    assert spent_ms(system) == 0, "that is LiveDesk's fault"
+    assert len(system.creates(WHO)) == 1
+
+    system.livedesk.clear()
+    record = system.wait_for(WHO, "created")
+    assert record["outcome"] == "created"
     system.assert_one_contact(WHO)
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigured, NotSent, Rejected, Throttled
+from worker import causes
+from worker.errors import Throttled
 from worker.model import Claim, Contact
 from worker.retry import (
     LONGEST_RETRY_AFTER_MS,
@@ -14,7 +15,6 @@ from worker.retry import (
     THROTTLE_JITTER_MS,
     RetryPolicy,
     repeats,
-    spends_budget,
     throttled_ms,
 )
 
@@ -45,47 +45,30 @@ def test_a_budget_is_spent_when_it_is_used_up() -> None:
 
 @given(seconds=st.floats(0, LONGEST_RETRY_AFTER_MS / 1000), now=NOW, rng=RANDOMS)
 def test_retry_after_is_taken_at_its_word(seconds: float, now: int, rng: random.Random) -> None:
-    assert throttled_ms(Throttled("throttled", retry_after=seconds), now, rng) == round(seconds * 1000)
+    assert throttled_ms(Throttled(retry_after=seconds), now, rng) == round(seconds * 1000)
 
 
 @pytest.mark.parametrize("seconds", [86_401, 10**9, 1e300])
 def test_retry_after_beyond_a_day_is_taken_for_a_mistake(seconds: float) -> None:
-    assert throttled_ms(Throttled("throttled", retry_after=seconds), 0, random.Random(0)) == LONGEST_RETRY_AFTER_MS
+    assert throttled_ms(Throttled(retry_after=seconds), 0, random.Random(0)) == LONGEST_RETRY_AFTER_MS
 
 
 @given(now=NOW, rng=RANDOMS)
 def test_without_retry_after_it_goes_on_early_in_the_next_minute(now: int, rng: random.Random) -> None:
-    then = now + throttled_ms(Throttled("throttled"), now, rng)
+    then = now + throttled_ms(Throttled(), now, rng)
     assert then // MINUTE_MS == now // MINUTE_MS + 1
     assert then % MINUTE_MS <= THROTTLE_JITTER_MS
 
 
 def test_the_first_tries_of_the_next_minute_are_spread() -> None:
     rng = random.Random(0)
-    assert len({throttled_ms(Throttled("throttled"), 0, rng) for _ in range(50)}) > 40
-
-
-@pytest.mark.parametrize(
-    ("error", "spends"),
-    [
-        (NotSent("connect_failed"), False),
-        (Throttled("throttled"), False),
-        (Misconfigured("unauthorized"), False),
-        (AnswerUnknown("http_500"), False),
-        (Inconclusive("search_refused"), True),
-        (Rejected("http_422", fields=frozenset(), status=422), True),
-        (LiveDeskError("exists_but_not_found"), True),
-    ],
-    ids=str,
-)
-def test_only_the_contacts_own_faults_spend_its_budget(error: LiveDeskError, spends: bool) -> None:
-    assert spends_budget(error) is spends
+    assert len({throttled_ms(Throttled(), 0, rng) for _ in range(50)}) > 40
 
 
 @pytest.mark.parametrize(
     ("before", "counted", "cause", "now"),
-    [(None, 0, "x", 1), ("x", 3, "x", 4), ("y", 3, "x", 1)],
+    [(None, 0, "throttled", 1), ("throttled", 3, "throttled", 4), ("other", 3, "throttled", 1)],
 )
 def test_only_the_same_cause_in_a_row_is_a_repeat(before: str | None, counted: int, cause: str, now: int) -> None:
     claim = Claim("key", "token", Contact("ada"), "", 0, 0, cause=before, repeats=counted)
-    assert repeats(claim, cause) == now
+    assert repeats(claim, causes.explain(cause)) == now

@@ -9,6 +9,8 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
+from worker import causes
+from worker.causes import Cause
 from worker.errors import (
     AnswerUnknown,
     Inconclusive,
@@ -24,22 +26,22 @@ from worker.errors import (
 from worker.livedesk.client import Created, Person
 from worker.model import Account, Attempt, AttemptResult, Claim, Contact, Note, Outcome, State
 from worker.process.envelope import Envelope
-from worker.retry import RetryPolicy
+from worker.retry import MISSES_ALLOWED, RetryPolicy
 from worker.store import keys
 from worker.store.contacts import Finished, Store
 from worker.store.history import ContactRecord, History
-from worker.sync import CRASHES_ALLOWED, FINISH_PATIENCE_S, MISSES_ALLOWED, Ended, Sync
+from worker.sync import CRASHES_ALLOWED, FINISH_PATIENCE_S, Ended, Sync
 
 LEASE_MS, SETTLE_MS = 45_000, 60_000
 #: Longer than any wait of the policy below.
 AN_HOUR_MS = 3_600_000
 ADA = Contact("ada", 1, "Ada", "ada@example.com", "+4915112345678", "https://example.com/ada.png")
 THERE = Person("7", "ada", "Ada", "ada@example.com", "+4915112345678")
-LOST = AnswerUnknown("answer_timeout")
+LOST = AnswerUnknown(causes.ANSWER_TIMEOUT)
 
 
 def refused(*fields: str, status: int = 422) -> Rejected:
-    return Rejected(f"http_{status}", fields=frozenset(fields), status=status, excerpt="it says why")
+    return Rejected(causes.http(status), fields=frozenset(fields), status=status, excerpt="it says why")
 
 
 class FakeLiveDesk:
@@ -215,7 +217,7 @@ def test_who_cannot_have_the_contact_asks_livedesk_nothing(world: World) -> None
     world.another_worker_claims()
     assert world.bring() is None, "somebody else has it"
     world.turn(LEASE_MS + 1)
-    world.expect(look_up=NotSent("connect_failed"))
+    world.expect(look_up=NotSent(causes.CONNECT_FAILED))
     world.bring()
     assert world.bring() is None, "its time has not come"
     world.attempt(look_up=[THERE])
@@ -279,16 +281,15 @@ def test_absent_before_the_settle_time_means_wait_and_counts_nothing(world: Worl
     world.accept()
     world.attempt(create=LOST)
     world.turn(2_000)
-    world.expect(look_up=Inconclusive("search_ignored_query"))
-    before = world.bring()
-    assert before is not None
+    world.expect(look_up=Inconclusive(causes.SEARCH_IGNORED_QUERY))
+    assert world.bring() is not None
     world.turn(3_000)
     world.expect(look_up=[])
     ended = world.bring()
     assert ended is not None
     verdict = ended.verdict
     assert (verdict.state, verdict.cause) == (State.RETRYING, "search_ignored_query")
-    assert (verdict.failures, verdict.repeats, verdict.spent_ms) == (2, 1, before.verdict.delay_ms), "as they were"
+    assert (verdict.failures, verdict.repeats, verdict.spent_ms) == (2, 1, 0), "as they were"
     due = world.record.next_attempt_at
     assert due is not None
     assert 0 <= due - (world.field("unknown_since") + SETTLE_MS) < 5_000
@@ -322,12 +323,12 @@ def test_who_looked_before_the_settle_time_has_seen_nothing_however_long_it_took
 
 
 @pytest.mark.parametrize(
-    "error", [Inconclusive("search_ignored_query"), AnswerUnknown("http_502"), refused(status=400)], ids=str
+    "error", [Inconclusive(causes.SEARCH_IGNORED_QUERY), AnswerUnknown(causes.http(502)), refused(status=400)], ids=str
 )
 def test_a_look_up_that_cannot_tell_is_not_the_same_as_absent(error: LiveDeskError, world: World) -> None:
     world.accept()
     world.attempt(create=LOST)
-    assert world.attempt(look_up=error).verdict.cause == error.cause
+    assert world.attempt(look_up=error).verdict.cause == error.cause.slug
     world.attempt(look_up=[THERE])
     assert world.asked == ["create", "look_up", "look_up"]
 
@@ -341,7 +342,7 @@ def test_found_twice_is_a_conflict(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [NotSent("connect_failed"), Throttled("throttled"), Misconfigured("unauthorized")], ids=str
+    "error", [NotSent(causes.CONNECT_FAILED), Throttled(), Misconfigured(causes.UNAUTHORIZED)], ids=str
 )
 def test_a_create_that_was_not_executed_leaves_the_earlier_one_unknown(error: LiveDeskError, world: World) -> None:
     world.accept()
@@ -353,7 +354,7 @@ def test_a_create_that_was_not_executed_leaves_the_earlier_one_unknown(error: Li
 def test_a_refusal_tells_that_the_earlier_create_is_settled(world: World) -> None:
     world.accept()
     world.attempt(create=LOST)
-    world.attempt(look_up=[], create=refused("email"), owners=NotSent("connect_failed"))
+    world.attempt(look_up=[], create=refused("email"), owners=NotSent(causes.CONNECT_FAILED))
     world.attempt(create=Created("7", 200))
 
 
@@ -425,6 +426,7 @@ def test_taken_but_never_found_is_a_conflict_after_the_allowed_misses(world: Wor
     for _ in range(MISSES_ALLOWED - 1):
         world.attempt(create=refused("identifier"), look_up=[])
         assert (world.record.state, world.record.cause) == (State.RETRYING, "exists_but_not_found")
+        assert world.field("spent_ms") == 0
     world.attempt(create=refused("identifier"), look_up=[])
     record = world.record
     assert (record.state, record.cause) == (State.CONFLICT, "exists_but_not_found")
@@ -435,7 +437,7 @@ def test_only_misses_in_a_row_count(world: World) -> None:
     world.accept()
     for _ in range(MISSES_ALLOWED - 1):
         world.attempt(create=refused("identifier"), look_up=[])
-    world.attempt(create=NotSent("connect_failed"))
+    world.attempt(create=NotSent(causes.CONNECT_FAILED))
     world.attempt(create=refused("identifier"), look_up=[])
     assert world.record.state is State.RETRYING
 
@@ -491,11 +493,33 @@ def test_an_owner_that_cannot_be_changed_is_a_conflict(world: World) -> None:
 
 
 def test_an_owner_that_is_gone_meanwhile_means_try_again(world: World) -> None:
-    gone = Rejected("contact_gone", fields=frozenset(), status=404)
+    gone = Rejected(causes.CONTACT_GONE, fields=frozenset(), status=404)
     world.accept()
     ended = world.attempt(create=refused("email"), owners=[Person("9", None)], set_identifier=gone)
     assert (ended.verdict.state, ended.verdict.cause) == (State.RETRYING, "contact_gone")
+    assert ended.verdict.spent_ms == 0, "that is LiveDesk's fault"
     world.attempt(create=Created("7", 200))
+
+
+def test_an_owner_that_is_always_gone_is_a_conflict_after_the_allowed_misses(world: World) -> None:
+    gone = Rejected(causes.CONTACT_GONE, fields=frozenset(), status=404)
+    world.accept()
+    for _ in range(MISSES_ALLOWED):
+        assert world.record.state.is_open
+        world.attempt(create=refused("email"), owners=[Person("9", None)], set_identifier=gone)
+    assert (world.record.state, world.record.cause) == (State.CONFLICT, "contact_gone")
+
+
+def test_a_search_that_always_finds_too_many_is_a_conflict_after_the_allowed_misses(world: World) -> None:
+    world.accept()
+    world.attempt(create=LOST)
+    for _ in range(MISSES_ALLOWED):
+        assert world.record.state.is_open
+        world.attempt(look_up=Inconclusive(causes.SEARCH_TOO_MANY_RESULTS))
+    assert (world.record.state, world.record.cause) == (State.CONFLICT, "search_too_many_results")
+    assert world.store.retry_now("ada") == "retrying"
+    world.attempt(look_up=[THERE])
+    assert world.record.outcome is Outcome.ADOPTED, "a retry still knows that an answer is missing"
 
 
 def test_a_lost_answer_to_an_adoption_is_found_out_by_trying_again(world: World) -> None:
@@ -650,7 +674,12 @@ def test_a_verdict_that_comes_after_the_lease_is_not_written(world: World) -> No
 
 @pytest.mark.parametrize(
     "error",
-    [NotSent("connect_failed"), Throttled("throttled"), Misconfigured("unauthorized"), AnswerUnknown("http_500")],
+    [
+        NotSent(causes.CONNECT_FAILED),
+        Throttled(),
+        Misconfigured(causes.UNAUTHORIZED),
+        AnswerUnknown(causes.http(500)),
+    ],
     ids=str,
 )
 def test_faults_of_livedesk_or_ours_spend_nothing_however_often(error: LiveDeskError, world: World) -> None:
@@ -660,35 +689,46 @@ def test_faults_of_livedesk_or_ours_spend_nothing_however_often(error: LiveDeskE
     again = "look_up" if isinstance(error, AnswerUnknown) else "create"
     for failures in range(2, 9):
         world.attempt(**{again: error})
-        assert (world.record.state, world.record.cause) == (State.RETRYING, error.cause)
+        assert (world.record.state, world.record.cause) == (State.RETRYING, error.cause.slug)
         assert (world.field("failures"), world.field("repeats"), world.field("spent_ms")) == (failures, failures, 0)
+
+
+@pytest.mark.parametrize("cause", [causes.SEARCH_IGNORED_QUERY, causes.SEARCH_REFUSED], ids=str)
+def test_while_no_search_can_tell_a_contact_waits_at_no_cost(cause: Cause, world: World) -> None:
+    world.options["policy"] = RetryPolicy(first_ms=1000, longest_ms=60_000, budget_ms=1)
+    world.accept()
+    world.attempt(create=LOST)
+    waits = [world.attempt(look_up=Inconclusive(cause)).verdict.delay_ms for _ in range(8)]
+    assert waits[-1] == 60_000
+    assert (world.record.state, world.record.cause, world.field("spent_ms")) == (State.RETRYING, cause.slug, 0)
+    world.attempt(look_up=[THERE])
 
 
 def test_the_contacts_own_faults_spend_its_budget_until_it_has_failed(world: World) -> None:
     world.options["policy"] = RetryPolicy(first_ms=1000, longest_ms=60_000, budget_ms=5_000)
     world.accept()
     world.attempt(create=LOST)
-    world.attempt(look_up=Inconclusive("search_ignored_query"))
+    world.attempt(look_up=refused(status=400))
     assert (world.record.state, world.field("spent_ms")) == (State.RETRYING, 2_000)
-    world.attempt(look_up=Inconclusive("search_ignored_query"))
-    assert (world.record.state, world.record.cause) == (State.FAILED, "search_ignored_query")
+    world.attempt(look_up=refused(status=400))
+    assert (world.record.state, world.record.cause) == (State.FAILED, "http_400")
 
 
 def test_waits_grow_and_are_bounded(world: World) -> None:
     world.accept()
-    waits = [world.attempt(create=NotSent("connect_failed")).verdict.delay_ms for _ in range(8)]
+    waits = [world.attempt(create=NotSent(causes.CONNECT_FAILED)).verdict.delay_ms for _ in range(8)]
     assert waits == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
 
 
 def test_retry_after_is_kept_to_the_millisecond(world: World) -> None:
     world.accept()
-    assert world.attempt(create=Throttled("throttled", retry_after=7.25)).verdict.delay_ms == 7_250
+    assert world.attempt(create=Throttled(retry_after=7.25)).verdict.delay_ms == 7_250
 
 
 def test_an_attempt_tells_what_answered_and_how_long_it_took(world: World) -> None:
     def slowly() -> LiveDeskError:
         world.turn(1_234)
-        return AnswerUnknown("http_502", status=502, excerpt="Bad Gateway")
+        return AnswerUnknown(causes.http(502), status=502, excerpt="Bad Gateway")
 
     world.accept()
     ended = world.attempt(create=slowly)
@@ -697,9 +737,9 @@ def test_an_attempt_tells_what_answered_and_how_long_it_took(world: World) -> No
 
 def test_a_cause_is_new_once(world: World) -> None:
     world.accept()
-    assert world.attempt(create=NotSent("connect_failed")).finished.new_cause
-    assert not world.attempt(create=NotSent("connect_failed")).finished.new_cause
-    assert world.attempt(create=Misconfigured("unauthorized")).finished.new_cause
+    assert world.attempt(create=NotSent(causes.CONNECT_FAILED)).finished.new_cause
+    assert not world.attempt(create=NotSent(causes.CONNECT_FAILED)).finished.new_cause
+    assert world.attempt(create=Misconfigured(causes.UNAUTHORIZED)).finished.new_cause
 
 
 # Step 5: the finish
@@ -751,7 +791,7 @@ def test_where_identifiers_are_not_unique_a_contact_that_is_there_is_adopted(wor
 def test_where_identifiers_are_not_unique_a_look_up_that_cannot_tell_is_not_absent(world: World) -> None:
     world.options = known(unique=False)
     world.accept()
-    world.attempt(look_up=Inconclusive("search_ignored_query"))
+    world.attempt(look_up=Inconclusive(causes.SEARCH_IGNORED_QUERY))
     assert (world.record.state, world.record.cause) == (State.RETRYING, "search_ignored_query")
 
 

@@ -9,7 +9,6 @@ import click
 
 from webhook_app.cli.output import above_bar, printable, sentences
 from worker.errors import LiveDeskError, StoreError
-from worker.livedesk.checks import describe
 from worker.livedesk.reconcile import (
     Difference,
     Kind,
@@ -64,7 +63,7 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
         except StoreError as error:
             raise NotFinished(f"Redis cannot be used: {error}. Run it again to go on from here.") from error
         except LiveDeskError as error:
-            raise NotFinished(f"LiveDesk: {describe(error)[1]} Run it again to go on from here.") from error
+            raise NotFinished(f"{error.cause.title}. Run it again to go on from here.") from error
         if differing:
             raise SystemExit(1)
 

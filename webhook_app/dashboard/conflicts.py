@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from webhook_app.operator.contacts import CLASHING
 from worker.errors import LiveDeskError
-from worker.livedesk.checks import describe
 from worker.livedesk.client import Person
 from worker.store.history import ContactRecord
 
@@ -48,8 +47,7 @@ def ask(parts: "Parts", record: ContactRecord, *, sleep: Callable[[float], None]
             sleep(wait_ms / 1000)
             people.update({person.id: person for person in question()})
     except LiveDeskError as error:
-        _, text, todo = describe(error)
-        return Found(problem=f"{text} {todo}")
+        return Found(problem=f"{error.cause.title}. {error.cause.todo}")
     return Found(list(people.values()), _ours(parts, people))
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from webhook_app.dashboard.causes import explain
 from webhook_app.present.wording import rate
+from worker.causes import explain
 from worker.errors import StoreError
 from worker.model import State
 from worker.store.overview import Overview, OverviewReader

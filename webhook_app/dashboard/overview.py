@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, abort, render_template, request
 
 from webhook_app.access import Role
-from webhook_app.dashboard.causes import Fault, explain
 from webhook_app.dashboard.header import Header, Reach, header_of, or_unknown, read_header
 from webhook_app.dashboard.session import needs
 from webhook_app.present.wording import people
+from worker.causes import Fault, explain
 from worker.model import State
 from worker.process.alive import FRESH_MS
 from worker.store.history import Workers
@@ -115,7 +115,7 @@ def verdict_of(
             what=f"LiveDesk does not know inbox {named}",
             since=min(held.since for held in upstream.inboxes),
             rest=(
-                "The fault is ours.",
+                explained.fault.sentence,
                 f"{people(held)} {'waits' if held == 1 else 'wait'}.",
                 explained.meaning,
                 explained.todo,

@@ -9,10 +9,10 @@ from werkzeug import Response
 
 from webhook_app import operator
 from webhook_app.access import Role
-from webhook_app.dashboard.causes import explain
 from webhook_app.dashboard.header import header_of, or_unknown
 from webhook_app.dashboard.session import acting, needs
 from webhook_app.dashboard.view import WHY_LENGTH, why
+from worker.causes import explain
 from worker.livedesk.probe import meaning
 from worker.model import Account, Attempt, State
 from worker.store.lists import Filter

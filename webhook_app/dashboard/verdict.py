@@ -5,7 +5,7 @@ A sentence is a list of pieces: text, and times in ms since the epoch, which the
 
 from dataclasses import dataclass
 
-from webhook_app.dashboard.causes import explain
+from worker.causes import explain
 from worker.durations import duration
 from worker.model import Outcome, State
 from worker.retry import RetryPolicy

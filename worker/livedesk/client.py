@@ -33,6 +33,8 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
+from worker import causes
+from worker.causes import Fault
 from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigured, NotSent, Rejected, Throttled
 from worker.model import Contact, Note
 
@@ -152,7 +154,7 @@ class LiveDesk:
         ``Rejected`` may name fields that were not sent (livedesk-api 2.8)."""
         answer = self._call("PATCH", f"{self.url}/{contact_id}", body={"identifier": identifier})
         if answer.status == 404:
-            raise Rejected("contact_gone", fields=frozenset(), status=404, excerpt=_excerpt(answer))
+            raise Rejected(causes.CONTACT_GONE, fields=frozenset(), status=404, excerpt=_excerpt(answer))
         _raise_for(answer)
         return answer.status
 
@@ -165,7 +167,7 @@ class LiveDesk:
         _raise_for(answer)
         person = Person.read(answer.body.get("payload")) if isinstance(answer.body, dict) else None
         if person is None:
-            raise AnswerUnknown("unreadable_answer", status=answer.status, excerpt=_excerpt(answer))
+            raise AnswerUnknown(causes.UNREADABLE_ANSWER, status=answer.status, excerpt=_excerpt(answer))
         return person
 
     def delete(self, contact_id: str) -> bool:
@@ -187,12 +189,12 @@ class LiveDesk:
             people = self._page(query, page)
             matches.update({person.id: person for person in people if is_match(person)})
             if people and not any(_mentions(person, query) for person in people):
-                raise Inconclusive("search_ignored_query")
+                raise Inconclusive(causes.SEARCH_IGNORED_QUERY)
             if len(people) < PAGE_SIZE:
                 return list(matches.values())
         if matches:
             return list(matches.values())
-        raise Inconclusive("search_too_many_results")
+        raise Inconclusive(causes.SEARCH_TOO_MANY_RESULTS)
 
     def _page(self, query: str, page: int) -> list[Person]:
         params = {
@@ -204,14 +206,14 @@ class LiveDesk:
         }
         answer = self._call("GET", self.url, params=params)
         if answer.status in (404, 405):
-            raise Misconfigured("search_path_not_found", status=answer.status, excerpt=_excerpt(answer))
+            raise Misconfigured(causes.SEARCH_PATH_NOT_FOUND, status=answer.status, excerpt=_excerpt(answer))
         if answer.status == 422:
-            raise Inconclusive("search_refused", status=answer.status, excerpt=_excerpt(answer))
+            raise Inconclusive(causes.SEARCH_REFUSED, status=answer.status, excerpt=_excerpt(answer))
         _raise_for(answer)
         rows = answer.body.get("payload") if isinstance(answer.body, dict) else None
         people = [Person.read(row) for row in rows] if isinstance(rows, list) else [None]
         if None in people:  # which may be the one that is looked for
-            raise AnswerUnknown("unreadable_answer", status=answer.status, excerpt=_excerpt(answer))
+            raise AnswerUnknown(causes.UNREADABLE_ANSWER, status=answer.status, excerpt=_excerpt(answer))
         return [person for person in people if person]
 
     def _call(
@@ -280,30 +282,30 @@ def _network() -> Iterator[None]:
     try:
         yield
     except requests.exceptions.ConnectTimeout as error:
-        raise NotSent("connect_timeout") from error
+        raise NotSent(causes.CONNECT_TIMEOUT) from error
     except requests.exceptions.ReadTimeout as error:
-        raise AnswerUnknown("answer_timeout") from error
+        raise AnswerUnknown(causes.ANSWER_TIMEOUT) from error
     except LocationParseError as error:  # the host's name cannot be one; requests lets this error through
-        raise Misconfigured("address_invalid") from error
+        raise Misconfigured(causes.ADDRESS_INVALID) from error
     except requests.exceptions.RequestException as error:
         raise _from_request_error(error) from error
 
 
 def _from_request_error(error: requests.exceptions.RequestException) -> LiveDeskError:
-    causes = list(_causes(error))
-    if any(isinstance(cause, NameResolutionError) for cause in causes):
-        return NotSent("name_not_resolved")
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return NotSent("certificate_refused")
-    if any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in causes):
-        return NotSent("connect_failed")
-    if any(isinstance(cause, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema) for cause in causes):
-        return Misconfigured("address_invalid")
-    return AnswerUnknown("connection_lost")
+    wrapped = list(_wrapped(error))
+    if any(isinstance(each, NameResolutionError) for each in wrapped):
+        return NotSent(causes.NAME_NOT_RESOLVED)
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in wrapped):
+        return NotSent(causes.CERTIFICATE_REFUSED)
+    if any(isinstance(each, NewConnectionError | ConnectTimeoutError) for each in wrapped):
+        return NotSent(causes.CONNECT_FAILED)
+    if any(isinstance(each, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema) for each in wrapped):
+        return Misconfigured(causes.ADDRESS_INVALID)
+    return AnswerUnknown(causes.CONNECTION_LOST)
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it wraps: requests wraps urllib3's, which keep theirs in ``reason``."""
+def _wrapped(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and everything that it wraps: requests wraps urllib3's, which keep theirs in ``reason``."""
     seen: set[int] = set()
     todo = [error]
     while todo:
@@ -322,26 +324,25 @@ def _raise_for(answer: Answer) -> None:
         return
     excerpt = _excerpt(answer)
     if status == 429:
-        raise Throttled("throttled", retry_after=_retry_after(answer.headers), excerpt=excerpt)
+        raise Throttled(retry_after=_retry_after(answer.headers), excerpt=excerpt)
     if status == 401:
-        raise Misconfigured("unauthorized", status=status, excerpt=excerpt)
+        raise Misconfigured(causes.UNAUTHORIZED, status=status, excerpt=excerpt)
     if status in (403, 407):
-        raise Misconfigured("forbidden", status=status, excerpt=excerpt)
+        raise Misconfigured(causes.FORBIDDEN, status=status, excerpt=excerpt)
     if 300 <= status < 400:
-        raise Misconfigured("redirected", status=status, excerpt=excerpt)
-    if status == 408 or status >= 500 or status < 200:
-        raise AnswerUnknown(f"http_{status}", status=status, excerpt=excerpt)
-    if status == 422 and not isinstance(
-        answer.body, dict
-    ):  # cut short, perhaps: which field it is about, it does not say
-        raise AnswerUnknown("unreadable_answer", status=status, excerpt=excerpt)
-    raise Rejected(f"http_{status}", fields=_named_fields(answer.body), status=status, excerpt=excerpt)
+        raise Misconfigured(causes.REDIRECTED, status=status, excerpt=excerpt)
+    if status == 422 and not isinstance(answer.body, dict):  # cut off, perhaps: it does not name the field
+        raise AnswerUnknown(causes.UNREADABLE_ANSWER, status=status, excerpt=excerpt)
+    cause = causes.http(status)
+    if cause.fault is Fault.LIVEDESK:
+        raise AnswerUnknown(cause, status=status, excerpt=excerpt)
+    raise Rejected(cause, fields=_named_fields(answer.body), status=status, excerpt=excerpt)
 
 
 def _create_not_found(answer: Answer) -> Misconfigured:
     """Chatwoot answers an unknown inbox with a JSON 404; any other 404 or 405 means that the address is wrong."""
     is_json_error = answer.status == 404 and isinstance(answer.body, dict) and "error" in answer.body
-    cause = "inbox_not_found" if is_json_error else "create_path_not_found"
+    cause = causes.INBOX_NOT_FOUND if is_json_error else causes.CREATE_PATH_NOT_FOUND
     return Misconfigured(cause, status=answer.status, excerpt=_excerpt(answer))
 
 
@@ -350,11 +351,11 @@ def _read_created(answer: Answer, contact: Contact) -> Created:
     payload = answer.body.get("payload") if isinstance(answer.body, dict) else None
     shown = Person.read(payload.get("contact")) if isinstance(payload, dict) else None
     if shown is None:
-        raise AnswerUnknown("unreadable_answer", status=answer.status, excerpt=_excerpt(answer))
+        raise AnswerUnknown(causes.UNREADABLE_ANSWER, status=answer.status, excerpt=_excerpt(answer))
     if shown.identifier is None:
         return Created(shown.id, answer.status, (Note("identifier", "LiveDesk did not repeat it in its answer"),))
     if shown.identifier != contact.identifier:
-        raise AnswerUnknown("answer_for_another_contact", status=answer.status)
+        raise AnswerUnknown(causes.ANSWER_FOR_ANOTHER_CONTACT, status=answer.status)
     return Created(shown.id, answer.status)
 
 

@@ -8,8 +8,9 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from worker import causes
 from worker.errors import Inconclusive, LiveDeskError, Rejected
-from worker.livedesk.checks import CheckResult, Level, describe
+from worker.livedesk.checks import CheckResult, Level
 from worker.livedesk.client import Created, LiveDesk
 from worker.model import Account, Contact
 
@@ -46,8 +47,7 @@ class Probe:
         try:
             yield from self._probe()
         except LiveDeskError as error:
-            _, text, todo = describe(error)
-            yield CheckResult(Level.FAIL, "live probes", f"They broke off. {text}", todo)
+            yield CheckResult(Level.FAIL, "live probes", f"They stopped early: {error.cause.title}.", error.cause.todo)
         finally:
             left = self._clean_up()
         yield left
@@ -75,10 +75,9 @@ class Probe:
         try:
             self._create(Contact(self._new_identifier(), inbox_id, NAME))
         except LiveDeskError as error:
-            if error.cause != "inbox_not_found":
+            if error.cause is not causes.INBOX_NOT_FOUND:
                 raise
-            todo = "The right id is in Project Settings > Channels: LIVEDESK_INBOX_ID, or inbox_id of a source."
-            return CheckResult(Level.FAIL, "inbox", f"LiveDesk has no inbox {inbox_id}.", todo)
+            return CheckResult(Level.FAIL, "inbox", f"LiveDesk has no inbox {inbox_id}.", error.cause.todo)
         return CheckResult(Level.OK, "inbox", f"Inbox {inbox_id} takes contacts.")
 
     def _echo(self, made: Created) -> CheckResult:
@@ -106,10 +105,8 @@ class Probe:
                     return False, CheckResult(Level.WARN, about, text, SUPPORT)
                 self.sleep(SEARCH_EVERY_S)
         except Inconclusive as error:
-            _, text, todo = describe(error)
-            return False, CheckResult(
-                Level.WARN, about, f"A search cannot tell whether a contact is there. {text}", todo
-            )
+            text = f"A search cannot show whether a contact exists: {error.cause.title}."
+            return False, CheckResult(Level.WARN, about, text, error.cause.todo)
         took = self.clock() - began
         if took < SEARCH_EVERY_S:
             return True, CheckResult(Level.OK, about, "A search finds a new contact at once.")

@@ -87,7 +87,7 @@ class Reconciler:
                 try:
                     difference, failures = self._patiently(held), 0
                 except AnswerUnknown as error:  # it may be this one contact that LiveDesk chokes on
-                    difference, failures = Difference(held, Kind.UNCLEAR, cause=error.cause), failures + 1
+                    difference, failures = Difference(held, Kind.UNCLEAR, cause=error.cause.slug), failures + 1
                     if failures >= FAILURES_IN_A_ROW:
                         raise
                 yield held, difference
@@ -109,7 +109,7 @@ class Reconciler:
         try:
             people = self.livedesk.look_up(held.identifier)
         except Inconclusive as error:
-            return Difference(held, Kind.UNCLEAR, cause=error.cause)
+            return Difference(held, Kind.UNCLEAR, cause=error.cause.slug)
         if not people:
             return self._not_found(held)
         found = tuple(person.id for person in people)

@@ -12,12 +12,6 @@ A worker asks with its claim (``claim.lua``) and tells with its verdict (``finis
 
 from dataclasses import dataclass
 
-from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigured, NotSent, Throttled
-from worker.model import Signal
-
-#: What says that an inbox is wrong and nothing else.
-INBOX_CAUSES = ("inbox_not_found", "inbox_missing")
-
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPolicy:
@@ -30,17 +24,3 @@ class UpstreamPolicy:
     probe_first_ms: int = 5_000
     probe_longest_ms: int = 300_000
     inbox_id: int | None = None
-
-
-def signal_of(error: LiveDeskError) -> Signal:
-    """What a failed attempt says about LiveDesk, for all contacts."""
-    match error:
-        case Throttled():
-            return Signal.THROTTLED
-        case Misconfigured():
-            return Signal.INBOX if error.cause in INBOX_CAUSES else Signal.MISCONFIGURED
-        case NotSent() | AnswerUnknown():
-            return Signal.FAULT
-        case Inconclusive():
-            return Signal.NOTHING
-    return Signal.WELL

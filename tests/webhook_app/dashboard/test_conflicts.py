@@ -89,7 +89,7 @@ def test_a_livedesk_that_does_not_answer_is_told_plainly(door: Door, standin: St
     standin.behave("unauthorized")
     page = door.send(f"{LIST}/{key}/compare").text
     assert "LiveDesk could not tell" in page
-    assert "It refuses the key or the secret (401)." in page
+    assert "LiveDesk rejects our API key (401)." in page
     door.store.pause("Grace", "")
     assert "LiveDesk is paused now: it is not asked." in door.send(f"{LIST}/{key}/compare").text
 

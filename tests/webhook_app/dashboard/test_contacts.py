@@ -182,7 +182,7 @@ def test_the_verdict_in_every_state(door: Door) -> None:
         None: "Not tried yet",
         RETRYING: "Waiting after attempt 1: LiveDesk answers with an error (503). The next attempt is",
         FAILED: "Given up",
-        CONFLICT: "The e-mail address belongs to another contact (contact 12)",
+        CONFLICT: "Another contact has this e-mail address (contact 12)",
         CREATED: "In LiveDesk as contact 4711",
     }
     for number, (verdict, sentence) in enumerate(verdicts.items()):
@@ -207,7 +207,7 @@ def test_why_it_waits(door: Door) -> None:
     )
     assert "LiveDesk went down" in door.get(f"{LIST}/{key}")
     door.redis.hset(keys.UPSTREAM, mapping={"stop": "misconfigured", "stop_cause": "unauthorized"})
-    assert "LiveDesk refuses our key (401)" in door.get(f"{LIST}/{key}")
+    assert "LiveDesk rejects our API key (401)" in door.get(f"{LIST}/{key}")
     door.redis.hset(keys.INBOXES, mapping={"7:since": "1", "7:probe_at": "2", "7:probes": "1"})
     assert "LiveDesk refused inbox 7 first" in door.get(f"{LIST}/{key}")
     door.redis.hset(keys.contact(key), "unknown_since", str(door.store.now()))

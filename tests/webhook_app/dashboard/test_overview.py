@@ -130,9 +130,7 @@ def test_livedesk_is_down(parts: Parts) -> None:
     fill(parts.store)
     door = enter(parts)
     text = words(door)
-    assert re.search(
-        r"LiveDesk is down: LiveDesk answers with an error \(503\) for \d min The fault is LiveDesk's\.", text
-    )
+    assert re.search(r"LiveDesk is down: LiveDesk answers with an error \(503\) for \d min Caused by LiveDesk\.", text)
     assert "16 people need a person to act." in text
     assert "Down for" in text
     assert title(door).startswith("(LiveDesk down, 13 failed, 3 conflicts) ")
@@ -143,7 +141,7 @@ def test_so_many_lost_answers_are_livedesks_fault(parts: Parts) -> None:
         bring(parts.store, person(f"person-{number}"), retrying("answer_timeout", Signal.FAULT))
     text = words(enter(parts))
     assert "LiveDesk is down: LiveDesk did not answer in time" in text
-    assert "The fault is LiveDesk's. 5 people wait; nothing is lost." in text
+    assert "Caused by LiveDesk. 5 people wait; nothing is lost." in text
 
 
 def test_a_pause_tells_who_and_why(parts: Parts) -> None:
@@ -157,8 +155,8 @@ def test_a_pause_tells_who_and_why(parts: Parts) -> None:
 def test_a_wrong_key_is_our_fault(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("unauthorized", Signal.MISCONFIGURED, 401))
     text = words(enter(parts))
-    assert "We are misconfigured: LiveDesk refuses our key (401)" in text
-    assert "The fault is ours. 1 person waits; nothing is lost." in text
+    assert "We are misconfigured: LiveDesk rejects our API key (401)" in text
+    assert "Caused by our configuration. 1 person waits; nothing is lost." in text
 
 
 def test_a_held_inbox_is_told(parts: Parts) -> None:
@@ -167,7 +165,7 @@ def test_a_held_inbox_is_told(parts: Parts) -> None:
     text = words(enter(parts))
     assert "LiveDesk does not know inbox 99" in text
     assert "1 inbox held" in text
-    assert "The fault is ours. 1 person waits." in text
+    assert "Caused by our configuration. 1 person waits." in text
     parts.store.sweep("worker-1")
     assert "Retrying 1 held for their inbox" in words(enter(parts))
 
@@ -178,8 +176,8 @@ def test_a_cause_is_what_is_wrong(parts: Parts) -> None:
     bring(parts.store, person("cyd"), closed(State.CONFLICT, "phone_number_taken", owner_id="1"))
     parts.store.sweep("worker-1")
     text = words(enter(parts))
-    assert "2 people cannot get to LiveDesk: LiveDesk refuses the e-mail address" in text
-    assert "The fault is the contact's. 1 person more by 1 other cause. 3 people need a person to act." in text
+    assert "2 people cannot get to LiveDesk: LiveDesk rejects the e-mail address" in text
+    assert "Caused by the contact's data. 1 person more by 1 other cause. 3 people need a person to act." in text
 
 
 def test_who_may_act_is_led_to_the_preview(parts: Parts) -> None:
@@ -223,7 +221,7 @@ def test_one_cause(parts: Parts) -> None:
         bring(parts.store, person(name), closed(State.FAILED, "email_refused"))
     bring(parts.store, person("cyd"), retrying("http_500", Signal.NOTHING))
     text = words(enter(parts), "causes/email_refused")
-    assert "LiveDesk refuses the e-mail address email_refused" in text
+    assert "LiveDesk rejects the e-mail address email_refused" in text
     assert "It does not take the e-mail address as it is" in text
     assert "What to do. Open one of them" in text
     assert "Waiting now 2 people" in text

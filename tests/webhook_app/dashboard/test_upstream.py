@@ -102,7 +102,7 @@ def test_all_that_is_known_is_told(parts: Parts) -> None:
     assert "Held inboxes" in text
     assert "99" in text[text.index("Held inboxes") : text.index("Answers of the last hour")]
     assert "Latest attempts" in text
-    assert "The e-mail address belongs to another contact" in text
+    assert "Another contact has this e-mail address" in text
     assert "Nobody has asked yet" in text
 
 

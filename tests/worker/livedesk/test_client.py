@@ -119,7 +119,7 @@ def test_what_an_answer_to_a_create_counts_as(
 ) -> None:
     standin.behave(mode, **options)
     error = refusal_of(lambda: livedesk.create(ADA))
-    assert (type(error), error.cause) == (kind, cause)
+    assert (type(error), error.cause.slug) == (kind, cause)
     assert [request.kind for request in standin.requests(None)] == ["create"], "nothing is repeated, nothing followed"
 
 
@@ -161,18 +161,18 @@ def test_what_livedesk_does_not_offer_is_no_error(mode: str, standin: StandIn, l
 @pytest.mark.parametrize(("mode", "cause"), [("status_500", "http_500"), ("reset", "connection_lost")])
 def test_a_contact_that_may_or_may_not_be_deleted(mode: str, cause: str, standin: StandIn, livedesk: LiveDesk) -> None:
     standin.behave(mode)
-    assert refusal_of(lambda: livedesk.read("1")).cause == cause
-    assert refusal_of(lambda: livedesk.delete("1")).cause == cause
+    assert refusal_of(lambda: livedesk.read("1")).cause.slug == cause
+    assert refusal_of(lambda: livedesk.delete("1")).cause.slug == cause
 
 
 def test_a_contact_that_cannot_be_read_is_no_contact(standin: StandIn, livedesk: LiveDesk) -> None:
     standin.behave("html_200")
-    assert refusal_of(lambda: livedesk.read("1")).cause == "unreadable_answer"
+    assert refusal_of(lambda: livedesk.read("1")).cause.slug == "unreadable_answer"
 
 
 def test_an_inbox_that_does_not_exist_is_ours_to_mend(livedesk: LiveDesk) -> None:
     error = refusal_of(lambda: livedesk.create(Contact("ada", 999)))
-    assert (type(error), error.cause, error.status) == (Misconfigured, "inbox_not_found", 404)
+    assert (type(error), error.cause.slug, error.status) == (Misconfigured, "inbox_not_found", 404)
 
 
 @pytest.mark.parametrize("language", ["en", "zh", "de"])
@@ -259,7 +259,7 @@ def test_a_refusal_that_is_cut_short_does_not_say_what_was_refused(
     standin.add_contact(email=ADA.email)
     standin.behave(mode)
     error = refusal_of(lambda: livedesk.create(ADA))
-    assert (type(error), error.cause, error.status) == (AnswerUnknown, "unreadable_answer", 422)
+    assert (type(error), error.cause.slug, error.status) == (AnswerUnknown, "unreadable_answer", 422)
 
 
 def test_an_excerpt_holds_nothing_that_a_terminal_or_a_log_would_obey(standin: StandIn, livedesk: LiveDesk) -> None:
@@ -338,7 +338,7 @@ def test_a_search_that_went_wrong_never_counts_as_absent(
     standin.add_contact(identifier="carol")
     standin.behave(mode, on="search", **options)
     error = refusal_of(lambda: livedesk.look_up("bob"))
-    assert (type(error), error.cause) == (kind, cause)
+    assert (type(error), error.cause.slug) == (kind, cause)
     assert all(request.kind == "search" for request in standin.requests(None))
 
 
@@ -349,7 +349,7 @@ def test_a_contact_that_cannot_be_read_may_be_the_one_that_is_looked_for(
     standin.add_contact(identifier="ada")
     standin.behave(mode, **options)
     error = refusal_of(lambda: livedesk.look_up("ada"))
-    assert (type(error), error.cause) == (AnswerUnknown, "unreadable_answer")
+    assert (type(error), error.cause.slug) == (AnswerUnknown, "unreadable_answer")
 
 
 def test_meta_is_not_looked_at(standin: StandIn, livedesk: LiveDesk) -> None:
@@ -427,7 +427,7 @@ def test_a_full_last_page_is_followed_by_a_look_at_the_next(standin: StandIn, li
 
 def test_reading_stops_somewhere(standin: StandIn, livedesk: LiveDesk) -> None:
     standin.behave("endless_pages")
-    assert refusal_of(lambda: livedesk.look_up("ada")).cause == "search_too_many_results"
+    assert refusal_of(lambda: livedesk.look_up("ada")).cause.slug == "search_too_many_results"
     assert len(standin.requests("search")) == PAGES_READ
 
 
@@ -460,7 +460,7 @@ def test_a_contact_is_given_its_identifier(standin: StandIn, livedesk: LiveDesk)
 
 def test_a_contact_that_is_gone_cannot_be_given_one(livedesk: LiveDesk) -> None:
     error = refusal_of(lambda: livedesk.set_identifier("4711", "ada"))
-    assert (type(error), error.cause, error.status) == (Rejected, "contact_gone", 404)
+    assert (type(error), error.cause.slug, error.status) == (Rejected, "contact_gone", 404)
 
 
 def test_an_identifier_that_is_taken_cannot_be_given(standin: StandIn, livedesk: LiveDesk) -> None:
@@ -579,7 +579,7 @@ def test_a_search_escapes_what_means_something_in_a_query(server: RawServer) -> 
 @pytest.mark.parametrize("body", [MADE_BODY, gzip.compress(MADE_BODY)], ids=["is not", "is"])
 def test_an_answer_that_says_it_is_encoded_is_not_read(body: bytes, server: RawServer) -> None:
     server.answer = answer(200, body, b"Content-Encoding: gzip")
-    assert refusal_of(lambda: client_of(server.url).create(ADA)).cause == "unreadable_answer"
+    assert refusal_of(lambda: client_of(server.url).create(ADA)).cause.slug == "unreadable_answer"
     assert server.received[0].headers["Accept-Encoding"] == "identity", "nobody asked for it"
 
 
@@ -587,7 +587,7 @@ def test_an_answer_is_read_up_to_a_limit(server: RawServer) -> None:
     server.answer = answer(200, MADE_BODY.ljust(ANSWER_LIMIT))
     assert client_of(server.url).create(ADA).contact_id == "7"
     server.answer = answer(200, MADE_BODY.ljust(ANSWER_LIMIT + 1))
-    assert refusal_of(lambda: client_of(server.url).create(ADA)).cause == "unreadable_answer"
+    assert refusal_of(lambda: client_of(server.url).create(ADA)).cause.slug == "unreadable_answer"
 
 
 def test_cookies_are_never_sent_back(server: RawServer) -> None:
@@ -639,7 +639,7 @@ def test_an_answer_that_drips_in_is_given_up_in_time(standin: StandIn) -> None:
     standin.behave("drip", delay=0.0002)
     assert client_of(standin.url).create(ADA).contact_id, "slow, but in time"
     error = refusal_of(lambda: client_of(standin.url, clock=Ticking()).create(Contact("bob", 1)))
-    assert (type(error), error.cause) == (AnswerUnknown, "unreadable_answer")
+    assert (type(error), error.cause.slug) == (AnswerUnknown, "unreadable_answer")
 
 
 # Servers that are not there
@@ -647,12 +647,12 @@ def test_an_answer_that_drips_in_is_given_up_in_time(standin: StandIn) -> None:
 
 def test_a_port_where_nobody_listens_got_nothing() -> None:
     error = refusal_of(lambda: client_of(f"http://127.0.0.1:{free_port()}").create(ADA))
-    assert (type(error), error.cause) == (NotSent, "connect_failed")
+    assert (type(error), error.cause.slug) == (NotSent, "connect_failed")
 
 
 def test_a_host_that_nobody_knows_got_nothing() -> None:
     error = refusal_of(lambda: client_of("http://livedesk.invalid").create(ADA))
-    assert (type(error), error.cause) == (NotSent, "name_not_resolved")
+    assert (type(error), error.cause.slug) == (NotSent, "name_not_resolved")
 
 
 @pytest.mark.parametrize(
@@ -669,13 +669,13 @@ def test_a_host_that_nobody_knows_got_nothing() -> None:
 )
 def test_an_address_that_is_none_is_ours_to_mend(url: str) -> None:
     error = refusal_of(lambda: client_of(url).create(ADA))
-    assert (type(error), error.cause) == (Misconfigured, "address_invalid")
+    assert (type(error), error.cause.slug) == (Misconfigured, "address_invalid")
 
 
 def test_tls_to_a_port_without_it_is_told_from_an_answer(standin: StandIn) -> None:
     """Whether a byte got through before TLS failed cannot be told for sure, so it counts as unknown, the safe side."""
     error = refusal_of(lambda: client_of(standin.url.replace("http:", "https:")).create(ADA))
-    assert (type(error), error.cause) == (AnswerUnknown, "connection_lost")
+    assert (type(error), error.cause.slug) == (AnswerUnknown, "connection_lost")
     assert standin.ledger() == []
 
 
@@ -714,7 +714,7 @@ def test_a_server_whose_certificate_nobody_trusts_gets_nothing(tmp_path: Path) -
     certificate.write_text(CERTIFICATE)
     with listening(TlsServer(certificate)) as server:
         error = refusal_of(lambda: client_of(server.url.replace("http:", "https:")).create(ADA))
-    assert (type(error), error.cause) == (NotSent, "certificate_refused")
+    assert (type(error), error.cause.slug) == (NotSent, "certificate_refused")
     assert server.received == []
 
 

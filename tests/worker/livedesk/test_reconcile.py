@@ -353,7 +353,7 @@ def test_a_run_that_cannot_finish_keeps_its_place(office: Office) -> None:
     office.standin.behave("unauthorized", identifier="user-1")
     result = office.flask()
     assert result.exit_code == 2
-    assert "It refuses the key or the secret (401)." in result.stderr
+    assert "LiveDesk rejects our API key (401)." in result.stderr
     assert SECRET not in result.output
     progress = office.history.progress()
     assert progress is not None

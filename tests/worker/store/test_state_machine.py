@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.invariants import assert_invariants
+from worker import causes
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Rejected, Throttled
 from worker.livedesk.client import Created, Person
 from worker.model import Contact, State
@@ -73,22 +74,22 @@ class FakeLiveDesk:
             self.unanswered[identifier] = self.now_ms()
             raise Died
         if mode == "not_sent":
-            raise NotSent("connect_failed")
+            raise NotSent(causes.CONNECT_FAILED)
         if mode == "throttled":
-            raise Throttled("throttled", retry_after=3)
+            raise Throttled(retry_after=3)
         if mode == "refused":
             raise Rejected(
-                "http_422", fields=frozenset({"identifier"} if identifier in self.contacts else ()), status=422
+                causes.http(422), fields=frozenset({"identifier"} if identifier in self.contacts else ()), status=422
             )
         self.unanswered[identifier] = self.now_ms()
         if mode == "comes_late":
             self.on_their_way.append((self.now_ms() + SETTLE_MS - 1, identifier))
-            raise AnswerUnknown("answer_timeout")
+            raise AnswerUnknown(causes.ANSWER_TIMEOUT)
         if mode == "never_came":
-            raise AnswerUnknown("answer_timeout")
+            raise AnswerUnknown(causes.ANSWER_TIMEOUT)
         self.contacts.append(identifier)
         if mode == "lost":
-            raise AnswerUnknown("connection_lost")
+            raise AnswerUnknown(causes.CONNECTION_LOST)
         if mode == "dies_after":
             raise Died
         if mode == "slow":
@@ -108,9 +109,9 @@ class FakeLiveDesk:
     def look_up(self, identifier: str, _turn_page: object = None) -> list[Person]:
         mode = self.search_modes.pop() if self.search_modes else "ok"
         if mode == "unreachable":
-            raise AnswerUnknown("http_502", status=502)
+            raise AnswerUnknown(causes.http(502), status=502)
         if mode == "cannot_tell":
-            raise Inconclusive("search_ignored_query")
+            raise Inconclusive(causes.SEARCH_IGNORED_QUERY)
         if mode == "dies":
             raise Died
         self.arrive()

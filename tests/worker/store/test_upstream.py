@@ -7,12 +7,11 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
-from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigured, NotSent, Rejected, Throttled
 from worker.model import Attempt, AttemptResult, Claim, Contact, Outcome, Signal, State
 from worker.process.envelope import Envelope
 from worker.store import keys
 from worker.store.contacts import Finished, Store
-from worker.store.upstream import UpstreamPolicy, signal_of
+from worker.store.upstream import UpstreamPolicy
 
 RATE = 10.0
 LEASE_MS = 45_000
@@ -79,27 +78,6 @@ def bench(client: redis.Redis) -> Iterator[Bench]:
     yield bench
     bench.client.delete(keys.QUEUE)
     assert_invariants(client)
-
-
-# What an error says
-
-
-@pytest.mark.parametrize(
-    ("error", "signal"),
-    [
-        (NotSent("connect_failed"), Signal.FAULT),
-        (AnswerUnknown("http_500"), Signal.FAULT),
-        (Throttled("throttled"), Signal.THROTTLED),
-        (Misconfigured("unauthorized"), Signal.MISCONFIGURED),
-        (Misconfigured("redirected"), Signal.MISCONFIGURED),
-        (Misconfigured("inbox_not_found"), Signal.INBOX),
-        (Misconfigured("inbox_missing"), Signal.INBOX),
-        (Inconclusive("search_ignored_query"), Signal.NOTHING),
-        (Rejected("http_422", fields=frozenset(), status=422), Signal.WELL),
-    ],
-)
-def test_an_error_tells_of_livedesk_or_of_the_contact(error: LiveDeskError, signal: Signal) -> None:
-    assert signal_of(error) is signal
 
 
 # Pace

@@ -1,0 +1,288 @@
+"""Every cause of a failed attempt, one row each: who is at fault, what follows, and the words for a reader.
+
+The slug is what is stored, indexed and counted; nothing that LiveDesk wrote is part of it. Errors carry their row
+(``LiveDeskError.cause``). ``retry``, the circuit breaker, ``flask doctor``, the dashboard, the API and
+``docs/causes.md`` read this table; ``python -m worker.causes`` writes that page.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from http import HTTPStatus
+from pathlib import Path
+from textwrap import fill
+
+from worker.model import Signal
+
+
+class Fault(StrEnum):
+    """Who is at fault."""
+
+    CONTACT = "contact"
+    LIVEDESK = "livedesk"
+    OURS = "ours"
+    UNKNOWN = "unknown"
+
+    @property
+    def sentence(self) -> str:
+        return SENTENCES[self]
+
+
+SENTENCES = {
+    Fault.CONTACT: "Caused by the contact's data.",
+    Fault.LIVEDESK: "Caused by LiveDesk.",
+    Fault.OURS: "Caused by our configuration.",
+    Fault.UNKNOWN: "It is not known who is at fault.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One row. ``signal`` is what the attempt tells the circuit breaker; ``hop`` is where ``flask doctor`` reports it.
+
+    ``title`` fits on one line and has no full stop; ``meaning`` and ``todo`` are sentences.
+    """
+
+    slug: str
+    fault: Fault
+    signal: Signal
+    hop: str
+    title: str
+    meaning: str
+    todo: str
+
+    @property
+    def spends_budget(self) -> bool:
+        """Whether the wait after such an attempt counts towards the contact's ``RETRY_FOR``."""
+        return self.fault is Fault.CONTACT
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+#: Every row by its slug, but for the family ``http_<status>``.
+CAUSES: dict[str, Cause] = {}
+
+
+def _row(slug: str, fault: Fault, signal: Signal, hop: str, title: str, meaning: str, todo: str) -> Cause:
+    CAUSES[slug] = Cause(slug, fault, signal, hop, title, meaning, todo)
+    return CAUSES[slug]
+
+
+_WAITS = "Nothing is lost: contacts wait, and are sent automatically once it works again."
+_CHECK_URL = "Check LIVEDESK_BASE_URL. `flask doctor` tests every hop. The sync resumes once it is right."
+_LOOKED_UP = "The contact may or may not be in LiveDesk. It is looked up before it is sent again, so none is doubled."
+_SUPPORT = "If it continues, contact LiveDesk support."
+_READ_ONE = "Open one contact and read what LiveDesk answered. Fix it there or at the sender, then retry."
+
+# fmt: off
+# On the way to LiveDesk
+
+NAME_NOT_RESOLVED = _row("name_not_resolved", Fault.LIVEDESK, Signal.FAULT, "name",
+    "LiveDesk's host name does not resolve",
+    f"DNS has no address for LiveDesk's host. Nothing was sent. {_WAITS}",
+    "If it continues, check DNS on the workers' hosts, and LIVEDESK_BASE_URL.")
+ADDRESS_INVALID = _row("address_invalid", Fault.OURS, Signal.MISCONFIGURED, "name",
+    "LIVEDESK_BASE_URL is not a valid address",
+    f"No request can be sent to it. {_WAITS}",
+    _CHECK_URL)
+CONNECT_FAILED = _row("connect_failed", Fault.LIVEDESK, Signal.FAULT, "connection",
+    "LiveDesk refuses connections",
+    f"The host exists but accepts no connection. Nothing was sent. {_WAITS}",
+    "Usually wait. If LiveDesk works elsewhere, check firewalls, proxies and the port.")
+CONNECT_TIMEOUT = _row("connect_timeout", Fault.LIVEDESK, Signal.FAULT, "connection",
+    "Connecting to LiveDesk timed out",
+    f"The host did not respond within 5 seconds. Nothing was sent. {_WAITS}",
+    "Usually wait. If LiveDesk works elsewhere, check firewalls and proxies.")
+CERTIFICATE_REFUSED = _row("certificate_refused", Fault.LIVEDESK, Signal.FAULT, "TLS",
+    "LiveDesk's certificate is not trusted",
+    f"It has expired, belongs to another host, or a proxy intercepts TLS. Nothing was sent. {_WAITS}",
+    "Check the clock of the workers' hosts, and whether a proxy intercepts TLS.")
+CONNECTION_LOST = _row("connection_lost", Fault.UNKNOWN, Signal.FAULT, "answer",
+    "The connection broke before the answer",
+    _LOOKED_UP,
+    "Usually nothing. If it continues, check for proxies that close connections, and http:// instead of https://.")
+ANSWER_TIMEOUT = _row("answer_timeout", Fault.UNKNOWN, Signal.FAULT, "answer",
+    "LiveDesk did not answer in time",
+    _LOOKED_UP,
+    "Usually nothing. If LiveDesk is always this slow, raise LIVEDESK_TIMEOUT.")
+THROTTLED = _row("throttled", Fault.LIVEDESK, Signal.THROTTLED, "answer",
+    "LiveDesk limits our requests (429)",
+    f"We reached LiveDesk's rate limit, so all workers send more slowly. {_WAITS}",
+    "Usually nothing. If it happens daily, set LIVEDESK_RATE below the limit of your account.")
+REDIRECTED = _row("redirected", Fault.OURS, Signal.MISCONFIGURED, "answer",
+    "LiveDesk's address redirects",
+    f"Redirects are not followed, because your API key would be sent to the other address. {_WAITS}",
+    _CHECK_URL)
+UNAUTHORIZED = _row("unauthorized", Fault.OURS, Signal.MISCONFIGURED, "credentials",
+    "LiveDesk rejects our API key (401)",
+    f"LIVEDESK_API_KEY or LIVEDESK_API_SECRET is wrong or was replaced. {_WAITS}",
+    "Copy both again from Project Settings > API Management, then restart the workers.")
+FORBIDDEN = _row("forbidden", Fault.OURS, Signal.MISCONFIGURED, "credentials",
+    "LiveDesk denies us access (403)",
+    f"The API key may have expired, or our IP address is not on LiveDesk's allow list. {_WAITS}",
+    "Check the key and the allow list in Project Settings > API Management, then probe.")
+CREATE_PATH_NOT_FOUND = _row("create_path_not_found", Fault.OURS, Signal.MISCONFIGURED, "create",
+    "This address cannot create contacts (404)",
+    f"The server does not have LiveDesk's path for contacts. {_WAITS}",
+    _CHECK_URL)
+SEARCH_PATH_NOT_FOUND = _row("search_path_not_found", Fault.OURS, Signal.MISCONFIGURED, "search",
+    "This address cannot search contacts (404)",
+    f"The server does not have LiveDesk's path for searches. {_WAITS}",
+    _CHECK_URL)
+INBOX_NOT_FOUND = _row("inbox_not_found", Fault.OURS, Signal.INBOX, "inbox",
+    "LiveDesk does not know the inbox",
+    "Contacts of this inbox wait; all others are sent. One contact at a time probes whether the inbox exists.",
+    "Copy the id from Project Settings > Channels to LIVEDESK_INBOX_ID, or to inbox_id of the source.")
+INBOX_MISSING = _row("inbox_missing", Fault.OURS, Signal.INBOX, "inbox",
+    "No inbox is configured",
+    "Neither the delivery, nor its source, nor LIVEDESK_INBOX_ID names an inbox. These contacts wait.",
+    "Set LIVEDESK_INBOX_ID and restart the workers. The contacts are then sent automatically.")
+
+# Answers that cannot be used
+
+UNREADABLE_ANSWER = _row("unreadable_answer", Fault.UNKNOWN, Signal.FAULT, "answer",
+    "LiveDesk's answer cannot be read",
+    f"It is cut off, or not from LiveDesk's API: a proxy may have sent it. {_LOOKED_UP}",
+    "If it continues, open one contact and read the answer. Check LIVEDESK_BASE_URL and proxies.")
+ANSWER_FOR_ANOTHER_CONTACT = _row("answer_for_another_contact", Fault.LIVEDESK, Signal.FAULT, "answer",
+    "LiveDesk answered about another contact",
+    f"The answer has another identifier, so it proves nothing. {_LOOKED_UP}",
+    _SUPPORT)
+
+# Look-ups
+
+SEARCH_REFUSED = _row("search_refused", Fault.LIVEDESK, Signal.NOTHING, "search",
+    "LiveDesk refuses to search",
+    f"After a lost answer a contact must be looked up before it is sent again. {_WAITS}",
+    _SUPPORT)
+SEARCH_IGNORED_QUERY = _row("search_ignored_query", Fault.LIVEDESK, Signal.NOTHING, "search",
+    "LiveDesk's search ignores the query",
+    f"It lists contacts that do not match, so it cannot show whether a contact exists. {_WAITS}",
+    "Run `flask doctor`. If it continues, contact LiveDesk support.")
+SEARCH_TOO_MANY_RESULTS = _row("search_too_many_results", Fault.LIVEDESK, Signal.NOTHING, "search",
+    "LiveDesk's search finds too many contacts",
+    "The contact is not on the first pages of results, which does not prove that it is absent.",
+    "Search for it in LiveDesk. If it is there, adopt it; if not, retry. If it is frequent, contact LiveDesk support.")
+CANNOT_BE_LOOKED_UP = _row("cannot_be_looked_up", Fault.UNKNOWN, Signal.WELL, "search",
+    "It may be in LiveDesk, and no search can tell",
+    "An answer was lost, and this account's search does not find such contacts. Sending it again could create two.",
+    "Search for it in LiveDesk. If it is there, adopt or discard it; if not, retry.")
+EXISTS_BUT_NOT_FOUND = _row("exists_but_not_found", Fault.LIVEDESK, Signal.WELL, "search",
+    "LiveDesk says it exists, but does not find it",
+    "LiveDesk refuses to create the contact because its identifier is taken, but no search shows who has it.",
+    "Search for it in LiveDesk. Often the search index is only late, and a retry adopts the contact.")
+IDENTIFIER_FOUND_TWICE = _row("identifier_found_twice", Fault.LIVEDESK, Signal.WELL, "search",
+    "LiveDesk has two contacts with this identifier",
+    "Only a person can decide which of the two is right.",
+    "Merge the two in LiveDesk, then retry: the remaining contact is adopted.")
+CONTACT_GONE = _row("contact_gone", Fault.LIVEDESK, Signal.WELL, "search",
+    "The contact was deleted while we adopted it",
+    "LiveDesk's search shows the owner of the e-mail address or phone number, but that contact no longer exists.",
+    "Usually nothing: the next attempt creates the contact.")
+
+# Given up
+
+WORKER_DIED = _row("worker_died", Fault.UNKNOWN, Signal.NOTHING, "worker",
+    "Workers died while sending it",
+    "A worker was killed during the attempt. The contact is looked up before it is sent again; it fails after ten.",
+    "Check the workers' logs and memory, then retry.")
+POISONOUS = _row("poisonous", Fault.CONTACT, Signal.NOTHING, "answer",
+    "LiveDesk fails only for these contacts",
+    "LiveDesk failed for them repeatedly while it answered for others, so something in their data breaks it.",
+    _READ_ONE)
+OTHER = _row("other", Fault.UNKNOWN, Signal.NOTHING, "answer",
+    "Many other causes",
+    "A limited number of causes is counted separately; the rest is counted here.",
+    "Open one contact and read what LiveDesk answered.")
+# fmt: on
+
+#: What people call the fields of a contact.
+FIELD_LABELS = {
+    "identifier": "identifier",
+    "inbox_id": "inbox",
+    "name": "name",
+    "email": "e-mail address",
+    "phone_number": "phone number",
+    "avatar_url": "picture URL",
+}
+
+
+# fmt: off
+def http(status: int) -> Cause:
+    """The row ``http_<status>`` of an answer that has no row of its own. Statuses below 400, 408 and 5xx are LiveDesk's
+    fault: it has not judged the contact."""
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "an unknown status"
+    if status < 400 or status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:
+        return Cause(f"http_{status}", Fault.LIVEDESK, Signal.FAULT, "answer",
+            f"LiveDesk answers with an error ({status})",
+            f"It answered {status}, {phrase}. {_WAITS} A contact that may have been created is looked up first.",
+            "Usually wait. If it lasts for hours, contact LiveDesk support.")
+    return Cause(f"http_{status}", Fault.CONTACT, Signal.WELL, "answer",
+        f"LiveDesk rejects the contact ({status})",
+        f"It answered {status}, {phrase}, and named no field that could be left out.",
+        _READ_ONE)
+# fmt: on
+
+
+def taken(field: str) -> Cause:
+    """The row ``<field>_taken``: another contact has this value."""
+    return CAUSES[f"{field}_taken"]
+
+
+def refused(field: str) -> Cause:
+    """The row ``<field>_refused``: LiveDesk does not accept this value."""
+    return CAUSES[f"{field}_refused"]
+
+
+# fmt: off
+for _field, _label in FIELD_LABELS.items():
+    _row(f"{_field}_taken", Fault.CONTACT, Signal.WELL, "create",
+        f"Another contact has this {_label}",
+        f"LiveDesk allows each {_label} once, and a contact with another identifier has it.",
+        f"Open one to compare the two: adopt that contact, send without the {_label}, or discard.")
+    _row(f"{_field}_refused", Fault.CONTACT, Signal.WELL, "create",
+        f"LiveDesk rejects the {_label}",
+        f"It does not accept the {_label}, and the contact cannot be created without it.",
+        _READ_ONE)
+# fmt: on
+
+
+def explain(slug: str) -> Cause:
+    """Return the row of any stored slug, also of one that this version does not know."""
+    if row := CAUSES.get(slug):
+        return row
+    family, _, status = slug.partition("_")
+    if family == "http" and len(status) == 3 and status.isdecimal() and status.isascii():
+        return http(int(status))
+    title = f"Another cause: {slug}" if slug else "No cause is known"
+    return replace(OTHER, slug=slug, title=title, meaning="This version has no description of it.")
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "causes.md"
+INTRODUCTION = """\
+<!-- Made by `python -m worker.causes` from worker/causes.py. Change it there. -->
+
+# Causes
+
+Every attempt that does not bring a contact to LiveDesk ends with a cause. The dashboard, the API,
+`flask doctor`, the metrics and the log use these names.
+
+The retry time of a contact, `RETRY_FOR`, only counts waits after a failure that is caused by the
+contact's own data. While LiveDesk or our configuration is at fault, contacts wait as long as it
+takes: the wait doubles up to `RETRY_LONGEST`.
+"""
+
+
+def render() -> str:
+    """The page ``docs/causes.md``."""
+    sections = [INTRODUCTION]
+    for row in (*CAUSES.values(), http(503), http(400)):
+        counts = "Counts" if row.spends_budget else "Does not count"
+        text = f"{row.meaning} {row.fault.sentence} {counts} towards `RETRY_FOR`.\n\n**What to do.** {row.todo}"
+        paragraphs = (fill(part, 100, break_on_hyphens=False, break_long_words=False) for part in text.split("\n\n"))
+        sections.append("\n\n".join((f"## `{row.slug}`: {row.title}", *paragraphs)) + "\n")
+    return "\n".join(sections)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
