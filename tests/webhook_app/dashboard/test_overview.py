@@ -222,7 +222,7 @@ def test_one_cause(parts: Parts) -> None:
     bring(parts.store, person("cyd"), retrying("http_500", Signal.NOTHING))
     text = words(enter(parts), "causes/email_refused")
     assert "LiveDesk rejects the e-mail address email_refused" in text
-    assert "It does not take the e-mail address as it is" in text
+    assert "It does not accept the e-mail address" in text
     assert "What to do. Open one of them" in text
     assert "Waiting now 2 people" in text
     assert "Got past it 1 of 3 people" in text
