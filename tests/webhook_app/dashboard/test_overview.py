@@ -223,7 +223,7 @@ def test_one_cause(parts: Parts) -> None:
     text = words(enter(parts), "causes/email_refused")
     assert "LiveDesk rejects the e-mail address email_refused" in text
     assert "It does not accept the e-mail address" in text
-    assert "What to do. Open one of them" in text
+    assert "What to do. Open one contact" in text
     assert "Waiting now 2 people" in text
     assert "Got past it 1 of 3 people" in text
     assert text.count("by a person") == 2
