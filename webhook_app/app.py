@@ -6,7 +6,7 @@ from webhook_app import api, cli, dashboard, health, metrics, problems, receiver
 from webhook_app.api import by_identifier
 from webhook_app.parts import EXTENSION, Parts
 
-BLUEPRINTS = (receiver.blueprint, health.blueprint, metrics.blueprint)
+BLUEPRINTS = (receiver.blueprint, by_identifier.blueprint, api.blueprint, health.blueprint, metrics.blueprint)
 
 
 def create_app(parts: Parts) -> Flask:
@@ -17,8 +17,6 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.converters["identifier"] = by_identifier.IdentifierConverter
     problems.register(app)
-    app.register_blueprint(by_identifier.blueprint(parts))
-    app.register_blueprint(api.blueprint(parts))
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     dashboard.register(app, parts)

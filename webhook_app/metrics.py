@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from werkzeug import Response as WerkzeugResponse
 
-from webhook_app.api.by_identifier import is_authorized
+from webhook_app.api.blueprint import is_authorized
 from webhook_app.parts import current_parts
 from webhook_app.problems import problem, store_away
 from webhook_app.receiver import fail_open

@@ -22,7 +22,7 @@ def problem(status: int, detail: str, *, headers: dict[str, str] | None = None, 
     return Response(json.dumps(document), status, headers, content_type="application/problem+json")
 
 
-def store_away(detail: str = "Redis cannot be used now. Try again.") -> Response:
+def store_away(detail: str = "Redis is unavailable. Try again later.") -> Response:
     """Answer while Redis is unavailable or full. Never 2xx, because nothing is stored; never 4xx, because the client
     is not at fault."""
     return problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})

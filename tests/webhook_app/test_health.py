@@ -174,9 +174,9 @@ def test_how_livedesk_is_treated_is_told_and_not_judged(own: redis.Redis) -> Non
     livedesk = document["livedesk"]
     assert (status, document["status"]) == (200, "ready")
     assert (livedesk["state"], livedesk["stop"], livedesk["cause"]) == ("paused", "misconfigured", "unauthorized")
-    assert livedesk["since"] < livedesk["next_probe_at"]
+    assert livedesk["since"] < livedesk["probe_at"]
     [held] = livedesk["held_inboxes"]
-    assert (held["inbox"], held["since"] < held["next_probe_at"]) == ("7", True)
+    assert (held["inbox"], held["since"] < held["probe_at"]) == ("7", True)
     assert "ada@example.com" not in json.dumps(document)
 
 

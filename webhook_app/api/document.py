@@ -1,100 +1,175 @@
-"""The OpenAPI 3.1 document. Each module of views says in ``PATHS`` what it answers; here that is made complete."""
+"""The OpenAPI 3.1 document, generated from the views: what ``describe`` says of each, its route and its docstring."""
 
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
-from webhook_app.api.schemas import COMPONENTS, KEY, OPERATION_ID, Schema, ref
+import msgspec
+from werkzeug import Response
 
-#: What every address may answer besides.
-ALWAYS = (401, 503)
-DETAILS = {
-    400: "The request is not as it must be; `errors` names each wrong field.",
-    401: "Without the token.",
+from webhook_app.api.blueprint import answer
+from webhook_app.api.params import get_operator, read_body, read_query
+from webhook_app.api.schemas import KEY, NAME, OPERATION_ID, OPERATOR, PROBLEM, Schema, record
+from webhook_app.present.shapes import Answer
+
+NO_PARAMETERS = record({}, ())
+#: What every endpoint may answer.
+ALWAYS = (400, 401, 503)
+PROBLEMS = {
+    400: "The request does not match the schema; `errors` names each wrong field.",
+    401: "The token is missing or wrong.",
     404: "There is no such thing.",
-    409: "It cannot be done now, and nothing was changed; `reason` says why.",
+    409: "The action is not possible now, and nothing was changed; `reason` says why.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    422: "It was understood, but cannot be; `errors` says why for each field.",
-    503: "Redis cannot be used now.",
+    422: "The values are invalid; `errors` has a sentence for each field.",
+    503: "Redis is unavailable.",
 }
-IN_PATH = {"key": KEY, "entry": KEY, "id": OPERATION_ID, "cause": {"type": "string", "minLength": 1}}
-OPERATOR = {
-    "name": "X-Operator",
-    "in": "header",
-    "description": "Who acts, for the audit. Not proved: it is noted as `<name> (api)`.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._@+-]{1,64}$"},
-}
+IN_PATH = {"key": KEY, "entry": KEY, "id": OPERATION_ID, "cause": NAME}
+SCHEMA = "#/components/schemas/{name}"
 
 
-def endpoint(
-    summary: str,
-    *answers: tuple[int, str],
-    query: Schema | None = None,
+class Csv:
+    """The answer is a CSV file."""
+
+
+class Document:
+    """The answer is an OpenAPI document."""
+
+
+class Nothing:
+    """The answer has no body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What the document says of a view. ``answers`` are statuses with the shapes of what is answered."""
+
+    answers: tuple[tuple[int, type], ...]
+    query: Schema
+    body: Schema | None
+    acts: bool
+    problems: tuple[int, ...]
+
+
+def describe(
+    *answers: type | tuple[int, type],
+    query: Schema = NO_PARAMETERS,
     body: Schema | None = None,
-    changes: bool = False,
+    acts: bool = False,
     problems: tuple[int, ...] = (),
-) -> Schema:
-    """One method of an address. ``answers`` are statuses with the names of what is answered, ``CSV`` or nothing;
-    ``changes``: whoever asks may say who they are."""
-    parameters = [
-        {"name": name, "in": "query", "required": name in (query or {}).get("required", ()), "schema": schema}
-        for name, schema in (query or {}).get("properties", {}).items()
-    ]
-    responses: dict[int, Schema] = {}
-    for status, name in answers:
-        response = responses.setdefault(status, {"description": "Done." if changes else summary})
-        if name:
-            media, schema = ("text/csv", {"type": "string"}) if name == "CSV" else ("application/json", ref(name))
-            response.setdefault("content", {})[media] = {"schema": schema}
-    also = {400, 413, 415} if body else {400}
-    made: Schema = {
-        "summary": summary,
-        "parameters": [*parameters, *([OPERATOR] if changes else [])],
-        "responses": {
-            str(status): responses.get(status) or {"$ref": f"#/components/responses/{status}"}
-            for status in sorted({*responses, *problems, *also, *ALWAYS})
-        },
-    }
-    if body:
-        made["requestBody"] = {
-            "required": bool(body.get("required")),
-            "content": {"application/json": {"schema": body}},
-        }
-    return made
+) -> Callable[[Callable[..., object]], Callable[..., Response]]:
+    """Describe a view for the document, and check each request against that before the view is called.
+
+    The view gets ``query`` and ``body`` if it has them and, if it ``acts``, an ``operator``. It returns a shape, or a
+    response where it has more to say than status 200.
+    """
+    described = Description(
+        answers=tuple(one if isinstance(one, tuple) else (200, one) for one in answers),
+        query=query,
+        body=body,
+        acts=acts,
+        problems=problems,
+    )
+
+    def decorate(view: Callable[..., object]) -> Callable[..., Response]:
+        @wraps(view)
+        def checked(**arguments: Any) -> Response:
+            values = read_query(query)
+            if query["properties"]:
+                arguments["query"] = values
+            if acts:
+                arguments["operator"] = get_operator()
+            if body:
+                arguments["body"] = read_body(body)
+            made = view(**arguments)
+            return made if isinstance(made, Response) else answer(made)
+
+        checked.description = described  # type: ignore[attr-defined]
+        return checked
+
+    return decorate
 
 
-def document(paths: dict[str, Schema]) -> dict[str, Any]:
-    """The whole document, of these paths: ``/contacts/{key}`` and the like."""
+def build_document(routes: Iterable[tuple[str, list[str], str, Callable[..., Any]]]) -> Schema:
+    """Return the document of these routes."""
+    routes = list(routes)
+    paths: Schema = {}
+    for rule, methods, operation_id, view in routes:
+        path = re.sub("<([a-z]+)>", r"{\1}", rule)
+        for method in methods:
+            paths.setdefault(path, _path_parameters(path))[method.lower()] = _operation(operation_id, view)
+    shapes = {shape for *_, view in routes for _, shape in _description(view).answers if issubclass(shape, Answer)}
+    _, components = msgspec.json.schema_components(
+        sorted(shapes, key=lambda shape: shape.__name__), schema_hook=_time_schema, ref_template=SCHEMA
+    )
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "LiveDesk Sync",
-            "version": "1",
-            "description": "What the dashboard shows and does, as data. Errors are problems as RFC 9457 says.",
-        },
+        "info": {"title": "LiveDesk Sync", "version": "1", "description": "What the dashboard displays and does."},
         "servers": [{"url": "/api/v1"}],
         "security": [{"token": []}],
-        "paths": {path: _with_parameters(path, methods) for path, methods in sorted(paths.items())},
+        "paths": paths,
         "components": {
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "`API_TOKEN`"}},
-            "schemas": COMPONENTS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "The API_TOKEN."}},
+            "schemas": {**components, "Problem": PROBLEM},
             "responses": {
                 str(status): {
-                    "description": told,
-                    "content": {"application/problem+json": {"schema": ref("Problem")}},
+                    "description": text,
+                    "content": {"application/problem+json": {"schema": {"$ref": SCHEMA.format(name="Problem")}}},
                 }
-                for status, told in DETAILS.items()
+                for status, text in PROBLEMS.items()
             },
         },
     }
 
 
-def _with_parameters(path: str, methods: Schema) -> Schema:
-    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+def _description(view: Any) -> Description:
+    described: Description = view.description
+    return described
+
+
+def _time_schema(_: type) -> Schema:
+    return {"type": "string", "format": "date-time"}
+
+
+def _path_parameters(path: str) -> Schema:
+    names = re.findall("{([a-z]+)}", path)
     shared = [{"name": name, "in": "path", "required": True, "schema": IN_PATH[name]} for name in names]
-    made = {method: {"operationId": _id(method, path), **described} for method, described in methods.items()}
-    return {**made, "parameters": shared} if shared else made
+    return {"parameters": shared} if shared else {}
 
 
-def _id(method: str, path: str) -> str:
-    words = [word.strip("{}").replace(".", "-") for word in path.strip("/").split("/")]
-    return "-".join((method, *words))
+def _operation(operation_id: str, view: Callable[..., Any]) -> Schema:
+    described = _description(view)
+    required = described.query.get("required", ())
+    parameters: list[Schema] = [
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in described.query["properties"].items()
+    ]
+    summary = (view.__doc__ or "").partition("\n")[0].rstrip(".")
+    operation: Schema = {
+        "operationId": operation_id,
+        "tags": [view.__module__.rpartition(".")[2]],
+        "summary": summary,
+        "parameters": [*parameters, *([OPERATOR] if described.acts else [])],
+        "responses": _responses(described, summary),
+    }
+    if described.body:
+        content = {"application/json": {"schema": described.body}}
+        operation["requestBody"] = {"required": bool(described.body.get("required")), "content": content}
+    return operation
+
+
+def _responses(described: Description, summary: str) -> Schema:
+    responses: Schema = {}
+    for status, shape in described.answers:
+        response = responses.setdefault(str(status), {"description": summary})
+        if shape is Csv:
+            response.setdefault("content", {})["text/csv"] = {"schema": {"type": "string"}}
+        elif shape is not Nothing:
+            schema = {"type": "object"} if shape is Document else {"$ref": SCHEMA.format(name=shape.__name__)}
+            response.setdefault("content", {})["application/json"] = {"schema": schema}
+    for status in (*ALWAYS, *described.problems, *((413, 415) if described.body else ())):
+        responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
+    return dict(sorted(responses.items()))

@@ -1,86 +1,57 @@
-"""Many contacts at once: what an operation would do, beginning one, and how it goes."""
+"""Operations on many contacts: plan one, start it, watch it, change its state."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from flask import Blueprint
 from werkzeug import Response
 
-from webhook_app import operator
-from webhook_app.api.answers import answer
-from webhook_app.api.document import endpoint
-from webhook_app.api.params import (
-    body,
-    filter_of,
-    query,
-    who,
-)
-from webhook_app.api.schemas import NOTHING, OPERATIONS, REASON, START
-from webhook_app.present import serializers
-from worker.store.operations import Action, OperationState
-
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
-TURNS = {
-    "pause": OperationState.PAUSED,
-    "resume": OperationState.RUNNING,
-    "cancel": OperationState.CANCELLED,
-    "undo": OperationState.UNDOING,
-}
-PATHS = {
-    "/operations": {
-        "get": endpoint("The latest operations", (200, "Operations"), query=OPERATIONS),
-        "post": endpoint(
-            "Retry or discard many contacts; with dry_run only tell what that would do",
-            (201, "Operation"),
-            (200, "Preview"),
-            body=START,
-            changes=True,
-            problems=(409, 422),
-        ),
-    },
-    "/operations/{id}": {"get": endpoint("One operation", (200, "Operation"), problems=(404,))},
-    **{
-        f"/operations/{{id}}/{name}": {
-            "post": endpoint(
-                f"{name.capitalize()} it", (200, "Operation"), body=REASON, changes=True, problems=(404, 409)
-            )
-        }
-        for name in TURNS
-    },
-}
-SHOWN = 50
+from webhook_app.api.blueprint import answer, blueprint
+from webhook_app.api.document import describe
+from webhook_app.api.schemas import OPERATIONS, OPERATIONS_PAGE, REASON, START
+from webhook_app.operator import CHANGES, Operator, parse_filter
+from webhook_app.parts import current_parts
+from webhook_app.present.serializers import serialize
+from webhook_app.present.shapes import Operation, Operations, Plan
+from worker.store.operations import Action
 
 
-def register(views: Blueprint, parts: "Parts") -> None:
-    @views.get("/operations")
-    def operations() -> Response:
-        latest = parts.operations.latest(query(OPERATIONS).get("limit", SHOWN))
-        return answer({"operations": [serializers.operation(one) for one in latest]})
-
-    @views.post("/operations")
-    def start() -> Response:
-        query(NOTHING)
-        asked, starter = body(START), who()
-        action, wanted = Action(asked["action"]), filter_of(asked["filter"])
-        if asked.get("dry_run"):
-            return answer(serializers.plan(operator.Operator(parts, starter).operations.plan(action, wanted)))
-        why, canary = asked.get("why", ""), asked.get("canary", False)
-        begun = operator.start(parts, action, wanted, starter, why, canary=canary)
-        return answer(serializers.operation(begun), 201, {"Location": f"/api/v1/operations/{begun.id}"})
-
-    @views.get("/operations/<id>")
-    def operation(id: str) -> Response:  # noqa: A002 - as it is called in the address
-        query(NOTHING)
-        return answer(serializers.operation(operator.Operator(parts, "").operations.get(id)))
-
-    for name in TURNS:
-        _register_turn(views, parts, name)
+@blueprint.get("/operations")
+@describe(Operations, query=OPERATIONS)
+def list_operations(query: dict[str, Any]) -> Operations:
+    """List the latest operations."""
+    latest = current_parts().operations.latest(query.get("limit", OPERATIONS_PAGE))
+    return Operations(operations=[serialize(one, Operation) for one in latest])
 
 
-def _register_turn(views: Blueprint, parts: "Parts", name: str) -> None:
-    @views.post(f"/operations/<id>/{name}", endpoint=f"{name}_operation")
-    def turn(id: str) -> Response:  # noqa: A002
-        query(NOTHING)
-        turned = operator.turn(parts, id, TURNS[name], who(), body(REASON).get("why", ""))
-        return answer(serializers.operation(turned))
+@blueprint.post("/operations")
+@describe((201, Operation), (200, Plan), body=START, acts=True, problems=(409, 422))
+def start_operation(body: dict[str, Any], operator: Operator) -> Plan | Response:
+    """Retry or discard many contacts; with dry_run only answer what that would do."""
+    wanted = parse_filter(body["filter"], now=int(current_parts().clock() * 1000))
+    plan = operator.operations.plan(Action(body["action"]), wanted)
+    if body.get("dry_run"):
+        return serialize(plan, Plan)
+    started = operator.operations.start(plan, body.get("why", ""), canary=body.get("canary", False))
+    return answer(serialize(started, Operation), 201, {"Location": f"/api/v1/operations/{started.id}"})
+
+
+@blueprint.get("/operations/<id>")
+@describe(Operation, acts=True, problems=(404,))
+def get_operation(id: str, operator: Operator) -> Operation:  # noqa: A002 - its name in the document
+    """Get an operation."""
+    return serialize(operator.operations.get(id), Operation)
+
+
+@describe(Operation, body=REASON, acts=True, problems=(404, 409))
+def change_operation(id: str, change: str, body: dict[str, Any], operator: Operator) -> Operation:  # noqa: A002
+    """Pause, resume, cancel or undo an operation."""
+    return serialize(operator.operations.change(id, change, body.get("why", "")), Operation)
+
+
+for change in CHANGES:
+    blueprint.add_url_rule(
+        f"/operations/<id>/{change}",
+        f"{change}_operation",
+        change_operation,
+        methods=["POST"],
+        defaults={"change": change},
+    )

@@ -1,130 +1,93 @@
-"""How things stand: LiveDesk, counts, causes, sources, workers, and what people did; and pause and resume."""
+"""The state of the sync: LiveDesk, counts, causes, sources, workers, audit log; and pause and resume."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from flask import Blueprint
 from werkzeug import Response
 
-from webhook_app import operator
-from webhook_app.api.answers import answer
-from webhook_app.api.document import endpoint
-from webhook_app.api.params import body, query, who
-from webhook_app.api.schemas import AUDIT, CAUSES, NOTHING, PAGE, REASON
+from webhook_app.api.blueprint import blueprint
+from webhook_app.api.document import describe
+from webhook_app.api.schemas import AUDIT, CAUSES, CAUSES_PAGE, PAGE, REASON
+from webhook_app.operator import Operator
+from webhook_app.parts import current_parts
 from webhook_app.present import serializers
-from webhook_app.present.serializers import rfc3339
+from webhook_app.present.serializers import serialize
+from webhook_app.present.shapes import Audit, AuditEntry, Cause, Causes, Flow, Situation, Sources, Upstream, Workers
 from webhook_app.problems import problem
-from worker.store.overview import DELIVERY, REFUSED, under
-
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
-PATHS = {
-    "/situation": {"get": endpoint("How things stand, at a glance", (200, "Situation"))},
-    "/flow": {"get": endpoint("What happened in each minute of the last hour", (200, "Flow"))},
-    "/causes": {"get": endpoint("What contacts fail with, most contacts first", (200, "Causes"), query=CAUSES)},
-    "/causes/{cause}": {"get": endpoint("One cause", (200, "Cause"), problems=(404,))},
-    "/upstream": {"get": endpoint("How LiveDesk is treated now", (200, "Upstream"))},
-    "/upstream/pause": {
-        "post": endpoint(
-            "Send nothing to LiveDesk until somebody resumes",
-            (200, "Upstream"),
-            body=REASON,
-            changes=True,
-            problems=(409,),
-        )
-    },
-    "/upstream/resume": {
-        "post": endpoint("End the pause", (200, "Upstream"), body=REASON, changes=True, problems=(409,))
-    },
-    "/sources": {
-        "get": endpoint("Who may send, when each secret was last used, and what became of deliveries", (200, "Sources"))
-    },
-    "/workers": {"get": endpoint("When a worker on each host last made progress", (200, "Workers"))},
-    "/audit": {"get": endpoint("What people did by hand, the latest first", (200, "Audit"), query=AUDIT)},
-    "/openapi.json": {"get": endpoint("This document", (200, "Document"))},
-}
+from worker.store.overview import DELIVERY, REFUSED
 
 
-def register(views: Blueprint, parts: "Parts") -> None:
-    _register_views(views, parts)
-    _register_pause(views, parts)
-    _register_lists(views, parts)
+@blueprint.get("/situation")
+@describe(Situation)
+def get_situation() -> Situation:
+    """Get the state of the sync at a glance."""
+    return serialize(current_parts().situations.read(), Situation)
 
 
-def _register_views(views: Blueprint, parts: "Parts") -> None:
-    @views.get("/situation")
-    def situation() -> Response:
-        query(NOTHING)
-        return answer(serializers.situation(parts.situations.read()))
-
-    @views.get("/flow")
-    def flow() -> Response:
-        query(NOTHING)
-        return answer({"minutes": [serializers.minute(one) for one in parts.situations.flow()]})
-
-    @views.get("/causes")
-    def causes() -> Response:
-        most = query(CAUSES).get("limit", 50)
-        return answer({"causes": [serializers.cause(group) for group in parts.situations.causes(most)]})
-
-    @views.get("/causes/<cause>")
-    def cause(cause: str) -> Response:
-        query(NOTHING)
-        group = parts.situations.cause(cause)
-        return answer(serializers.cause(group)) if group else problem(404, "This cause was never seen.")
+@blueprint.get("/flow")
+@describe(Flow)
+def get_flow() -> Flow:
+    """Get what happened in each minute of the last hour."""
+    return serializers.flow(current_parts().situations.flow())
 
 
-def _register_pause(views: Blueprint, parts: "Parts") -> None:
-    @views.get("/upstream")
-    def upstream() -> Response:
-        query(NOTHING)
-        return answer(serializers.upstream(parts.situations.upstream()))
-
-    @views.post("/upstream/pause")
-    def pause() -> Response:
-        query(NOTHING)
-        operator.pause(parts, who(), body(REASON).get("why", ""))
-        return answer(serializers.upstream(parts.situations.upstream()))
-
-    @views.post("/upstream/resume")
-    def resume() -> Response:
-        query(NOTHING)
-        operator.resume(parts, who(), body(REASON).get("why", ""))
-        return answer(serializers.upstream(parts.situations.upstream()))
+@blueprint.get("/causes")
+@describe(Causes, query=CAUSES)
+def list_causes(query: dict[str, Any]) -> Causes:
+    """List why contacts fail, causes with the most contacts first."""
+    causes = current_parts().situations.causes(query.get("limit", CAUSES_PAGE))
+    return Causes(causes=[serialize(one, Cause) for one in causes])
 
 
-def _register_lists(views: Blueprint, parts: "Parts") -> None:
-    @views.get("/sources")
-    def sources() -> Response:
-        query(NOTHING)
-        used, tallies = parts.history.secrets_used(), parts.situations.tallies(DELIVERY, REFUSED)
-        listed = [
-            {
-                "name": name,
-                "address": f"/webhooks/{name}",
-                "preset": source.preset,
-                "on_invalid": source.on_invalid,
-                "region": source.region,
-                "inbox_id": source.inbox_id,
-                "blocking": source.blocking,
-                "secrets": [
-                    {"name": secret, "last_used_at": rfc3339(used.get(f"{name}:{secret}"))}
-                    for secret in source.secret_names
-                ],
-                "deliveries": serializers.tallies("status", under(f"{DELIVERY}{name}:", tallies)),
-                "refusals": serializers.tallies("reason", under(f"{REFUSED}{name}:", tallies)),
-            }
-            for name, source in parts.sources.items()
-        ]
-        return answer({"sources": listed})
+@blueprint.get("/causes/<cause>")
+@describe(Cause, problems=(404,))
+def get_cause(cause: str) -> Cause | Response:
+    """Get a cause."""
+    found = current_parts().situations.cause(cause)
+    return serialize(found, Cause) if found else problem(404, "No contact ever failed with this cause.")
 
-    @views.get("/workers")
-    def workers() -> Response:
-        query(NOTHING)
-        return answer(serializers.workers(parts.history.workers()))
 
-    @views.get("/audit")
-    def audit() -> Response:
-        asked = query(AUDIT)
-        entries = parts.history.audit(before=asked.get("before"), limit=asked.get("limit", PAGE))
-        return answer({"entries": [serializers.audited(entry) for entry in entries]})
+@blueprint.get("/upstream")
+@describe(Upstream)
+def get_upstream() -> Upstream:
+    """Get how LiveDesk can be reached."""
+    return serialize(current_parts().situations.upstream(), Upstream)
+
+
+@blueprint.post("/upstream/pause")
+@describe(Upstream, body=REASON, acts=True, problems=(409,))
+def pause_sync(body: dict[str, Any], operator: Operator) -> Upstream:
+    """Send nothing to LiveDesk until somebody resumes."""
+    operator.sync.pause(body.get("why", ""))
+    return serialize(current_parts().situations.upstream(), Upstream)
+
+
+@blueprint.post("/upstream/resume")
+@describe(Upstream, body=REASON, acts=True, problems=(409,))
+def resume_sync(body: dict[str, Any], operator: Operator) -> Upstream:
+    """End the pause."""
+    operator.sync.resume(body.get("why", ""))
+    return serialize(current_parts().situations.upstream(), Upstream)
+
+
+@blueprint.get("/sources")
+@describe(Sources)
+def list_sources() -> Sources:
+    """List sources, when each secret was last used, and how their deliveries ended."""
+    parts = current_parts()
+    used, counted = parts.history.secrets_used(), parts.situations.tallies(DELIVERY, REFUSED)
+    return Sources(sources=[serializers.source(one, used, counted) for one in parts.sources.values()])
+
+
+@blueprint.get("/workers")
+@describe(Workers)
+def list_workers() -> Workers:
+    """List when a worker on each host last made progress."""
+    return serializers.workers(current_parts().history.workers())
+
+
+@blueprint.get("/audit")
+@describe(Audit, query=AUDIT)
+def list_audit_entries(query: dict[str, Any]) -> Audit:
+    """List what people did manually, latest first."""
+    entries = current_parts().history.audit(before=query.get("before"), limit=query.get("limit", PAGE))
+    return Audit(entries=[serialize(one, AuditEntry) for one in entries])

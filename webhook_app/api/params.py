@@ -1,27 +1,24 @@
-"""What a request asks for, checked against the schema that the document shows; every wrong field is named at once."""
+"""Reads requests: checked against their JSON Schema, with every wrong field named at once."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from flask import request
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from werkzeug.datastructures import MultiDict
 
-from webhook_app.api.schemas import Schema
-from worker.model import State
-from worker.store.lists import Filter
+from webhook_app.api.schemas import OPERATOR, Schema
+from webhook_app.operator import Operator
+from webhook_app.parts import current_parts
+from worker.durations import parse_time
 
-#: Bytes of a body.
-BODY_MOST = 65_536
-#: Who acts, where nobody is named.
-NOBODY = "api"
-WHO = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
-RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+MAX_BODY_BYTES = 65_536
+#: The operator's name in the audit log if the client sends none.
+ANONYMOUS = "api"
 FORMATS = FormatChecker(formats=())
-#: A sentence for each keyword of JSON Schema that we use; ``{}`` is what stands there. No value is repeated.
+#: A sentence for each keyword of JSON Schema that we use; ``{}`` is its value. No value of a request is repeated.
 SENTENCES = {
     "type": "must be {}",
     "enum": "must be one of {}",
@@ -29,14 +26,14 @@ SENTENCES = {
     "maximum": "must be at most {}",
     "minLength": "must have at least {} characters",
     "maxLength": "must have at most {} characters",
-    "minProperties": "must name at least {}",
+    "minProperties": "must have at least {} field",
     "pattern": "must match {}",
     "format": "must be a time like 2026-03-01T12:00:00Z",
 }
 
 
-class Wrong(Exception):
-    """The request is not as the document says. ``errors`` has a sentence for each wrong field."""
+class InvalidRequest(Exception):
+    """The request does not match its schema. ``errors`` has a sentence for each wrong field."""
 
     def __init__(self, errors: Mapping[str, str], status: int = 400) -> None:
         super().__init__()
@@ -44,95 +41,70 @@ class Wrong(Exception):
         self.status = status
 
 
-@FORMATS.checks("date-time")
+@FORMATS.checks("date-time", raises=ValueError)
 def is_time(value: object) -> bool:
-    return not isinstance(value, str) or to_ms(value) is not None
+    return not isinstance(value, str) or parse_time(value) is not None
 
 
-def to_ms(text: str) -> int | None:
-    """An RFC 3339 time as ms since the epoch; ``None``: it is none."""
-    if not RFC3339.fullmatch(text):
-        return None
-    try:
-        return int(datetime.fromisoformat(text.upper()).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
-
-
-def query(schema: Schema) -> dict[str, Any]:
-    """The parameters of the address.
+def read_query(schema: Schema) -> dict[str, Any]:
+    """Return the query parameters.
 
     Raises:
-        Wrong: one is unknown, there twice, or not as it must be.
+        InvalidRequest: one is unknown, repeated or does not match the schema.
     """
     given: MultiDict[str, str] = request.args
-    twice = {name: "is given more than once" for name in given if len(given.getlist(name)) > 1}
-    if twice:
-        raise Wrong(twice)
+    repeated = {name: "is given more than once" for name in given if len(given.getlist(name)) > 1}
+    if repeated:
+        raise InvalidRequest(repeated)
     properties = schema["properties"]
-    return checked({name: _typed(text, properties.get(name, {})) for name, text in given.items()}, schema)
+    return _check({name: _typed(text, properties.get(name, {})) for name, text in given.items()}, schema)
 
 
-def body(schema: Schema) -> dict[str, Any]:
-    """The JSON object that was sent; an empty body is an empty object.
+def read_body(schema: Schema) -> dict[str, Any]:
+    """Return the JSON object of the request; an empty body is an empty object.
 
     Raises:
-        Wrong: it is not as it must be.
+        InvalidRequest: it does not match the schema.
         HTTPException: it is too large.
     """
-    request.max_content_length = BODY_MOST
+    request.max_content_length = MAX_BODY_BYTES
     data = request.get_data()
     if not data:
-        return checked({}, schema)
+        return _check({}, schema)
     if request.mimetype != "application/json":
-        raise Wrong({"Content-Type": "must be application/json"}, 415)
+        raise InvalidRequest({"Content-Type": "must be application/json"}, 415)
     try:
-        value = json.loads(data, parse_constant=_no_number)
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        value = json.loads(data, parse_constant=_reject_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is not text
     except (ValueError, RecursionError) as error:
-        raise Wrong({"body": "must be JSON"}) from error
-    return checked(value, schema)
+        raise InvalidRequest({"body": "must be JSON"}) from error
+    return _check(value, schema)
 
 
-def checked(value: Any, schema: Schema) -> dict[str, Any]:
+def get_operator() -> Operator:
+    """Return the person who acts, as the client names them.
+
+    The name is not verified, so it is marked: nobody can take it for somebody who has signed in.
+    """
+    name = request.headers.get("X-Operator")
+    pattern = OPERATOR["schema"]["pattern"]
+    if name is not None and not re.fullmatch(pattern, name):
+        raise InvalidRequest({"X-Operator": f"must match {pattern}"})
+    return Operator(current_parts(), ANONYMOUS if name is None else f"{name} ({ANONYMOUS})")
+
+
+def _check(value: Any, schema: Schema) -> dict[str, Any]:
     errors: dict[str, str] = {}
     for error in Draft202012Validator(schema, format_checker=FORMATS).iter_errors(value):
-        for field, sentence in _told(error):
+        for field, sentence in _explain(error):
             errors.setdefault(field, sentence)
     if errors:
-        raise Wrong(errors)
+        raise InvalidRequest(errors)
     return dict(value)
 
 
-def who() -> str:
-    """Who acts: as the caller says, marked so that nobody takes it for somebody who has signed in."""
-    name = request.headers.get("X-Operator")
-    if name is None:
-        return NOBODY
-    if not WHO.fullmatch(name):
-        raise Wrong({"X-Operator": f"must match {WHO.pattern}"})
-    return f"{name} ({NOBODY})"
-
-
-def filter_of(fields: Mapping[str, Any]) -> Filter:
-    """
-    Raises:
-        Wrong: it would be a filter of all contacts.
-    """
-    if "state" not in fields and "cause" not in fields:
-        raise Wrong({"state": "give a state, a cause or both", "cause": "give a state, a cause or both"}, 422)
-    return Filter(
-        state=State(fields["state"]) if "state" in fields else None,
-        cause=fields.get("cause"),
-        source=fields.get("source"),
-        since=to_ms(fields["since"]) if "since" in fields else None,
-        until=to_ms(fields["until"]) if "until" in fields else None,
-        attempts=int(fields.get("attempts", 0)),
-    )
-
-
 def _typed(text: str, schema: Schema) -> Any:
-    """A parameter as the JSON that it stands for; what cannot be that stays text, and is refused for it."""
+    """Return a query parameter as the JSON value that it stands for; the schema rejects what stays text."""
     if schema.get("type") == "integer" and re.fullmatch("-?[0-9]{1,18}", text):
         return int(text)
     if schema.get("type") == "boolean" and text in ("true", "false"):
@@ -140,21 +112,21 @@ def _typed(text: str, schema: Schema) -> Any:
     return text
 
 
-def _told(error: ValidationError) -> Iterator[tuple[str, str]]:
+def _explain(error: ValidationError) -> Iterator[tuple[str, str]]:
     path = ".".join(str(step) for step in error.absolute_path)
     before = f"{path}." if path else ""
     instance: Any = error.instance
     schema: Any = error.schema
     if error.validator == "required":
-        yield from ((f"{before}{name}", "is missing") for name in schema["required"] if name not in instance)
+        yield from ((f"{before}{name}", "is required") for name in schema["required"] if name not in instance)
     elif error.validator == "additionalProperties":
         unknown = sorted(set(instance) - set(schema["properties"]))
-        yield from ((f"{before}{name}"[:100], "is not known here") for name in unknown)
+        yield from ((f"{before}{name}"[:100], "is unknown") for name in unknown)
     else:
-        wanted: Any = error.validator_value
-        told = ", ".join(str(one) for one in wanted if one) if isinstance(wanted, list) else wanted
-        yield path or "body", SENTENCES[str(error.validator)].format(told)
+        allowed: Any = error.validator_value
+        text = ", ".join(str(one) for one in allowed if one) if isinstance(allowed, list) else allowed
+        yield path or "body", SENTENCES[str(error.validator)].format(text)
 
 
-def _no_number(_: str) -> None:
-    raise ValueError("no JSON")
+def _reject_constant(_: str) -> None:
+    raise ValueError("NaN and Infinity are not JSON")

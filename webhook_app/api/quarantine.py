@@ -1,63 +1,46 @@
-"""Deliveries that were authentic but made no contact: listed, shown, read again, dropped."""
+"""Deliveries in quarantine: list, get, replay and delete them."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from flask import Blueprint
 from werkzeug import Response
 
-from webhook_app import operator
-from webhook_app.api.answers import answer
-from webhook_app.api.document import endpoint
-from webhook_app.api.params import body, query, who
-from webhook_app.api.schemas import NOTHING, ONLY_REVEAL, PAGE, QUARANTINE, REASON
+from webhook_app.api.blueprint import blueprint
+from webhook_app.api.document import Nothing, describe
+from webhook_app.api.schemas import ONLY_REVEAL, PAGE, QUARANTINE, REASON
+from webhook_app.operator import Operator
+from webhook_app.parts import current_parts
 from webhook_app.present import serializers
-
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
-PATHS = {
-    "/quarantine": {
-        "get": endpoint("Deliveries that made no contact, the oldest first", (200, "Quarantine"), query=QUARANTINE)
-    },
-    "/quarantine/{entry}": {
-        "get": endpoint("One of them", (200, "HeldWhole"), query=ONLY_REVEAL, changes=True, problems=(404,)),
-        "delete": endpoint("Drop it for good", (204, ""), changes=True, problems=(404,)),
-    },
-    "/quarantine/{entry}/replay": {
-        "post": endpoint(
-            "Read it again, with its source as it is now",
-            (200, "Replayed"),
-            body=REASON,
-            changes=True,
-            problems=(404, 422),
-        )
-    },
-}
+from webhook_app.present.shapes import Quarantine, QuarantinedDelivery, QuarantineEntry, Replayed
+from worker.model import Status
 
 
-def register(views: Blueprint, parts: "Parts") -> None:
-    @views.get("/quarantine")
-    def quarantine() -> Response:
-        asked = query(QUARANTINE)
-        held = parts.history.quarantine(offset=asked.get("offset", 0), limit=asked.get("limit", PAGE))
-        return answer({"deliveries": [serializers.held(one) for one in held]})
+@blueprint.get("/quarantine")
+@describe(Quarantine, query=QUARANTINE)
+def list_quarantine(query: dict[str, Any]) -> Quarantine:
+    """List deliveries in quarantine, oldest first."""
+    page = current_parts().history.quarantine(offset=query.get("offset", 0), limit=query.get("limit", PAGE))
+    return Quarantine(deliveries=[serializers.serialize(one, QuarantineEntry) for one in page])
 
-    @views.get("/quarantine/<entry>")
-    def held(entry: str) -> Response:
-        reveal, asker = query(ONLY_REVEAL).get("reveal", False), who()
-        found = (
-            operator.reveal_held(parts, entry, asker) if reveal else operator.Operator(parts, "").quarantine.get(entry)
-        )
-        payload, headers = (found.payload, found.headers) if reveal else (None, None)
-        return answer({**serializers.held(found), "payload": payload, "headers": headers})
 
-    @views.post("/quarantine/<entry>/replay")
-    def replay(entry: str) -> Response:
-        query(NOTHING)
-        return answer({"status": operator.replay(parts, entry, who(), body(REASON).get("why", ""))})
+@blueprint.get("/quarantine/<entry>")
+@describe(QuarantinedDelivery, query=ONLY_REVEAL, acts=True, problems=(404,))
+def get_quarantined_delivery(entry: str, query: dict[str, Any], operator: Operator) -> QuarantinedDelivery:
+    """Get a delivery in quarantine."""
+    reveal = query.get("reveal", False)
+    found = operator.quarantine.reveal(entry) if reveal else operator.quarantine.get(entry)
+    return serializers.delivery(found, reveal=reveal)
 
-    @views.delete("/quarantine/<entry>")
-    def release(entry: str) -> Response:
-        query(NOTHING)
-        operator.release(parts, entry, who())
-        return Response(status=204)
+
+@blueprint.post("/quarantine/<entry>/replay")
+@describe(Replayed, body=REASON, acts=True, problems=(404, 422))
+def replay_quarantined_delivery(entry: str, body: dict[str, Any], operator: Operator) -> Replayed:
+    """Replay a delivery with its source as it is configured now."""
+    return Replayed(status=Status(operator.quarantine.replay(entry, body.get("why", ""))))
+
+
+@blueprint.delete("/quarantine/<entry>")
+@describe((204, Nothing), acts=True, problems=(404,))
+def delete_quarantined_delivery(entry: str, operator: Operator) -> Response:
+    """Delete a delivery in quarantine."""
+    operator.quarantine.discard(entry)
+    return Response(status=204)

@@ -57,7 +57,11 @@ def _list(parts: "Callable[[], Parts]") -> click.Command:
             rows = _rows(found, wanted, None if every else limit)
             if as_json:
                 for row in rows:
-                    click.echo(json.dumps({**serializers.row(row), "identifier": _identifier(row, reveal)}))
+                    click.echo(
+                        json.dumps(
+                            {**serializers.to_dict(serializers.row(row)), "identifier": _identifier(row, reveal)}
+                        )
+                    )
                 return
             now = found.history.now()
             table = [_cells(row, reveal, now) for row in rows]
@@ -88,7 +92,7 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
             now = found.history.now()
         if record is None:
             raise click.ClickException(operator.SENTENCES[operator.Reason.GONE])
-        document = serializers.contact(key, record, reveal=reveal)
+        document = serializers.to_dict(serializers.contact(key, record, reveal=reveal))
         if not reveal:
             document["identifier"] = masked("identifier", record.identifier)
         if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from webhook_app.cli.output import printable
-from webhook_app.present.serializers import rfc3339
+from webhook_app.present.serializers import time as rfc3339
 from worker.errors import SettingsError, StoreError
 from worker.livedesk.checks import CheckResult, Level, way_to
 from worker.livedesk.probe import Probe

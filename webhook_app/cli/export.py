@@ -12,7 +12,8 @@ import click
 from webhook_app.cli.output import sentences
 from webhook_app.cli.rows import FIELDS
 from webhook_app.present.csv_export import guarded
-from webhook_app.present.serializers import as_json
+from webhook_app.present.serializers import record as shape_of
+from webhook_app.present.serializers import to_dict
 from worker.model import Position, State
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _records(parts: "Parts", states: list[State]) -> "Iterator[ContactRecord]":
 def _row(record: "ContactRecord") -> dict[str, Any]:
     """What the API shows, and the data that are sent to LiveDesk."""
     data = record.contact.present() if record.contact else {}
-    return {**dict.fromkeys(FIELDS), **data, **as_json(record)}
+    return {**dict.fromkeys(FIELDS), **data, **to_dict(shape_of(record))}
 
 
 def _csv(stream: TextIO) -> "Callable[[ContactRecord], None]":

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from webhook_app.api.params import to_ms
+from worker.durations import parse_time
 from worker.model import State
 from worker.store.lists import Filter
 
@@ -26,10 +26,10 @@ class When(click.ParamType[int]):
             return value
         if age := AGE.fullmatch(value):
             return int(time.time() * 1000) - int(age[1]) * UNITS_MS[age[2]]
-        at = to_ms(value)
-        if at is None:
+        try:
+            return parse_time(value)
+        except ValueError:
             self.fail("say 2026-03-01T12:00:00Z, or 90min, 2h, 3d for so long ago", param, ctx)
-        return at
 
 
 def filtered(command: F) -> F:

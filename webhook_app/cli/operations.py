@@ -16,7 +16,7 @@ from webhook_app.cli.output import (
     sentences,
     when,
 )
-from webhook_app.present import serializers
+from webhook_app.present import serializers, shapes
 from worker.store.operations import Action, Operation, OperationState
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _list(parts: "Callable[[], Parts]") -> click.Command:
             latest, now = found.operations.latest(limit), found.history.now()
         if as_json:
             for one in latest:
-                click.echo(json.dumps(serializers.operation(one)))
+                click.echo(serializers.to_json(serializers.serialize(one, shapes.Operation)))
             return
         if not latest:
             click.echo("There are none.")
@@ -107,7 +107,9 @@ def _start(parts: "Callable[[], Parts]") -> click.Command:
             found = parts()
             preview = operator.Operator(found, who).operations.plan(Action(action), wanted)
             if not as_json or dry_run:
-                click.echo(json.dumps(serializers.plan(preview)) if as_json else _previewed(preview))
+                click.echo(
+                    serializers.to_json(serializers.serialize(preview, shapes.Plan)) if as_json else _previewed(preview)
+                )
             if not preview.total:
                 raise click.ClickException("There is nothing to do.")
             if dry_run:
@@ -166,7 +168,7 @@ def _cells(one: Operation, now: int) -> tuple[str, ...]:
 
 
 def _tell(one: Operation, as_json: bool) -> None:
-    document = serializers.operation(one)
+    document = serializers.to_dict(serializers.serialize(one, shapes.Operation))
     if as_json:
         click.echo(json.dumps(document))
         return
@@ -176,4 +178,8 @@ def _tell(one: Operation, as_json: bool) -> None:
 
 
 def _filter(one: Operation) -> str:
-    return " ".join(f"{name}={value}" for name, value in serializers.filtered(one.filter).items() if value)
+    return " ".join(
+        f"{name}={value}"
+        for name, value in serializers.to_dict(serializers.serialize(one.filter, shapes.Filter)).items()
+        if value
+    )

@@ -53,6 +53,10 @@ class Plan:
         return round(self.total / self.pace * 1000) if is_sending else None
 
     @property
+    def finish_s(self) -> float | None:
+        return None if self.takes_ms is None else self.takes_ms / 1000
+
+    @property
     def behind_ms(self) -> int | None:
         """How long the contacts take that are sent first."""
         return None if self.overview.clear_s is None else round(self.overview.clear_s * 1000)

@@ -54,7 +54,7 @@ def _lines(parts: "Parts", wanted: Filter, reveal: bool, page: Page) -> Iterator
 
 
 def _cells(parts: "Parts", rows: list[Row], reveal: bool) -> list[list[str]]:
-    shown_rows = [[serializers.row(row)[name] for name in COLUMNS] for row in rows]
+    shown_rows = [[serializers.to_dict(serializers.row(row))[name] for name in COLUMNS] for row in rows]
     if reveal:
         records = parts.history.contacts_of([row.key for row in rows])
         for row, values in zip(rows, shown_rows, strict=True):

@@ -292,7 +292,7 @@ def test_a_filter_of_everybody_is_refused(api: Api) -> None:
 
 @pytest.mark.parametrize("path", ["/situation", "/audit", "/operations", "/openapi.json", f"/contacts/{NO_KEY}"])
 def test_an_unknown_parameter_is_refused(path: str, api: Api) -> None:
-    assert problem_of(api.get(f"{path}?colour=red"), 400)["errors"] == {"colour": "is not known here"}
+    assert problem_of(api.get(f"{path}?colour=red"), 400)["errors"] == {"colour": "is unknown"}
 
 
 @pytest.mark.parametrize("identifier", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "\tx", 'a"b\n,c', "müller"])

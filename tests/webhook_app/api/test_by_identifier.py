@@ -16,10 +16,10 @@ from werkzeug.test import TestResponse
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
-from webhook_app.api.by_identifier import is_authorized
+from webhook_app.api.blueprint import is_authorized
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
-from webhook_app.present.serializers import rfc3339
+from webhook_app.present.serializers import time
 from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, State
 from worker.process.envelope import Envelope
 from worker.store import keys
@@ -125,6 +125,7 @@ def test_a_contact_that_is_retried_is_shown_with_its_attempts(http: FlaskClient,
             "status": 502,
             "cause": "http_502",
             "excerpt": "Bad Gateway",
+            "trigger": None,
         }
     ]
     assert RFC3339.fullmatch(document["next_attempt_at"])
@@ -232,4 +233,4 @@ def test_a_redis_that_says_nothing_is_told_in_time(tmp_path: Path) -> None:
     [(None, None), (0, "1970-01-01T00:00:00.000Z"), (1_795_000_000_007, "2026-11-18T11:06:40.007Z")],
 )
 def test_times_are_rfc_3339(ms: int | None, text: str | None) -> None:
-    assert rfc3339(ms) == text
+    assert time(ms) == text
