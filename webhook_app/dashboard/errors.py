@@ -6,7 +6,7 @@ from flask import Flask, make_response, render_template, request
 from werkzeug import Response
 from werkzeug.exceptions import HTTPException
 
-from webhook_app.problems import bug, http_problem
+from webhook_app.problems import bug, http_problem, store_away
 from worker import telemetry
 from worker.errors import StoreError
 
@@ -52,9 +52,9 @@ def _refused(error: HTTPException) -> Response:
     return response
 
 
-def _store_away(error: StoreError) -> Response:
+def _store_away(_error: StoreError) -> Response:
     if not is_ours():
-        return bug(error)
+        return store_away()
     response = page(503, *PAGES[503])
     response.headers["Retry-After"] = "5"
     return response
