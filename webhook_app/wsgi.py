@@ -17,7 +17,6 @@ from webhook_app.parts import Parts
 from worker import telemetry
 from worker.errors import SettingsError
 from worker.process.envelope import build_envelope
-from worker.retry import RetryPolicy
 from worker.store.connection import connect
 from worker.store.contacts import Store
 from worker.store.durability import Guard, announce
@@ -42,7 +41,7 @@ def join() -> Flask:
     telemetry.configure_logging(settings.log_format, settings.log_level)
     telemetry.start_sentry(settings, "web")
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
-    demands = settings.demands
+    demands = settings.requirements
     if not IS_COMMAND:
         announce(client, demands)
     parts = Parts(
@@ -59,7 +58,7 @@ def join() -> Flask:
         metrics_token=settings.metrics_token,
         livedesk=join_livedesk(settings),
         inbox_id=settings.livedesk_inbox_id,
-        retry=RetryPolicy(settings.retry_first_ms, settings.retry_longest_ms, settings.retry_for_ms),
+        retry=settings.retry,
         settle_ms=settings.livedesk_settle_ms,
         access=access_of(settings),
     )

@@ -1,70 +1,222 @@
-"""One frozen ``Settings``, read once at start. Nothing else reads the environment.
+"""One frozen ``Settings``, read once at startup. No other module reads the environment.
 
-Every variable ``NAME`` may also be given as ``NAME_FILE``, the path of a file that holds the value (the way of Docker
-and Kubernetes secrets). All mistakes are reported at once.
+Each setting is described once: variable, parser, default and meaning. ``docs/configuration.md`` and ``.env.example``
+repeat that, and a test compares them. Every variable ``NAME`` can also be given as ``NAME_FILE``, the path of a file
+with the value (a Docker or Kubernetes secret). All mistakes are reported at once.
 """
+
+# ruff: noqa: RUF009 - the calls in the dataclass make its fields
 
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from worker.durations import parse_duration
 from worker.errors import SettingsError
 from worker.model import Ack, LogFormat, Requirements
+from worker.retry import RetryPolicy
 from worker.store.address import is_sentinel, parse_sentinel
 from worker.store.upstream import UpstreamPolicy
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 T = TypeVar("T")
-D = TypeVar("D")
 
 
+def parse_seconds(text: str) -> float:
+    return parse_duration(text) / 1000
+
+
+def parse_positive(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
+        raise ValueError("must be a whole number above 0")
+    return int(text)
+
+
+def parse_rate(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", text) or float(text) == 0:
+        raise ValueError("must be a number above 0, such as 10 or 0.5")
+    return float(text)
+
+
+def parse_fraction(text: str) -> float:
+    """``0.8`` or ``80%``."""
+    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(%)?", text)
+    fraction = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    if not 0 < fraction <= 1:
+        raise ValueError("must be a fraction such as 0.8 or 80%")
+    return fraction
+
+
+def parse_digit(text: str) -> int:
+    if not re.fullmatch(r"[0-9]", text):
+        raise ValueError("must be a number from 0 to 9")
+    return int(text)
+
+
+def parse_yes_no(text: str) -> bool:
+    if text.lower() in ("yes", "true", "on", "1"):
+        return True
+    if text.lower() in ("no", "false", "off", "0"):
+        return False
+    raise ValueError("must be yes or no")
+
+
+def parse_people(text: str) -> tuple[str, ...]:
+    """E-mail addresses, case-insensitive, and names of groups, comma-separated."""
+    names = [name.strip() for name in text.split(",")]
+    return tuple(name.lower() if "@" in name else name for name in names if name)
+
+
+def parse_http_url(text: str) -> str:
+    parts = _split(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL that starts with http:// or https://")
+    return text.rstrip("/")
+
+
+def parse_redis_url(text: str) -> str:
+    if is_sentinel(text):
+        parse_sentinel(text)
+    elif _split(text).scheme not in REDIS_SCHEMES:
+        raise ValueError("must start with redis://, rediss://, unix:// or redis+sentinel://")
+    return text
+
+
+def _split(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # validated only when read
+        return parts
+    except ValueError:
+        raise ValueError("must be a URL") from None  # the library's message may quote it, including a password
+
+
+def choice(*options: T) -> Callable[[str], T]:
+    """Return a parser for the names of these options, case-insensitive."""
+    by_name = {str(option): option for option in options}
+
+    def parse(text: str) -> T:
+        if text.lower() not in by_name:
+            raise ValueError(f"must be one of {', '.join(by_name)}")
+        return by_name[text.lower()]
+
+    return parse
+
+
+def at_least(length: int) -> Callable[[str], str]:
+    """Return a parser for a secret of at least this many characters."""
+
+    def parse(text: str) -> str:
+        if len(text) < length:
+            raise ValueError(f"must have at least {length} characters")
+        return text
+
+    return parse
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as documented. ``default`` is text as in the environment; ``None``: no default."""
+
+    name: str
+    parse: Callable[[str], object]
+    default: str | None
+    meaning: str
+    is_required: bool = False
+
+
+def _setting(name: str, parse: Callable[[str], T], default: str, meaning: str, *, secret: bool = False) -> T:
+    setting = Setting(name, parse, default, meaning)
+    value: Any = field(default=parse(default), repr=not secret, metadata={"setting": setting})
+    return value  # type: ignore[no-any-return]  # the field becomes a value when the class is made
+
+
+def _optional(name: str, parse: Callable[[str], T], meaning: str, *, secret: bool = False) -> T | None:
+    value: Any = field(default=None, repr=not secret, metadata={"setting": Setting(name, parse, None, meaning)})
+    return value  # type: ignore[no-any-return]
+
+
+def _required(name: str, meaning: str) -> str:
+    setting = Setting(name, str, None, meaning, is_required=True)
+    value: Any = field(repr=False, metadata={"setting": setting})
+    return value  # type: ignore[no-any-return]
+
+
+# fmt: off
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the environment says. Times are in the unit that the name ends with; secrets stay out of ``repr``."""
+    """The configuration. A name ends with its unit; secrets and personal data are not part of the ``repr``."""
 
-    livedesk_api_key: str = field(repr=False)
-    livedesk_api_secret: str = field(repr=False)
-    livedesk_inbox_id: int | None = None
-    livedesk_base_url: str = "https://livedesk-api.engagelab.com"
-    livedesk_rate: float = 10.0
-    livedesk_look_ups_per_minute: float = 100.0
-    livedesk_timeout_s: float = 30.0
-    livedesk_settle_ms: int = 60_000
-    livedesk_adopt: bool = True
-    redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
-    ack: Ack | None = None
-    backlog_most: int = Requirements().backlog_most
-    memory_most: float = Requirements().memory_most
-    sources_file: Path = Path("sources.toml")
-    webhook_secret: str | None = field(default=None, repr=False)
-    api_token: str | None = field(default=None, repr=False)
-    dashboard_password: str | None = field(default=None, repr=False)
-    dashboard_viewer_password: str | None = field(default=None, repr=False)
-    oidc_issuer: str | None = None
-    oidc_client_id: str | None = None
-    oidc_client_secret: str | None = field(default=None, repr=False)
-    oidc_operators: tuple[str, ...] = field(default=(), repr=False)
-    oidc_viewers: tuple[str, ...] = field(default=(), repr=False)
-    oidc_groups_claim: str = "groups"
-    trusted_proxies: int = 0
-    retry_first_ms: int = 5_000
-    retry_longest_ms: int = 900_000
-    retry_for_ms: int = 72 * 3_600_000
-    probe_first_ms: int = 5_000
-    probe_longest_ms: int = 300_000
-    keep_created_ms: int = 90 * 86_400_000
-    metrics_token: str | None = field(default=None, repr=False)
-    log_format: LogFormat = LogFormat.LOGFMT
-    log_level: str = "info"
-    sentry_dsn: str | None = field(default=None, repr=False)
-    sentry_environment: str | None = None
+    livedesk_api_key: str = _required("LIVEDESK_API_KEY", "API key")
+    livedesk_api_secret: str = _required("LIVEDESK_API_SECRET", "API secret")
+    livedesk_inbox_id: int | None = _optional("LIVEDESK_INBOX_ID", parse_positive,
+        "inbox of new contacts; required unless every source names its own")
+    livedesk_base_url: str = _setting("LIVEDESK_BASE_URL", parse_http_url, "https://livedesk-api.engagelab.com",
+        "address of the API")
+    livedesk_rate: float = _setting("LIVEDESK_RATE", parse_rate, "10",
+        "requests per second, over all workers on all hosts")
+    livedesk_look_ups_per_minute: float = _setting("LIVEDESK_LOOK_UPS", parse_rate, "100",
+        "look-ups per minute; LiveDesk limits these separately")
+    livedesk_timeout_s: float = _setting("LIVEDESK_TIMEOUT", parse_seconds, "30s",
+        "how long to wait for an answer; the limit to connect is 5 s")
+    livedesk_settle_ms: int = _setting("LIVEDESK_SETTLE", parse_duration, "60s",
+        "wait after an unanswered create before another one may be sent")
+    livedesk_adopt: bool = _setting("LIVEDESK_ADOPT", parse_yes_no, "yes",
+        "adopt a contact that has the address and no identifier (yes or no)")
+    redis_url: str = _setting("REDIS_URL", parse_redis_url, "redis://127.0.0.1:6379/0",
+        "also `rediss://`, `unix://`, `redis+sentinel://`", secret=True)
+    ack: Ack | None = _optional("ACK", choice(*Ack),
+        "required before a 200: `memory`, `aof`, `fsync` or `replica`")
+    max_backlog: int = _setting("MAX_BACKLOG", parse_positive, "1000000",
+        "open contacts from which on new ones are rejected with 503")
+    max_memory: float = _setting("MAX_MEMORY", parse_fraction, "0.8",
+        "the same, as a fraction of Redis's memory (`0.8` or `80%`)")
+    sources_file: Path = _setting("SOURCES_FILE", Path, "sources.toml",
+        "the file that lists the senders you accept")
+    webhook_secret: str | None = _optional("WEBHOOK_SECRET", str,
+        "creates the source `signup`, if there is no sources file", secret=True)
+    api_token: str | None = _optional("API_TOKEN", at_least(16),
+        "bearer token of the API; at least 16 characters", secret=True)
+    dashboard_password: str | None = _optional("DASHBOARD_PASSWORD", at_least(12),
+        "password of operators; at least 12 characters", secret=True)
+    dashboard_viewer_password: str | None = _optional("DASHBOARD_VIEWER_PASSWORD", at_least(12),
+        "password of viewers; at least 12 characters, a different one", secret=True)
+    oidc_issuer: str | None = _optional("OIDC_ISSUER", parse_http_url,
+        "issuer URL of your OpenID Connect provider")
+    oidc_client_id: str | None = _optional("OIDC_CLIENT_ID", str, "client id that the provider gave you")
+    oidc_client_secret: str | None = _optional("OIDC_CLIENT_SECRET", str,
+        "client secret that the provider gave you", secret=True)
+    oidc_operators: tuple[str, ...] = _setting("OIDC_OPERATORS", parse_people, "",
+        "operators: verified e-mail addresses and groups, comma-separated", secret=True)
+    oidc_viewers: tuple[str, ...] = _setting("OIDC_VIEWERS", parse_people, "",
+        "viewers, in the same form", secret=True)
+    oidc_groups_claim: str = _setting("OIDC_GROUPS_CLAIM", str, "groups", "the claim that lists a person's groups")
+    trusted_proxies: int = _setting("TRUSTED_PROXIES", parse_digit, "0",
+        "number of proxies in front of `bin/web` that set `X-Forwarded-*`")
+    retry_first_ms: int = _setting("RETRY_FIRST", parse_duration, "5s", "first wait between two attempts")
+    retry_longest_ms: int = _setting("RETRY_LONGEST", parse_duration, "15m", "longest wait between two attempts")
+    retry_for_ms: int = _setting("RETRY_FOR", parse_duration, "72h",
+        "total retry time before a contact is marked `failed`")
+    probe_first_ms: int = _setting("PROBE_FIRST", parse_duration, "5s",
+        "first wait before LiveDesk is probed after a stop")
+    probe_longest_ms: int = _setting("PROBE_LONGEST", parse_duration, "5m", "longest wait between two probes")
+    keep_created_ms: int = _setting("KEEP_CREATED", parse_duration, "90d",
+        "how long a created contact is remembered, to recognise duplicates")
+    metrics_token: str | None = _optional("METRICS_TOKEN", at_least(16),
+        "bearer token of `/metrics`, at least 16 characters; open without one", secret=True)
+    log_format: LogFormat = _setting("LOG_FORMAT", choice(*LogFormat), "logfmt",
+        "one line per event, as `logfmt` or `json`")
+    log_level: str = _setting("LOG_LEVEL", choice("debug", "info", "warning", "error"), "info",
+        "`debug`, `info`, `warning` or `error`; `debug` logs accepted deliveries too")
+    sentry_dsn: str | None = _optional("SENTRY_DSN", parse_http_url,
+        "reports bugs, new causes and stops to Sentry, without personal data", secret=True)
+    sentry_environment: str | None = _optional("SENTRY_ENVIRONMENT", str, "name of the environment in Sentry")
+    # fmt: on
 
     @property
     def upstream(self) -> UpstreamPolicy:
@@ -77,192 +229,65 @@ class Settings:
         )
 
     @property
-    def demands(self) -> Requirements:
-        """What must hold for a delivery to be taken."""
-        return Requirements(self.ack, self.memory_most, self.backlog_most)
+    def retry(self) -> RetryPolicy:
+        return RetryPolicy(self.retry_first_ms, self.retry_longest_ms, self.retry_for_ms)
+
+    @property
+    def requirements(self) -> Requirements:
+        """What must be true before a delivery is accepted."""
+        return Requirements(self.ack, self.max_memory, self.max_backlog)
+
+
+#: Every setting by its name in ``Settings``, in the order of the documentation.
+SETTINGS: dict[str, Setting] = {each.name: each.metadata["setting"] for each in fields(Settings)}
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings in ``environ`` (the process's own by default).
+    """Return the settings in ``environ``, by default the environment of this process.
 
     Raises:
-        SettingsError: with one sentence for each mistake, none of which repeats a value that may be secret.
+        SettingsError: one sentence for each mistake, none of which repeats a value.
     """
-    reader = _Reader(os.environ if environ is None else environ)
-    settings = Settings(
-        livedesk_api_key=reader.required("LIVEDESK_API_KEY"),
-        livedesk_api_secret=reader.required("LIVEDESK_API_SECRET"),
-        livedesk_inbox_id=reader.optional("LIVEDESK_INBOX_ID", _positive_int, None),
-        livedesk_base_url=reader.optional("LIVEDESK_BASE_URL", _http_url, Settings.livedesk_base_url),
-        livedesk_rate=reader.optional("LIVEDESK_RATE", _rate, Settings.livedesk_rate),
-        livedesk_look_ups_per_minute=reader.optional("LIVEDESK_LOOK_UPS", _rate, Settings.livedesk_look_ups_per_minute),
-        livedesk_timeout_s=reader.optional("LIVEDESK_TIMEOUT", parse_duration, 30_000) / 1000,
-        livedesk_settle_ms=reader.optional("LIVEDESK_SETTLE", parse_duration, Settings.livedesk_settle_ms),
-        livedesk_adopt=reader.optional("LIVEDESK_ADOPT", _yes_no, True),
-        redis_url=reader.optional("REDIS_URL", _redis_url, "redis://127.0.0.1:6379/0"),
-        ack=reader.optional("ACK", _ack, None),
-        backlog_most=reader.optional("BACKLOG_MOST", _positive_int, Settings.backlog_most),
-        memory_most=reader.optional("MEMORY_MOST", _share, Settings.memory_most),
-        sources_file=reader.optional("SOURCES_FILE", Path, Path("sources.toml")),
-        webhook_secret=reader.optional("WEBHOOK_SECRET", str, None),
-        api_token=reader.optional("API_TOKEN", _token, None),
-        dashboard_password=reader.optional("DASHBOARD_PASSWORD", _password, None),
-        dashboard_viewer_password=reader.optional("DASHBOARD_VIEWER_PASSWORD", _password, None),
-        oidc_issuer=reader.optional("OIDC_ISSUER", _http_url, None),
-        oidc_client_id=reader.optional("OIDC_CLIENT_ID", str, None),
-        oidc_client_secret=reader.optional("OIDC_CLIENT_SECRET", str, None),
-        oidc_operators=reader.optional("OIDC_OPERATORS", _people, ()),
-        oidc_viewers=reader.optional("OIDC_VIEWERS", _people, ()),
-        oidc_groups_claim=reader.optional("OIDC_GROUPS_CLAIM", str, Settings.oidc_groups_claim),
-        trusted_proxies=reader.optional("TRUSTED_PROXIES", _few, 0),
-        retry_first_ms=reader.optional("RETRY_FIRST", parse_duration, Settings.retry_first_ms),
-        retry_longest_ms=reader.optional("RETRY_LONGEST", parse_duration, Settings.retry_longest_ms),
-        retry_for_ms=reader.optional("RETRY_FOR", parse_duration, Settings.retry_for_ms),
-        probe_first_ms=reader.optional("PROBE_FIRST", parse_duration, Settings.probe_first_ms),
-        probe_longest_ms=reader.optional("PROBE_LONGEST", parse_duration, Settings.probe_longest_ms),
-        keep_created_ms=reader.optional("KEEP_CREATED", parse_duration, Settings.keep_created_ms),
-        metrics_token=reader.optional("METRICS_TOKEN", _token, None),
-        log_format=reader.optional("LOG_FORMAT", _log_format, Settings.log_format),
-        log_level=reader.optional("LOG_LEVEL", _log_level, Settings.log_level),
-        sentry_dsn=reader.optional("SENTRY_DSN", _http_url, None),
-        sentry_environment=reader.optional("SENTRY_ENVIRONMENT", str, None),
-    )
-    if reader.problems:
-        raise SettingsError(reader.problems)
-    return settings
-
-
-class _Reader:
-    """Reads variables one by one and keeps the mistakes for the end."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.problems: list[str] = []
-
-    def required(self, name: str) -> str:
-        known = len(self.problems)
-        value = self._text(name)
-        if value is None and len(self.problems) == known:
-            self.problems.append(f"{name} is not set (nor {name}_FILE).")
-        return value or ""
-
-    def optional(self, name: str, cast: Callable[[str], T], default: D) -> T | D:
-        text = self._text(name)
-        if text is None:
-            return default
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for field_name, setting in SETTINGS.items():
         try:
-            return cast(text)
+            text = read_variable(setting.name, os.environ if environ is None else environ)
+            if text is not None:
+                values[field_name] = _parse(setting, text)
+            elif setting.is_required:
+                problems.append(f"{missing(setting.name)}.")
         except ValueError as error:
-            self.problems.append(f"{name} {error}.")
-            return default
-
-    def _text(self, name: str) -> str | None:
-        """The value, stripped; an empty one counts as not given."""
-        path = self.environ.get(f"{name}_FILE", "").strip()
-        if not path:
-            return self.environ.get(name, "").strip() or None
-        if self.environ.get(name, "").strip():
-            self.problems.append(f"{name} and {name}_FILE are both set; keep one.")
-            return None
-        try:
-            return Path(path).read_text(encoding="utf-8").strip() or None
-        except (OSError, UnicodeDecodeError) as error:
-            self.problems.append(f"{name}_FILE cannot be read: {type(error).__name__}.")
-            return None
+            problems.append(f"{error}.")
+    if problems:
+        raise SettingsError(problems)
+    return Settings(**values)
 
 
-def _positive_int(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
-        raise ValueError("must be a whole number above 0")
-    return int(text)
+def read_variable(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return the value of ``NAME``, or the content of the file ``NAME_FILE``, stripped; ``None`` if it is empty.
 
-
-def _rate(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", text) or float(text) == 0:
-        raise ValueError("must be a number above 0, such as 10 or 0.5")
-    return float(text)
-
-
-def _split(text: str) -> SplitResult:
+    Raises:
+        ValueError: both are set, or the file cannot be read.
+    """
+    value, path = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
+    if value and path:
+        raise ValueError(f"{name} and {name}_FILE are both set: remove one")
+    if not path:
+        return value or None
     try:
-        parts = urlsplit(text)
-        _ = parts.port  # looked at only when it is asked for
-        return parts
-    except ValueError:
-        raise ValueError("must be an address") from None  # the library's own words may quote it, password and all
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name}_FILE names a file that cannot be read ({type(error).__name__})") from None
 
 
-def _http_url(text: str) -> str:
-    parts = _split(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an address that starts with http:// or https://")
-    return text.rstrip("/")
+def missing(name: str) -> str:
+    """The sentence, without its full stop, about a variable that is required and empty."""
+    return f"{name} is not set: set it, or {name}_FILE"
 
 
-def _redis_url(text: str) -> str:
-    if is_sentinel(text):
-        parse_sentinel(text)
-    elif _split(text).scheme not in REDIS_SCHEMES:
-        raise ValueError("must start with redis://, rediss://, unix:// or redis+sentinel://")
-    return text
-
-
-def _ack(text: str) -> Ack:
+def _parse(setting: Setting, text: str) -> object:
     try:
-        return Ack(text.lower())
-    except ValueError:
-        raise ValueError(f"must be one of {', '.join(Ack)}") from None
-
-
-def _log_level(text: str) -> str:
-    if text.lower() not in LOG_LEVELS:
-        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
-    return text.lower()
-
-
-def _log_format(text: str) -> LogFormat:
-    try:
-        return LogFormat(text.lower())
-    except ValueError:
-        raise ValueError(f"must be one of {', '.join(LogFormat)}") from None
-
-
-def _share(text: str) -> float:
-    """``0.8`` or ``80%``."""
-    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(%)?", text)
-    share = float(match[1]) / (100 if match[2] else 1) if match else 0.0
-    if not 0 < share <= 1:
-        raise ValueError("must be a share such as 0.8 or 80%")
-    return share
-
-
-def _token(text: str) -> str:
-    if len(text) < 16:
-        raise ValueError("must have at least 16 characters")
-    return text
-
-
-def _password(text: str) -> str:
-    if len(text) < 12:
-        raise ValueError("must have at least 12 characters")
-    return text
-
-
-def _people(text: str) -> tuple[str, ...]:
-    """E-mail addresses, whose case does not matter, and names of groups, with commas between them."""
-    names = [name.strip() for name in text.split(",")]
-    return tuple(name.lower() if "@" in name else name for name in names if name)
-
-
-def _few(text: str) -> int:
-    if not re.fullmatch(r"[0-9]", text):
-        raise ValueError("must be a number from 0 to 9")
-    return int(text)
-
-
-def _yes_no(text: str) -> bool:
-    if text.lower() in ("yes", "true", "on", "1"):
-        return True
-    if text.lower() in ("no", "false", "off", "0"):
-        return False
-    raise ValueError("must be yes or no")
+        return setting.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{setting.name} {error}") from None

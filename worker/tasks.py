@@ -21,7 +21,6 @@ from worker.livedesk.client import CONNECT_TIMEOUT_S, LiveDesk
 from worker.model import Requirements
 from worker.process.envelope import build_envelope
 from worker.process.sweeper import STUCK_AFTER_S, Sweeper
-from worker.retry import RetryPolicy
 from worker.settings import Settings, load_settings
 from worker.store.address import broker
 from worker.store.connection import connect
@@ -119,7 +118,7 @@ def join(settings: Settings) -> Parts:
     sync = Sync(
         store=store,
         livedesk=livedesk,
-        policy=RetryPolicy(settings.retry_first_ms, settings.retry_longest_ms, settings.retry_for_ms),
+        policy=settings.retry,
         settle_ms=settings.livedesk_settle_ms,
         adopt=settings.livedesk_adopt,
         inbox_id=settings.livedesk_inbox_id,
@@ -133,7 +132,7 @@ def join(settings: Settings) -> Parts:
         operations=Operations(store, Lists(client)),
         stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
     )
-    return Parts(sync, sweeper, tally, settings.demands)
+    return Parts(sync, sweeper, tally, settings.requirements)
 
 
 def join_livedesk(settings: Settings, took: Callable[[float], None] = lambda seconds: None) -> LiveDesk:

@@ -179,6 +179,6 @@ def _look_at_redis(settings: Settings) -> tuple[str, ...]:
     """What would lose deliveries there; that is for the user to weigh, as long as we can work."""
     with connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S) as client:
         try:
-            return History(client, settings.demands).health().problems
+            return History(client, settings.requirements).health().problems
         except StoreError as error:
             raise StartError(f"The Redis that REDIS_URL names cannot be used: {error}.") from error

@@ -155,7 +155,7 @@ def test_a_second_ctrl_c_does_not_wait(make_run: Run, ports: dict[str, str]) -> 
     ("env", "sentence"),
     [
         ({"PORT": "eighty"}, "PORT must be a port, a number from 1 to 65535."),
-        ({"LIVEDESK_API_KEY": "key"}, "LIVEDESK_API_SECRET is not set (nor LIVEDESK_API_SECRET_FILE)."),
+        ({"LIVEDESK_API_KEY": "key"}, "LIVEDESK_API_SECRET is not set: set it, or LIVEDESK_API_SECRET_FILE."),
         ({"LIVEDESK_TIMEOUT": "soon"}, "LIVEDESK_TIMEOUT must be a duration such as 30s, 15m, 72h or 90d."),
         ({"SOURCES_FILE": "nowhere.toml"}, "nowhere.toml"),
         ({"WEB_THREADS": "many"}, "WEB_THREADS must be a number from 1 to 1000."),

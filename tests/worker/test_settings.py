@@ -1,5 +1,6 @@
 """The environment as settings: every variable, every mistake, no secret told."""
 
+import re
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from worker.errors import SettingsError
 from worker.model import Ack, LogFormat
-from worker.settings import Settings, load_settings
+from worker.settings import SETTINGS, Settings, load_settings
 
+ROOT = Path(__file__).parents[2]
 NEEDED = {"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "hunter2"}
 TOKEN = "hunter2-hunter2-hunter2"
 
@@ -28,8 +30,8 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("LIVEDESK_ADOPT", "No", "livedesk_adopt", False),
     ("REDIS_URL", "unix:///run/redis.sock", "redis_url", "unix:///run/redis.sock"),
     ("ACK", "Fsync", "ack", Ack.FSYNC),
-    ("BACKLOG_MOST", "5000", "backlog_most", 5000),
-    ("MEMORY_MOST", "75 %", "memory_most", 0.75),
+    ("MAX_BACKLOG", "5000", "max_backlog", 5000),
+    ("MAX_MEMORY", "75 %", "max_memory", 0.75),
     ("SOURCES_FILE", "etc/sources.toml", "sources_file", Path("etc/sources.toml")),
     ("WEBHOOK_SECRET", TOKEN, "webhook_secret", TOKEN),
     ("API_TOKEN", TOKEN, "api_token", TOKEN),
@@ -61,10 +63,10 @@ MISTAKES = [
     ("LIVEDESK_INBOX_ID", "0", "must be a whole number above 0"),
     ("LIVEDESK_INBOX_ID", "-1", "must be a whole number above 0"),
     ("LIVEDESK_INBOX_ID", "４", "must be a whole number above 0"),
-    ("LIVEDESK_BASE_URL", "livedesk-api.engagelab.com", "must be an address that starts with http:// or https://"),
-    ("LIVEDESK_BASE_URL", "ftp://example.com", "must be an address that starts with http:// or https://"),
-    ("LIVEDESK_BASE_URL", "https://", "must be an address that starts with http:// or https://"),
-    ("LIVEDESK_BASE_URL", "https://[::1", "must be an address"),
+    ("LIVEDESK_BASE_URL", "livedesk-api.engagelab.com", "must be a URL that starts with http:// or https://"),
+    ("LIVEDESK_BASE_URL", "ftp://example.com", "must be a URL that starts with http:// or https://"),
+    ("LIVEDESK_BASE_URL", "https://", "must be a URL that starts with http:// or https://"),
+    ("LIVEDESK_BASE_URL", "https://[::1", "must be a URL"),
     ("LIVEDESK_RATE", "0", "must be a number above 0, such as 10 or 0.5"),
     ("LIVEDESK_RATE", "ten", "must be a number above 0, such as 10 or 0.5"),
     ("LIVEDESK_TIMEOUT", "soon", "must be a duration such as 30s, 15m, 72h or 90d"),
@@ -74,23 +76,23 @@ MISTAKES = [
     ("LIVEDESK_SETTLE", "1e3", "must be a duration such as 30s, 15m, 72h or 90d"),
     ("LIVEDESK_ADOPT", "maybe", "must be yes or no"),
     ("REDIS_URL", "127.0.0.1:6379", "must start with redis://, rediss://, unix:// or redis+sentinel://"),
-    ("REDIS_URL", "redis://127.0.0.1:port/0", "must be an address"),
+    ("REDIS_URL", "redis://127.0.0.1:port/0", "must be a URL"),
     (
         "REDIS_URL",
         "redis+sentinel://one:1,two:2",
         "must be redis+sentinel://host:port,host:port,host:port/service, with /db behind it or not",
     ),
     ("REDIS_URL", "redis+sentinel://one:1,two:port/service", "must name each sentinel as host:port"),
-    ("REDIS_URL", "redis+sentinel://[hunter2/service", "must be an address"),
+    ("REDIS_URL", "redis+sentinel://[hunter2/service", "must be a URL"),
     ("ACK", "quorum", "must be one of memory, aof, fsync, replica"),
-    ("BACKLOG_MOST", "0", "must be a whole number above 0"),
-    ("MEMORY_MOST", "0", "must be a share such as 0.8 or 80%"),
-    ("MEMORY_MOST", "120%", "must be a share such as 0.8 or 80%"),
-    ("LIVEDESK_BASE_URL", "https://127.0.0.1:99999", "must be an address"),
+    ("MAX_BACKLOG", "0", "must be a whole number above 0"),
+    ("MAX_MEMORY", "0", "must be a fraction such as 0.8 or 80%"),
+    ("MAX_MEMORY", "120%", "must be a fraction such as 0.8 or 80%"),
+    ("LIVEDESK_BASE_URL", "https://127.0.0.1:99999", "must be a URL"),
     ("API_TOKEN", "short", "must have at least 16 characters"),
     ("DASHBOARD_PASSWORD", "too short", "must have at least 12 characters"),
     ("DASHBOARD_VIEWER_PASSWORD", "too short", "must have at least 12 characters"),
-    ("OIDC_ISSUER", "login.example", "must be an address that starts with http:// or https://"),
+    ("OIDC_ISSUER", "login.example", "must be a URL that starts with http:// or https://"),
     ("TRUSTED_PROXIES", "-1", "must be a number from 0 to 9"),
     ("TRUSTED_PROXIES", "yes", "must be a number from 0 to 9"),
     ("RETRY_FIRST", "x", "must be a duration such as 30s, 15m, 72h or 90d"),
@@ -100,7 +102,7 @@ MISTAKES = [
     ("METRICS_TOKEN", "short", "must have at least 16 characters"),
     ("LOG_FORMAT", "xml", "must be one of logfmt, json"),
     ("LOG_LEVEL", "loud", "must be one of debug, info, warning, error"),
-    ("SENTRY_DSN", "hunter2", "must be an address that starts with http:// or https://"),
+    ("SENTRY_DSN", "hunter2", "must be a URL that starts with http:// or https://"),
 ]
 
 
@@ -130,21 +132,21 @@ def test_a_variable_may_be_in_a_file(name: str, text: str, setting: str, value: 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_variable_and_its_file_are_one_too_many(name: str, tmp_path: Path) -> None:
     environ = {**NEEDED, name: TOKEN, f"{name}_FILE": str(tmp_path / "secret")}
-    assert problems_of(environ) == [f"{name} and {name}_FILE are both set; keep one."]
+    assert problems_of(environ) == [f"{name} and {name}_FILE are both set: remove one."]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_that_cannot_be_read_is_named_by_its_variable(name: str, tmp_path: Path) -> None:
     environ = {key: needed for key, needed in NEEDED.items() if key != name}
     environ[f"{name}_FILE"] = str(tmp_path / "nothing here")
-    assert problems_of(environ) == [f"{name}_FILE cannot be read: FileNotFoundError."]
+    assert problems_of(environ) == [f"{name}_FILE names a file that cannot be read (FileNotFoundError)."]
 
 
 def test_a_file_must_be_text(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_bytes(b"\xff\xfe")
     assert problems_of({**NEEDED, "API_TOKEN_FILE": str(file)}) == [
-        "API_TOKEN_FILE cannot be read: UnicodeDecodeError."
+        "API_TOKEN_FILE names a file that cannot be read (UnicodeDecodeError)."
     ]
 
 
@@ -157,7 +159,7 @@ def test_an_empty_variable_counts_as_not_given(name: str, suffix: str) -> None:
 @pytest.mark.parametrize("name", NEEDED)
 @pytest.mark.parametrize("text", ["", "  "])
 def test_what_is_needed_must_be_there(name: str, text: str) -> None:
-    assert problems_of({**NEEDED, name: text}) == [f"{name} is not set (nor {name}_FILE)."]
+    assert problems_of({**NEEDED, name: text}) == [f"{name} is not set: set it, or {name}_FILE."]
 
 
 def test_without_anything_else_the_defaults_hold() -> None:
@@ -186,6 +188,15 @@ def test_all_mistakes_are_told_at_once() -> None:
         "REDIS_URL",
         "API_TOKEN",
     ]
+
+
+def test_the_documentation_describes_every_setting_as_the_table_does() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\| (.*) \|$", page, re.MULTILINE)
+    documented = {name: (default.strip("`") or None, meaning) for name, default, meaning in rows}
+    for setting in SETTINGS.values():
+        default = "required" if setting.is_required else setting.default or None
+        assert documented[setting.name] == (default, setting.meaning)
 
 
 SECRETS = st.text(max_size=20).map(lambda text: f"hunter2{text}") | st.tuples(

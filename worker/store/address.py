@@ -47,7 +47,7 @@ def parse_sentinel(url: str) -> SentinelAddress:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ValueError("must be an address") from None
+        raise ValueError("must be a URL") from None
     login, _, hosts = parts.netloc.rpartition("@")
     username, _, password = login.partition(":")
     service, _, db = parts.path.strip("/").partition("/")

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which Redis is looked at again, and for which others go by an old look while one of them looks.
 LOOK_EVERY_S, LOOK_KEPT_S = 1.0, 5.0
-#: Share of what ``MEMORY_MOST`` allows from which on the readiness check warns.
+#: Share of what ``MAX_MEMORY`` allows from which on the readiness check warns.
 NEARLY = 0.9
 #: The mark behind a delivery.
 MARK: Command = ("SET", keys.MARK, "1")
@@ -194,8 +194,8 @@ def judge(server: Server, demands: Requirements, backlog: int) -> Health:
         why_unmet or "": why_unmet is not None,
         "Redis has fewer replicas than min-replicas-to-write and refuses writes": server.lacks_replicas,
         "Redis's memory is full: it refuses writes": bool(info.get("maxmemory")) and server.uses(1),
-        f"Redis uses {demands.memory_most:.0%} of its memory or more (MEMORY_MOST): nothing new is taken": is_crowded,
-        f"{backlog} contacts are open (BACKLOG_MOST): nothing new is taken": backlog >= demands.backlog_most,
+        f"Redis uses {demands.memory_most:.0%} of its memory or more (MAX_MEMORY): nothing new is taken": is_crowded,
+        f"{backlog} contacts are open (MAX_BACKLOG): nothing new is taken": backlog >= demands.backlog_most,
     }
     warnings = {
         lost: off and ack in (Ack.MEMORY, Ack.REPLICA),
@@ -207,7 +207,7 @@ def judge(server: Server, demands: Requirements, backlog: int) -> Health:
         and ack is not Ack.FSYNC,
         "the last rewrite of Redis's AOF failed: the file keeps growing": info.get("aof_last_bgrewrite_status", "ok")
         != "ok",
-        "Redis's memory is nearly as full as MEMORY_MOST allows": server.uses(NEARLY * demands.memory_most)
+        "Redis's memory is nearly as full as MAX_MEMORY allows": server.uses(NEARLY * demands.memory_most)
         and not is_crowded,
         "maxmemory is not set: Redis may grow until the system ends it": info.get("maxmemory") == 0,
     }

@@ -190,7 +190,7 @@ def test_sources_that_are_wrong_are_listed_with_what_is_wrong(sources_file: Path
     result = without_parts("sources", env={"SOURCES_FILE": str(sources_file), "NEW": SECRETS["NEW"], "OLD": ""})
     assert result.exit_code == 0
     assert "$OLD: not set" in result.output
-    assert "OLD is not set (nor OLD_FILE)" in result.output
+    assert "OLD is not set: set it, or OLD_FILE" in result.output
     sources_file.write_text('[sources.a]\npreset = "clerck"\nsecret = 7\nverify = 5', encoding="utf-8")
     result = without_parts("sources", env={"SOURCES_FILE": str(sources_file)})
     assert "there is no preset 'clerck'" in result.output

@@ -254,10 +254,18 @@ def test_a_secret_from_a_file_is_stripped(load: Load, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("secret", "environ", "says"),
     [
-        ('secret = "$NAME"', {}, "NAME is not set (nor NAME_FILE)"),
-        ('secret = "$NAME"', {"NAME": " "}, "NAME is not set (nor NAME_FILE)"),
-        ('secret = "$NAME"', {"NAME": "12345678", "NAME_FILE": "/a"}, "NAME and NAME_FILE are both set; keep one"),
-        ('secret = "$NAME"', {"NAME_FILE": "/does/not/exist"}, "NAME_FILE cannot be read: FileNotFoundError"),
+        ('secret = "$NAME"', {}, "NAME is not set: set it, or NAME_FILE"),
+        ('secret = "$NAME"', {"NAME": " "}, "NAME is not set: set it, or NAME_FILE"),
+        (
+            'secret = "$NAME"',
+            {"NAME": "12345678", "NAME_FILE": "/a"},
+            "NAME and NAME_FILE are both set: remove one of them",
+        ),
+        (
+            'secret = "$NAME"',
+            {"NAME_FILE": "/does/not/exist"},
+            "NAME_FILE names a file that cannot be read",
+        ),
         ('secret = "$"', {}, "after $ there must be the name of an environment variable"),
         ('secret = "${NAME}"', {}, "after $ there must be the name of an environment variable"),
         ('secret = ""', {}, "must be a text that is not empty"),
@@ -309,7 +317,7 @@ def test_a_secret_that_is_no_key_is_named_by_its_variable(load: Load) -> None:
         ("handshake = 5", 'handshake: there is no handshake "5"; known are meta, '),
         ('handshake = "meta"', "handshake: needs the verify token"),
         ('handshake = { name = "meta", tokne = "x" }', 'handshake: tokne: there is no such key; did you mean "token"?'),
-        ('handshake = { name = "meta", token = "$T" }', "handshake: T is not set (nor T_FILE)"),
+        ('handshake = { name = "meta", token = "$T" }', "handshake: T is not set: set it, or T_FILE"),
         ('ignore_if = { "header:" = 1 }', 'ignore_if."header:": after header: there must be the name of a header'),
         ('test_if = { "$.a" = { exist = true } }', 'test_if."$.a": must be a text, number or boolean, a list of them'),
         ('map = { identifier = { path = "$.a", replace = {} } }', "map.identifier: replace must be a table of texts"),
@@ -446,7 +454,7 @@ def test_all_mistakes_of_all_sources_are_reported_at_once(load: Load) -> None:
 
 def test_secrets_that_are_missing_are_the_only_mistake(load: Load) -> None:
     text = '[sources.a]\nverify = "standard-webhooks"\nsecret = "$A"'
-    assert mistakes(load, text) == ["[sources.a] secret: A is not set (nor A_FILE)"]
+    assert mistakes(load, text) == ["[sources.a] secret: A is not set: set it, or A_FILE"]
 
 
 def test_an_option_of_a_preset_can_be_changed(load: Load) -> None:

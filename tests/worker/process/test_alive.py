@@ -52,7 +52,7 @@ def test_without_redis_nobody_is_alive(store: Store, monkeypatch: pytest.MonkeyP
 
 def test_a_mistake_in_the_settings_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LIVEDESK_API_KEY")
-    assert main() == "LIVEDESK_API_KEY is not set (nor LIVEDESK_API_KEY_FILE)."
+    assert main() == "LIVEDESK_API_KEY is not set: set it, or LIVEDESK_API_KEY_FILE."
 
 
 def test_it_tells_by_its_exit_status(store: Store) -> None:

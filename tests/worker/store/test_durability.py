@@ -285,8 +285,8 @@ WEAK: list[tuple[dict[str, Any], dict[str, str], str]] = [
     ({"min_slaves_good_slaves": 1}, {"min-replicas-to-write": "2"}, "min-replicas-to-write"),
     ({"min_slaves_good_slaves": 0}, {}, "min-replicas-to-write"),
     ({"maxmemory": 100, "used_memory": 100}, {}, "memory is full"),
-    ({"maxmemory": 100, "used_memory": 81}, {}, "MEMORY_MOST"),
-    ({"total_system_memory": 100, "used_memory": 81}, {}, "MEMORY_MOST"),
+    ({"maxmemory": 100, "used_memory": 81}, {}, "MAX_MEMORY"),
+    ({"total_system_memory": 100, "used_memory": 81}, {}, "MAX_MEMORY"),
 ]
 DOUBTFUL: list[tuple[dict[str, Any], dict[str, str], str]] = [
     ({}, {"appendfsync": "everysec"}, "appendfsync is not always"),
@@ -318,7 +318,7 @@ def test_who_requires_no_more_than_memory_is_only_warned_that_the_aof_is_off() -
 
 
 def test_a_full_backlog_is_told() -> None:
-    assert "BACKLOG_MOST" in judge(Server(WELL, {"appendfsync": "always"}), Requirements(backlog_most=5), 5).problems[0]
+    assert "MAX_BACKLOG" in judge(Server(WELL, {"appendfsync": "always"}), Requirements(backlog_most=5), 5).problems[0]
 
 
 @pytest.mark.parametrize(

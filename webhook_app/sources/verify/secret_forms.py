@@ -3,11 +3,11 @@
 import base64
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from webhook_app.sources.mistakes import noting
 from webhook_app.sources.verify.signature import ED25519_KEY, MIN_KEY
 from worker.errors import SettingsError
+from worker.settings import missing, read_variable
 
 REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -25,22 +25,10 @@ def read_secret(text: object, environ: Mapping[str, str]) -> str:
     reference = REFERENCE.fullmatch(text)
     if reference is None:
         raise ValueError("after $ there must be the name of an environment variable")
-    name = reference[1]
-    value, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
-    if value and file:
-        raise ValueError(f"{name} and {name}_FILE are both set; keep one")
-    if file:
-        value = _file_content(f"{name}_FILE", Path(file))
-    if not value:
-        raise ValueError(f"{name} is not set (nor {name}_FILE)")
+    value = read_variable(reference[1], environ)
+    if value is None:
+        raise ValueError(missing(reference[1]))
     return value
-
-
-def _file_content(name: str, path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name} cannot be read: {type(error).__name__}") from None
 
 
 def decode_key(secret: str, form: str) -> bytes:
