@@ -259,12 +259,12 @@ def test_a_secret_from_a_file_is_stripped(load: Load, tmp_path: Path) -> None:
         (
             'secret = "$NAME"',
             {"NAME": "12345678", "NAME_FILE": "/a"},
-            "NAME and NAME_FILE are both set: remove one of them",
+            "NAME and NAME_FILE are both set: remove one",
         ),
         (
             'secret = "$NAME"',
             {"NAME_FILE": "/does/not/exist"},
-            "NAME_FILE names a file that cannot be read",
+            "NAME_FILE names a file that cannot be read (FileNotFoundError)",
         ),
         ('secret = "$"', {}, "after $ there must be the name of an environment variable"),
         ('secret = "${NAME}"', {}, "after $ there must be the name of an environment variable"),
