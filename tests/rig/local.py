@@ -26,7 +26,7 @@ from webhook_app.configuration import read_configuration
 from worker.errors import SettingsError, StoreError
 from worker.settings import Settings
 from worker.store.connection import connect
-from worker.store.history import History
+from worker.store.store import Store
 
 #: Ports, each with the variable that chooses another.
 PORTS = {"PORT": 8000, "STAND_IN_PORT": 8001, "VALKEY_PORT": 6390}
@@ -179,6 +179,6 @@ def _look_at_redis(settings: Settings) -> tuple[str, ...]:
     """What would lose deliveries there; that is for the user to weigh, as long as we can work."""
     with connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S) as client:
         try:
-            return History(client, settings.requirements).health().problems
+            return Store(client).overview.health().problems
         except StoreError as error:
             raise StartError(f"The Redis that REDIS_URL names cannot be used: {error}.") from error

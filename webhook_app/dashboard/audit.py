@@ -23,10 +23,10 @@ def register(views: Blueprint, parts: "Parts") -> None:
     def audit() -> str:
         given = request.args.get("before", "")
         before = given if ENTRY.fullmatch(given) else None
-        entries = or_unknown(lambda: parts.history.audit(before=before, limit=PAGE + 1))
+        entries = or_unknown(lambda: parts.store.audit.page(before=before, limit=PAGE + 1))
         return render_template(
             "dashboard/audit.html",
-            header=read_header(parts.situations),
+            header=read_header(parts.store),
             entries=entries[:PAGE] if entries else entries,
             before=before,
             later=entries[PAGE - 1].id if entries and len(entries) > PAGE else None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from webhook_app.operator.contacts import CLASHING
 from worker.errors import LiveDeskError
 from worker.livedesk.client import Person
-from worker.store.history import ContactRecord
+from worker.store.record import ContactRecord
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
@@ -28,7 +28,7 @@ def ask(parts: "Parts", record: ContactRecord, *, sleep: Callable[[float], None]
 
     It keeps the pace that workers keep, and does not ask while LiveDesk must not be asked.
     """
-    state = parts.situations.upstream().state
+    state = parts.store.upstream.read().state
     if parts.livedesk is None or state != "up":
         return Found(
             problem=f"LiveDesk is {state} now: it is not asked." if parts.livedesk else "It is not configured."
@@ -41,7 +41,7 @@ def ask(parts: "Parts", record: ContactRecord, *, sleep: Callable[[float], None]
             questions.append(lambda name=name, value=value: livedesk.owners(name, value))  # type: ignore[misc]
     try:
         for question in questions:
-            wait_ms = parts.store.pace(look_up=True)
+            wait_ms = parts.store.upstream.pace(look_up=True)
             if wait_ms < 0:
                 return Found(problem="The workers use all requests that LiveDesk allows. Try again in a few seconds.")
             sleep(wait_ms / 1000)
@@ -53,8 +53,8 @@ def ask(parts: "Parts", record: ContactRecord, *, sleep: Callable[[float], None]
 
 def _ours(parts: "Parts", people: dict[str, Person]) -> dict[str, str]:
     """By the id of each that is a created contact of ours, its key."""
-    found = {person_id: parts.lists.find(person_id) for person_id in people}
-    records = parts.history.contacts_of([key for keys in found.values() for key in keys])
+    found = {person_id: parts.store.lists.search(person_id) for person_id in people}
+    records = parts.store.contacts.read_many([key for keys in found.values() for key in keys])
     return {
         person_id: key
         for person_id, keys in found.items()

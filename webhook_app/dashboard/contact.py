@@ -18,7 +18,8 @@ from webhook_app.dashboard.view import show, why
 from webhook_app.present.masking import mask
 from worker.livedesk.client import CONTACTS
 from worker.model import Contact, Note, State
-from worker.store.history import Audited, ContactRecord
+from worker.store.audit import AuditEntry
+from worker.store.record import ContactRecord
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
@@ -51,7 +52,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @needs(Role.OPERATOR)
     def contact_compare(key: str) -> str:
         record = _record(parts, key)
-        parts.desk.audit(acting(), "compared with LiveDesk", key, why())
+        parts.store.audit.add(acting(), "compared with LiveDesk", key, why())
         return _show(parts, key, record, revealed=True, found=conflicts.ask(parts, record))
 
     _register_acts(views, parts)
@@ -101,7 +102,7 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
 
 
 def _record(parts: "Parts", key: str) -> ContactRecord:
-    return parts.history.contact_of(key) or abort(404, GONE)
+    return parts.store.contacts.read(key) or abort(404, GONE)
 
 
 def _told(key: str, act: Callable[[], str]) -> Response:
@@ -133,10 +134,10 @@ def _show(
     problems: Mapping[str, str] | None = None,
     found: conflicts.Found | None = None,
 ) -> str:
-    situation = parts.situations.read()
+    situation = parts.store.overview.read()
     shown = record.contact if revealed or record.contact is None else mask(record.contact)
     url = parts.livedesk.url if parts.livedesk else f"https://livedesk-api.engagelab.com{CONTACTS}"
-    cause = parts.situations.cause(record.cause) if record.cause else None
+    cause = parts.store.overview.cause(record.cause) if record.cause else None
     return show(
         parts,
         "contact",
@@ -178,6 +179,6 @@ def _notes(notes: tuple[Note, ...]) -> dict[str, str]:
     return {name: "; ".join(texts) for name, texts in by_field.items()}
 
 
-def _audited(parts: "Parts", key: str) -> list[Audited]:
+def _audited(parts: "Parts", key: str) -> list[AuditEntry]:
     """What people did to this contact, of the latest entries."""
-    return [entry for entry in parts.history.audit(limit=AUDIT_LOOKED_AT) if entry.target == key]
+    return [entry for entry in parts.store.audit.page(limit=AUDIT_LOOKED_AT) if entry.target == key]

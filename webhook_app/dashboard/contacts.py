@@ -15,7 +15,7 @@ from webhook_app.dashboard.session import acting, needs
 from webhook_app.dashboard.view import head, show
 from webhook_app.present.csv_export import as_csv
 from worker.model import State
-from worker.store.lists import LOOKED_AT_MOST, Filter, Page
+from worker.store.lists import MAX_SCANNED, Filter, Page
 from worker.store.operations import Action
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
         header = head(parts)
         asked = read_filter(request.args, header.now, _most_urgent(header))
         after = request.args.get("after")
-        page = parts.lists.page(asked.filter, after=_place(after), limit=ROWS)
+        page = parts.store.lists.page(asked.filter, after=_place(after), limit=ROWS)
         return show(
             parts,
             "contacts",
@@ -65,7 +65,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
         found = find(parts, text) if text else []
         if len(found) == 1:
             return redirect(url_for("dashboard.contact", key=found[0]), 303)
-        return show(parts, "found", text=text, rows=parts.lists.rows(found))
+        return show(parts, "found", text=text, rows=parts.store.lists.rows(found))
 
     @views.get("/contacts.csv")
     @needs(Role.VIEWER)
@@ -80,9 +80,9 @@ def register(views: Blueprint, parts: "Parts") -> None:
 
 def find(parts: "Parts", text: str) -> list[str]:
     """The keys of whom this text leads to, as it is or, for a phone number, without what people put in between."""
-    found = parts.lists.find(text)
+    found = parts.store.lists.search(text)
     if not found and re.fullmatch(r"\+[\d\s().\-/]+", text):
-        found = parts.lists.find("+" + re.sub(r"\D", "", text))
+        found = parts.store.lists.search("+" + re.sub(r"\D", "", text))
     return found
 
 
@@ -101,7 +101,7 @@ def _number(parts: "Parts", wanted: Filter, page: Page, *, is_first: bool) -> in
     """How many the filter finds; ``None`` where there are too many to look at each of them."""
     if is_first and page.after is None:
         return len(page.rows)
-    counted = parts.lists.count(wanted, most=LOOKED_AT_MOST)
+    counted = parts.store.lists.count(wanted, most=MAX_SCANNED)
     return None if counted.at_least else counted.number
 
 
@@ -120,7 +120,7 @@ def _tabs(header: Header, asked: Asked) -> list[tuple[str, str, int | None, bool
 
 
 def _causes(parts: "Parts", asked: Asked) -> list[tuple[str, str]]:
-    return _options(parts.situations.cause_names(), asked.filter.cause)
+    return _options(parts.store.overview.cause_names(), asked.filter.cause)
 
 
 def _sources(parts: "Parts", asked: Asked) -> list[tuple[str, str]]:
@@ -137,11 +137,11 @@ def _can(action: Action, wanted: Filter) -> bool:
 
 
 def _download(parts: "Parts", *, personal: bool) -> Response:
-    wanted = read_filter(request.args, parts.history.now()).filter
+    wanted = read_filter(request.args, parts.store.now()).filter
     lines = as_csv(parts, wanted, reveal=personal)
     if personal:
         operator.reveal_list(parts, wanted, acting())
     else:
-        parts.desk.audit(acting(), f"downloaded a list: {wanted.words()}")
+        parts.store.audit.add(acting(), f"downloaded a list: {wanted.words()}")
     headers = {"Content-Disposition": 'attachment; filename="contacts.csv"'}
     return Response(lines, 200, headers, content_type="text/csv; charset=utf-8; header=present")

@@ -10,8 +10,9 @@ from webhook_app.present.wording import rate
 from worker.causes import explain
 from worker.errors import StoreError
 from worker.model import State
-from worker.store.overview import Overview, OverviewReader
-from worker.store.overview import Upstream as Treated
+from worker.store.overview import Overview
+from worker.store.store import Store
+from worker.store.upstream import Upstream as Treated
 
 T = TypeVar("T")
 
@@ -122,9 +123,9 @@ def or_unknown(read: Callable[[], T]) -> T | None:
         return None
 
 
-def read_header(situations: OverviewReader) -> Header:
+def read_header(store: Store) -> Header:
     """The figures of this moment. With Redis away all of them are unknown, and no error is raised."""
-    return header_of(or_unknown(situations.read))
+    return header_of(or_unknown(store.overview.read))
 
 
 def header_of(situation: Overview | None) -> Header:

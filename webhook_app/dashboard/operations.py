@@ -13,14 +13,7 @@ from webhook_app.dashboard.session import acting, needs
 from webhook_app.dashboard.view import show, why
 from worker.model import State
 from worker.store.lists import Filter
-from worker.store.operations import (
-    END,
-    TURNS,
-    Action,
-    NotOpened,
-    Operation,
-    OperationState,
-)
+from worker.store.operations import END, TURNS, Action, NotOpened, Operation, OperationState
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
@@ -89,7 +82,9 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.get("/operations")
     @needs(Role.VIEWER)
     def operations() -> str:
-        listed = [(operation, in_words(operation.filter), shares(operation)) for operation in parts.operations.latest()]
+        listed = [
+            (operation, in_words(operation.filter), shares(operation)) for operation in parts.store.operations.latest()
+        ]
         return show(parts, "operations", operations=listed)
 
     @views.get("/operations/new")
@@ -114,7 +109,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
         """The figures alone, for a page that is open. Once the state is another one, the page loads anew: other buttons
         make sense then."""
         facts = _facts(parts, operation_id)
-        page = render_template("dashboard/operation_progress.html", now=parts.history.now(), **facts)
+        page = render_template("dashboard/operation_progress.html", now=parts.store.now(), **facts)
         response = make_response(page)
         if request.args.get("seen") not in (None, facts["operation"].state.value):
             response.headers["HX-Refresh"] = "true"
@@ -163,12 +158,12 @@ def _asked(parts: "Parts", fields: dict[str, str]) -> tuple[Action, Filter]:
         action = Action(fields.get("action", ""))
     except ValueError:
         abort(400, "An operation retries or discards.")
-    return action, read_filter(fields, parts.history.now()).filter
+    return action, read_filter(fields, parts.store.now()).filter
 
 
 def _plan(parts: "Parts", action: Action, wanted: Filter) -> Plan:
-    by_state, at_least = parts.lists.by_state(wanted)
-    situation = parts.situations.read()
+    by_state, at_least = parts.store.lists.by_state(wanted)
+    situation = parts.store.overview.read()
     eligible = {state: number for state, number in by_state.items() if state in action.eligible}
     pace, total = situation.upstream.pace, sum(eligible.values())
     return Plan(
@@ -233,10 +228,10 @@ def _turn(parts: "Parts", operation_id: str, way: str) -> Response:
 
 
 def _facts(parts: "Parts", operation_id: str) -> dict[str, Any]:
-    operation = parts.operations.read(operation_id)
+    operation = parts.store.operations.read(operation_id)
     if operation is None:
         abort(404, "There is no such operation, or it is longer ago than seven days.")
-    upstream = parts.situations.upstream()
+    upstream = parts.store.upstream.read()
     left = (operation.moved if operation.cursor == END else operation.total) - operation.told
     waits = operation.state is OperationState.RUNNING and operation.action is Action.RETRY and left > 0
     return {

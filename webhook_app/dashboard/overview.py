@@ -12,9 +12,10 @@ from webhook_app.present.wording import people
 from worker.causes import Fault, explain
 from worker.model import State
 from worker.process.alive import FRESH_MS
-from worker.store.history import Workers
 from worker.store.lists import Filter
-from worker.store.overview import Cause, Overview, Upstream
+from worker.store.overview import Cause, Overview
+from worker.store.queue import Workers
+from worker.store.upstream import Upstream
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
@@ -50,11 +51,11 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.get("/", strict_slashes=False)
     @needs(Role.VIEWER)
     def start() -> str:
-        situation = or_unknown(parts.situations.read)
-        causes = or_unknown(lambda: parts.situations.causes(CAUSES_SHOWN))
-        workers = or_unknown(parts.history.workers)
-        operations = or_unknown(parts.operations.latest)
-        quarantined = or_unknown(parts.history.quarantine_size)
+        situation = or_unknown(parts.store.overview.read)
+        causes = or_unknown(lambda: parts.store.overview.causes(CAUSES_SHOWN))
+        workers = or_unknown(parts.store.queue.workers)
+        operations = or_unknown(parts.store.operations.latest)
+        quarantined = or_unknown(parts.store.quarantine.size)
         # Which causes the page that polls has: it gets no new rows by itself, but is told that there are some.
         shown = request.args.get("shown", "").split(",")
         is_poll = "shown" in request.args
@@ -66,7 +67,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
             quarantined=quarantined,
             new_causes=sum(group.cause not in shown for group in causes or []) if is_poll else 0,
             explain=explain,
-            flow=or_unknown(parts.situations.flow),
+            flow=or_unknown(parts.store.overview.flow),
             series=FLOW,
             running=None if operations is None else [each for each in operations if each.state.is_active],
             meanings=MEANINGS,
@@ -75,15 +76,15 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.get("/causes/<cause>")
     @needs(Role.VIEWER)
     def cause(cause: str) -> str:
-        group = parts.situations.cause(cause)
+        group = parts.store.overview.cause(cause)
         if group is None:
             abort(404, "No attempt has ended with this cause.")
         return render_template(
             "dashboard/cause.html",
-            header=read_header(parts.situations),
+            header=read_header(parts.store),
             group=group,
             explained=explain(cause),
-            rows=or_unknown(lambda: parts.lists.page(Filter(cause=cause), limit=SAMPLE).rows),
+            rows=or_unknown(lambda: parts.store.lists.page(Filter(cause=cause), limit=SAMPLE).rows),
         )
 
 

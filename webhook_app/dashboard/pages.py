@@ -43,4 +43,4 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @needs(Role.VIEWER)
     def header() -> str:
         """The header alone, for pages that are open and keep it fresh."""
-        return render_template("dashboard/header.html", header=read_header(parts.situations))
+        return render_template("dashboard/header.html", header=read_header(parts.store))

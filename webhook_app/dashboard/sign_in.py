@@ -37,7 +37,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.post("/sign-in", endpoint="sign_in_by_password")
     @needs(None)
     def by_password() -> Response:
-        wait_ms = parts.desk.try_sign_in(network(request.remote_addr))
+        wait_ms = parts.store.rate_limiter.try_sign_in(network(request.remote_addr))
         if wait_ms:
             response = form(429, f"Too many tries. The next one counts in {duration(wait_ms + 999)}.")
             response.headers["Retry-After"] = str(wait_ms // 1000 + 1)

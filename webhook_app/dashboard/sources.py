@@ -14,12 +14,7 @@ from webhook_app.receiver.replay import keys_in, revealed
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined
-from worker.store.overview import (
-    DELIVERY,
-    REFUSED,
-    Tally,
-    under,
-)
+from worker.store.counters import DELIVERY, REFUSED, Total, with_prefix
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
@@ -41,8 +36,8 @@ class Shown:
 
     name: str
     source: "Source | None"
-    deliveries: dict[str, Tally] | None
-    refusals: dict[str, Tally] | None
+    deliveries: dict[str, Total] | None
+    refusals: dict[str, Total] | None
     secrets: dict[str, int | None] | None
 
 
@@ -52,9 +47,9 @@ def register(views: Blueprint, parts: "Parts") -> None:
     def sources() -> str:
         return render_template(
             "dashboard/sources.html",
-            header=read_header(parts.situations),
+            header=read_header(parts.store),
             sources=_shown(parts),
-            held=or_unknown(parts.history.quarantine_size),
+            held=or_unknown(parts.store.quarantine.size),
             home=request.host_url,
         )
 
@@ -64,9 +59,9 @@ def register(views: Blueprint, parts: "Parts") -> None:
         offset = max(0, request.args.get("offset", 0, type=int))
         return render_template(
             "dashboard/quarantine.html",
-            header=read_header(parts.situations),
-            entries=or_unknown(lambda: parts.history.quarantine(offset=offset, limit=PAGE)),
-            held=or_unknown(parts.history.quarantine_size),
+            header=read_header(parts.store),
+            entries=or_unknown(lambda: parts.store.quarantine.page(offset=offset, limit=PAGE)),
+            held=or_unknown(parts.store.quarantine.size),
             offset=offset,
             page=PAGE,
             passed=max(0, request.args.get("passed", 0, type=int)),
@@ -110,7 +105,7 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
         passed = max(0, request.form.get("passed", 0, type=int))
         ends, unreadable = operator.replay_some(parts, passed, acting())
         passed += unreadable
-        remain = max(0, parts.history.quarantine_size() - passed)
+        remain = max(0, parts.store.quarantine.size() - passed)
         told = ", ".join(f"{count} {end}" for end, count in sorted(ends.items()))
         still = f"{unreadable} still unreadable"
         rest = f"{remain} remain to be read: replay them next." if remain else "All have been read."
@@ -129,16 +124,16 @@ def _register_acts(views: Blueprint, parts: "Parts") -> None:
 
 
 def _shown(parts: "Parts") -> list[Shown]:
-    tallies = or_unknown(lambda: parts.situations.tallies(DELIVERY, REFUSED))
-    used = or_unknown(parts.history.secrets_used)
+    tallies = or_unknown(lambda: parts.store.counters.totals(DELIVERY, REFUSED))
+    used = or_unknown(parts.store.secret_uses.read)
     counted = {name.split(":")[1] for name in tallies or ()}
     gone = sorted(counted - set(parts.sources))[:GONE_SHOWN]
     return [_one(name, parts.sources.get(name), tallies, used) for name in [*parts.sources, *gone]]
 
 
-def _one(name: str, source: "Source | None", tallies: dict[str, Tally] | None, used: dict[str, int] | None) -> Shown:
-    def counted(beginning: str) -> dict[str, Tally] | None:
-        return None if tallies is None else under(f"{beginning}{name}:", tallies)
+def _one(name: str, source: "Source | None", tallies: dict[str, Total] | None, used: dict[str, int] | None) -> Shown:
+    def counted(beginning: str) -> dict[str, Total] | None:
+        return None if tallies is None else with_prefix(f"{beginning}{name}:", tallies)
 
     names = source.secret_names if source else ()
     return Shown(
@@ -159,7 +154,7 @@ def _entry(parts: "Parts", entry: str, *, is_revealed: bool = False) -> str:
         is_too_deep = True
     return render_template(
         "dashboard/quarantined.html",
-        header=read_header(parts.situations),
+        header=read_header(parts.store),
         held=held,
         keys=keys[:KEYS_SHOWN],
         more_keys=max(0, len(keys) - KEYS_SHOWN),
@@ -170,7 +165,7 @@ def _entry(parts: "Parts", entry: str, *, is_revealed: bool = False) -> str:
 
 
 def _held(parts: "Parts", entry: str) -> Quarantined:
-    held = parts.history.quarantined(entry)
+    held = parts.store.quarantine.read(entry)
     if held is None:
         abort(404, GONE)
     return held

@@ -40,7 +40,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.get("/upstream")
     @needs(Role.VIEWER)
     def upstream() -> str:
-        situation = or_unknown(parts.situations.read)
+        situation = or_unknown(parts.store.overview.read)
         account = or_unknown(lambda: _account(parts))
         return render_template(
             "dashboard/upstream.html",
@@ -48,7 +48,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
             up=situation.upstream if situation else None,
             situation=situation,
             explain=explain,
-            answers=or_unknown(lambda: parts.situations.flow(names=ANSWERS)),
+            answers=or_unknown(lambda: parts.store.overview.flow(names=ANSWERS)),
             series=ANSWERS,
             latest=or_unknown(lambda: _latest(parts)),
             account=account,
@@ -67,7 +67,7 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.post("/upstream/resume")
     @needs(Role.OPERATOR)
     def resume() -> Response:
-        if parts.situations.upstream().paused_at:
+        if parts.store.upstream.read().paused_at:
             return _told(operator.resume, "The sync goes on.", "The sync was not paused any more.")
         flash("The sync was not paused any more.", "error")
         return _back()
@@ -92,15 +92,15 @@ def _back() -> Response:
 
 def _account(parts: "Parts") -> Account:
     """What ``flask doctor`` has found out, if it ever looked."""
-    return parts.history.account(parts.livedesk.account) if parts.livedesk else Account()
+    return parts.store.findings.account(parts.livedesk.account) if parts.livedesk else Account()
 
 
 def _latest(parts: "Parts") -> list[Answered]:
     """The latest attempts of contacts that are in one of these states since; looked up one by one, so only a few."""
     found = []
     for state in ANSWERED:
-        for row in parts.lists.page(Filter(state=state), limit=LATEST_OF_EACH).rows:
-            record = parts.history.contact_of(row.key)
+        for row in parts.store.lists.page(Filter(state=state), limit=LATEST_OF_EACH).rows:
+            record = parts.store.contacts.read(row.key)
             if record and record.attempts:
                 found.append(Answered(row.key, record.state, record.attempts[-1]))
     return sorted(found, key=lambda answered: -answered.attempt.at)[:LATEST]

@@ -15,7 +15,7 @@ WHY_LENGTH = 200
 
 def head(parts: "Parts") -> Header:
     """The figures on top of a page."""
-    return read_header(parts.situations)
+    return read_header(parts.store)
 
 
 def show(parts: "Parts", template: str, **values: Any) -> str:

@@ -17,11 +17,11 @@ def register(views: Blueprint, parts: "Parts") -> None:
     @views.get("/workers")
     @needs(Role.VIEWER)
     def workers() -> str:
-        situation = or_unknown(parts.situations.read)
+        situation = or_unknown(parts.store.overview.read)
         return render_template(
             "dashboard/workers.html",
             header=header_of(situation),
             situation=situation,
-            workers=or_unknown(parts.history.workers),
+            workers=or_unknown(parts.store.queue.workers),
             fresh_ms=FRESH_MS,
         )
