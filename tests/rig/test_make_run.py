@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,21 +14,17 @@ import pytest
 import redis
 import requests
 
-from tests.rig.local import prepare, read_environment, sole_use
+from tests.livedesk import StandIn
+from tests.rig.__main__ import main
+from tests.rig.local import exclusive, prepare, read_environment
 from tests.rig.parts import ROOT, bare_environment
-from tests.rig.processes import (
-    LOCALHOST,
-    Process,
-    StartError,
-    free_port,
-    has_logged,
-    is_free,
-)
+from tests.rig.processes import LOCALHOST, Process, StartError, free_port, has_logged, is_free
 from tests.rig.screen import welcome
 from tests.rig.valkey import Valkey
+from tests.world import wait_until
 
 pytestmark = pytest.mark.skipif(
-    (ROOT / "sources.toml").exists(), reason="your sources.toml takes the place of the source that make run makes"
+    (ROOT / "sources.toml").exists(), reason="your sources.toml replaces the source that make run generates"
 )
 
 Run = Callable[..., Process]
@@ -42,7 +37,7 @@ def ports() -> dict[str, str]:
 
 @pytest.fixture
 def make_run(tmp_path: Path, ports: dict[str, str]) -> Iterator[Run]:
-    """Makes ``make run`` in a folder of the test's own, with an environment that has nothing but ports and ``env``."""
+    """Return ``make run`` in a folder of the test, with nothing in its environment but ports and ``env``."""
     made: list[Process] = []
 
     def make(**env: str) -> Process:
@@ -52,7 +47,7 @@ def make_run(tmp_path: Path, ports: dict[str, str]) -> Iterator[Run]:
             log=tmp_path / f"run-{len(made)}.log",
             env={**bare_environment(), **ports, **env},
             cwd=ROOT,
-            ready=has_logged("Ctrl-C stops everything"),
+            ready=has_logged("Commands   "),
             start_s=60,
             stop_s=30,
         )
@@ -61,28 +56,17 @@ def make_run(tmp_path: Path, ports: dict[str, str]) -> Iterator[Run]:
 
     yield make
     for process in made:
-        process.kill()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def address(ports: dict[str, str]) -> str:
-    return f"http://{LOCALHOST}:{ports['PORT']}"
+        process.stop()
 
 
 def printed_commands(text: str) -> list[list[str]]:
-    """The curl lines on the screen, as a shell takes them apart."""
+    """Return the curl commands on the screen, split as a shell does."""
     joined = text.replace("\\\n", " ")
     return [shlex.split(line) for line in joined.splitlines() if line.startswith("  curl ")]
 
 
 def pasted(command: list[str]) -> requests.Response:
-    """Does what curl does with these arguments."""
+    """Send what curl sends with these arguments."""
     _curl, url, *options = command
     pairs = list(zip(options[::2], options[1::2], strict=True))
     headers = dict(value.split(": ", 1) for option, value in pairs if option == "-H")
@@ -90,7 +74,24 @@ def pasted(command: list[str]) -> requests.Response:
     return requests.request("POST" if data else "GET", url, headers=headers, data=data, timeout=10)
 
 
-def test_the_printed_lines_work_and_a_second_run_goes_on(make_run: Run, tmp_path: Path) -> None:
+def interrupt(run: Process) -> None:
+    """Press Ctrl-C, and check that everything ends in order."""
+    os.kill(run.pid, signal.SIGINT)
+    assert run.wait(30)
+    assert run.exit_code == 0
+    assert run.log_text().endswith("Stopped.\n")
+    assert "Traceback" not in run.log_text()
+
+
+def flask(arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flask", *shlex.split(arguments)]
+    environment = {**bare_environment(), **env}
+    return subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True, text=True)
+
+
+def test_the_printed_commands_work_and_data_survives_the_next_run(
+    make_run: Run, tmp_path: Path, ports: dict[str, str]
+) -> None:
     first = make_run().start()
     send, look = printed_commands(first.log_text())
     assert pasted(send).json()["status"] == "accepted"
@@ -100,55 +101,79 @@ def test_the_printed_lines_work_and_a_second_run_goes_on(make_run: Run, tmp_path
     assert requests.get(dashboard, timeout=5).url.startswith(f"{dashboard}/sign-in")
     assert len(password) >= 12
     assert [contact["identifier"] for contact in requests.get(stand_in, timeout=5).json()] == ["ada-1"]
-    flask = [sys.executable, "-m", "flask", "--env-file", str(tmp_path / "data/run.env"), "--app", "webhook_app.wsgi"]
-    subprocess.run([*flask, "retry", "ada-1"], env=bare_environment(), cwd=ROOT, check=True)
-    os.kill(first.pid, signal.SIGINT)
-    assert first.wait(30)
-    assert first.exit_code == 0
-    stops = re.findall(r"Stopping the ([\w -]+)\.", first.log_text())
-    assert stops == ["receiver", "worker", "stand-in LiveDesk", "Valkey server"]
-    assert "Traceback" not in first.log_text()
+    flask(f"--env-file {tmp_path / 'data/run.env'} --app webhook_app.wsgi retry ada-1")
+    interrupt(first)
+    assert all(is_free(int(port)) for port in ports.values())
 
     second = make_run().start()
     assert printed_commands(second.log_text()) == [send, look]
     assert pasted(look).json()["state"] == "created"
     assert pasted(send).json()["status"] == "duplicate"
-    second.stop()
-    assert second.exit_code == 0
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "data").glob("*-*"))
+    StandIn(f"http://{LOCALHOST}:{ports['STAND_IN_PORT']}").behave("hang", on="create")
+    send[-1] = send[-1].replace("ada-1", "ada-2")
+    assert pasted(send).json()["status"] == "accepted"
+    look[1] = look[1].replace("ada-1", "ada-2")
+    wait_until(lambda: pasted(look).json()["state"] == "sending")
+    interrupt(second)
+    assert all(is_free(int(port)) for port in ports.values())
 
 
-def test_what_dies_is_started_again_and_nothing_is_lost(make_run: Run, ports: dict[str, str]) -> None:
+def test_with_your_own_sources_a_command_to_send_a_test_is_printed_and_what_ends_ends_everything(
+    make_run: Run, tmp_path: Path, ports: dict[str, str]
+) -> None:
+    sources = tmp_path / "sources.toml"
+    sources.write_text('[sources.shop]\npreset = "shopify"\nsecret = "the-secret-of-the-test"\n')
+    run = make_run(SOURCES_FILE=str(sources)).start()
+    [line] = re.findall(r"(?m)^  \.venv/bin/flask (.* send-test .*)$", run.log_text())
+    sent = flask(line, SOURCES_FILE=str(sources))
+    assert sent.stdout.splitlines()[-1].startswith("created: contact ")
+
+    [worker] = re.findall(r"worker started \(pid=(\d+)\)", run.log_text())
+    os.kill(int(worker), signal.SIGKILL)
+    assert run.wait(30)
+    assert run.exit_code == 1
+    assert run.log_text().endswith("A process ended, so everything was stopped.\n")
+    assert all(is_free(int(port)) for port in ports.values())
+
+
+def test_when_valkey_ends_everything_stops_and_nothing_is_lost(make_run: Run, ports: dict[str, str]) -> None:
     run = make_run().start()
     send, look = printed_commands(run.log_text())
-    pasted(send)
+    assert pasted(send).json()["status"] == "accepted"
     with redis.Redis(port=int(ports["VALKEY_PORT"])) as client:
         client.shutdown(nosave=True)
-    wait_until(lambda: "The Valkey server ended with exit code 0. It will be started again" in run.log_text())
-    wait_until(lambda: requests.get(f"{address(ports)}/readyz", timeout=5).status_code == 200)
+    assert run.wait(30)
+    assert run.exit_code == 1
+    assert run.log_text().endswith("Valkey ended, so everything was stopped.\n")
+    make_run().start()
     assert pasted(look).json()["identifier"] == "ada-1"
 
 
 def test_ctrl_c_while_it_starts(make_run: Run, ports: dict[str, str]) -> None:
     run = make_run()
     run.spawn()
-    wait_until(lambda: "Starting the worker" in run.log_text())
-    os.kill(run.pid, signal.SIGINT)
-    assert run.wait(30)
-    assert run.exit_code == 0
-    assert "Traceback" not in run.log_text()
+    wait_until(lambda: "stand-in LiveDesk | " in run.log_text())
+    interrupt(run)
     assert all(is_free(int(port)) for port in ports.values())
 
 
-def test_a_second_ctrl_c_does_not_wait(make_run: Run, ports: dict[str, str]) -> None:
-    run = make_run().start()
-    os.kill(run.pid, signal.SIGINT)
-    wait_until(lambda: "Stopping the receiver" in run.log_text())
-    os.kill(run.pid, signal.SIGINT)
-    assert run.wait(2)
-    assert run.exit_code == 0
-    assert "Traceback" not in run.log_text()
-    assert all(is_free(int(port)) for port in ports.values())
+Start = Callable[[dict[str, str]], tuple[int, str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Start:
+    """Return ``make run`` in this process, for settings with which it does not start; it gives exit code and output."""
+
+    def run(env: dict[str, str]) -> tuple[int, str]:
+        arguments = ["--data", str(tmp_path / "data"), "--env-file", str(tmp_path / ".env")]
+        monkeypatch.setattr(sys, "argv", ["tests.rig", *arguments])
+        monkeypatch.setattr(os, "environ", {**bare_environment(), **env})
+        exit_code = main()
+        printed = capfd.readouterr()
+        return exit_code, printed.out + printed.err
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -163,29 +188,33 @@ def test_a_second_ctrl_c_does_not_wait(make_run: Run, ports: dict[str, str]) -> 
         ({"REDIS_URL": "redis://127.0.0.1:1/0"}, "The Redis that REDIS_URL names cannot be used: ConnectionError."),
     ],
 )
-def test_a_wrong_setting_is_one_sentence(make_run: Run, env: dict[str, str], sentence: str) -> None:
-    run = make_run(**env)
-    run.spawn()
-    assert run.wait(30)
-    assert run.exit_code == 1
-    assert sentence in run.log_text()
-    assert len(run.log_text().splitlines()) == 1
+def test_a_wrong_setting_is_one_sentence(
+    start: Start, ports: dict[str, str], env: dict[str, str], sentence: str
+) -> None:
+    exit_code, output = start({**ports, **env})
+    assert exit_code == 1
+    assert sentence in output
+    assert len(output.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["PORT", "STAND_IN_PORT", "VALKEY_PORT"])
-def test_a_taken_port_is_one_sentence(make_run: Run, ports: dict[str, str], name: str) -> None:
+def test_a_port_in_use_is_one_sentence(start: Start, ports: dict[str, str], name: str) -> None:
     with socket.create_server((LOCALHOST, int(ports[name]))):
-        run = make_run()
-        run.spawn()
-        assert run.wait(30)
+        exit_code, output = start(ports)
+    assert exit_code == 1
+    assert output == (f"Port {ports[name]} is in use by another program. Stop that, or set {name} to another port.\n")
+
+
+def test_a_process_ends_with_the_exit_code(make_run: Run) -> None:
+    run = make_run(PORT="eighty")
+    run.spawn()
+    assert run.wait(30)
     assert run.exit_code == 1
-    assert run.log_text() == (
-        f"Port {ports[name]} is taken by another program. Stop that, or choose another port with {name}.\n"
-    )
+    assert run.log_text() == "PORT must be a port, a number from 1 to 65535.\n"
 
 
-def test_a_folder_is_used_by_one_run_at_a_time(tmp_path: Path) -> None:
-    with sole_use(tmp_path), pytest.raises(StartError, match="Another `make run` is using"), sole_use(tmp_path):
+def test_only_one_run_at_a_time_uses_a_folder(tmp_path: Path) -> None:
+    with exclusive(tmp_path), pytest.raises(StartError, match="Another `make run` uses"), exclusive(tmp_path):
         pass
 
 
@@ -196,7 +225,7 @@ def test_what_you_have_is_not_started(tmp_path: Path) -> None:
         local = prepare(tmp_path, {**own, "REDIS_URL": yours.url, "PORT": str(free_port())})
     assert local.stack.valkey is None
     assert local.stack.stand_in is None
-    assert list(local.made) == ["WEBHOOK_SECRET"]
+    assert list(local.generated) == ["WEBHOOK_SECRET"]
     screen = welcome(local)
     assert "LiveDesk   the real one" in screen
     assert "Redis      yours\n           appendonly is off" in screen
@@ -204,19 +233,6 @@ def test_what_you_have_is_not_started(tmp_path: Path) -> None:
     assert own["DASHBOARD_PASSWORD"] not in screen
     port = local.stack.url.rpartition(":")[2]
     assert local.env_file.read_text() == f"PORT={port}\nWEBHOOK_SECRET_FILE={tmp_path / 'webhook-secret'}\n"
-
-
-def test_with_sources_of_your_own_a_line_to_send_a_test_is_printed(
-    make_run: Run, tmp_path: Path, ports: dict[str, str]
-) -> None:
-    (tmp_path / "sources.toml").write_text('[sources.shop]\npreset = "shopify"\nsecret = "the-secret-of-the-test"\n')
-    run = make_run(SOURCES_FILE=str(tmp_path / "sources.toml")).start()
-    [line] = re.findall(r"(?m)^  \.venv/bin/flask (.* send-test .*)$", run.log_text())
-    env = {**bare_environment(), "SOURCES_FILE": str(tmp_path / "sources.toml")}
-    sent = subprocess.run(
-        [sys.executable, "-m", "flask", *shlex.split(line)], env=env, cwd=ROOT, check=True, capture_output=True
-    )
-    assert sent.stdout.splitlines()[-1].startswith(b"created: contact ")
 
 
 def test_the_environment_goes_before_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,8 +24,8 @@ from tests.rig.processes import (
     has_logged,
     is_running,
 )
-from tests.rig.supervisor import Keeper
 from tests.rig.valkey import Valkey
+from tests.world import wait_until
 
 Script = Callable[..., Process]
 SAYS_READY = has_logged("ready")
@@ -80,13 +79,6 @@ def is_held(path: str) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_start_waits_until_it_is_ready_and_stop_asks_first(script: Script) -> None:
@@ -244,7 +236,7 @@ def test_two_systems_run_side_by_side(tmp_path: Path) -> None:
         assert len(b.workers) == 2
         for stack, identifier in ((a, "ada"), (b, "bob")):
             send(stack, identifier)
-            wait_until(lambda: state_of(stack, identifier) == "created", 20)  # noqa: B023  # called at once
+            wait_until(lambda: state_of(stack, identifier) == "created")  # noqa: B023  # called at once
             contacts = requests.get(f"{stack.livedesk_url}/_control/contacts", timeout=5).json()
             assert [contact["identifier"] for contact in contacts] == [identifier]
 
@@ -272,47 +264,3 @@ def state_of(stack: Stack, identifier: str) -> str:
     headers = {"Authorization": f"Bearer {TEST_ENV['API_TOKEN']}"}
     state: str = requests.get(f"{stack.url}/contacts/{identifier}", headers=headers, timeout=5).json()["state"]
     return state
-
-
-class FakeProcess(Process):
-    """Runs or does not, as the test says."""
-
-    def __init__(self) -> None:
-        super().__init__("fake", [], log=Path("fake.log"))
-        self.alive = True
-        self.spawned = 0
-
-    @property
-    def is_running(self) -> bool:
-        return self.alive
-
-    @property
-    def exit_code(self) -> int | None:
-        return None if self.alive else 70
-
-    def spawn(self) -> None:
-        self.spawned += 1
-
-
-def test_what_dies_is_started_again_with_growing_pauses() -> None:
-    said: list[str] = []
-    process = FakeProcess()
-    keeper = Keeper(process, said.append)
-    now = keeper.started_at
-    keeper.look(now)
-    assert said == []
-    process.alive = False
-    for pause in (1, 2, 4, 8, 16, 30, 30):
-        keeper.look(now)
-        keeper.look(now + pause - 0.01)
-        spawned = process.spawned
-        now += pause
-        keeper.look(now)
-        assert process.spawned == spawned + 1
-    assert said[0] == "The fake ended with exit code 70. It will be started again in 1 s; its log is fake.log."
-    process.alive = True
-    keeper.look(now)
-    process.alive = False
-    said.clear()
-    keeper.look(now + 60)
-    assert "again in 1 s" in said[0]
