@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("e2e")
             if item.get_closest_marker("xdist_group") is None:
                 item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many seconds the tests of each folder took, added up over all processes."""
+    seconds: dict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                folder = Path(report.nodeid.partition("::")[0]).parent.relative_to("tests")
+                seconds["/".join(folder.parts[:2]) or "others"] += report.duration
+    spent = ", ".join(f"{folder} {number:.0f}" for folder, number in sorted(seconds.items()))
+    terminalreporter.write_line(f"seconds by folder: {spent}")
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,10 @@ def test_the_demo_in_compose_fits_its_example_settings(services: dict[str, Any])
     assert "--port=8001" in options
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+LOCKS = ("requirements.txt", "requirements-run.txt", "requirements-dev.txt")
+
+
+@pytest.mark.parametrize("lock", LOCKS)
 def test_locks_pin_every_package_by_hash_and_name_no_place(lock: str) -> None:
     text = text_of(lock)
     for package in re.split(r"\n(?=[a-z])", text.partition("make lock\n")[2]):
@@ -127,16 +130,12 @@ def test_locks_pin_every_package_by_hash_and_name_no_place(lock: str) -> None:
     assert not re.search(r"://|--(?!hash)[a-z]", text)
 
 
-def test_the_runtime_lock_is_within_the_dev_lock_and_has_what_the_project_names() -> None:
-    runtime, dev = (
-        set(re.findall(r"^[a-z0-9-]+==[^ ;]+", text_of(name), re.MULTILINE))
-        for name in ("requirements.txt", "requirements-dev.txt")
-    )
-    assert runtime <= dev
+def test_each_lock_is_within_the_next_one_and_has_what_the_project_names() -> None:
+    pins = [set(re.findall(r"^[a-z0-9-]+==[^ ;]+", text_of(name), re.MULTILINE)) for name in LOCKS]
+    runtime, run, dev = pins
+    assert runtime <= run <= dev
     project = tomllib.loads(text_of("pyproject.toml"))
-    for locked, named in (
-        (runtime, project["project"]["dependencies"]),
-        (dev, project["dependency-groups"]["dev"]),
-    ):
-        names = {re.split(r"[\[<>=]", requirement)[0] for requirement in named}
+    groups = project["dependency-groups"]
+    for locked, named in ((runtime, project["project"]["dependencies"]), (run, groups["run"]), (dev, groups["dev"])):
+        names = {re.split(r"[\[<>=]", requirement)[0] for requirement in named if isinstance(requirement, str)}
         assert names <= {pin.partition("==")[0] for pin in locked}
