@@ -6,7 +6,14 @@ from webhook_app import api, cli, dashboard, health, metrics, problems, receiver
 from webhook_app.api import by_identifier
 from webhook_app.parts import EXTENSION, Parts
 
-BLUEPRINTS = (receiver.blueprint, by_identifier.blueprint, api.blueprint, health.blueprint, metrics.blueprint)
+BLUEPRINTS = (
+    receiver.blueprint,
+    by_identifier.blueprint,
+    api.blueprint,
+    health.blueprint,
+    metrics.blueprint,
+    dashboard.blueprint,
+)
 
 
 def create_app(parts: Parts) -> Flask:
@@ -19,6 +26,6 @@ def create_app(parts: Parts) -> Flask:
     problems.register(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-    dashboard.register(app, parts)
+    dashboard.init_app(app)
     cli.register(app, lambda: parts)
     return app

@@ -24,8 +24,13 @@ from worker.process.sweeper import STUCK_AFTER_S, Sweeper
 from worker.settings import Settings, load_settings
 from worker.store.address import broker
 from worker.store.connection import connect
+from worker.store.contacts import Store
+from worker.store.counters import Counters
+from worker.store.desk import Desk
 from worker.store.durability import announce
-from worker.store.store import Store
+from worker.store.history import History
+from worker.store.lists import Lists
+from worker.store.operations import Operations
 from worker.sync import Ended, Sync
 
 log = logging.getLogger(__name__)
@@ -40,7 +45,7 @@ LEASE_MARGIN_S = 10.0
 class Parts:
     sync: Sync
     sweeper: Sweeper
-    store: Store
+    tally: Counters
     demands: Requirements
 
 
@@ -108,7 +113,8 @@ def join(settings: Settings) -> Parts:
     lease_ms = round((CONNECT_TIMEOUT_S + settings.livedesk_timeout_s + LEASE_MARGIN_S) * 1000)
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
     store = Store(client, build_envelope(create_contact), lease_ms=lease_ms, policy=settings.upstream)
-    livedesk = join_livedesk(settings, lambda seconds: store.counters.took("livedesk", seconds))
+    tally = Counters(Desk(store))
+    livedesk = join_livedesk(settings, lambda seconds: tally.took("livedesk", seconds))
     sync = Sync(
         store=store,
         livedesk=livedesk,
@@ -117,15 +123,16 @@ def join(settings: Settings) -> Parts:
         adopt=settings.livedesk_adopt,
         inbox_id=settings.livedesk_inbox_id,
         rng=random.SystemRandom(),
-        account=KnownAccount(store, livedesk.account),
+        account=KnownAccount(History(store.client), livedesk.account),
     )
     sweeper = Sweeper(
         store,
         name=socket.gethostname(),
         keep_created_ms=settings.keep_created_ms,
+        operations=Operations(store, Lists(client)),
         stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
     )
-    return Parts(sync, sweeper, store, settings.requirements)
+    return Parts(sync, sweeper, tally, settings.requirements)
 
 
 def join_livedesk(settings: Settings, took: Callable[[float], None] = lambda seconds: None) -> LiveDesk:
@@ -169,7 +176,7 @@ def _on_setup_logging(**_: Any) -> None:
 def _on_ready(**_: Any) -> None:
     parts = _joined()
     parts.sweeper.start()
-    parts.store.counters.start()
+    parts.tally.start()
     _probe_now(parts.sync.store)
     announce(parts.sync.store.client, parts.demands)
     log.info("worker ready")
@@ -185,13 +192,13 @@ def _on_shutting_down(**_: Any) -> None:
 def _on_shutdown(**_: Any) -> None:
     """The last attempts have ended."""
     if _parts is not None:
-        _parts.store.counters.stop()
+        _parts.tally.stop()
 
 
 def _probe_now(store: Store) -> None:
     """Whoever mended the configuration has started its worker again, and need not wait for the next probe."""
     try:
-        if store.upstream.probe_now():
+        if store.probe_now():
             log.warning(LogEvent("the sync is stopped: a probe goes at once"))
     except StoreError as error:
         log.warning("no probe at start: %s", error)

@@ -13,42 +13,53 @@ from werkzeug import Response
 from tests.browser.serving import serve
 from webhook_app.access import Access, Provider, Role
 from webhook_app.app import create_app
-from webhook_app.dashboard.header import Header, Reach, Upstream
 from webhook_app.dashboard.session import begin, needs
 from webhook_app.parts import Parts
-from worker.store.queue import Envelope
-from worker.store.store import Store
+from worker.model import State
+from worker.process.envelope import Envelope
+from worker.store.contacts import Store
+from worker.store.history import History
+from worker.store.overview import Overview, Upstream
 
 HERE = Path(__file__).resolve().parent
 #: What a sender might write.
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"{{ 7*7 }}"
 
 
-def busy_header() -> Header:
-    """LiveDesk is down, and a lot waits."""
+def busy_overview() -> Overview:
+    """LiveDesk is down, and many contacts wait."""
     now = int(time.time() * 1000)
     upstream = Upstream(
-        reach=Reach.DOWN, since=now - 380_000, reason="LiveDesk answers with an error (503)", next_probe_at=now + 18_000
+        stop="down",
+        cause="http_503",
+        status="503",
+        since=now - 380_000,
+        probe_at=now + 18_000,
+        probes=3,
+        paused_at=None,
+        paused_by=None,
+        paused_why=None,
+        pace=9.6,
+        rate=10.0,
+        slot=None,
+        answered_at=now - 400_000,
+        inboxes=(),
     )
-    return Header(
+    counts = dict(zip(State, (1204, 8, 8412, 1_204_118, 3, 412, 17), strict=True))
+    return Overview(
         now=now,
         upstream=upstream,
-        pending=1204,
-        oldest_pending_at=now - 250_000,
-        sending=8,
-        retrying=8412,
-        next_due_at=now + 9_000,
-        failed=412,
+        counts=counts,
+        queue=12,
+        oldest_pending=now - 250_000,
+        next_retry=now + 9_000,
+        overdue_ms=0,
         failed_last_hour=38,
-        conflicts=3,
         conflicts_last_hour=0,
-        created=1_204_118,
-        discarded=17,
         created_per_minute=52.4,
         usual_per_minute=60.2,
-        pace=9.6,
-        pace_allowed=10.0,
-        clears_in_ms=840_000,
+        requests_per_second=9.6,
+        clear_s=840.0,
     )
 
 
@@ -58,7 +69,7 @@ def specimen(client: redis.Redis) -> Iterator[str]:
     store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
     provider = Provider(issuer="https://login.example", client_id="us", client_secret="secret", viewers=("staff",))
     access = Access(operator_password="the-operator-of-the-tests", provider=provider)
-    app = create_app(Parts(store=store, sources={}, access=access))
+    app = create_app(Parts(store=store, history=History(client), sources={}, access=access))
     assert app.jinja_loader is not None
     app.jinja_loader = ChoiceLoader([app.jinja_loader, FileSystemLoader(HERE / "templates")])
     app.register_blueprint(_views())
@@ -80,11 +91,17 @@ def _views() -> Blueprint:
     @views.get("/")
     @needs(Role.VIEWER)
     def show() -> str:
-        header = busy_header()
+        overview = busy_overview()
         values = [4, 9, 12, None, 30, 41, 38, 22, 10, 0, 3, 7]
         labels = [f"12:{minute:02}" for minute in range(0, 60, 5)]
         return render_template(
-            "specimen.html", header=header, values=values, labels=labels, hostile=HOSTILE, args=request.args
+            "specimen.html",
+            overview=overview,
+            now=overview.now,
+            values=values,
+            labels=labels,
+            hostile=HOSTILE,
+            args=request.args,
         )
 
     return views

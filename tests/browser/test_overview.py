@@ -46,7 +46,7 @@ def seeded(parts: Parts) -> Iterator[str]:
 def test_the_pages_stand_in_nobodys_way(
     open_page: OpenPage, parts: Parts, seeded: str, screenshots: Path, dark: bool, phone: bool
 ) -> None:
-    entry = parts.store.quarantine.page()[0].entry
+    entry = parts.history.quarantine()[0].entry
     page = open_page(enter("/dashboard/"), url=seeded, dark=dark, phone=phone)
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
     for name, path in {**PAGES, "quarantined": f"/dashboard/sources/quarantine/{entry}"}.items():
@@ -61,7 +61,7 @@ def test_the_pages_stand_in_nobodys_way(
 def test_an_empty_system_stands_in_nobodys_way(
     open_page: OpenPage, parts: Parts, screenshots: Path, dark: bool
 ) -> None:
-    parts.store.queue.sweep("worker-1")
+    parts.store.sweep("worker-1")
     with serve(create_app(parts)) as url:
         page = open_page(enter("/dashboard/"), url=url, dark=dark)
         for name in ("overview", "upstream", "sources", "quarantine", "workers", "audit"):
@@ -74,8 +74,8 @@ def test_an_empty_system_stands_in_nobodys_way(
 def test_a_pause_and_revealed_values_stand_in_nobodys_way(
     open_page: OpenPage, parts: Parts, seeded: str, screenshots: Path, dark: bool
 ) -> None:
-    parts.store.upstream.pause("Grace Hopper", f"LiveDesk moves to another host tonight, until about eleven {HOSTILE}")
-    entry = parts.store.quarantine.page()[0].entry
+    parts.store.pause("Grace Hopper", f"LiveDesk moves to another host tonight, until about eleven {HOSTILE}")
+    entry = parts.history.quarantine()[0].entry
     page = open_page(enter(f"/dashboard/sources/quarantine/{entry}"), url=seeded, dark=dark)
     page.get_by_role("button", name="Reveal the values").click()
     expect(page.get_by_label("Payload")).to_be_visible()
@@ -99,7 +99,7 @@ def test_numbers_change_and_rows_stay(open_page: OpenPage, parts: Parts, seeded:
     expect(page.locator("#waiting-email_refused")).to_have_text("52")
     assert rows.all_inner_texts() == before
     expect(page).to_have_title(re.compile(r"\(LiveDesk down, 54 failed, 3 conflicts\) Overview"))
-    page.get_by_role("link", name="1 new cause: show").click()
+    page.get_by_role("link", name="Show 1 new cause").click()
     expect(page.get_by_role("link", name="LiveDesk rejects the phone number", exact=True)).to_be_visible()
     assert rows.all_inner_texts() != before
 
@@ -124,8 +124,8 @@ def test_a_pause_and_its_end(open_page: OpenPage, parts: Parts, seeded: str, jav
     page.get_by_role("button", name="Resume the sync").click()
     expect(page.locator("#state-now")).to_contain_text("Down for")
     page.get_by_role("button", name="Probe now").click()
-    expect(page.get_by_role("status").first).to_contain_text("A probe goes at once")
-    assert [entry.did for entry in parts.store.audit.page(limit=3)] == [
+    expect(page.get_by_role("status").first).to_contain_text("Probing LiveDesk now")
+    assert [entry.did for entry in parts.history.audit(limit=3)] == [
         "probed LiveDesk",
         "resumed the sync",
         "paused the sync",
@@ -143,8 +143,8 @@ def test_a_delivery_is_revealed_and_discarded_without_javascript(
     expect(page.get_by_label("Payload")).to_contain_text("@example.com")
     page.locator("summary", has_text="Discard").click()
     page.get_by_role("button", name="Discard it").click()
-    expect(page.get_by_text("The delivery is gone.")).to_be_visible()
-    assert parts.store.quarantine.size() == 2
+    expect(page.get_by_text("Delivery discarded.")).to_be_visible()
+    assert parts.history.quarantine_size() == 2
 
 
 def test_a_viewer_has_no_buttons(open_page: OpenPage, seeded: str) -> None:

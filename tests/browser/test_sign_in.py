@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import PASSWORDS, OpenPage, new_context, sign_in
 from tests.rig.parts import Stack
 from webhook_app.access import Role
-from worker.store.security import MAX_SIGN_INS
+from worker.store.desk import SIGN_INS
 
 with_and_without_javascript = pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
 
@@ -32,11 +32,11 @@ def test_signing_in_and_out(open_page: OpenPage, role: Role, javascript: bool) -
 @with_and_without_javascript
 def test_a_wrong_password_and_too_many_of_them(open_page: OpenPage, javascript: bool) -> None:
     page = open_page("/dashboard/", role=None, javascript=javascript)
-    for _ in range(MAX_SIGN_INS):
+    for _ in range(SIGN_INS):
         sign_in(page, "not the password")
-        expect(page.get_by_role("alert")).to_have_text("This password is not right.")
+        expect(page.get_by_role("alert")).to_have_text("Wrong password.")
     sign_in(page, PASSWORDS[Role.OPERATOR])
-    expect(page.get_by_role("alert")).to_have_text(re.compile("Too many tries. The next one counts in 4 min|5 min"))
+    expect(page.get_by_role("alert")).to_have_text(re.compile("Too many sign-in attempts. Try again in 4 min|5 min"))
 
 
 def test_another_site_cannot_act_with_somebody_s_session(open_page: OpenPage, dashboard: Stack) -> None:
@@ -47,7 +47,7 @@ def test_another_site_cannot_act_with_somebody_s_session(open_page: OpenPage, da
     page.goto(f"{dashboard.livedesk_url}/_control/contacts")
     page.set_content(f"<form method=post action='{dashboard.url}/dashboard/sign-out'><button>Win</button></form>")
     page.get_by_role("button").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("This was not understood")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Invalid request")
     page.goto(f"{dashboard.url}/dashboard/")
     expect(page).to_have_title("Overview · LiveDesk Sync")
 

@@ -62,7 +62,7 @@ def take(system: System, number: int, source: str = "signup", name: str = "perso
     """So many signups, taken at once."""
     people = [Contact(f"{name}-{at}", email=f"{name}-{at}@example.com") for at in range(number)]
     for person in people:
-        system.store.contacts.accept(person, source)
+        system.store.accept(person, source)
     return [person.identifier for person in people]
 
 
@@ -97,7 +97,7 @@ def test_livedesk_is_down_a_thousand_wait_and_go_on_by_themselves(open_page: Ope
     page.goto("/dashboard/contacts?state=pending")
     page.locator("td.identifier a").first.click()
     expect(page.get_by_text("LiveDesk went down")).to_be_visible()
-    expect(page.get_by_text("as soon as LiveDesk takes requests again")).to_be_visible()
+    expect(page.get_by_text("as soon as LiveDesk accepts requests again")).to_be_visible()
     page.goto("/dashboard/contacts?state=retrying")
     page.locator("td.identifier a").first.click()
     expect(page.get_by_label("Verdict")).to_contain_text("503")
@@ -164,17 +164,17 @@ def test_a_conflict_is_seen_side_by_side_and_resolved(
     expect(page.get_by_role("cell", name="Ada Lovelace")).to_be_visible()
     page.screenshot(path=screenshots / f"story-compare-{javascript=}.png", full_page=True)
     page.get_by_role("button", name=f"Adopt {owner.id}", exact=True).click()
-    expect(page.get_by_role("status")).to_contain_text("It is that contact in LiveDesk now.")
+    expect(page.get_by_role("status")).to_contain_text("Adopted: contact 12 in LiveDesk is this person.")
     expect(page.get_by_label("Verdict")).to_contain_text(f"In LiveDesk as contact {owner.id}")
     # The other one is somebody else who shares the address.
     page.goto("/dashboard/contacts?state=conflict")
     page.get_by_role("searchbox").fill("ADA-2")
     page.get_by_role("button", name="Find").click()
-    expect(page.get_by_role("heading", name="Nobody is known by this")).to_be_visible()
+    expect(page.get_by_role("heading", name="No contact found")).to_be_visible()
     page.get_by_role("searchbox").fill("ada-2")
     page.get_by_role("button", name="Find").click()
     page.get_by_role("button", name="Create without its e-mail address").click()
-    expect(page.get_by_role("status")).to_contain_text("It is due now")
+    expect(page.get_by_role("status")).to_contain_text("Retrying now")
     system.wait_for("ada-2", "created")
     assert [person.email for person in system.livedesk.contacts("ada-2")] == [None]
 
@@ -187,7 +187,7 @@ def test_a_filtered_retry_touches_only_what_the_filter_shows_and_can_be_undone(
     take(system, 5, name="other")
     wait_for_state(system, State.FAILED, 17)
     system.livedesk.clear()
-    system.store.upstream.pause("Grace", "so that nobody is tried meanwhile")
+    system.store.pause("Grace", "so that nobody is tried meanwhile")
     page = enter(open_page, system)
     page.goto("/dashboard/contacts?state=failed&source=shop")
     page.locator("summary", has_text="Retry 12 matching").click()
@@ -201,7 +201,7 @@ def test_a_filtered_retry_touches_only_what_the_filter_shows_and_can_be_undone(
     page.get_by_role("button", name="Put them back").click()
     shows(page, operation_is(page, "undone"), javascript=True)
     assert count(system, State.FAILED) == 17
-    system.store.upstream.resume()
+    system.store.resume()
 
 
 def test_edited_by_hand_and_retried(open_page: OpenPage, system: System) -> None:
@@ -216,6 +216,6 @@ def test_edited_by_hand_and_retried(open_page: OpenPage, system: System) -> None
     page.get_by_role("button", name="Reveal and edit").click()
     page.locator("input[name=name]").fill("Ada King")
     page.get_by_role("button", name="Save and retry").click()
-    expect(page.get_by_role("status")).to_contain_text("It is due now")
+    expect(page.get_by_role("status")).to_contain_text("Retrying now")
     system.wait_for("ada-1", "created")
     assert [person.name for person in system.livedesk.contacts("ada-1")] == ["Ada King"]

@@ -33,9 +33,9 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
         """
         with sentences():
             found = parts()
-            erased = found.store.contacts.erase(identifier)
+            erased = found.desk.erase(identifier)
             if erased.result == "erased":
-                found.store.audit.add(who, "erased", found.store.key_of(identifier), why)
+                found.desk.audit(who, "erased", found.store.key(identifier), why)
         if erased.result == "gone":
             raise click.ClickException("There is no contact with this identifier.")
         if erased.result == "busy":

@@ -1,28 +1,27 @@
-"""The window: HTML pages for an operator, made on the server; they work without JavaScript and are nicer with it.
+"""HTML pages for operators, rendered on the server. They work without JavaScript and refresh themselves with it.
 
 ``session``       who is signed in, and for how long; ``needs``, which every view must carry
-``safety``        no foreign page may act here (CSRF), none of ours may do what it need not (headers)
-``sign_in``       password in, session out; signing out
-``oidc``          the same by a company's identity provider
-``header``        the figures on top of every page
-``pages``         what is on all of them; each page, or a few that belong together, is a module:
-``overview``      what is broken, and one cause        ``causes``   what each cause means to a person
-``contacts``      lists of contacts, and looking one up, with ``filters``: which contacts those are
-``contact``       one contact: ``verdict`` why it is where it is, ``requests`` what is sent, ``conflicts`` with whom
-``operations``    many contacts at once                ``view``     what these three have in common
-``upstream``      LiveDesk, pause and probe            ``sources``  who sends, and the quarantine
-``workers``       who works, and what waits            ``audit``    who did what by hand
-``static_files``  style and script, under addresses that change with their content
-``words``         how times, numbers and charts are put
-``errors``        what goes wrong under ``/dashboard``, as a page
+``blueprint``     the blueprint, and what each request passes: ``safety`` has CSRF, security headers, compression
+``sign_in``       signing in with a password, and signing out
+``oidc``          signing in with the company's identity provider
+``pages``         what every page has
+``headline``      how things stand, in words: the headline, and the alarm in the title of the page
+``overview``      the start page, and the page of one cause
+``contacts``      lists of contacts, and finding one
+``contact``       one contact: ``explanation`` why it is where it is, ``comparison`` what LiveDesk has
+``operations``    many contacts at once
+``upstream``      LiveDesk: state, pace, pause and probe
+``sources``       the senders, and the quarantine
+``workers``       the hosts that workers run on, and the queue
+``audit``         what operators did
+``static_files``  styles and scripts, at addresses that change with their content
+``errors``        error pages for everything under ``/dashboard``
 
-Templates are in ``webhook_app/templates/dashboard``; ``macros.html`` there has the parts that pages are made of. Every
-value is escaped, whoever wrote it: no template may say ``safe``.
+Templates are in ``webhook_app/templates/dashboard``; ``macros.html`` has the components. Every value is escaped: no
+template may use ``safe``.
 """
 
-from typing import TYPE_CHECKING
-
-from flask import Blueprint, Flask
+from flask import Flask
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -34,8 +33,6 @@ from webhook_app.dashboard import (
     oidc,
     operations,
     overview,
-    pages,
-    safety,
     session,
     sign_in,
     sources,
@@ -43,25 +40,23 @@ from webhook_app.dashboard import (
     upstream,
     workers,
 )
-from webhook_app.present import wording
+from webhook_app.dashboard.blueprint import blueprint
+from webhook_app.parts import Parts
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
-PREFIX = "/dashboard"
-PAGES = (pages, overview, contacts, contact, operations, upstream, sources, workers, audit)
+#: Importing these modules adds their views to the blueprint.
+VIEWS = (static_files, sign_in, oidc, overview, contacts, contact, operations, upstream, sources, workers, audit)
 
 
-def register(app: Flask, parts: "Parts") -> None:
-    """Adds the dashboard to an app, after the app's own error handlers."""
+__all__ = ["VIEWS", "blueprint", "init_app"]
+
+
+def init_app(app: Flask) -> None:
+    """Prepare an app for the dashboard's blueprint, after its own error handlers."""
+    access = Parts.of(app).access
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    views = Blueprint("dashboard", __name__, url_prefix=PREFIX)
-    for part in (session, safety, static_files, wording, sign_in, oidc, *PAGES):
-        part.register(views, parts)
-    app.register_blueprint(views)
-    session.sign(app, parts)
-    errors.register(app)
-    proxies = parts.access.proxies
-    if proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
+    session.init_app(app)
+    oidc.init_app(app)
+    errors.init_app(app)
+    if access.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=access.proxies, x_proto=access.proxies)  # type: ignore[method-assign]

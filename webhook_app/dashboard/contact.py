@@ -1,184 +1,200 @@
-"""One contact: why it is where it is, what was tried, what is sent; and what a person can do about it."""
+"""One contact: why it is where it is, what was tried, what is sent, and what an operator can do about it."""
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from shlex import quote
+from typing import Any
 
-from flask import Blueprint, abort, flash, make_response, redirect, request, url_for
+from flask import abort, flash, make_response, redirect, request, url_for
 from werkzeug import Response
 
-from webhook_app import operator
 from webhook_app.access import Role
-from webhook_app.dashboard import conflicts
-from webhook_app.dashboard.requests import as_curl, as_json
-from webhook_app.dashboard.session import acting, needs
-from webhook_app.dashboard.verdict import judge, schedule
-from webhook_app.dashboard.view import show, why
+from webhook_app.dashboard.blueprint import blueprint
+from webhook_app.dashboard.comparison import compare
+from webhook_app.dashboard.explanation import explain_contact, planned_attempts
+from webhook_app.dashboard.pages import operator, read_overview, reason, show
+from webhook_app.dashboard.session import needs
+from webhook_app.operator import EDITABLE, ActionRefused, InvalidInput, Reason, clashing_field
+from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import mask
 from worker.livedesk.client import CONTACTS
 from worker.model import Contact, Note, State
-from worker.store.audit import AuditEntry
-from worker.store.record import ContactRecord
+from worker.store.history import Audited, ContactRecord
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
-#: Entries of the audit that are looked at for those about one contact.
-AUDIT_LOOKED_AT = 500
+#: The latest entries of the audit log that are searched for those about one contact.
+AUDIT_SEARCHED = 500
 CONTACT_ID = re.compile(r"[1-9][0-9]{0,18}")
-#: What became of a wish, by the state that the contact is in now.
+#: What an action has done, by the state that the contact is in now.
 DONE = {
-    State.PENDING: "It is due now.",
-    State.RETRYING: "It is due now, with a fresh retry budget.",
-    State.DISCARDED: "It is discarded. Retry brings it back.",
+    State.PENDING: "Retrying now.",
+    State.RETRYING: "Retrying now, with a new retry budget.",
+    State.DISCARDED: "Discarded. Retry brings it back.",
 }
-GONE = "There is no such contact, or it is no longer kept."
+MAY = {
+    "retry": set(State) - {State.CREATED, State.SENDING},
+    "edit": set(State) - {State.CREATED, State.SENDING},
+    "discard": set(State) - {State.CREATED, State.SENDING, State.DISCARDED},
+    "adopt": {State.CONFLICT},
+}
+GONE = "There is no contact with this key. It may have expired."
 
 
-def register(views: Blueprint, parts: "Parts") -> None:
-    @views.get("/contacts/<key>")
-    @needs(Role.VIEWER)
-    def contact(key: str) -> str:
-        return _show(parts, key, _record(parts, key))
-
-    @views.post("/contacts/<key>/reveal")
-    @needs(Role.OPERATOR)
-    def contact_reveal(key: str) -> str:
-        _record(parts, key)
-        return _show(parts, key, operator.reveal(parts, key, acting(), why()), revealed=True)
-
-    @views.post("/contacts/<key>/compare")
-    @needs(Role.OPERATOR)
-    def contact_compare(key: str) -> str:
-        record = _record(parts, key)
-        parts.store.audit.add(acting(), "compared with LiveDesk", key, why())
-        return _show(parts, key, record, revealed=True, found=conflicts.ask(parts, record))
-
-    _register_acts(views, parts)
+@blueprint.get("/contacts/<key>")
+@needs(Role.VIEWER)
+def contact(key: str) -> str:
+    return _show(key, _record(key))
 
 
-def _register_acts(views: Blueprint, parts: "Parts") -> None:
-    """What changes one contact: each is done at once, and told on the contact's page."""
-
-    @views.post("/contacts/<key>/retry")
-    @needs(Role.OPERATOR)
-    def contact_retry(key: str) -> Response:
-        return _told(key, lambda: DONE[operator.retry(parts, key, acting(), why())])
-
-    @views.post("/contacts/<key>/discard")
-    @needs(Role.OPERATOR)
-    def contact_discard(key: str) -> Response:
-        return _told(key, lambda: DONE[operator.discard(parts, key, acting(), why())])
-
-    @views.post("/contacts/<key>/edit")
-    @needs(Role.OPERATOR)
-    def contact_edit(key: str) -> Response:
-        typed = {name: request.form.get(name, "") for name in operator.EDITABLE}
-        try:
-            return _told(key, lambda: DONE[_edit(parts, key, typed)])
-        except operator.InvalidInput as error:
-            page = _show(parts, key, _record(parts, key), revealed=True, typed=typed, problems=error.problems)
-            return make_response(page, 422)
-
-    @views.post("/contacts/<key>/without")
-    @needs(Role.OPERATOR)
-    def contact_without(key: str) -> Response:
-        return _told(key, lambda: DONE[operator.leave_out(parts, key, acting(), why())])
-
-    @views.post("/contacts/<key>/adopt")
-    @needs(Role.OPERATOR)
-    def contact_adopt(key: str) -> Response:
-        _record(parts, key)
-
-        def adopt() -> str:
-            contact_id = request.form.get("contact_id", "")
-            if not CONTACT_ID.fullmatch(contact_id):
-                raise operator.ActionRefused(operator.Reason.NO_OWNER)
-            operator.adopt(parts, key, acting(), why(), contact_id=contact_id)
-            return "It is that contact in LiveDesk now."
-
-        return _told(key, adopt)
+@blueprint.post("/contacts/<key>/reveal")
+@needs(Role.OPERATOR)
+def contact_reveal(key: str) -> str:
+    _record(key)
+    return _show(key, operator().contacts.reveal(key, reason()), revealed=True)
 
 
-def _record(parts: "Parts", key: str) -> ContactRecord:
-    return parts.store.contacts.read(key) or abort(404, GONE)
+@blueprint.post("/contacts/<key>/compare")
+@needs(Role.OPERATOR)
+def contact_compare(key: str) -> str:
+    record = _record(key)
+    operator().contacts.audit("compared with LiveDesk", key, reason())
+    return _show(key, record, revealed=True, comparison=compare(current_parts(), record))
 
 
-def _told(key: str, act: Callable[[], str]) -> Response:
-    """Acts, and goes back to the contact with a sentence about what became of the wish."""
+@blueprint.post("/contacts/<key>/retry")
+@needs(Role.OPERATOR)
+def contact_retry(key: str) -> Response:
+    return _act(key, lambda: DONE[operator().contacts.retry(key, reason())])
+
+
+@blueprint.post("/contacts/<key>/discard")
+@needs(Role.OPERATOR)
+def contact_discard(key: str) -> Response:
+    return _act(key, lambda: DONE[operator().contacts.discard(key, reason())])
+
+
+@blueprint.post("/contacts/<key>/without")
+@needs(Role.OPERATOR)
+def contact_without(key: str) -> Response:
+    return _act(key, lambda: DONE[operator().contacts.leave_out(key, reason())])
+
+
+@blueprint.post("/contacts/<key>/adopt")
+@needs(Role.OPERATOR)
+def contact_adopt(key: str) -> Response:
+    _record(key)
+
+    def adopt() -> str:
+        contact_id = request.form.get("contact_id", "")
+        if not CONTACT_ID.fullmatch(contact_id):
+            raise ActionRefused(Reason.NO_OWNER)
+        operator().contacts.adopt(key, reason(), contact_id=contact_id)
+        return f"Adopted: contact {contact_id} in LiveDesk is this person."
+
+    return _act(key, adopt)
+
+
+@blueprint.post("/contacts/<key>/edit")
+@needs(Role.OPERATOR)
+def contact_edit(key: str) -> Response:
+    typed = {name: request.form.get(name, "") for name in EDITABLE}
+
+    def edit() -> str:
+        record = _record(key)
+        if record.contact and request.form.get("seen", _digest(record.contact)) != _digest(record.contact):
+            raise ActionRefused(Reason.CHANGED)
+        return DONE[operator().contacts.edit(key, typed, reason(), seen=record.contact)]
+
     try:
-        flash(act())
-    except operator.ActionRefused as refusal:
-        if refusal.reason is operator.Reason.GONE:
+        return _act(key, edit)
+    except InvalidInput as error:
+        page = _show(key, _record(key), revealed=True, typed=typed, problems=error.problems)
+        return make_response(page, 422)
+
+
+def as_json(contact: Contact, inbox_id: int | None) -> str:
+    """Return the body of the request that creates this contact."""
+    sent = replace(contact, inbox_id=contact.inbox_id or inbox_id).present()
+    return json.dumps(sent, ensure_ascii=False, indent=2)
+
+
+def as_curl(contact: Contact, inbox_id: int | None, url: str) -> str:
+    """Return a command that sends the same request. The shell inserts the secrets."""
+    body = json.dumps(json.loads(as_json(contact, inbox_id)), ensure_ascii=False)
+    lines = [
+        f"curl -X POST {quote(url)}",
+        '-u "$LIVEDESK_API_KEY:$LIVEDESK_API_SECRET"',
+        "-H 'Content-Type: application/json'",
+        f"--data-raw {quote(body)}",
+    ]
+    return " \\\n  ".join(lines)
+
+
+def may(action: str, record: ContactRecord) -> bool:
+    """Return whether an operator may do this to a contact in its present state."""
+    return record.state in MAY[action]
+
+
+def _record(key: str) -> ContactRecord:
+    return current_parts().history.contact_of(key) or abort(404, GONE)
+
+
+def _act(key: str, action: Callable[[], str]) -> Response:
+    """Do what a button says, then return to the contact with a sentence about the result."""
+    try:
+        flash(action())
+    except ActionRefused as refusal:
+        if refusal.reason is Reason.GONE:
             abort(404, GONE)
         flash(str(refusal), "error")
     return redirect(url_for("dashboard.contact", key=key), 303)
 
 
-def _edit(parts: "Parts", key: str, typed: dict[str, str]) -> State:
-    """Reads the form as a delivery is read. What a delivery would lose silently, a person is asked about."""
-    record = _record(parts, key)
-    if record.contact and request.form.get("seen", _digest(record.contact)) != _digest(record.contact):
-        raise operator.ActionRefused(operator.Reason.CHANGED)
-    return operator.edit(parts, key, typed, acting(), why(), seen=record.contact)
-
-
-def _show(
-    parts: "Parts",
-    key: str,
-    record: ContactRecord,
-    *,
-    revealed: bool = False,
-    typed: Mapping[str, str] | None = None,
-    problems: Mapping[str, str] | None = None,
-    found: conflicts.Found | None = None,
-) -> str:
-    situation = parts.store.overview.read()
-    shown = record.contact if revealed or record.contact is None else mask(record.contact)
+def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: Any) -> str:
+    """Render the page. ``values``: what was ``typed``, its ``problems``, and a ``comparison`` with LiveDesk."""
+    parts, overview = current_parts(), read_overview()
+    kept = record.contact
+    shown = kept if revealed or kept is None else mask(kept)
     url = parts.livedesk.url if parts.livedesk else f"https://livedesk-api.engagelab.com{CONTACTS}"
-    cause = parts.store.overview.cause(record.cause) if record.cause else None
+    cause = parts.situations.cause(record.cause) if record.cause else None
+    fields = {name: getattr(kept, name) or "" for name in EDITABLE} if revealed and kept else {}
+    defaults = {"typed": fields, "problems": {}, "comparison": None}
     return show(
-        parts,
         "contact",
         key=key,
+        may=may,
         record=record,
-        verdict=judge(record, situation, settle_ms=parts.settle_ms, inbox_id=parts.inbox_id),
-        planned=schedule(record, parts.retry, situation.now),
+        explanation=explain_contact(record, overview, settle_ms=parts.settle_ms, inbox_id=parts.inbox_id),
+        planned=planned_attempts(record, parts.retry, overview),
         shown=shown,
         revealed=revealed,
-        sent=as_json(shown, parts.inbox_id) if shown else "",
+        body=as_json(shown, parts.inbox_id) if shown else "",
         curl=as_curl(shown, parts.inbox_id, url) if shown else "",
         notes=_notes(record.notes),
-        seen=_digest(record.contact) if revealed and record.contact else "",
-        editable=operator.EDITABLE,
-        typed=typed
-        or (
-            {name: getattr(record.contact, name) or "" for name in operator.EDITABLE}
-            if revealed and record.contact
-            else {}
-        ),
-        problems=problems or {},
-        found=found,
-        clashing=operator.clashing_field(record),
+        seen=_digest(kept) if revealed and kept else "",
+        editable=EDITABLE,
+        clashing=clashing_field(record),
         others=max(0, cause.waiting - 1) if cause else 0,
         audited=_audited(parts, key),
+        **{**defaults, **values},
     )
 
 
 def _digest(contact: Contact) -> str:
-    """Tells whether a contact is still what a person saw when they began to edit it."""
+    """Return what changes when the contact changes, so that an edit never overwrites newer data."""
     return sha256(as_json(contact, None).encode()).hexdigest()
 
 
 def _notes(notes: tuple[Note, ...]) -> dict[str, str]:
-    """The notes about each field, in one line."""
+    """Return the notes on each field, on one line."""
     by_field: dict[str, list[str]] = {}
     for note in notes:
         by_field.setdefault(note.field, []).append(note.text)
     return {name: "; ".join(texts) for name, texts in by_field.items()}
 
 
-def _audited(parts: "Parts", key: str) -> list[AuditEntry]:
-    """What people did to this contact, of the latest entries."""
-    return [entry for entry in parts.store.audit.page(limit=AUDIT_LOOKED_AT) if entry.target == key]
+def _audited(parts: Parts, key: str) -> list[Audited]:
+    """Return the latest entries of the audit log about this contact."""
+    return [entry for entry in parts.history.audit(limit=AUDIT_SEARCHED) if entry.target == key]

@@ -1,130 +1,121 @@
-"""Lists of contacts: by state or cause, filtered, in pages, found by what they are known by, as CSV."""
+"""Lists of contacts, by state or cause, filtered and in pages; finding one; the lists as CSV."""
 
 import re
-from typing import TYPE_CHECKING
 
-from flask import Blueprint, abort, redirect, request, url_for
+from flask import abort, redirect, request, url_for
 from werkzeug import Response
 
-from webhook_app import operator
 from webhook_app.access import Role
-from webhook_app.dashboard.filters import AGES, Asked, in_words, read_filter
-from webhook_app.dashboard.header import Header
-from webhook_app.dashboard.operations import INLINE_MOST
-from webhook_app.dashboard.session import acting, needs
-from webhook_app.dashboard.view import head, show
+from webhook_app.dashboard.blueprint import blueprint
+from webhook_app.dashboard.operations import MAX_INLINE
+from webhook_app.dashboard.pages import operator, read_overview, show
+from webhook_app.dashboard.selection import AGES, Selection, select
+from webhook_app.dashboard.session import needs
+from webhook_app.operator import describe_filter
+from webhook_app.parts import Parts, current_parts
 from webhook_app.present.csv_export import as_csv
 from worker.model import State
-from worker.store.lists import MAX_SCANNED, Filter, Page
+from worker.store.lists import LOOKED_AT_MOST, Filter, Page
 from worker.store.operations import Action
-
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
+from worker.store.overview import Overview
 
 ROWS = 50
-#: The tabs, in the order of how much they need a person.
+#: The tabs, those that need an operator first.
 TABS = (
     *(State.FAILED, State.CONFLICT, State.RETRYING, State.PENDING, State.SENDING, State.CREATED),
     State.DISCARDED,
 )
-PLACE = re.compile(r"[0-9]{1,15}:[A-Za-z0-9._]{16}")
-#: The longest thing that anybody is looked up by: an identifier or an address has 255 characters.
-FIND_LENGTH = 300
+POSITION = re.compile(r"[0-9]{1,15}:[A-Za-z0-9._]{16}")
+#: Characters of a search text: identifiers and addresses have at most 255.
+MAX_SEARCH = 300
 
 
-def register(views: Blueprint, parts: "Parts") -> None:
-    @views.get("/contacts")
-    @needs(Role.VIEWER)
-    def contacts() -> str:
-        header = head(parts)
-        asked = read_filter(request.args, header.now, _most_urgent(header))
-        after = request.args.get("after")
-        page = parts.store.lists.page(asked.filter, after=_place(after), limit=ROWS)
-        return show(
-            parts,
-            "contacts",
-            header=header,
-            asked=asked,
-            page=page,
-            is_first=after is None,
-            number=_number(parts, asked.filter, page, is_first=after is None),
-            filter_words=in_words(asked.filter),
-            tabs=_tabs(header, asked),
-            causes=_causes(parts, asked),
-            sources=_sources(parts, asked),
-            ages=[(name, words) for name, (words, *_) in AGES.items()],
-            actions=[action for action in Action if _can(action, asked.filter)],
-            inline_most=INLINE_MOST,
-        )
-
-    @views.post("/contacts/find")
-    @needs(Role.VIEWER)
-    def contacts_find() -> Response | str:
-        """By POST, so that no address of a person is in an address of a page, which logs keep."""
-        text = request.form.get("q", "").strip()[:FIND_LENGTH]
-        found = find(parts, text) if text else []
-        if len(found) == 1:
-            return redirect(url_for("dashboard.contact", key=found[0]), 303)
-        return show(parts, "found", text=text, rows=parts.store.lists.rows(found))
-
-    @views.get("/contacts.csv")
-    @needs(Role.VIEWER)
-    def contacts_csv() -> Response:
-        return _download(parts, personal=False)
-
-    @views.post("/contacts.csv", endpoint="contacts_csv_personal")
-    @needs(Role.OPERATOR)
-    def contacts_csv_personal() -> Response:
-        return _download(parts, personal=True)
+@blueprint.get("/contacts")
+@needs(Role.VIEWER)
+def contacts() -> str:
+    parts, overview = current_parts(), read_overview()
+    selected = select(request.args, _most_urgent(overview))
+    after = request.args.get("after")
+    page = parts.lists.page(selected.filter, after=_position(after), limit=ROWS)
+    return show(
+        "contacts",
+        selected=selected,
+        page=page,
+        is_first=after is None,
+        number=_number(parts, selected.filter, page, is_first=after is None),
+        filter_words=describe_filter(selected.filter),
+        tabs=_tabs(overview, selected),
+        causes=_options(parts.situations.cause_names(), selected.filter.cause),
+        sources=_options([*parts.sources, "import"], selected.filter.source),
+        ages=[(name, words) for name, (words, _) in AGES.items()],
+        actions=[action for action in Action if _can(action, selected.filter)],
+        max_inline=MAX_INLINE,
+        is_empty=overview is not None and not any(overview.counts.values()),
+    )
 
 
-def find(parts: "Parts", text: str) -> list[str]:
-    """The keys of whom this text leads to, as it is or, for a phone number, without what people put in between."""
-    found = parts.store.lists.search(text)
+@blueprint.post("/contacts/find")
+@needs(Role.VIEWER)
+def contacts_find() -> Response | str:
+    """Find one contact. By POST, because logs record addresses, and the search text may be personal data."""
+    text = request.form.get("q", "").strip()[:MAX_SEARCH]
+    found = find(current_parts(), text) if text else []
+    if len(found) == 1:
+        return redirect(url_for("dashboard.contact", key=found[0]), 303)
+    return show("found", text=text, rows=current_parts().lists.rows(found))
+
+
+@blueprint.get("/contacts.csv")
+@needs(Role.VIEWER)
+def contacts_csv() -> Response:
+    return _download(personal=False)
+
+
+@blueprint.post("/contacts.csv")
+@needs(Role.OPERATOR)
+def contacts_csv_personal() -> Response:
+    return _download(personal=True)
+
+
+def find(parts: Parts, text: str) -> list[str]:
+    """Return the keys of the contacts with this value. A phone number may contain spaces and punctuation."""
+    found = parts.lists.find(text)
     if not found and re.fullmatch(r"\+[\d\s().\-/]+", text):
-        found = parts.store.lists.search("+" + re.sub(r"\D", "", text))
+        found = parts.lists.find("+" + re.sub(r"\D", "", text))
     return found
 
 
-def _most_urgent(header: Header) -> State:
-    """The list that opens where none is asked for: the first that holds anybody."""
-    return next((state for state in TABS if header.count(state)), State.PENDING)
+def _most_urgent(overview: Overview | None) -> State:
+    """Return the list to open if the address names none: the first that is not empty."""
+    counts = overview.counts if overview else {}
+    return next((state for state in TABS if counts.get(state)), State.PENDING)
 
 
-def _place(after: str | None) -> str | None:
-    if after is not None and not PLACE.fullmatch(after):
-        abort(400, "This is no place in a list.")
+def _position(after: str | None) -> str | None:
+    if after is not None and not POSITION.fullmatch(after):
+        abort(400, "'after' is not a position in a list. Start again from the first page.")
     return after
 
 
-def _number(parts: "Parts", wanted: Filter, page: Page, *, is_first: bool) -> int | None:
-    """How many the filter finds; ``None`` where there are too many to look at each of them."""
+def _number(parts: Parts, wanted: Filter, page: Page, *, is_first: bool) -> int | None:
+    """Return how many contacts match, or ``None`` if there are too many to check each of them."""
     if is_first and page.after is None:
         return len(page.rows)
-    counted = parts.store.lists.count(wanted, most=MAX_SCANNED)
+    counted = parts.lists.count(wanted, most=LOOKED_AT_MOST)
     return None if counted.at_least else counted.number
 
 
-def _tabs(header: Header, asked: Asked) -> list[tuple[str, str, int | None, bool]]:
-    """A tab counts all in its state, and leads to all of them: so it has no filter."""
-    wanted = asked.filter
+def _tabs(overview: Overview | None, selected: Selection) -> list[tuple[str, str, int | None, bool]]:
+    """Return the tabs. Each counts every contact in its state, so its link has no filter."""
     return [
         (
             state.value.capitalize(),
             url_for("dashboard.contacts", state=state.value),
-            header.count(state),
-            wanted.state is state,
+            overview.counts[state] if overview else None,
+            selected.filter.state is state,
         )
         for state in TABS
     ]
-
-
-def _causes(parts: "Parts", asked: Asked) -> list[tuple[str, str]]:
-    return _options(parts.store.overview.cause_names(), asked.filter.cause)
-
-
-def _sources(parts: "Parts", asked: Asked) -> list[tuple[str, str]]:
-    return _options([*parts.sources, "import"], asked.filter.source)
 
 
 def _options(names: list[str], chosen: str | None) -> list[tuple[str, str]]:
@@ -136,12 +127,9 @@ def _can(action: Action, wanted: Filter) -> bool:
     return wanted.state is None or wanted.state in action.eligible
 
 
-def _download(parts: "Parts", *, personal: bool) -> Response:
-    wanted = read_filter(request.args, parts.store.now()).filter
-    lines = as_csv(parts, wanted, reveal=personal)
-    if personal:
-        operator.reveal_list(parts, wanted, acting())
-    else:
-        parts.store.audit.add(acting(), f"downloaded a list: {wanted.words()}")
+def _download(*, personal: bool) -> Response:
+    wanted = select(request.args).filter
+    lines = as_csv(current_parts(), wanted, reveal=personal)
+    operator().contacts.export_list(wanted, reveal=personal)
     headers = {"Content-Disposition": 'attachment; filename="contacts.csv"'}
     return Response(lines, 200, headers, content_type="text/csv; charset=utf-8; header=present")

@@ -1,72 +1,75 @@
-"""Signing in by an OpenID Connect provider: authorization code with PKCE, state and nonce, by Authlib."""
+"""Signing in with an OpenID Connect provider: authorization code with PKCE, state and nonce, by Authlib."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.flask_client import FlaskIntegration, FlaskOAuth2App
-from flask import Blueprint, abort, redirect, request, session, url_for
+from flask import Flask, abort, current_app, redirect, request, session, url_for
 from joserfc.errors import JoseError
 from werkzeug import Response
 
 from webhook_app.access import Provider
+from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.errors import page
 from webhook_app.dashboard.session import begin, local_path, needs
-
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
+from webhook_app.parts import Parts, current_parts
 
 log = logging.getLogger(__name__)
 
-#: Seconds to wait for each answer of the provider.
+#: Seconds to wait for each of the provider's answers.
 TIMEOUT_S = 10
-#: Signatures that an ID token may have: by keys that the provider alone holds.
+#: Accepted signatures of an ID token: asymmetric, because only the provider must have the key.
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-#: What goes wrong between us and a provider: the network (OSError), its answers (ValueError where they make no sense).
+#: What a provider may cause: network errors (OSError), and answers that make no sense (the others).
 FAULTS = (AuthlibBaseError, JoseError, OSError, KeyError, TypeError, ValueError, RuntimeError)
+#: Where an app keeps its client, which caches the provider's metadata.
+EXTENSION = "livedesk_sync_oidc"
 
 
-def register(views: Blueprint, parts: "Parts") -> None:
-    provider = parts.access.provider
-    client = _client(provider) if provider else None
+def init_app(app: Flask) -> None:
+    """Prepare the client of the identity provider, if one is configured."""
+    provider = Parts.of(app).access.provider
+    app.extensions[EXTENSION] = _client(provider) if provider else None
 
-    @views.get("/sign-in/provider", endpoint="sign_in_by_provider")
-    @needs(None)
-    def go() -> Response:
-        if client is None:
-            abort(404)
-        wanted = local_path(request.args.get("next"))
-        session.clear()
-        session["next"] = wanted
-        try:
-            answer: Response = client.authorize_redirect(url_for("dashboard.provider_answered", _external=True))
-        except FAULTS as error:
-            return _no_answer(error)
-        return answer
 
-    @views.get("/sign-in/provider/answer", endpoint="provider_answered")
-    @needs(None)
-    def come_back() -> Response:
-        if client is None or provider is None:
-            abort(404)
-        wanted = local_path(session.get("next"))
-        try:
-            claims = _claims(client, provider)
-        except FAULTS as error:
-            return _no_answer(error)
-        role = provider.role_of(claims)
-        if role is None:
-            return page(
-                403,
-                "You have no role here",
-                "Your provider knows you, but neither OIDC_OPERATORS nor OIDC_VIEWERS names you or a group of yours.",
-            )
-        begin(str(claims.get("email") or claims["sub"]), role, parts.clock())
-        return redirect(wanted, 303)
+@blueprint.get("/sign-in/provider")
+@needs(None)
+def sign_in_by_provider() -> Response:
+    client = current_app.extensions[EXTENSION] or abort(404)
+    wanted = local_path(request.args.get("next"))
+    session.clear()
+    session["next"] = wanted
+    try:
+        answer: Response = client.authorize_redirect(url_for("dashboard.provider_answered", _external=True))
+    except FAULTS as error:
+        return _failed(error)
+    return answer
+
+
+@blueprint.get("/sign-in/provider/answer")
+@needs(None)
+def provider_answered() -> Response:
+    parts = current_parts()
+    provider = parts.access.provider or abort(404)
+    wanted = local_path(session.get("next"))
+    try:
+        claims = _claims(current_app.extensions[EXTENSION], provider)
+    except FAULTS as error:
+        return _failed(error)
+    role = provider.role_of(claims)
+    if role is None:
+        return page(
+            403,
+            "You have no access",
+            "You are signed in, but neither OIDC_OPERATORS nor OIDC_VIEWERS lists you or one of your groups.",
+        )
+    begin(str(claims.get("email") or claims["sub"]), role, parts.clock())
+    return redirect(wanted, 303)
 
 
 def _client(provider: Provider) -> Any:
-    """Authlib's client. It reads the provider's metadata when it is first used, not while we start."""
+    """Return Authlib's client. It fetches the provider's metadata when it is first used, not at start."""
     return FlaskOAuth2App(
         FlaskIntegration("provider"),
         "provider",
@@ -78,14 +81,14 @@ def _client(provider: Provider) -> Any:
 
 
 def _claims(client: Any, provider: Provider) -> dict[str, Any]:
-    """What the provider says about the person, from an ID token that was made for us, now, on this browser's request.
+    """Return the claims of an ID token that was issued to us, now, for this browser's request.
 
     Raises:
         Exception: one of ``FAULTS``.
     """
     metadata = client.load_server_metadata()
     if metadata["issuer"].rstrip("/") != provider.issuer:
-        raise ValueError("the metadata are somebody else's")
+        raise ValueError("the metadata names another issuer")
     metadata["id_token_signing_alg_values_supported"] = ALGORITHMS
     token = client.authorize_access_token(
         claims_options={
@@ -96,10 +99,10 @@ def _claims(client: Any, provider: Provider) -> dict[str, Any]:
     return dict(token["userinfo"])
 
 
-def _no_answer(error: Exception) -> Response:
-    log.warning("signing in by the identity provider failed: %s", type(error).__name__)
+def _failed(error: Exception) -> Response:
+    log.warning("sign-in with the identity provider failed: %s", type(error).__name__)
     return page(
         502,
-        "The identity provider did not let you in",
-        "It could not be reached, or its answer did not fit to what was asked. Try again from the sign-in page.",
+        "Sign-in with the identity provider failed",
+        "The provider could not be reached, or its answer was not valid. Try again from the sign-in page.",
     )

@@ -1,75 +1,45 @@
-"""Operations on many contacts: the plan before one begins, how it goes, and the ways to stop it or take it back."""
+"""Operations on many contacts: the plan before one starts, its progress, and the buttons that pause or undo it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from flask import abort, flash, make_response, redirect, render_template, request, url_for
 from werkzeug import Response
 
-from webhook_app import operator
 from webhook_app.access import Role
-from webhook_app.dashboard.filters import in_words, read_filter
-from webhook_app.dashboard.session import acting, needs
-from webhook_app.dashboard.view import show, why
+from webhook_app.dashboard.blueprint import blueprint
+from webhook_app.dashboard.pages import now, operator, read_overview, reason, show
+from webhook_app.dashboard.selection import select
+from webhook_app.dashboard.session import needs
+from webhook_app.operator import CHANGES, ActionRefused, Plan, Reason, describe_filter
+from webhook_app.parts import current_parts
 from worker.model import State
 from worker.store.lists import Filter
-from worker.store.operations import END, TURNS, Action, NotOpened, Operation, OperationState
+from worker.store.operations import END, TURNS, Action, Operation, OperationState
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
-#: Up to so many a list asks on the spot; for more there is a page with the plan.
-INLINE_MOST = 100
-#: Above so many a canary goes first, unless somebody does not want one.
+#: Up to this many contacts a list asks for confirmation itself; for more there is the page with the plan.
+MAX_INLINE = 100
+#: Above this many a canary is suggested.
 CANARY_ABOVE = 10
-#: By what share the number of contacts may have moved since a person saw it.
-MAY_MOVE = 0.1
-#: What a person may do with an operation, with the state that it turns to.
-WAYS = {way: state for state, way in operator.WAYS.items()}
-#: Why contacts in a state are left alone, by what somebody wants to do.
-SKIPPED = {
-    Action.RETRY: {
-        State.PENDING: "not tried yet: its first attempt is due anyway",
-        State.SENDING: "an attempt is running",
-        State.CREATED: "in LiveDesk already",
-    },
-    Action.DISCARD: {
-        State.SENDING: "an attempt is running",
-        State.CREATED: "in LiveDesk already",
-        State.DISCARDED: "discarded already",
-    },
+DONE = {
+    "pause": "Operation paused.",
+    "resume": "Operation resumed.",
+    "cancel": "Operation cancelled.",
+    "undo": "Undoing the operation.",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What an operation would do: to how many in each state, and to whom not. ``at_least``: there may be more.
-
-    ``takes_ms`` is how long it takes by the present pace, ``behind_ms`` what goes first; ``None``: nobody can tell.
-    """
-
-    action: Action
-    filter: Filter
-    eligible: dict[State, int]
-    skipped: dict[State, int]
-    at_least: bool
-    pace: float
-    upstream: str
-    takes_ms: int | None
-    behind_ms: int | None
-
-    @property
-    def total(self) -> int:
-        return sum(self.eligible.values())
-
-    @property
-    def matched(self) -> int:
-        return self.total + sum(self.skipped.values())
+#: Why contacts in a state are skipped.
+SKIPPED = {
+    State.PENDING: "not tried yet; the first attempt is due anyway",
+    State.SENDING: "an attempt is running",
+    State.CREATED: "already in LiveDesk",
+    State.DISCARDED: "already discarded",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of an operation's contacts: its name in the style sheet, in words, how many, and its place in the bar."""
+    """A part of an operation's contacts: a class of the style sheet, words, and its place in a bar 100 wide."""
 
     name: str
     words: str
@@ -78,51 +48,76 @@ class Share:
     width: float
 
 
-def register(views: Blueprint, parts: "Parts") -> None:
-    @views.get("/operations")
-    @needs(Role.VIEWER)
-    def operations() -> str:
-        listed = [
-            (operation, in_words(operation.filter), shares(operation)) for operation in parts.store.operations.latest()
-        ]
-        return show(parts, "operations", operations=listed)
+@blueprint.get("/operations")
+@needs(Role.VIEWER)
+def operations() -> str:
+    latest = current_parts().operations.latest()
+    return show("operations", operations=[(each, describe_filter(each.filter), shares(each)) for each in latest])
 
-    @views.get("/operations/new")
-    @needs(Role.OPERATOR)
-    def operation_plan() -> str:
-        plan = _plan(parts, *_asked(parts, request.args))
-        return _show_plan(parts, plan, expected=None, why="", canary=plan.total > CANARY_ABOVE)
 
-    @views.post("/operations/new", endpoint="operation_begin")
-    @needs(Role.OPERATOR)
-    def operation_begin() -> Response:
-        return _begin(parts)
+@blueprint.get("/operations/new")
+@needs(Role.OPERATOR)
+def operation_plan() -> str:
+    plan = _plan(request.args)
+    return _show_plan(plan, canary=plan.total > CANARY_ABOVE)
 
-    @views.get("/operations/<operation_id>")
-    @needs(Role.VIEWER)
-    def operation(operation_id: str) -> str:
-        return show(parts, "operation", **_facts(parts, operation_id))
 
-    @views.get("/operations/<operation_id>/progress")
-    @needs(Role.VIEWER)
-    def operation_progress(operation_id: str) -> Response:
-        """The figures alone, for a page that is open. Once the state is another one, the page loads anew: other buttons
-        make sense then."""
-        facts = _facts(parts, operation_id)
-        page = render_template("dashboard/operation_progress.html", now=parts.store.now(), **facts)
-        response = make_response(page)
-        if request.args.get("seen") not in (None, facts["operation"].state.value):
-            response.headers["HX-Refresh"] = "true"
-        return response
+@blueprint.post("/operations/new")
+@needs(Role.OPERATOR)
+def operation_begin() -> Response:
+    """Start what the plan says, if it still matches about as many contacts as the operator saw."""
+    form = request.form
+    plan = _plan(form)
+    canary = form.get("canary") == "1" and plan.action is Action.RETRY
+    expected = form.get("expected", "")
+    seen = int(expected) if expected.isdecimal() and len(expected) < 15 else None
+    if plan.total == 0:
+        flash(f"No contact is left to {plan.action}.", "error")
+        return redirect(list_of(plan.filter), 303)
+    if seen is None or plan.has_drifted(seen):
+        return make_response(_show_plan(plan, expected=seen, why=reason(), canary=canary), 409)
+    try:
+        started = operator().operations.start(plan, reason(), canary=canary)
+    except ActionRefused as refusal:
+        flash(str(refusal), "error")
+        return redirect(url_for("dashboard.operations"), 303)
+    return redirect(url_for("dashboard.operation", operation_id=started.id), 303)
 
-    @views.post("/operations/<operation_id>/<way>")
-    @needs(Role.OPERATOR)
-    def operation_turn(operation_id: str, way: str) -> Response:
-        return _turn(parts, operation_id, way)
+
+@blueprint.get("/operations/<operation_id>")
+@needs(Role.VIEWER)
+def operation(operation_id: str) -> str:
+    return show("operation", **_progress(operation_id))
+
+
+@blueprint.get("/operations/<operation_id>/progress")
+@needs(Role.VIEWER)
+def operation_progress(operation_id: str) -> Response:
+    """The progress alone, for a page that polls. When the state changes, so do the buttons: the page reloads."""
+    values = _progress(operation_id)
+    response = make_response(render_template("dashboard/operation_progress.html", now=now(), **values))
+    if request.args.get("seen") not in (None, values["operation"].state.value):
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+@blueprint.post("/operations/<operation_id>/<change>")
+@needs(Role.OPERATOR)
+def operation_change(operation_id: str, change: str) -> Response:
+    if change not in CHANGES:
+        abort(404)
+    try:
+        operator().operations.change(operation_id, change, reason())
+        flash(DONE[change])
+    except ActionRefused as refusal:
+        if refusal.reason is Reason.GONE:
+            abort(404)
+        flash(str(refusal), "error")
+    return redirect(url_for("dashboard.operation", operation_id=operation_id), 303)
 
 
 def shares(operation: Operation) -> list[Share]:
-    """The parts that all contacts of an operation fall into, as a bar that is 100 wide."""
+    """Return the parts that an operation's contacts fall into, as a bar 100 wide."""
     rest = max(0, operation.total - operation.moved)
     is_moving = operation.state.is_active and operation.cursor != END
     if operation.action is Action.DISCARD:
@@ -132,11 +127,11 @@ def shares(operation: Operation) -> list[Share]:
             ("recovered", "created", operation.recovered),
             ("same", "failed with the same cause", operation.same),
             ("again", "failed with another cause", operation.again),
-            ("left", "taken up by somebody else", operation.left),
-            ("under-way", "moved, not tried yet", max(0, operation.moved - operation.told)),
+            ("left", "changed by somebody else", operation.left),
+            ("under-way", "queued, not tried yet", max(0, operation.moved - operation.told)),
         ]
-    rest_words = "not moved yet" if is_moving else "not moved"
-    pairs += [("restored", "put back", operation.restored), ("rest", rest_words, rest)]
+    rest_words = "not processed yet" if is_moving else "not processed"
+    pairs += [("restored", "undone", operation.restored), ("rest", rest_words, rest)]
     whole = sum(number for *_, number in pairs) or 1
     made, x = [], 0.0
     for name, words, number in pairs:
@@ -147,98 +142,46 @@ def shares(operation: Operation) -> list[Share]:
 
 
 def list_of(wanted: Filter) -> str:
-    """The address of the list that a filter finds."""
+    """Return the address of the list with this filter."""
     fields: dict[str, Any] = wanted.dump()
     return url_for("dashboard.contacts", **fields)
 
 
-def _asked(parts: "Parts", fields: dict[str, str]) -> tuple[Action, Filter]:
-    """What a person wants to do, and to whom."""
-    try:
-        action = Action(fields.get("action", ""))
-    except ValueError:
-        abort(400, "An operation retries or discards.")
-    return action, read_filter(fields, parts.store.now()).filter
+def _plan(fields: Mapping[str, str]) -> Plan:
+    if fields.get("action") not in tuple(Action):
+        abort(400, "An operation either retries or discards contacts.")
+    return operator().operations.plan(Action(fields["action"]), select(fields).filter, read_overview())
 
 
-def _plan(parts: "Parts", action: Action, wanted: Filter) -> Plan:
-    by_state, at_least = parts.store.lists.by_state(wanted)
-    situation = parts.store.overview.read()
-    eligible = {state: number for state, number in by_state.items() if state in action.eligible}
-    pace, total = situation.upstream.pace, sum(eligible.values())
-    return Plan(
-        action=action,
-        filter=wanted,
-        eligible=eligible,
-        skipped={state: number for state, number in by_state.items() if state not in action.eligible},
-        at_least=at_least,
-        pace=pace,
-        upstream=situation.upstream.state,
-        takes_ms=round(total / pace * 1000) if pace else None,
-        behind_ms=None if situation.clear_s is None else round(situation.clear_s * 1000),
-    )
-
-
-def _show_plan(parts: "Parts", plan: Plan, *, expected: int | None, why: str, canary: bool) -> str:
-    """The plan; with ``expected`` it says that there are more or fewer than a person saw before."""
+def _show_plan(plan: Plan, *, canary: bool, expected: int | None = None, why: str = "") -> str:
+    """Render the plan; with ``expected`` it says that the number of contacts has changed."""
+    words = describe_filter(plan.filter)
     return show(
-        parts,
         "plan",
         plan=plan,
         expected=expected,
         why=why,
         canary=canary,
-        filter_words=in_words(plan.filter),
-        skipped_words=SKIPPED[plan.action],
+        filter_words=words,
+        skipped_words=SKIPPED,
         back=list_of(plan.filter),
     )
 
 
-def _begin(parts: "Parts") -> Response:
-    """Begins what the plan says, if it still finds about as many contacts as a person saw."""
-    form = request.form.to_dict()
-    plan = _plan(parts, *_asked(parts, form))
-    canary = form.get("canary") == "1"
-    seen = int(form["expected"]) if form.get("expected", "").isdecimal() and len(form["expected"]) < 15 else None
-    if plan.total == 0:
-        flash(f"There is nobody left to {plan.action}.", "error")
-        return redirect(list_of(plan.filter), 303)
-    if seen is None or abs(plan.total - seen) > seen * MAY_MOVE:
-        return make_response(_show_plan(parts, plan, expected=seen, why=why(), canary=canary), 409)
-    try:
-        is_canary = canary and plan.action is Action.RETRY
-        begun = operator.start(parts, plan.action, plan.filter, acting(), why(), canary=is_canary)
-    except (NotOpened, operator.ActionRefused) as problem:
-        flash(str(problem), "error")
-        return redirect(url_for("dashboard.operations"), 303)
-    return redirect(url_for("dashboard.operation", operation_id=begun.id), 303)
-
-
-def _turn(parts: "Parts", operation_id: str, way: str) -> Response:
-    if way not in WAYS:
-        abort(404)
-    try:
-        operator.turn(parts, operation_id, WAYS[way], acting(), why())
-        flash(f"Done: {way}.")
-    except operator.ActionRefused as refusal:
-        if refusal.reason is operator.Reason.GONE:
-            abort(404)
-        flash(f"It cannot {way} any more: see its state.", "error")
-    return redirect(url_for("dashboard.operation", operation_id=operation_id), 303)
-
-
-def _facts(parts: "Parts", operation_id: str) -> dict[str, Any]:
-    operation = parts.store.operations.read(operation_id)
+def _progress(operation_id: str) -> dict[str, Any]:
+    operation = current_parts().operations.read(operation_id)
     if operation is None:
-        abort(404, "There is no such operation, or it is longer ago than seven days.")
-    upstream = parts.store.upstream.read()
+        abort(404, "There is no such operation. Operations are kept for seven days.")
+    overview = read_overview()
     left = (operation.moved if operation.cursor == END else operation.total) - operation.told
     waits = operation.state is OperationState.RUNNING and operation.action is Action.RETRY and left > 0
+    pace = overview.upstream.pace if overview else 0
     return {
         "operation": operation,
-        "filter_words": in_words(operation.filter),
+        "filter_words": describe_filter(operation.filter),
         "shares": shares(operation),
-        "upstream": upstream.state,
-        "takes_ms": round(left / upstream.pace * 1000) if waits and upstream.pace else None,
-        "ways": [way for way, to in WAYS.items() if operation.state in TURNS[to]],
+        "waits": waits,
+        "upstream_state": overview.upstream.state if overview else None,
+        "takes_ms": round(left / pace * 1000) if waits and pace else None,
+        "changes": [change for change, to in CHANGES.items() if operation.state in TURNS[to]],
     }

@@ -1,46 +1,108 @@
-"""What is on all pages: the navigation, the header, and the parts that they are made of."""
+"""What every page has: the overview on top, navigation, macros and filters."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
-from flask import Blueprint, current_app, render_template
+from flask import current_app, g, render_template, request
 
 from webhook_app.access import Role
-from webhook_app.dashboard.header import read_header
-from webhook_app.dashboard.session import needs
+from webhook_app.dashboard import headline
+from webhook_app.dashboard.blueprint import blueprint
+from webhook_app.dashboard.session import acting, csrf_token, current_user, needs
+from webhook_app.operator import Operator
+from webhook_app.parts import current_parts
+from webhook_app.present import wording
+from worker.errors import StoreError
+from worker.store.overview import Overview
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
+T = TypeVar("T")
+
+#: Characters of the reason that is kept with an action.
+MAX_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An entry of the navigation: its view, its name, and the letter that goes there after ``g``."""
+class NavItem:
+    """An entry of the navigation: its view, its name, and the key that opens it after ``g``."""
 
     endpoint: str
     name: str
     key: str
 
 
-PLACES = (
-    Place("dashboard.start", "Overview", "o"),
-    Place("dashboard.contacts", "Contacts", "c"),
-    Place("dashboard.operations", "Operations", "p"),
-    Place("dashboard.upstream", "LiveDesk", "l"),
-    Place("dashboard.sources", "Sources", "s"),
-    Place("dashboard.workers", "Workers", "w"),
-    Place("dashboard.audit", "Audit", "a"),
+NAVIGATION = (
+    NavItem("dashboard.start", "Overview", "o"),
+    NavItem("dashboard.contacts", "Contacts", "c"),
+    NavItem("dashboard.operations", "Operations", "p"),
+    NavItem("dashboard.upstream", "LiveDesk", "l"),
+    NavItem("dashboard.sources", "Sources", "s"),
+    NavItem("dashboard.workers", "Workers", "w"),
+    NavItem("dashboard.audit", "Audit", "a"),
 )
 
 
-def register(views: Blueprint, parts: "Parts") -> None:
-    @views.app_context_processor
-    def everywhere() -> dict[str, object]:
-        macros: Any = current_app.jinja_env.get_template("dashboard/macros.html")
-        return {"places": PLACES, "ui": macros.module}
+def show(template: str, **values: Any) -> str:
+    """Render a page with the overview on top of it."""
+    return render_template(f"dashboard/{template}.html", overview=read_overview(), now=now(), **values)
 
-    @views.get("/header")
-    @needs(Role.VIEWER)
-    def header() -> str:
-        """The header alone, for pages that are open and keep it fresh."""
-        return render_template("dashboard/header.html", header=read_header(parts.store))
+
+def read_overview() -> Overview | None:
+    """Return how things stand, read once per request; ``None`` if Redis is unavailable."""
+    if "overview" not in g:
+        g.overview = or_unknown(current_parts().situations.read)
+    found: Overview | None = g.overview
+    return found
+
+
+def now() -> int:
+    """Return the time in ms since the epoch: Redis's, or ours if it is unavailable."""
+    overview = read_overview()
+    return overview.now if overview else int(current_parts().clock() * 1000)
+
+
+def or_unknown(read: Callable[[], T]) -> T | None:
+    """Return what ``read`` returns, or ``None`` if Redis is unavailable. Pages show ``None`` as unknown, never as 0."""
+    try:
+        return read()
+    except StoreError:
+        return None
+
+
+def reason() -> str:
+    """Return the reason that an operator typed into a form, on one line, without control characters."""
+    text = request.form.get("why", "")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:MAX_REASON]
+
+
+def operator() -> Operator:
+    """Return what the person who is signed in can do."""
+    return Operator(current_parts(), acting())
+
+
+@blueprint.get("/header")
+@needs(Role.VIEWER)
+def header() -> str:
+    """The figures on top of a page, for pages that refresh them."""
+    return show("header")
+
+
+@blueprint.app_context_processor
+def template_values() -> dict[str, object]:
+    """What every template may use."""
+    macros: Any = current_app.jinja_env.get_template("dashboard/macros.html")
+    return {
+        "user": current_user(),
+        "navigation": NAVIGATION,
+        "max_reason": MAX_REASON,
+        "ui": macros.module,
+        "reach": headline.reach,
+        "reach_reason": headline.reach_reason,
+        "alarm": headline.alarm,
+        "on_the_way": headline.on_the_way,
+    }
+
+
+blueprint.add_app_template_global(csrf_token)
+for name, function in wording.FILTERS.items():
+    blueprint.add_app_template_filter(function, name)

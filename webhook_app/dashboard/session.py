@@ -1,4 +1,4 @@
-"""Who is signed in. A session is Flask's signed cookie; there is one on the dashboard's addresses alone."""
+"""Who is signed in. A session is Flask's signed cookie, and exists under ``/dashboard`` only."""
 
 import hashlib
 import hmac
@@ -9,36 +9,33 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Request, abort, redirect, request, session, url_for
+from flask import Flask, Request, abort, redirect, request, session, url_for
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug import Response
 
 from webhook_app.access import Access, Role
-from webhook_app.dashboard.errors import is_ours
+from webhook_app.parts import Parts
 from worker.errors import StoreError
-
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
 
 log = logging.getLogger(__name__)
 
-#: Bytes of the secret that forms bring back.
+#: Bytes of the secret that forms send back.
 CSRF_BYTES = 24
-#: Seconds after which a person signs in again, whatever they did meanwhile: a working day.
+#: A session ends after this many seconds, even if it is in use: a working day.
 SESSION_S = 12 * 3600
-#: The longest name of a person that is kept.
-NAME_LENGTH = 60
+#: Characters of a person's name.
+MAX_NAME = 60
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person who is signed in. ``name`` is proved by an identity provider, or only claimed beside a password."""
+    """A person who is signed in. An identity provider proves ``name``; with a password it is only a claim."""
 
     name: str
     role: Role
@@ -49,7 +46,7 @@ class User:
 
 
 def needs(role: Role | None) -> Callable[[View], View]:
-    """Lets whoever has this role use a view; with ``None`` everybody. Every view of the dashboard carries it."""
+    """Restrict a view to people with this role; ``None``: everyone. Every view of the dashboard carries it."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -69,53 +66,58 @@ def needs(role: Role | None) -> Callable[[View], View]:
 
 
 def current_user() -> User | None:
-    """Who is signed in, or ``None``."""
+    """Return the person who is signed in, or ``None``."""
     return User(session["name"], Role(session["role"])) if "role" in session else None
 
 
 def acting() -> str:
-    """The name of who acts, for the audit, in a view that needs a role."""
+    """Return the name of the person who acts, in a view that needs a role."""
     return str(session["name"])
 
 
 def begin(name: str, role: Role, now: float) -> None:
-    """Begins a session; nothing of an earlier one is left in it. ``now`` is in seconds since the epoch."""
+    """Start a session and forget an earlier one. ``now`` is in seconds since the epoch."""
     session.clear()
-    tidy = "".join(letter for letter in name if letter.isprintable()).strip()[:NAME_LENGTH]
+    tidy = "".join(letter for letter in name if letter.isprintable()).strip()[:MAX_NAME]
     session.update(name=tidy or role.value, role=role.value, until=int(now) + SESSION_S)
-    log.info("somebody signed in to the dashboard as %s", role)
+    log.info("signed in to the dashboard as %s", role)
 
 
 def csrf_token() -> str:
-    """What a form must bring back: the session's own secret, made when it is first asked for.
+    """Return the token that a form must send back: the session's secret, made when it is first needed.
 
-    It reads otherwise in each answer (a random pad, and the secret under it), because answers are compressed, and their
-    length would tell a patient stranger about what stays the same (the BREACH attack, https://www.breachattack.com).
+    It is masked with a random pad, so it differs in every response: responses are compressed, and the length would
+    reveal a constant secret bit by bit (the BREACH attack, https://www.breachattack.com).
     """
     if "csrf" not in session:
         session["csrf"] = secrets.token_hex(CSRF_BYTES)
     pad = secrets.token_bytes(CSRF_BYTES)
-    return (pad + _under(pad, bytes.fromhex(session["csrf"]))).hex()
+    return (pad + _xor(pad, bytes.fromhex(session["csrf"]))).hex()
 
 
 def is_csrf_token(given: str) -> bool:
-    """Whether this is the session's own secret, as ``csrf_token`` writes it."""
+    """Return whether this is the session's secret, as masked by ``csrf_token``."""
     try:
-        brought = bytes.fromhex(given)
+        masked = bytes.fromhex(given)
     except ValueError:
         return False
-    if "csrf" not in session or len(brought) != 2 * CSRF_BYTES:
+    if "csrf" not in session or len(masked) != 2 * CSRF_BYTES:
         return False
-    secret = _under(brought[:CSRF_BYTES], brought[CSRF_BYTES:])
+    secret = _xor(masked[:CSRF_BYTES], masked[CSRF_BYTES:])
     return hmac.compare_digest(secret, bytes.fromhex(session["csrf"]))
 
 
-def _under(pad: bytes, text: bytes) -> bytes:
+def _xor(pad: bytes, text: bytes) -> bytes:
     return bytes(one ^ other for one, other in zip(pad, text, strict=True))
 
 
+def is_ours() -> bool:
+    """Return whether the request's address is under ``/dashboard``, whether it exists or not."""
+    return request.path == "/dashboard" or request.path.startswith("/dashboard/")
+
+
 def local_path(address: str | None) -> str:
-    """A page of ours to go on to, whatever address somebody put into a link."""
+    """Return the address if it is one of our pages, else the overview: a link must not lead to another site."""
     parts = urlsplit(address or "")
     home = url_for("dashboard.start")
     is_ours = not parts.scheme and not parts.netloc and f"{parts.path}/".startswith(home)
@@ -129,23 +131,16 @@ def _sign_in_first() -> Response:
     return redirect(url_for("dashboard.sign_in", next=wanted), 303)
 
 
-def register(views: Blueprint, _parts: "Parts") -> None:
-    @views.app_context_processor
-    def person() -> dict[str, object]:
-        return {"user": current_user()}
-
-    views.add_app_template_global(csrf_token)
-
-
-def sign(app: Flask, parts: "Parts") -> None:
-    """Sessions of this app are the dashboard's."""
+def init_app(app: Flask) -> None:
+    """Make the app's sessions those of the dashboard."""
+    parts = Parts.of(app)
     app.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_PATH="/")
     app.config.update(PERMANENT_SESSION_LIFETIME=SESSION_S, SESSION_REFRESH_EACH_REQUEST=False)
-    app.session_interface = DashboardSessions(parts.access, lambda: parts.store.salt().decode(), parts.clock)
+    app.session_interface = DashboardSessions(parts.access, lambda: parts.store.salt(), parts.clock)
 
 
 class DashboardSessions(SecureCookieSessionInterface):
-    """Signed with a key made from the passwords and a secret that all processes share through Redis."""
+    """Sessions signed with a key derived from the passwords and a secret that all processes share in Redis."""
 
     def __init__(self, access: Access, salt: Callable[[], str], clock: Callable[[], float]) -> None:
         self.access = access
@@ -155,14 +150,16 @@ class DashboardSessions(SecureCookieSessionInterface):
         self._lock = threading.Lock()
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session in the cookie; an empty one where there is none, or its time is over."""
+        """Return the session in the cookie, or an empty one if there is none or it has expired."""
+        if not is_ours():
+            return None
         session = super().open_session(app, request)
         if session is not None and session.get("until", math.inf) < self.clock():
             session.clear()
         return session
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """``None``, and so no session, away from the dashboard, and where Redis cannot tell us the secret."""
+        """Return ``None``, which means no session, outside the dashboard and while Redis is unavailable."""
         if not is_ours() or not self.access.is_open:
             return None
         try:
@@ -177,7 +174,7 @@ class DashboardSessions(SecureCookieSessionInterface):
         )
 
     def get_cookie_name(self, app: Flask) -> str:
-        """Over TLS a name that browsers hold to its promise: from this host, for this host, secure."""
+        """Return a name that, over TLS, makes browsers enforce: set by this host, sent to this host, secure."""
         return "__Host-livedesk-sync" if request.is_secure else "livedesk-sync"
 
     def get_cookie_secure(self, app: Flask) -> bool:

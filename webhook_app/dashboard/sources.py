@@ -1,171 +1,172 @@
-"""``/dashboard/sources``: who sends, what became of it, and what is in quarantine."""
+"""``/dashboard/sources``: the senders and their deliveries; and the quarantine."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from werkzeug import Response
 
-from webhook_app import operator
 from webhook_app.access import Role
-from webhook_app.dashboard.header import or_unknown, read_header
-from webhook_app.dashboard.session import acting, needs
+from webhook_app.dashboard.blueprint import blueprint
+from webhook_app.dashboard.pages import operator, or_unknown, show
+from webhook_app.dashboard.session import needs
+from webhook_app.operator import ActionRefused, InvalidInput
+from webhook_app.parts import Parts, current_parts
 from webhook_app.receiver.replay import keys_in, revealed
+from webhook_app.sources import Source
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
-from worker.model import Quarantined
-from worker.store.counters import DELIVERY, REFUSED, Total, with_prefix
+from worker.store.overview import DELIVERY, REFUSED, Tally, under
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-    from webhook_app.sources import Source
-
-#: Deliveries in quarantine on a page; keys of one that are shown; characters of a payload that are revealed.
-PAGE, KEYS_SHOWN, REVEALED_MOST = 50, 200, 65_536
-#: Characters that tell why a delivery still makes no contact.
-REASONS_MOST = 500
-GONE = "This delivery is not in quarantine any more: it was replayed, discarded, or its time was over."
-#: Sources that are gone and still counted: so many are shown.
-GONE_SHOWN = 50
+#: Deliveries on one page of the quarantine; keys shown of one; characters of a payload that are revealed.
+PAGE, MAX_KEYS, MAX_PAYLOAD = 50, 200, 65_536
+#: Characters of the reasons why a replay failed.
+MAX_REASONS = 500
+#: Removed sources that still have counters.
+MAX_REMOVED = 50
+#: Why deliveries are rejected, by the names of the counters (``receiver.delivery_log``).
+REFUSALS = {
+    "no_source": "unknown source",
+    "unauthentic": "invalid signature",
+    "undecided": "signature could not be checked",
+    "bad_body": "unreadable body",
+    "bad_request": "bad request",
+    "too_large": "body too large",
+    "wrong_type": "unsupported content type",
+    "wrong_method": "wrong HTTP method",
+    "unmappable": "no usable contact",
+    "store_away": "Redis unavailable",
+    "full": "Redis full",
+    "bug": "internal error",
+}
+GONE = "This delivery is no longer in quarantine: it was replayed, discarded, or has expired."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """One source on the page; ``source`` is ``None`` where it is not configured any more. ``deliveries`` and
-    ``refusals`` are by status and by reason; ``secrets`` tells when each was last used, in ms."""
+class SourceCard:
+    """One source on the page; ``source`` is ``None`` if it was removed, ``name`` is empty for unknown addresses.
+    ``deliveries`` are by status, ``refusals`` by reason; ``secrets`` maps the name of each to its last use in ms since
+    the epoch. What could not be read is ``None``."""
 
     name: str
-    source: "Source | None"
-    deliveries: dict[str, Total] | None
-    refusals: dict[str, Total] | None
+    source: Source | None
+    deliveries: dict[str, Tally] | None
+    refusals: dict[str, Tally] | None
     secrets: dict[str, int | None] | None
 
 
-def register(views: Blueprint, parts: "Parts") -> None:
-    @views.get("/sources")
-    @needs(Role.VIEWER)
-    def sources() -> str:
-        return render_template(
-            "dashboard/sources.html",
-            header=read_header(parts.store),
-            sources=_shown(parts),
-            held=or_unknown(parts.store.quarantine.size),
-            home=request.host_url,
-        )
-
-    @views.get("/sources/quarantine")
-    @needs(Role.VIEWER)
-    def quarantine() -> str:
-        offset = max(0, request.args.get("offset", 0, type=int))
-        return render_template(
-            "dashboard/quarantine.html",
-            header=read_header(parts.store),
-            entries=or_unknown(lambda: parts.store.quarantine.page(offset=offset, limit=PAGE)),
-            held=or_unknown(parts.store.quarantine.size),
-            offset=offset,
-            page=PAGE,
-            passed=max(0, request.args.get("passed", 0, type=int)),
-        )
-
-    @views.get("/sources/quarantine/<entry>")
-    @needs(Role.VIEWER)
-    def quarantined(entry: str) -> str:
-        return _entry(parts, entry)
-
-    _register_acts(views, parts)
+@blueprint.get("/sources")
+@needs(Role.VIEWER)
+def sources() -> str:
+    parts = current_parts()
+    size = or_unknown(parts.history.quarantine_size)
+    return show("sources", cards=_cards(parts), size=size, home=request.host_url, refusals=REFUSALS)
 
 
-def _register_acts(views: Blueprint, parts: "Parts") -> None:
-    @views.post("/sources/quarantine/<entry>/reveal")
-    @needs(Role.OPERATOR)
-    def reveal(entry: str) -> str:
-        try:
-            operator.reveal_held(parts, entry, acting())
-        except operator.ActionRefused:
-            abort(404, GONE)
-        return _entry(parts, entry, is_revealed=True)
-
-    @views.post("/sources/quarantine/<entry>/replay")
-    @needs(Role.OPERATOR)
-    def replay_one(entry: str) -> Response:
-        try:
-            flash(f"It was read again: {operator.replay(parts, entry, acting())}.")
-        except operator.ActionRefused:
-            abort(404, GONE)
-        except operator.InvalidInput as error:
-            reasons = "; ".join(f"{field} {problem}" for field, problem in error.problems.items())
-            flash(f"It still makes no contact: {reasons[:REASONS_MOST]}.", "error")
-            return redirect(url_for("dashboard.quarantined", entry=entry), 303)
-        return redirect(url_for("dashboard.quarantine"), 303)
-
-    @views.post("/sources/quarantine/replay")
-    @needs(Role.OPERATOR)
-    def replay_all() -> Response:
-        """Those behind the first ``passed``, which an earlier request could not read."""
-        passed = max(0, request.form.get("passed", 0, type=int))
-        ends, unreadable = operator.replay_some(parts, passed, acting())
-        passed += unreadable
-        remain = max(0, parts.store.quarantine.size() - passed)
-        told = ", ".join(f"{count} {end}" for end, count in sorted(ends.items()))
-        still = f"{unreadable} still unreadable"
-        rest = f"{remain} remain to be read: replay them next." if remain else "All have been read."
-        flash(f"{f'{told}, ' if told else ''}{still}. {rest}", "error" if unreadable else "message")
-        return redirect(url_for("dashboard.quarantine", passed=passed if remain else None), 303)
-
-    @views.post("/sources/quarantine/<entry>/discard")
-    @needs(Role.OPERATOR)
-    def discard_quarantined(entry: str) -> Response:
-        try:
-            operator.release(parts, entry, acting())
-            flash("The delivery is gone.")
-        except operator.ActionRefused:
-            flash("It was not in quarantine any more.", "error")
-        return redirect(url_for("dashboard.quarantine"), 303)
+@blueprint.get("/sources/quarantine")
+@needs(Role.VIEWER)
+def quarantine() -> str:
+    history = current_parts().history
+    offset = max(0, request.args.get("offset", 0, type=int))
+    return show(
+        "quarantine",
+        entries=or_unknown(lambda: history.quarantine(offset=offset, limit=PAGE)),
+        size=or_unknown(history.quarantine_size),
+        offset=offset,
+        page=PAGE,
+        passed=max(0, request.args.get("passed", 0, type=int)),
+    )
 
 
-def _shown(parts: "Parts") -> list[Shown]:
-    tallies = or_unknown(lambda: parts.store.counters.totals(DELIVERY, REFUSED))
-    used = or_unknown(parts.store.secret_uses.read)
+@blueprint.get("/sources/quarantine/<entry>")
+@needs(Role.VIEWER)
+def quarantined(entry: str) -> str:
+    return _entry(entry)
+
+
+@blueprint.post("/sources/quarantine/<entry>/reveal")
+@needs(Role.OPERATOR)
+def reveal(entry: str) -> str:
+    try:
+        operator().quarantine.reveal(entry)
+    except ActionRefused:
+        abort(404, GONE)
+    return _entry(entry, is_revealed=True)
+
+
+@blueprint.post("/sources/quarantine/<entry>/replay")
+@needs(Role.OPERATOR)
+def replay_one(entry: str) -> Response:
+    try:
+        flash(f"Replayed: {operator().quarantine.replay(entry)}.")
+    except ActionRefused:
+        abort(404, GONE)
+    except InvalidInput as error:
+        reasons = "; ".join(f"{field} {problem}" for field, problem in error.problems.items())
+        flash(f"Replayed, but it still cannot be turned into a contact: {reasons[:MAX_REASONS]}.", "error")
+        return redirect(url_for("dashboard.quarantined", entry=entry), 303)
+    return redirect(url_for("dashboard.quarantine"), 303)
+
+
+@blueprint.post("/sources/quarantine/replay")
+@needs(Role.OPERATOR)
+def replay_all() -> Response:
+    """Replay as many as one request may, after the first ``passed``, which failed in an earlier request."""
+    parts = current_parts()
+    passed = max(0, request.form.get("passed", 0, type=int))
+    results, failed = operator().quarantine.replay_some(passed)
+    passed += failed
+    remain = max(0, parts.history.quarantine_size() - passed)
+    done = "".join(f"{count} {result}, " for result, count in sorted(results.items()))
+    rest = f"{remain} not replayed yet: replay them next." if remain else "All were replayed."
+    flash(f"{done}{failed} still without a contact. {rest}", "error" if failed else "message")
+    return redirect(url_for("dashboard.quarantine", passed=passed if remain else None), 303)
+
+
+@blueprint.post("/sources/quarantine/<entry>/discard")
+@needs(Role.OPERATOR)
+def discard_quarantined(entry: str) -> Response:
+    try:
+        operator().quarantine.discard(entry)
+        flash("Delivery discarded.")
+    except ActionRefused:
+        flash("This delivery was not in quarantine any more.", "error")
+    return redirect(url_for("dashboard.quarantine"), 303)
+
+
+def _cards(parts: Parts) -> list[SourceCard]:
+    tallies = or_unknown(lambda: parts.situations.tallies(DELIVERY, REFUSED))
+    used = or_unknown(parts.history.secrets_used)
     counted = {name.split(":")[1] for name in tallies or ()}
-    gone = sorted(counted - set(parts.sources))[:GONE_SHOWN]
-    return [_one(name, parts.sources.get(name), tallies, used) for name in [*parts.sources, *gone]]
+    removed = sorted(counted - set(parts.sources))[:MAX_REMOVED]
+    return [_card(name, parts, tallies, used) for name in [*parts.sources, *removed]]
 
 
-def _one(name: str, source: "Source | None", tallies: dict[str, Total] | None, used: dict[str, int] | None) -> Shown:
-    def counted(beginning: str) -> dict[str, Total] | None:
-        return None if tallies is None else with_prefix(f"{beginning}{name}:", tallies)
-
+def _card(name: str, parts: Parts, tallies: dict[str, Tally] | None, used: dict[str, int] | None) -> SourceCard:
+    source = parts.sources.get(name)
     names = source.secret_names if source else ()
-    return Shown(
+    return SourceCard(
         name=name,
         source=source,
-        deliveries=counted(DELIVERY),
-        refusals=counted(REFUSED),
+        deliveries=None if tallies is None else under(f"{DELIVERY}{name}:", tallies),
+        refusals=None if tallies is None else under(f"{REFUSED}{name}:", tallies),
         secrets=None if used is None else {secret: used.get(f"{name}:{secret}") for secret in names},
     )
 
 
-def _entry(parts: "Parts", entry: str, *, is_revealed: bool = False) -> str:
-    held = _held(parts, entry)
-    keys, is_too_deep = [], False
+def _entry(entry: str, *, is_revealed: bool = False) -> str:
+    parts = current_parts()
+    delivery = parts.history.quarantined(entry) or abort(404, GONE)
     try:
-        keys = sorted(set(keys_in(load_payload(held.payload))))
+        keys = sorted(set(keys_in(load_payload(delivery.payload))))
+        is_too_deep = False
     except Unmappable:
-        is_too_deep = True
-    return render_template(
-        "dashboard/quarantined.html",
-        header=read_header(parts.store),
-        held=held,
-        keys=keys[:KEYS_SHOWN],
-        more_keys=max(0, len(keys) - KEYS_SHOWN),
+        keys, is_too_deep = [], True
+    return show(
+        "quarantined",
+        delivery=delivery,
+        keys=keys[:MAX_KEYS],
+        more_keys=max(0, len(keys) - MAX_KEYS),
         is_too_deep=is_too_deep,
-        payload=revealed(held.payload)[:REVEALED_MOST] if is_revealed else None,
-        is_configured=held.source in parts.sources,
+        payload=revealed(delivery.payload)[:MAX_PAYLOAD] if is_revealed else None,
+        is_configured=delivery.source in parts.sources,
     )
-
-
-def _held(parts: "Parts", entry: str) -> Quarantined:
-    held = parts.store.quarantine.read(entry)
-    if held is None:
-        abort(404, GONE)
-    return held

@@ -1,22 +1,19 @@
-"""Style and scripts. The address of each holds a hash of its content, so that browsers may keep it for a year."""
+"""Styles and scripts. Each address contains a hash of the content, so that browsers may cache it for a year."""
 
 import gzip
 import mimetypes
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from flask import Blueprint, abort, request, url_for
+from flask import abort, request, url_for
 from werkzeug import Response
 
+from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.session import needs
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
 FOLDER = Path(__file__).resolve().parent.parent / "static"
-FOR_EVER = "public, max-age=31536000, immutable"
+FOREVER = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +31,23 @@ def _read(path: Path) -> StaticFile:
     return StaticFile(content, gzip.compress(content, 9, mtime=0), sha256(content).hexdigest()[:12], content_type)
 
 
-#: By path below ``FOLDER``; few and small, so they are kept in memory. No other path is ever opened.
+#: By path below ``FOLDER``. They are few and small, so memory holds them; no other path is ever opened.
 FILES = {path.relative_to(FOLDER).as_posix(): _read(path) for path in sorted(FOLDER.rglob("*")) if path.is_file()}
 
 
+@blueprint.app_template_global()
 def static_url(name: str) -> str:
-    """The address of a file, for templates."""
+    """Return the address of a file."""
     return url_for("dashboard.static_file", digest=FILES[name].digest, name=name)
 
 
-def register(views: Blueprint, _parts: "Parts") -> None:
-    views.add_app_template_global(static_url)
-
-    @views.get("/static/<digest>/<path:name>")
-    @needs(None)
-    def static_file(digest: str, name: str) -> Response:
-        file = FILES.get(name) or abort(404)
-        # A page of another version asks, while the new one is being rolled out: today's file, but not to be kept.
-        cache = FOR_EVER if digest == file.digest else "no-store"
-        headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
-        if request.accept_encodings.quality("gzip") > 0:
-            headers["Content-Encoding"] = "gzip"
-            return Response(file.zipped, 200, headers, content_type=file.content_type)
-        return Response(file.content, 200, headers, content_type=file.content_type)
+@blueprint.get("/static/<digest>/<path:name>")
+@needs(None)
+def static_file(digest: str, name: str) -> Response:
+    file = FILES.get(name) or abort(404)
+    # During a rolling update a page of the other version asks: answer with our file, but do not let it be cached.
+    headers = {"Cache-Control": FOREVER if digest == file.digest else "no-store", "Vary": "Accept-Encoding"}
+    if request.accept_encodings.quality("gzip") > 0:
+        headers["Content-Encoding"] = "gzip"
+        return Response(file.zipped, 200, headers, content_type=file.content_type)
+    return Response(file.content, 200, headers, content_type=file.content_type)

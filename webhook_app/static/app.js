@@ -1,12 +1,12 @@
-// What the pages do better with JavaScript: they keep fresh, times tick, keys work, text can be copied.
-// All of them work without it. No inline code and no eval: the Content-Security-Policy allows neither.
+// What JavaScript adds to the pages: they refresh, times tick, shortcuts work, text can be copied.
+// Every page works without it. No inline code and no eval: the Content-Security-Policy allows neither.
 "use strict";
 (() => {
   const find = (selector, within = document) => within.querySelector(selector);
   const all = (selector) => [...document.querySelectorAll(selector)];
   const show = (element) => { if (element) element.hidden = false; };
 
-  // --- Times: the words are those of words.py; the clock is the server's.
+  // --- Times: worded as in worker/durations.py; the clock is the server's.
   const since = (ms) => ms < 6e4 ? `${Math.floor(ms / 1e3)} s` : ms < 36e5 ? `${Math.floor(ms / 6e4)} min`
     : ms < 1728e5 ? `${Math.floor(ms / 36e5)} h` : `${Math.floor(ms / 864e5)} d`;
   const words = (ms) => Math.abs(ms) < 1e3 ? "now" : ms > 0 ? `in ${since(ms)}` : `${since(-ms)} ago`;
@@ -17,7 +17,7 @@
     if (time.textContent !== text) time.textContent = text;
   });
 
-  // --- Keeping fresh: "poll" goes to the body, and whoever wants it listens (hx-trigger="poll from:body").
+  // --- Refreshing: the body gets a "poll" event, and elements listen to it (hx-trigger="poll from:body").
   const EVERY = 5000, LONGEST = 60000;
   let wait = EVERY, paused = false, stale = "", timer;
   const plan = (ms) => { clearTimeout(timer); timer = setTimeout(poll, ms * (0.9 + Math.random() / 5)); };
@@ -29,15 +29,15 @@
     const text = find("#live-text");
     if (!text) return;
     show(find("#live"));
-    text.textContent = stale || (paused ? "updates paused" : "live");
-    find("#live-button").textContent = paused ? "Resume" : "Pause";
+    text.textContent = stale || (paused ? "not refreshing" : "live");
+    find("#live-button").textContent = paused ? "Start refreshing" : "Stop refreshing";
     find(".freshness").classList.toggle("stale", stale !== "");
   };
   const polled = (event) => event.detail.requestConfig?.triggeringEvent?.type === "poll";
   document.addEventListener("htmx:afterRequest", (event) => {
     if (!polled(event)) return;
     const status = event.detail.xhr.status;
-    stale = event.detail.successful ? "" : status === 401 ? "signed out: reload to sign in" : "not updated: the server does not answer";
+    stale = event.detail.successful ? "" : status === 401 ? "signed out: reload to sign in" : "outdated: the server does not answer";
     wait = stale ? Math.min(wait * 2, LONGEST) : EVERY;
     plan(wait);
     freshness();
@@ -47,7 +47,7 @@
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) poll(); });
 
-  // --- What is new on the page, at first and after each update; who was on a button stays on it.
+  // --- After loading and after each refresh. The focus stays where it was.
   let focused = "";
   document.addEventListener("htmx:beforeSwap", () => { focused = document.activeElement.id || focused; });
   const settle = () => {
@@ -75,7 +75,7 @@
     });
   });
 
-  // --- Keys. They can be turned off, for people who speak to their browser.
+  // --- Shortcuts. They can be disabled, for people who use speech input.
   const stored = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return true; } };
   const move = (by) => {
     const rows = all(".rows tbody tr a[href]:first-of-type").filter((link, place, links) => links.findIndex((other) => other.closest("tr") === link.closest("tr")) === place);

@@ -20,9 +20,10 @@ from webhook_app.dashboard.session import local_path
 from webhook_app.dashboard.sign_in import network
 from webhook_app.parts import Parts
 from worker.errors import StoreUnavailable
-from worker.store.queue import Envelope
-from worker.store.security import MAX_SIGN_INS, SIGN_INS_MS
-from worker.store.store import Store
+from worker.process.envelope import Envelope
+from worker.store.contacts import Store
+from worker.store.desk import SIGN_INS, SIGN_INS_MS
+from worker.store.history import History
 
 PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
 ACCESS = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
@@ -41,7 +42,7 @@ def store(client: redis.Redis) -> Iterator[Store]:
 @pytest.fixture
 def open_door(client: redis.Redis, store: Store) -> OpenDoor:
     def open_door(access: Access = ACCESS, store: Store = store) -> FlaskClient:
-        app = create_app(Parts(store=store, sources={}, access=access))
+        app = create_app(Parts(store=store, history=History(client), sources={}, access=access))
         add_forms(app)
         return app.test_client()
 
@@ -122,7 +123,7 @@ def test_a_password_opens_its_role(door: FlaskClient, role: Role) -> None:
 def test_another_password_opens_nothing(open_door: OpenDoor, access: Access, password: str) -> None:
     door = open_door(access=access)
     answer = sign_in(door, password.encode(errors="replace").decode())
-    assert (answer.status_code, "This password is not right." in answer.text) == (403, True)
+    assert (answer.status_code, "Wrong password." in answer.text) == (403, True)
     assert not is_in(door)
     assert 'value="A &#34;b&#34;"' in sign_in(door, "wrong", name='A "b"').text, "what else was typed is still there"
 
@@ -219,7 +220,7 @@ def test_a_session_of_another_installation_counts_nothing(open_door: OpenDoor, c
 
 def test_a_session_ends_after_a_working_day(client: redis.Redis, store: Store) -> None:
     time = Clock()
-    parts = Parts(store=store, sources={}, access=ACCESS, clock=time)
+    parts = Parts(store=store, history=History(client), sources={}, access=ACCESS, clock=time)
     door = create_app(parts).test_client()
     sign_in(door)
     time.now += sessions.SESSION_S
@@ -300,12 +301,12 @@ def test_a_form_that_is_too_large_is_refused(door: FlaskClient) -> None:
 
 def test_tries_are_counted_over_all_processes(open_door: OpenDoor, store: Store, client: redis.Redis) -> None:
     doors = open_door(), open_door()
-    for number in range(MAX_SIGN_INS):
+    for number in range(SIGN_INS):
         assert sign_in(doors[number % 2], "wrong").status_code == 403
     for door in doors:
         answer = sign_in(door)
         assert (answer.status_code, answer.headers["Retry-After"]) == (429, "300")
-        assert "Too many tries. The next one counts in 5 min." in answer.text
+        assert "Too many sign-in attempts. Try again in 5 min." in answer.text
         assert not is_in(door)
     assert not [name for name in client.scan_iter() if "127.0.0.1" in name]
     store.shift_ms = SIGN_INS_MS
@@ -332,7 +333,7 @@ def test_tries_from_elsewhere_are_counted_apart(open_door: OpenDoor) -> None:
         headers = {"X-Forwarded-For": address}
         return door.post("/dashboard/sign-in", data={"csrf": token, "password": "wrong"}, headers=headers).status_code
 
-    assert [attempt("2001:db8::1") for _ in range(MAX_SIGN_INS)] == [403] * MAX_SIGN_INS
+    assert [attempt("2001:db8::1") for _ in range(SIGN_INS)] == [403] * SIGN_INS
     assert attempt("2001:db8::ffff") == 429, "the same household"
     assert attempt("192.0.2.1, 2001:db8::1") == 429, "what the proxy says, not what the visitor says before it"
     assert attempt("2001:db8:0:1::1") == 403
@@ -398,14 +399,14 @@ class Clock:
 class AwayStore(Store):
     """A Redis that cannot be reached."""
 
-    def salt(self) -> bytes:
+    def salt(self) -> str:
         raise StoreUnavailable("ConnectionError")
 
 
 def test_without_redis_nobody_signs_in_and_the_page_says_so(open_door: OpenDoor, client: redis.Redis) -> None:
     door = open_door(store=AwayStore(client, Envelope("@key@ @id@"), lease_ms=1))
     for answer in (door.get("/dashboard/"), door.get("/dashboard/sign-in"), door.post("/dashboard/sign-in")):
-        assert (answer.status_code, "Redis cannot be reached" in answer.text) == (503, True)
+        assert (answer.status_code, "Redis is unavailable" in answer.text) == (503, True)
     assert door.get("/healthz").status_code == 200
 
 

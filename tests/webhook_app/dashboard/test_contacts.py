@@ -13,15 +13,15 @@ from tests.browser.specimen import HOSTILE
 from tests.dashboard_door import CONFLICT, FAILED, PASSWORDS, RETRYING, Door, open_door
 from tests.invariants import assert_invariants
 from webhook_app.access import Role
-from webhook_app.dashboard.requests import as_curl
+from webhook_app.dashboard.contact import as_curl
 from webhook_app.present.csv_export import COLUMNS
 from webhook_app.present.masking import mask
 from worker.errors import StoreUnavailable
 from worker.model import AttemptResult, Contact, Note, Outcome, State
+from worker.process.envelope import Envelope
 from worker.store import keys
-from worker.store.lists import MAX_SCANNED
-from worker.store.queue import Envelope
-from worker.store.store import Store
+from worker.store.contacts import Store
+from worker.store.lists import LOOKED_AT_MOST
 
 CREATED = AttemptResult(state=State.CREATED, contact_id="4711", outcome=Outcome.CREATED, status=200)
 LIST = "/dashboard/contacts"
@@ -46,7 +46,7 @@ def did(door: Door) -> list[tuple[str, str, str, str]]:
 
 def test_the_list_that_needs_a_person_most_opens_first(door: Door) -> None:
     page = door.get(LIST)
-    assert "No signup has come in yet" in page
+    assert "No signups yet" in page
     door.bring("a")
     assert 'aria-current="page">Pending' in door.get(LIST)
     door.bring("b", CONFLICT)
@@ -68,8 +68,8 @@ def test_filters_live_in_the_address(door: Door) -> None:
     assert '<option value="http_422" selected>' in page
     assert '<option value="1h" selected>' in page
     assert "failed, cause http_422, from shop, since" in page
-    assert "No contact is like that" in door.get(f"{LIST}?state=failed&attempts=9")
-    assert "No contact is like that" in door.get(f"{LIST}?state=failed&age=over-7d")
+    assert "No contact matches this filter" in door.get(f"{LIST}?state=failed&attempts=9")
+    assert "No contact matches this filter" in door.get(f"{LIST}?state=failed&age=over-7d")
     assert "other-cause" in door.get(f"{LIST}?cause=name_refused")
 
 
@@ -79,12 +79,12 @@ def test_filters_live_in_the_address(door: Door) -> None:
 )
 def test_a_filter_that_makes_no_sense(door: Door, query: str) -> None:
     page = door.get(f"{LIST}?{query}", status=400)
-    assert "This was not understood" in page
+    assert "Invalid request" in page
     assert "Go to the overview" in page
 
 
 def test_a_time_beyond_all_calendars(door: Door) -> None:
-    assert "a time that never comes" in door.get(f"{LIST}?state=failed&until={'9' * 15}")
+    assert "until must be a time from 1970 to 9999" in door.get(f"{LIST}?state=failed&until={'9' * 15}", status=400)
 
 
 def test_pages_by_place(door: Door) -> None:
@@ -98,15 +98,15 @@ def test_pages_by_place(door: Door) -> None:
     names = set(re.findall(r">(person-\d+)</a>", first + second))
     assert len(names) == 60
     assert "Newest" in second
-    assert "the end" in second
+    assert "End of list" in second
 
 
 def test_a_page_that_ended_early_says_so(door: Door) -> None:
     door.bring("the-oldest", FAILED, source="shop")
-    for number in range(MAX_SCANNED):
+    for number in range(LOOKED_AT_MOST):
         door.bring(f"person-{number}", FAILED)
     page = door.get(f"{LIST}?state=failed&source=shop")
-    assert "None among the 1,000 that were looked at" in page
+    assert "No match in the first 1,000 contacts" in page
     going_on = re.search(r'rel="next" href="([^"]+)">Go on', page)
     assert going_on
     assert ">the-oldest</a>" in door.get(going_on[1].replace("&amp;", "&"))
@@ -135,7 +135,7 @@ def test_one_is_found_by_all_that_they_are_known_by_and_no_address_tells(door: D
         answer = door.send(f"{LIST}/find", {"q": text})
         assert answer.status_code == 303, text
         assert answer.headers["Location"] == f"{LIST}/{key}"
-    assert "Nobody is known by this" in door.send(f"{LIST}/find", {"q": "nobody"}).text
+    assert "No contact found" in door.send(f"{LIST}/find", {"q": "nobody"}).text
     assert door.send(f"{LIST}/find", {"q": ""}).status_code == 200
     door.bring("twin", FAILED, email="ada@example.com")
     page = door.send(f"{LIST}/find", {"q": "ada@example.com"}).text
@@ -165,14 +165,14 @@ def test_a_list_as_csv(door: Door) -> None:
     assert "example.com" not in answer.text
     personal = rows(door.send("/dashboard/contacts.csv?state=failed").text)
     assert (personal[-1]["email"], personal[-1]["name"]) == ("a@b.c", "'@evil")
-    assert [entry[1] for entry in did(door)] == ["revealed a list: failed", "downloaded a list: state=failed"]
+    assert [entry[1] for entry in did(door)] == ["revealed a list: failed", "exported a list: failed"]
 
 
 # One contact
 
 
 def test_a_contact_that_is_gone(door: Door) -> None:
-    assert "There is no such contact" in door.get(f"{LIST}/AAAAAAAAAAAAAAAA", status=404)
+    assert "There is no contact with this key" in door.get(f"{LIST}/AAAAAAAAAAAAAAAA", status=404)
     for act in ("reveal", "compare", "retry", "discard", "edit", "without", "adopt"):
         assert door.send(f"{LIST}/AAAAAAAAAAAAAAAA/{act}").status_code == 404
 
@@ -190,18 +190,18 @@ def test_the_verdict_in_every_state(door: Door) -> None:
         text = re.sub(r"<[^>]+>", "", door.get(f"{LIST}/{key}"))
         assert sentence in " ".join(text.split())
     key = door.bring("discarded", FAILED)
-    door.store.contacts.discard("discarded")
-    assert "Nobody tries it any more" in door.get(f"{LIST}/{key}")
+    door.store.discard("discarded")
+    assert "It will not be tried again" in door.get(f"{LIST}/{key}")
 
 
 def test_why_it_waits(door: Door) -> None:
     key = door.bring("person")
-    assert "Its turn comes by the pace" in door.get(f"{LIST}/{key}")
-    door.store.upstream.pause("Grace", "they move house")
+    assert "It is in the queue" in door.get(f"{LIST}/{key}")
+    door.store.pause("Grace", "they move house")
     page = door.get(f"{LIST}/{key}")
     assert "Grace paused the sync" in page
     assert "they move house" in page
-    assert "as soon as LiveDesk takes requests again" in page
+    assert "as soon as LiveDesk accepts requests again" in page
     door.redis.hset(
         keys.UPSTREAM, mapping={"stop": "down", "stop_cause": "http_503", "stop_since": "1", "probe_at": "2"}
     )
@@ -209,9 +209,9 @@ def test_why_it_waits(door: Door) -> None:
     door.redis.hset(keys.UPSTREAM, mapping={"stop": "misconfigured", "stop_cause": "unauthorized"})
     assert "LiveDesk rejects our API key (401)" in door.get(f"{LIST}/{key}")
     door.redis.hset(keys.INBOXES, mapping={"7:since": "1", "7:probe_at": "2", "7:probes": "1"})
-    assert "LiveDesk refused inbox 7 first" in door.get(f"{LIST}/{key}")
+    assert "LiveDesk first rejected inbox 7" in door.get(f"{LIST}/{key}")
     door.redis.hset(keys.contact(key), "unknown_since", str(door.store.now()))
-    assert "it is looked up first" in door.get(f"{LIST}/{key}")
+    assert "We look the contact up." in door.get(f"{LIST}/{key}")
     door.redis.hdel(keys.contact(key), "unknown_since")
 
 
@@ -219,10 +219,10 @@ def test_what_was_tried_and_what_is_planned(door: Door) -> None:
     key = door.bring("person", RETRYING, excerpt="<b>Service Unavailable</b>")
     page = door.get(f"{LIST}/{key}")
     assert "&lt;b&gt;Service Unavailable&lt;/b&gt;</pre>" in page
-    assert "if that fails, within 10 s after it" in page
-    assert "given up when 3 d of waits are its own fault" in page
+    assert "if that fails, at most 10 s later" in page
+    assert "marked as failed after 3 d of retries caused by its own data" in page
     door.bring("other", RETRYING)
-    assert "1 other with this cause" in door.get(f"{LIST}/{key}")
+    assert "1 other contact with this cause" in door.get(f"{LIST}/{key}")
 
 
 def test_personal_data_is_masked_until_somebody_reveals_it(door: Door) -> None:
@@ -241,24 +241,24 @@ def test_personal_data_is_masked_until_somebody_reveals_it(door: Door) -> None:
 def test_a_created_contact_has_nothing_to_reveal_or_to_change(door: Door) -> None:
     key = door.bring("person", CREATED, notes=(Note("phone_number", "its extension was taken off"),))
     page = door.get(f"{LIST}/{key}")
-    assert "no longer kept" in page
-    assert "What you can do" not in page
+    assert "The personal data was deleted here" in page
+    assert ">Actions<" not in page
     for act in ("retry", "discard", "edit"):
         assert "already" in door.send(f"{LIST}/{key}/{act}", follow_redirects=True).text
-    door.store.contacts.accept(Contact("person", email="new@example.com"), "signup")
+    door.store.accept(Contact("person", email="new@example.com"), "signup")
     assert "LiveDesk keeps what it has" in door.get(f"{LIST}/{key}")
 
 
 def test_retry_now_and_discard(door: Door) -> None:
     key = door.bring("person", FAILED)
     page = door.send(f"{LIST}/{key}/retry", {"why": "it is mended"}, follow_redirects=True).text
-    assert "It is due now, with a fresh retry budget." in page
-    assert "asked for by Ada the operator" in page
-    record = door.store.contacts.read(key)
+    assert "Retrying now, with a new retry budget." in page
+    assert "requested by Ada the operator" in page
+    record = door.history.contact_of(key)
     assert record is not None
     assert (record.state, record.spent_ms, record.trigger) == (State.RETRYING, 0, "Ada the operator")
     assert door.send(f"{LIST}/{key}/retry", follow_redirects=True).status_code == 200, "as often as somebody wants"
-    assert "It is discarded" in door.send(f"{LIST}/{key}/discard", follow_redirects=True).text
+    assert "Discarded. Retry brings it back." in door.send(f"{LIST}/{key}/discard", follow_redirects=True).text
     assert door.state(key) is State.DISCARDED
     assert [(entry[1], entry[3]) for entry in did(door)] == [
         ("discarded", ""),
@@ -269,12 +269,12 @@ def test_retry_now_and_discard(door: Door) -> None:
 
 def test_nothing_is_done_while_an_attempt_is_running(door: Door) -> None:
     key = door.bring("person")
-    assert door.store.contacts.claim(key, "token", asks=False) is not None
+    assert door.store.claim(key, "token", asks=False) is not None
     for act in ("retry", "discard", "edit"):
         page = door.send(f"{LIST}/{key}/{act}", {"email": "new@example.com"}, follow_redirects=True).text
         assert "An attempt is in progress. Nothing was changed" in page, act
     assert did(door) == []
-    record = door.store.contacts.read(key)
+    record = door.history.contact_of(key)
     assert record is not None
     assert record.contact is not None
     assert record.contact.email == "person@example.com"
@@ -291,8 +291,8 @@ def form(**changed: str) -> dict[str, str]:
 def test_edit_and_retry(door: Door) -> None:
     key = door.bring("person", FAILED, source="shop", notes=(Note("email", "odd"), Note("avatar_url", "left out: x")))
     page = door.send(f"{LIST}/{key}/edit", form(email=" ADA@example.com "), follow_redirects=True).text
-    assert "It is due now" in page
-    record = door.store.contacts.read(key)
+    assert "Retrying now" in page
+    record = door.history.contact_of(key)
     assert record is not None
     assert record.contact == Contact("person", name="Ada", email="ada@example.com")
     assert (record.state, record.source) == (State.RETRYING, "shop")
@@ -300,7 +300,7 @@ def test_edit_and_retry(door: Door) -> None:
     assert Note("email", "odd") not in record.notes
     assert Note("avatar_url", "left out: x") in record.notes
     assert did(door)[0][1:3] == ("edited name, email", key)
-    assert door.store.contacts.counts()[State.RETRYING] == 1
+    assert door.history.counts()[State.RETRYING] == 1
     assert door.redis.hget(keys.COUNTS, "delivery:shop:accepted") == "1", "it is no delivery"
     assert door.send(f"{LIST}/find", {"q": "ada@example.com"}).headers["Location"] == f"{LIST}/{key}"
     assert door.send(f"{LIST}/find", {"q": "person@example.com"}).status_code == 200, "found by the old one no more"
@@ -323,17 +323,17 @@ def test_what_changed_while_somebody_edited_it_is_kept(door: Door) -> None:
     page = door.send(f"{LIST}/{key}/reveal").text
     seen = re.search(r'name="seen" value="([0-9a-f]+)"', page)
     assert seen
-    door.store.contacts.accept(Contact("person", email="newer@example.com"), "signup")
+    door.store.accept(Contact("person", email="newer@example.com"), "signup")
     answer = door.send(f"{LIST}/{key}/edit", form(seen=seen[1]), follow_redirects=True)
     assert "A delivery has updated this contact in the meantime. Nothing was changed" in answer.text
-    record = door.store.contacts.read(key)
+    record = door.history.contact_of(key)
     assert record is not None
     assert record.contact == Contact("person", email="newer@example.com")
 
 
 def test_a_discarded_contact_can_be_edited_too(door: Door) -> None:
     key = door.bring("person", FAILED)
-    door.store.contacts.discard("person")
+    door.store.discard("person")
     door.send(f"{LIST}/{key}/edit", form())
     assert door.state(key) is State.RETRYING
 
@@ -362,7 +362,7 @@ def test_a_viewer_sees_no_personal_data(client: redis.Redis, door: Door) -> None
     key = door.bring("person", FAILED, email="ada@example.com")
     viewer = open_door(client)
     viewer.sign_in(Role.VIEWER)
-    assert "An operator can reveal it" in viewer.get(f"{LIST}/{key}")
+    assert "Operators can reveal it" in viewer.get(f"{LIST}/{key}")
     assert viewer.send("/dashboard/contacts.csv?state=failed").status_code == 403
     assert "ada@example.com" not in viewer.get("/dashboard/contacts.csv?state=failed")
     nobody = open_door(client)
@@ -422,7 +422,7 @@ def test_a_redis_that_fails_is_told_by_a_page(client: redis.Redis) -> None:
     for path in (f"{LIST}/{key}/retry", f"{LIST}/{key}/reveal", "/dashboard/contacts.csv?state=failed"):
         answer = door.send(path)
         assert answer.status_code == 503
-        assert "Redis cannot be used right now" in answer.text
+        assert "Redis is unavailable" in answer.text
         assert "ada@example.com" not in answer.text, "nothing is revealed that the audit does not tell"
 
 

@@ -16,8 +16,9 @@ from webhook_app import access
 from webhook_app.access import Access, Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
-from worker.store.queue import Envelope
-from worker.store.store import Store
+from worker.process.envelope import Envelope
+from worker.store.contacts import Store
+from worker.store.history import History
 
 START, ANSWER = "/dashboard/sign-in/provider", "/dashboard/sign-in/provider/answer"
 
@@ -39,6 +40,7 @@ def door(client: redis.Redis, provider: Provider) -> FlaskClient:
     )
     parts = Parts(
         store=Store(client, Envelope("@key@ @id@"), lease_ms=1),
+        history=History(client),
         sources={},
         access=Access(provider=ours),
     )
@@ -61,7 +63,7 @@ def sign_in(door: FlaskClient, address: str = START) -> TestResponse:
 
 
 def assert_refused(door: FlaskClient, answer: TestResponse) -> None:
-    assert (answer.status_code, "did not let you in" in answer.text) == (502, True)
+    assert (answer.status_code, "Sign-in with the identity provider failed" in answer.text) == (502, True)
     assert door.get("/dashboard/").status_code == 303
 
 
@@ -104,7 +106,7 @@ def test_who_gets_which_role(door: FlaskClient, provider: Provider, person: dict
     provider.person = {"sub": "7", **person}
     answer = sign_in(door)
     if role is None:
-        assert (answer.status_code, "You have no role here" in answer.text) == (403, True)
+        assert (answer.status_code, "You have no access" in answer.text) == (403, True)
         assert door.get("/dashboard/").status_code == 303
     else:
         assert role in door.get("/dashboard/").text
@@ -188,6 +190,6 @@ def test_the_provider_may_change_its_key(door: FlaskClient, provider: Provider) 
 def test_without_a_provider_there_is_nothing_to_go_to(client: redis.Redis) -> None:
     store = Store(client, Envelope("@key@ @id@"), lease_ms=1)
     closed = Access(operator_password="an-operator-password")
-    door = create_app(Parts(store=store, sources={}, access=closed)).test_client()
+    door = create_app(Parts(store=store, history=History(client), sources={}, access=closed)).test_client()
     assert [door.get(path).status_code for path in (START, ANSWER)] == [404, 404]
     assert START not in door.get("/dashboard/sign-in").text

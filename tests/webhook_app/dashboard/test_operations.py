@@ -13,8 +13,14 @@ from webhook_app.access import Role
 from webhook_app.dashboard.operations import shares
 from worker.model import State
 from worker.store import keys
-from worker.store.lists import Filter
-from worker.store.operations import MAX_ACTIVE, Action, Operation, Operations, OperationState
+from worker.store.lists import Filter, Lists
+from worker.store.operations import (
+    ACTIVE_MOST,
+    Action,
+    Operation,
+    Operations,
+    OperationState,
+)
 
 NEW = "/dashboard/operations/new"
 
@@ -30,7 +36,7 @@ def door(client: redis.Redis) -> Iterator[Door]:
 
 @pytest.fixture
 def operations(door: Door) -> Operations:
-    return door.store.operations
+    return Operations(door.store, Lists(door.redis))
 
 
 def bring(door: Door, number: int, start: int = 0) -> list[str]:
@@ -63,13 +69,13 @@ def test_the_plan_says_who_is_meant_and_who_is_skipped_and_why(door: Door) -> No
     door.redis.zadd(keys.cause("http_422"), {key: 1})
     door.redis.hset(keys.contact(key), "cause", "http_422")
     running = door.bring("running", FAILED)
-    door.store.contacts.retry_now("running")
-    assert door.store.contacts.claim(running, "token", asks=False) is not None
+    door.store.retry_now("running")
+    assert door.store.claim(running, "token", asks=False) is not None
     page = door.get(f"{NEW}?action=retry&cause=http_422")
     assert "Retry 12 contacts?" in page
     assert re.search(r"failed</span></th><td class=\"figure\">11<", page)
     assert "skipped: an attempt is running" in page
-    assert "a second, behind new signups" in page
+    assert "per second, after new signups" in page
     assert 'name="canary" value="1" checked' in page
     door.redis.zrem(keys.cause("http_422"), key)
     door.redis.zadd(keys.cause("http_503"), {key: 1})
@@ -83,9 +89,9 @@ def test_a_canary_is_not_proposed_for_a_few(door: Door) -> None:
 
 def test_a_plan_for_nobody(door: Door) -> None:
     page = door.get(f"{NEW}?action=discard&state=failed")
-    assert "Nobody is like that now" in page
+    assert "No contact matches now" in page
     assert (
-        "There is nobody left"
+        "No contact is left"
         in door.send(NEW, {"action": "discard", "state": "failed", "expected": 3}, follow_redirects=True).text
     )
 
@@ -105,7 +111,7 @@ def test_it_begins_and_tells_how_it_goes(door: Door, operations: Operations) -> 
     assert entry.why == "LiveDesk is back"
     run(operations)
     page = door.get(f"/dashboard/operations/{operation_id}")
-    assert "1 of 3 moved" in page
+    assert "1 of 3 processed" in page
     assert "LiveDesk is back" in page
     assert "Retry: failed" in door.get("/dashboard/operations")
 
@@ -118,7 +124,7 @@ def test_a_filtered_retry_touches_only_what_the_filter_shows(door: Door, operati
     run(operations)
     assert door.state(shop) is State.RETRYING
     assert door.state(other) is State.CONFLICT
-    assert door.store.contacts.counts()[State.FAILED] == 2
+    assert door.history.counts()[State.FAILED] == 2
 
 
 @pytest.mark.parametrize(("now", "begins"), [(20, True), (22, True), (23, False), (17, False)])
@@ -128,7 +134,7 @@ def test_a_number_that_moved_is_shown_again(door: Door, operations: Operations, 
     assert answer.status_code == (303 if begins else 409)
     assert len(operations.latest()) == begins
     if not begins:
-        assert "You saw 20, now there are" in answer.text
+        assert "You saw 20 contacts; now there are" in answer.text
         assert f'name="expected" value="{now}"' in answer.text
         assert 'value="mended"' in answer.text
 
@@ -145,7 +151,7 @@ def test_equal_and_too_many_ones_are_refused_with_a_sentence(door: Door, operati
     begin(door, 2)
     form = {"action": "retry", "state": "failed", "expected": 2}
     assert "is already running for these contacts" in door.send(NEW, form, follow_redirects=True).text
-    for attempts in range(1, MAX_ACTIVE):
+    for attempts in range(1, ACTIVE_MOST):
         operations.open(Action.RETRY, Filter(state=State.CREATED, attempts=attempts), who="", why="", total=0)
     page = door.send(NEW, {**form, "action": "discard"}, follow_redirects=True).text
     assert "operations are running" in page or "is already running" in page
@@ -168,13 +174,13 @@ def test_pause_resume_cancel_and_undo(door: Door, operations: Operations) -> Non
     door.send(f"{page}/cancel")
     assert read(operations, operation_id).state is OperationState.CANCELLED
     assert ">Pause<" not in door.get(page).partition("<main")[2]
-    assert "It cannot pause any more" in door.send(f"{page}/pause", follow_redirects=True).text
+    assert "Cannot pause an operation that is cancelled." in door.send(f"{page}/pause", follow_redirects=True).text
     door.send(f"{page}/undo")
     run(operations)
     assert read(operations, operation_id).state is OperationState.UNDONE
     assert all(door.state(key) is State.FAILED for key in made)
     assert [entry.did for entry in door.audit()][:4] == ["undo", "cancel", "resume", "pause"]
-    assert "3</strong> put back" in door.get(page)
+    assert "3</strong> undone" in door.get(page)
 
 
 def test_the_figures_load_the_page_anew_once_its_buttons_are_old(door: Door) -> None:
@@ -187,11 +193,11 @@ def test_the_figures_load_the_page_anew_once_its_buttons_are_old(door: Door) -> 
 
 def test_what_is_not_there(door: Door) -> None:
     for path in ("/dashboard/operations/none", "/dashboard/operations/none/progress"):
-        assert "longer ago than seven days" in door.get(path, status=404)
+        assert "Operations are kept for seven days" in door.get(path, status=404)
     assert door.send("/dashboard/operations/none/undo").status_code == 404
     bring(door, 2)
     assert door.send(f"/dashboard/operations/{begin(door, 2)}/explode").status_code == 404
-    assert "No operation yet" in open_page_of_nobody(door)
+    assert "No operations yet" in open_page_of_nobody(door)
 
 
 def open_page_of_nobody(door: Door) -> str:

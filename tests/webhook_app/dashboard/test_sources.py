@@ -33,10 +33,10 @@ def parts(client: redis.Redis) -> Iterator[Parts]:
 
 def hold(parts: Parts, payload: object, source: str = "shop") -> str:
     """Puts a delivery into quarantine. Returns its entry."""
-    before = {held.entry for held in parts.store.quarantine.page(limit=1000)}
+    before = {held.entry for held in parts.history.quarantine(limit=1000)}
     problems = {"identifier": "missing"}
-    parts.store.quarantine.add(Quarantined(source=source, payload=json.dumps(payload), problems=problems, headers={}))
-    [entry] = {held.entry for held in parts.store.quarantine.page(limit=1000)} - before
+    parts.desk.quarantine(Quarantined(source=source, payload=json.dumps(payload), problems=problems, headers={}))
+    [entry] = {held.entry for held in parts.history.quarantine(limit=1000)} - before
     return entry
 
 
@@ -45,32 +45,30 @@ def mended(parts: Parts) -> Parts:
 
 
 def did(parts: Parts) -> list[tuple[str, str, str]]:
-    return [(entry.who, entry.did, entry.target) for entry in parts.store.audit.page()]
+    return [(entry.who, entry.did, entry.target) for entry in parts.history.audit()]
 
 
 def test_each_source_with_its_counts(parts: Parts) -> None:
-    parts.store.counters.write(
-        {"delivery:shop:accepted": 1204, "refused:shop:unauthentic": 31, "delivery:old:ignored": 2}
-    )
-    parts.store.secret_uses.mark("shop", "number 1")
+    parts.desk.count({"delivery:shop:accepted": 1204, "refused:shop:unauthentic": 31, "delivery:old:ignored": 2})
+    parts.desk.note_secret("shop", "number 1")
     text = words(enter(parts), "sources")
     shop = text[text.index("http://localhost/webhooks/shop") :]
     assert "accepted 1,204 1,204" in shop
-    assert "unauthentic 31 31" in shop
+    assert "invalid signature 31 31" in shop
     assert "number 1 now number 2 never" in shop or "s ago number 2 never" in shop
-    assert "old not configured any more" in text
+    assert "old removed from the configuration" in text
 
 
 def test_what_is_older_than_an_hour_counts_since_ever_alone(parts: Parts) -> None:
     parts.store.shift_ms = -2 * 3_600_000
-    parts.store.counters.write({"delivery:shop:accepted": 7})
+    parts.desk.count({"delivery:shop:accepted": 7})
     parts.store.shift_ms = 0
-    parts.store.counters.write({"delivery:shop:accepted": 2})
+    parts.desk.count({"delivery:shop:accepted": 2})
     assert "accepted 2 9" in words(enter(parts), "sources")
 
 
 def test_no_source_says_what_to_do(parts: Parts) -> None:
-    assert "Nobody may send yet" in words(enter(replace(parts, sources={})), "sources")
+    assert "No sources configured" in words(enter(replace(parts, sources={})), "sources")
 
 
 def test_a_quarantined_delivery_shows_its_keys_and_no_value(parts: Parts) -> None:
@@ -96,26 +94,26 @@ def test_values_are_revealed_to_an_operator_and_that_is_noted(parts: Parts) -> N
 def test_one_is_replayed(parts: Parts) -> None:
     entry = hold(parts, {"uid": "ada"})
     still = send(enter(parts), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
-    assert "It still makes no contact: identifier missing." in still.text
-    assert parts.store.quarantine.size() == 1
+    assert "Replayed, but it still cannot be turned into a contact: identifier missing." in still.text
+    assert parts.history.quarantine_size() == 1
     done = send(enter(mended(parts)), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
-    assert "It was read again: accepted." in done.text
-    assert parts.store.quarantine.size() == 0
-    assert parts.store.contacts.find("ada") is not None
+    assert "Replayed: accepted." in done.text
+    assert parts.history.quarantine_size() == 0
+    assert parts.history.contact("ada") is not None
     assert did(parts) == [("Ada", "replayed a delivery in quarantine", entry)], "once it is done"
 
 
 def test_all_are_replayed_a_bounded_number_at_a_time(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quarantine, "REPLAYED_MOST", 3)
+    monkeypatch.setattr(quarantine, "MAX_REPLAYED", 3)
     for number in range(5):
         hold(parts, {"uid": f"person-{number}"} if number != 1 else {"nothing": number})
     door = enter(mended(parts))
     first = send(door, "/dashboard/sources/quarantine/replay", follow_redirects=True)
-    assert "2 accepted, 1 still unreadable. 2 remain to be read: replay them next." in first.text
+    assert "2 accepted, 1 still without a contact. 2 not replayed yet: replay them next." in first.text
     assert "Replay the other 2" in first.text
     second = send(door, "/dashboard/sources/quarantine/replay", {"passed": "1"}, follow_redirects=True)
-    assert "2 accepted, 0 still unreadable. All have been read." in second.text
-    assert parts.store.quarantine.size() == 1
+    assert "2 accepted, 0 still without a contact. All were replayed." in second.text
+    assert parts.history.quarantine_size() == 1
     assert did(parts) == [("Ada", "replayed the quarantine", "")] * 2
 
 
@@ -123,9 +121,9 @@ def test_one_is_discarded(parts: Parts) -> None:
     entry = hold(parts, {"uid": 7})
     door = enter(parts)
     path = f"/dashboard/sources/quarantine/{entry}/discard"
-    assert "The delivery is gone." in send(door, path, follow_redirects=True).text
+    assert "Delivery discarded." in send(door, path, follow_redirects=True).text
     assert "not in quarantine any more" in send(door, path, follow_redirects=True).text
-    assert parts.store.quarantine.size() == 0
+    assert parts.history.quarantine_size() == 0
     assert did(parts) == [("Ada", "discarded a delivery in quarantine", entry)]
     assert door.get(f"/dashboard/sources/quarantine/{entry}").status_code == 404
 
@@ -141,7 +139,7 @@ def test_a_viewer_and_another_site_are_refused(parts: Parts, verb: str) -> None:
         (send(operator, path, headers={"Sec-Fetch-Site": "cross-site"}), 400),
     ]:
         assert answer.status_code == status
-    assert parts.store.quarantine.size() == 1
+    assert parts.history.quarantine_size() == 1
     assert did(parts) == []
 
 
@@ -150,31 +148,30 @@ def test_quarantine_has_pages(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(3):
         hold(parts, {"uid": number})
     door = enter(parts)
-    assert "oldest first: 1 to 2 of 3 Next" in words(door, "sources/quarantine")
-    assert "Previous oldest first: 3 to 3 of 3" in words(door, "sources/quarantine?offset=2")
-    assert "There are no more" in words(door, "sources/quarantine?offset=99")
+    assert "1 to 2 of 3, oldest first Next" in words(door, "sources/quarantine")
+    assert "Previous 3 to 3 of 3, oldest first" in words(door, "sources/quarantine?offset=2")
+    assert "End of list" in words(door, "sources/quarantine?offset=99")
     for nonsense in ("-1", "x", "9" * 30):
         assert door.get(f"/dashboard/sources/quarantine?offset={nonsense}").status_code in (200, 400)
-    assert "Nothing is in quarantine" not in words(door, "sources/quarantine")
+    assert "The quarantine is empty" not in words(door, "sources/quarantine")
 
 
 def test_workers(parts: Parts) -> None:
     door = enter(parts)
-    assert "No worker has made progress for a day" in words(door, "workers")
-    parts.store.queue.sweep("host-1")
+    assert "No worker has been running for a day" in words(door, "workers")
+    parts.store.sweep("host-1")
     parts.store.shift_ms = -60_000
-    parts.store.queue.sweep("<b>host-2")
-    parts.store.shift_ms = 0
+    parts.store.sweep("<b>host-2")
     text = door.get("/dashboard/workers").text
-    assert text.index("host-1") < text.index("At work")
+    assert text.index("host-1") < text.index("Running")
     assert text.index("&lt;b&gt;host-2") < text.index("Stale")
 
 
 def test_the_audit_has_pages(parts: Parts) -> None:
     door = enter(parts)
-    assert "Nobody has done anything by hand yet" in words(door, "audit")
+    assert "No operator has done anything yet" in words(door, "audit")
     for number in range(60):
-        parts.store.audit.add("Ada", "retried a contact", f"key-{number}", "<script>")
+        parts.desk.audit("Ada", "retried a contact", f"key-{number}", "<script>")
     first = door.get("/dashboard/audit").text
     assert "key-59" in first
     assert "key-9<" not in first

@@ -25,38 +25,38 @@ def parts(client: redis.Redis) -> Iterator[Parts]:
 
 
 def did(parts: Parts) -> list[tuple[str, str, str]]:
-    return [(entry.who, entry.did, entry.why) for entry in parts.store.audit.page()]
+    return [(entry.who, entry.did, entry.why) for entry in parts.history.audit()]
 
 
 def test_an_operator_pauses_and_resumes(parts: Parts) -> None:
     door = enter(parts)
     answer = send(door, "/dashboard/upstream/pause", {"why": f" a  {HOSTILE} "}, follow_redirects=True)
-    assert "The sync is paused." in answer.text
+    assert "Sync paused." in answer.text
     assert "alert(1)</script>" not in answer.text
-    paused = parts.store.upstream.read()
+    paused = parts.situations.upstream()
     assert (paused.state, paused.paused_by, paused.paused_why) == ("paused", "Ada", f"a {HOSTILE}")
     again = send(door, "/dashboard/upstream/pause", {"why": "me too"}, follow_redirects=True)
-    assert "Somebody has paused the sync already." in again.text
-    assert "The sync goes on." in send(door, "/dashboard/upstream/resume", follow_redirects=True).text
-    assert parts.store.upstream.read().state == "up"
+    assert "The sync is already paused." in again.text
+    assert "Sync resumed." in send(door, "/dashboard/upstream/resume", follow_redirects=True).text
+    assert parts.situations.upstream().state == "up"
     assert "not paused any more" in send(door, "/dashboard/upstream/resume", follow_redirects=True).text
     assert did(parts) == [("Ada", "resumed the sync", ""), ("Ada", "paused the sync", f"a {HOSTILE}")]
 
 
 def test_a_pause_needs_a_reason(parts: Parts) -> None:
     answer = send(enter(parts), "/dashboard/upstream/pause", {"why": "  "})
-    assert (answer.status_code, "Say why" in answer.text) == (400, True)
-    assert parts.store.upstream.read().state == "up"
+    assert (answer.status_code, "A pause needs a reason" in answer.text) == (400, True)
+    assert parts.situations.upstream().state == "up"
     send(enter(parts), "/dashboard/upstream/pause", {"why": "x" * 5000})
-    assert len(parts.store.upstream.read().paused_why or "") == 200
+    assert len(parts.situations.upstream().paused_why or "") == 200
 
 
 def test_a_probe_goes_at_once(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("unauthorized", Signal.MISCONFIGURED, 401))
     door = enter(parts)
-    before = parts.store.upstream.read().probe_at
-    assert "A probe goes at once." in send(door, "/dashboard/upstream/probe", follow_redirects=True).text
-    after = parts.store.upstream.read().probe_at
+    before = parts.situations.upstream().probe_at
+    assert "Probing LiveDesk now." in send(door, "/dashboard/upstream/probe", follow_redirects=True).text
+    after = parts.situations.upstream().probe_at
     assert before is not None
     assert after is not None
     assert after < before
@@ -65,9 +65,9 @@ def test_a_probe_goes_at_once(parts: Parts) -> None:
 
 def test_a_probe_does_not_end_the_pause_of_somebody_else(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("unauthorized", Signal.MISCONFIGURED, 401))
-    parts.store.upstream.pause("Grace", "a migration")
-    assert "paused the sync meanwhile" in send(enter(parts), "/dashboard/upstream/probe", follow_redirects=True).text
-    assert parts.store.upstream.read().state == "paused"
+    parts.store.pause("Grace", "a migration")
+    assert "The sync is paused" in send(enter(parts), "/dashboard/upstream/probe", follow_redirects=True).text
+    assert parts.situations.upstream().state == "paused"
     assert did(parts) == []
 
 
@@ -77,14 +77,14 @@ def test_where_nothing_is_stopped_there_is_nothing_to_probe(parts: Parts) -> Non
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "probe"])
 def test_a_viewer_and_another_site_are_refused(parts: Parts, verb: str) -> None:
-    parts.store.upstream.pause("Grace", "a migration")
+    parts.store.pause("Grace", "a migration")
     path, form = f"/dashboard/upstream/{verb}", {"why": "because"}
     assert send(enter(parts, Role.VIEWER), path, form).status_code == 403
     operator = enter(parts)
     assert operator.post(path, data=form).status_code == 400
     assert send(operator, path, form, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 400
     assert operator.get(path).status_code == 405
-    assert parts.store.upstream.read().paused_by == "Grace"
+    assert parts.situations.upstream().paused_by == "Grace"
     assert did(parts) == []
 
 
@@ -99,24 +99,24 @@ def test_all_that_is_known_is_told(parts: Parts) -> None:
     text = words(enter(parts), "upstream")
     assert "LiveDesk answers with an error (503) HTTP 503" in text
     assert "5 failed so far" in text
-    assert "Held inboxes" in text
-    assert "99" in text[text.index("Held inboxes") : text.index("Answers of the last hour")]
+    assert "Unknown inboxes" in text
+    assert "99" in text[text.index("Unknown inboxes") : text.index("Answers in the last hour")]
     assert "Latest attempts" in text
     assert "Another contact has this e-mail address" in text
-    assert "Nobody has asked yet" in text
+    assert "Not tested yet" in text
 
 
 def test_a_lowered_pace_is_explained(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("throttled", Signal.THROTTLED, 429))
     text = words(enter(parts), "upstream")
-    assert "Allowed now 5 of 10/s" in text
-    assert "Why lowered LiveDesk asked for fewer requests (429)" in text
+    assert "Limit 5 of 10/s" in text
+    assert "Why it is lower LiveDesk answered 429 (too many requests)" in text
     assert "Slow" in text
 
 
 def test_what_the_doctor_has_found(parts: Parts) -> None:
     livedesk = LiveDesk("http://127.0.0.1:9", "key", "secret")
-    parts.store.findings.save_account(livedesk.account, Account(unique=False, searchable=True, searchable_bare=True))
+    parts.desk.note_account(livedesk.account, Account(unique=False, searchable=True, searchable_bare=True))
     text = words(enter(replace(parts, livedesk=livedesk)), "upstream")
-    assert "Keeps identifiers unique no Search finds new contacts yes" in text
+    assert "Identifiers are unique no Search finds new contacts yes" in text
     assert "Each person becomes one contact, unless" in text

@@ -1,4 +1,4 @@
-"""How times, numbers and charts are put."""
+"""Numbers and charts in words."""
 
 import pytest
 
@@ -25,6 +25,9 @@ def test_a_line_has_a_gap_where_nothing_is_known() -> None:
     assert wording.points([0, 0], 30, 12) == ["0.0,11.0 30.0,11.0"]
 
 
-def test_a_bar_is_as_high_as_its_value() -> None:
-    assert wording.bars([5, None, 10], 30, 10) == [("0.0", "5.0", "8.0", "5.0"), ("20.0", "0.0", "8.0", "10.0")]
-    assert wording.bars([0], 30, 10) == [("0.0", "10.0", "24.0", "0.0")]
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 deliveries"), (1, "1 delivery"), (2, "2 deliveries"), (1204, "1,204 deliveries")]
+)
+def test_counted_nouns(number: int, text: str) -> None:
+    assert wording.counted(number, "delivery", "deliveries") == text
+    assert wording.counted(number, "cause") == f"{number:,} cause{'' if number == 1 else 's'}"

@@ -16,8 +16,9 @@ from webhook_app.receiver import storing
 from webhook_app.sources.body.parse import MAX_ELEMENTS
 from webhook_app.sources.config import read_source
 from worker.errors import StoreFull, StoreUnavailable
-from worker.store.queue import Envelope
-from worker.store.store import Store
+from worker.process.envelope import Envelope
+from worker.store.contacts import Store
+from worker.store.history import History
 
 TOKEN = {"Authorization": "Bearer s3cret-token"}
 SOURCE = {"verify": "token", "secret": "s3cret-token", "only_if": {"$.type": "created"}, "body": ["json", "ndjson"]}
@@ -43,16 +44,16 @@ def post(payload: object, source: str = "crm", store: MemoryStore | None = None,
 
 
 def test_each_element_of_an_array_is_a_contact_in_redis(client: redis.Redis) -> None:
-    store = Store(client, Envelope(""), lease_ms=0)
+    store, history = Store(client, Envelope(""), lease_ms=0), History(client)
     crm = read_source("crm", SOURCE, {})
-    http = create_app(Parts(store=store, sources={"crm": crm})).test_client()
+    http = create_app(Parts(store=store, history=history, sources={"crm": crm})).test_client()
     users = [
         user(number, email=f"{number}@example.com") for number in range(12345678901234567890, 12345678901234567893)
     ]
     answer = http.post("/webhooks/crm", json=users, headers=TOKEN)
     assert answer.status_code == 200
     for identifier in (str(number["identifier"]) for number in users):
-        record = store.contacts.find(identifier)
+        record = history.contact(identifier)
         assert record is not None
         assert record.state == "pending"
     assert_invariants(client)
@@ -65,7 +66,7 @@ def test_a_batch_is_answered_as_a_whole_and_one_by_one() -> None:
     answer = post([user("a"), {"type": "deleted"}, user("b"), user("a")], store=store)
     results = [result("accepted", "a"), result("ignored", None), result("accepted", "b"), result("duplicate", "a")]
     assert answer.get_json() == {**result("accepted", "a"), "results": results}
-    assert list(store.taken) == ["a", "b"]
+    assert list(store.contacts) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_each_line_is_a_contact(content_type: str) -> None:
     lines = "\n".join(json.dumps(user(name)) for name in "abc")
     answer = door(SOURCES, store).post("/webhooks/crm", data=lines + "\n", headers=TOKEN, content_type=content_type)
     assert [one["identifier"] for one in answer.get_json()["results"]] == ["a", "b", "c"]
-    assert list(store.taken) == ["a", "b", "c"]
+    assert list(store.contacts) == ["a", "b", "c"]
 
 
 def test_elements_may_be_anywhere() -> None:
@@ -120,7 +121,7 @@ def test_one_element_that_makes_no_contact_refuses_all_and_every_problem_is_name
         "[2].inbox_id": "not an inbox id",
         "[4].identifier": "missing",
     }
-    assert store.taken == {}
+    assert store.contacts == {}
 
 
 @pytest.mark.parametrize("payload", [[], [[]], [None], ["a"], [[user("a")]], [[[]]]])
@@ -131,13 +132,13 @@ def test_what_holds_no_objects_makes_no_contacts(payload: object) -> None:
 def test_too_many_elements_are_too_large() -> None:
     store = MemoryStore()
     assert post([user(number) for number in range(MAX_ELEMENTS)], store=store).status_code == 200
-    assert len(store.taken) == MAX_ELEMENTS
+    assert len(store.contacts) == MAX_ELEMENTS
     more = [user(f"more {number}") for number in range(MAX_ELEMENTS + 1)]
     assert post(more, store=store).status_code == 413
     lines = "\n".join(json.dumps(one) for one in more)
     ndjson = {"headers": TOKEN, "content_type": "application/x-ndjson"}
     assert door(SOURCES, store).post("/webhooks/crm", data=lines, **ndjson).status_code == 413
-    assert len(store.taken) == MAX_ELEMENTS
+    assert len(store.contacts) == MAX_ELEMENTS
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("ConnectionError"), StoreFull("out of memory")], ids=str)
@@ -145,7 +146,7 @@ def test_what_cannot_be_stored_to_the_end_is_to_be_sent_again(error: Exception) 
     store = MemoryStore()
 
     def fail_at_the_third() -> None:
-        if len(store.taken) == 2:
+        if len(store.contacts) == 2:
             raise error
 
     store.before = fail_at_the_third

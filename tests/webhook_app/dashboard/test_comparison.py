@@ -62,11 +62,11 @@ def test_comparing_is_the_first_choice_for_a_conflict_and_retrying_for_the_other
 def test_an_attempt_that_sent_nothing_is_told_from_the_one_that_created(door: Door) -> None:
     key = door.bring("ada-1", AttemptResult(state=State.RETRYING, delay_ms=0, signal=Signal.NOTHING))
     assert door.get(f"{LIST}/{key}").count("<td>not sent</td>") == 1
-    door.store.contacts.retry_now("ada-1")
-    claim = door.store.contacts.claim(key, "ab" * 8, asks=False)
+    door.store.retry_now("ada-1")
+    claim = door.store.claim(key, "ab" * 8, asks=False)
     assert claim is not None
     created = AttemptResult(state=State.CREATED, contact_id="12", outcome=Outcome.CREATED, status=200)
-    door.store.contacts.finish(claim, created, Attempt(claim.now, 31, 200))
+    door.store.finish(claim, created, Attempt(claim.now, 31, 200))
     page = door.get(f"{LIST}/{key}")
     assert [page.count(f"<td>{what}</td>") for what in ("not sent", "created")] == [0, 1], "its last alone is kept"
 
@@ -81,17 +81,17 @@ def test_what_livedesk_shows_is_never_markup(door: Door, standin: StandIn) -> No
 
 def test_nobody_is_in_the_way_any_more(door: Door) -> None:
     key = door.bring("ada-1", CONFLICT, email="ada@example.com", phone_number="+4930123456")
-    assert "LiveDesk shows nobody" in door.send(f"{LIST}/{key}/compare").text
+    assert "LiveDesk no longer has anyone" in door.send(f"{LIST}/{key}/compare").text
 
 
 def test_a_livedesk_that_does_not_answer_is_told_plainly(door: Door, standin: StandIn) -> None:
     key = door.bring("ada-1", CONFLICT)
     standin.behave("unauthorized")
     page = door.send(f"{LIST}/{key}/compare").text
-    assert "LiveDesk could not tell" in page
+    assert "The comparison failed." in page
     assert "LiveDesk rejects our API key (401)." in page
-    door.store.upstream.pause("Grace", "")
-    assert "LiveDesk is paused now: it is not asked." in door.send(f"{LIST}/{key}/compare").text
+    door.store.pause("Grace", "")
+    assert "LiveDesk is paused. Try again when it is up." in door.send(f"{LIST}/{key}/compare").text
 
 
 def test_one_of_ours_is_named(door: Door, standin: StandIn) -> None:
@@ -99,19 +99,19 @@ def test_one_of_ours_is_named(door: Door, standin: StandIn) -> None:
     ours = door.bring("ada-0", AttemptResult(state=State.CREATED, contact_id=str(owner.id), outcome=Outcome.CREATED))
     key = door.bring("ada-1", CONFLICT, email="ada@example.com")
     page = door.send(f"{LIST}/{key}/compare").text
-    assert f'<a href="{LIST}/{ours}">already a contact of ours</a>' in page
+    assert f'<a href="{LIST}/{ours}">already one of our contacts</a>' in page
 
 
 def test_adopting_the_one_in_the_way(door: Door, standin: StandIn) -> None:
     key = door.bring("ada-1", CONFLICT)
     told = door.redis.hget(keys.COUNTS, "well")
     page = door.send(f"{LIST}/{key}/adopt", {"contact_id": "12", "why": "the same person"}, follow_redirects=True).text
-    assert "It is that contact in LiveDesk now." in page
-    record = door.store.contacts.read(key)
+    assert "Adopted: contact 12 in LiveDesk is this person." in page
+    record = door.history.contact_of(key)
     assert record is not None
     assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.ADOPTED, "12")
     assert record.contact is None, "the personal data went"
-    assert Note("identifier", "adopted by hand: LiveDesk's contact keeps what it has") in record.notes
+    assert Note("identifier", "adopted manually: LiveDesk's contact keeps its data") in record.notes
     assert record.attempts[-1].trigger == "Ada the operator"
     entry = door.audit()[0]
     assert (entry.did, entry.target, entry.why) == ("adopted 12", key, "the same person")
@@ -121,7 +121,7 @@ def test_adopting_the_one_in_the_way(door: Door, standin: StandIn) -> None:
 
 def test_adopting_works_while_the_sync_is_paused(door: Door) -> None:
     key = door.bring("ada-1", CONFLICT)
-    door.store.upstream.pause("Grace", "")
+    door.store.pause("Grace", "")
     door.send(f"{LIST}/{key}/adopt", {"contact_id": "12"})
     assert door.state(key) is State.CREATED
 
@@ -130,7 +130,7 @@ def test_adopting_works_while_the_sync_is_paused(door: Door) -> None:
 def test_what_is_no_contact_s_id_is_not_adopted(door: Door, contact_id: str) -> None:
     key = door.bring("ada-1", CONFLICT)
     page = door.send(f"{LIST}/{key}/adopt", {"contact_id": contact_id}, follow_redirects=True).text
-    assert "nothing was changed" in page
+    assert "Nothing was changed" in page
     assert door.state(key) is State.CONFLICT
     assert door.audit() == []
 
@@ -139,22 +139,22 @@ def test_only_a_conflict_is_adopted_or_sent_without_a_field(door: Door) -> None:
     key = door.bring("ada-1", FAILED)
     for act in ("adopt", "without"):
         page = door.send(f"{LIST}/{key}/{act}", {"contact_id": "12"}, follow_redirects=True).text
-        assert "nothing was changed" in page
+        assert "Nothing was changed" in page
     assert door.state(key) is State.FAILED
 
 
 def test_sent_without_what_clashes(door: Door) -> None:
     key = door.bring("ada-1", CONFLICT, email="ada@example.com", name="Ada")
     door.send(f"{LIST}/{key}/without", {"why": "a shared address"})
-    record = door.store.contacts.read(key)
+    record = door.history.contact_of(key)
     assert record is not None
     assert record.contact == Contact("ada-1", name="Ada")
     assert record.state is State.RETRYING
     assert record.notes[-1].field == "email"
     assert door.audit()[0].did == "retried without email"
-    claim = door.store.contacts.claim(key, "token")
+    claim = door.store.claim(key, "token")
     assert claim is not None
     assert claim.trigger == "Ada the operator"
     done = AttemptResult(state=State.CREATED, contact_id="13", outcome=Outcome.CREATED, notes=claim.notes)
-    door.store.contacts.finish(claim, done, Attempt(claim.now, 1, 200, None, "", claim.trigger or ""))
-    assert "left out by hand" in door.get(f"{LIST}/{key}")
+    door.store.finish(claim, done, Attempt(claim.now, 1, 200, None, "", claim.trigger or ""))
+    assert "left out manually" in door.get(f"{LIST}/{key}")

@@ -1,0 +1,61 @@
+"""The contacts in LiveDesk that share a value with one of ours, looked up when an operator asks."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from webhook_app.operator.contacts import CLASHING
+from webhook_app.parts import Parts
+from worker.errors import LiveDeskError
+from worker.livedesk.client import Person
+from worker.store.history import ContactRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What LiveDesk has. ``ours`` maps the id of each person who is one of our contacts to its key."""
+
+    people: list[Person] = field(default_factory=list)
+    ours: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+def compare(parts: Parts, record: ContactRecord, *, sleep: Callable[[float], None] = time.sleep) -> Comparison:
+    """Look up everyone in LiveDesk who has this contact's identifier, e-mail address or phone number.
+
+    It keeps the workers' pace, and sends nothing while LiveDesk is paused or down.
+    """
+    livedesk = parts.livedesk
+    if livedesk is None:
+        return Comparison(problem="LiveDesk is not configured.")
+    state = parts.situations.upstream().state
+    if state != "up":
+        return Comparison(problem=f"LiveDesk is {state}. Try again when it is up.")
+    values = {name: record.contact and getattr(record.contact, name) for name in CLASHING}
+    searches: list[Callable[[], list[Person]]] = [
+        partial(livedesk.look_up, record.identifier),
+        *(partial(livedesk.owners, name, value) for name, value in values.items() if value),
+    ]
+    people: dict[str, Person] = {}
+    try:
+        for search in searches:
+            wait_ms = parts.store.pace(look_up=True)
+            if wait_ms < 0:
+                return Comparison(problem="The workers use the full request rate. Try again in a few seconds.")
+            sleep(wait_ms / 1000)
+            people |= {person.id: person for person in search()}
+    except LiveDeskError as error:
+        return Comparison(problem=f"{error.cause.title}. {error.cause.todo}")
+    return Comparison(list(people.values()), _ours(parts, people))
+
+
+def _ours(parts: Parts, people: dict[str, Person]) -> dict[str, str]:
+    found = {person_id: parts.lists.find(person_id) for person_id in people}
+    records = parts.history.contacts_of([key for keys in found.values() for key in keys])
+    return {
+        person_id: key
+        for person_id, keys in found.items()
+        for key in keys
+        if key in records and records[key].contact_id == person_id
+    }

@@ -1,0 +1,141 @@
+"""How things stand, in words: one word for LiveDesk, the alarm in a page's title, the headline of the overview."""
+
+from dataclasses import dataclass
+
+from webhook_app.present.wording import counted, people, rate
+from worker.causes import Fault, explain
+from worker.model import State
+from worker.process.alive import FRESH_MS
+from worker.store.history import Workers
+from worker.store.overview import Cause, Overview, Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """The first sentence of the overview. ``since`` is in ms since the epoch; ``rest`` are the sentences after it."""
+
+    tone: str
+    what: str
+    since: int | None = None
+    rest: tuple[str, ...] = ()
+
+
+def reach(upstream: Upstream) -> str:
+    """Return whether contacts reach LiveDesk: ``up``, ``slow``, ``down``, ``misconfigured`` or ``paused``."""
+    return "slow" if upstream.state == "up" and upstream.pace < upstream.rate else upstream.state
+
+
+def reach_reason(upstream: Upstream) -> str:
+    """Return why LiveDesk is not simply up, in our words or those of the operator who paused the sync."""
+    if upstream.paused_at:
+        return f"by {upstream.paused_by}: {upstream.paused_why}"
+    if upstream.stop:
+        return explain(upstream.cause or "").title
+    return f"sending {rate(upstream.pace)} of {rate(upstream.rate)}/s" if reach(upstream) == "slow" else ""
+
+
+def alarm(overview: Overview) -> str:
+    """Return what is broken, for the page title: ``LiveDesk down, 412 failed``; empty if nothing is."""
+    state, failed, conflicts = overview.upstream.state, overview.counts[State.FAILED], overview.counts[State.CONFLICT]
+    parts = (
+        "" if state == "up" else "paused" if state == "paused" else f"LiveDesk {state}",
+        f"{failed:,} failed" if failed else "",
+        counted(conflicts, "conflict") if conflicts else "",
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def headline_of(overview: Overview, causes: list[Cause], workers: Workers | None, quarantined: int) -> Headline:
+    """Return what an operator must read first. What stops every contact goes before what stops some."""
+    if overview.upstream.state != "up":
+        return _stopped(overview)
+    if workers and all(workers.now - at > FRESH_MS for at in workers.seen.values()):
+        since = max(workers.seen.values(), default=None)
+        rest = (_waiting(overview), "Start a worker.", *_closed(overview))
+        return Headline(tone="bad", what="No worker is running", since=since, rest=rest)
+    if overview.upstream.inboxes:
+        return _inboxes(overview, causes)
+    groups = [group for group in causes if group.waiting]
+    if groups:
+        return _causes(overview, groups)
+    if broken(overview):
+        return Headline(tone="warn", what=f"{people(broken(overview))} did not reach LiveDesk", rest=_closed(overview))
+    if quarantined:
+        what = f"{counted(quarantined, 'delivery', 'deliveries')} could not be turned into contacts"
+        return Headline(tone="warn", what=what, rest=("Everything else is fine.", *_on_the_way(overview)))
+    return Headline(tone="good", what="All is well", rest=("Nothing needs you.", *_on_the_way(overview)))
+
+
+def broken(overview: Overview) -> int:
+    """Return how many contacts need an operator."""
+    return overview.counts[State.FAILED] + overview.counts[State.CONFLICT]
+
+
+def on_the_way(overview: Overview) -> int:
+    """Return how many contacts are open."""
+    return sum(number for state, number in overview.counts.items() if state.is_open)
+
+
+def _stopped(overview: Overview) -> Headline:
+    upstream = overview.upstream
+    if upstream.paused_at:
+        return Headline(
+            tone="warn",
+            what=f"Sync paused by {upstream.paused_by}: {upstream.paused_why}",
+            since=upstream.paused_at,
+            rest=("Nothing is sent to LiveDesk until an operator resumes it.", _waiting(overview), *_closed(overview)),
+        )
+    explained = explain(upstream.cause or "")
+    is_down = upstream.stop == "down"
+    what = "LiveDesk is down" if is_down else "The sync is misconfigured"
+    # One lost answer proves little; enough of them to open the breaker are LiveDesk's.
+    fault = Fault.LIVEDESK if is_down and explained.fault is Fault.UNKNOWN else explained.fault
+    return Headline(
+        tone="bad",
+        what=f"{what}: {explained.title}",
+        since=upstream.since,
+        rest=(fault.sentence, _waiting(overview), explained.todo, *_closed(overview)),
+    )
+
+
+def _inboxes(overview: Overview, causes: list[Cause]) -> Headline:
+    inboxes = overview.upstream.inboxes
+    explained = explain("inbox_not_found")
+    held = sum(group.waiting for group in causes if group.cause == "inbox_not_found")
+    return Headline(
+        tone="bad",
+        what=f"LiveDesk does not know inbox {', '.join(held.inbox or '(none set)' for held in inboxes)}",
+        since=min(held.since for held in inboxes),
+        rest=(explained.fault.sentence, f"{_wait(held)}.", explained.meaning, explained.todo, *_closed(overview)),
+    )
+
+
+def _causes(overview: Overview, groups: list[Cause]) -> Headline:
+    """Name the cause that most contacts have, and count the others."""
+    most, *others = groups
+    explained = explain(most.cause)
+    more = f"{people(sum(group.waiting for group in others))} more with {counted(len(others), 'other cause')}."
+    return Headline(
+        tone="bad" if broken(overview) else "warn",
+        what=f"{people(most.waiting)} cannot reach LiveDesk: {explained.title}",
+        since=most.first_seen,
+        rest=(explained.fault.sentence, *((more,) if others else ()), *_closed(overview)),
+    )
+
+
+def _wait(number: int) -> str:
+    return f"{people(number)} {'is' if number == 1 else 'are'} waiting"
+
+
+def _waiting(overview: Overview) -> str:
+    return f"{_wait(on_the_way(overview))}. Nothing is lost."
+
+
+def _closed(overview: Overview) -> tuple[str, ...]:
+    number = broken(overview)
+    return (f"{people(number)} {'needs' if number == 1 else 'need'} an operator.",) if number else ()
+
+
+def _on_the_way(overview: Overview) -> tuple[str, ...]:
+    number = on_the_way(overview)
+    return (f"{people(number)} {'is' if number == 1 else 'are'} on the way.",) if number else ()
