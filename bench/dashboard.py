@@ -24,14 +24,12 @@ from tests.rig.processes import Process, free_port
 from webhook_app.access import Access
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
-from worker.model import Contact, State
-from worker.process.envelope import Envelope
+from worker.model import Contact, State, UpstreamPolicy
 from worker.store import keys, record
-from worker.store.contacts import Store
-from worker.store.history import History
-from worker.store.lists import Filter, Lists
-from worker.store.operations import Action, Operations
-from worker.store.overview import OverviewReader
+from worker.store.lists import Filter
+from worker.store.operations import Action
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 PASSWORD = "the-password-of-the-bench"
 RATE = 10.0
@@ -42,11 +40,11 @@ HEADER_MS, PAGE_MS, MOVE_S, SLOWER_MOST = 5.0, 50.0, 5.0, 2.0
 ACCEPT_RATE, ACCEPT_S = 200.0, 8.0
 
 
-def lay_in(client: redis.Redis, salt: str, count: int) -> dict[State, int]:
+def lay_in(client: redis.Redis, salt: bytes, count: int) -> dict[State, int]:
     """Of ten contacts one has failed, one waits, and the others are created. Times are spread over a month."""
     now, month = int(time.time() * 1000), 30 * 86_400_000
     chance = random.Random(1)
-    secret = salt.encode()
+    secret = salt
     made = dict.fromkeys(State, 0)
     for start in range(0, count, 1000):
         with client.pipeline(transaction=False) as pipe:
@@ -100,7 +98,7 @@ def milliseconds(run: Callable[[], object], times: int = READS) -> float:
 
 
 def signed_in(store: Store) -> FlaskClient:
-    parts = Parts(store=store, history=History(store.client), sources={}, access=Access(operator_password=PASSWORD))
+    parts = Parts(store=store, sources={}, access=Access(operator_password=PASSWORD))
     http = create_app(parts).test_client()
     page = http.get("/dashboard/sign-in").get_data(as_text=True)
     token = page.partition('name="csrf" value="')[2].partition('"')[0]
@@ -110,7 +108,7 @@ def signed_in(store: Store) -> FlaskClient:
     return http
 
 
-def pages(store: Store, lists: Lists) -> Iterator[Row]:
+def pages(store: Store) -> Iterator[Row]:
     """A page of a list at several depths, as the browser asks for it."""
     http = signed_in(store)
     for state in (State.CREATED, State.FAILED):
@@ -124,11 +122,11 @@ def pages(store: Store, lists: Lists) -> Iterator[Row]:
                 raise SystemExit(f"bench: {url} is not the page of a list ({answer.status_code})")
             took = milliseconds(lambda url=url: http.get(url), 30)  # type: ignore[misc]
             yield row(f"dashboard: list of {state}, {name} page, ms", took, PAGE_MS)
-    find = milliseconds(lambda: lists.find("ada.lovelace.10@example.com"))
+    find = milliseconds(lambda: store.lists.search("ada.lovelace.10@example.com"))
     yield row("dashboard: look-up by e-mail, ms", find, PAGE_MS)
 
 
-def retry_all(url: str, store: Store, lists: Lists, failed: int) -> Iterator[Row]:
+def retry_all(url: str, store: Store, failed: int) -> Iterator[Row]:
     """Moves all that have failed, while deliveries are accepted."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         port = free_port()
@@ -146,7 +144,7 @@ def retry_all(url: str, store: Store, lists: Lists, failed: int) -> Iterator[Row
             load(port, "warm-up", seconds=WARM_UP_S, connections=CONNECTIONS)
             usual = load(port, "usual", seconds=ACCEPT_S, connections=CONNECTIONS, rate=ACCEPT_RATE)
             took: list[float] = []
-            moving = threading.Thread(target=lambda: took.append(move_all(store, lists, failed)))
+            moving = threading.Thread(target=lambda: took.append(move_all(store, failed)))
             began = threading.Timer(1.5, moving.start)
             began.start()
             meanwhile = load(port, "meanwhile", seconds=ACCEPT_S, connections=CONNECTIONS, rate=ACCEPT_RATE)
@@ -159,8 +157,8 @@ def retry_all(url: str, store: Store, lists: Lists, failed: int) -> Iterator[Row
     yield Row(name, f"{ratio:.1f}", target=f"at most {SLOWER_MOST:.0f}", met=ratio <= SLOWER_MOST, note=note)
 
 
-def move_all(store: Store, lists: Lists, failed: int) -> float:
-    operations = Operations(store, lists)
+def move_all(store: Store, failed: int) -> float:
+    operations = store.operations
     began = time.perf_counter()
     operation_id = operations.open(Action.RETRY, Filter(state=State.FAILED), who="bench", why="", total=failed)
     while operations.step():
@@ -198,11 +196,11 @@ def row(name: str, value: float, most: float) -> Row:
 def rows(count: int) -> list[Row]:
     with valkey({"maxmemory": "4gb"}) as server:
         client = ask(server.url)
-        store, lists = Store(client, Envelope("@key@ @id@"), lease_ms=45_000), Lists(client)
+        store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000, policy=UpstreamPolicy(RATE))
         say(f"dashboard: laying in {count:,} contacts")
         made = lay_in(client, store.salt(), count)
-        found = [row("dashboard: head of every page, ms", milliseconds(OverviewReader(client, RATE).read), HEADER_MS)]
-        found += list(pages(store, lists))
+        found = [row("dashboard: head of every page, ms", milliseconds(store.overview.read), HEADER_MS)]
+        found += list(pages(store))
         found += list(weight(client, count))
-        found += list(retry_all(server.url, store, lists, made[State.FAILED]))
+        found += list(retry_all(server.url, store, made[State.FAILED]))
     return found

@@ -25,22 +25,22 @@ def fill(redis_url: str, part: int, parts: int, count: int) -> None:
     """Accept every ``parts``-th contact."""
     store = our_store(redis_url)
     for number in range(part, count, parts):
-        store.accept(our_contact("memory", number), "signup")
+        store.contacts.accept(our_contact("memory", number), "signup")
 
 
 def finish(redis_url: str, part: int, parts: int, count: int) -> None:
     """Claim every ``parts``-th contact and finish it as created, with ids as large as LiveDesk's."""
     store = our_store(redis_url)
-    salt = store.salt().encode()
+    salt = store.salt()
     for number in range(part, count, parts):
         key = keys.contact_key(payload.identifier("memory", number), salt)
-        claim = store.claim(key, f"{number:016x}")
+        claim = store.contacts.claim(key, f"{number:016x}")
         if claim is None:
             raise BenchError(f"contact {number} cannot be claimed")
         verdict = AttemptResult(
             state=State.CREATED, contact_id=str(2_000_000 + number), outcome=Outcome.CREATED, status=200
         )
-        store.finish(claim, verdict, Attempt(claim.now, 183, 200))
+        store.contacts.finish(claim, verdict, Attempt(claim.now, 183, 200))
 
 
 def used(redis_url: str) -> int:

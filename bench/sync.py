@@ -41,8 +41,8 @@ from worker.model import Contact, State
 from worker.process.envelope import build_envelope
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
 from worker.store.scripts import LUA
+from worker.store.store import Store
 from worker.tasks import create_contact
 
 #: Seconds that a run may take.
@@ -94,7 +94,7 @@ def lay_in_ours(redis_url: str, count: int) -> None:
     """Accept contacts, as the receiver does."""
     store = our_store(redis_url)
     for number in range(count):
-        store.accept(our_contact("sync", number), "signup")
+        store.contacts.accept(our_contact("sync", number), "signup")
 
 
 def left_of_ours(redis_url: str, count: int) -> int:

@@ -11,12 +11,10 @@ from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
 from worker.model import Attempt, AttemptResult, Contact, Outcome, Quarantined, Signal, State
-from worker.process.envelope import Envelope
-from worker.store.contacts import Store
-from worker.store.desk import Desk
-from worker.store.history import History
 from worker.store.lists import Filter
 from worker.store.operations import Action
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 TOKEN = "open-sesame-open"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -45,22 +43,22 @@ class World:
     def bring(self, identifier: str, verdict: AttemptResult | None, source: str = "signup", **fields: Any) -> str:
         """A contact whose first attempt has ended so; ``None``: it waits for it. Returns its key."""
         self.store.shift_ms += 1  # so that lists have one order
-        self.store.accept(Contact(identifier, 1, **fields), source)
-        key = self.store.key(identifier)
+        self.store.contacts.accept(Contact(identifier, 1, **fields), source)
+        key = self.store.key_of(identifier)
         if verdict is not None:
-            claim = self.store.claim(key, token_hex(8))
+            claim = self.store.contacts.claim(key, token_hex(8))
             assert claim is not None
-            self.store.finish(claim, verdict, Attempt(claim.now, 5, verdict.status, verdict.cause, "no", ""))
+            self.store.contacts.finish(claim, verdict, Attempt(claim.now, 5, verdict.status, verdict.cause, "no", ""))
         return key
 
     def begin(self, wanted: Filter) -> str:
-        return self.parts.operations.open(Action.RETRY, wanted, who="ada", why="", total=1)
+        return self.parts.store.operations.open(Action.RETRY, wanted, who="ada", why="", total=1)
 
 
 def empty_world_of(client: redis.Redis, token: str | None = TOKEN) -> World:
     store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
     sources = {"signup": read_source("signup", SOURCE, {})}
-    parts = Parts(store=store, history=History(client), sources=sources, api_token=token)
+    parts = Parts(store=store, sources=sources, api_token=token)
     return World(create_app(parts), parts, store)
 
 
@@ -76,11 +74,11 @@ def world_of(client: redis.Redis) -> World:
     ]
     for number in range(3):
         payload = f'{{"id": "late-{number}"}}'
-        Desk(world.store).quarantine(
+        world.store.quarantine.add(
             Quarantined(source="signup", payload=payload, problems={"identifier": "missing"}, headers={})
         )
-    entries = [one.entry for one in world.parts.history.quarantine()]
+    entries = [one.entry for one in world.parts.store.quarantine.page()]
     started = [world.begin(Filter(state=State.FAILED)), world.begin(Filter(cause="http_502"))]
-    Desk(world.store).audit("ada", "retry", contacts[0], "it is mended")
+    world.store.audit.add("ada", "retry", contacts[0], "it is mended")
     world.known = {"key": contacts, "entry": entries, "id": started, "cause": ["http_502", "email_taken"]}
     return world

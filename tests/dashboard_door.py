@@ -14,12 +14,11 @@ from webhook_app.access import Access, Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from worker.livedesk.client import LiveDesk
-from worker.model import Attempt, AttemptResult, Contact, Signal, State
-from worker.process.envelope import Envelope
+from worker.model import Attempt, AttemptResult, Contact, Signal, State, UpstreamPolicy
 from worker.store import keys
-from worker.store.contacts import Store
-from worker.store.history import Audited, History
-from worker.store.upstream import UpstreamPolicy
+from worker.store.audit import AuditEntry
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
 TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
@@ -39,7 +38,6 @@ class Door:
 
     client: FlaskClient
     store: Store
-    history: History
     redis: redis.Redis
 
     def sign_in(self, role: Role) -> None:
@@ -66,28 +64,27 @@ class Door:
         notes = fields.pop("notes", ())
         excerpt = fields.pop("excerpt", "")
         fields.setdefault("email", f"{identifier}@example.com")
-        self.store.accept(Contact(identifier, **fields), source, notes)
-        key = self.store.key(identifier)
+        self.store.contacts.accept(Contact(identifier, **fields), source, notes)
+        key = self.store.key_of(identifier)
         if verdict is not None:
-            claim = self.store.claim(key, token_hex(8), asks=False)
+            claim = self.store.contacts.claim(key, token_hex(8), asks=False)
             assert claim is not None
             attempt = Attempt(claim.now, 31, verdict.status, verdict.cause, excerpt)
-            self.store.finish(claim, replace(verdict, notes=claim.notes), attempt)
+            self.store.contacts.finish(claim, replace(verdict, notes=claim.notes), attempt)
         self.redis.delete(keys.QUEUE)
         return key
 
     def state(self, key: str) -> State:
-        record = self.history.contact_of(key)
+        record = self.store.contacts.read(key)
         assert record is not None
         return record.state
 
-    def audit(self) -> list[Audited]:
-        return self.history.audit()
+    def audit(self) -> list[AuditEntry]:
+        return self.store.audit.page()
 
 
 def open_door(client: redis.Redis, *, livedesk: LiveDesk | None = None, store: Store | None = None) -> Door:
     used = store or Store(client, Envelope("@key@ @id@"), lease_ms=45_000, policy=FAST)
-    history = History(client)
     access = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
-    parts = Parts(store=used, history=history, sources={}, access=access, livedesk=livedesk, inbox_id=7)
-    return Door(create_app(parts).test_client(), used, history, client)
+    parts = Parts(store=used, sources={}, access=access, livedesk=livedesk, inbox_id=7)
+    return Door(create_app(parts).test_client(), used, client)

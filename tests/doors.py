@@ -1,7 +1,6 @@
 """The receiver with a store in memory, for tests that are about what is answered and not about Redis."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
 from typing import Any, cast
 
 from flask.testing import FlaskClient
@@ -10,55 +9,65 @@ from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
 from worker.model import Accepted, Contact, Note, Quarantined, State, Status
-from worker.store.contacts import Store
-from worker.store.desk import Desk
-from worker.store.history import History
+from worker.store.connection import connect
+from worker.store.contacts import Contacts
+from worker.store.quarantine import Quarantine
+from worker.store.security import SecretUses
+from worker.store.store import Store
 
 #: What the clock of these doors says, in seconds since the epoch.
 NOW = 1_700_000_000
 
 
-class MemoryStore:
-    """Takes contacts as Redis would: the first delivery of an identifier is accepted, others are duplicates.
-
-    It is the desk, too. ``before`` runs before each; what it raises is raised.
-    """
-
-    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
-        self.contacts: dict[str, Contact] = {}
-        self.held: list[Quarantined] = []
-        self.before = before
+class MemoryContacts:
+    def __init__(self, store: "MemoryStore") -> None:
+        self.store = store
 
     def accept(self, contact: Contact, _source: str, _notes: tuple[Note, ...] = ()) -> Accepted:
-        self.before()
-        status = Status.DUPLICATE if contact.identifier in self.contacts else Status.ACCEPTED
-        self.contacts[contact.identifier] = contact
+        self.store.before()
+        status = Status.DUPLICATE if contact.identifier in self.store.taken else Status.ACCEPTED
+        self.store.taken[contact.identifier] = contact
         return Accepted(status, State.PENDING, None)
-
-    def quarantine(self, held: Quarantined) -> None:
-        self.before()
-        self.held.append(held)
 
     def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
         return [self.accept(contact, source, notes) for contact, notes in deliveries]
 
-    def key(self, identifier: str) -> str:
-        return f"key-{list(self.contacts).index(identifier)}"
 
-    def note_secret(self, _source: str, _name: str) -> None:
+class MemoryQuarantine:
+    def __init__(self, store: "MemoryStore") -> None:
+        self.store = store
+
+    def add(self, delivery: Quarantined) -> None:
+        self.store.before()
+        self.store.quarantined.append(delivery)
+
+
+class MemorySecretUses:
+    def mark(self, _source: str, _name: str) -> None:
         pass
 
 
-class MemoryParts(Parts):
-    @cached_property
-    def desk(self) -> Desk:
-        return cast(Desk, self.store)
+class MemoryStore(Store):
+    """Takes contacts as Redis would: the first delivery of an identifier is accepted, others are duplicates.
+
+    ``before`` runs before each; what it raises is raised.
+    """
+
+    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
+        super().__init__(connect("redis://nowhere.invalid", timeout_s=1))
+        self.before = before
+        self.taken: dict[str, Contact] = {}
+        self.quarantined: list[Quarantined] = []
+        self.contacts = cast(Contacts, MemoryContacts(self))
+        self.quarantine = cast(Quarantine, MemoryQuarantine(self))
+        self.secret_uses = cast(SecretUses, MemorySecretUses())
+
+    def key_of(self, identifier: str) -> str:
+        return f"key-{list(self.taken).index(identifier)}"
 
 
 def door(sources: Mapping[str, dict[str, Any]], store: MemoryStore | None = None) -> FlaskClient:
     """A client of an app with these sources, written as in the sources file; they reject what makes no contact."""
     made = {name: read_source(name, {"on_invalid": "reject", **written}, {}) for name, written in sources.items()}
-    parts = MemoryParts(
-        store=cast(Store, store or MemoryStore()), history=cast(History, None), sources=made, clock=lambda: NOW
-    )
+    parts = Parts(store=store or MemoryStore(), sources=made, clock=lambda: NOW)
     return create_app(parts).test_client()

@@ -7,7 +7,7 @@ import redis
 
 from worker.model import State
 from worker.store import keys, record
-from worker.store.contacts import QUEUE_BOUNDS
+from worker.store.queue import QUEUE_BOUNDS
 
 FIXED_KEYS = {
     *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS),

@@ -21,14 +21,14 @@ from webhook_app.access import Access, Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.model import Accepted, Attempt, AttemptResult, Claim, Contact, Note, Outcome, Signal, State
-from worker.process.envelope import Envelope
+from worker.model import Accepted, Attempt, AttemptResult, Claim, Contact, Note, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
-from worker.store.contacts import Finished, Store
-from worker.store.history import ContactRecord, History
-from worker.store.lists import Lists
+from worker.store.contacts import Finished
+from worker.store.lists import ContactLists
 from worker.store.operations import Operations
-from worker.store.upstream import UpstreamPolicy
+from worker.store.queue import Envelope
+from worker.store.record import ContactRecord
+from worker.store.store import Store
 
 LEASE_MS = 45_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -82,7 +82,7 @@ class World:
         self.client = client
         self.store = store or make_store(client, policy=policy)
         read = {name: read_source(name, written, {}) for name, written in (sources or {}).items()}
-        self.parts = Parts(store=self.store, sources=read, **{"history": History(client), **options})
+        self.parts = Parts(store=self.store, sources=read, **options)
 
     # The application
 
@@ -99,26 +99,26 @@ class World:
         return self.app.test_cli_runner().invoke(args=list(arguments), **options)
 
     @property
-    def lists(self) -> Lists:
-        return self.parts.lists
+    def lists(self) -> ContactLists:
+        return self.store.lists
 
     @property
     def operations(self) -> Operations:
-        return self.parts.operations
+        return self.store.operations
 
     # Contacts
 
     def accept(self, contact: Contact = ADA, *notes: Note, source: str = "signup") -> Accepted:
-        return self.store.accept(contact, source, notes)
+        return self.store.contacts.accept(contact, source, notes)
 
     def claim(self, identifier: str = "ada", *, asks: bool = True) -> Claim:
-        claim = self.store.claim(self.key(identifier), token_hex(8), asks=asks)
+        claim = self.store.contacts.claim(self.key(identifier), token_hex(8), asks=asks)
         assert claim is not None
         return claim
 
     def finish(self, claim: Claim, result: AttemptResult = CREATED, excerpt: str = "") -> Finished:
         attempt = Attempt(claim.now, 12, result.status, result.cause, excerpt or result.excerpt)
-        return self.store.finish(claim, result, attempt)
+        return self.store.contacts.finish(claim, result, attempt)
 
     def bring(
         self,
@@ -139,22 +139,22 @@ class World:
         self.accept(contact, *notes, source=source)
         for number, result in enumerate(results):
             if number:
-                self.store.retry_now(contact.identifier)
+                self.store.contacts.retry_now(contact.identifier)
             claim = self.claim(contact.identifier, asks=False)
             assert self.finish(claim, replace(result, notes=result.notes or claim.notes), excerpt).written
         self.client.delete(keys.QUEUE)
         return self.key(contact.identifier)
 
     def key(self, identifier: str = "ada") -> str:
-        return self.store.key(identifier)
+        return self.store.key_of(identifier)
 
     def record(self, identifier: str = "ada") -> ContactRecord:
-        record = self.parts.history.contact(identifier)
+        record = self.parts.store.contacts.find(identifier)
         assert record is not None
         return record
 
     def state(self, key: str) -> State:
-        record = self.parts.history.contact_of(key)
+        record = self.parts.store.contacts.read(key)
         assert record is not None
         return record.state
 

@@ -22,7 +22,7 @@ def healthz() -> Response:
 def readyz() -> Response:
     parts = current_parts()
     try:
-        health = parts.history.health()
+        health = parts.store.overview.health()
     except StoreError as error:
         return _json(503, {"status": "not ready", "problems": [f"Redis cannot be used: {error}"]})
     document: dict[str, object] = {
@@ -34,9 +34,9 @@ def readyz() -> Response:
     # If Redis cannot report the figures, its problems are reported above.
     with suppress(StoreError):
         document |= {
-            "contacts": parts.history.counts(),
-            "queue": parts.history.queue_length(),
-            "livedesk": to_dict(serialize(parts.situations.upstream(), Reachability)),
+            "contacts": parts.store.contacts.counts(),
+            "queue": parts.store.queue.length(),
+            "livedesk": to_dict(serialize(parts.store.upstream.read(), Reachability)),
         }
     return _json(503 if health.problems else 200, document)
 

@@ -20,7 +20,7 @@ from webhook_app.receiver.delivery_log import REASONS
 from worker.errors import StoreError
 from worker.model import Ack, State, Status
 from worker.store.counters import BUCKETS_MS
-from worker.store.metrics import Figures
+from worker.store.overview import Figures
 
 PREFIX = "livedesk_sync_"
 #: What becomes of a delivery that is answered with 200.
@@ -43,7 +43,7 @@ def show() -> WerkzeugResponse:
         detail = "Send Authorization: Bearer with the METRICS_TOKEN."
         return problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
     try:
-        figures = parts.metrics.read()
+        figures = parts.store.overview.figures()
     except StoreError:
         return store_away()
     return Response(_text(figures, list(parts.sources)), 200, content_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -86,7 +86,7 @@ def _deliveries(figures: Figures, sources: list[str]) -> Iterator[Metric]:
 
 
 def _contacts(figures: Figures) -> Iterator[Metric]:
-    yield _gauges("contacts", "Contacts by state.", "state", figures.contacts)
+    yield _gauges("contacts", "Contacts by state.", "state", figures.counts)
     yield _age(
         "oldest_pending_seconds", "Age of the oldest contact that was never tried.", figures, figures.oldest_pending
     )
@@ -101,12 +101,12 @@ def _contacts(figures: Figures) -> Iterator[Metric]:
 def _attempts(figures: Figures) -> Iterator[Metric]:
     results = CounterMetricFamily(f"{PREFIX}attempts", "Attempts by how they ended.", labels=["result"])
     for state in ENDS:
-        results.add_metric([state], figures.counts.get(state, 0))
+        results.add_metric([state], figures.counters.get(state, 0))
     yield results
     yield _counter("attempts_failed", "Attempts that did not succeed, by cause.", figures, "cause", ("cause",))
     answers = CounterMetricFamily(f"{PREFIX}answers", "What attempts said about LiveDesk.", labels=["answer"])
     for answer in ANSWERS:
-        answers.add_metric([answer], figures.counts.get(answer, 0))
+        answers.add_metric([answer], figures.counters.get(answer, 0))
     yield answers
     yield _histogram("livedesk_request_seconds", "How long requests to LiveDesk took.", figures, "livedesk")
 
@@ -167,7 +167,7 @@ def _counter(
     """The counts ``<group>:<label>[:<label>]``; those that are ``expected``, even where they are 0. A source's name and
     a cause hold no colon."""
     found: dict[tuple[str, ...], int] = dict.fromkeys(expected, 0)
-    for counted, number in figures.counts.items():
+    for counted, number in figures.counters.items():
         kind, *values = counted.split(":")
         if kind == group and len(values) == len(labels):
             found[tuple(values)] = number
@@ -181,7 +181,7 @@ def _histogram(name: str, text: str, figures: Figures, counted: str) -> Metric:
     """The durations counted under this name; the stored buckets are not cumulative, these are."""
     total, buckets = 0, []
     for bound in (*BUCKETS_MS, "inf"):
-        total += figures.counts.get(f"{counted}_ms:{bound}", 0)
+        total += figures.counters.get(f"{counted}_ms:{bound}", 0)
         buckets.append(("+Inf" if isinstance(bound, str) else str(bound / 1000), total))
-    seconds = figures.counts.get(f"{counted}_us", 0) / 1_000_000
+    seconds = figures.counters.get(f"{counted}_us", 0) / 1_000_000
     return HistogramMetricFamily(PREFIX + name, text, buckets=buckets, sum_value=seconds)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Self
 
 from flask import current_app
@@ -14,14 +13,7 @@ from webhook_app.sources import Source
 from worker.errors import SettingsError
 from worker.livedesk.client import LiveDesk
 from worker.retry import RetryPolicy
-from worker.store.contacts import Store
-from worker.store.counters import Counters
-from worker.store.desk import Desk
-from worker.store.history import History
-from worker.store.lists import Lists
-from worker.store.metrics import Metrics
-from worker.store.operations import Operations
-from worker.store.overview import OverviewReader
+from worker.store.store import Store
 
 #: The key of the parts in ``app.extensions``.
 EXTENSION = "livedesk_sync"
@@ -37,7 +29,6 @@ class Parts:
     """
 
     store: Store
-    history: History
     sources: Mapping[str, Source]
     api_token: str | None = None
     metrics_token: str | None = None
@@ -47,30 +38,6 @@ class Parts:
     settle_ms: int = 60_000
     access: Access = field(default_factory=Access)
     clock: Callable[[], float] = time.time
-
-    @cached_property
-    def desk(self) -> Desk:
-        return Desk(self.store)
-
-    @cached_property
-    def counters(self) -> Counters:
-        return Counters(self.desk)
-
-    @cached_property
-    def metrics(self) -> Metrics:
-        return Metrics(self.store.client, self.store.policy.rate, self.history.demands)
-
-    @cached_property
-    def lists(self) -> Lists:
-        return Lists(self.store.client)
-
-    @cached_property
-    def situations(self) -> OverviewReader:
-        return OverviewReader(self.store.client, self.store.policy.rate)
-
-    @cached_property
-    def operations(self) -> Operations:
-        return Operations(self.store, self.lists)
 
     @classmethod
     def of(cls, app: App) -> Self:

@@ -18,9 +18,8 @@ from worker import telemetry
 from worker.errors import SettingsError
 from worker.process.envelope import build_envelope
 from worker.store.connection import connect
-from worker.store.contacts import Store
 from worker.store.durability import Guard, announce
-from worker.store.history import History
+from worker.store.store import Store
 from worker.tasks import create_contact, join_livedesk
 
 #: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
@@ -52,7 +51,6 @@ def join() -> Flask:
             policy=settings.upstream,
             guard=Guard(client, demands),
         ),
-        history=History(client, demands),
         sources=sources,
         api_token=settings.api_token,
         metrics_token=settings.metrics_token,
@@ -63,9 +61,9 @@ def join() -> Flask:
         access=access_of(settings),
     )
     if not IS_COMMAND:
-        parts.counters.start()
+        parts.store.counters.start()
         # The server's processes are multiprocessing's, which run no atexit.
-        Finalize(None, parts.counters.stop, exitpriority=0)
+        Finalize(None, parts.store.counters.stop, exitpriority=0)
     return create_app(parts)
 
 

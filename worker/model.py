@@ -33,6 +33,23 @@ class Requirements:
     backlog_most: int = BACKLOG_MOST
 
 
+@dataclass(frozen=True, slots=True)
+class UpstreamPolicy:
+    """``rate``: requests a second, 0 for no limit. ``look_ups_per_minute``: Chatwoot allows 100 searches a minute
+    (``rack_attack.rb``, ``RATE_LIMIT_CONTACT_SEARCH``). The wait for a probe doubles from ``probe_first_ms`` to
+    ``probe_longest_ms``. ``inbox_id``: that of contacts that name none."""
+
+    rate: float = 0.0
+    look_ups_per_minute: float = 100.0
+    probe_first_ms: int = 5_000
+    probe_longest_ms: int = 300_000
+    inbox_id: int | None = None
+
+    @property
+    def look_ups_per_second(self) -> float:
+        return self.look_ups_per_minute / 60
+
+
 class LogFormat(StrEnum):
     """How a line of the log is written: for people and machines, or for machines alone."""
 
@@ -187,7 +204,7 @@ class Unanswered(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """How an attempt ended; ``store.finish`` writes it. The state decides which of the other fields mean something."""
+    """How an attempt ended. The state decides which of the other fields mean something."""
 
     state: State
     cause: str | None = None

@@ -17,10 +17,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from worker.durations import parse_duration
 from worker.errors import SettingsError
-from worker.model import Ack, LogFormat, Requirements
+from worker.model import Ack, LogFormat, Requirements, UpstreamPolicy
 from worker.retry import RetryPolicy
 from worker.store.address import is_sentinel, parse_sentinel
-from worker.store.upstream import UpstreamPolicy
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 

@@ -40,7 +40,8 @@ from worker.model import (
     Unanswered,
 )
 from worker.retry import RetryPolicy
-from worker.store.contacts import Finished, Store
+from worker.store.contacts import Finished
+from worker.store.store import Store
 
 #: How many workers one contact may outlive before it has failed: it may be what kills them.
 CRASHES_ALLOWED = 10
@@ -97,7 +98,7 @@ class Sync:
     def bring(self, key: str) -> Ended | None:
         """Makes one attempt to bring a contact to LiveDesk. ``None``: it was not to be had, or not needed."""
         asked_at = self.clock()
-        claim = self.store.claim(key, token_hex(8))  # step 1
+        claim = self.store.contacts.claim(key, token_hex(8))  # step 1
         if claim is None:
             return None
         work = _Work(self, claim, asked_at)
@@ -119,7 +120,7 @@ class Sync:
         give_up_at = self.clock() + FINISH_PATIENCE_S
         while True:
             try:
-                return self.store.finish(claim, verdict, attempt)
+                return self.store.contacts.finish(claim, verdict, attempt)
             except StoreError:
                 if self.clock() > give_up_at:
                     return Finished(written=False)
@@ -261,7 +262,7 @@ class _Work:
         for _ in range(PACE_TRIES):
             at = self.slots.pop(0) if self.slots else self.slot(look_up)
             self.sync.sleep(max(0.0, at - self.sync.clock()))
-            if not self.sync.store.policy.rate or self.sync.clock() - at <= LATE_S:
+            if not self.sync.store.upstream.policy.rate or self.sync.clock() - at <= LATE_S:
                 break
         self.keep_lease()
         if self.began is None:
@@ -270,7 +271,7 @@ class _Work:
     def slot(self, look_up: bool) -> float:
         """When another request may go."""
         asked_at = self.sync.clock()
-        wait_ms = self.sync.store.pace(look_up=look_up)
+        wait_ms = self.sync.store.upstream.pace(look_up=look_up)
         if wait_ms < 0:
             raise Paced(-wait_ms)
         return asked_at + wait_ms / 1000
@@ -281,9 +282,9 @@ class _Work:
         if self.sync.clock() + needed <= self.lease_ends:
             return
         asked_at = self.sync.clock()
-        if not self.sync.store.renew(self.claim):
+        if not self.sync.store.contacts.renew(self.claim):
             raise LeaseLost
-        self.lease_ends = asked_at + self.sync.store.lease_ms / 1000
+        self.lease_ends = asked_at + self.sync.store.contacts.lease_ms / 1000
 
     # The ends
 

@@ -24,13 +24,8 @@ from worker.process.sweeper import STUCK_AFTER_S, Sweeper
 from worker.settings import Settings, load_settings
 from worker.store.address import broker
 from worker.store.connection import connect
-from worker.store.contacts import Store
-from worker.store.counters import Counters
-from worker.store.desk import Desk
 from worker.store.durability import announce
-from worker.store.history import History
-from worker.store.lists import Lists
-from worker.store.operations import Operations
+from worker.store.store import Store
 from worker.sync import Ended, Sync
 
 log = logging.getLogger(__name__)
@@ -45,7 +40,7 @@ LEASE_MARGIN_S = 10.0
 class Parts:
     sync: Sync
     sweeper: Sweeper
-    tally: Counters
+    store: Store
     demands: Requirements
 
 
@@ -113,8 +108,7 @@ def join(settings: Settings) -> Parts:
     lease_ms = round((CONNECT_TIMEOUT_S + settings.livedesk_timeout_s + LEASE_MARGIN_S) * 1000)
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
     store = Store(client, build_envelope(create_contact), lease_ms=lease_ms, policy=settings.upstream)
-    tally = Counters(Desk(store))
-    livedesk = join_livedesk(settings, lambda seconds: tally.took("livedesk", seconds))
+    livedesk = join_livedesk(settings, lambda seconds: store.counters.took("livedesk", seconds))
     sync = Sync(
         store=store,
         livedesk=livedesk,
@@ -123,16 +117,15 @@ def join(settings: Settings) -> Parts:
         adopt=settings.livedesk_adopt,
         inbox_id=settings.livedesk_inbox_id,
         rng=random.SystemRandom(),
-        account=KnownAccount(History(store.client), livedesk.account),
+        account=KnownAccount(store, livedesk.account),
     )
     sweeper = Sweeper(
         store,
         name=socket.gethostname(),
         keep_created_ms=settings.keep_created_ms,
-        operations=Operations(store, Lists(client)),
         stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
     )
-    return Parts(sync, sweeper, tally, settings.requirements)
+    return Parts(sync, sweeper, store, settings.requirements)
 
 
 def join_livedesk(settings: Settings, took: Callable[[float], None] = lambda seconds: None) -> LiveDesk:
@@ -176,7 +169,7 @@ def _on_setup_logging(**_: Any) -> None:
 def _on_ready(**_: Any) -> None:
     parts = _joined()
     parts.sweeper.start()
-    parts.tally.start()
+    parts.store.counters.start()
     _probe_now(parts.sync.store)
     announce(parts.sync.store.client, parts.demands)
     log.info("worker ready")
@@ -192,13 +185,13 @@ def _on_shutting_down(**_: Any) -> None:
 def _on_shutdown(**_: Any) -> None:
     """The last attempts have ended."""
     if _parts is not None:
-        _parts.tally.stop()
+        _parts.store.counters.stop()
 
 
 def _probe_now(store: Store) -> None:
     """Whoever mended the configuration has started its worker again, and need not wait for the next probe."""
     try:
-        if store.probe_now():
+        if store.upstream.probe_now():
             log.warning(LogEvent("the sync is stopped: a probe goes at once"))
     except StoreError as error:
         log.warning("no probe at start: %s", error)

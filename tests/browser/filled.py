@@ -6,8 +6,8 @@ from tests.browser.specimen import HOSTILE
 from tests.dashboard_door import CONFLICT, FAILED, RETRYING, Door, open_door
 from worker.model import AttemptResult, Note, Outcome, State
 from worker.store import keys
-from worker.store.lists import Filter, Lists
-from worker.store.operations import Action, Operations
+from worker.store.lists import Filter
+from worker.store.operations import Action
 
 NAMES = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Edsger Dijkstra", "Barbara Liskov")
 
@@ -43,8 +43,8 @@ def fill(client: redis.Redis) -> tuple[Door, dict[str, str]]:
     created = AttemptResult(state=State.CREATED, contact_id="4711", outcome=Outcome.ADOPTED)
     made["created"] = door.bring("user-1", created)
     made["discarded"] = door.bring("user-2", FAILED)
-    door.store.discard("user-2")
-    operations = Operations(door.store, Lists(client))
+    door.store.contacts.discard("user-2")
+    operations = door.store.operations
     wanted = Filter(state=State.FAILED, source="shop")
     made["operation"] = operations.open(Action.RETRY, wanted, who="Ada", why="LiveDesk is back", total=6)
     operations.step()

@@ -36,9 +36,9 @@ RETRIED, RECOVERED = 240, 150
 
 def refuse(parts: Parts) -> str:
     """Signups that LiveDesk has refused, and one that is in somebody's way. Returns the key of that one."""
-    parts.store.discard(HOSTILE)
-    for operation in parts.operations.latest():
-        parts.operations.turn(operation.id, OperationState.CANCELLED)
+    parts.store.contacts.discard(HOSTILE)
+    for operation in parts.store.operations.latest():
+        parts.store.operations.set_state(operation.id, OperationState.CANCELLED)
     for number in range(RETRIED):
         at(parts.store, 20 - number / 40)
         bring(parts.store, person(f"buyer-{number}"), REFUSED, source="shop")
@@ -52,14 +52,14 @@ def retry(parts: Parts) -> str:
     """Retries the refused; some of them are created by now. Returns the operation's id."""
     at(parts.store, 1)
     wanted, why = Filter(state=State.FAILED, cause=REFUSED.cause), "The shop sends numbers with a country code now"
-    operation = parts.operations.open(Action.RETRY, wanted, who="Ada", why=why, total=RETRIED)
-    while parts.operations.step():
+    operation = parts.store.operations.open(Action.RETRY, wanted, who="Ada", why=why, total=RETRIED)
+    while parts.store.operations.step():
         pass
     at(parts.store, 0.5)
     for number in range(RECOVERED):
-        claim = parts.store.claim(parts.store.key(f"buyer-{number}"), token_hex(8), asks=False)
+        claim = parts.store.contacts.claim(parts.store.key_of(f"buyer-{number}"), token_hex(8), asks=False)
         assert claim is not None
-        parts.store.finish(claim, CREATED, Attempt(claim.now, 190, 200))
+        parts.store.contacts.finish(claim, CREATED, Attempt(claim.now, 190, 200))
     at(parts.store, 0)
     return operation
 

@@ -10,14 +10,22 @@ import redis
 from webhook_app.access import Access
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, Quarantined, Signal, State, Unanswered
-from worker.process.envelope import Envelope
-from worker.store.contacts import Store
-from worker.store.desk import Desk
-from worker.store.history import History
+from worker.model import (
+    Attempt,
+    AttemptResult,
+    Contact,
+    Note,
+    Outcome,
+    Quarantined,
+    Signal,
+    State,
+    Unanswered,
+    UpstreamPolicy,
+)
 from worker.store.lists import Filter
 from worker.store.operations import Action
-from worker.store.upstream import UpstreamPolicy
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 MINUTE_MS = 60_000
 #: What a sender, or LiveDesk, might write.
@@ -33,7 +41,7 @@ def build(client: redis.Redis) -> Parts:
     mapped = {"identifier": "$.id", "email": "$.email"}
     sources = {name: read_source(name, {**SOURCE, "map": mapped}, {}) for name in ("signup", "shop")}
     access = Access(operator_password=PASSWORD, viewer_password="the-viewer-of-the-tests")
-    return Parts(store=store, history=History(client), sources=sources, access=access)
+    return Parts(store=store, sources=sources, access=access)
 
 
 def fill(store: Store, *, down: bool = True) -> None:
@@ -49,9 +57,9 @@ def fill(store: Store, *, down: bool = True) -> None:
     if down:
         _probes(store)
     _besides(store)
-    store.sweep("worker-1.example")
+    store.queue.sweep("worker-1.example")
     store.shift_ms = -3 * MINUTE_MS
-    store.sweep("worker-2.example")
+    store.queue.sweep("worker-2.example")
     store.shift_ms = 0
 
 
@@ -61,15 +69,15 @@ def at(store: Store, minutes_ago: float) -> None:
 
 def bring(store: Store, contact: Contact, *verdicts: AttemptResult, source: str = "signup") -> str:
     """A signup, and attempts that end so. Returns its key."""
-    key = store.key(contact.identifier)
-    store.accept(contact, source)
+    key = store.key_of(contact.identifier)
+    store.contacts.accept(contact, source)
     for verdict in verdicts:
-        store.retry_now(contact.identifier)
-        claim = store.claim(key, token_hex(8), asks=False)
+        store.contacts.retry_now(contact.identifier)
+        claim = store.contacts.claim(key, token_hex(8), asks=False)
         assert claim is not None
         took = 180 + len(contact.identifier) * 7
         attempt = Attempt(claim.now, took, verdict.status, verdict.cause, verdict.excerpt)
-        assert store.finish(claim, verdict, attempt).written
+        assert store.contacts.finish(claim, verdict, attempt).written
     return key
 
 
@@ -112,11 +120,11 @@ def _probes(store: Store) -> None:
     """One contact at a time has tried whether LiveDesk is back; the next one goes in two minutes or so."""
     for ago in (4.5, 3.5, 2.5, 1.5, 0.1):
         at(store, ago)
-        store.retry_now("user-6-0")
-        claim = store.claim(store.key("user-6-0"), token_hex(8))
+        store.contacts.retry_now("user-6-0")
+        claim = store.contacts.claim(store.key_of("user-6-0"), token_hex(8))
         assert claim is not None
         failed = retrying("http_503", Signal.FAULT, 503, "Service Unavailable")
-        store.finish(claim, failed, Attempt(claim.now, 212, 503, failed.cause))
+        store.contacts.finish(claim, failed, Attempt(claim.now, 212, 503, failed.cause))
     at(store, 0)
 
 
@@ -133,27 +141,29 @@ def _people(store: Store) -> None:
     bring(store, Contact(HOSTILE, 1, HOSTILE, "eve@example.com"), closed(State.FAILED, "name_refused", HOSTILE))
     bring(store, person("held-one", inbox_id=99), retrying("inbox_not_found", Signal.INBOX, 404))
     bring(store, person("put-aside"))
-    store.discard("put-aside")
+    store.contacts.discard("put-aside")
     noted = Note("phone_number", "left out: not a phone number")
-    store.accept(person("waiting-one"), "shop", (noted,))
+    store.contacts.accept(person("waiting-one"), "shop", (noted,))
     at(store, 0)
     sending = person("sending-one")
-    store.accept(sending, "signup")
-    assert store.claim(store.key(sending.identifier), token_hex(8), asks=False)
+    store.contacts.accept(sending, "signup")
+    assert store.contacts.claim(store.key_of(sending.identifier), token_hex(8), asks=False)
 
 
 def _besides(store: Store) -> None:
     for number in range(3):
         payload = f'{{"uid": {number}, "profile": {{"email": "ann-{number}@example.com"}}, "<b>key</b>": "{number}"}}'
         problems = {"identifier": "missing"} if number else {"identifier": HOSTILE}
-        Desk(store).quarantine(Quarantined(source="shop", payload=payload, problems=problems, headers={}))
-    Desk(store).note_secret("signup", "number 1")
-    Desk(store).count({"delivery:signup:accepted": 214, "delivery:signup:duplicate": 9, "delivery:shop:accepted": 61})
-    Desk(store).count({"delivery:shop:quarantined": 3, "delivery:old-shop:accepted": 12})
-    Desk(store).count({"refused:signup:unauthentic": 31, "refused:signup:too large": 2})
-    parts = Parts(store=store, history=History(store.client), sources={})
+        store.quarantine.add(Quarantined(source="shop", payload=payload, problems=problems, headers={}))
+    store.secret_uses.mark("signup", "number 1")
+    store.counters.write(
+        {"delivery:signup:accepted": 214, "delivery:signup:duplicate": 9, "delivery:shop:accepted": 61}
+    )
+    store.counters.write({"delivery:shop:quarantined": 3, "delivery:old-shop:accepted": 12})
+    store.counters.write({"refused:signup:unauthentic": 31, "refused:signup:too large": 2})
+    parts = Parts(store=store, sources={})
     retried = Filter(cause="email_refused")
-    parts.operations.open(Action.RETRY, retried, who="Ada", why="The shop sends whole addresses now", total=12)
-    Desk(store).audit("Ada", "retried a contact", store.key("refused-1"), "mended at the shop")
-    Desk(store).audit(HOSTILE, "paused the sync", "", HOSTILE)
-    Desk(store).audit("Grace", "resumed the sync")
+    parts.store.operations.open(Action.RETRY, retried, who="Ada", why="The shop sends whole addresses now", total=12)
+    store.audit.add("Ada", "retried a contact", store.key_of("refused-1"), "mended at the shop")
+    store.audit.add(HOSTILE, "paused the sync", "", HOSTILE)
+    store.audit.add("Grace", "resumed the sync")

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import PASSWORDS, OpenPage, new_context, sign_in
 from tests.rig.parts import Stack
 from webhook_app.access import Role
-from worker.store.desk import SIGN_INS
+from worker.store.security import MAX_SIGN_INS
 
 with_and_without_javascript = pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
 
@@ -32,7 +32,7 @@ def test_signing_in_and_out(open_page: OpenPage, role: Role, javascript: bool) -
 @with_and_without_javascript
 def test_a_wrong_password_and_too_many_of_them(open_page: OpenPage, javascript: bool) -> None:
     page = open_page("/dashboard/", role=None, javascript=javascript)
-    for _ in range(SIGN_INS):
+    for _ in range(MAX_SIGN_INS):
         sign_in(page, "not the password")
         expect(page.get_by_role("alert")).to_have_text("Wrong password.")
     sign_in(page, PASSWORDS[Role.OPERATOR])

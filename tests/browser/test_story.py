@@ -62,7 +62,7 @@ def take(system: System, number: int, source: str = "signup", name: str = "perso
     """So many signups, taken at once."""
     people = [Contact(f"{name}-{at}", email=f"{name}-{at}@example.com") for at in range(number)]
     for person in people:
-        system.store.accept(person, source)
+        system.store.contacts.accept(person, source)
     return [person.identifier for person in people]
 
 
@@ -187,7 +187,7 @@ def test_a_filtered_retry_touches_only_what_the_filter_shows_and_can_be_undone(
     take(system, 5, name="other")
     wait_for_state(system, State.FAILED, 17)
     system.livedesk.clear()
-    system.store.pause("Grace", "so that nobody is tried meanwhile")
+    system.store.upstream.pause("Grace", "so that nobody is tried meanwhile")
     page = enter(open_page, system)
     page.goto("/dashboard/contacts?state=failed&source=shop")
     page.locator("summary", has_text="Retry 12 matching").click()
@@ -201,7 +201,7 @@ def test_a_filtered_retry_touches_only_what_the_filter_shows_and_can_be_undone(
     page.get_by_role("button", name="Put them back").click()
     shows(page, operation_is(page, "undone"), javascript=True)
     assert count(system, State.FAILED) == 17
-    system.store.resume()
+    system.store.upstream.resume()
 
 
 def test_edited_by_hand_and_retried(open_page: OpenPage, system: System) -> None:

@@ -22,7 +22,7 @@ from worker.model import State
 from worker.process.envelope import build_envelope
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
+from worker.store.store import Store
 from worker.tasks import create_contact
 
 #: The policy of these tests: as in production, but in a hurry. ``RETRY_FOR`` has room for four failures at least.
@@ -176,11 +176,11 @@ class System:
     # Time
 
     def key(self, identifier: str) -> str:
-        return keys.contact_key(identifier, self.store.salt().encode())
+        return keys.contact_key(identifier, self.store.salt())
 
     def hurry(self) -> bool:
         """Hands over what is due now, rather than within a second."""
-        self.store.sweep()
+        self.store.queue.sweep()
         return True
 
     def make_due(self, identifier: str) -> None:

@@ -8,7 +8,6 @@ from tests.e2e.system import System
 from tests.rig.parts import ROOT
 from worker.livedesk.client import LiveDesk
 from worker.model import Account
-from worker.store.desk import Desk
 
 WHO = "user-42"
 
@@ -51,7 +50,7 @@ def test_where_identifiers_are_not_unique_nobody_is_created_twice(start_system: 
 def test_where_search_does_not_find_nothing_is_sent_after_a_lost_answer(start_system: StartSystem) -> None:
     system = start_system()
     account = LiveDesk(system.stack.livedesk_url, system.stack.env["LIVEDESK_API_KEY"], "").account
-    Desk(system.store).note_account(account, Account(unique=False, searchable=False, searchable_bare=False))
+    system.store.findings.save_account(account, Account(unique=False, searchable=False, searchable_bare=False))
     system.livedesk.behave("commit_then_500", on="create", times=1)
     system.livedesk.behave("identifier_not_unique")
     system.livedesk.behave("invisible")
@@ -59,6 +58,6 @@ def test_where_search_does_not_find_nothing_is_sent_after_a_lost_answer(start_sy
 
     assert system.wait_for(WHO, "conflict")["cause"] == "cannot_be_looked_up"
     assert len(system.executed(WHO)) == 1
-    assert system.store.retry_now(WHO) == "retrying"
+    assert system.store.contacts.retry_now(WHO) == "retrying"
     assert system.wait_for(WHO, "conflict")["cause"] == "cannot_be_looked_up"
     assert len(system.creates(WHO)) == 1, "however often somebody tries"

@@ -24,7 +24,8 @@ from worker.model import Contact
 from worker.process.envelope import build_envelope
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import GRACE_MS, Store
+from worker.store.queue import GRACE_MS
+from worker.store.store import Store
 from worker.tasks import create_contact
 
 #: What ``celery events --dump`` says of a task that has been run.
@@ -78,14 +79,14 @@ def test_a_stock_worker_runs_what_accept_and_sweep_push_and_its_events_show_it(
     valkey: Valkey, client: redis.Redis, store: Store, runs: Path
 ) -> None:
     with stock_worker(valkey, runs, "-E"), events(valkey, runs) as dump:
-        store.accept(Contact("user-42"), "signup")
+        store.contacts.accept(Contact("user-42"), "signup")
         wait_until(lambda: len(runs.read_text().splitlines()) == 1, "what accept has pushed has been run")
         store.shift_ms = GRACE_MS + 1
-        assert store.sweep().handed == 1
+        assert store.queue.sweep().handed == 1
         wait_until(lambda: len(runs.read_text().splitlines()) == 2, "what sweep has pushed has been run")
         wait_until(lambda: dump.log_text().count(SUCCEEDED) == 2, "the events show both")
 
-    key = keys.contact_key("user-42", store.salt().encode())
+    key = keys.contact_key("user-42", store.salt())
     assert [json.loads(line) for line in runs.read_text().splitlines()] == [[[key], {}]] * 2
     assert key in dump.log_text()
     assert client.llen(keys.QUEUE) == 0
@@ -102,7 +103,7 @@ def test_our_worker_tells_of_them_when_its_task_events_are_on(valkey: Valkey, st
         ready=has_logged("worker ready"),
     )
     with ours, events(valkey, runs) as dump:
-        store.accept(Contact("user-42"), "signup")
+        store.contacts.accept(Contact("user-42"), "signup")
         wait_until(lambda: SUCCEEDED in dump.log_text(), "the events show the task")
 
 
@@ -120,11 +121,11 @@ def test_the_envelope_is_what_apply_async_writes(valkey: Valkey, client: redis.R
 
 def test_no_two_messages_have_an_id_in_common(client: redis.Redis, store: Store) -> None:
     for number in range(20):
-        store.accept(Contact(f"user-{number}"), "signup")
+        store.contacts.accept(Contact(f"user-{number}"), "signup")
     store.shift_ms = GRACE_MS + 1
-    store.sweep()
+    store.queue.sweep()
     store.shift_ms = 2 * (GRACE_MS + 1)
-    store.sweep()
+    store.queue.sweep()
 
     messages: Any = client.lrange(keys.QUEUE, 0, -1)
     envelopes = [json.loads(message) for message in messages]

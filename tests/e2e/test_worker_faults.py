@@ -97,8 +97,8 @@ def test_messages_that_come_twice_or_name_nobody_do_no_harm(start_system: StartS
     system.accept(WHO)
     key = system.key(WHO)
     for number in range(20):
-        system.client.lpush(keys.QUEUE, system.store.hint.message(key, f"again-{number}"))
-    system.client.lpush(keys.QUEUE, system.store.hint.message("nobody", "stray"))
+        system.client.lpush(keys.QUEUE, system.store.queue.envelope.message(key, f"again-{number}"))
+    system.client.lpush(keys.QUEUE, system.store.queue.envelope.message("nobody", "stray"))
 
     system.wait_for(WHO, "created")
     wait_until(lambda: system.client.llen(keys.QUEUE) == 0, "all messages have been read")

@@ -116,7 +116,9 @@ def repeat(rig: Rig, fault: Fault) -> None:
         room = rig.client.llen(keys.QUEUE) < QUEUE_MOST
         for key in rig.client.zrange(keys.state(State.SENDING), 0, -1) if room else []:
             for copy in range(COPIES):
-                rig.client.lpush(keys.QUEUE, rig.system.store.hint.message(str(key), f"again-{copy}-{time.time_ns()}"))
+                rig.client.lpush(
+                    keys.QUEUE, rig.system.store.queue.envelope.message(str(key), f"again-{copy}-{time.time_ns()}")
+                )
         rig.over.wait(REPEAT_EVERY_S)
 
 

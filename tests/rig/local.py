@@ -21,7 +21,7 @@ from webhook_app.configuration import read_configuration
 from worker.errors import SettingsError, StoreError
 from worker.settings import Settings
 from worker.store.connection import connect
-from worker.store.history import History
+from worker.store.store import Store
 
 #: The ports, each with the variable that overrides it.
 PORTS = {"PORT": 8000, "STAND_IN_PORT": 8001, "VALKEY_PORT": 6390}
@@ -147,6 +147,6 @@ def _check_redis(settings: Settings) -> tuple[str, ...]:
     """Return why your Redis would lose deliveries. You decide whether that matters."""
     with connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S) as client:
         try:
-            return History(client, settings.requirements).health().problems
+            return Store(client).overview.health().problems
         except StoreError as error:
             raise StartError(f"The Redis that REDIS_URL names cannot be used: {error}.") from error

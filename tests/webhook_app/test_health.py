@@ -15,14 +15,12 @@ from tests.rig.valkey import Valkey
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.model import Ack, Attempt, AttemptResult, Contact, Requirements, Signal, State
-from worker.process.envelope import Envelope
+from worker.model import Ack, Attempt, AttemptResult, Contact, Requirements, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
 from worker.store.durability import Guard
-from worker.store.history import History
-from worker.store.upstream import UpstreamPolicy
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +52,7 @@ def http_of(client: redis.Redis, demands: Requirements | None = None) -> FlaskCl
     guard = Guard(client, demands or Requirements(), clock=lambda: next(clock))
     store = Store(client, Envelope("@key@"), lease_ms=0, guard=guard)
     sources = {"app": read_source("app", SOURCE, {})}
-    return create_app(Parts(store=store, history=History(client, demands), sources=sources)).test_client()
+    return create_app(Parts(store=store, sources=sources)).test_client()
 
 
 def deliver(http: FlaskClient, *identifiers: str) -> Any:
@@ -71,7 +69,7 @@ def readiness(client: redis.Redis) -> tuple[int, dict[str, Any]]:
 
 def test_a_durable_redis_is_ready(own: redis.Redis) -> None:
     store = Store(own, Envelope("@key@"), lease_ms=1)
-    store.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), "signup")
     status, document = readiness(own)
     assert (status, document["status"], document["problems"], document["warnings"]) == (200, "ready", [], [])
     assert (document["contacts"]["pending"], document["contacts"]["created"], document["queue"]) == (1, 0, 1)
@@ -164,12 +162,12 @@ def test_how_livedesk_is_treated_is_told_and_not_judged(own: redis.Redis) -> Non
         ("ada", Signal.INBOX, "inbox_not_found"),
         ("bob", Signal.MISCONFIGURED, "unauthorized"),
     ):
-        store.accept(Contact(identifier, 7 if identifier == "ada" else 8), "app")
-        claim = store.claim(store.key(identifier), identifier)
+        store.contacts.accept(Contact(identifier, 7 if identifier == "ada" else 8), "app")
+        claim = store.contacts.claim(store.key_of(identifier), identifier)
         assert claim is not None
         failed = AttemptResult(state=State.RETRYING, cause=cause, signal=signal, delay_ms=1)
-        store.finish(claim, failed, Attempt(claim.now, 1))
-    store.pause("ada@example.com", "a migration")
+        store.contacts.finish(claim, failed, Attempt(claim.now, 1))
+    store.upstream.pause("ada@example.com", "a migration")
     status, document = readiness(own)
     livedesk = document["livedesk"]
     assert (status, document["status"]) == (200, "ready")

@@ -18,13 +18,11 @@ from webhook_app.metrics import PREFIX
 from webhook_app.parts import Parts
 from webhook_app.receiver.delivery_log import REASONS
 from webhook_app.sources.config import read_source
-from worker.model import Attempt, AttemptResult, Contact, Outcome, Signal, State
-from worker.process.envelope import Envelope
+from worker.model import Attempt, AttemptResult, Contact, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
-from worker.store.history import History
-from worker.store.upstream import UpstreamPolicy
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-the-tests"
@@ -49,7 +47,7 @@ class Web:
 
     def __init__(self, client: redis.Redis, token: str | None = None) -> None:
         self.store = Store(client, Envelope("@key@"), lease_ms=45_000, policy=UpstreamPolicy(RATE))
-        self.parts = Parts(store=self.store, history=History(client), sources=SOURCES, metrics_token=token)
+        self.parts = Parts(store=self.store, sources=SOURCES, metrics_token=token)
         self.http: FlaskClient = create_app(self.parts).test_client()
 
     def deliver(self, name: str, document: Any, *, secret: str = SECRET, **options: Any) -> int:
@@ -57,13 +55,13 @@ class Web:
         return self.http.post(f"/webhooks/{name}", json=document, headers=headers, **options).status_code
 
     def bring(self, identifier: str, verdict: AttemptResult) -> None:
-        self.store.accept(Contact(identifier, 1), "app")
-        claim = self.store.claim(self.store.key(identifier), token_hex(8))
+        self.store.contacts.accept(Contact(identifier, 1), "app")
+        claim = self.store.contacts.claim(self.store.key_of(identifier), token_hex(8))
         assert claim is not None
-        self.store.finish(claim, verdict, Attempt(claim.now, 1))
+        self.store.contacts.finish(claim, verdict, Attempt(claim.now, 1))
 
     def text(self) -> str:
-        self.parts.counters.flush()
+        self.parts.store.counters.flush()
         answer = self.http.get("/metrics")
         assert answer.status_code == 200
         assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
@@ -142,7 +140,7 @@ def test_a_delivery_is_a_line_without_personal_data(web: Web, caplog: pytest.Log
         web.deliver("bob@example.com", {})
         web.deliver("app", {}, secret="eve@example.com")
     taken, unknown, unauthentic = caplog.messages
-    key = web.store.key("ada@example.com")
+    key = web.store.key_of("ada@example.com")
     assert re.fullmatch(rf"delivery source=app result=accepted key={re.escape(key)} duration_ms=[\d.]+", taken)
     assert re.fullmatch(r'delivery source="" result=refused reason=no_source status=404 duration_ms=[\d.]+', unknown)
     assert re.fullmatch(
@@ -182,7 +180,7 @@ def test_attempts_are_told_by_result_and_cause(web: Web) -> None:
 
 def test_requests_to_livedesk_are_a_histogram(web: Web) -> None:
     for seconds in (0.02, 0.2, 40):
-        web.parts.counters.took("livedesk", seconds)
+        web.parts.store.counters.took("livedesk", seconds)
     figures = web.figures()
     buckets = {bound: figures["livedesk_request_seconds_bucket", bound] for bound in ("0.025", "0.25", "30.0", "+Inf")}
     assert buckets == {"0.025": 1, "0.25": 2, "30.0": 2, "+Inf": 3}
@@ -200,7 +198,8 @@ def test_a_stop_a_pause_and_a_held_inbox_are_told(web: Web) -> None:
     web.store.client.hset(keys.INBOXES, "2:since", "1")
     web.store.client.hdel(keys.UPSTREAM, "slot")
     web.bring("dan", AttemptResult(state=State.RETRYING, cause="unauthorized", delay_ms=1, signal=Signal.MISCONFIGURED))
-    web.store.pause("ada@example.com", "a migration")
+    web.store.upstream.pause("ada@example.com", "a migration")
+    web.store.shift_ms = 0
     figures = web.figures()
     assert (figures["livedesk_state", "up"], figures["livedesk_state", "misconfigured"]) == (0, 1)
     assert figures["livedesk_stopped_seconds",] >= 60
@@ -209,10 +208,11 @@ def test_a_stop_a_pause_and_a_held_inbox_are_told(web: Web) -> None:
 
 def test_workers_and_what_waits_for_them_are_told(web: Web) -> None:
     assert (web.figures()["workers",], ("sweep_age_seconds",) in web.figures()) == (0, False)
-    web.store.sweep("one")
+    web.store.queue.sweep("one")
     web.store.shift_ms = -90_000
-    web.store.sweep("two")
-    web.store.accept(Contact("ada", 1), "app")
+    web.store.queue.sweep("two")
+    web.store.contacts.accept(Contact("ada", 1), "app")
+    web.store.shift_ms = 0
     figures = web.figures()
     assert (figures["workers",], figures["sweep_age_seconds",] < 10) == (1, True)
     assert 59 < figures["overdue_seconds",] < 70
@@ -223,7 +223,7 @@ def test_redis_is_told(web: Web) -> None:
     figures = web.figures()
     assert figures["durability", "aof"] == 1
     assert sum(number for labels, number in figures.items() if labels[0] == "durability") == 1
-    health = web.parts.history.health()
+    health = web.parts.store.overview.health()
     assert "appendfsync is not always: a power failure loses the last second" in health.warnings
     assert figures["readiness_problems",] == len(health.problems)
     assert figures["readiness_warnings",] == len(health.warnings)
@@ -233,7 +233,7 @@ def test_redis_is_told(web: Web) -> None:
 def test_any_web_process_tells_the_whole_truth(web: Web, client: redis.Redis) -> None:
     other = Web(client)
     other.deliver("app", {}, secret="another one")
-    other.parts.counters.flush()
+    other.parts.store.counters.flush()
     assert web.figures()["deliveries_refused_total", "app", "unauthentic"] == 1
 
 
@@ -251,7 +251,7 @@ def test_without_redis_there_are_no_metrics() -> None:
 
 def test_a_look_is_two_round_trips_and_scans_nothing(web: Web) -> None:
     web.deliver("app", signup("ada"))
-    web.parts.counters.flush()
+    web.parts.store.counters.flush()
     client = web.store.client
     client.config_resetstat()
     web.http.get("/metrics")
@@ -271,7 +271,7 @@ RULES = ROOT / "docs" / "prometheus-rules.yml"
 
 def exported(web: Web) -> set[str]:
     """Every name that an expression may ask for."""
-    web.store.sweep("one")  # so that there is a worker
+    web.store.queue.sweep("one")  # so that there is a worker
     families = list(text_string_to_metric_families(web.text()))
     counters = {f"{family.name}_total" for family in families if family.type == "counter"}
     return counters | {sample.name for family in families for sample in family.samples}

@@ -24,12 +24,13 @@ from worker.errors import (
     Throttled,
 )
 from worker.livedesk.client import Created, Person
-from worker.model import Account, Attempt, AttemptResult, Claim, Contact, Note, Outcome, State
-from worker.process.envelope import Envelope
+from worker.model import Account, Attempt, AttemptResult, Claim, Contact, Note, Outcome, State, UpstreamPolicy
 from worker.retry import MISSES_ALLOWED, RetryPolicy
 from worker.store import keys
-from worker.store.contacts import Finished, Store
-from worker.store.history import ContactRecord, History
+from worker.store.contacts import Contacts, Finished
+from worker.store.queue import Envelope
+from worker.store.record import ContactRecord
+from worker.store.store import Store
 from worker.sync import CRASHES_ALLOWED, FINISH_PATIENCE_S, Ended, Sync
 
 LEASE_MS, SETTLE_MS = 45_000, 60_000
@@ -84,8 +85,8 @@ class Highest(random.Random):
         return b
 
 
-class FlakyStore(Store):
-    """A store whose ``finish`` fails ``away`` times, and whose ``claim`` may be long in coming; it counts how often a
+class FlakyContacts(Contacts):
+    """Contacts whose ``finish`` fails ``away`` times, and whose ``claim`` may be long in coming; it counts how often a
     lease is renewed."""
 
     away = 0
@@ -114,13 +115,15 @@ class World:
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        self.store = FlakyStore(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
+        self.store = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
+        self.contacts = FlakyContacts(self.store, self.store.queue, UpstreamPolicy(), lease_ms=LEASE_MS)
+        self.store.contacts = self.contacts
         self.livedesk = FakeLiveDesk()
         self.seconds = 0.0
         self.options: dict[str, Any] = {}
 
     def accept(self, contact: Contact = ADA, *notes: Note) -> None:
-        self.store.accept(contact, "signup", notes)
+        self.store.contacts.accept(contact, "signup", notes)
 
     def expect(self, **answers: Any) -> None:
         """LiveDesk will be asked these, and answer so."""
@@ -152,19 +155,19 @@ class World:
         self.seconds += ms / 1000
 
     def another_worker_claims(self) -> None:
-        assert self.store.claim(self.key, token_hex(4)) is not None
+        assert self.store.contacts.claim(self.key, token_hex(4)) is not None
 
     def a_worker_dies(self) -> None:
-        assert self.store.claim(self.key, token_hex(4)) is not None
+        assert self.store.contacts.claim(self.key, token_hex(4)) is not None
         self.turn(LEASE_MS + 1)
 
     @property
     def key(self) -> str:
-        return keys.contact_key("ada", self.store.salt().encode())
+        return keys.contact_key("ada", self.store.salt())
 
     @property
     def record(self) -> ContactRecord:
-        record = History(self.client).contact("ada")
+        record = Store(self.client).contacts.find("ada")
         assert record is not None
         return record
 
@@ -226,12 +229,12 @@ def test_who_cannot_have_the_contact_asks_livedesk_nothing(world: World) -> None
 
 
 def test_without_redis_livedesk_is_asked_nothing(world: World) -> None:
-    class NoStore(FlakyStore):
+    class NoContacts(FlakyContacts):
         def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
             raise StoreUnavailable("ConnectionError")
 
     world.accept()
-    world.store = NoStore(world.client, Envelope(""), lease_ms=LEASE_MS)
+    world.store.contacts = NoContacts(world.store, world.store.queue, UpstreamPolicy(), lease_ms=LEASE_MS)
     with pytest.raises(StoreUnavailable):
         world.bring()
 
@@ -517,7 +520,7 @@ def test_a_search_that_always_finds_too_many_is_a_conflict_after_the_allowed_mis
         assert world.record.state.is_open
         world.attempt(look_up=Inconclusive(causes.SEARCH_TOO_MANY_RESULTS))
     assert (world.record.state, world.record.cause) == (State.CONFLICT, "search_too_many_results")
-    assert world.store.retry_now("ada") == "retrying"
+    assert world.store.contacts.retry_now("ada") == "retrying"
     world.attempt(look_up=[THERE])
     assert world.record.outcome is Outcome.ADOPTED, "a retry still knows that an answer is missing"
 
@@ -620,11 +623,11 @@ def test_a_lease_that_has_time_left_is_not_renewed(world: World) -> None:
 
     world.accept()
     world.attempt(create=refused("email"), owners=[Person("9", None)], set_identifier=LOST)
-    assert world.store.renewals == 0
+    assert world.contacts.renewals == 0
     world.attempt(create=LOST)
     world.expect(look_up=slowly, create=refused("name"))
     world.attempt(create=Created("7", 200))
-    assert world.store.renewals == 1
+    assert world.contacts.renewals == 1
 
 
 def test_who_has_lost_the_lease_sends_nothing_more_and_changes_nothing(world: World) -> None:
@@ -648,11 +651,11 @@ def test_who_reads_the_claim_only_after_its_lease_sends_nothing(world: World) ->
 
     def oversleep() -> None:
         world.turn(LEASE_MS + 1)
-        world.store.claimed = lambda: None
+        world.contacts.claimed = lambda: None
         world.another_worker_claims()
 
     world.accept()
-    world.store.claimed = oversleep
+    world.contacts.claimed = oversleep
     assert world.bring() is None
     assert world.asked == []
 
@@ -748,7 +751,7 @@ def test_a_cause_is_new_once(world: World) -> None:
 @pytest.mark.parametrize("error", [StoreUnavailable("ConnectionError"), StoreFull("Redis is out of memory")], ids=str)
 def test_an_answer_of_livedesks_waits_for_redis(error: StoreError, world: World) -> None:
     world.accept()
-    world.store.away, world.store.error = 2, error
+    world.contacts.away, world.contacts.error = 2, error
     assert world.attempt(create=Created("7", 200)).finished.written
     assert world.record.state is State.CREATED
     assert world.asked == ["create"]
@@ -756,12 +759,12 @@ def test_an_answer_of_livedesks_waits_for_redis(error: StoreError, world: World)
 
 def test_an_answer_that_redis_never_takes_costs_a_look_up(world: World) -> None:
     world.accept()
-    world.store.away = 1_000
+    world.contacts.away = 1_000
     began = world.seconds
     assert not world.attempt(create=Created("7", 200)).finished.written
     waited = world.seconds - began - AN_HOUR_MS / 1000
     assert FINISH_PATIENCE_S <= waited < FINISH_PATIENCE_S + 2
-    world.store.away = 0
+    world.contacts.away = 0
     world.attempt(look_up=[THERE])
     assert world.record.state is State.CREATED
     assert world.asked == ["create", "look_up"]
@@ -839,6 +842,6 @@ def test_after_doctor_found_search_mended_a_person_may_retry(world: World) -> No
     world.attempt(create=LOST)
     world.attempt(look_up=[])
     world.options = known(searchable=True)
-    assert world.store.retry_now("ada") == "retrying"
+    assert world.store.contacts.retry_now("ada") == "retrying"
     world.attempt(look_up=[], create=Created("7", 200))
     assert world.record.state is State.CREATED

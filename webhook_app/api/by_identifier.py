@@ -22,7 +22,7 @@ class IdentifierConverter(BaseConverter):
 
 @blueprint.get("/contacts/<identifier:identifier>")
 def get_contact_by_identifier(identifier: str) -> Response:
-    record = current_parts().history.contact(identifier)
+    record = current_parts().store.contacts.find(identifier)
     if record is None:
         return problem(404, "There is no contact with this identifier.")
     return answer(serializers.record(record))

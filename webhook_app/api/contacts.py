@@ -23,7 +23,7 @@ CSV_TYPE = "text/csv; charset=utf-8"
 @describe(ContactPage, Csv, query=LIST, problems=(422,))
 def list_contacts(query: dict[str, Any]) -> ContactPage | Response:
     """List contacts by state or cause, latest first; as text/csv all pages at once."""
-    wanted, lists = _filter(query), current_parts().lists
+    wanted, lists = _filter(query), current_parts().store.lists
     if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
         return Response(as_csv(current_parts(), wanted), content_type=CSV_TYPE)
     after = query.get("after")
@@ -49,8 +49,8 @@ def find_contacts(body: dict[str, Any]) -> FoundContacts:
 
     This is a POST so that no personal data is in a URL, which logs keep.
     """
-    lists = current_parts().lists
-    return FoundContacts(contacts=[serializers.row(row) for row in lists.rows(lists.find(body["text"]))])
+    lists = current_parts().store.lists
+    return FoundContacts(contacts=[serializers.row(row) for row in lists.rows(lists.search(body["text"]))])
 
 
 @blueprint.get("/contacts/<key>")

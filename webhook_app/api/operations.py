@@ -18,7 +18,7 @@ from worker.store.operations import Action
 @describe(Operations, query=OPERATIONS)
 def list_operations(query: dict[str, Any]) -> Operations:
     """List the latest operations."""
-    latest = current_parts().operations.latest(query.get("limit", OPERATIONS_PAGE))
+    latest = current_parts().store.operations.latest(query.get("limit", OPERATIONS_PAGE))
     return Operations(operations=[serialize(one, Operation) for one in latest])
 
 

@@ -13,28 +13,28 @@ from webhook_app.present import serializers
 from webhook_app.present.serializers import serialize
 from webhook_app.present.shapes import Audit, AuditEntry, Cause, Causes, Flow, Situation, Sources, Upstream, Workers
 from webhook_app.problems import problem
-from worker.store.overview import DELIVERY, REFUSED
+from worker.store.counters import DELIVERY, REFUSED
 
 
 @blueprint.get("/situation")
 @describe(Situation)
 def get_situation() -> Situation:
     """Get the state of the sync at a glance."""
-    return serialize(current_parts().situations.read(), Situation)
+    return serialize(current_parts().store.overview.read(), Situation)
 
 
 @blueprint.get("/flow")
 @describe(Flow)
 def get_flow() -> Flow:
     """Get what happened in each minute of the last hour."""
-    return serializers.flow(current_parts().situations.flow())
+    return serializers.flow(current_parts().store.overview.flow())
 
 
 @blueprint.get("/causes")
 @describe(Causes, query=CAUSES)
 def list_causes(query: dict[str, Any]) -> Causes:
     """List why contacts fail, causes with the most contacts first."""
-    causes = current_parts().situations.causes(query.get("limit", CAUSES_PAGE))
+    causes = current_parts().store.overview.causes(query.get("limit", CAUSES_PAGE))
     return Causes(causes=[serialize(one, Cause) for one in causes])
 
 
@@ -42,7 +42,7 @@ def list_causes(query: dict[str, Any]) -> Causes:
 @describe(Cause, problems=(404,))
 def get_cause(cause: str) -> Cause | Response:
     """Get a cause."""
-    found = current_parts().situations.cause(cause)
+    found = current_parts().store.overview.cause(cause)
     return serialize(found, Cause) if found else problem(404, "No contact ever failed with this cause.")
 
 
@@ -50,7 +50,7 @@ def get_cause(cause: str) -> Cause | Response:
 @describe(Upstream)
 def get_upstream() -> Upstream:
     """Get how LiveDesk can be reached."""
-    return serialize(current_parts().situations.upstream(), Upstream)
+    return serialize(current_parts().store.upstream.read(), Upstream)
 
 
 @blueprint.post("/upstream/pause")
@@ -58,7 +58,7 @@ def get_upstream() -> Upstream:
 def pause_sync(body: dict[str, Any], operator: Operator) -> Upstream:
     """Send nothing to LiveDesk until somebody resumes."""
     operator.sync.pause(body.get("why", ""))
-    return serialize(current_parts().situations.upstream(), Upstream)
+    return serialize(current_parts().store.upstream.read(), Upstream)
 
 
 @blueprint.post("/upstream/resume")
@@ -66,7 +66,7 @@ def pause_sync(body: dict[str, Any], operator: Operator) -> Upstream:
 def resume_sync(body: dict[str, Any], operator: Operator) -> Upstream:
     """End the pause."""
     operator.sync.resume(body.get("why", ""))
-    return serialize(current_parts().situations.upstream(), Upstream)
+    return serialize(current_parts().store.upstream.read(), Upstream)
 
 
 @blueprint.get("/sources")
@@ -74,7 +74,7 @@ def resume_sync(body: dict[str, Any], operator: Operator) -> Upstream:
 def list_sources() -> Sources:
     """List sources, when each secret was last used, and how their deliveries ended."""
     parts = current_parts()
-    used, counted = parts.history.secrets_used(), parts.situations.tallies(DELIVERY, REFUSED)
+    used, counted = parts.store.secret_uses.read(), parts.store.counters.totals(DELIVERY, REFUSED)
     return Sources(sources=[serializers.source(one, used, counted) for one in parts.sources.values()])
 
 
@@ -82,12 +82,12 @@ def list_sources() -> Sources:
 @describe(Workers)
 def list_workers() -> Workers:
     """List when a worker on each host last made progress."""
-    return serializers.workers(current_parts().history.workers())
+    return serializers.workers(current_parts().store.queue.workers())
 
 
 @blueprint.get("/audit")
 @describe(Audit, query=AUDIT)
 def list_audit_entries(query: dict[str, Any]) -> Audit:
     """List what people did manually, latest first."""
-    entries = current_parts().history.audit(before=query.get("before"), limit=query.get("limit", PAGE))
+    entries = current_parts().store.audit.page(before=query.get("before"), limit=query.get("limit", PAGE))
     return Audit(entries=[serialize(one, AuditEntry) for one in entries])

@@ -18,7 +18,7 @@ from worker.model import Status
 @describe(Quarantine, query=QUARANTINE)
 def list_quarantine(query: dict[str, Any]) -> Quarantine:
     """List deliveries in quarantine, oldest first."""
-    page = current_parts().history.quarantine(offset=query.get("offset", 0), limit=query.get("limit", PAGE))
+    page = current_parts().store.quarantine.page(offset=query.get("offset", 0), limit=query.get("limit", PAGE))
     return Quarantine(deliveries=[serializers.serialize(one, QuarantineEntry) for one in page])
 
 

@@ -41,7 +41,7 @@ from worker.errors import SettingsError
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
 
-#: What ``store.retry_now`` answers, in words.
+#: What ``store.contacts.retry_now`` answers, in words.
 RETRY_ANSWERS = {
     "pending": "It is due now.",
     "retrying": "It is due now.",
@@ -91,9 +91,9 @@ def _retry(parts: "Callable[[], Parts]") -> click.Command:
         """Make the contact with this IDENTIFIER due at once, with a fresh retry budget."""
         with sentences():
             found = parts()
-            answer = found.store.retry_now(identifier, who="command line")
+            answer = found.store.contacts.retry_now(identifier, who="command line")
             if answer in ("pending", "retrying"):
-                found.desk.audit("command line", "retried", found.store.key(identifier))
+                found.store.audit.add("command line", "retried", found.store.key_of(identifier))
         if answer == "gone":
             raise click.ClickException("There is no contact with this identifier.")
         click.echo(RETRY_ANSWERS[answer])

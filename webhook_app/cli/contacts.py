@@ -63,14 +63,14 @@ def _list(parts: "Callable[[], Parts]") -> click.Command:
                         )
                     )
                 return
-            now = found.history.now()
+            now = found.store.now()
             table = [_cells(row, reveal, now) for row in rows]
             if not table:
                 click.echo("There are none.")
                 return
             for line in columns([("key", "identifier", "state", "cause", "source", "attempts", "since"), *table]):
                 click.echo(line)
-            matching = found.lists.count(wanted)
+            matching = found.store.lists.count(wanted)
         if matching.number > len(table):
             click.echo(f"{len(table)} of {'at least ' if matching.at_least else ''}{matching.number}.", err=True)
 
@@ -88,8 +88,8 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
         with sentences():
             found = parts()
             key = _key(found, contact)
-            record = operator.reveal(found, key, who, why) if reveal else found.history.contact_of(key)
-            now = found.history.now()
+            record = operator.reveal(found, key, who, why) if reveal else found.store.contacts.read(key)
+            now = found.store.now()
         if record is None:
             raise click.ClickException(operator.SENTENCES[operator.Reason.GONE])
         document = serializers.to_dict(serializers.contact(key, record, reveal=reveal))
@@ -175,7 +175,7 @@ def _edit(parts: "Callable[[], Parts]") -> click.Command:
 
 def _key(parts: "Parts", text: str) -> str:
     """The key of the one contact that goes by this."""
-    found = parts.lists.find(text)
+    found = parts.store.lists.search(text)
     if not found:
         raise click.ClickException("There is no such contact.")
     if len(found) > 1:
@@ -186,7 +186,7 @@ def _key(parts: "Parts", text: str) -> str:
 def _rows(parts: "Parts", wanted: "Filter", most: int | None) -> "Iterator[Row]":
     left, after = most, None
     while left is None or left > 0:
-        page = parts.lists.page(wanted, after=after, limit=CHUNK if left is None else min(left, CHUNK))
+        page = parts.store.lists.page(wanted, after=after, limit=CHUNK if left is None else min(left, CHUNK))
         yield from page.rows
         after = page.after
         if after is None:

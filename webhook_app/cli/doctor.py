@@ -81,14 +81,14 @@ _NO_SOURCES = CheckResult(Level.WARN, "sources", "There is none: nobody can send
 
 
 def _redis(parts: "Parts") -> Iterator[CheckResult]:
-    name, version = parts.history.server()
+    name, version = parts.store.server()
     if name == "Redis" and int(version.partition(".")[0]) < OLDEST_REDIS:
         yield CheckResult(
             Level.FAIL, "redis", f"This is Redis {version}.", f"Redis {OLDEST_REDIS}.0 or newer is needed."
         )
     else:
         yield CheckResult(Level.OK, "redis", f"{name} {version} can be reached.")
-    health = parts.history.health()
+    health = parts.store.overview.health()
     for level, sentences in ((Level.FAIL, health.problems), (Level.WARN, health.warnings)):
         for sentence in sentences:
             yield CheckResult(level, "durable", f"{sentence}.")
@@ -97,9 +97,9 @@ def _redis(parts: "Parts") -> Iterator[CheckResult]:
 
 
 def _worker(parts: "Parts") -> Iterator[CheckResult]:
-    message = parts.desk.ping()
+    message = parts.store.queue.ping()
     yield CheckResult(Level.OK, "writable", "Redis takes writes.")
-    workers = parts.history.workers()
+    workers = parts.store.queue.workers()
     alive = [name for name, at in workers.seen.items() if workers.now - at <= WORKER_FRESH_MS]
     if not alive:
         text = f"No worker has made progress for {WORKER_FRESH_MS // 1000} seconds."
@@ -117,7 +117,7 @@ def _worker(parts: "Parts") -> Iterator[CheckResult]:
 
 def _sync(parts: "Parts") -> Iterator[CheckResult]:
     """Whether contacts are sent to LiveDesk, or wait for something."""
-    upstream = parts.situations.upstream()
+    upstream = parts.store.upstream.read()
     if upstream.paused_at:
         yield CheckResult(Level.WARN, "sync", "An operator has paused it.", "The dashboard says who and why.")
     if upstream.stop:
@@ -134,7 +134,7 @@ def _sync(parts: "Parts") -> Iterator[CheckResult]:
 
 def _is_taken(parts: "Parts", message: str) -> bool:
     give_up_at = time.monotonic() + HAND_OVER_S
-    while parts.history.is_waiting(message):
+    while parts.store.queue.is_waiting(message):
         if time.monotonic() > give_up_at:
             return False
         time.sleep(LOOK_EVERY_S)
@@ -165,7 +165,7 @@ def _keep(parts: "Parts", probes: Probe) -> CheckResult:
     assert parts.livedesk is not None
     assert probes.account is not None
     try:
-        parts.desk.note_account(parts.livedesk.account, probes.account)
+        parts.store.findings.save_account(parts.livedesk.account, probes.account)
     except StoreError as error:
         return CheckResult(Level.FAIL, "kept", f"What was found out cannot be kept: {error}.", "Run this again.")
     return CheckResult(Level.OK, "kept", "The workers heed what was found out, within some seconds.")

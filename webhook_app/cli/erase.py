@@ -33,9 +33,9 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
         """
         with sentences():
             found = parts()
-            erased = found.desk.erase(identifier)
+            erased = found.store.contacts.erase(identifier)
             if erased.result == "erased":
-                found.desk.audit(who, "erased", found.store.key(identifier), why)
+                found.store.audit.add(who, "erased", found.store.key_of(identifier), why)
         if erased.result == "gone":
             raise click.ClickException("There is no contact with this identifier.")
         if erased.result == "busy":

@@ -18,7 +18,7 @@ from worker.model import Position, State
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
-    from worker.store.history import ContactRecord
+    from worker.store.record import ContactRecord
 
 FORMATS = ("csv", "jsonl")
 PAGE = 200
@@ -48,7 +48,7 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
         wanted = [State(state) for state in states] or list(State)
         with sentences():
             found = parts()
-            counts = found.history.counts()
+            counts = found.store.contacts.counts()
             length = sum(counts[state] for state in wanted)
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's language is
@@ -65,7 +65,7 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
 def _records(parts: "Parts", states: list[State]) -> "Iterator[ContactRecord]":
     for state in states:
         place = Position()
-        while page := parts.history.contacts(state, place, PAGE):
+        while page := parts.store.lists.in_state(state, place, PAGE):
             for _, record in page:
                 yield record
             place, _ = page[-1]

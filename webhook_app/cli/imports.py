@@ -69,7 +69,7 @@ def _take_all(parts: "Parts", file: Path, form: str, region: str | None, inbox_i
                 contact, notes = _read(row, region, inbox_id, parts.inbox_id)
                 for note in notes:
                     above_bar(f"line {line}: {note.field}: {note.text}", err=True)
-                counts[parts.store.accept(contact, SOURCE, notes, bulk=True).status] += 1
+                counts[parts.store.contacts.accept(contact, SOURCE, notes, bulk=True).status] += 1
             except Unmappable as error:
                 counts[BAD] += 1
                 above_bar(f"line {line}: {printable(str(error))}", err=True)

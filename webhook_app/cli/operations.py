@@ -49,7 +49,7 @@ def _list(parts: "Callable[[], Parts]") -> click.Command:
         """List the latest operations."""
         with sentences():
             found = parts()
-            latest, now = found.operations.latest(limit), found.history.now()
+            latest, now = found.store.operations.latest(limit), found.store.now()
         if as_json:
             for one in latest:
                 click.echo(serializers.to_json(serializers.serialize(one, shapes.Operation)))

@@ -26,7 +26,7 @@ from worker.model import Quarantined, Status
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
-    from worker.store.history import History
+    from worker.store.store import Store
 
 PAGE = 100
 #: What a replay can end with, besides being as unreadable as before.
@@ -45,7 +45,7 @@ def _list(parts: "Callable[[], Parts]") -> click.Command:
     def command() -> None:
         """List the deliveries, the oldest first."""
         with sentences():
-            held = list(_all(parts().history))
+            held = list(_all(parts().store))
         if not held:
             click.echo("There is nothing in quarantine.")
             return
@@ -90,9 +90,9 @@ def _replay(parts: "Callable[[], Parts]") -> click.Command:
         if (entry is None) == (not every):
             raise click.UsageError("Give either an ENTRY or --all.")
         with sentences():
-            held = [_held(parts, entry)] if entry is not None else list(_all(parts().history))
+            held = [_held(parts, entry)] if entry is not None else list(_all(parts().store))
             did = "replayed a delivery in quarantine" if entry else "replayed the quarantine"
-            parts().desk.audit(who, did, entry or "", why)
+            parts().store.audit.add(who, did, entry or "", why)
             _replay_each(parts(), held)
 
     return command
@@ -133,15 +133,15 @@ def _replay_each(parts: "Parts", held: list[Quarantined]) -> None:
 
 def _held(parts: "Callable[[], Parts]", entry: str) -> Quarantined:
     with sentences():
-        held = parts().history.quarantined(entry)
+        held = parts().store.quarantine.read(entry)
     if held is None:
         raise click.ClickException("There is no such entry in quarantine.")
     return held
 
 
-def _all(history: "History") -> Iterator[Quarantined]:
+def _all(store: "Store") -> Iterator[Quarantined]:
     offset = 0
-    while page := history.quarantine(offset=offset, limit=PAGE):
+    while page := store.quarantine.page(offset=offset, limit=PAGE):
         yield from page
         offset += PAGE
 

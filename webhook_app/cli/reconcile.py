@@ -73,17 +73,17 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
 def _compare(parts: "Parts", restart: bool, repair: bool) -> Iterator[tuple[Difference, bool]]:
     """Every difference, and whether it was repaired. The place is kept after each contact."""
     assert parts.livedesk is not None
-    progress = (None if restart else parts.history.progress()) or Progress()
+    progress = (None if restart else parts.store.findings.progress()) or Progress()
     if progress.checked:
         click.echo(f"Going on behind {progress.checked} contacts that were compared before.", err=True)
-    reconciler = Reconciler(parts.history, parts.livedesk, wait=in_turn(parts.store))
-    left = max(0, parts.history.counts()[State.CREATED] - progress.checked)
+    reconciler = Reconciler(parts.store, parts.livedesk, wait=in_turn(parts.store))
+    left = max(0, parts.store.contacts.counts()[State.CREATED] - progress.checked)
     with click.progressbar(length=left, label="Comparing", file=sys.stderr) as bar:
         for held, difference in reconciler.walk(progress.place):
             if difference is not None:
                 yield difference, repair and _put_back(parts, difference)
             progress = Progress(held.place, progress.checked + 1, progress.found + (difference is not None))
-            parts.desk.note_progress(progress)
+            parts.store.findings.save_progress(progress)
             bar.update(1)
 
 
@@ -93,7 +93,7 @@ def _put_back(parts: "Parts", difference: Difference) -> bool:
         return False
     source = parts.sources.get(held.source)
     contact = Contact(held.identifier, source.inbox_id if source else None)
-    return parts.desk.put_back(held.place.key, held.contact_id, contact)
+    return parts.store.contacts.recreate(held.place.key, held.contact_id, contact)
 
 
 def _tell(difference: Difference, is_repaired: bool, as_json: bool) -> None:
@@ -119,10 +119,10 @@ def _tell(difference: Difference, is_repaired: bool, as_json: bool) -> None:
 
 def _sum(parts: "Parts", as_json: bool) -> int:
     """Tells how many differ, and lets the next run begin anew."""
-    progress = parts.history.progress() or Progress()
+    progress = parts.store.findings.progress() or Progress()
     if as_json:
         click.echo(json.dumps({"compared": progress.checked, "differing": progress.found}))
     else:
         click.echo(f"{progress.checked} compared, {progress.found} of them differ.")
-    parts.desk.note_progress(None)
+    parts.store.findings.save_progress(None)
     return progress.found

@@ -25,7 +25,9 @@ from worker.model import Outcome, State
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
-    from worker.store.history import ContactRecord, History
+    from worker.store.record import ContactRecord
+    from worker.store.store import Store
+
 
 #: Seconds.
 ANSWER_S, FOLLOW_S, LOOK_EVERY_S = 10.0, 30.0, 0.1
@@ -62,7 +64,7 @@ def command(parts: "Callable[[], Parts]") -> click.Command:
         delivery = _delivery(found.sources[source], url.rstrip("/"), identifier, file)
         answer = _show(*_post(delivery))
         with sentences():
-            _follow(found.history, answer)
+            _follow(found.store, answer)
 
     return send_test
 
@@ -123,12 +125,12 @@ def _show(status: int, body: bytes) -> dict[str, Any]:
     return answer
 
 
-def _follow(history: "History", answer: dict[str, Any]) -> None:
+def _follow(store: "Store", answer: dict[str, Any]) -> None:
     """Tells each state of the contact until it is closed. Ends the command with 1 unless it was created."""
     told = ""
     end = time.monotonic() + FOLLOW_S
     while True:
-        record = history.contact(str(answer["identifier"]))
+        record = store.contacts.find(str(answer["identifier"]))
         if record is not None and (line := _state(record)) != told:
             told = line
             click.echo(line)

@@ -104,7 +104,7 @@ def _list(parts: "Callable[[], Parts]", as_json: bool) -> None:
 def _secrets_used(parts: "Callable[[], Parts]") -> Mapping[str, int] | None:
     """``None`` where nobody can tell; the list is worth seeing all the same."""
     try:
-        return parts().history.secrets_used()
+        return parts().store.secret_uses.read()
     except (SettingsError, StoreError):
         return None
 

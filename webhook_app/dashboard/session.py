@@ -136,7 +136,7 @@ def init_app(app: Flask) -> None:
     parts = Parts.of(app)
     app.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_PATH="/")
     app.config.update(PERMANENT_SESSION_LIFETIME=SESSION_S, SESSION_REFRESH_EACH_REQUEST=False)
-    app.session_interface = DashboardSessions(parts.access, lambda: parts.store.salt(), parts.clock)
+    app.session_interface = DashboardSessions(parts.access, lambda: parts.store.salt().decode(), parts.clock)
 
 
 class DashboardSessions(SecureCookieSessionInterface):

@@ -75,21 +75,21 @@ class SyncActions(Actions):
 
     def pause(self, why: str = "") -> None:
         """Send nothing to LiveDesk until somebody resumes."""
-        if not self.parts.store.pause(self.who, why):
+        if not self.parts.store.upstream.pause(self.who, why):
             raise ActionRefused(Reason.ALREADY, "The sync is already paused.")
         self.audit("paused the sync", why=why)
 
     def resume(self, why: str = "") -> None:
         """End a pause. If the sync has also stopped by itself, LiveDesk is probed at once."""
-        if not self.parts.store.resume():
+        if not self.parts.store.upstream.resume():
             raise ActionRefused(Reason.ALREADY, "The sync is not paused.")
         self.audit("resumed the sync", why=why)
 
     def probe(self, why: str = "") -> None:
         """Probe LiveDesk at once if the sync has stopped by itself. This does not end an operator's pause."""
-        if self.parts.situations.upstream().paused_at:
+        if self.parts.store.upstream.read().paused_at:
             raise ActionRefused(Reason.PAUSED, "The sync is paused: nothing is sent until somebody resumes it.")
-        if not self.parts.store.resume():
+        if not self.parts.store.upstream.resume():
             raise ActionRefused(Reason.ALREADY, "LiveDesk is up: there is nothing to probe.")
         self.audit("probed LiveDesk", why=why)
 

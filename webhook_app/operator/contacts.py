@@ -10,9 +10,9 @@ from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, 
 from worker.errors import Unmappable
 from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, Signal, State
 from worker.normalise import normalise
-from worker.store.desk import Erased
-from worker.store.history import ContactRecord
+from worker.store.contacts import Erased
 from worker.store.lists import Filter
+from worker.store.record import ContactRecord
 
 #: The fields that a person can edit; the identifier is what makes the contact that contact.
 EDITABLE = tuple(field.name for field in fields_of(Contact) if field.name != "identifier")
@@ -31,14 +31,14 @@ class ContactActions(Actions):
 
     def get(self, key: str) -> ContactRecord:
         """Return the record with this key."""
-        record = self.parts.history.contact_of(key)
+        record = self.parts.store.contacts.read(key)
         if record is None:
             raise ActionRefused(Reason.GONE)
         return record
 
     def retry(self, key: str, why: str = "") -> State:
         """Make a contact due now, with a fresh retry budget."""
-        state = _state_or_refuse(self.parts.store.retry_now(self.get(key).identifier, who=self.who))
+        state = _state_or_refuse(self.parts.store.contacts.retry_now(self.get(key).identifier, who=self.who))
         self.audit("retried", key, why)
         return state
 
@@ -47,7 +47,7 @@ class ContactActions(Actions):
         record = self.get(key)
         if record.state is State.DISCARDED:
             raise ActionRefused(Reason.DISCARDED)
-        state = _state_or_refuse(self.parts.store.discard(record.identifier), State.DISCARDED)
+        state = _state_or_refuse(self.parts.store.contacts.discard(record.identifier), State.DISCARDED)
         self.audit("discarded", key, why)
         return state
 
@@ -65,7 +65,7 @@ class ContactActions(Actions):
             raise ActionRefused(Reason.CREATED)
         before = seen or record.contact
         contact, notes = self._edited(record, before, fields)
-        state = _state_or_refuse(self.parts.store.edit(contact, notes, who=self.who, before=before))
+        state = _state_or_refuse(self.parts.store.contacts.edit(contact, notes, who=self.who, before=before))
         changed = [name for name in EDITABLE if getattr(contact, name) != getattr(before, name)]
         self.audit(f"edited {', '.join(changed)}" if changed else "retried", key, why)
         return state
@@ -78,7 +78,7 @@ class ContactActions(Actions):
             raise ActionRefused(Reason.NO_OWNER, "No field of this contact is in conflict now. Nothing was changed.")
         notes = (*record.notes, Note(name, "left out manually: another contact in LiveDesk has it"))
         contact = record.contact.without(name)
-        state = _state_or_refuse(self.parts.store.edit(contact, notes, who=self.who, before=record.contact))
+        state = _state_or_refuse(self.parts.store.contacts.edit(contact, notes, who=self.who, before=record.contact))
         self.audit(f"retried without {name}", key, why)
         return state
 
@@ -91,8 +91,8 @@ class ContactActions(Actions):
         contact_id = contact_id or record.owner_id
         if record.state is not State.CONFLICT or contact_id is None:
             raise ActionRefused(Reason.NO_OWNER)
-        _state_or_refuse(self.parts.store.retry_now(record.identifier, who=self.who))
-        claim = self.parts.store.claim(key, token_hex(8), asks=False)
+        _state_or_refuse(self.parts.store.contacts.retry_now(record.identifier, who=self.who))
+        claim = self.parts.store.contacts.claim(key, token_hex(8), asks=False)
         if claim is None:  # a worker was faster and has retried it
             raise ActionRefused(Reason.BUSY)
         result = AttemptResult(
@@ -102,14 +102,14 @@ class ContactActions(Actions):
             notes=(*claim.notes, Note("identifier", "adopted manually: LiveDesk's contact keeps its data")),
             signal=Signal.NOTHING,
         )
-        if not self.parts.store.finish(claim, result, Attempt(claim.now, 0, trigger=self.who)).written:
+        if not self.parts.store.contacts.finish(claim, result, Attempt(claim.now, 0, trigger=self.who)).written:
             raise ActionRefused(Reason.BUSY)
         self.audit(f"adopted {contact_id}", key, why)
         return contact_id
 
     def erase(self, key: str, why: str = "") -> Erased:
         """Delete everything that Redis has about a contact. LiveDesk keeps its own contact."""
-        erased = self.parts.desk.erase(self.get(key).identifier)
+        erased = self.parts.store.contacts.erase(self.get(key).identifier)
         if erased.result != "erased":
             raise ActionRefused(Reason(erased.result))
         self.audit("erased", key, why)

@@ -8,9 +8,9 @@ from webhook_app.operator.operations import CHANGES, OperationActions
 from webhook_app.operator.quarantine import QuarantineActions
 from webhook_app.parts import Parts
 from worker.model import Contact, Quarantined, State
-from worker.store.history import ContactRecord
 from worker.store.lists import Filter
 from worker.store.operations import Action, Operation, OperationState
+from worker.store.record import ContactRecord
 
 WAYS = {state: change for change, state in CHANGES.items()}
 

@@ -71,14 +71,14 @@ class OperationActions(Actions):
 
     def plan(self, action: Action, wanted: Filter, overview: Overview | None = None) -> Plan:
         """Count the contacts that an operation would affect. ``overview`` is the current one if it was read already."""
-        counted, at_least = self.parts.lists.by_state(wanted)
+        counted, at_least = self.parts.store.lists.by_state(wanted)
         return Plan(
             action=action,
             filter=wanted,
             eligible={state: number for state, number in counted.items() if state in action.eligible},
             skipped={state: number for state, number in counted.items() if state not in action.eligible},
             at_least=at_least,
-            overview=overview or self.parts.situations.read(),
+            overview=overview or self.parts.store.overview.read(),
         )
 
     def start(self, plan: Plan, why: str = "", *, canary: bool = False) -> Operation:
@@ -90,7 +90,7 @@ class OperationActions(Actions):
         if canary and plan.action is Action.DISCARD:
             raise InvalidInput({"canary": "is only available for retries"})
         try:
-            operation_id = self.parts.operations.open(
+            operation_id = self.parts.store.operations.open(
                 plan.action, plan.filter, who=self.who, why=why, total=plan.total, canary=canary
             )
         except NotOpened as error:
@@ -102,14 +102,14 @@ class OperationActions(Actions):
     def change(self, operation_id: str, change: str, why: str = "") -> Operation:
         """Pause, resume, cancel or undo an operation; ``change`` is a key of ``CHANGES``."""
         before = self.get(operation_id)
-        if not self.parts.operations.turn(operation_id, CHANGES[change]):
+        if not self.parts.store.operations.set_state(operation_id, CHANGES[change]):
             raise ActionRefused(Reason.WRONG_STATE, f"Cannot {change} an operation that is {before.state}.")
         self.audit(change, f"operation {operation_id}", why)
         return self.get(operation_id)
 
     def get(self, operation_id: str) -> Operation:
         """Return the operation with this id."""
-        found = self.parts.operations.read(operation_id)
+        found = self.parts.store.operations.read(operation_id)
         if found is None:
             raise ActionRefused(Reason.GONE, "There is no such operation. Operations are kept for seven days.")
         return found

@@ -19,7 +19,7 @@ class QuarantineActions(Actions):
 
     def get(self, entry: str) -> Quarantined:
         """Return the delivery with this id."""
-        found = self.parts.history.quarantined(entry)
+        found = self.parts.store.quarantine.read(entry)
         if found is None:
             raise ActionRefused(Reason.GONE, GONE)
         return found
@@ -48,7 +48,7 @@ class QuarantineActions(Actions):
         statuses: Counter[str] = Counter()
         failed = 0
         give_up_at = time.monotonic() + MAX_REPLAY_S
-        for one in self.parts.history.quarantine(offset=passed, limit=MAX_REPLAYED):
+        for one in self.parts.store.quarantine.page(offset=passed, limit=MAX_REPLAYED):
             if time.monotonic() > give_up_at:
                 break
             try:
@@ -69,6 +69,6 @@ class QuarantineActions(Actions):
 
     def discard(self, entry: str, why: str = "") -> None:
         """Delete a delivery."""
-        if not self.parts.desk.release(entry):
+        if not self.parts.store.quarantine.release(entry):
             raise ActionRefused(Reason.GONE, GONE)
         self.audit("discarded a delivery in quarantine", entry, why)

@@ -61,4 +61,4 @@ class Actions:
 
     def audit(self, did: str, target: str = "", why: str = "") -> None:
         """Record an action. ``target`` is a key or an id; nothing here may contain personal data."""
-        self.parts.desk.audit(self.who, did, target, why)
+        self.parts.store.audit.add(self.who, did, target, why)

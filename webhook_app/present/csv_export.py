@@ -38,7 +38,7 @@ def as_csv(parts: "Parts", wanted: Filter, *, reveal: bool = False) -> Iterator[
     Raises:
         StoreError: nothing was read.
     """
-    return _lines(parts, wanted, reveal, parts.lists.page(wanted, limit=CHUNK))
+    return _lines(parts, wanted, reveal, parts.store.lists.page(wanted, limit=CHUNK))
 
 
 def _lines(parts: "Parts", wanted: Filter, reveal: bool, page: Page) -> Iterator[str]:
@@ -48,7 +48,7 @@ def _lines(parts: "Parts", wanted: Filter, reveal: bool, page: Page) -> Iterator
             yield _text(_cells(parts, page.rows, reveal))
             if page.after is None:
                 return
-            page = parts.lists.page(wanted, after=page.after, limit=CHUNK)
+            page = parts.store.lists.page(wanted, after=page.after, limit=CHUNK)
     except StoreError:
         yield _text([[BROKEN_OFF]])
 
@@ -56,7 +56,7 @@ def _lines(parts: "Parts", wanted: Filter, reveal: bool, page: Page) -> Iterator
 def _cells(parts: "Parts", rows: list[Row], reveal: bool) -> list[list[str]]:
     shown_rows = [[serializers.to_dict(serializers.row(row))[name] for name in COLUMNS] for row in rows]
     if reveal:
-        records = parts.history.contacts_of([row.key for row in rows])
+        records = parts.store.contacts.read_many([row.key for row in rows])
         for row, values in zip(rows, shown_rows, strict=True):
             contact = records[row.key].contact if row.key in records else None
             values += [getattr(contact, name, None) for name in PERSONAL]

@@ -12,9 +12,11 @@ from webhook_app.present.shapes import Time
 from webhook_app.sources import Source
 from worker import durations
 from worker.model import Attempt, Quarantined
-from worker.store.history import ContactRecord, Workers
+from worker.store.counters import DELIVERY, REFUSED, Total, with_prefix
 from worker.store.lists import Row
-from worker.store.overview import DELIVERY, REFUSED, Minute, Tally, under
+from worker.store.overview import Minute
+from worker.store.queue import Workers
+from worker.store.record import ContactRecord
 
 T = TypeVar("T")
 
@@ -67,9 +69,9 @@ def flow(minutes: Iterable[Minute]) -> shapes.Flow:
     return shapes.Flow(minutes=[shapes.Minute(at=Time(durations.rfc3339(one.at)), **one.counts) for one in minutes])
 
 
-def source(one: Source, used: Mapping[str, int], counted: Mapping[str, Tally]) -> shapes.SourceUse:
+def source(one: Source, used: Mapping[str, int], counted: Mapping[str, Total]) -> shapes.SourceUse:
     """A source, when each of its secrets was last used, and how its deliveries ended."""
-    statuses, reasons = under(f"{DELIVERY}{one.name}:", counted), under(f"{REFUSED}{one.name}:", counted)
+    statuses, reasons = with_prefix(f"{DELIVERY}{one.name}:", counted), with_prefix(f"{REFUSED}{one.name}:", counted)
     return shapes.SourceUse(
         name=one.name,
         address=f"/webhooks/{one.name}",

@@ -47,7 +47,7 @@ class DeliveryLog:
 
     def accepted(self, source: str, document: dict[str, Any], seconds: float) -> None:
         """Record a delivery that was answered with 200 and this document."""
-        counters = self.parts.counters
+        counters = self.parts.store.counters
         counters.took("accept", seconds)
         statuses = [result["status"] for result in document.get("results", [document])]
         for status in statuses:
@@ -61,7 +61,7 @@ class DeliveryLog:
                 "delivery",
                 source=source,
                 result=document["status"],
-                key=self.parts.store.key(identifier) if identifier is not None else None,
+                key=self.parts.store.key_of(identifier) if identifier is not None else None,
                 duration_ms=round(seconds * 1000, 1),
                 elements=elements if elements != 1 else None,
             )
@@ -71,7 +71,7 @@ class DeliveryLog:
         """Record a delivery that was refused."""
         known = source if source in self.parts.sources else ""
         reason = reason_of(error)
-        self.parts.counters.add(f"refused:{known}:{reason}")
+        self.parts.store.counters.add(f"refused:{known}:{reason}")
         log.log(
             logging.WARNING if status >= 500 else logging.INFO,
             LogEvent(
@@ -93,7 +93,7 @@ class DeliveryLog:
             return
         self._recorded[key] = now
         try:
-            self.parts.desk.note_secret(source.name, source.secret_names[secret])
+            self.parts.store.secret_uses.mark(source.name, source.secret_names[secret])
         except StoreError as error:
             log.warning("source=%s the use of a secret was not recorded: %s", source.name, error)
 

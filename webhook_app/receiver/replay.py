@@ -27,7 +27,7 @@ def replay(parts: Parts, held: Quarantined) -> str:
         raise Unmappable({"source": f"there is no source {held.source} any more"})
     readings = source.read_all(load_payload(held.payload), held.headers)
     result = store_all(parts, source, readings if isinstance(readings, list) else [readings])
-    parts.desk.release(held.entry)
+    parts.store.quarantine.release(held.entry)
     return str(result["status"])
 
 

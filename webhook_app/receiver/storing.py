@@ -28,7 +28,7 @@ def store(parts: Parts, source: Source, reading: Reading) -> dict[str, Any]:
     if reading is None:
         return result(Status.IGNORED)
     contact, notes = reading
-    return _result_of(contact, parts.store.accept(contact, source.name, notes))
+    return _result_of(contact, parts.store.contacts.accept(contact, source.name, notes))
 
 
 def store_all(parts: Parts, source: Source, readings: list[Reading]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def store_all(parts: Parts, source: Source, readings: list[Reading]) -> dict[str
         StoreError: part of it could not be stored, or not in time; the sender will repeat all of it.
     """
     contacts = [reading for reading in readings if reading is not None]
-    accepted = iter(parts.store.accept_all(_in_time(contacts), source.name))
+    accepted = iter(parts.store.contacts.accept_all(_in_time(contacts), source.name))
     results = [
         result(Status.IGNORED) if reading is None else _result_of(reading[0], next(accepted)) for reading in readings
     ]

@@ -149,7 +149,9 @@ def _read_and_store(parts: Parts, source: Source, payload: object, headers: Look
             raise
         kept = dump_payload(payload, source.secret_fields)
         needed = {name: value for name in source.mapping.headers if (value := headers.get(name)) is not None}
-        parts.desk.quarantine(Quarantined(source=source.name, payload=kept, problems=error.problems, headers=needed))
+        parts.store.quarantine.add(
+            Quarantined(source=source.name, payload=kept, problems=error.problems, headers=needed)
+        )
         return {**result(Status.QUARANTINED), "errors": error.problems}
     if isinstance(readings, list):
         return store_all(parts, source, readings)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from worker.errors import StoreError
 from worker.model import Account
-from worker.store.history import History
+from worker.store.store import Store
 
 #: Seconds for which an answer of Redis's is used: so soon a worker heeds what ``flask doctor`` has found out.
 FRESH_S = 10.0
@@ -17,8 +17,8 @@ class KnownAccount:
     While Redis does not answer, the last that it said holds. ``clock`` is in seconds.
     """
 
-    def __init__(self, history: History, name: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.history = history
+    def __init__(self, store: Store, name: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.store = store
         self.name = name
         self.clock = clock
         self._known = Account()
@@ -28,7 +28,7 @@ class KnownAccount:
         if self.clock() >= self._fresh_until:
             self._fresh_until = self.clock() + FRESH_S
             try:
-                self._known = self.history.account(self.name)
+                self._known = self.store.findings.account(self.name)
             except StoreError:
                 self._fresh_until = float("-inf")
         return self._known

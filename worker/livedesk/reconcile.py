@@ -12,8 +12,8 @@ from enum import StrEnum
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Throttled
 from worker.livedesk.client import LiveDesk
 from worker.model import Account, Position
-from worker.store.contacts import Store
-from worker.store.history import Held, History
+from worker.store.record import CreatedContact
+from worker.store.store import Store
 
 #: Contacts that are read from Redis at once.
 PAGE = 50
@@ -38,7 +38,7 @@ class Difference:
     """One contact that LiveDesk holds otherwise. ``found`` are the ids of the contacts that it has in its place,
     ``fields`` those that hold other values there."""
 
-    held: Held
+    held: CreatedContact
     kind: Kind
     found: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ def in_turn(store: Store, *, sleep: Callable[[float], None] = time.sleep) -> Cal
     """Called, it returns when another look-up may go, by the pace that all workers share."""
 
     def wait() -> None:
-        while (wait_ms := store.pace(look_up=True)) < 0:
+        while (wait_ms := store.upstream.pace(look_up=True)) < 0:
             sleep(min(1.0, -wait_ms / 1000))
         sleep(wait_ms / 1000)
 
@@ -64,23 +64,23 @@ class Reconciler:
 
     def __init__(
         self,
-        history: History,
+        store: Store,
         livedesk: LiveDesk,
         *,
         wait: Callable[[], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.history = history
+        self.store = store
         self.livedesk = livedesk
         self.wait = wait
         self.sleep = sleep
         self.account = Account()
 
-    def walk(self, place: Position) -> Iterator[tuple[Held, Difference | None]]:
+    def walk(self, place: Position) -> Iterator[tuple[CreatedContact, Difference | None]]:
         """Every contact behind this place that is created by now, the oldest first, and what is wrong with it."""
-        self.account = self.history.account(self.livedesk.account)
-        until, failures = self.history.now(), 0
-        while page := self.history.created(place, PAGE):
+        self.account = self.store.findings.account(self.livedesk.account)
+        until, failures = self.store.now(), 0
+        while page := self.store.lists.created(place, PAGE):
             for held in page:
                 if held.place.at > until:
                     return
@@ -93,7 +93,7 @@ class Reconciler:
                 yield held, difference
                 place = held.place
 
-    def _patiently(self, held: Held) -> Difference | None:
+    def _patiently(self, held: CreatedContact) -> Difference | None:
         for pause in PAUSES_S:
             try:
                 return self.compare(held)
@@ -103,7 +103,7 @@ class Reconciler:
                 self.sleep(pause)
         return self.compare(held)
 
-    def compare(self, held: Held) -> Difference | None:
+    def compare(self, held: CreatedContact) -> Difference | None:
         """What is wrong with this contact; ``None``: LiveDesk has it as we brought it there."""
         self.wait()
         try:
@@ -122,7 +122,7 @@ class Reconciler:
         fields = tuple(held.differing(shown))
         return Difference(held, Kind.DRIFTED, found, fields) if fields else None
 
-    def _not_found(self, held: Held) -> Difference:
+    def _not_found(self, held: CreatedContact) -> Difference:
         """Nobody has the identifier. Where LiveDesk lets us look at the id, too, it may tell more."""
         self.wait()
         person = self.livedesk.read(held.contact_id)

@@ -10,7 +10,7 @@ import sys
 from worker.errors import SettingsError, StoreError
 from worker.settings import load_settings
 from worker.store.connection import connect
-from worker.store.history import History
+from worker.store.store import Store
 
 #: A sign older than this counts as none, in ms.
 FRESH_MS = 30_000
@@ -19,7 +19,7 @@ FRESH_MS = 30_000
 def main() -> str | None:
     """``None`` if alive, else what is wrong."""
     try:
-        workers = History(connect(load_settings().redis_url, timeout_s=2)).workers()
+        workers = Store(connect(load_settings().redis_url, timeout_s=2)).queue.workers()
     except SettingsError as error:
         return str(error)
     except StoreError as error:

@@ -10,24 +10,12 @@ in the envelope and not base64 (kombu, virtual transports, ``Channel.from_transp
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from celery import Task
 from kombu import Connection
 
-KEY_MARK = "@key@"
-ID_MARK = "@id@"
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """The message with its two marks still open."""
-
-    template: str
-
-    def message(self, key: str, message_id: str) -> str:
-        return self.template.replace(KEY_MARK, key).replace(ID_MARK, message_id)
+from worker.store.queue import ID_MARK, KEY_MARK, Envelope
 
 
 def build_envelope(task: "Task[..., Any]") -> Envelope:

@@ -13,9 +13,8 @@ from collections.abc import Callable
 
 from worker import telemetry
 from worker.errors import StoreError
-from worker.store.contacts import Store, Swept
-from worker.store.desk import Desk
-from worker.store.operations import Operations
+from worker.store.queue import Swept
+from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +43,13 @@ class Sweeper:
         *,
         name: str,
         keep_created_ms: int,
-        operations: Operations,
         stuck_after_s: float = STUCK_AFTER_S,
         on_stuck: Callable[[], None] = end_process,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
-        self.desk = Desk(store)
         self.name = name
         self.keep_created_ms = keep_created_ms
-        self.operations = operations
         self.stuck_after_s = stuck_after_s
         self.on_stuck = on_stuck
         self.clock = clock
@@ -77,7 +73,7 @@ class Sweeper:
         while not self._stopping.wait(pause):
             try:
                 swept = self.once()
-                pause = BACKLOG_INTERVAL_S if self.operations.step() or swept.more else INTERVAL_S
+                pause = BACKLOG_INTERVAL_S if self.store.operations.step() or swept.more else INTERVAL_S
             except StoreError as error:
                 log.warning("sweep failed, will try again: %s", error)
                 pause = INTERVAL_S
@@ -88,13 +84,13 @@ class Sweeper:
     def once(self) -> Swept:
         """One round."""
         try:
-            swept = self.store.sweep(self.name)
+            swept = self.store.queue.sweep(self.name)
         except StoreError:
             self.moved_at = self.clock()  # without Redis no task can start: that is no fault of this process
             raise
         self._watch(swept.waiting)
         if self.clock() >= self.forget_at:
-            forgotten = self.store.forget(self.keep_created_ms) + self.desk.prune_quarantine()
+            forgotten = self.store.contacts.forget(self.keep_created_ms) + self.store.quarantine.prune()
             self.forget_at = self.clock() + (0.0 if forgotten else FORGET_INTERVAL_S)
         return swept
 

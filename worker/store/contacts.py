@@ -1,63 +1,27 @@
-"""Every change to a contact, and to how LiveDesk is treated. Each method is one Lua script of the same name in
-``lua/``, and so one atomic step.
+"""Contacts: every change to one, each a Lua script of the same name in ``lua/``, and every read of one.
 
-Any script may run twice (an answer may get lost, nothing is repeated by the client): a claim carries its caller's
-token, a change is tied to the token, the rest is harmless to repeat. Times are Redis's own; ``shift_ms`` turns its
-clock in tests.
+Lists of contacts are in ``lists``.
 """
 
-import logging
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
-import redis
-
 from worker.errors import StoreError, StoreFull, StoreUnavailable
-from worker.events import LogEvent
-from worker.model import (
-    Accepted,
-    Attempt,
-    AttemptResult,
-    Claim,
-    Contact,
-    Note,
-    State,
-    Status,
-)
-from worker.process.envelope import Envelope
+from worker.model import Accepted, Attempt, AttemptResult, Claim, Contact, Note, State, Status, UpstreamPolicy
 from worker.store import keys, record
 from worker.store.connection import ask, lines_of, translated
-from worker.store.durability import Guard, Terms, Wait
-from worker.store.scripts import Scripts
-from worker.store.upstream import UpstreamPolicy
+from worker.store.database import Database
+from worker.store.durability import Terms, Wait
+from worker.store.queue import Queue
+from worker.store.record import ContactRecord
 
-log = logging.getLogger(__name__)
-
-#: How long the queue may get by new contacts, by retries, by bulk work: what comes later in the list never fills the
-#: room of what comes before it.
-QUEUE_BOUNDS = (1000, 500, 250)
-#: New contacts go right into the queue while it is no longer than what the pace can use in so many seconds: what waits
-#: longer waits better in ``due``.
-QUEUE_SECONDS = 2
-#: Most messages that one sweep hands over, so that the script holds Redis for a few ms only.
-SWEEP_MOST = 500
-#: How long a handed-over contact is left alone, in ms, before its message counts as lost.
-GRACE_MS = 30_000
-#: Attempts kept on a record besides the first one.
+#: Attempts kept on a record after the first one.
 ATTEMPTS_KEPT = 20
-#: A cause that was not seen for this long counts as new again, in ms.
+#: A cause that was not seen for this long, in ms, counts as new again.
 CAUSE_FRESH_MS = 24 * 3_600_000
-#: Causes that are told apart; what comes on top is ``other``.
-CAUSES_MOST = 500
-#: A host without a working worker is remembered for this long, in ms.
-WORKER_KEPT_MS = 24 * 3_600_000
-#: Created contacts, or deliveries in quarantine, forgotten in one go.
-FORGET_MOST = 200
-#: For stores that ask LiveDesk nothing.
-UNLIMITED = UpstreamPolicy()
+#: Causes that are distinguished; any further one is counted as ``other``.
+MAX_CAUSES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,50 +35,31 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    """How many contacts a sweep handed over, how many messages waited before, and whether more contacts are due."""
+class Erased:
+    """What became of a wish to forget: ``erased``, or why not: ``gone``, ``busy``. ``contact_id`` is LiveDesk's;
+    ``is_unknown``: a create was sent, and nobody knows what became of it."""
 
-    handed: int
-    waiting: int
-    more: bool = False
+    result: str
+    contact_id: str = ""
+    is_unknown: bool = False
 
 
-class Store:
-    """The write side; ``Desk`` has what is not about contacts. One for each process; threads may share it.
-
-    Every method raises ``StoreUnavailable``, ``StoreFull`` or ``StoreError`` and has then either done all or nothing.
-    """
-
-    def __init__(
-        self,
-        client: redis.Redis,
-        hint: Envelope,
-        *,
-        lease_ms: int,
-        grace_ms: int = GRACE_MS,
-        policy: UpstreamPolicy = UNLIMITED,
-        guard: Guard | None = None,
-    ) -> None:
-        self.client = client
-        self.guard = guard
-        self.hint = hint
+class Contacts:
+    def __init__(self, db: Database, queue: Queue, policy: UpstreamPolicy, *, lease_ms: int) -> None:
+        self.db = db
+        self.queue = queue
         self.policy = policy
         self.lease_ms = lease_ms
-        self.grace_ms = grace_ms
-        self.shift_ms = 0
-        self._queue_bound = min(QUEUE_BOUNDS[0], ceil(policy.rate * QUEUE_SECONDS) or QUEUE_BOUNDS[0])
-        self._scripts = Scripts(client)
-        self._salt: str | None = None
 
     def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
         """Takes a delivery. When this returns, the contact is in Redis, as safe as ``ACK`` requires, and will be looked
         at. ``bulk``: only when neither new contacts nor retries wait."""
-        terms = self.terms()
+        terms = self.db.terms()
         return self._accept(contact, source, notes, terms, terms.wait, bulk=bulk)
 
     def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
         """Takes a batch, one by one, and waits once, at its end, until all of it is as safe as ``ACK`` requires."""
-        terms, lines = self.terms(), lines_of(self.client)
+        terms, lines = self.db.terms(), lines_of(self.db.client)
         taken, sockets = [], []
         for contact, notes in deliveries:
             taken.append(self._accept(contact, source, notes, terms))
@@ -138,21 +83,21 @@ class Store:
         bulk: bool = False,
     ) -> Accepted:
         for _ in range(3):
-            salt = self.salt()
-            key = keys.contact_key(contact.identifier, salt.encode())
-            answer = self.run(
+            salt = self.db.salt()
+            key = keys.contact_key(contact.identifier, salt)
+            answer = self.db.run(
                 "accept",
                 key,
-                salt,
+                salt.decode(),
                 contact.identifier,
                 source,
                 record.dump_data(contact),
-                record.fingerprint(contact, salt.encode()),
+                record.fingerprint(contact, salt),
                 record.dump_notes(notes),
-                self.hint.message(key, secrets.token_hex(8)),
-                self._queue_bound,
-                self.grace_ms,
-                record.dump_finders(contact, salt.encode()),
+                self.queue.message(key),
+                self.queue.bound,
+                self.queue.grace_ms,
+                record.dump_finders(contact, salt),
                 "bulk" if bulk else "",
                 terms.room,
                 wait=wait,
@@ -161,12 +106,8 @@ class Store:
                 raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
             if answer[0] != "salt":
                 return Accepted(Status(answer[0]), State(answer[1]), answer[2] or None)
-            self._salt = None
+            self.db.remember_salt(None)
         raise StoreError("the salt keeps changing: is something else emptying this Redis?")
-
-    def terms(self) -> Terms:
-        """What has to be so for a delivery to be taken."""
-        return self.guard.terms() if self.guard else Terms()
 
     def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
         """The lease on a contact, or ``None`` when it is closed, gone, somebody else's, its time has not come, or
@@ -174,10 +115,19 @@ class Store:
 
         With ``asks`` false LiveDesk will not be asked, so neither pace nor pause matter.
         """
-        answer = self.run("claim", key, token, self.lease_ms, *self._rates(), self.policy.inbox_id or "", int(asks))
+        answer = self.db.run(
+            "claim",
+            key,
+            token,
+            self.lease_ms,
+            self.policy.rate,
+            self.policy.look_ups_per_second,
+            self.policy.inbox_id or "",
+            int(asks),
+        )
         if answer[0] != "claimed":
             return None
-        self._salt = answer[6]  # another one, if somebody has emptied this Redis
+        self.db.remember_salt(answer[6])  # another one, if somebody has emptied this Redis
         fields = dict(zip(answer[7::2], answer[8::2], strict=True))
         return Claim(
             key=key,
@@ -205,36 +155,13 @@ class Store:
             number=int(fields["attempts_made"]),
         )
 
-    def pace(self, *, look_up: bool) -> int:
-        """When the next request to LiveDesk may go, besides the one that a claim is good for: in so many ms. A negative
-        number: not within a second; ask again after so many ms."""
-        return int(self.run("pace", "", *self._rates(), int(look_up)))
-
-    def pause(self, who: str, why: str) -> bool:
-        """Nothing is sent to LiveDesk until ``resume``. ``False``: it was paused already."""
-        is_new = bool(self.run("pause", "", who, why))
-        if is_new:
-            log.warning(LogEvent("sync paused by an operator"))
-        return is_new
-
-    def resume(self) -> bool:
-        """Ends an operator's pause; where the sync stopped by itself, a probe goes at once. ``False``: it was not."""
-        was_stopped = bool(self.run("resume", ""))
-        if was_stopped:
-            log.warning(LogEvent("sync let go on by an operator"))
-        return was_stopped
-
-    def probe_now(self) -> bool:
-        """Where the sync stopped by itself, or an inbox is held, the next probe goes at once. ``False``: nothing is."""
-        return bool(self.run("probe_now", ""))
-
     def renew(self, claim: Claim) -> bool:
         """Lengthens the lease, counted from now. ``False``: it is lost, stop at once."""
-        return bool(self.run("renew", claim.key, claim.token, self.lease_ms))
+        return bool(self.db.run("renew", claim.key, claim.token, self.lease_ms))
 
     def finish(self, claim: Claim, verdict: AttemptResult, attempt: Attempt) -> Finished:
         """Ends an attempt, if the lease is still ours."""
-        answer = self.run(
+        answer = self.db.run(
             "finish",
             claim.key,
             claim.token,
@@ -261,8 +188,8 @@ class Store:
             self.policy.probe_first_ms,
             self.policy.probe_longest_ms,
             claim.contact.inbox_id or self.policy.inbox_id or "",
-            CAUSES_MOST,
-            self.finder_of_id(verdict.contact_id),
+            MAX_CAUSES,
+            self.db.finder_of_id(verdict.contact_id),
         )
         return Finished(True, bool(answer[1]), answer[2]) if answer[0] == "done" else Finished(False)
 
@@ -271,12 +198,12 @@ class Store:
 
         Returns ``pending`` or ``retrying`` (it is due now), or why not: ``gone``, ``busy``, ``created``.
         """
-        answer: list[str] = self.run("retry_now", self.key(identifier), who)
+        answer: list[str] = self.db.run("retry_now", self.db.key_of(identifier), who)
         return answer[-1]
 
     def discard(self, identifier: str) -> str:
         """Gives a contact up. Returns ``discarded``, or why not: ``gone``, ``busy``, ``created``."""
-        answer: list[str] = self.run("discard", self.key(identifier))
+        answer: list[str] = self.db.run("discard", self.db.key_of(identifier))
         return answer[0]
 
     def edit(
@@ -287,8 +214,8 @@ class Store:
 
         Nothing is counted as a delivery, and the source stays. A delivery with other data takes its place again.
         """
-        salt = self.salt().encode()
-        answer: list[str] = self.run(
+        salt = self.db.salt()
+        answer: list[str] = self.db.run(
             "edit",
             keys.contact_key(contact.identifier, salt),
             who,
@@ -300,55 +227,52 @@ class Store:
         )
         return answer[-1]
 
-    def sweep(self, worker: str = "") -> Swept:
-        """Hands over what is due to Celery, as far as the queue has room, and notes that this worker makes progress."""
-        sweep_id = secrets.token_hex(8)
-        bounds = (SWEEP_MOST, self.grace_ms, *QUEUE_BOUNDS)
-        args = (*bounds, worker, WORKER_KEPT_MS, self.policy.rate, self.policy.inbox_id or "")
-        handed, waiting, more = self.run("sweep", "", self.hint.template, sweep_id, *args)
-        return Swept(handed, waiting, bool(more))
-
     def forget(self, keep_ms: int) -> int:
         """Removes created contacts that are older than ``keep_ms``, a bounded number at a time. Returns how many."""
-        old = self.older(keys.state(State.CREATED), keep_ms)
+        old = self.db.older(keys.state(State.CREATED), keep_ms)
         with translated():
-            ids: list[Any] = [self.client.hget(keys.contact(key), "contact_id") for key in old]
-        finders = [self.finder_of_id(contact_id) for contact_id in ids]
-        return sum(int(self.run("forget", key, keep_ms, finder)) for key, finder in zip(old, finders, strict=True))
+            ids: list[Any] = [self.db.client.hget(keys.contact(key), "contact_id") for key in old]
+        finders = [self.db.finder_of_id(contact_id) for contact_id in ids]
+        return sum(int(self.db.run("forget", key, keep_ms, finder)) for key, finder in zip(old, finders, strict=True))
 
-    def key(self, identifier: str) -> str:
-        """The key of the contact with this identifier."""
-        return keys.contact_key(identifier, self.salt().encode())
-
-    def salt(self) -> str:
-        """The secret of the keyed hash. Made by whoever comes first, then the same for all."""
-        if self._salt is None:
-            with translated():
-                if not self.client.exists(keys.SALT):  # a full Redis refuses even a SET that would change nothing
-                    self.client.set(keys.SALT, secrets.token_hex(16), nx=True)
-                self._salt = str(self.client.get(keys.SALT))
-        return self._salt
-
-    def finder_of_id(self, contact_id: str | None) -> str:
-        """By which a contact is found that has this id in LiveDesk; empty without one."""
-        return keys.finder("contact_id", contact_id, self.salt().encode()) if contact_id else ""
-
-    def _rates(self) -> tuple[float, float]:
-        """Requests and look-ups a second."""
-        return self.policy.rate, self.policy.look_ups_per_minute / 60
-
-    def now(self) -> int:
-        """Redis's time, in ms since the epoch."""
-        seconds, microseconds = self.client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000 + self.shift_ms
-
-    def older(self, index: str, age_ms: int) -> list[Any]:
-        """What has been in a sorted set of times for longer than ``age_ms``, the oldest first."""
+    def erase(self, identifier: str) -> Erased:
+        """Forgets the contact with this identifier, unless an attempt is running."""
+        key = self.db.key_of(identifier)
         with translated():
-            before = self.now() - age_ms
-            old: list[Any] = self.client.zrange(index, "-inf", before, byscore=True, offset=0, num=FORGET_MOST)
-        return old
+            contact_id: Any = self.db.client.hget(keys.contact(key), "contact_id")
+        answer = self.db.run("erase", key, self.db.finder_of_id(contact_id))
+        return Erased(answer[0], answer[1], bool(answer[2])) if answer[0] == "erased" else Erased(answer[0])
 
-    def run(self, script: str, key: str, *args: str | float, wait: Wait | None = None) -> Any:
-        """What a script of ours returns; ``key`` names what it changes. ``wait``: until it is as safe as that says."""
-        return self._scripts.run(script, key, (self.shift_ms, key, *args), wait)
+    def recreate(self, key: str, contact_id: str, contact: Contact) -> bool:
+        """Makes a created contact that LiveDesk does not have any more pending again, with what ``contact`` holds.
+        ``False``: it is not created under this id (any more)."""
+        fingerprint = record.fingerprint(contact, self.db.salt())
+        notes = record.dump_notes((Note("identifier", "LiveDesk did not have it any more: sent again"),))
+        finder = self.db.finder_of_id(contact_id)
+        return bool(self.db.run("put_back", key, contact_id, record.dump_data(contact), fingerprint, notes, finder))
+
+    def find(self, identifier: str) -> ContactRecord | None:
+        """Return the contact with this identifier, or ``None``."""
+        salt = self.db.stored_salt()
+        return self.read(keys.contact_key(identifier, salt)) if salt else None
+
+    def read(self, key: str) -> ContactRecord | None:
+        """Return the contact with this key, or ``None``."""
+        with translated():
+            fields: Any = self.db.client.hgetall(keys.contact(key))
+        return record.load_record(fields) if fields else None
+
+    def read_many(self, wanted: list[str]) -> dict[str, ContactRecord]:
+        """Return the contacts with these keys; those that are gone are left out."""
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
+            for key in wanted:
+                pipe.hgetall(keys.contact(key))
+            found = pipe.execute()
+        return {key: record.load_record(fields) for key, fields in zip(wanted, found, strict=True) if fields}
+
+    def counts(self) -> dict[State, int]:
+        """Return how many contacts are in each state."""
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
+            for state in State:
+                pipe.zcard(keys.state(state))
+            return dict(zip(State, pipe.execute(), strict=True))

@@ -1,44 +1,68 @@
-"""What happens often is counted in this process, and added to the counts in Redis every few seconds.
+"""Counters of frequent events: added up in this process, and added to those in Redis every few seconds.
 
-Counting waits for nobody. A process that is killed loses what it has counted since the last time; whatever must be
-exact is counted by the scripts, with the change itself.
+Counting waits for nothing. A process that is killed loses what it has counted since the last flush; whatever must be
+exact is counted by the scripts, together with the change itself.
 """
 
 import logging
 import threading
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from worker import telemetry
 from worker.errors import StoreError
-from worker.store.desk import Desk
+from worker.store import keys
+from worker.store.connection import translated
+from worker.store.database import Database
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two additions to Redis.
+#: Prefixes of counters: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``.
+DELIVERY, REFUSED = "delivery:", "refused:"
+#: Seconds between two flushes.
 FLUSH_EVERY_S = 5.0
-#: The upper bounds of the buckets that durations are counted in, in ms; what takes longer is counted in ``inf``.
+#: Counters of a minute are kept for this many seconds (``lua/common.lua`` says the same).
+MINUTE_KEPT_S = 25 * 3600
+MINUTE_MS = 60_000
+MINUTES_PER_HOUR = 60
+#: The upper bounds of the buckets for durations, in ms; whatever takes longer is counted in ``inf``.
 BUCKETS_MS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000)
 
 
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How often something happened: since ever, and in the last hour."""
+
+    ever: int
+    last_hour: int
+
+
+def with_prefix(prefix: str, totals: Mapping[str, Total]) -> dict[str, Total]:
+    """Return those whose names have this prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): total for name, total in totals.items() if name.startswith(prefix)}
+
+
 class Counters:
-    """One for each process; threads may share it. Names come from a bounded vocabulary: nothing here forgets one.
+    """One for each process; threads may share it. Names come from a bounded vocabulary, because none is ever removed.
 
     A duration goes into one bucket of ``<name>_ms:<upper bound>``, and in µs into the sum ``<name>_us``.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, db: Database) -> None:
+        self.db = db
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tally", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="counters", daemon=True)
 
     def add(self, name: str, number: int = 1) -> None:
         with self._lock:
             self._counts[name] += number
 
     def took(self, name: str, seconds: float) -> None:
+        """Count a duration."""
         at = bisect_left(BUCKETS_MS, seconds * 1000)
         bound = BUCKETS_MS[at] if at < len(BUCKETS_MS) else "inf"
         with self._lock:
@@ -46,28 +70,52 @@ class Counters:
             self._counts[f"{name}_us"] += round(seconds * 1_000_000)
 
     def start(self) -> None:
-        """Adds to Redis every few seconds, in a thread of its own, until ``stop``."""
+        """Flush every few seconds, in a thread of its own, until ``stop``."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Adds what is left."""
+        """Flush what is left."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
         self.flush()
 
     def flush(self) -> None:
-        """Adds to Redis what was counted since the last time. While Redis cannot take it, it is kept."""
+        """Add to Redis what was counted since the last flush, or keep it while Redis does not take it."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
         if not counts:
             return
         try:
-            self.desk.count(counts)
+            self.write(counts)
         except StoreError as error:
-            log.info("counts are kept until Redis takes them: %s", error)
+            log.info("counters are kept until Redis takes them: %s", error)
             with self._lock:
                 self._counts.update(counts)
+
+    def write(self, counts: Mapping[str, int]) -> None:
+        """Add these to the counters in Redis, and to those of this minute."""
+        minute = keys.minute(self.db.now() // MINUTE_MS)
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
+            for name, number in counts.items():
+                pipe.hincrby(minute, name, number)
+                pipe.hincrby(keys.COUNTS, name, number)
+            pipe.expire(minute, MINUTE_KEPT_S)
+            pipe.execute()
+
+    def totals(self, *prefixes: str) -> dict[str, Total]:
+        """Return the counters whose names have one of these prefixes, by name."""
+        this = self.db.now() // MINUTE_MS
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.COUNTS)
+            for back in range(MINUTES_PER_HOUR):
+                pipe.hgetall(keys.minute(this - back))
+            ever, *minutes = pipe.execute()
+        return {
+            name: Total(int(number), sum(int(minute.get(name, 0)) for minute in minutes))
+            for name, number in sorted(ever.items())
+            if name.startswith(prefixes)
+        }
 
     def _run(self) -> None:
         while not self._stopping.wait(FLUSH_EVERY_S):

@@ -222,10 +222,10 @@ class Guard:
     """Says on which terms deliveries are taken. One for each process; ``clock`` is in seconds."""
 
     def __init__(
-        self, client: redis.Redis, demands: Requirements, *, clock: Callable[[], float] = time.monotonic
+        self, client: redis.Redis, requirements: Requirements, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.client = client
-        self.demands = demands
+        self.requirements = requirements
         self.clock = clock
         self._seen: tuple[float, Server] | None = None
         self._looking = threading.Lock()
@@ -237,11 +237,11 @@ class Guard:
             StoreUnavailable: Redis is away, or cannot make it as safe as ``ACK`` requires.
         """
         server = self._server()
-        why = unmet(server, self.demands.ack)
+        why = unmet(server, self.requirements.ack)
         if why:
             raise StoreUnavailable(why)
-        room = 0 if server.uses(self.demands.memory_most) else self.demands.backlog_most
-        return Terms(room, needed_wait(server, self.demands.ack))
+        room = 0 if server.uses(self.requirements.memory_most) else self.requirements.backlog_most
+        return Terms(room, needed_wait(server, self.requirements.ack))
 
     def _server(self) -> Server:
         """The last look, or a new one when its time has come: then one thread looks and the others need not wait."""
@@ -260,20 +260,20 @@ class Guard:
                 self._looking.release()
 
 
-def announce(client: redis.Redis, demands: Requirements) -> None:
+def announce(client: redis.Redis, requirements: Requirements) -> None:
     """One line in the log at start: what a 200 means here."""
-    required = f"ACK={demands.ack}" if demands.ack else "ACK is not set"
+    required = f"ACK={requirements.ack}" if requirements.ack else "ACK is not set"
     try:
         server = look(client)
     except StoreError as error:
         log.warning("what a 200 means is not known yet (%s): Redis cannot be used: %s", required, error)
         return
     told = MEANINGS[server.given] if server.given else "not told by Redis"
-    wait = needed_wait(server, demands.ack)
-    means = f"{told}; with {wait.name} waited for: {MEANINGS[demands.ack]}" if wait and demands.ack else told
-    why = unmet(server, demands.ack)
+    wait = needed_wait(server, requirements.ack)
+    means = f"{told}; with {wait.name} waited for: {MEANINGS[requirements.ack]}" if wait and requirements.ack else told
+    why = unmet(server, requirements.ack)
     log.log(
-        logging.WARNING if why or (demands.ack is None and server.given is not Ack.FSYNC) else logging.INFO,
+        logging.WARNING if why or (requirements.ack is None and server.given is not Ack.FSYNC) else logging.INFO,
         "a 200 means: %s (%s)%s",
         means,
         required,

@@ -70,6 +70,10 @@ SWEPT_LANES = (0, LANE, 2 * LANE)
 BUCKETS = 2**14
 
 
+#: Characters of a contact's key.
+KEY_LENGTH = 16
+
+
 def contact_key(identifier: str, salt: bytes) -> str:
     """The key of the contact with this identifier: BLAKE2b (RFC 7693) keyed with the salt, 96 bits.
 
@@ -121,6 +125,11 @@ def finder(name: str, value: str, salt: bytes) -> str:
     digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=8).digest()
     field = b64encode(digest[2:], altchars=b"._").decode()
     return f"{int.from_bytes(digest[:2], 'big') % BUCKETS}:{field}"
+
+
+def split(found: str) -> list[str]:
+    """Split what a finder leads to into the contacts' keys."""
+    return [found[at : at + KEY_LENGTH] for at in range(0, len(found), KEY_LENGTH)]
 
 
 def finders(bucket: str) -> str:

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-import redis
-
-from worker.model import State
-from worker.store import keys
+from worker.model import Position, State
+from worker.store import keys, record
 from worker.store.connection import translated
+from worker.store.database import Database
+from worker.store.record import ContactRecord, CreatedContact
 
 #: Records looked at for one page at most.
-LOOKED_AT_MOST = 1000
+MAX_SCANNED = 1000
 #: Contacts of a state and a cause that are counted; so many take Redis a few ms.
-PAIR_MOST = 20_000
+MAX_PAIR = 20_000
 #: Records read in one go.
 CHUNK = 250
 FIELDS = (
@@ -122,11 +122,9 @@ class Matching:
     at_least: bool = False
 
 
-class Lists:
-    """Every method raises ``StoreUnavailable`` or ``StoreError``."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self.client = client
+class ContactLists:
+    def __init__(self, db: Database) -> None:
+        self.db = db
 
     def page(self, wanted: Filter, *, after: str | None = None, limit: int = 25, newest_first: bool = True) -> Page:
         """A page of contacts. ``after`` is where the last one ended (``Page.after``).
@@ -141,7 +139,7 @@ class Lists:
                 looked_at += 1
                 if row is not None and _matches(wanted, row):
                     rows.append(row)
-                if len(rows) == limit or looked_at == LOOKED_AT_MOST:
+                if len(rows) == limit or looked_at == MAX_SCANNED:
                     return Page(rows, place, looked_at)
         return Page(rows, None, looked_at)
 
@@ -151,18 +149,18 @@ class Lists:
             members = self._slice(wanted, after, limit, newest_first=False)
         return [key for key, _ in members], _place(members[-1]) if members else None
 
-    def count(self, wanted: Filter, most: int = 10 * LOOKED_AT_MOST) -> Matching:
+    def count(self, wanted: Filter, most: int = 10 * MAX_SCANNED) -> Matching:
         """How many there are: exactly where the indexes tell, else of those, at ``most``, that were looked at."""
         low, high = _bounds(wanted)
         with translated():
             if wanted.is_exact:
-                number: Any = self.client.zcount(wanted.index, low, high)
+                number: Any = self.db.client.zcount(wanted.index, low, high)
                 return Matching(int(number))
             if wanted.is_pair:
                 assert wanted.state is not None
                 pair = [wanted.index, keys.state(wanted.state)]
-                both: Any = self.client.zintercard(len(pair), pair, limit=PAIR_MOST)
-                return Matching(int(both), at_least=both == PAIR_MOST)
+                both: Any = self.db.client.zintercard(len(pair), pair, limit=MAX_PAIR)
+                return Matching(int(both), at_least=both == MAX_PAIR)
             found = 0
             for looked_at, (_, row) in enumerate(self._walk(wanted, None, newest_first=True), start=1):
                 found += row is not None and _matches(wanted, row)
@@ -180,34 +178,58 @@ class Lists:
             for looked_at, (_, row) in enumerate(self._walk(wanted, None, newest_first=True), start=1):
                 if row is not None and _matches(wanted, row):
                     found[row.state] += 1
-                if looked_at == 10 * LOOKED_AT_MOST:
+                if looked_at == 10 * MAX_SCANNED:
                     return dict(found), True
         return dict(found), False
 
-    def find(self, text: str) -> list[str]:
-        """The keys of contacts with exactly this identifier, e-mail address, phone number or contact id."""
-        with translated():
-            salt: Any = self.client.get(keys.SALT)
-            if salt is None:
-                return []
-            secret = salt.encode()
-            values = {"email": text.lower(), "phone_number": text, "contact_id": text}
-            own = keys.contact_key(text, secret)
-            with self.client.pipeline(transaction=False) as pipe:
-                pipe.exists(keys.contact(own))
-                pipe.exists(keys.contact(text))
-                for name, value in values.items():
-                    bucket, _, field = keys.finder(name, value, secret).partition(":")
-                    pipe.hget(keys.finders(bucket), field)
-                is_identifier, is_key, *led_to = pipe.execute()
+    def search(self, text: str) -> list[str]:
+        """Return the keys of contacts with exactly this identifier, key, e-mail address, phone number or contact id."""
+        salt = self.db.stored_salt()
+        if salt is None:
+            return []
+        own = keys.contact_key(text, salt)
+        finders = [keys.finder(name, value, salt) for name, value in record.findable(text)]
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
+            pipe.exists(keys.contact(own))
+            pipe.exists(keys.contact(text))
+            for finder in finders:
+                bucket, _, field = finder.partition(":")
+                pipe.hget(keys.finders(bucket), field)
+            is_identifier, is_key, *values = pipe.execute()
         found = [own] * bool(is_identifier) + [text] * bool(is_key)
-        found += [key[at : at + 16] for key in led_to if key for at in range(0, len(key), 16)]
+        found += [key for value in values for key in keys.split(value or "")]
         return list(dict.fromkeys(found))
 
     def rows(self, found: list[str]) -> list[Row]:
         """The contacts with these keys, as rows; those that are gone are left out."""
         with translated():
             return [row for row in self._read([(key, 0.0) for key in found]) if row is not None]
+
+    def in_state(self, state: State, behind: Position, limit: int) -> list[tuple[Position, ContactRecord]]:
+        """Return records of this state and the place of each, those first that are in it for longest."""
+        return [(place, record.load_record(fields)) for place, fields in self._behind(state, behind, limit)]
+
+    def created(self, behind: Position, limit: int) -> list[CreatedContact]:
+        """Return created contacts behind this place, the oldest first; those created meanwhile follow at the end."""
+        salt = self.db.stored_salt() or b""
+        page = self._behind(State.CREATED, behind, limit)
+        return [record.load_created(place, fields, salt) for place, fields in page if "contact_id" in fields]
+
+    def _behind(self, state: State, behind: Position, limit: int) -> list[tuple[Position, dict[str, str]]]:
+        """Records behind this place in the index of a state; those that are gone meanwhile are left out."""
+        index = keys.state(state)
+        with translated():
+            first: Any = self.db.client.zcount(index, "-inf", f"({behind.at}")
+            if self.db.client.zscore(index, behind.key) == behind.at:  # else it is gone, or was created anew
+                rank: Any = self.db.client.zrank(index, behind.key)
+                first = rank + 1
+            page: Any = self.db.client.zrange(index, first, first + limit - 1, withscores=True)
+            with self.db.client.pipeline(transaction=False) as pipe:
+                for key, _ in page:
+                    pipe.hgetall(keys.contact(key))
+                records = pipe.execute()
+        rows = zip(page, records, strict=True)
+        return [(Position(int(at), key), fields) for (key, at), fields in rows if fields]
 
     def _walk(self, wanted: Filter, after: str | None, newest_first: bool) -> Iterator[tuple[str, Row | None]]:
         """The members of the index from a place on, with their places."""
@@ -230,7 +252,7 @@ class Lists:
         number = limit
         while True:
             start, end = (high, low) if newest_first else (low, high)
-            found: Any = self.client.zrange(
+            found: Any = self.db.client.zrange(
                 wanted.index, start, end, desc=newest_first, byscore=True, offset=0, num=number, withscores=True
             )
             if last is None:
@@ -241,7 +263,7 @@ class Lists:
             number += limit
 
     def _read(self, members: list[tuple[str, float]]) -> list[Row | None]:
-        with self.client.pipeline(transaction=False) as pipe:
+        with self.db.client.pipeline(transaction=False) as pipe:
             for key, _ in members:
                 pipe.hmget(keys.contact(key), FIELDS)
             records = pipe.execute()

@@ -27,8 +27,8 @@ from worker.errors import SyncError
 from worker.model import State
 from worker.store import keys
 from worker.store.connection import translated
-from worker.store.contacts import Store
-from worker.store.lists import Filter, Lists
+from worker.store.database import Database
+from worker.store.lists import ContactLists, Filter
 
 #: Contacts moved in one step, so that the script holds Redis for two milliseconds or so.
 CHUNK = 100
@@ -38,7 +38,7 @@ LEASE_MS = 10_000
 #: How long an operation is remembered and can be undone.
 KEPT_MS = 7 * 24 * 3_600_000
 #: Operations under way at the same time.
-ACTIVE_MOST = 5
+MAX_ACTIVE = 5
 #: How many a canary moves before it waits for how they went.
 CANARY_STEPS = (1, 11)
 #: After the canary: so many failures with the same cause, and half of all, stop the operation.
@@ -119,10 +119,8 @@ class Operation:
 
 
 class Operations:
-    """Every method raises ``StoreUnavailable`` or ``StoreError``."""
-
-    def __init__(self, store: Store, lists: Lists) -> None:
-        self.store = store
+    def __init__(self, db: Database, lists: ContactLists) -> None:
+        self.db = db
         self.lists = lists
         #: This process's, as the runner of an operation.
         self.token = secrets.token_hex(6)
@@ -137,27 +135,27 @@ class Operations:
         filtered = json.dumps(wanted.dump(), sort_keys=True)
         fields = {"action": action, "filter": filtered, "who": who, "why": why, "total": total, "canary": int(canary)}
         pairs: list[Any] = [part for pair in fields.items() for part in pair]
-        answer = self.store.run("open_operation", operation_id, filtered, KEPT_MS, ACTIVE_MOST, *pairs)
+        answer = self.db.run("open_operation", operation_id, filtered, KEPT_MS, MAX_ACTIVE, *pairs)
         if answer[0] == "same":
             raise NotOpened(f"Operation {answer[1]} is already running for these contacts.")
         if answer[0] == "many":
-            raise NotOpened(f"{ACTIVE_MOST} operations are running. Wait for one to end, or cancel one.")
+            raise NotOpened(f"{MAX_ACTIVE} operations are running. Wait for one to end, or cancel one.")
         return operation_id
 
-    def turn(self, operation_id: str, to: OperationState) -> bool:
+    def set_state(self, operation_id: str, to: OperationState) -> bool:
         """Pauses, resumes, cancels or undoes an operation. ``False``: it is in no state for that."""
-        return self._turn(operation_id, to, TURNS[to])
+        return self._set_state(operation_id, to, TURNS[to])
 
     def read(self, operation_id: str) -> Operation | None:
         with translated():
-            fields: Any = self.store.client.hgetall(keys.operation(operation_id))
+            fields: Any = self.db.client.hgetall(keys.operation(operation_id))
         return _load(operation_id, fields) if fields.get("action") else None
 
     def latest(self, number: int = 50) -> list[Operation]:
         """The latest operations, the newest first."""
         with translated():
-            ids: Any = self.store.client.zrange(keys.OPERATIONS, 0, number - 1, desc=True)
-            with self.store.client.pipeline(transaction=False) as pipe:
+            ids: Any = self.db.client.zrange(keys.OPERATIONS, 0, number - 1, desc=True)
+            with self.db.client.pipeline(transaction=False) as pipe:
                 for operation_id in ids:
                     pipe.hgetall(keys.operation(operation_id))
                 found = pipe.execute()
@@ -169,7 +167,7 @@ class Operations:
         return any(more)
 
     def _run(self, operation_id: str) -> bool:
-        taken = self.store.run("take_operation", operation_id, self.token, LEASE_MS)
+        taken = self.db.run("take_operation", operation_id, self.token, LEASE_MS)
         if not taken:
             return False
         fields = dict(zip(taken[::2], taken[1::2], strict=True))
@@ -183,7 +181,7 @@ class Operations:
         for _ in range(CHUNKS_AT_ONCE):
             if _has_come_back(operation):
                 note = "The same cause came back: what was not tried yet was put back."
-                self._turn(operation.id, OperationState.UNDOING, (OperationState.RUNNING,), note)
+                self._set_state(operation.id, OperationState.UNDOING, (OperationState.RUNNING,), note)
                 return True
             if operation.cursor == END:
                 return self._end_if_told(operation)
@@ -207,7 +205,7 @@ class Operations:
     def _move_chunk(self, operation: Operation, members: Iterable[str], after: str) -> tuple[int, int] | None:
         wanted = operation.filter
         states = {wanted.state} & operation.action.eligible if wanted.state else operation.action.eligible
-        done, *counted = self.store.run(
+        done, *counted = self.db.run(
             "move",
             operation.id,
             operation.id,
@@ -227,25 +225,27 @@ class Operations:
     def _undo(self, operation: Operation) -> bool:
         for _ in range(CHUNKS_AT_ONCE):
             with translated():
-                scanned: Any = self.store.client.hscan(keys.saved(operation.id), count=CHUNK)
+                scanned: Any = self.db.client.hscan(keys.saved(operation.id), count=CHUNK)
             saved = list(scanned[1])
             if not saved:
                 end = OperationState.STOPPED if operation.note else OperationState.UNDONE
-                self._turn(operation.id, end, (OperationState.UNDOING,))
+                self._set_state(operation.id, end, (OperationState.UNDOING,))
                 return False
             for at in range(0, len(saved), CHUNK):
                 chunk = saved[at : at + CHUNK]
-                if not self.store.run("restore", operation.id, operation.id, self.token, LEASE_MS, *chunk)[0]:
+                if not self.db.run("restore", operation.id, operation.id, self.token, LEASE_MS, *chunk)[0]:
                     return False
         return True
 
     def _end_if_told(self, operation: Operation) -> bool:
         if operation.action is Action.DISCARD or operation.told >= operation.moved:
-            self._turn(operation.id, OperationState.DONE, (OperationState.RUNNING,))
+            self._set_state(operation.id, OperationState.DONE, (OperationState.RUNNING,))
         return False
 
-    def _turn(self, operation_id: str, to: OperationState, where: Iterable[OperationState], note: str = "") -> bool:
-        return bool(self.store.run("turn_operation", operation_id, to.value, _listed(where), note))
+    def _set_state(
+        self, operation_id: str, to: OperationState, where: Iterable[OperationState], note: str = ""
+    ) -> bool:
+        return bool(self.db.run("turn_operation", operation_id, to.value, _listed(where), note))
 
 
 def _allowed(operation: Operation) -> int | None:

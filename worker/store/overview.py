@@ -1,73 +1,36 @@
-"""How things stand, at a glance: LiveDesk, the backlog, the last hour, the causes. Nothing here changes anything.
+"""How things stand, at a glance: LiveDesk, the backlog, the last hour, the causes, and the figures for ``/metrics``.
 
-Each method reads, in a pipeline, only what was written when it happened: counts by the minute, indexes by state and by
-cause. Times are ms since the epoch on Redis's clock.
+Each method reads, in a pipeline, only what was written when it happened: counters by the minute, indexes by state and
+by cause. Times are ms since the epoch on Redis's clock.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import redis
-
 from worker.model import State
 from worker.store import keys
 from worker.store.connection import translated
+from worker.store.counters import MINUTE_MS
+from worker.store.database import Database
+from worker.store.durability import Health, judge, look
+from worker.store.upstream import Upstream, UpstreamControl
 
-#: Beginnings of counts: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``.
-DELIVERY, REFUSED = "delivery:", "refused:"
-MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 #: The minutes that charts show.
 MINUTES = 60
-#: What is counted by the minute, and shown in the flow of the last hour.
+#: Counters by the minute that the flow of the last hour shows.
 FLOW = ("accepted", "created", "retrying", "failed", "conflict")
-#: Minutes, besides the one that has just begun, that "per minute" is the mean of.
+#: Full minutes that "per minute" is the mean of.
 LATELY = 5
-
-
-@dataclass(frozen=True, slots=True)
-class HeldInbox:
-    """An inbox that LiveDesk does not know; ``inbox`` is empty for contacts that have none."""
-
-    inbox: str
-    since: int
-    probe_at: int
-    probes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
-    """How LiveDesk is treated now. ``stop`` is ``down``, ``misconfigured`` or nothing; an operator's pause goes before.
-
-    ``pace`` and ``rate`` are requests a second; ``slot`` is when the next one may go.
-    """
-
-    stop: str | None
-    cause: str | None
-    status: str | None
-    since: int | None
-    probe_at: int | None
-    probes: int
-    paused_at: int | None
-    paused_by: str | None
-    paused_why: str | None
-    pace: float
-    rate: float
-    slot: int | None
-    answered_at: int | None
-    inboxes: tuple[HeldInbox, ...]
-
-    @property
-    def state(self) -> str:
-        """``paused`` (by an operator), ``down``, ``misconfigured`` or ``up``."""
-        return "paused" if self.paused_at else self.stop or "up"
+#: A worker that made no progress for this long, in ms, is not counted.
+FRESH_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """What the head of every page shows. ``overdue_ms`` is how long the first that is due has waited to be handed over;
-    ``clear_s`` how long the backlog takes at the present pace, in seconds."""
+    """What the header of every page shows. ``overdue_ms`` is how long the first contact that is due has waited to be
+    handed over; ``clear_s`` how long the backlog takes at the present pace, in seconds."""
 
     now: int
     upstream: Upstream
@@ -92,23 +55,10 @@ class Minute:
     counts: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How often something happened: since ever, and in the last hour."""
-
-    ever: int
-    last_hour: int
-
-
-def under(beginning: str, tallies: Mapping[str, Tally]) -> dict[str, Tally]:
-    """Those whose names begin so, by the rest of their names."""
-    return {name.removeprefix(beginning): tally for name, tally in tallies.items() if name.startswith(beginning)}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """A group of contacts that failed alike. ``waiting`` counts those that are not created yet, ``people`` all that it
-    hit since it was new, ``attempts`` all that ended so; ``minutes`` those of the last hour by the minute."""
+    affected since it was new, ``attempts`` all that ended with it; ``minutes`` those of the last hour by the minute."""
 
     cause: str
     waiting: int
@@ -119,53 +69,95 @@ class Cause:
     minutes: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What ``/metrics`` reports: ``counts`` of contacts, ``counters`` since ever by name. ``swept_at`` is when a worker
+    last made progress; ``oldest_...`` when the one arrived that has waited longest; ``memory`` the share in use."""
+
+    now: int
+    counters: Mapping[str, int]
+    upstream: Upstream
+    counts: dict[State, int]
+    queue: int
+    overdue_ms: int
+    oldest_pending: int | None
+    oldest_quarantined: int | None
+    quarantined: int
+    workers: int
+    swept_at: int | None
+    health: Health
+    memory: float | None
+
+
 class OverviewReader:
-    """``rate`` is the limit of the settings, in requests a second. Every method raises ``StoreUnavailable`` or
-    ``StoreError``."""
-
-    def __init__(self, client: redis.Redis, rate: float) -> None:
-        self.client = client
-        self.rate = rate
-
-    def now(self) -> int:
-        with translated():
-            seconds, microseconds = self.client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
-
-    def upstream(self) -> Upstream:
-        with translated(), self.client.pipeline(transaction=False) as pipe:
-            pipe.hgetall(keys.UPSTREAM)
-            pipe.hgetall(keys.INBOXES)
-            fields, inboxes = pipe.execute()
-        return read_upstream(fields, inboxes, self.rate)
+    def __init__(self, db: Database, upstream: UpstreamControl) -> None:
+        self.db = db
+        self.upstream = upstream
 
     def read(self) -> Overview:
-        """How things stand now."""
-        now = self.now()
+        """Return how things stand now."""
+        now = self.db.now()
         minute = now // MINUTE_MS
-        retries = keys.LANE  # where the lane of retries begins
-        with translated(), self.client.pipeline(transaction=False) as pipe:
-            pipe.hgetall(keys.UPSTREAM)
-            pipe.hgetall(keys.INBOXES)
-            for state in State:
-                pipe.zcard(keys.state(state))
-            pipe.llen(keys.QUEUE)
-            pipe.zrange(keys.state(State.PENDING), 0, 0, withscores=True)
-            pipe.zrange(keys.DUE, retries, 2 * retries - 1, byscore=True, offset=0, num=1, withscores=True)
-            for lane in keys.SWEPT_LANES:
-                pipe.zrange(keys.DUE, lane, lane + keys.LANE - 1, byscore=True, offset=0, num=1, withscores=True)
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
+            _queue_standing(pipe)
+            pipe.zrange(keys.DUE, keys.LANE, 2 * keys.LANE - 1, byscore=True, offset=0, num=1, withscores=True)
             pipe.zcount(keys.state(State.FAILED), now - HOUR_MS, "+inf")
             pipe.zcount(keys.state(State.CONFLICT), now - HOUR_MS, "+inf")
             for back in range(MINUTES):
                 pipe.hmget(keys.minute(minute - back), "created", "well", "fault", "throttled")
             answers: list[Any] = pipe.execute()
-        return _situation(now, self.rate, answers)
+        standing, (next_retry, failed, conflicts, *minutes) = self._load_standing(now, answers)
+        created = [int(values[0] or 0) for values in minutes]
+        requests = [sum(int(value or 0) for value in values[1:]) for values in minutes]
+        pace = standing["upstream"].pace
+        return Overview(
+            now=now,
+            **standing,
+            next_retry=int(next_retry[0][1] % keys.LANE) if next_retry else None,
+            failed_last_hour=failed,
+            conflicts_last_hour=conflicts,
+            created_per_minute=sum(created[1 : LATELY + 1]) / LATELY,
+            usual_per_minute=sum(created[1:]) / (MINUTES - 1),
+            requests_per_second=sum(requests[1 : LATELY + 1]) / LATELY / 60,
+            clear_s=_backlog(standing["counts"]) / pace if pace else None,
+        )
+
+    def figures(self) -> Figures:
+        """Return how things stand now and everything that was counted, over all processes and hosts."""
+        server = look(self.db.client)
+        now = self.db.now()
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
+            _queue_standing(pipe)
+            pipe.hgetall(keys.COUNTS)
+            pipe.zrange(keys.QUARANTINE, 0, 0, withscores=True)
+            pipe.zcard(keys.QUARANTINE)
+            pipe.zrange(keys.WORKERS, 0, -1, withscores=True)
+            answers: list[Any] = pipe.execute()
+        standing, (counters, oldest, quarantined, workers) = self._load_standing(now, answers)
+        return Figures(
+            now=now,
+            **standing,
+            counters={name: int(number) for name, number in counters.items()},
+            oldest_quarantined=_first(oldest),
+            quarantined=quarantined,
+            workers=sum(now - at <= FRESH_MS for _, at in workers),
+            swept_at=max((int(at) for _, at in workers), default=None),
+            health=judge(server, self.db.requirements, _backlog(standing["counts"])),
+            memory=int(server.info.get("used_memory", 0)) / server.memory if server.memory else None,
+        )
+
+    def health(self) -> Health:
+        """Return whether an acknowledged delivery is as safe here as required, and whether one would be accepted."""
+        server = look(self.db.client)
+        with translated():
+            backlog = 0 if server.info.get("loading") else int(self.db.client.zcard(keys.DUE))
+        return judge(server, self.db.requirements, backlog)
 
     def flow(self, minutes: int = MINUTES, names: tuple[str, ...] = FLOW) -> list[Minute]:
-        """The last minutes, the oldest first; the last one has only begun. ``names`` are counts."""
-        this = self.now() // MINUTE_MS
+        """Return the last minutes, the oldest first; the last one has only begun. ``names`` are counters."""
+        this = self.db.now() // MINUTE_MS
         numbers = range(this - minutes + 1, this + 1)
-        with translated(), self.client.pipeline(transaction=False) as pipe:
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
             for number in numbers:
                 pipe.hmget(keys.minute(number), names)
             found = pipe.execute()
@@ -174,52 +166,54 @@ class OverviewReader:
             for number, values in zip(numbers, found, strict=True)
         ]
 
-    def tallies(self, *beginnings: str) -> dict[str, Tally]:
-        """What is counted under names that begin so, by name: since ever and in the last hour."""
-        this = self.now() // MINUTE_MS
-        with translated(), self.client.pipeline(transaction=False) as pipe:
-            pipe.hgetall(keys.COUNTS)
-            for back in range(MINUTES):
-                pipe.hgetall(keys.minute(this - back))
-            ever, *minutes = pipe.execute()
-        return {
-            name: Tally(int(number), sum(int(minute.get(name, 0)) for minute in minutes))
-            for name, number in sorted(ever.items())
-            if name.startswith(beginnings)
-        }
-
-    def causes(self, most: int = 50) -> list[Cause]:
-        """The causes of contacts that are not created, or that were seen in the last hour; of most contacts first."""
-        now = self.now()
+    def causes(self, limit: int = 50) -> list[Cause]:
+        """Return causes of contacts that are not created, or seen in the last hour; those of most contacts first."""
+        now = self.db.now()
         with translated():
-            listed: Any = self.client.zrange(keys.CAUSES, 0, -1, desc=True, withscores=True)
+            listed: Any = self.db.client.zrange(keys.CAUSES, 0, -1, desc=True, withscores=True)
             groups = self._groups([(str(name), int(at)) for name, at in listed])
             current = [group for group in groups if group.waiting or group.last_seen > now - HOUR_MS]
             current.sort(key=lambda group: (-group.waiting, -group.last_seen))
-            return self._with_minutes(current[:most], now // MINUTE_MS)
+            return self._with_minutes(current[:limit], now // MINUTE_MS)
 
-    def cause_names(self, most: int = 50) -> list[str]:
-        """The causes that were seen last."""
+    def cause_names(self, limit: int = 50) -> list[str]:
+        """Return the causes that were seen last."""
         with translated():
-            names: Any = self.client.zrange(keys.CAUSES, 0, most - 1, desc=True)
+            names: Any = self.db.client.zrange(keys.CAUSES, 0, limit - 1, desc=True)
         return list(names)
 
     def cause(self, name: str) -> Cause | None:
-        """One cause, or ``None`` where it was never seen."""
-        now = self.now()
+        """Return one cause, or ``None`` where it was never seen."""
+        now = self.db.now()
         with translated():
-            at: Any = self.client.zscore(keys.CAUSES, name)
+            at: Any = self.db.client.zscore(keys.CAUSES, name)
             if at is None:
                 return None
             return self._with_minutes(self._groups([(name, int(at))]), now // MINUTE_MS)[0]
 
+    def _load_standing(self, now: int, answers: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+        """The fields that ``_queue_standing`` has asked for, and the answers behind them."""
+        fields, inboxes, *rest = answers
+        counts = dict(zip(State, rest[: len(State)], strict=True))
+        queue, pending, *rest = rest[len(State) :]
+        lanes, rest = rest[: len(keys.SWEPT_LANES)], rest[len(keys.SWEPT_LANES) :]
+        standing = {
+            "upstream": self.upstream.load(fields, inboxes),
+            "counts": counts,
+            "queue": queue,
+            "oldest_pending": _first(pending),
+            "overdue_ms": max([0, *(now - int(score % keys.LANE) for lane in lanes for _, score in lane)]),
+        }
+        return standing, rest
+
     def _groups(self, listed: list[tuple[str, int]]) -> list[Cause]:
-        with self.client.pipeline(transaction=False) as pipe:
+        with self.db.client.pipeline(transaction=False) as pipe:
             for name, _ in listed:
                 pipe.zcard(keys.cause(name))
                 pipe.pfcount(keys.people(name))
                 pipe.hmget(keys.COUNTS, f"cause:{name}", f"since:{name}")
             found = pipe.execute()
+        rows = zip(listed, found[::3], found[1::3], found[2::3], strict=True)
         return [
             Cause(
                 cause=name,
@@ -229,16 +223,14 @@ class OverviewReader:
                 first_seen=int(since) if since else None,
                 last_seen=at,
             )
-            for (name, at), waiting, people, (attempts, since) in zip(
-                listed, found[::3], found[1::3], found[2::3], strict=True
-            )
+            for (name, at), waiting, people, (attempts, since) in rows
         ]
 
     def _with_minutes(self, groups: list[Cause], this: int) -> list[Cause]:
         if not groups:
             return []
         fields = [f"cause:{group.cause}" for group in groups]
-        with self.client.pipeline(transaction=False) as pipe:
+        with self.db.client.pipeline(transaction=False) as pipe:
             for number in range(this - MINUTES + 1, this + 1):
                 pipe.hmget(keys.minute(number), fields)
             found = pipe.execute()
@@ -247,65 +239,21 @@ class OverviewReader:
         ]
 
 
-def overdue_ms(now: int, lanes: list[list[tuple[str, float]]]) -> int:
-    """How long the first that is due has waited to be handed over, given the first of each lane with its score."""
-    return max([0, *(now - int(score % keys.LANE) for lane in lanes for _, score in lane)])
+def _queue_standing(pipe: Any) -> None:
+    """Queue the reads that the overview and the figures have in common (``_load_standing``)."""
+    pipe.hgetall(keys.UPSTREAM)
+    pipe.hgetall(keys.INBOXES)
+    for state in State:
+        pipe.zcard(keys.state(state))
+    pipe.llen(keys.QUEUE)
+    pipe.zrange(keys.state(State.PENDING), 0, 0, withscores=True)
+    for lane in keys.SWEPT_LANES:
+        pipe.zrange(keys.DUE, lane, lane + keys.LANE - 1, byscore=True, offset=0, num=1, withscores=True)
 
 
-def read_upstream(fields: dict[str, str], inboxes: dict[str, str], rate: float) -> Upstream:
-    """LiveDesk's state, from the hashes ``upstream`` and ``inboxes``."""
-
-    def number(name: str) -> int | None:
-        return int(float(fields[name])) if name in fields else None
-
-    held = tuple(
-        HeldInbox(
-            inbox,
-            int(inboxes[f"{inbox}:since"]),
-            int(float(inboxes.get(f"{inbox}:probe_at", 0))),
-            int(inboxes.get(f"{inbox}:probes", 0)),
-        )
-        for inbox in sorted(name.removesuffix(":since") for name in inboxes if name.endswith(":since"))
-    )
-    return Upstream(
-        stop=fields.get("stop"),
-        cause=fields.get("stop_cause"),
-        status=fields.get("stop_status") or None,
-        since=number("stop_since"),
-        probe_at=number("probe_at"),
-        probes=number("probes") or 0,
-        paused_at=number("paused_at"),
-        paused_by=fields.get("paused_by"),
-        paused_why=fields.get("paused_why"),
-        pace=min(rate, float(fields.get("pace", rate))),
-        rate=rate,
-        slot=number("slot"),
-        answered_at=number("answered_at"),
-        inboxes=held,
-    )
+def _backlog(counts: dict[State, int]) -> int:
+    return sum(number for state, number in counts.items() if state.is_open)
 
 
-def _situation(now: int, rate: float, answers: list[Any]) -> Overview:
-    fields, inboxes, *rest = answers
-    upstream = read_upstream(fields, inboxes, rate)
-    counts = dict(zip(State, rest[: len(State)], strict=True))
-    queue, oldest, next_retry, *more = rest[len(State) :]
-    lanes, (failed, conflicts), minutes = more[:3], more[3:5], more[5:]
-    created = [int(minute[0] or 0) for minute in minutes]
-    requests = [sum(int(value or 0) for value in minute[1:]) for minute in minutes]
-    backlog = counts[State.PENDING] + sum(counts[state] for state in (State.SENDING, State.RETRYING))
-    return Overview(
-        now=now,
-        upstream=upstream,
-        counts=counts,
-        queue=queue,
-        oldest_pending=int(oldest[0][1]) if oldest else None,
-        next_retry=int(next_retry[0][1] % keys.LANE) if next_retry else None,
-        overdue_ms=overdue_ms(now, lanes),
-        failed_last_hour=failed,
-        conflicts_last_hour=conflicts,
-        created_per_minute=sum(created[1 : LATELY + 1]) / LATELY,
-        usual_per_minute=sum(created[1:]) / (MINUTES - 1),
-        requests_per_second=sum(requests[1 : LATELY + 1]) / LATELY / 60,
-        clear_s=backlog / upstream.pace if upstream.pace else None,
-    )
+def _first(found: list[tuple[str, float]]) -> int | None:
+    return int(found[0][1]) if found else None

@@ -33,11 +33,12 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from worker.model import Attempt, Contact, Note
+from worker.model import Attempt, Contact, Note, Outcome, Position, State
 from worker.store import keys
 
 #: The fields of ``data`` in the order of the fingerprint, and how many characters each has there.
@@ -45,6 +46,59 @@ DATA_FIELDS = ("inbox_id", "name", "email", "phone_number", "avatar_url")
 CHUNK = 4
 #: How a field that is not there looks in a fingerprint.
 ABSENT = "-" * CHUNK
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRecord:
+    """What we know about one contact. ``contact`` is ``None`` once it is created and its data are gone."""
+
+    identifier: str
+    state: State
+    source: str
+    received_at: int
+    attempts: list[Attempt]
+    attempts_made: int
+    notes: tuple[Note, ...]
+    contact: Contact | None
+    outcome: Outcome | None = None
+    contact_id: str | None = None
+    cause: str | None = None
+    owner_id: str | None = None
+    next_attempt_at: int | None = None
+    closed_at: int | None = None
+    newer_fields: tuple[str, ...] = ()
+    newer_at: int | None = None
+    #: Since when the answer to a create is unknown.
+    unknown_since: int | None = None
+    lease_until: int | None = None
+    #: Who asked for the next attempt, and the operation that it is part of.
+    trigger: str = ""
+    operation: str | None = None
+    failures: int = 0
+    spent_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedContact:
+    """What is left of a created contact. ``noted`` are the fields that it has notes about."""
+
+    place: Position
+    identifier: str
+    contact_id: str
+    source: str
+    fingerprint: str
+    noted: frozenset[str]
+    salt: bytes = field(repr=False)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it was brought to LiveDesk without e-mail address and phone number."""
+        return not differing_values(self.fingerprint, {"email": None, "phone_number": None}, self.salt)
+
+    def differing(self, shown: Mapping[str, str | None]) -> list[str]:
+        """The fields that LiveDesk shows with other values than we brought there. What the notes tell is no news."""
+        differing = differing_values(self.fingerprint, shown, self.salt)
+        return [name for name in differing if name not in self.noted]
 
 
 def dump_data(contact: Contact) -> str:
@@ -81,6 +135,11 @@ def dump_finders(contact: Contact, salt: bytes) -> str:
     """Where a contact is noted by its addresses, so that it is found by them without their standing in a key's name."""
     values = {"email": (contact.email or "").lower(), "phone_number": contact.phone_number or ""}
     return " ".join(keys.finder(name, value, salt) for name, value in values.items() if value)
+
+
+def findable(text: str) -> Iterator[tuple[str, str]]:
+    """The fields by which a contact is found, with ``text`` as each of them is written there."""
+    yield from (("email", text.lower()), ("phone_number", text), ("contact_id", text))
 
 
 def differing_values(fingerprint: str, values: Mapping[str, str | None], salt: bytes) -> list[str]:
@@ -123,3 +182,48 @@ def load_attempts(lines: str | None) -> list[Attempt]:
 def _load_attempt(line: list[Any]) -> Attempt:
     at, duration_ms, status, cause, excerpt, trigger = (*line, None, None, None, None)[:6]
     return Attempt(at, duration_ms, status, cause, excerpt or "", trigger or "")
+
+
+def load_created(place: Position, fields: dict[str, str], salt: bytes) -> CreatedContact:
+    notes = load_notes(fields.get("notes"))
+    return CreatedContact(
+        place=place,
+        identifier=fields["identifier"],
+        contact_id=fields["contact_id"],
+        source=fields["source"],
+        fingerprint=fields["fingerprint"],
+        noted=frozenset(note.field for note in notes),
+        salt=salt,
+    )
+
+
+def load_record(fields: dict[str, str]) -> ContactRecord:
+    def number(name: str) -> int | None:
+        return int(fields[name]) if name in fields else None
+
+    state = State(fields["state"])
+    attempts = load_attempts(fields.get("attempts"))
+    return ContactRecord(
+        identifier=fields["identifier"],
+        state=state,
+        source=fields["source"],
+        received_at=int(fields["received_at"]),
+        attempts=attempts,
+        attempts_made=int(fields.get("attempts_made", 1 if state is State.CREATED else 0)),
+        notes=load_notes(fields.get("notes")),
+        contact=load_contact(fields["identifier"], fields["data"]) if "data" in fields else None,
+        outcome=Outcome(fields.get("outcome", Outcome.CREATED)) if state is State.CREATED else None,
+        contact_id=fields.get("contact_id"),
+        cause=fields.get("cause"),
+        owner_id=fields.get("owner_id"),
+        next_attempt_at=number("next_attempt_at"),
+        closed_at=attempts[-1].at + attempts[-1].duration_ms if state is State.CREATED else number("closed_at"),
+        newer_fields=tuple(differing_fields(fields["fingerprint"], fields["newer"])) if "newer" in fields else (),
+        newer_at=number("newer_at"),
+        unknown_since=number("unknown_since"),
+        lease_until=number("lease_until"),
+        trigger=fields.get("trigger", ""),
+        operation=fields.get("operation"),
+        failures=number("failures") or 0,
+        spent_ms=number("spent_ms") or 0,
+    )

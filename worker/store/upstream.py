@@ -1,26 +1,128 @@
-"""How LiveDesk is treated: by all workers together, through Redis (``lua/upstream.lua``).
+"""How all workers together treat LiveDesk, through Redis (``lua/upstream.lua``).
 
-pace      No more than ``LIVEDESK_RATE`` requests a second, over all workers on all hosts. A 429 halves it at once, good
-          answers raise it again slowly; look-ups have a limit of their own besides.
-breaker   Several contacts in a row, or half of the recent attempts, fail by LiveDesk's fault: it is ``down``, and one
-          contact at a time probes whether it is back. Then the pace begins low.
-pause     LiveDesk does not let us in, or our address is wrong: we are ``misconfigured``. The same, until a probe gets
-          through. An inbox that LiveDesk does not know holds up its own contacts alone.
+pace      No more than ``LIVEDESK_RATE`` requests a second, over all workers on all hosts. A 429 halves the pace at
+          once, good answers raise it again slowly; look-ups have another limit of their own.
+breaker   Several contacts in a row, or half of the recent attempts, fail because of LiveDesk: it is ``down``, and one
+          contact at a time probes whether it is back. Then the pace starts low.
+pause     LiveDesk rejects our key, or our address is wrong: we are ``misconfigured``. The same, until a probe
+          succeeds. An inbox that LiveDesk does not know stops its own contacts only.
 
-A worker asks with its claim (``claim.lua``) and tells with its verdict (``finish.lua``): neither costs a round trip.
+A worker asks with its claim (``claim.lua``) and reports with its result (``finish.lua``): neither costs a round trip.
 """
 
+import logging
 from dataclasses import dataclass
+from typing import Any
+
+from worker.events import LogEvent
+from worker.model import UpstreamPolicy
+from worker.store import keys
+from worker.store.connection import translated
+from worker.store.database import Database
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamPolicy:
-    """``rate``: requests a second, 0 for no limit. ``look_ups_per_minute``: Chatwoot allows 100 searches a minute
-    (``rack_attack.rb``, ``RATE_LIMIT_CONTACT_SEARCH``). The wait for a probe doubles from ``probe_first_ms`` to
-    ``probe_longest_ms``. ``inbox_id``: that of contacts that name none."""
+class UnknownInbox:
+    """An inbox that LiveDesk does not know; ``inbox`` is empty for contacts that have none."""
 
-    rate: float = 0.0
-    look_ups_per_minute: float = 100.0
-    probe_first_ms: int = 5_000
-    probe_longest_ms: int = 300_000
-    inbox_id: int | None = None
+    inbox: str
+    since: int
+    probe_at: int
+    probes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """How LiveDesk is treated now. ``stop`` is ``down``, ``misconfigured`` or nothing; an operator's pause wins.
+
+    ``pace`` and ``rate`` are requests a second; ``slot`` is when the next one may go.
+    """
+
+    stop: str | None
+    cause: str | None
+    status: str | None
+    since: int | None
+    probe_at: int | None
+    probes: int
+    paused_at: int | None
+    paused_by: str | None
+    paused_why: str | None
+    pace: float
+    rate: float
+    slot: int | None
+    answered_at: int | None
+    inboxes: tuple[UnknownInbox, ...]
+
+    @property
+    def state(self) -> str:
+        """``paused`` (by an operator), ``down``, ``misconfigured`` or ``up``."""
+        return "paused" if self.paused_at else self.stop or "up"
+
+
+class UpstreamControl:
+    def __init__(self, db: Database, policy: UpstreamPolicy) -> None:
+        self.db = db
+        self.policy = policy
+
+    def pace(self, *, look_up: bool) -> int:
+        """Reserve a time for a request that a claim did not include, and return the ms until then.
+
+        A negative number: there is no room within a second; ask again after that many ms.
+        """
+        return int(self.db.run("pace", "", self.policy.rate, self.policy.look_ups_per_second, int(look_up)))
+
+    def pause(self, who: str, why: str) -> bool:
+        """Send nothing to LiveDesk until ``resume``. ``False``: it was paused already."""
+        is_new = bool(self.db.run("pause", "", who, why))
+        if is_new:
+            log.warning(LogEvent("sync paused by an operator"))
+        return is_new
+
+    def resume(self) -> bool:
+        """End an operator's pause; where the sync stopped by itself, send a probe. ``False``: neither was so."""
+        was_stopped = bool(self.db.run("resume", ""))
+        if was_stopped:
+            log.warning(LogEvent("sync resumed by an operator"))
+        return was_stopped
+
+    def probe_now(self) -> bool:
+        """Send the next probe at once where the sync or an inbox is stopped. ``False``: nothing is."""
+        return bool(self.db.run("probe_now", ""))
+
+    def read(self) -> Upstream:
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.UPSTREAM)
+            pipe.hgetall(keys.INBOXES)
+            fields, inboxes = pipe.execute()
+        return self.load(fields, inboxes)
+
+    def load(self, fields: dict[str, str], inboxes: dict[str, str]) -> Upstream:
+        """Return LiveDesk's state from the hashes ``upstream`` and ``inboxes``."""
+
+        def number(name: str) -> int | None:
+            return int(float(fields[name])) if name in fields else None
+
+        unknown = sorted(name.removesuffix(":since") for name in inboxes if name.endswith(":since"))
+        return Upstream(
+            stop=fields.get("stop"),
+            cause=fields.get("stop_cause"),
+            status=fields.get("stop_status") or None,
+            since=number("stop_since"),
+            probe_at=number("probe_at"),
+            probes=number("probes") or 0,
+            paused_at=number("paused_at"),
+            paused_by=fields.get("paused_by"),
+            paused_why=fields.get("paused_why"),
+            pace=min(self.policy.rate, float(fields.get("pace", self.policy.rate))),
+            rate=self.policy.rate,
+            slot=number("slot"),
+            answered_at=number("answered_at"),
+            inboxes=tuple(_load_inbox(inbox, inboxes) for inbox in unknown),
+        )
+
+
+def _load_inbox(inbox: str, fields: dict[str, Any]) -> UnknownInbox:
+    probe_at, probes = float(fields.get(f"{inbox}:probe_at", 0)), fields.get(f"{inbox}:probes", 0)
+    return UnknownInbox(inbox, int(fields[f"{inbox}:since"]), int(probe_at), int(probes))

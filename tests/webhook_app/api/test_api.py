@@ -20,10 +20,9 @@ from webhook_app.present.csv_export import BROKEN_OFF, CHUNK, as_csv
 from worker.model import Contact, Note, Outcome, Quarantined, State
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.desk import Desk
-from worker.store.history import ContactRecord
 from worker.store.lists import Filter
 from worker.store.operations import Action
+from worker.store.record import ContactRecord
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com", "phone_number": "+4930123456"}
 NO_KEY = "A" * 16
@@ -47,7 +46,7 @@ class Api:
         return self.http.patch(f"/api/v1{path}", headers=self.headers, json=document)
 
     def record(self, key: str) -> ContactRecord:
-        record = self.world.parts.history.contact_of(key)
+        record = self.world.parts.store.contacts.read(key)
         assert record is not None
         return record
 
@@ -55,7 +54,7 @@ class Api:
         return [row["key"] for row in document_of(self.post("/contacts/find", {"text": text}))["contacts"]]
 
     def audited(self) -> list[tuple[str, str, str, str]]:
-        return [(one.who, one.did, one.target, one.why) for one in self.world.parts.history.audit()]
+        return [(one.who, one.did, one.target, one.why) for one in self.world.parts.store.audit.page()]
 
 
 @pytest.fixture
@@ -105,7 +104,7 @@ def test_every_address_is_in_the_document_and_no_other(world: World) -> None:
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}])
 def test_nothing_is_told_or_done_without_the_token(headers: dict[str, str], client: redis.Redis) -> None:
     world = world_of(client)
-    before = client.dbsize(), world.parts.history.counts()
+    before = client.dbsize(), world.parts.store.contacts.counts()
     http = world.app.test_client()
     asked = addresses(world)
     assert len(asked) > 40
@@ -116,7 +115,7 @@ def test_nothing_is_told_or_done_without_the_token(headers: dict[str, str], clie
         response = http.open(path, method=method, headers=headers)
         assert response.status_code == 401, (rule, method)
         assert response.headers["WWW-Authenticate"] == "Bearer"
-    assert (client.dbsize(), world.parts.history.counts()) == before
+    assert (client.dbsize(), world.parts.store.contacts.counts()) == before
 
 
 def test_without_a_token_of_its_own_it_stays_closed(client: redis.Redis) -> None:
@@ -196,7 +195,7 @@ def test_livedesk_is_paused_and_resumed(api: Api) -> None:
 
 
 def test_sources_tell_when_a_secret_was_last_used(api: Api) -> None:
-    Desk(api.world.store).note_secret("signup", "number 1")
+    api.world.store.secret_uses.mark("signup", "number 1")
     (source,) = document_of(api.get("/sources"))["sources"]
     assert (source["name"], source["address"], source["region"]) == ("signup", "/webhooks/signup", "DE")
     assert [secret["name"] for secret in source["secrets"]] == ["number 1"]
@@ -207,9 +206,9 @@ def test_sources_tell_what_became_of_deliveries(api: Api) -> None:
     store = api.world.store
     (before,) = document_of(api.get("/sources"))["sources"]
     store.shift_ms -= 2 * 3_600_000
-    Desk(store).count({"delivery:signup:ignored": 7, "delivery:sign:ignored": 1})
+    store.counters.write({"delivery:signup:ignored": 7, "delivery:sign:ignored": 1})
     store.shift_ms += 2 * 3_600_000
-    Desk(store).count({"delivery:signup:ignored": 2, "refused:signup:unauthentic": 3})
+    store.counters.write({"delivery:signup:ignored": 2, "refused:signup:unauthentic": 3})
     (source,) = document_of(api.get("/sources"))["sources"]
     new = [one for one in source["deliveries"] if one not in before["deliveries"]]
     assert new == [{"status": "ignored", "ever": 9, "last_hour": 2}]
@@ -217,13 +216,13 @@ def test_sources_tell_what_became_of_deliveries(api: Api) -> None:
 
 
 def test_workers_are_told(api: Api) -> None:
-    api.world.store.sweep("host-1")
+    api.world.store.queue.sweep("host-1")
     assert [worker["name"] for worker in document_of(api.get("/workers"))["workers"]] == ["host-1"]
 
 
 def test_the_audit_comes_in_pages(api: Api) -> None:
     for number in range(3):
-        Desk(api.world.store).audit("ada", "retry", f"key-{number}")
+        api.world.store.audit.add("ada", "retry", f"key-{number}")
     first = document_of(api.get("/audit?limit=2"))["entries"]
     assert [entry["target"] for entry in first] == ["key-2", "key-1"]
     rest = document_of(api.get(f"/audit?limit=2&before={first[-1]['id']}"))["entries"]
@@ -326,7 +325,7 @@ def test_csv_that_is_broken_off_says_so(tmp_path: Path) -> None:
     with Valkey(tmp_path, port=free_port(), config={"appendonly": "no"}) as server:
         world = empty_world_of(connect(server.url, timeout_s=0.2))
         for number in range(CHUNK + 1):
-            world.store.accept(Contact(f"person-{number}", 1), "signup")
+            world.store.contacts.accept(Contact(f"person-{number}", 1), "signup")
         lines = as_csv(world.parts, Filter(state=State.PENDING))
         next(lines)
         assert next(lines).count("\r\n") == CHUNK
@@ -370,7 +369,7 @@ def test_a_contact_is_shown_masked_unless_revealed_and_that_is_noted(api: Api) -
 def test_a_contact_is_retried_and_who_asked_is_noted(api: Api) -> None:
     key = api.world.bring("ada", FAILED)
     assert document_of(api.post(f"/contacts/{key}/retry", {"why": "mended"})) == {"key": key, "state": "retrying"}
-    claim = api.world.store.claim(key, "token")
+    claim = api.world.store.contacts.claim(key, "token")
     assert claim is not None
     assert claim.trigger == "ada (api)"
     assert api.audited() == [("ada (api)", "retried", key, "mended")]
@@ -429,7 +428,7 @@ def test_what_a_person_mends_is_normalised_and_tried_at_once(verdict: Any, api: 
     record = api.record(key)
     assert record.state == state == ("pending" if verdict is None else "retrying")
     assert record.contact == Contact("ada", 1, "Ada", "ada@example.com", "+4930123456")
-    claim = api.world.store.claim(key, "token")
+    claim = api.world.store.contacts.claim(key, "token")
     assert claim is not None
     assert (claim.trigger, claim.contact) == ("ada (api)", record.contact)
     assert [row["key"] for row in document_of(api.post("/contacts/find", {"text": "ada@example.com"}))["contacts"]] == [
@@ -448,8 +447,8 @@ def test_a_discarded_contact_is_mended_too(api: Api) -> None:
 
 def test_notes_about_other_fields_stay(api: Api) -> None:
     notes = (Note("email", "left out: it is not an address"), Note("name", "cut to 255 characters"))
-    api.world.store.accept(Contact("ada", 1, "Ada"), "signup", notes)
-    key = api.world.store.key("ada")
+    api.world.store.contacts.accept(Contact("ada", 1, "Ada"), "signup", notes)
+    key = api.world.store.key_of("ada")
     document_of(api.patch(f"/contacts/{key}", {"fields": {"email": "ada@example.com"}}))
     assert api.record(key).notes == (notes[1], Note("email", "edited manually"))
 
@@ -502,8 +501,8 @@ def test_newer_data_of_a_delivery_are_not_overwritten(api: Api) -> None:
     key = api.world.bring("ada", FAILED, email="ada@example.com")
     before = api.record(key).contact
     assert before is not None
-    api.world.store.accept(Contact("ada", 1, "Ada King", "ada@example.com"), "signup")
-    assert api.world.store.edit(before.without("email"), before=before) == "changed"
+    api.world.store.contacts.accept(Contact("ada", 1, "Ada King", "ada@example.com"), "signup")
+    assert api.world.store.contacts.edit(before.without("email"), before=before) == "changed"
     assert api.record(key).contact == Contact("ada", 1, "Ada King", "ada@example.com")
 
 
@@ -552,8 +551,8 @@ def test_an_operation_is_previewed_begun_and_turned(api: Api) -> None:
 def test_a_preview_tells_who_is_skipped(api: Api) -> None:
     api.world.bring("ada", FAILED)
     key = api.world.bring("mary", FAILED)
-    api.world.store.retry_now("mary")
-    assert api.world.store.claim(key, "token")
+    api.world.store.contacts.retry_now("mary")
+    assert api.world.store.contacts.claim(key, "token")
     wanted = {"cause": "email_refused"}
     preview = document_of(api.post("/operations", {"action": "retry", "filter": wanted, "dry_run": True}))
     assert (preview["eligible"], preview["skipped"]) == (1, {"sending": 1})
@@ -594,10 +593,10 @@ def test_an_operation_that_is_none_is_refused(document: Any, status: int, wrong:
 
 
 def hold(api: Api, payload: str) -> str:
-    Desk(api.world.store).quarantine(
+    api.world.store.quarantine.add(
         Quarantined(source="signup", payload=payload, problems={"identifier": "missing"}, headers={"x-kind": "signup"})
     )
-    return next(one.entry for one in api.world.parts.history.quarantine() if one.payload == payload)
+    return next(one.entry for one in api.world.parts.store.quarantine.page() if one.payload == payload)
 
 
 def test_a_delivery_in_quarantine_is_shown_without_its_payload_unless_revealed(api: Api) -> None:
@@ -614,7 +613,7 @@ def test_a_delivery_in_quarantine_is_shown_without_its_payload_unless_revealed(a
 def test_a_delivery_in_quarantine_is_read_again(api: Api) -> None:
     entry = hold(api, '{"id": "ada", "mail": "ada@example.com"}')
     assert document_of(api.post(f"/quarantine/{entry}/replay")) == {"status": "accepted"}
-    assert api.record(api.world.store.key("ada")).contact == Contact("ada", None, None, "ada@example.com")
+    assert api.record(api.world.store.key_of("ada")).contact == Contact("ada", None, None, "ada@example.com")
     problem_of(api.get(f"/quarantine/{entry}"), 404)
     assert [did for _, did, _, _ in api.audited()] == ["replayed a delivery in quarantine"]
 
@@ -640,7 +639,7 @@ def test_what_an_operation_would_do_is_what_it_does(api: Api) -> None:
     for name, verdict in {"ada": FAILED, "eve": CONFLICT, "mary": RETRYING, "joan": CREATED, "ida": None}.items():
         api.world.bring(name, verdict)
     for state in State:
-        operations = api.world.parts.operations
+        operations = api.world.parts.store.operations
         for action in Action:
             previewed = document_of(
                 api.post("/operations", {"action": action, "filter": {"state": state}, "dry_run": True})

@@ -21,11 +21,10 @@ from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.present.serializers import time
 from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, State
-from worker.process.envelope import Envelope
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
-from worker.store.history import History
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 TOKEN = "open-sesame-open"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -57,7 +56,7 @@ STRANGE = [
 
 def http_of(client: redis.Redis, token: str | None = TOKEN) -> FlaskClient:
     store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
-    return create_app(Parts(store=store, history=History(client), sources={}, api_token=token)).test_client()
+    return create_app(Parts(store=store, sources={}, api_token=token)).test_client()
 
 
 @pytest.fixture
@@ -72,9 +71,9 @@ def http(client: redis.Redis) -> FlaskClient:
 
 
 def finish(store: Store, verdict: AttemptResult, attempt: Attempt) -> None:
-    claim = store.claim(keys.contact_key("ada", store.salt().encode()), f"token-{attempt.at}")
+    claim = store.contacts.claim(keys.contact_key("ada", store.salt()), f"token-{attempt.at}")
     assert claim is not None
-    store.finish(claim, verdict, attempt)
+    store.contacts.finish(claim, verdict, attempt)
 
 
 def shown(http: FlaskClient, identifier: str = "ada") -> dict[str, Any]:
@@ -90,7 +89,7 @@ def assert_problem(response: TestResponse, status: int) -> None:
 
 
 def test_a_contact_that_waits_is_shown(http: FlaskClient, store: Store) -> None:
-    store.accept(Contact("ada", 1, "Ada"), "signup", (Note("email", "left out: it is not an address"),))
+    store.contacts.accept(Contact("ada", 1, "Ada"), "signup", (Note("email", "left out: it is not an address"),))
     document = shown(http)
     received_at = document.pop("received_at")
     assert RFC3339.fullmatch(received_at)
@@ -113,7 +112,7 @@ def test_a_contact_that_waits_is_shown(http: FlaskClient, store: Store) -> None:
 
 
 def test_a_contact_that_is_retried_is_shown_with_its_attempts(http: FlaskClient, store: Store) -> None:
-    store.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), "signup")
     again = AttemptResult(state=State.RETRYING, cause="http_502", delay_ms=5_000)
     finish(store, again, Attempt(1_795_000_000_000, 1_234, 502, "http_502", "Bad Gateway"))
     document = shown(http)
@@ -132,10 +131,10 @@ def test_a_contact_that_is_retried_is_shown_with_its_attempts(http: FlaskClient,
 
 
 def test_a_contact_that_is_created_is_shown_with_its_id_as_a_number(http: FlaskClient, store: Store) -> None:
-    store.accept(Contact("ada", 1, "Ada"), "signup")
+    store.contacts.accept(Contact("ada", 1, "Ada"), "signup")
     adopted = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.ADOPTED, status=200)
     finish(store, adopted, Attempt(1_795_000_000_000, 500, 200))
-    store.accept(Contact("ada", 1, "Ada King"), "signup")
+    store.contacts.accept(Contact("ada", 1, "Ada King"), "signup")
     document = shown(http)
     assert (document["state"], document["outcome"], document["contact_id"]) == ("created", "adopted", 7)
     assert document["closed_at"] == "2026-11-18T11:06:40.500Z"
@@ -144,7 +143,7 @@ def test_a_contact_that_is_created_is_shown_with_its_id_as_a_number(http: FlaskC
 
 
 def test_a_conflict_is_shown_with_who_is_in_the_way(http: FlaskClient, store: Store) -> None:
-    store.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), "signup")
     finish(
         store, AttemptResult(state=State.CONFLICT, cause="email_taken", owner_id="9"), Attempt(1, 1, 422, "email_taken")
     )
@@ -155,14 +154,14 @@ def test_a_conflict_is_shown_with_who_is_in_the_way(http: FlaskClient, store: St
 @pytest.mark.parametrize("identifier", STRANGE)
 def test_an_identifier_may_hold_anything(identifier: str, http: FlaskClient, store: Store) -> None:
     assert_problem(http.get(f"/contacts/{quote(identifier, safe='')}", headers=BEARER), 404)
-    store.accept(Contact("ada", 1), "signup")
-    store.accept(Contact(identifier, 1), "signup")
+    store.contacts.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact(identifier, 1), "signup")
     assert shown(http, identifier)["identifier"] == identifier
 
 
 @pytest.mark.parametrize("path", ["/contacts/nobody", "/contacts/Ada", "/contacts/%FF%FE", "/contacts/", "/contacts"])
 def test_nobody_is_not_found(path: str, http: FlaskClient, store: Store) -> None:
-    store.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), "signup")
     assert_problem(http.get(path, headers=BEARER), 404)
 
 
@@ -190,7 +189,7 @@ def test_a_contact_can_only_be_looked_at(method: str, http: FlaskClient) -> None
     ],
 )
 def test_without_the_token_nothing_is_told(headers: dict[str, str], http: FlaskClient, store: Store) -> None:
-    store.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), "signup")
     there, nobody = (http.get(f"/contacts/{name}", headers=headers) for name in ("ada", "nobody"))
     assert_problem(there, 401)
     assert there.headers["WWW-Authenticate"] == "Bearer"

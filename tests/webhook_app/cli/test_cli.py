@@ -28,12 +28,10 @@ from webhook_app.receiver.replay import KEYS_DEEP
 from webhook_app.sources.config import read_source
 from worker.errors import SettingsError
 from worker.model import Attempt, AttemptResult, Contact, Outcome, Quarantined, State
-from worker.process.envelope import Envelope
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
-from worker.store.desk import Desk
-from worker.store.history import History
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 
 @pytest.fixture
@@ -46,17 +44,17 @@ def flask(
     store: Store, *arguments: str, sources: Mapping[str, dict[str, Any]] | None = None, env: Mapping[str, str] = {}
 ) -> Result:
     made = {name: read_source(name, written, {}) for name, written in (sources or {}).items()}
-    app = create_app(Parts(store=store, history=History(store.client), sources=made))
+    app = create_app(Parts(store=store, sources=made))
     return app.test_cli_runner().invoke(args=list(arguments), env=dict(env))
 
 
 def bring_to(store: Store, verdict: AttemptResult | None) -> None:
     """The contact, with an attempt that is running (``None``) or has ended so."""
-    store.accept(Contact("a b/ü", 1), "signup")
-    claim = store.claim(keys.contact_key("a b/ü", store.salt().encode()), "token")
+    store.contacts.accept(Contact("a b/ü", 1), "signup")
+    claim = store.contacts.claim(keys.contact_key("a b/ü", store.salt()), "token")
     assert claim is not None
     if verdict is not None:
-        store.finish(claim, verdict, Attempt(1, 1))
+        store.contacts.finish(claim, verdict, Attempt(1, 1))
 
 
 @pytest.mark.parametrize(
@@ -79,19 +77,19 @@ def test_retry_says_what_it_did(
     bring_to(store, verdict)
     result = flask(store, "retry", "a b/ü")
     assert (result.exit_code, result.output) == (0, f"{says}\n")
-    record = History(client).contact("a b/ü")
+    record = Store(client).contacts.find("a b/ü")
     assert record is not None
     assert record.state is state
 
 
 def test_retry_of_a_contact_that_is_new_makes_it_due(store: Store) -> None:
-    store.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), "signup")
     assert flask(store, "retry", "ada").output == "It is due now.\n"
 
 
 @pytest.mark.parametrize("identifier", ["-1", "-ada", "--", "--ada", "-", "--h"])
 def test_an_identifier_may_look_like_an_option(store: Store, identifier: str) -> None:
-    store.accept(Contact(identifier, 1), "signup")
+    store.contacts.accept(Contact(identifier, 1), "signup")
     arguments = ["--", identifier] if identifier == "--" else [identifier]
     assert flask(store, "retry", *arguments).output == "It is due now.\n"
 
@@ -140,7 +138,7 @@ def sources_file(tmp_path: Path) -> Path:
 
 
 def test_sources_are_listed_without_their_secrets(store: Store, sources_file: Path) -> None:
-    Desk(store).note_secret("app", "$NEW")
+    store.secret_uses.mark("app", "$NEW")
     env = {"SOURCES_FILE": str(sources_file), "WEBHOOK_SECRET": "the-secret-of-signup", **SECRETS}
     result = flask(store, "sources", env=env)
     assert result.exit_code == 0
@@ -160,7 +158,7 @@ def test_sources_are_listed_without_their_secrets(store: Store, sources_file: Pa
 
 
 def test_sources_as_json(store: Store, sources_file: Path) -> None:
-    Desk(store).note_secret("app", "$NEW")
+    store.secret_uses.mark("app", "$NEW")
     listed = json.loads(flask(store, "sources", "--json", env={"SOURCES_FILE": str(sources_file), **SECRETS}).stdout)
     app, form = listed
     assert app["preset"] == "clerk"
@@ -362,11 +360,11 @@ NEW_MAP = {"app": {**SOURCE, "map": {"identifier": "$.user.uid"}, "ignore_if": {
 def keep(store: Store, *payloads: object) -> None:
     for payload in payloads:
         problems = {"identifier": "is \x1b[31mmissing"}
-        Desk(store).quarantine(Quarantined(source="app", payload=json.dumps(payload), problems=problems, headers={}))
+        store.quarantine.add(Quarantined(source="app", payload=json.dumps(payload), problems=problems, headers={}))
 
 
 def entries(store: Store) -> list[str]:
-    return [held.entry for held in History(store.client).quarantine()]
+    return [held.entry for held in store.quarantine.page()]
 
 
 def test_an_empty_quarantine(store: Store) -> None:
@@ -396,7 +394,7 @@ def test_an_entry_shows_values_only_when_asked(store: Store) -> None:
 @pytest.mark.parametrize("levels", [30, 300, 900, 20_000])
 def test_an_entry_that_is_nested_deeply(levels: int, store: Store) -> None:
     payload = '{"a":' * levels + '"Ada"' + "}" * levels
-    Desk(store).quarantine(Quarantined(source="app", payload=payload, problems={"identifier": "missing"}, headers={}))
+    store.quarantine.add(Quarantined(source="app", payload=payload, problems={"identifier": "missing"}, headers={}))
     (entry,) = entries(store)
     shown = flask(store, "quarantine", "show", entry)
     told = f"  ${'.a' * KEYS_DEEP}" if levels < 10_000 else "Error: The payload is nested too deeply."
@@ -449,7 +447,7 @@ def test_what_is_done_to_the_quarantine_by_hand_is_noted(store: Store) -> None:
     flask(store, "quarantine", "show", first)
     flask(store, "quarantine", "replay", second, "--who", "ada", sources=NEW_MAP)
     flask(store, "quarantine", "discard", third)
-    noted = [(entry.who, entry.did, entry.target, entry.why) for entry in History(store.client).audit()]
+    noted = [(entry.who, entry.did, entry.target, entry.why) for entry in store.audit.page()]
     assert noted == [
         ("command line", "discarded a delivery in quarantine", third, ""),
         ("ada", "replayed a delivery in quarantine", second, ""),
@@ -478,7 +476,7 @@ def test_the_quarantine_without_redis() -> None:
 def serving(store: Store, sources: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     """A receiver with this store, at this address."""
     made = {name: read_source(name, written, {}) for name, written in sources.items()}
-    app = create_app(Parts(store=store, history=History(store.client), sources=made))
+    app = create_app(Parts(store=store, sources=made))
     server = make_server("127.0.0.1", 0, app)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

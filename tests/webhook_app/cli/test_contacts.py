@@ -35,13 +35,13 @@ def lines(result: Result) -> list[Any]:
 
 
 def state_of(world: World, key: str) -> State:
-    record = world.parts.history.contact_of(key)
+    record = world.parts.store.contacts.read(key)
     assert record is not None
     return record.state
 
 
 def audited(world: World) -> list[tuple[str, str, str, str]]:
-    return [(one.who, one.did, one.target, one.why) for one in world.parts.history.audit()]
+    return [(one.who, one.did, one.target, one.why) for one in world.parts.store.audit.page()]
 
 
 def test_contacts_are_listed_by_a_filter(world: World) -> None:
@@ -155,7 +155,7 @@ def test_a_contact_is_mended(world: World) -> None:
     key = world.bring("ada", FAILED, email="ada@exmaple.com", name="Ada")
     arguments = ("contacts", "edit", "ada", "--set", "email", "Ada@Example.com", "--unset", "name", "--json")
     assert lines(flask(world, *arguments)) == [{"key": key, "state": "retrying"}]
-    record = world.parts.history.contact_of(key)
+    record = world.parts.store.contacts.read(key)
     assert record is not None
     assert record.contact == Contact("ada", 1, None, "ada@example.com")
     for wrong in (("--set", "email", "nobody"), ("--set", "identifier", "eve"), ()):
@@ -165,7 +165,7 @@ def test_a_contact_is_mended(world: World) -> None:
 def test_livedesk_is_paused_and_resumed(world: World) -> None:
     assert flask(world, "pause", "--who", "ada", "--why", "they move").output == "It is paused.\n"
     assert flask(world, "pause").exit_code == 1
-    assert world.parts.situations.upstream().paused_by == "ada"
+    assert world.parts.store.upstream.read().paused_by == "ada"
     assert flask(world, "resume").output == "It goes on.\n"
     assert flask(world, "resume").exit_code == 1
     assert audited(world)[-1] == ("ada", "paused the sync", "", "they move")
@@ -178,7 +178,7 @@ def test_an_operation_is_begun_only_on_purpose(world: World) -> None:
     assert (result.exit_code, result.stdout.startswith("1 contacts")) == (2, True)
     assert flask(world, *start, "--dry-run").exit_code == 0
     assert lines(flask(world, *start, "--dry-run", "--json"))[0]["eligible"] == 1
-    assert world.parts.operations.latest() == []
+    assert world.parts.store.operations.latest() == []
     assert flask(world, "operations", "start", "retry", "--state", "created", "--yes").exit_code == 1
     assert flask(world, "operations", "start", "retry", "--yes").exit_code == 2
     assert flask(world, "operations", "start", "discard", "--state", "failed", "--canary", "--yes").exit_code == 2
@@ -208,7 +208,7 @@ def test_whoever_waits_sees_an_operation_end(world: World) -> None:
     def work() -> None:
         while not ended.wait(0.05):
             try:
-                world.parts.operations.step()
+                world.parts.store.operations.step()
             except StoreError:
                 return
 
@@ -223,7 +223,7 @@ def test_whoever_waits_sees_an_operation_end(world: World) -> None:
 
 def test_whoever_waits_for_an_operation_that_is_held_is_told(world: World) -> None:
     world.bring("ada", FAILED)
-    operations = world.parts.operations
+    operations = world.parts.store.operations
     opened = operations.open(Action.RETRY, Filter(state=State.FAILED), who="", why="", total=1)
     timer = threading.Timer(0.3, lambda: flask(world, "operations", "pause", operations.latest()[0].id))
     flask(world, "operations", "cancel", opened)

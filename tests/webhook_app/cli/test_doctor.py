@@ -24,12 +24,10 @@ from webhook_app.sources.config import read_source
 from worker.errors import SettingsError
 from worker.livedesk.client import LiveDesk
 from worker.model import Account, Attempt, AttemptResult, Contact, Signal, State
-from worker.process.envelope import Envelope
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import QUEUE_BOUNDS, Store
-from worker.store.desk import Desk
-from worker.store.history import History
+from worker.store.queue import QUEUE_BOUNDS, Envelope
+from worker.store.store import Store
 
 KEY, SECRET = "demo-key", "demo-secret"
 SOURCE: dict[str, Any] = {"verify": "token", "secret": "the-secret-of-the-app", "map": {"identifier": "$.id"}}
@@ -57,7 +55,7 @@ def store(client: redis.Redis) -> Iterator[Store]:
 def worker_of(store: Store) -> Iterator[None]:
     """Somebody who leaves signs of life and takes messages, as a worker does."""
     stop = threading.Event()
-    store.sweep("host-1")
+    store.queue.sweep("host-1")
 
     def work() -> None:
         while not stop.wait(0.01):
@@ -79,7 +77,7 @@ def doctor(store: Store, standin: StandIn, *arguments: str, secret: str = SECRET
         "inbox_id": 1,
         **options,
     }
-    app = create_app(Parts(store=store, history=History(store.client), **parts))
+    app = create_app(Parts(store=store, **parts))
     return app.test_cli_runner().invoke(args=["doctor", *arguments])
 
 
@@ -114,7 +112,7 @@ def test_a_system_that_is_well(tmp_path: Path) -> None:
         system = System(stack)
         try:
             assert system.livedesk.contacts() == []
-            found = History(system.client).account(
+            found = Store(system.client).findings.account(
                 LiveDesk(stack.livedesk_url, stack.env["LIVEDESK_API_KEY"], "").account
             )
             assert (found.unique, found.searchable, found.searchable_bare) == (True, True, True)
@@ -162,11 +160,11 @@ def test_no_worker(store: Store, standin: StandIn) -> None:
     ],
 )
 def test_why_contacts_wait_is_told(signal: Signal, cause: str, says: str, store: Store, standin: StandIn) -> None:
-    store.accept(Contact("ada", 7), "app")
-    claim = store.claim(store.key("ada"), "token")
+    store.contacts.accept(Contact("ada", 7), "app")
+    claim = store.contacts.claim(store.key_of("ada"), "token")
     assert claim is not None
     failed_so = AttemptResult(state=State.RETRYING, cause=cause, signal=signal, delay_ms=60_000)
-    store.finish(claim, failed_so, Attempt(claim.now, 1))
+    store.contacts.finish(claim, failed_so, Attempt(claim.now, 1))
     with worker_of(store):
         result = doctor(store, standin, "--no-probe")
     assert failed(result) == ["sync"]
@@ -176,19 +174,19 @@ def test_why_contacts_wait_is_told(signal: Signal, cause: str, says: str, store:
 def test_a_pause_is_told(store: Store, standin: StandIn) -> None:
     with worker_of(store):
         assert ("OK", "sync") in told(doctor(store, standin, "--no-probe"))
-        store.pause("ada", "a migration")
+        store.upstream.pause("ada", "a migration")
         assert ("WARN", "sync") in told(doctor(store, standin, "--no-probe"))
 
 
 def test_a_worker_that_takes_nothing(store: Store, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.doctor, "HAND_OVER_S", 0.2)
-    store.sweep("host-1")
+    store.queue.sweep("host-1")
     result = doctor(store, standin, "--no-probe")
     assert failed(result) == ["hand-over"]
 
 
 def test_a_queue_that_is_full_is_not_made_longer(store: Store, standin: StandIn, client: redis.Redis) -> None:
-    store.sweep("host-1")
+    store.queue.sweep("host-1")
     client.lpush(keys.QUEUE, *["{}"] * QUEUE_BOUNDS[-1])
     result = doctor(store, standin, "--no-probe")
     assert ("WARN", "hand-over") in told(result)
@@ -197,10 +195,10 @@ def test_a_queue_that_is_full_is_not_made_longer(store: Store, standin: StandIn,
 
 
 def test_a_message_for_nobody_changes_nothing(store: Store, client: redis.Redis) -> None:
-    assert Desk(store).ping() is not None
+    assert store.queue.ping() is not None
     message = str(client.rpop(keys.QUEUE))
     before = client.dbsize()
-    assert store.claim(message.split()[0], "token") is None
+    assert store.contacts.claim(message.split()[0], "token") is None
     assert client.dbsize() == before
 
 
@@ -228,7 +226,7 @@ def test_what_was_found_out_is_kept(store: Store, standin: StandIn) -> None:
         result = doctor(store, standin, "--yes")
     assert result.exit_code == 0, "that is dealt with"
     assert ("WARN", "unique") in told(result)
-    found = History(store.client).account(LiveDesk(standin.url, KEY, SECRET).account)
+    found = store.findings.account(LiveDesk(standin.url, KEY, SECRET).account)
     assert (found.unique, found.searchable) == (False, True)
 
 
@@ -236,7 +234,7 @@ def test_an_inbox_that_is_not_there_breaks_it(store: Store, standin: StandIn) ->
     with worker_of(store):
         result = doctor(store, standin, "--yes", inbox_id=9)
     assert failed(result) == ["inbox"]
-    found = History(store.client).account(LiveDesk(standin.url, KEY, SECRET).account)
+    found = store.findings.account(LiveDesk(standin.url, KEY, SECRET).account)
     assert found == Account(), "probes that broke off tell nothing"
 
 

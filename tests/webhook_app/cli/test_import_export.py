@@ -21,12 +21,12 @@ from webhook_app.cli.rows import csv_rows
 from webhook_app.parts import Parts
 from webhook_app.present.csv_export import bare, guarded
 from worker.model import Attempt, AttemptResult, Contact, Outcome, State, Unanswered
-from worker.process.envelope import Envelope
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
-from worker.store.desk import Desk, Erased
-from worker.store.history import ContactRecord, History
+from worker.store.contacts import Erased
+from worker.store.queue import Envelope
+from worker.store.record import ContactRecord
+from worker.store.store import Store
 
 LEASE_MS = 45_000
 CREATED = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
@@ -41,11 +41,10 @@ class Office:
         self.client = client
         self.folder = folder
         self.store = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
-        self.history = History(client)
         self.inbox_id: int | None = 1
 
     def flask(self, *arguments: str) -> Result:
-        parts = Parts(store=self.store, history=self.history, sources={}, inbox_id=self.inbox_id)
+        parts = Parts(store=self.store, sources={}, inbox_id=self.inbox_id)
         return create_app(parts).test_cli_runner().invoke(args=list(arguments))
 
     def take(self, text: str | bytes, *arguments: str, name: str = "people.csv") -> Result:
@@ -54,7 +53,7 @@ class Office:
         return self.flask("import", str(path), *arguments)
 
     def record(self, identifier: str) -> ContactRecord:
-        record = self.history.contact(identifier)
+        record = self.store.contacts.find(identifier)
         assert record is not None
         return record
 
@@ -64,13 +63,13 @@ class Office:
         return contact
 
     def key(self, identifier: str) -> str:
-        return keys.contact_key(identifier, self.store.salt().encode())
+        return keys.contact_key(identifier, self.store.salt())
 
     def bring(self, contact: Contact, verdict: AttemptResult) -> None:
-        self.store.accept(contact, "app")
-        claim = self.store.claim(self.key(contact.identifier), "token")
+        self.store.contacts.accept(contact, "app")
+        claim = self.store.contacts.claim(self.key(contact.identifier), "token")
         assert claim is not None
-        assert self.store.finish(claim, verdict, Attempt(claim.now, 1, verdict.status, verdict.cause)).written
+        assert self.store.contacts.finish(claim, verdict, Attempt(claim.now, 1, verdict.status, verdict.cause)).written
 
 
 @pytest.fixture
@@ -102,8 +101,8 @@ def test_they_come_after_new_contacts_and_retries(office: Office) -> None:
     office.take("identifier\nada\n")
     score: Any = office.client.zscore(keys.DUE, office.key("ada"))
     assert score // keys.LANE == 2
-    assert office.history.queue_length() == 0, "the sweep hands them over when there is room"
-    assert office.store.sweep().handed == 1
+    assert office.store.queue.length() == 0, "the sweep hands them over when there is room"
+    assert office.store.queue.sweep().handed == 1
 
 
 def test_an_import_again_does_no_harm(office: Office) -> None:
@@ -242,7 +241,7 @@ def test_other_cells_stay_as_they_are(text: str) -> None:
 def test_everything_is_exported(office: Office) -> None:
     office.bring(Contact("ada", name="Ada"), CREATED)
     office.bring(Contact("bob", name="=1+1"), FAILED)
-    office.store.accept(Contact("cyd", 3, "Cyd", phone_number="+4915112345678"), "app")
+    office.store.contacts.accept(Contact("cyd", 3, "Cyd", phone_number="+4915112345678"), "app")
     result = office.flask("export")
     assert result.exit_code == 0
     rows = {row["identifier"]: row for row in csv.DictReader(io.StringIO(result.stdout))}
@@ -263,14 +262,14 @@ def test_json_lines_are_exported_as_the_api_shows_them(office: Office) -> None:
 def test_only_some_states_are_exported(office: Office) -> None:
     office.bring(Contact("ada"), CREATED)
     office.bring(Contact("bob"), FAILED)
-    office.store.accept(Contact("cyd"), "app")
+    office.store.contacts.accept(Contact("cyd"), "app")
     lines = office.flask("export", "--state", "failed", "--state", "pending", "--format", "jsonl").stdout.splitlines()
     assert [json.loads(line)["identifier"] for line in lines] == ["bob", "cyd"]
 
 
 def test_all_pages_are_exported(office: Office) -> None:
     for number in range(PAGE + 3):
-        office.store.accept(Contact(f"user-{number}"), "app")
+        office.store.contacts.accept(Contact(f"user-{number}"), "app")
     rows = list(csv.DictReader(io.StringIO(office.flask("export").stdout)))
     assert len({row["identifier"] for row in rows}) == len(rows) == PAGE + 3
 
@@ -283,7 +282,7 @@ def test_what_was_exported_can_be_imported(form: str, name: str, office: Office)
         Contact("'cyd"),
     ]
     for contact in people:
-        office.store.accept(contact, "app")
+        office.store.contacts.accept(contact, "app")
     text = office.flask("export", "--format", form).stdout
     office.client.flushall()
     assert office.take(text, name=name).stdout == "3 accepted, 0 duplicate, 0 bad.\n"
@@ -300,8 +299,8 @@ def test_a_person_is_forgotten(office: Office) -> None:
     assert "makes a new contact" in result.stdout
     assert "LiveDesk still has contact 7" in result.stdout
     assert "Nobody knows" not in result.stdout
-    assert office.history.contact("ada") is None
-    assert set(office.history.counts().values()) == {0}
+    assert office.store.contacts.find("ada") is None
+    assert set(office.store.contacts.counts().values()) == {0}
     assert office.client.zcard(keys.DUE) == 0
 
 
@@ -310,7 +309,7 @@ def test_whatever_the_state_nothing_stays(verdict: AttemptResult | None, office:
     office.store.salt()
     before = client.dbsize()
     if verdict is None:
-        office.store.accept(Contact("ada", name="Ada"), "app")
+        office.store.contacts.accept(Contact("ada", name="Ada"), "app")
     else:
         office.bring(Contact("ada", name="Ada"), verdict)
     assert office.flask("erase", "ada").exit_code == 0
@@ -326,19 +325,19 @@ def test_an_answer_that_is_unknown_is_said(office: Office) -> None:
 
 
 def test_nobody_is_forgotten_while_an_attempt_is_running(office: Office) -> None:
-    office.store.accept(Contact("ada"), "app")
-    claim = office.store.claim(office.key("ada"), "token")
+    office.store.contacts.accept(Contact("ada"), "app")
+    claim = office.store.contacts.claim(office.key("ada"), "token")
     assert claim is not None
     result = office.flask("erase", "ada")
     assert result.exit_code == 1
     assert "An attempt is running" in result.stderr
     assert office.record("ada").state is State.SENDING
     office.store.shift_ms += LEASE_MS
-    assert Desk(office.store).erase("ada") == Erased("erased", "", True), "its worker has died"
-    assert not office.store.renew(claim)
-    assert not office.store.finish(claim, CREATED, Attempt(1, 1)).written, "a late answer brings nobody back"
-    assert office.history.contact("ada") is None
-    assert Desk(office.store).erase("ada") == Erased("gone")
+    assert office.store.contacts.erase("ada") == Erased("erased", "", True), "its worker has died"
+    assert not office.store.contacts.renew(claim)
+    assert not office.store.contacts.finish(claim, CREATED, Attempt(1, 1)).written, "a late answer brings nobody back"
+    assert office.store.contacts.find("ada") is None
+    assert office.store.contacts.erase("ada") == Erased("gone")
 
 
 def test_nobody_can_be_forgotten_twice(office: Office) -> None:
@@ -350,4 +349,4 @@ def test_nobody_can_be_forgotten_twice(office: Office) -> None:
 def test_who_was_forgotten_is_new(office: Office) -> None:
     office.bring(Contact("ada"), CREATED)
     office.flask("erase", "ada")
-    assert office.store.accept(Contact("ada"), "app").status == "accepted"
+    assert office.store.contacts.accept(Contact("ada"), "app").status == "accepted"

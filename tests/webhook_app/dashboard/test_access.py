@@ -20,10 +20,9 @@ from webhook_app.dashboard.session import local_path
 from webhook_app.dashboard.sign_in import network
 from webhook_app.parts import Parts
 from worker.errors import StoreUnavailable
-from worker.process.envelope import Envelope
-from worker.store.contacts import Store
-from worker.store.desk import SIGN_INS, SIGN_INS_MS
-from worker.store.history import History
+from worker.store.queue import Envelope
+from worker.store.security import MAX_SIGN_INS, SIGN_INS_MS
+from worker.store.store import Store
 
 PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
 ACCESS = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
@@ -42,7 +41,7 @@ def store(client: redis.Redis) -> Iterator[Store]:
 @pytest.fixture
 def open_door(client: redis.Redis, store: Store) -> OpenDoor:
     def open_door(access: Access = ACCESS, store: Store = store) -> FlaskClient:
-        app = create_app(Parts(store=store, history=History(client), sources={}, access=access))
+        app = create_app(Parts(store=store, sources={}, access=access))
         add_forms(app)
         return app.test_client()
 
@@ -220,7 +219,7 @@ def test_a_session_of_another_installation_counts_nothing(open_door: OpenDoor, c
 
 def test_a_session_ends_after_a_working_day(client: redis.Redis, store: Store) -> None:
     time = Clock()
-    parts = Parts(store=store, history=History(client), sources={}, access=ACCESS, clock=time)
+    parts = Parts(store=store, sources={}, access=ACCESS, clock=time)
     door = create_app(parts).test_client()
     sign_in(door)
     time.now += sessions.SESSION_S
@@ -301,7 +300,7 @@ def test_a_form_that_is_too_large_is_refused(door: FlaskClient) -> None:
 
 def test_tries_are_counted_over_all_processes(open_door: OpenDoor, store: Store, client: redis.Redis) -> None:
     doors = open_door(), open_door()
-    for number in range(SIGN_INS):
+    for number in range(MAX_SIGN_INS):
         assert sign_in(doors[number % 2], "wrong").status_code == 403
     for door in doors:
         answer = sign_in(door)
@@ -333,7 +332,7 @@ def test_tries_from_elsewhere_are_counted_apart(open_door: OpenDoor) -> None:
         headers = {"X-Forwarded-For": address}
         return door.post("/dashboard/sign-in", data={"csrf": token, "password": "wrong"}, headers=headers).status_code
 
-    assert [attempt("2001:db8::1") for _ in range(SIGN_INS)] == [403] * SIGN_INS
+    assert [attempt("2001:db8::1") for _ in range(MAX_SIGN_INS)] == [403] * MAX_SIGN_INS
     assert attempt("2001:db8::ffff") == 429, "the same household"
     assert attempt("192.0.2.1, 2001:db8::1") == 429, "what the proxy says, not what the visitor says before it"
     assert attempt("2001:db8:0:1::1") == 403
@@ -399,7 +398,7 @@ class Clock:
 class AwayStore(Store):
     """A Redis that cannot be reached."""
 
-    def salt(self) -> str:
+    def salt(self) -> bytes:
         raise StoreUnavailable("ConnectionError")
 
 

@@ -16,9 +16,8 @@ from webhook_app import access
 from webhook_app.access import Access, Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
-from worker.process.envelope import Envelope
-from worker.store.contacts import Store
-from worker.store.history import History
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 START, ANSWER = "/dashboard/sign-in/provider", "/dashboard/sign-in/provider/answer"
 
@@ -40,7 +39,6 @@ def door(client: redis.Redis, provider: Provider) -> FlaskClient:
     )
     parts = Parts(
         store=Store(client, Envelope("@key@ @id@"), lease_ms=1),
-        history=History(client),
         sources={},
         access=Access(provider=ours),
     )
@@ -190,6 +188,6 @@ def test_the_provider_may_change_its_key(door: FlaskClient, provider: Provider) 
 def test_without_a_provider_there_is_nothing_to_go_to(client: redis.Redis) -> None:
     store = Store(client, Envelope("@key@ @id@"), lease_ms=1)
     closed = Access(operator_password="an-operator-password")
-    door = create_app(Parts(store=store, history=History(client), sources={}, access=closed)).test_client()
+    door = create_app(Parts(store=store, sources={}, access=closed)).test_client()
     assert [door.get(path).status_code for path in (START, ANSWER)] == [404, 404]
     assert START not in door.get("/dashboard/sign-in").text

@@ -13,14 +13,8 @@ from webhook_app.access import Role
 from webhook_app.dashboard.operations import shares
 from worker.model import State
 from worker.store import keys
-from worker.store.lists import Filter, Lists
-from worker.store.operations import (
-    ACTIVE_MOST,
-    Action,
-    Operation,
-    Operations,
-    OperationState,
-)
+from worker.store.lists import Filter
+from worker.store.operations import MAX_ACTIVE, Action, Operation, Operations, OperationState
 
 NEW = "/dashboard/operations/new"
 
@@ -36,7 +30,7 @@ def door(client: redis.Redis) -> Iterator[Door]:
 
 @pytest.fixture
 def operations(door: Door) -> Operations:
-    return Operations(door.store, Lists(door.redis))
+    return door.store.operations
 
 
 def bring(door: Door, number: int, start: int = 0) -> list[str]:
@@ -69,8 +63,8 @@ def test_the_plan_says_who_is_meant_and_who_is_skipped_and_why(door: Door) -> No
     door.redis.zadd(keys.cause("http_422"), {key: 1})
     door.redis.hset(keys.contact(key), "cause", "http_422")
     running = door.bring("running", FAILED)
-    door.store.retry_now("running")
-    assert door.store.claim(running, "token", asks=False) is not None
+    door.store.contacts.retry_now("running")
+    assert door.store.contacts.claim(running, "token", asks=False) is not None
     page = door.get(f"{NEW}?action=retry&cause=http_422")
     assert "Retry 12 contacts?" in page
     assert re.search(r"failed</span></th><td class=\"figure\">11<", page)
@@ -124,7 +118,7 @@ def test_a_filtered_retry_touches_only_what_the_filter_shows(door: Door, operati
     run(operations)
     assert door.state(shop) is State.RETRYING
     assert door.state(other) is State.CONFLICT
-    assert door.history.counts()[State.FAILED] == 2
+    assert door.store.contacts.counts()[State.FAILED] == 2
 
 
 @pytest.mark.parametrize(("now", "begins"), [(20, True), (22, True), (23, False), (17, False)])
@@ -151,7 +145,7 @@ def test_equal_and_too_many_ones_are_refused_with_a_sentence(door: Door, operati
     begin(door, 2)
     form = {"action": "retry", "state": "failed", "expected": 2}
     assert "is already running for these contacts" in door.send(NEW, form, follow_redirects=True).text
-    for attempts in range(1, ACTIVE_MOST):
+    for attempts in range(1, MAX_ACTIVE):
         operations.open(Action.RETRY, Filter(state=State.CREATED, attempts=attempts), who="", why="", total=0)
     page = door.send(NEW, {**form, "action": "discard"}, follow_redirects=True).text
     assert "operations are running" in page or "is already running" in page

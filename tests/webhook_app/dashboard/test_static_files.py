@@ -13,9 +13,8 @@ from webhook_app.access import Access
 from webhook_app.app import create_app
 from webhook_app.dashboard.static_files import FILES, FOLDER
 from webhook_app.parts import Parts
-from worker.process.envelope import Envelope
-from worker.store.contacts import Store
-from worker.store.history import History
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 VENDOR = FOLDER / "vendor"
 #: Most bytes that opening the dashboard for the first time may take, compressed.
@@ -27,7 +26,7 @@ REFERENCE = re.compile(r'(?:src|href)="(/dashboard/static/[^"]+)"')
 def door(client: redis.Redis) -> FlaskClient:
     store = Store(client, Envelope("@key@ @id@"), lease_ms=1)
     access = Access(operator_password="an-operator-password")
-    door = create_app(Parts(store=store, history=History(client), sources={}, access=access)).test_client()
+    door = create_app(Parts(store=store, sources={}, access=access)).test_client()
     found = re.search(r'name="csrf" value="([^"]+)"', door.get("/dashboard/sign-in").text)
     assert found
     door.post("/dashboard/sign-in", data={"csrf": found[1], "password": "an-operator-password"})

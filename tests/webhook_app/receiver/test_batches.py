@@ -16,9 +16,8 @@ from webhook_app.receiver import storing
 from webhook_app.sources.body.parse import MAX_ELEMENTS
 from webhook_app.sources.config import read_source
 from worker.errors import StoreFull, StoreUnavailable
-from worker.process.envelope import Envelope
-from worker.store.contacts import Store
-from worker.store.history import History
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 TOKEN = {"Authorization": "Bearer s3cret-token"}
 SOURCE = {"verify": "token", "secret": "s3cret-token", "only_if": {"$.type": "created"}, "body": ["json", "ndjson"]}
@@ -44,16 +43,16 @@ def post(payload: object, source: str = "crm", store: MemoryStore | None = None,
 
 
 def test_each_element_of_an_array_is_a_contact_in_redis(client: redis.Redis) -> None:
-    store, history = Store(client, Envelope(""), lease_ms=0), History(client)
+    store = Store(client, Envelope(""), lease_ms=0)
     crm = read_source("crm", SOURCE, {})
-    http = create_app(Parts(store=store, history=history, sources={"crm": crm})).test_client()
+    http = create_app(Parts(store=store, sources={"crm": crm})).test_client()
     users = [
         user(number, email=f"{number}@example.com") for number in range(12345678901234567890, 12345678901234567893)
     ]
     answer = http.post("/webhooks/crm", json=users, headers=TOKEN)
     assert answer.status_code == 200
     for identifier in (str(number["identifier"]) for number in users):
-        record = history.contact(identifier)
+        record = store.contacts.find(identifier)
         assert record is not None
         assert record.state == "pending"
     assert_invariants(client)
@@ -66,7 +65,7 @@ def test_a_batch_is_answered_as_a_whole_and_one_by_one() -> None:
     answer = post([user("a"), {"type": "deleted"}, user("b"), user("a")], store=store)
     results = [result("accepted", "a"), result("ignored", None), result("accepted", "b"), result("duplicate", "a")]
     assert answer.get_json() == {**result("accepted", "a"), "results": results}
-    assert list(store.contacts) == ["a", "b"]
+    assert list(store.taken) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +99,7 @@ def test_each_line_is_a_contact(content_type: str) -> None:
     lines = "\n".join(json.dumps(user(name)) for name in "abc")
     answer = door(SOURCES, store).post("/webhooks/crm", data=lines + "\n", headers=TOKEN, content_type=content_type)
     assert [one["identifier"] for one in answer.get_json()["results"]] == ["a", "b", "c"]
-    assert list(store.contacts) == ["a", "b", "c"]
+    assert list(store.taken) == ["a", "b", "c"]
 
 
 def test_elements_may_be_anywhere() -> None:
@@ -121,7 +120,7 @@ def test_one_element_that_makes_no_contact_refuses_all_and_every_problem_is_name
         "[2].inbox_id": "not an inbox id",
         "[4].identifier": "missing",
     }
-    assert store.contacts == {}
+    assert store.taken == {}
 
 
 @pytest.mark.parametrize("payload", [[], [[]], [None], ["a"], [[user("a")]], [[[]]]])
@@ -132,13 +131,13 @@ def test_what_holds_no_objects_makes_no_contacts(payload: object) -> None:
 def test_too_many_elements_are_too_large() -> None:
     store = MemoryStore()
     assert post([user(number) for number in range(MAX_ELEMENTS)], store=store).status_code == 200
-    assert len(store.contacts) == MAX_ELEMENTS
+    assert len(store.taken) == MAX_ELEMENTS
     more = [user(f"more {number}") for number in range(MAX_ELEMENTS + 1)]
     assert post(more, store=store).status_code == 413
     lines = "\n".join(json.dumps(one) for one in more)
     ndjson = {"headers": TOKEN, "content_type": "application/x-ndjson"}
     assert door(SOURCES, store).post("/webhooks/crm", data=lines, **ndjson).status_code == 413
-    assert len(store.contacts) == MAX_ELEMENTS
+    assert len(store.taken) == MAX_ELEMENTS
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("ConnectionError"), StoreFull("out of memory")], ids=str)
@@ -146,7 +145,7 @@ def test_what_cannot_be_stored_to_the_end_is_to_be_sent_again(error: Exception) 
     store = MemoryStore()
 
     def fail_at_the_third() -> None:
-        if len(store.contacts) == 2:
+        if len(store.taken) == 2:
             raise error
 
     store.before = fail_at_the_third

@@ -93,7 +93,7 @@ def test_storing_is_tried_again_before_a_signup_is_lost(monkeypatch: pytest.Monk
 
     store.before = away_for_a_moment
     assert post(store=store).get_json()["status"] == "accepted"
-    assert list(store.contacts) == ["ff7fc9ae"]
+    assert list(store.taken) == ["ff7fc9ae"]
     assert reports == []
 
 
@@ -121,7 +121,7 @@ def test_an_invalid_delivery_does_not_fail_a_signup(body: bytes, options: Any, k
     answer = post(body, store, **options)
     assert_well_received(answer)
     assert answer.get_json() == LOST
-    assert store.contacts == {}
+    assert store.taken == {}
     assert reports == [f"signup_lost_{kind}"]
 
 

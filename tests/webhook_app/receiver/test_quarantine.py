@@ -20,10 +20,9 @@ from webhook_app.sources.body.payload_codec import dump_payload, load_payload
 from webhook_app.sources.config import read_source
 from worker.errors import Unmappable
 from worker.model import Quarantined, State
-from worker.process.envelope import Envelope
-from worker.store import desk as desk_module
-from worker.store.contacts import Store
-from worker.store.history import History
+from worker.store import quarantine
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 SECRET = "a-secret-of-the-tests"
 HEADERS = {"Authorization": f"Bearer {SECRET}"}
@@ -45,7 +44,7 @@ def parts(client: redis.Redis) -> Iterator[Parts]:
 
 def parts_with(client: redis.Redis, written: dict[str, Any]) -> Parts:
     store = Store(client, Envelope("@key@ @id@"), lease_ms=1000)
-    return Parts(store=store, history=History(client), sources={"app": read_source("app", written, {})})
+    return Parts(store=store, sources={"app": read_source("app", written, {})})
 
 
 def door(parts: Parts) -> FlaskClient:
@@ -60,19 +59,19 @@ def test_what_makes_no_contact_is_kept_and_answered_200(parts: Parts) -> None:
     answer = post(parts, {"uid": 7})
     assert (answer.status_code, answer.json["status"]) == (200, "quarantined")
     assert answer.json["errors"] == {"identifier": "missing"}
-    [held] = parts.history.quarantine()
+    [held] = parts.store.quarantine.page()
     assert (held.source, held.problems) == ("app", {"identifier": "missing"})
 
 
 def test_the_same_delivery_is_kept_once(parts: Parts) -> None:
     post(parts, {"uid": 7})
     post(parts, {"uid": 7})
-    assert len(parts.history.quarantine()) == 1
+    assert len(parts.store.quarantine.page()) == 1
 
 
 def test_secrets_are_not_kept(parts: Parts, client: redis.Redis) -> None:
     post(parts, {"uid": 7, "password": "hunter2", "list": [{"token": "t0p"}, {"token": "s3cret"}]})
-    [held] = parts.history.quarantine()
+    [held] = parts.store.quarantine.page()
     assert json.loads(held.payload) == {"uid": 7, "list": [{}, {}]}
 
 
@@ -84,7 +83,7 @@ def post_text(parts: Parts, body: str) -> int:
 def test_secrets_are_not_kept_however_deep_they_are(parts: Parts) -> None:
     body = '{"a":' * 900 + '{"token": "s3cret"}' + "}" * 900
     assert post_text(parts, body) == 200
-    [held] = parts.history.quarantine()
+    [held] = parts.store.quarantine.page()
     assert held.payload == body.replace('"token": "s3cret"', "")
 
 
@@ -92,7 +91,7 @@ def test_secrets_are_not_kept_however_deep_they_are(parts: Parts) -> None:
 def test_what_is_nested_very_deeply_is_kept_or_refused(parts: Parts, levels: int) -> None:
     body = '{"a":' * levels + "1" + "}" * levels
     status = post_text(parts, body)
-    held = [replayed(parts, held) for held in parts.history.quarantine()]
+    held = [replayed(parts, held) for held in parts.store.quarantine.page()]
     assert (status, held) in [(200, [{"identifier": "missing"}]), (400, [])]
 
 
@@ -108,70 +107,70 @@ def test_what_holds_too_much_to_be_searched_for_secrets_is_refused(client: redis
     for _ in range(100):
         payload = {"a": payload}
     assert post(parts, payload).status_code == 413
-    assert parts.history.quarantine() == []
+    assert parts.store.quarantine.page() == []
 
 
 def test_nothing_of_a_stranger_is_kept(parts: Parts) -> None:
     assert door(parts).post("/webhooks/app", json={"uid": 7}).status_code == 401
-    assert parts.history.quarantine() == []
+    assert parts.store.quarantine.page() == []
 
 
 def test_a_mended_mapping_reads_it_again_with_its_headers(parts: Parts, client: redis.Redis) -> None:
     post(parts, {"uid": 12345678901234567890}, **{"X-Name": "Ada"})
     mended = parts_with(client, MENDED)
-    [held] = mended.history.quarantine()
+    [held] = mended.store.quarantine.page()
     assert replay(mended, held) == "accepted"
-    record = mended.history.contact("12345678901234567890")
+    record = mended.store.contacts.find("12345678901234567890")
     assert record is not None
     assert record.state is State.PENDING
     assert record.contact is not None
     assert record.contact.name == "Ada"
-    assert mended.history.quarantine() == []
+    assert mended.store.quarantine.page() == []
 
 
 def test_what_still_makes_no_contact_stays(parts: Parts) -> None:
     post(parts, {"uid": 7})
-    [held] = parts.history.quarantine()
+    [held] = parts.store.quarantine.page()
     with pytest.raises(Unmappable):
         replay(parts, held)
-    assert parts.history.quarantine() == [held]
+    assert parts.store.quarantine.page() == [held]
 
 
 def test_a_delivery_of_a_source_that_is_gone_stays(parts: Parts, client: redis.Redis) -> None:
     post(parts, {"uid": 7})
-    [held] = parts.history.quarantine()
-    without = Parts(store=parts.store, history=parts.history, sources={})
+    [held] = parts.store.quarantine.page()
+    without = Parts(store=parts.store, sources={})
     with pytest.raises(Unmappable, match="no source app"):
         replay(without, held)
-    assert parts.history.quarantined(held.entry) == held
+    assert parts.store.quarantine.read(held.entry) == held
 
 
 def test_a_full_quarantine_takes_nothing_and_says_so(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk_module, "QUARANTINE_MOST", 1)
+    monkeypatch.setattr(quarantine, "MAX_ENTRIES", 1)
     assert post(parts, {"uid": 1}).status_code == 200
     answer = post(parts, {"uid": 2})
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
-    assert len(parts.history.quarantine()) == 1
+    assert len(parts.store.quarantine.page()) == 1
 
 
 def test_a_batch_is_kept_whole(parts: Parts) -> None:
     answer = post(parts, [{"user": {"id": 1}}, {"uid": 2}])
     assert answer.json["status"] == "quarantined"
-    assert parts.history.contact("1") is None
-    [held] = parts.history.quarantine()
+    assert parts.store.contacts.find("1") is None
+    [held] = parts.store.quarantine.page()
     assert list(held.problems) == ["[1].identifier"]
 
 
 def test_a_source_that_rejects_keeps_nothing(client: redis.Redis) -> None:
     parts = parts_with(client, {**SOURCE, "on_invalid": "reject"})
     assert post(parts, {"uid": 7}).status_code == 422
-    assert parts.history.quarantine() == []
+    assert parts.store.quarantine.page() == []
 
 
 def test_the_secret_that_proved_a_delivery_is_noted(parts: Parts) -> None:
     post(parts, {"user": {"id": 1}})
-    assert list(parts.history.secrets_used()) == ["app:number 2"]
+    assert list(parts.store.secret_uses.read()) == ["app:number 2"]
 
 
 def test_a_secret_is_noted_once_a_minute(client: redis.Redis) -> None:
@@ -181,10 +180,10 @@ def test_a_secret_is_noted_once_a_minute(client: redis.Redis) -> None:
     log.used_secret(parts.sources["app"], 1)
     client.delete("{lds}:secrets")
     log.used_secret(parts.sources["app"], 1)
-    assert parts.history.secrets_used() == {}
+    assert parts.store.secret_uses.read() == {}
     now = RECORD_SECRET_EVERY_S
     log.used_secret(parts.sources["app"], 1)
-    assert list(parts.history.secrets_used()) == ["app:number 2"]
+    assert list(parts.store.secret_uses.read()) == ["app:number 2"]
 
 
 VALUES = st.recursive(

@@ -19,12 +19,12 @@ from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources import load_sources
 from worker.errors import StoreFull, StoreUnavailable
-from worker.model import Accepted, Attempt, AttemptResult, Contact, Note, Outcome, State
-from worker.process.envelope import Envelope
+from worker.model import Accepted, Attempt, AttemptResult, Contact, Note, Outcome, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
-from worker.store.history import History
+from worker.store.contacts import Contacts
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 SECRET = "open-sesame-open"
 BEARER = {"Authorization": f"Bearer {SECRET}"}
@@ -46,13 +46,21 @@ only_if = { "$.type" = "user.created" }
 ADA = {"identifier": "ada", "name": "Ada", "email": "Ada@Example.com", "phone_number": "0151 12345678"}
 
 
-class Broken(Store):
-    """A store whose ``accept`` ends with an error."""
+class BrokenContacts(Contacts):
+    """Contacts whose ``accept`` ends with an error."""
 
     error: Exception
 
     def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
         raise self.error
+
+
+def broken(client: redis.Redis, error: Exception) -> Store:
+    store = Store(client)
+    contacts = BrokenContacts(store, store.queue, UpstreamPolicy(), lease_ms=0)
+    contacts.error = error
+    store.contacts = contacts
+    return store
 
 
 @dataclass
@@ -69,7 +77,7 @@ class Door:
         return self.http.post(f"/webhooks/{source}", data=json.dumps(payload), **options)
 
     def record(self, identifier: str) -> Any:
-        return History(self.client).contact(identifier)
+        return Store(self.client).contacts.find(identifier)
 
     def with_store(self, store: Store) -> "Door":
         return Door(self.client, store, http_of(store, self.sources_file), self.sources_file)
@@ -77,7 +85,7 @@ class Door:
 
 def http_of(store: Store, sources_file: Path) -> FlaskClient:
     sources = load_sources(sources_file, None, {"SIGNUP_SECRET": SECRET})
-    return create_app(Parts(store=store, history=History(store.client), sources=sources)).test_client()
+    return create_app(Parts(store=store, sources=sources)).test_client()
 
 
 @pytest.fixture
@@ -125,10 +133,10 @@ def test_the_same_again_is_a_duplicate(door: Door) -> None:
 
 def test_a_duplicate_of_a_created_contact_tells_its_id_as_a_number(door: Door) -> None:
     door.post()
-    claim = door.store.claim(keys.contact_key("ada", door.store.salt().encode()), "token")
+    claim = door.store.contacts.claim(keys.contact_key("ada", door.store.salt()), "token")
     assert claim is not None
     created = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
-    door.store.finish(claim, created, Attempt(claim.now, 1, 200))
+    door.store.contacts.finish(claim, created, Attempt(claim.now, 1, 200))
     assert door.post().json == {"status": "duplicate", "identifier": "ada", "state": "created", "contact_id": 7}
 
 
@@ -252,8 +260,7 @@ def test_what_makes_no_contact_is_told_field_by_field(payload: object, field: st
 
 @pytest.mark.parametrize("error", [StoreUnavailable("ConnectionError"), StoreFull("Redis is out of memory")], ids=str)
 def test_what_cannot_be_stored_is_to_be_sent_again(error: Exception, door: Door) -> None:
-    store = Broken(door.client, Envelope(""), lease_ms=0)
-    store.error = error
+    store = broken(door.client, error)
     response = door.with_store(store).post()
     problem_of(response, 503)
     assert response.headers["Retry-After"] == "10"
@@ -265,8 +272,7 @@ def test_without_redis_a_sender_waits_no_longer_than_the_connection_may(door: Do
 
 
 def test_a_bug_is_ours_and_tells_nobody_what_was_sent(door: Door, caplog: pytest.LogCaptureFixture) -> None:
-    store = Broken(door.client, Envelope(""), lease_ms=0)
-    store.error = KeyError("Ada@Example.com")
+    store = broken(door.client, KeyError("Ada@Example.com"))
     with caplog.at_level(logging.DEBUG):
         problem_of(door.with_store(store).post(), 500)
     assert "bug: KeyError at " in caplog.text
@@ -274,8 +280,7 @@ def test_a_bug_is_ours_and_tells_nobody_what_was_sent(door: Door, caplog: pytest
 
 
 def test_nothing_that_was_sent_gets_into_a_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
-    store = Broken(door.client, Envelope(""), lease_ms=0)
-    store.error = StoreUnavailable("ConnectionError")
+    store = broken(door.client, StoreUnavailable("ConnectionError"))
     with caplog.at_level(logging.DEBUG):
         door.post()
         door.post({"name": "Ada"})

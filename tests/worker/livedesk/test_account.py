@@ -7,12 +7,10 @@ from tests.rig.processes import free_port
 from worker.livedesk.account import FRESH_S, KnownAccount
 from worker.livedesk.client import LiveDesk
 from worker.model import Account, Contact
-from worker.process.envelope import Envelope
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
-from worker.store.desk import Desk
-from worker.store.history import History
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 BAD = Account(unique=False, searchable=True, searchable_bare=None)
 
@@ -26,34 +24,34 @@ def name(url: str = "https://livedesk.example.com", key: str = "key", secret: st
 
 
 def test_nobody_has_asked(client: redis.Redis) -> None:
-    assert History(client).account(name()) == Account()
+    assert Store(client).findings.account(name()) == Account()
     store_of(client).salt()
-    assert History(client).account(name()) == Account()
+    assert Store(client).findings.account(name()) == Account()
 
 
 def test_what_was_found_is_kept_and_replaced(client: redis.Redis) -> None:
-    store, history = store_of(client), History(client)
-    Desk(store).note_account(name(), BAD)
-    found = history.account(name())
+    store = store_of(client)
+    store.findings.save_account(name(), BAD)
+    found = store.findings.account(name())
     assert found.probed_at is not None
     assert found == Account(False, True, None, found.probed_at)
-    Desk(store).note_account(name(), Account(unique=True))
-    found = history.account(name())
+    store.findings.save_account(name(), Account(unique=True))
+    found = store.findings.account(name())
     assert (found.unique, found.searchable) == (True, None)
     assert_invariants(client)
 
 
 def test_another_account_inherits_nothing(client: redis.Redis) -> None:
-    Desk(store_of(client)).note_account(name(), BAD)
-    history = History(client)
-    assert history.account(name(url="https://livedesk.example.org")) == Account()
-    assert history.account(name(key="other")) == Account()
-    assert history.account(name(secret="rotated")).unique is False, "a new secret is no other account"
-    assert history.account(name(url="https://livedesk.example.com/")).unique is False
+    store = store_of(client)
+    store.findings.save_account(name(), BAD)
+    assert store.findings.account(name(url="https://livedesk.example.org")) == Account()
+    assert store.findings.account(name(key="other")) == Account()
+    assert store.findings.account(name(secret="rotated")).unique is False, "a new secret is no other account"
+    assert store.findings.account(name(url="https://livedesk.example.com/")).unique is False
 
 
 def test_neither_address_nor_key_is_kept(client: redis.Redis) -> None:
-    Desk(store_of(client)).note_account(name(key="the-api-key"), BAD)
+    store_of(client).findings.save_account(name(key="the-api-key"), BAD)
     kept = str(client.hgetall(keys.ACCOUNT))
     assert "the-api-key" not in kept
     assert "example" not in kept
@@ -63,9 +61,9 @@ def test_neither_address_nor_key_is_kept(client: redis.Redis) -> None:
 def test_it_is_remembered_for_some_seconds(client: redis.Redis) -> None:
     now = 0.0
     store = store_of(client)
-    known = KnownAccount(History(client), name(), clock=lambda: now)
+    known = KnownAccount(Store(client), name(), clock=lambda: now)
     assert known() == Account()
-    Desk(store).note_account(name(), BAD)
+    store.findings.save_account(name(), BAD)
     now = FRESH_S - 1
     assert known() == Account()
     now = FRESH_S
@@ -74,10 +72,10 @@ def test_it_is_remembered_for_some_seconds(client: redis.Redis) -> None:
 
 def test_while_redis_is_away_the_last_that_was_known_holds(client: redis.Redis) -> None:
     now = 0.0
-    Desk(store_of(client)).note_account(name(), BAD)
-    known = KnownAccount(History(client), name(), clock=lambda: now)
+    store_of(client).findings.save_account(name(), BAD)
+    known = KnownAccount(Store(client), name(), clock=lambda: now)
     assert known().unique is False
-    known.history = History(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=0.2))
+    known.store = Store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=0.2))
     now = FRESH_S
     assert known().unique is False
 

@@ -25,14 +25,23 @@ from worker.livedesk.reconcile import (
     Reconciler,
     in_turn,
 )
-from worker.model import Account, Attempt, AttemptResult, Contact, Note, Outcome, Position, Progress, State
-from worker.process.envelope import Envelope
+from worker.model import (
+    Account,
+    Attempt,
+    AttemptResult,
+    Contact,
+    Note,
+    Outcome,
+    Position,
+    Progress,
+    State,
+    UpstreamPolicy,
+)
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
-from worker.store.desk import Desk
-from worker.store.history import Held, History
-from worker.store.upstream import UpstreamPolicy
+from worker.store.queue import Envelope
+from worker.store.record import CreatedContact
+from worker.store.store import Store
 
 KEY, SECRET = "demo-key", "demo-secret"
 START = Position()
@@ -46,7 +55,6 @@ class Office:
         self.client = client
         self.standin = standin
         self.store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
-        self.history = History(client)
         self.livedesk = LiveDesk(standin.url, KEY, SECRET, timeout_s=1.0)
         self.slept: list[float] = []
 
@@ -54,23 +62,23 @@ class Office:
         """The contact as the worker has brought it there, or has ``made`` it. Returns its id."""
         shown: dict[str, Any] = {name: value for name, value in contact.present().items() if name != "avatar_url"}
         made = made or (self.standin.add_contact(**shown).id if livedesk else 10**6)
-        self.store.accept(contact, "app")
-        claim = self.store.claim(self.key(contact.identifier), "token")
+        self.store.contacts.accept(contact, "app")
+        claim = self.store.contacts.claim(self.key(contact.identifier), "token")
         assert claim is not None
         verdict = AttemptResult(
             state=State.CREATED, contact_id=str(made), outcome=Outcome.CREATED, notes=notes, status=200
         )
-        assert self.store.finish(claim, verdict, Attempt(claim.now, 1, 200)).written
+        assert self.store.contacts.finish(claim, verdict, Attempt(claim.now, 1, 200)).written
         self.client.delete(keys.QUEUE)
         return made
 
     def key(self, identifier: str) -> str:
-        return keys.contact_key(identifier, self.store.salt().encode())
+        return keys.contact_key(identifier, self.store.salt())
 
     def reconciler(self) -> Reconciler:
-        return Reconciler(self.history, self.livedesk, wait=lambda: None, sleep=self.slept.append)
+        return Reconciler(self.store, self.livedesk, wait=lambda: None, sleep=self.slept.append)
 
-    def walk(self, place: Position = START) -> list[tuple[Held, Difference | None]]:
+    def walk(self, place: Position = START) -> list[tuple[CreatedContact, Difference | None]]:
         return list(self.reconciler().walk(place))
 
     def difference(self) -> Difference | None:
@@ -82,7 +90,6 @@ class Office:
         app = create_app(
             Parts(
                 store=self.store,
-                history=self.history,
                 sources={"app": read_source("app", {**source, "inbox_id": 7}, {})},
                 livedesk=self.livedesk,
             )
@@ -171,7 +178,7 @@ def test_where_search_is_known_not_to_find_nothing_is_missing(
 ) -> None:
     office.create(contact)
     office.standin.behave("invisible")
-    Desk(office.store).note_account(office.livedesk.account, Account(True, searchable, bare))
+    office.store.findings.save_account(office.livedesk.account, Account(True, searchable, bare))
     difference = office.difference()
     assert difference is not None
     assert difference.kind is kind
@@ -220,8 +227,8 @@ def test_a_place_whose_contact_is_gone_is_still_a_place(office: Office) -> None:
         office.store.shift_ms = 1000 * (number - 3)
         office.create(Contact(f"user-{number}", 1))
     first, second, *_ = [held.place for held, _ in office.walk()]
-    office.store.forget(1500)
-    assert office.history.contact("user-1") is None
+    office.store.contacts.forget(1500)
+    assert office.store.contacts.find("user-1") is None
     assert [held.identifier for held, _ in office.walk(second)] == ["user-2", "user-3"]
     assert [held.identifier for held, _ in office.walk(first)] == ["user-2", "user-3"]
 
@@ -257,6 +264,7 @@ def test_what_is_created_meanwhile_is_for_the_next_time(office: Office) -> None:
     office.create(Contact("user-0", 1))
     office.store.shift_ms = 60_000
     office.create(Contact("user-1", 1))
+    office.store.shift_ms = 0
     assert [held.identifier for held, _ in office.walk()] == ["user-0"]
 
 
@@ -271,7 +279,7 @@ def test_no_request_goes_before_its_time(office: Office) -> None:
     waits: list[int] = []
     office.standin.delete_contact(office.create(ADA))
     reconciler = Reconciler(
-        office.history, office.livedesk, wait=lambda: waits.append(len(office.standin.requests(None)))
+        office.store, office.livedesk, wait=lambda: waits.append(len(office.standin.requests(None)))
     )
     list(reconciler.walk(Position()))
     assert waits == [0, 1], "once before each request"
@@ -310,7 +318,7 @@ def test_what_differs_is_listed(office: Office) -> None:
         f"missing  g\ufffd[2Jone  contact {gone}: LiveDesk does not have it",
         "2 compared, 1 of them differ.",
     ]
-    record = office.history.contact("g\x1b[2Jone")
+    record = office.store.contacts.find("g\x1b[2Jone")
     assert record is not None
     assert record.state is State.CREATED, "nothing is changed without --repair"
 
@@ -335,14 +343,14 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(office: Office) -> None:
     for number in range(4):
         office.standin.delete_contact(office.create(Contact(f"user-{number}", 1)))
     first, second = [held for held, _ in office.walk()][:2]
-    Desk(office.store).note_progress(Progress(second.place, 2, 2))
+    office.store.findings.save_progress(Progress(second.place, 2, 2))
     searches = len(office.standin.requests("search"))
     result = office.flask()
     assert "Going on behind 2 contacts" in result.stderr
     assert result.stdout.splitlines()[-1] == "4 compared, 4 of them differ."
     assert len(office.standin.requests("search")) == searches + 2
-    assert office.history.progress() is None, "the next one begins anew"
-    Desk(office.store).note_progress(Progress(first.place, 1, 1))
+    assert office.store.findings.progress() is None, "the next one begins anew"
+    office.store.findings.save_progress(Progress(first.place, 1, 1))
     result = office.flask("--restart")
     assert result.stdout.splitlines()[-1] == "4 compared, 4 of them differ."
 
@@ -355,7 +363,7 @@ def test_a_run_that_cannot_finish_keeps_its_place(office: Office) -> None:
     assert result.exit_code == 2
     assert "LiveDesk rejects our API key (401)." in result.stderr
     assert SECRET not in result.output
-    progress = office.history.progress()
+    progress = office.store.findings.progress()
     assert progress is not None
     assert progress.checked == 1
     office.standin.clear()
@@ -364,7 +372,7 @@ def test_a_run_that_cannot_finish_keeps_its_place(office: Office) -> None:
 
 def test_without_redis_it_cannot_be_done(office: Office) -> None:
     client = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
-    office.store, office.history = Store(client, Envelope(""), lease_ms=0), History(client)
+    office.store = Store(client, Envelope(""), lease_ms=0)
     result = office.flask()
     assert result.exit_code == 2
     assert "Redis cannot be used" in result.stderr
@@ -379,11 +387,11 @@ def test_what_is_missing_is_put_back_with_what_is_left(office: Office) -> None:
     result = office.flask("--repair", "--yes")
     assert result.exit_code == 1
     assert "; it is due again" in result.stdout
-    record = office.history.contact("ada")
+    record = office.store.contacts.find("ada")
     assert record is not None
     assert (record.state, record.contact, record.contact_id) == (State.PENDING, Contact("ada", 7), None)
     assert record.notes == (Note("identifier", "LiveDesk did not have it any more: sent again"),)
-    claim = office.store.claim(office.key("ada"), "token")
+    claim = office.store.contacts.claim(office.key("ada"), "token")
     assert claim is not None
     assert claim.unknown_since is not None, "it is looked up before it is created"
     assert claim.unknown_since <= claim.now
@@ -394,14 +402,14 @@ def test_it_comes_after_new_contacts_and_retries(office: Office) -> None:
     office.flask("--repair", "--yes")
     score: Any = office.client.zscore(keys.DUE, office.key("ada"))
     assert score // keys.LANE == 2
-    assert office.store.sweep().handed == 1
+    assert office.store.queue.sweep().handed == 1
 
 
 def test_nothing_but_what_is_missing_is_put_back(office: Office) -> None:
     made = office.create(ADA)
     office.standin.merge(office.standin.add_contact(name="Ada King").id, made)
     assert office.flask("--repair", "--yes").exit_code == 1
-    record = office.history.contact("ada")
+    record = office.store.contacts.find("ada")
     assert record is not None
     assert record.state is State.CREATED
 
@@ -416,16 +424,16 @@ def test_a_repair_wants_consent(office: Office) -> None:
 def test_a_contact_that_changed_meanwhile_is_left_alone(office: Office) -> None:
     made = office.create(ADA)
     key = office.key("ada")
-    assert not Desk(office.store).put_back(key, "999", Contact("ada"))
-    assert Desk(office.store).put_back(key, str(made), Contact("ada"))
-    assert not Desk(office.store).put_back(key, str(made), Contact("ada")), "it may run twice"
-    assert not Desk(office.store).put_back("of nobody", str(made), Contact("nobody"))
+    assert not office.store.contacts.recreate(key, "999", Contact("ada"))
+    assert office.store.contacts.recreate(key, str(made), Contact("ada"))
+    assert not office.store.contacts.recreate(key, str(made), Contact("ada")), "it may run twice"
+    assert not office.store.contacts.recreate("of nobody", str(made), Contact("nobody"))
 
 
 def test_a_delivery_that_comes_before_the_repair_brings_the_data(office: Office) -> None:
     made = office.create(ADA)
-    Desk(office.store).put_back(office.key("ada"), str(made), Contact("ada", 1))
-    assert office.store.accept(ADA, "app").status == "accepted"
-    record = office.history.contact("ada")
+    office.store.contacts.recreate(office.key("ada"), str(made), Contact("ada", 1))
+    assert office.store.contacts.accept(ADA, "app").status == "accepted"
+    record = office.store.contacts.find("ada")
     assert record is not None
     assert record.contact == ADA

@@ -11,8 +11,8 @@ import redis
 
 from tests.rig.processes import free_port
 from worker.process.alive import FRESH_MS, main
-from worker.process.envelope import Envelope
-from worker.store.contacts import Store
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 
 @pytest.fixture
@@ -24,24 +24,24 @@ def store(client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_worker_that_made_progress_is_alive(store: Store) -> None:
-    store.sweep(socket.gethostname())
+    store.queue.sweep(socket.gethostname())
     assert main() is None
 
 
 def test_a_worker_on_another_host_does_not_count(store: Store) -> None:
-    store.sweep("elsewhere")
+    store.queue.sweep("elsewhere")
     assert main() == f"No worker on {socket.gethostname()} has ever reported."
 
 
 def test_a_worker_that_made_none_lately_is_not_alive(store: Store) -> None:
     store.shift_ms -= FRESH_MS + 5_000
-    store.sweep(socket.gethostname())
+    store.queue.sweep(socket.gethostname())
     assert main() == f"The worker on {socket.gethostname()} made no progress for 35 s."
 
 
 def test_a_sign_counts_for_half_a_minute(store: Store) -> None:
     store.shift_ms -= FRESH_MS - 5_000
-    store.sweep(socket.gethostname())
+    store.queue.sweep(socket.gethostname())
     assert main() is None
 
 

@@ -11,24 +11,22 @@ import redis
 
 from tests.invariants import assert_invariants
 from worker.errors import StoreUnavailable
-from worker.model import Attempt, AttemptResult, Contact, Outcome, State
-from worker.process.envelope import Envelope
+from worker.model import Attempt, AttemptResult, Contact, Outcome, State, UpstreamPolicy
 from worker.process.sweeper import FORGET_INTERVAL_S, STUCK_STATUS, Sweeper
 from worker.store import keys
-from worker.store.contacts import FORGET_MOST, GRACE_MS, Store, Swept
-from worker.store.history import History
-from worker.store.lists import Lists
-from worker.store.operations import Operations
+from worker.store.database import MAX_REMOVED
+from worker.store.queue import GRACE_MS, Envelope, Queue, Swept
+from worker.store.store import Store
 
 DAY_MS = 86_400_000
 AWAY = StoreUnavailable("ConnectionError")
 
 
-class ScriptedStore(Store):
-    """A store whose sweeps end as the test has laid out; when that is used up, as they really do."""
+class ScriptedQueue(Queue):
+    """A queue whose sweeps end as the test has laid out; when that is used up, as they really do."""
 
-    def __init__(self, client: redis.Redis) -> None:
-        super().__init__(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, Envelope("@key@ @id@"), UpstreamPolicy(), grace_ms=GRACE_MS)
         self.rounds: list[Swept | Exception] = []
         self.used_up = threading.Event()
 
@@ -41,12 +39,18 @@ class ScriptedStore(Store):
             raise swept
         return swept
 
+
+class ScriptedStore(Store):
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__(client, Envelope("@key@ @id@"), lease_ms=45_000)
+        self.queue: ScriptedQueue = ScriptedQueue(self)
+
     def create(self, identifier: str) -> None:
         """A contact that is created and a day old."""
-        self.accept(Contact(identifier, 1), "signup")
-        claim = self.claim(keys.contact_key(identifier, self.salt().encode()), "token")
+        self.contacts.accept(Contact(identifier, 1), "signup")
+        claim = self.contacts.claim(keys.contact_key(identifier, self.salt()), "token")
         assert claim is not None
-        self.finish(
+        self.contacts.finish(
             claim, AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED), Attempt(1, 1, 200)
         )
 
@@ -84,7 +88,6 @@ def sweeper(store: ScriptedStore, clock: Turned, stuck: list[str]) -> Sweeper:
         store,
         name="host",
         keep_created_ms=DAY_MS,
-        operations=Operations(store, Lists(store.client)),
         stuck_after_s=120,
         on_stuck=lambda: stuck.append("stuck"),
         clock=clock,
@@ -94,12 +97,12 @@ def sweeper(store: ScriptedStore, clock: Turned, stuck: list[str]) -> Sweeper:
 def test_a_round_hands_over_what_is_due_and_leaves_a_sign_of_life(
     sweeper: Sweeper, store: ScriptedStore, client: redis.Redis
 ) -> None:
-    store.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), "signup")
     client.delete(keys.QUEUE)
     store.shift_ms += GRACE_MS
     assert sweeper.once().handed == 1
     assert client.llen(keys.QUEUE) == 1
-    assert set(History(client).workers().seen) == {"host"}
+    assert set(Store(client).queue.workers().seen) == {"host"}
     assert sweeper.once().handed == 0
 
 
@@ -110,7 +113,7 @@ def test_old_contacts_are_forgotten_at_once_and_then_once_a_minute(
         store.create(identifier)
         store.shift_ms += DAY_MS
         sweeper.once()
-        return History(client).contact(identifier) is not None
+        return Store(client).contacts.find(identifier) is not None
 
     assert not round_leaves("ada")
     sweeper.once()
@@ -119,18 +122,18 @@ def test_old_contacts_are_forgotten_at_once_and_then_once_a_minute(
     assert round_leaves("cyd")
     clock.seconds += 1
     assert not round_leaves("dan")
-    assert History(client).counts()[State.CREATED] == 0
+    assert Store(client).contacts.counts()[State.CREATED] == 0
 
 
 def test_as_long_as_there_is_something_to_forget_every_round_forgets(
     sweeper: Sweeper, store: ScriptedStore, client: redis.Redis
 ) -> None:
-    for number in range(FORGET_MOST + 1):
+    for number in range(MAX_REMOVED + 1):
         store.create(f"contact-{number}")
     store.shift_ms += DAY_MS
     sweeper.once()
     sweeper.once()
-    assert History(client).counts()[State.CREATED] == 0
+    assert Store(client).contacts.counts()[State.CREATED] == 0
 
 
 # Is the worker stuck?
@@ -139,7 +142,7 @@ def test_as_long_as_there_is_something_to_forget_every_round_forgets(
 def test_a_worker_that_starts_nothing_although_messages_wait_is_stuck(
     sweeper: Sweeper, store: ScriptedStore, clock: Turned, stuck: list[str]
 ) -> None:
-    store.rounds = [Swept(0, 5), Swept(0, 5), Swept(0, 5)]
+    store.queue.rounds = [Swept(0, 5), Swept(0, 5), Swept(0, 5)]
     sweeper.once()
     clock.seconds += 120
     sweeper.once()
@@ -152,7 +155,7 @@ def test_a_worker_that_starts_nothing_although_messages_wait_is_stuck(
 def test_a_worker_that_starts_something_is_not_stuck(
     sweeper: Sweeper, store: ScriptedStore, clock: Turned, stuck: list[str]
 ) -> None:
-    store.rounds = [Swept(0, 5), Swept(0, 5)]
+    store.queue.rounds = [Swept(0, 5), Swept(0, 5)]
     sweeper.once()
     clock.seconds += 100
     sweeper.task_started()
@@ -164,7 +167,7 @@ def test_a_worker_that_starts_something_is_not_stuck(
 def test_a_worker_for_which_nothing_waits_is_not_stuck(
     sweeper: Sweeper, store: ScriptedStore, clock: Turned, stuck: list[str]
 ) -> None:
-    store.rounds = [Swept(0, 5), Swept(0, 0), Swept(0, 5)]
+    store.queue.rounds = [Swept(0, 5), Swept(0, 0), Swept(0, 5)]
     for _ in range(3):
         clock.seconds += 100
         sweeper.once()
@@ -174,7 +177,7 @@ def test_a_worker_for_which_nothing_waits_is_not_stuck(
 def test_a_worker_is_not_to_blame_for_the_time_that_redis_was_away(
     sweeper: Sweeper, store: ScriptedStore, clock: Turned, stuck: list[str]
 ) -> None:
-    store.rounds = [Swept(0, 5), AWAY, Swept(0, 5), Swept(0, 5)]
+    store.queue.rounds = [Swept(0, 5), AWAY, Swept(0, 5), Swept(0, 5)]
     sweeper.once()
     clock.seconds += 3600
     with pytest.raises(StoreUnavailable):
@@ -203,9 +206,9 @@ def test_a_process_that_is_stuck_ends_at_once_with_a_status_of_its_own() -> None
 def test_the_thread_outlives_a_bug_and_an_outage_and_ends_when_told(
     sweeper: Sweeper, store: ScriptedStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.rounds = [ZeroDivisionError("ada@example.com"), AWAY]
+    store.queue.rounds = [ZeroDivisionError("ada@example.com"), AWAY]
     sweeper.start()
-    assert store.used_up.wait(10)
+    assert store.queue.used_up.wait(10)
     sweeper.stop()
     sweeper._thread.join(10)
     assert not sweeper._thread.is_alive()

@@ -29,28 +29,14 @@ from worker.model import (
     Status,
     Unanswered,
 )
-from worker.process.envelope import Envelope
 from worker.store import connection, keys
 from worker.store.connection import connect
-from worker.store.contacts import (
-    ATTEMPTS_KEPT,
-    CAUSE_FRESH_MS,
-    FORGET_MOST,
-    GRACE_MS,
-    QUEUE_BOUNDS,
-    SWEEP_MOST,
-    WORKER_KEPT_MS,
-    Finished,
-    Store,
-    Swept,
-)
-from worker.store.desk import (
-    QUARANTINE_KEPT_MS,
-    QUARANTINE_MOST,
-    Desk,
-    Erased,
-)
-from worker.store.history import ContactRecord, History
+from worker.store.contacts import ATTEMPTS_KEPT, CAUSE_FRESH_MS, Erased, Finished
+from worker.store.database import MAX_REMOVED
+from worker.store.quarantine import KEPT_MS, MAX_ENTRIES
+from worker.store.queue import GRACE_MS, MAX_SWEPT, QUEUE_BOUNDS, WORKER_KEPT_MS, Envelope, Swept
+from worker.store.record import ContactRecord
+from worker.store.store import Store
 
 LEASE_MS, DAY_MS = 45_000, 86_400_000
 ADA = Contact("ada", 1, "Ada Lovelace", "ada@example.com", "+4915112345678", "https://example.com/ada.png")
@@ -74,19 +60,19 @@ class Bench:
         self.tokens = 0
 
     def key(self, identifier: str = "ada") -> str:
-        return keys.contact_key(identifier, self.store.salt().encode())
+        return keys.contact_key(identifier, self.store.salt())
 
     def accept(self, contact: Contact = ADA, *notes: Note) -> Accepted:
-        return self.store.accept(contact, "signup", notes)
+        return self.store.contacts.accept(contact, "signup", notes)
 
     def claim(self, identifier: str = "ada") -> Claim:
         self.tokens += 1
-        claim = self.store.claim(self.key(identifier), f"token-{self.tokens}")
+        claim = self.store.contacts.claim(self.key(identifier), f"token-{self.tokens}")
         assert claim is not None
         return claim
 
     def finish(self, claim: Claim, verdict: AttemptResult = CREATED) -> Finished:
-        return self.store.finish(claim, verdict, Attempt(claim.now, 12, verdict.status, verdict.cause))
+        return self.store.contacts.finish(claim, verdict, Attempt(claim.now, 12, verdict.status, verdict.cause))
 
     def bring_to(self, verdict: AttemptResult, contact: Contact = ADA) -> None:
         """Accepts the contact and ends its first attempt so; nothing waits in the queue afterwards."""
@@ -109,7 +95,7 @@ class Bench:
         return dict(fields)
 
     def record(self, identifier: str = "ada") -> ContactRecord:
-        record = History(self.client).contact(identifier)
+        record = Store(self.client).contacts.find(identifier)
         assert record is not None
         return record
 
@@ -186,14 +172,14 @@ def test_the_same_data_again_change_nothing_in_any_state(verdict: AttemptResult 
 
 def test_another_source_with_the_same_data_changes_nothing(bench: Bench) -> None:
     bench.accept()
-    assert bench.store.accept(ADA, "shop").status is Status.DUPLICATE
+    assert bench.store.contacts.accept(ADA, "shop").status is Status.DUPLICATE
     assert bench.record().source == "signup"
 
 
 def test_newer_data_of_an_open_contact_take_the_place_of_the_older(bench: Bench) -> None:
     bench.accept(ADA, NOTE)
     before = bench.due()
-    assert bench.store.accept(NEWER, "shop") == Accepted(Status.ACCEPTED, State.PENDING, None)
+    assert bench.store.contacts.accept(NEWER, "shop") == Accepted(Status.ACCEPTED, State.PENDING, None)
     record = bench.record()
     assert (record.contact, record.source, record.notes) == (NEWER, "shop", ())
     assert bench.queue() == [bench.key()], "one message is enough"
@@ -306,7 +292,7 @@ def test_key_names_tell_nothing_about_a_person(bench: Bench) -> None:
 def test_every_process_uses_the_same_salt(bench: Bench) -> None:
     bench.accept()
     other = Store(bench.client, Envelope("@key@"), lease_ms=LEASE_MS)
-    assert other.accept(ADA, "signup").status is Status.DUPLICATE
+    assert other.contacts.accept(ADA, "signup").status is Status.DUPLICATE
 
 
 def test_a_redis_that_was_emptied_is_begun_anew(bench: Bench) -> None:
@@ -320,13 +306,13 @@ def test_a_redis_that_was_emptied_is_begun_anew(bench: Bench) -> None:
 
 def test_a_salt_that_keeps_changing_is_an_error_and_nothing_is_written(bench: Bench) -> None:
     class Stale(Store):
-        def salt(self) -> str:
-            return "of yesterday"
+        def salt(self) -> bytes:
+            return b"of yesterday"
 
     bench.accept()
     before = bench.everything()
     with pytest.raises(StoreError, match="salt"):
-        Stale(bench.client, Envelope(""), lease_ms=0).accept(NEWER, "signup")
+        Stale(bench.client, Envelope(""), lease_ms=0).contacts.accept(NEWER, "signup")
     assert bench.everything() == before
 
 
@@ -351,10 +337,10 @@ def test_a_claim_knows_all_that_an_attempt_needs(bench: Bench) -> None:
 
 def test_a_claim_may_be_repeated_by_its_owner(bench: Bench) -> None:
     bench.accept()
-    first = bench.store.claim(bench.key(), "mine")
+    first = bench.store.contacts.claim(bench.key(), "mine")
     before = bench.everything()
     bench.turn(1_000)
-    again = bench.store.claim(bench.key(), "mine")
+    again = bench.store.contacts.claim(bench.key(), "mine")
     assert first is not None
     assert again is not None
     assert again.lease_until == first.lease_until
@@ -366,7 +352,7 @@ def test_a_lease_belongs_to_one(bench: Bench) -> None:
     bench.claim()
     before = bench.everything()
     bench.turn(LEASE_MS - 1_000)
-    assert bench.store.claim(bench.key(), "another") is None
+    assert bench.store.contacts.claim(bench.key(), "another") is None
     assert bench.everything() == before
 
 
@@ -385,7 +371,7 @@ def test_of_many_who_claim_at_once_one_gets_it(bench: Bench, redis_url: str) -> 
 
     def claim(token: str) -> None:
         client = connect(redis_url, timeout_s=5)
-        got.append(Store(client, Envelope(""), lease_ms=LEASE_MS).claim(key, token))
+        got.append(Store(client, Envelope(""), lease_ms=LEASE_MS).contacts.claim(key, token))
         client.close()
 
     in_threads(claim, [f"worker-{number}" for number in range(8)])
@@ -394,7 +380,7 @@ def test_of_many_who_claim_at_once_one_gets_it(bench: Bench, redis_url: str) -> 
 
 def test_a_retry_cannot_be_claimed_before_its_time(bench: Bench) -> None:
     bench.bring_to(RETRYING)
-    assert bench.store.claim(bench.key(), "early") is None
+    assert bench.store.contacts.claim(bench.key(), "early") is None
     bench.turn(5_000)
     assert bench.claim().cause == "http_500"
 
@@ -402,13 +388,13 @@ def test_a_retry_cannot_be_claimed_before_its_time(bench: Bench) -> None:
 @pytest.mark.parametrize("verdict", CLOSED, ids=lambda verdict: verdict.state)
 def test_what_is_closed_cannot_be_claimed(verdict: AttemptResult, bench: Bench) -> None:
     bench.bring_to(verdict)
-    assert bench.store.claim(bench.key(), "token") is None
+    assert bench.store.contacts.claim(bench.key(), "token") is None
 
 
 def test_what_is_not_there_cannot_be_claimed_and_leaves_no_trace(bench: Bench) -> None:
     bench.accept()
     before = bench.everything()
-    assert bench.store.claim(bench.key("bob"), "token") is None
+    assert bench.store.contacts.claim(bench.key("bob"), "token") is None
     assert bench.everything() == before
 
 
@@ -416,9 +402,9 @@ def test_a_lease_is_lengthened_from_now(bench: Bench) -> None:
     bench.accept()
     claim = bench.claim()
     bench.turn(LEASE_MS - 1_000)
-    assert bench.store.renew(claim)
+    assert bench.store.contacts.renew(claim)
     bench.turn(LEASE_MS - 1_000)
-    assert bench.store.claim(bench.key(), "another") is None
+    assert bench.store.contacts.claim(bench.key(), "another") is None
     assert int(bench.fields()["lease_until"]) > claim.lease_until
     assert bench.due() == keys.LANE + int(bench.fields()["lease_until"])
 
@@ -428,12 +414,12 @@ def test_a_lease_that_is_lost_cannot_be_renewed(bench: Bench) -> None:
     claim = bench.claim()
     bench.turn(LEASE_MS)
     before = bench.everything()
-    assert not bench.store.renew(claim), "it ran out"
+    assert not bench.store.contacts.renew(claim), "it ran out"
     assert bench.everything() == before
     other = bench.claim()
-    assert not bench.store.renew(claim), "somebody else has it"
+    assert not bench.store.contacts.renew(claim), "somebody else has it"
     bench.finish(other)
-    assert not bench.store.renew(other), "it is finished"
+    assert not bench.store.contacts.renew(other), "it is finished"
 
 
 # finish
@@ -534,7 +520,7 @@ def test_of_many_attempts_the_first_and_the_latest_are_kept(bench: Bench) -> Non
     for number in range(ATTEMPTS_KEPT + 10):
         claim = bench.claim()
         again = AttemptResult(state=State.RETRYING, cause="http_500")
-        bench.store.finish(claim, again, Attempt(number, 1, 500, "http_500", "it says why"))
+        bench.store.contacts.finish(claim, again, Attempt(number, 1, 500, "http_500", "it says why"))
     record = bench.record()
     assert [attempt.at for attempt in record.attempts] == [0, *range(10, ATTEMPTS_KEPT + 10)]
     assert record.attempts_made == ATTEMPTS_KEPT + 10
@@ -581,7 +567,7 @@ def test_a_cause_that_nobody_saw_for_a_day_is_new_again(bench: Bench) -> None:
 
 def test_a_pending_contact_is_due_at_once_as_a_new_one(bench: Bench) -> None:
     bench.accept()
-    assert bench.store.retry_now("ada") == "pending"
+    assert bench.store.contacts.retry_now("ada") == "pending"
     due = bench.due()
     assert due is not None
     assert due <= bench.now()
@@ -590,17 +576,17 @@ def test_a_pending_contact_is_due_at_once_as_a_new_one(bench: Bench) -> None:
 @pytest.mark.parametrize("verdict", [RETRYING, FAILED, CONFLICT, DISCARDED], ids=lambda verdict: verdict.state)
 def test_retry_now_gives_a_fresh_budget_at_once(verdict: AttemptResult, bench: Bench) -> None:
     bench.bring_to(verdict)
-    assert bench.store.retry_now("ada") == "retrying"
+    assert bench.store.contacts.retry_now("ada") == "retrying"
     record = bench.record()
     assert (record.state, record.closed_at, record.owner_id) == (State.RETRYING, None, None)
-    assert bench.store.sweep().handed == 1
+    assert bench.store.queue.sweep().handed == 1
     claim = bench.claim()
     assert (claim.failures, claim.repeats, claim.spent_ms, claim.crashes) == (0, 0, 0, 0)
 
 
 def test_retry_now_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
     bench.bring_to(AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
-    bench.store.retry_now("ada")
+    bench.store.contacts.retry_now("ada")
     assert bench.claim().unknown_since is not None
 
 
@@ -608,19 +594,19 @@ def test_retry_now_leaves_a_running_attempt_alone(bench: Bench) -> None:
     bench.accept()
     bench.claim()
     before = bench.everything()
-    assert bench.store.retry_now("ada") == "busy"
+    assert bench.store.contacts.retry_now("ada") == "busy"
     assert bench.everything() == before
 
 
 def test_retry_now_leaves_a_created_contact_alone(bench: Bench) -> None:
     bench.bring_to(CREATED)
     before = bench.everything()
-    assert bench.store.retry_now("ada") == "created"
+    assert bench.store.contacts.retry_now("ada") == "created"
     assert bench.everything() == before
 
 
 def test_retry_now_tells_that_nobody_is_there(bench: Bench) -> None:
-    assert bench.store.retry_now("ada") == "gone"
+    assert bench.store.contacts.retry_now("ada") == "gone"
 
 
 # edit
@@ -629,8 +615,8 @@ def test_retry_now_tells_that_nobody_is_there(bench: Bench) -> None:
 @pytest.mark.parametrize("verdict", [FAILED, CONFLICT, RETRYING])
 def test_edit_brings_other_data_and_a_fresh_budget_at_once(verdict: AttemptResult, bench: Bench) -> None:
     bench.bring_to(verdict)
-    assert bench.store.edit(NEWER, (NOTE,), who="bob", before=ADA) == "retrying"
-    assert bench.store.sweep().handed == 1
+    assert bench.store.contacts.edit(NEWER, (NOTE,), who="bob", before=ADA) == "retrying"
+    assert bench.store.queue.sweep().handed == 1
     claim = bench.claim()
     assert (claim.contact, claim.notes, claim.trigger) == (NEWER, (NOTE,), "bob")
     assert (claim.failures, claim.repeats, claim.spent_ms, claim.crashes) == (0, 0, 0, 0)
@@ -638,20 +624,20 @@ def test_edit_brings_other_data_and_a_fresh_budget_at_once(verdict: AttemptResul
 
 def test_edit_of_a_new_contact_leaves_it_pending(bench: Bench) -> None:
     bench.accept()
-    assert bench.store.edit(NEWER, who="bob", before=ADA) == "pending"
+    assert bench.store.contacts.edit(NEWER, who="bob", before=ADA) == "pending"
     assert bench.claim().contact == NEWER
 
 
 def test_edit_may_run_twice(bench: Bench) -> None:
     """Its answer may get lost, and the person does it again."""
     bench.bring_to(FAILED)
-    assert [bench.store.edit(NEWER, who="bob", before=ADA) for _ in range(2)] == ["retrying"] * 2
+    assert [bench.store.contacts.edit(NEWER, who="bob", before=ADA) for _ in range(2)] == ["retrying"] * 2
     assert bench.claim().contact == NEWER
 
 
 def test_edit_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
     bench.bring_to(AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
-    bench.store.edit(NEWER, who="bob", before=ADA)
+    bench.store.contacts.edit(NEWER, who="bob", before=ADA)
     assert bench.claim().unknown_since is not None
 
 
@@ -660,7 +646,7 @@ def test_edit_leaves_alone_what_is_under_way_or_done(verdict: AttemptResult | No
     bench.accept()
     bench.claim() if verdict is None else bench.bring_to(verdict)
     before = bench.everything()
-    assert bench.store.edit(NEWER, who="bob", before=ADA) == says
+    assert bench.store.contacts.edit(NEWER, who="bob", before=ADA) == says
     assert bench.everything() == before
 
 
@@ -668,12 +654,12 @@ def test_edit_does_not_overwrite_what_came_meanwhile(bench: Bench) -> None:
     bench.bring_to(FAILED)
     bench.accept(NEWER)
     before = bench.everything()
-    assert bench.store.edit(ADA.without("email"), who="bob", before=ADA) == "changed"
+    assert bench.store.contacts.edit(ADA.without("email"), who="bob", before=ADA) == "changed"
     assert bench.everything() == before
 
 
 def test_edit_tells_that_nobody_is_there(bench: Bench) -> None:
-    assert bench.store.edit(NEWER) == "gone"
+    assert bench.store.contacts.edit(NEWER) == "gone"
 
 
 # sweep
@@ -690,21 +676,21 @@ def backlog(bench: Bench, *identifiers: str) -> None:
 
 def test_what_is_due_is_handed_over_once_until_its_message_counts_as_lost(bench: Bench) -> None:
     backlog(bench, "ada")
-    assert bench.store.sweep() == Swept(handed=1, waiting=0)
-    assert bench.store.sweep() == Swept(handed=0, waiting=1)
+    assert bench.store.queue.sweep() == Swept(handed=1, waiting=0)
+    assert bench.store.queue.sweep() == Swept(handed=0, waiting=1)
     assert bench.queue() == [bench.key()]
     bench.client.delete(keys.QUEUE)
     bench.turn(GRACE_MS - 1_000)
-    assert bench.store.sweep() == Swept(handed=0, waiting=0)
+    assert bench.store.queue.sweep() == Swept(handed=0, waiting=0)
     bench.turn(1_000)
-    assert bench.store.sweep() == Swept(handed=1, waiting=0)
+    assert bench.store.queue.sweep() == Swept(handed=1, waiting=0)
 
 
 @pytest.mark.parametrize("verdict", CLOSED, ids=lambda verdict: verdict.state)
 def test_what_is_closed_is_never_handed_over(verdict: AttemptResult, bench: Bench) -> None:
     bench.bring_to(verdict)
     bench.turn(DAY_MS)
-    assert bench.store.sweep().handed == 0
+    assert bench.store.queue.sweep().handed == 0
 
 
 def test_a_lease_that_ran_out_is_handed_over(bench: Bench) -> None:
@@ -712,9 +698,9 @@ def test_a_lease_that_ran_out_is_handed_over(bench: Bench) -> None:
     bench.claim()
     bench.client.delete(keys.QUEUE)
     bench.turn(LEASE_MS - 1_000)
-    assert bench.store.sweep().handed == 0
+    assert bench.store.queue.sweep().handed == 0
     bench.turn(1_000)
-    assert bench.store.sweep().handed == 1
+    assert bench.store.queue.sweep().handed == 1
 
 
 def test_new_contacts_go_before_retries_and_older_before_younger(bench: Bench) -> None:
@@ -722,7 +708,7 @@ def test_new_contacts_go_before_retries_and_older_before_younger(bench: Bench) -
     bench.turn(1_000)
     bench.bring_to(RETRYING, Contact("young retry", 1))
     backlog(bench, "old", "young")
-    bench.store.sweep()
+    bench.store.queue.sweep()
     assert bench.queue() == [bench.key(identifier) for identifier in ("old", "young", "old retry", "young retry")]
 
 
@@ -744,18 +730,18 @@ def test_retries_never_fill_the_room_of_new_contacts(waiting: int, handed: int, 
     backlog(bench, "new 1", "new 2")
     if waiting:
         bench.client.rpush(keys.QUEUE, *["another"] * waiting)
-    swept = bench.store.sweep()
+    swept = bench.store.queue.sweep()
     assert (swept.handed, swept.waiting, swept.more) == (handed, waiting, handed < 4)
     added = bench.queue()[waiting:]
     assert added == [bench.key(identifier) for identifier in ("new 1", "new 2", "retry 1", "retry 2")[:handed]]
 
 
 def test_each_message_has_an_id_of_its_own_and_nothing_else_of_it_is_touched(bench: Bench) -> None:
-    bench.store.hint = Envelope(
+    bench.store.queue._envelope = Envelope(
         '{"origin": "gen7@host", "to": "@nobody@", "key": "@key@", "id": "@id@", "tag": "@id@"}'
     )
     backlog(bench, "ada", "bob")
-    bench.store.sweep()
+    bench.store.queue.sweep()
     messages: Any = bench.client.lrange(keys.QUEUE, 0, -1)
     ids = {message.split('"')[-6] for message in messages}
     assert len(ids) == 2
@@ -765,14 +751,14 @@ def test_each_message_has_an_id_of_its_own_and_nothing_else_of_it_is_touched(ben
 
 
 def test_a_large_backlog_is_handed_over_in_bounded_steps_that_hold_redis_for_a_moment_only(bench: Bench) -> None:
-    for number in range(SWEEP_MOST + 100):
+    for number in range(MAX_SWEPT + 100):
         bench.accept(Contact(f"contact-{number}", 1))
     took: list[float] = []
     for _ in range(5):
         bench.client.delete(keys.QUEUE)
         bench.turn(GRACE_MS)
         began = time.perf_counter()
-        assert bench.store.sweep().handed == SWEEP_MOST
+        assert bench.store.queue.sweep().handed == MAX_SWEPT
         took.append(time.perf_counter() - began)
     assert min(took) < 0.05, "the aim is 10 ms; this machine may be busy"
 
@@ -785,7 +771,7 @@ def test_sweeps_at_the_same_time_hand_each_contact_over_once(bench: Bench, redis
         client = connect(redis_url, timeout_s=5)
         store = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
         store.shift_ms = bench.store.shift_ms
-        handed.extend(store.sweep().handed for _ in range(3))
+        handed.extend(store.queue.sweep().handed for _ in range(3))
         client.close()
 
     in_threads(sweep, [""] * 6)
@@ -815,10 +801,10 @@ def in_threads(do: Callable[[str], None], arguments: list[str]) -> None:
 def test_created_contacts_are_forgotten_when_their_time_is_over(bench: Bench) -> None:
     bench.bring_to(CREATED)
     bench.turn(DAY_MS - 1_000)
-    assert bench.store.forget(DAY_MS) == 0
+    assert bench.store.contacts.forget(DAY_MS) == 0
     bench.turn(1_000)
-    assert bench.store.forget(DAY_MS) == 1
-    assert History(bench.client).contact("ada") is None
+    assert bench.store.contacts.forget(DAY_MS) == 1
+    assert Store(bench.client).contacts.find("ada") is None
     assert bench.accept() == Accepted(Status.ACCEPTED, State.PENDING, None)
 
 
@@ -827,7 +813,7 @@ def test_nothing_else_is_forgotten(verdict: AttemptResult, bench: Bench) -> None
     bench.bring_to(verdict)
     bench.turn(DAY_MS)
     before = bench.everything()
-    assert bench.store.forget(0) == 0
+    assert bench.store.contacts.forget(0) == 0
     assert bench.everything() == before
 
 
@@ -841,20 +827,20 @@ def test_a_contact_is_looked_at_again_at_the_moment_when_it_is_forgotten(bench: 
 
 
 def test_forgetting_goes_in_bounded_steps(bench: Bench) -> None:
-    for number in range(FORGET_MOST + 1):
+    for number in range(MAX_REMOVED + 1):
         bench.bring_to(CREATED, Contact(f"contact-{number}", 1))
     bench.turn(1)
-    assert [bench.store.forget(0) for _ in range(3)] == [FORGET_MOST, 1, 0]
+    assert [bench.store.contacts.forget(0) for _ in range(3)] == [MAX_REMOVED, 1, 0]
 
 
 def test_hosts_are_remembered_for_a_day(bench: Bench) -> None:
-    bench.store.sweep("gone")
+    bench.store.queue.sweep("gone")
     bench.turn(WORKER_KEPT_MS - 1_000)
-    bench.store.sweep("here")
-    assert set(History(bench.client).workers().seen) == {"gone", "here"}
+    bench.store.queue.sweep("here")
+    assert set(Store(bench.client).queue.workers().seen) == {"gone", "here"}
     bench.turn(2_000)
-    bench.store.sweep("here")
-    assert set(History(bench.client).workers().seen) == {"here"}
+    bench.store.queue.sweep("here")
+    assert set(Store(bench.client).queue.workers().seen) == {"here"}
 
 
 # The quarantine
@@ -866,56 +852,56 @@ HELD = Quarantined(
 
 def test_what_is_quarantined_is_kept_as_it_is(bench: Bench) -> None:
     before = bench.now()
-    Desk(bench.store).quarantine(HELD)
-    (held,) = History(bench.client).quarantine()
+    bench.store.quarantine.add(HELD)
+    (held,) = Store(bench.client).quarantine.page()
     assert replace(held, entry="", since=0) == HELD
     assert before <= held.since <= bench.now()
-    assert History(bench.client).quarantined(held.entry) == held
+    assert Store(bench.client).quarantine.read(held.entry) == held
 
 
 def test_the_same_delivery_is_quarantined_once(bench: Bench) -> None:
-    Desk(bench.store).quarantine(HELD)
+    bench.store.quarantine.add(HELD)
     before = bench.everything()
     bench.turn(1_000)
-    Desk(bench.store).quarantine(HELD)
+    bench.store.quarantine.add(HELD)
     assert bench.everything() == before
-    Desk(bench.store).quarantine(replace(HELD, source="crm"))
-    assert [held.source for held in History(bench.client).quarantine()] == ["shop", "crm"]
+    bench.store.quarantine.add(replace(HELD, source="crm"))
+    assert [held.source for held in Store(bench.client).quarantine.page()] == ["shop", "crm"]
 
 
 def test_a_quarantine_that_is_full_takes_nothing_more(bench: Bench) -> None:
-    for number in range(QUARANTINE_MOST):
-        Desk(bench.store).quarantine(replace(HELD, payload=str(number)))
+    for number in range(MAX_ENTRIES):
+        bench.store.quarantine.add(replace(HELD, payload=str(number)))
     before = bench.everything()
     with pytest.raises(StoreFull):
-        Desk(bench.store).quarantine(HELD)
-    Desk(bench.store).quarantine(replace(HELD, payload="7"))
+        bench.store.quarantine.add(HELD)
+    bench.store.quarantine.add(replace(HELD, payload="7"))
     assert bench.everything() == before
 
 
 def test_what_is_released_is_gone(bench: Bench) -> None:
-    Desk(bench.store).quarantine(HELD)
-    (held,) = History(bench.client).quarantine()
-    assert Desk(bench.store).release(held.entry)
-    assert not Desk(bench.store).release(held.entry)
-    assert History(bench.client).quarantine() == []
-    assert History(bench.client).quarantined(held.entry) is None
+    bench.store.quarantine.add(HELD)
+    (held,) = Store(bench.client).quarantine.page()
+    assert bench.store.quarantine.release(held.entry)
+    assert not bench.store.quarantine.release(held.entry)
+    assert Store(bench.client).quarantine.page() == []
+    assert Store(bench.client).quarantine.read(held.entry) is None
 
 
 def test_the_quarantine_is_kept_for_its_time_only(bench: Bench) -> None:
-    Desk(bench.store).quarantine(HELD)
-    bench.turn(QUARANTINE_KEPT_MS - 1_000)
-    Desk(bench.store).quarantine(replace(HELD, source="crm"))
-    assert Desk(bench.store).prune_quarantine() == 0
+    bench.store.quarantine.add(HELD)
+    bench.turn(KEPT_MS - 1_000)
+    bench.store.quarantine.add(replace(HELD, source="crm"))
+    assert bench.store.quarantine.prune() == 0
     bench.turn(2_000)
-    assert Desk(bench.store).prune_quarantine() == 1
-    assert [held.source for held in History(bench.client).quarantine()] == ["crm"]
+    assert bench.store.quarantine.prune() == 1
+    assert [held.source for held in Store(bench.client).quarantine.page()] == ["crm"]
 
 
 def test_when_a_secret_was_last_used_is_known(bench: Bench) -> None:
     before = bench.now()
-    Desk(bench.store).note_secret("shop", "SHOP_SECRET")
-    (used,) = History(bench.client).secrets_used().items()
+    bench.store.secret_uses.mark("shop", "SHOP_SECRET")
+    (used,) = Store(bench.client).secret_uses.read().items()
     assert used[0] == "shop:SHOP_SECRET"
     assert before <= used[1] <= bench.now()
 
@@ -947,9 +933,9 @@ def test_a_full_redis_can_still_be_drained(verdict: AttemptResult, own: Bench) -
     own.client.delete(keys.QUEUE)
     own.turn(GRACE_MS)
     fill(own)
-    assert own.store.sweep().handed == 1
+    assert own.store.queue.sweep().handed == 1
     claim = own.claim()
-    assert own.store.renew(claim)
+    assert own.store.contacts.renew(claim)
     assert own.finish(claim, verdict).written
     assert own.record().state is verdict.state
 
@@ -960,7 +946,7 @@ def test_a_full_redis_brings_back_what_a_dead_worker_held(own: Bench) -> None:
     own.turn(LEASE_MS)
     own.client.delete(keys.QUEUE)
     fill(own)
-    assert own.store.sweep().handed == 1
+    assert own.store.queue.sweep().handed == 1
     assert own.claim().crashes == 1
 
 
@@ -970,41 +956,41 @@ def test_a_full_redis_lets_a_person_retry_and_old_contacts_be_forgotten(own: Ben
     own.turn(1)
     fill(own)
     started_anew = Store(own.client, Envelope(""), lease_ms=LEASE_MS)
-    assert started_anew.retry_now("ada") == "retrying"
-    assert own.store.forget(0) == 1
+    assert started_anew.contacts.retry_now("ada") == "retrying"
+    assert own.store.contacts.forget(0) == 1
 
 
 def test_a_full_redis_lets_a_person_be_forgotten_and_put_back(own: Bench) -> None:
     own.bring_to(FAILED)
     own.bring_to(CREATED, Contact("bob", 1))
     fill(own)
-    started_anew = Desk(Store(own.client, Envelope(""), lease_ms=LEASE_MS))
+    started_anew = Store(own.client, Envelope(""), lease_ms=LEASE_MS).contacts
     assert started_anew.erase("ada") == Erased("erased")
-    assert started_anew.put_back(own.key("bob"), "7", Contact("bob"))
+    assert started_anew.recreate(own.key("bob"), "7", Contact("bob"))
 
 
 # A Redis that is away
 
 CLAIM = Claim("key", "token", ADA, "", 1, 2)
 CALLS: dict[str, Callable[[Store], object]] = {
-    "accept": lambda store: store.accept(ADA, "signup"),
-    "claim": lambda store: store.claim("key", "token"),
-    "renew": lambda store: store.renew(CLAIM),
-    "finish": lambda store: store.finish(CLAIM, CREATED, Attempt(1, 1)),
-    "retry_now": lambda store: store.retry_now("ada"),
-    "edit": lambda store: store.edit(NEWER, who="bob", before=ADA),
-    "sweep": lambda store: store.sweep(),
-    "probe_now": lambda store: store.probe_now(),
-    "forget": lambda store: store.forget(0),
-    "quarantine": lambda store: Desk(store).quarantine(HELD),
-    "release": lambda store: Desk(store).release("entry"),
-    "prune_quarantine": lambda store: Desk(store).prune_quarantine(),
-    "erase": lambda store: Desk(store).erase("ada"),
-    "put_back": lambda store: Desk(store).put_back("key", "7", ADA),
-    "ping": lambda store: Desk(store).ping(),
-    "note_account": lambda store: Desk(store).note_account("name", Account(unique=True)),
-    "note_progress": lambda store: Desk(store).note_progress(None),
-    "note_secret": lambda store: Desk(store).note_secret("shop", "SHOP_SECRET"),
+    "accept": lambda store: store.contacts.accept(ADA, "signup"),
+    "claim": lambda store: store.contacts.claim("key", "token"),
+    "renew": lambda store: store.contacts.renew(CLAIM),
+    "finish": lambda store: store.contacts.finish(CLAIM, CREATED, Attempt(1, 1)),
+    "retry_now": lambda store: store.contacts.retry_now("ada"),
+    "edit": lambda store: store.contacts.edit(NEWER, who="bob", before=ADA),
+    "sweep": lambda store: store.queue.sweep(),
+    "probe_now": lambda store: store.upstream.probe_now(),
+    "forget": lambda store: store.contacts.forget(0),
+    "quarantine": lambda store: store.quarantine.add(HELD),
+    "release": lambda store: store.quarantine.release("entry"),
+    "prune_quarantine": lambda store: store.quarantine.prune(),
+    "erase": lambda store: store.contacts.erase("ada"),
+    "put_back": lambda store: store.contacts.recreate("key", "7", ADA),
+    "ping": lambda store: store.queue.ping(),
+    "note_account": lambda store: store.findings.save_account("name", Account(unique=True)),
+    "note_progress": lambda store: store.findings.save_progress(None),
+    "note_secret": lambda store: store.secret_uses.mark("shop", "SHOP_SECRET"),
 }
 
 
@@ -1025,11 +1011,11 @@ def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey, mo
     began = time.monotonic()
     try:
         with pytest.raises(StoreUnavailable):
-            store.accept(ADA, "signup")
+            store.contacts.accept(ADA, "signup")
     finally:
         own_server.resume()
     assert time.monotonic() - began < 1
-    assert store.retry_now("bob") == "gone", "the answer that came too late is not taken for this one"
+    assert store.contacts.retry_now("bob") == "gone", "the answer that came too late is not taken for this one"
     client.flushall()
     client.close()
 
@@ -1038,7 +1024,7 @@ def test_a_connection_that_was_closed_while_it_was_idle_is_opened_again(own: Ben
     own.accept()
     for _ in range(2):
         own.client.client_kill_filter(_type="normal", skipme=False)
-        assert own.store.retry_now("ada") == "pending"
+        assert own.store.contacts.retry_now("ada") == "pending"
 
 
 def test_a_redis_that_was_restarted_is_used_again(own: Bench, own_server: Valkey) -> None:
@@ -1061,7 +1047,7 @@ def test_a_read_only_replica_is_unavailable(own: Bench) -> None:
 def test_anything_else_that_redis_refuses_is_an_error_of_its_own(bench: Bench) -> None:
     bench.client.set(keys.DUE, "not a sorted set")
     with pytest.raises(StoreError, match="WRONGTYPE") as caught:
-        bench.store.sweep()
+        bench.store.queue.sweep()
     assert type(caught.value) is StoreError
     bench.client.flushall()
 
@@ -1085,7 +1071,7 @@ def test_a_command_is_never_repeated_behind_our_back() -> None:
         thread.start()
         client = connect(f"redis://127.0.0.1:{server.server_address[1]}/0", timeout_s=1)
         with pytest.raises(StoreUnavailable):
-            Store(client, Envelope(""), lease_ms=LEASE_MS).sweep()
+            Store(client, Envelope(""), lease_ms=LEASE_MS).queue.sweep()
         server.shutdown()
         thread.join()
     assert server.calls == 1
@@ -1094,5 +1080,5 @@ def test_a_command_is_never_repeated_behind_our_back() -> None:
 def test_a_password_is_in_no_error() -> None:
     client = connect(f"redis://:hunter2-hunter2@127.0.0.1:{free_port()}/0", timeout_s=1)
     with pytest.raises(StoreUnavailable) as caught:
-        Store(client, Envelope(""), lease_ms=LEASE_MS).sweep()
+        Store(client, Envelope(""), lease_ms=LEASE_MS).queue.sweep()
     assert "hunter2" not in str(caught.value)

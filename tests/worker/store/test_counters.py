@@ -7,27 +7,25 @@ import pytest
 import redis
 
 from worker.errors import StoreUnavailable
-from worker.process.envelope import Envelope
 from worker.store import keys
-from worker.store.contacts import Store
 from worker.store.counters import Counters
-from worker.store.desk import Desk
+from worker.store.store import Store
 
 
-class MoodyDesk(Desk):
-    """A desk that can be told to be away."""
+class MoodyCounters(Counters):
+    """Counters whose Redis may be away."""
 
     is_away = False
 
-    def count(self, counted: Mapping[str, int]) -> None:
+    def write(self, counts: Mapping[str, int]) -> None:
         if self.is_away:
             raise StoreUnavailable("ConnectionError")
-        super().count(counted)
+        super().write(counts)
 
 
 @pytest.fixture
-def desk(client: redis.Redis) -> MoodyDesk:
-    return MoodyDesk(Store(client, Envelope("@key@"), lease_ms=1))
+def counters(client: redis.Redis) -> MoodyCounters:
+    return MoodyCounters(Store(client))
 
 
 def counts(client: redis.Redis) -> dict[str, str]:
@@ -35,22 +33,20 @@ def counts(client: redis.Redis) -> dict[str, str]:
     return found
 
 
-def test_nothing_goes_to_redis_before_a_flush(desk: MoodyDesk, client: redis.Redis) -> None:
-    tally = Counters(desk)
-    tally.add("refused::no_source")
-    tally.add("refused::no_source", 2)
+def test_nothing_goes_to_redis_before_a_flush(counters: MoodyCounters, client: redis.Redis) -> None:
+    counters.add("refused::no_source")
+    counters.add("refused::no_source", 2)
     assert counts(client) == {}
-    tally.flush()
+    counters.flush()
     assert counts(client) == {"refused::no_source": "3"}
-    tally.flush()
+    counters.flush()
     assert counts(client) == {"refused::no_source": "3"}
 
 
-def test_a_duration_goes_into_one_bucket_and_the_sum(desk: MoodyDesk, client: redis.Redis) -> None:
-    tally = Counters(desk)
+def test_a_duration_goes_into_one_bucket_and_the_sum(counters: MoodyCounters, client: redis.Redis) -> None:
     for seconds in (0.0005, 0.001, 0.0011, 0.7, 31.0):
-        tally.took("accept", seconds)
-    tally.flush()
+        counters.took("accept", seconds)
+    counters.flush()
     assert counts(client) == {
         "accept_ms:1": "2",
         "accept_ms:2": "1",
@@ -60,40 +56,36 @@ def test_a_duration_goes_into_one_bucket_and_the_sum(desk: MoodyDesk, client: re
     }
 
 
-def test_what_redis_cannot_take_is_kept(desk: MoodyDesk, client: redis.Redis) -> None:
-    tally = Counters(desk)
-    tally.add("refused:app:full", 2)
-    desk.is_away = True
-    tally.flush()
-    tally.add("refused:app:full")
-    desk.is_away = False
-    tally.flush()
+def test_what_redis_cannot_take_is_kept(counters: MoodyCounters, client: redis.Redis) -> None:
+    counters.add("refused:app:full", 2)
+    counters.is_away = True
+    counters.flush()
+    counters.add("refused:app:full")
+    counters.is_away = False
+    counters.flush()
     assert counts(client) == {"refused:app:full": "3"}
 
 
-def test_threads_lose_nothing(desk: MoodyDesk, client: redis.Redis) -> None:
-    tally = Counters(desk)
-
+def test_threads_lose_nothing(counters: MoodyCounters, client: redis.Redis) -> None:
     def work() -> None:
         for number in range(2000):
-            tally.add("refused:app:unauthentic")
+            counters.add("refused:app:unauthentic")
             if number % 500 == 0:
-                tally.flush()
+                counters.flush()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    tally.flush()
+    counters.flush()
     assert counts(client) == {"refused:app:unauthentic": "8000"}
 
 
 @pytest.mark.parametrize("is_started", [True, False])
-def test_who_stops_adds_what_is_left(is_started: bool, desk: MoodyDesk, client: redis.Redis) -> None:
-    tally = Counters(desk)
+def test_who_stops_adds_what_is_left(is_started: bool, counters: MoodyCounters, client: redis.Redis) -> None:
     if is_started:
-        tally.start()
-    tally.add("refused:app:bug")
-    tally.stop()
+        counters.start()
+    counters.add("refused:app:bug")
+    counters.stop()
     assert counts(client) == {"refused:app:bug": "1"}

@@ -16,21 +16,11 @@ from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
 from worker.errors import StoreFull, StoreUnavailable
 from worker.model import Accepted, Ack, Contact, Note, Quarantined, Requirements, State, Status
-from worker.process.envelope import Envelope
 from worker.store import connection, keys
 from worker.store.connection import AGAIN_S, connect, lines_of
-from worker.store.contacts import Store
-from worker.store.desk import Desk
-from worker.store.durability import (
-    Guard,
-    Server,
-    Wait,
-    announce,
-    judge,
-    look,
-    needed_wait,
-    unmet,
-)
+from worker.store.durability import Guard, Server, Wait, announce, judge, look, needed_wait, unmet
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 NO_NOTES: tuple[Note, ...] = ()
 
@@ -71,7 +61,7 @@ def store_of(client: redis.Redis, ack: Ack | None = None, **demands: Any) -> Sto
 
 
 def accept(store: Store, identifier: str = "ada") -> Accepted:
-    return store.accept(Contact(identifier, 1), "signup")
+    return store.contacts.accept(Contact(identifier, 1), "signup")
 
 
 def commands_of(client: redis.Redis, work: Callable[[], object]) -> list[str]:
@@ -160,9 +150,9 @@ def test_nothing_is_taken_where_it_cannot_be_as_safe_as_required(primary: redis.
     with pytest.raises(StoreUnavailable, match="appendonly is off"):
         accept(store)
     with pytest.raises(StoreUnavailable, match="appendonly is off"):
-        store.accept_all([(Contact("ada", 1), NO_NOTES)], "signup")
+        store.contacts.accept_all([(Contact("ada", 1), NO_NOTES)], "signup")
     with pytest.raises(StoreUnavailable, match="appendonly is off"):
-        Desk(store).quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
+        store.quarantine.add(Quarantined(source="signup", payload="{}", problems={}, headers={}))
     assert not primary.exists(keys.DUE, keys.QUARANTINE)
     primary.config_set("appendonly", "yes")
     wait_until(lambda: look(primary).info["aof_rewrite_in_progress"] == 0)
@@ -180,9 +170,9 @@ def test_a_delivery_that_no_replica_confirms_is_not_acknowledged_nor_is_its_repe
             with pytest.raises(StoreUnavailable, match="not on a replica in time"):
                 accept(store)
         with pytest.raises(StoreUnavailable, match="not on a replica in time"):
-            store.accept_all([(Contact(name, 1), NO_NOTES) for name in ("ada", "bob")], "signup")
+            store.contacts.accept_all([(Contact(name, 1), NO_NOTES) for name in ("ada", "bob")], "signup")
         with pytest.raises(StoreUnavailable, match="not on a replica in time"):
-            Desk(store).quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
+            store.quarantine.add(Quarantined(source="signup", payload="{}", problems={}, headers={}))
     finally:
         servers[1].resume()
     wait_until(lambda: is_confirmed(store))
@@ -203,7 +193,7 @@ def test_waiting_costs_no_turn_of_its_own_and_a_batch_waits_once(primary: redis.
     accept(store)
     assert commands_of(primary, lambda: accept(store)) == ["EVALSHA", "SET", "WAIT"]
     batch = [(Contact(str(number), 1), NO_NOTES) for number in range(5)]
-    assert commands_of(primary, lambda: store.accept_all(batch, "signup")) == ["EVALSHA"] * 5 + ["SET", "WAIT"]
+    assert commands_of(primary, lambda: store.contacts.accept_all(batch, "signup")) == ["EVALSHA"] * 5 + ["SET", "WAIT"]
     assert primary.zcard(keys.DUE) == 6
 
 
@@ -234,7 +224,7 @@ def test_a_batch_whose_connection_was_lost_is_not_acknowledged(primary: redis.Re
         yield Contact("two", 1), NO_NOTES
 
     with pytest.raises(StoreUnavailable, match="connection was lost"):
-        store.accept_all(batch(), "signup")
+        store.contacts.accept_all(batch(), "signup")
 
 
 @pytest.mark.parametrize("answer", [0, [0, 3]])
@@ -253,7 +243,9 @@ def test_above_the_backlog_new_work_is_refused_and_what_is_known_is_answered(pri
     with pytest.raises(StoreFull, match="too many contacts are open"):
         accept(store, "cleo")
     assert accept(store, "ada").status is Status.DUPLICATE
-    assert store.accept(Contact("bob", 1, "Bob"), "signup").status is Status.ACCEPTED, "newer data of an open contact"
+    assert store.contacts.accept(Contact("bob", 1, "Bob"), "signup").status is Status.ACCEPTED, (
+        "newer data of an open contact"
+    )
     assert primary.zcard(keys.state(State.PENDING)) == 2
     primary.zpopmin(keys.DUE)
     assert accept(store, "cleo").status is Status.ACCEPTED
@@ -266,7 +258,7 @@ def test_near_the_end_of_memory_new_work_is_refused_until_there_is_room(primary:
     with pytest.raises(StoreFull, match="memory is nearly full"):
         accept(store, "bob")
     with pytest.raises(StoreFull, match="memory is nearly full"):
-        Desk(store).quarantine(Quarantined(source="signup", payload="{}", problems={}, headers={}))
+        store.quarantine.add(Quarantined(source="signup", payload="{}", problems={}, headers={}))
     assert accept(store, "ada").status is Status.DUPLICATE
     primary.config_set("maxmemory", "1gb")
     assert accept(store, "bob").status is Status.ACCEPTED

@@ -9,24 +9,11 @@ import redis
 
 from tests.invariants import assert_invariants
 from worker.model import Attempt, AttemptResult, Contact, Outcome, Signal, State
-from worker.process.envelope import Envelope
 from worker.store import keys
-from worker.store.contacts import Store
-from worker.store.lists import (
-    CHUNK,
-    LOOKED_AT_MOST,
-    Filter,
-    Lists,
-    Row,
-)
-from worker.store.operations import (
-    ACTIVE_MOST,
-    Action,
-    NotOpened,
-    Operation,
-    Operations,
-    OperationState,
-)
+from worker.store.lists import CHUNK, MAX_SCANNED, Filter, Row
+from worker.store.operations import MAX_ACTIVE, Action, NotOpened, Operation, Operations, OperationState
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 CAUSE = "http_422"
 FAILED = AttemptResult(state=State.FAILED, cause=CAUSE, failures=3, repeats=3, spent_ms=9)
@@ -41,28 +28,27 @@ class Bench:
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         self.store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
-        self.lists = Lists(client)
-        self.operations = Operations(self.store, self.lists)
+        self.operations = self.store.operations
 
     def bring(self, number: int, verdict: AttemptResult, *, source: str = "signup", start: int = 0) -> list[str]:
         """So many contacts whose first attempt ended so. Returns their keys."""
         made = []
         for at in range(start, start + number):
             contact = Contact(f"person-{at}", email=f"person-{at}@example.com", phone_number=f"+4930{at:06}")
-            self.store.accept(contact, source)
-            key = self.store.key(contact.identifier)
+            self.store.contacts.accept(contact, source)
+            key = self.store.key_of(contact.identifier)
             self.end(key, verdict)
             made.append(key)
         self.client.delete(keys.QUEUE)
         return made
 
     def end(self, key: str, verdict: AttemptResult) -> None:
-        claim = self.store.claim(key, token_hex(8))
+        claim = self.store.contacts.claim(key, token_hex(8))
         assert claim is not None
-        self.store.finish(claim, verdict, Attempt(claim.now, 1, None, verdict.cause))
+        self.store.contacts.finish(claim, verdict, Attempt(claim.now, 1, None, verdict.cause))
 
     def open(self, wanted: Filter, action: Action = Action.RETRY, *, canary: bool = False) -> str:
-        total = self.lists.count(wanted).number
+        total = self.store.lists.count(wanted).number
         return self.operations.open(action, wanted, who="ada", why="it is mended", total=total, canary=canary)
 
     def run(self) -> None:
@@ -81,7 +67,7 @@ class Bench:
     def all_rows(self, wanted: Filter, limit: int = 25) -> list[Row]:
         rows, after = [], None
         while True:
-            page = self.lists.page(wanted, after=after, limit=limit)
+            page = self.store.lists.page(wanted, after=after, limit=limit)
             rows += page.rows
             if page.after is None:
                 return rows
@@ -118,10 +104,10 @@ def test_pages_go_on_where_times_are_equal(bench: Bench) -> None:
 
 def test_a_row_that_leaves_shifts_no_other(bench: Bench) -> None:
     bench.bring(30, FAILED)
-    page = bench.lists.page(ALL_FAILED, limit=10)
+    page = bench.store.lists.page(ALL_FAILED, limit=10)
     for row in page.rows:
-        bench.store.discard(row.identifier)
-    rest = bench.lists.page(ALL_FAILED, after=page.after, limit=100)
+        bench.store.contacts.discard(row.identifier)
+    rest = bench.store.lists.page(ALL_FAILED, after=page.after, limit=100)
     assert len(rest.rows) == 20
 
 
@@ -137,20 +123,20 @@ def test_a_filter_by_cause_source_attempts_and_time(bench: Bench) -> None:
     now = bench.store.now()
     assert bench.all_rows(Filter(state=State.FAILED, since=now + 1)) == []
     assert len(bench.all_rows(Filter(state=State.FAILED, until=now, since=now - 60_000))) == 3
-    assert bench.lists.count(Filter(cause=CAUSE)).number == 5
-    assert bench.lists.count(Filter(cause=CAUSE, state=State.FAILED)).number == 3
-    assert bench.lists.count(Filter(cause=CAUSE, state=State.FAILED, attempts=1)).number == 3
-    assert bench.lists.by_state(Filter(cause=CAUSE)) == ({State.FAILED: 3, State.RETRYING: 2}, False)
-    assert bench.lists.by_state(Filter(cause=CAUSE, state=State.FAILED)) == ({State.FAILED: 3}, False)
-    assert bench.lists.by_state(Filter(cause="nobody", state=State.FAILED)) == ({}, False)
+    assert bench.store.lists.count(Filter(cause=CAUSE)).number == 5
+    assert bench.store.lists.count(Filter(cause=CAUSE, state=State.FAILED)).number == 3
+    assert bench.store.lists.count(Filter(cause=CAUSE, state=State.FAILED, attempts=1)).number == 3
+    assert bench.store.lists.by_state(Filter(cause=CAUSE)) == ({State.FAILED: 3, State.RETRYING: 2}, False)
+    assert bench.store.lists.by_state(Filter(cause=CAUSE, state=State.FAILED)) == ({State.FAILED: 3}, False)
+    assert bench.store.lists.by_state(Filter(cause="nobody", state=State.FAILED)) == ({}, False)
 
 
 def test_a_page_looks_at_a_bounded_number_of_records(bench: Bench) -> None:
-    bench.bring(LOOKED_AT_MOST + 5, FAILED)
-    page = bench.lists.page(Filter(state=State.FAILED, source="nobody"))
-    assert (page.rows, page.looked_at) == ([], LOOKED_AT_MOST)
+    bench.bring(MAX_SCANNED + 5, FAILED)
+    page = bench.store.lists.page(Filter(state=State.FAILED, source="nobody"))
+    assert (page.rows, page.looked_at) == ([], MAX_SCANNED)
     assert page.after is not None, "and the next one goes on from there"
-    assert bench.lists.page(Filter(state=State.FAILED, source="nobody"), after=page.after).after is None
+    assert bench.store.lists.page(Filter(state=State.FAILED, source="nobody"), after=page.after).after is None
 
 
 def test_a_filter_needs_something_to_go_by() -> None:
@@ -166,7 +152,7 @@ def test_a_filter_that_makes_no_sense(fields: dict[str, str]) -> None:
 
 def test_a_place_that_is_none(bench: Bench) -> None:
     with pytest.raises(ValueError, match="could not convert"):
-        bench.lists.page(ALL_FAILED, after="elsewhere")
+        bench.store.lists.page(ALL_FAILED, after="elsewhere")
 
 
 def test_a_filter_survives_being_written_down() -> None:
@@ -185,21 +171,21 @@ def test_a_broken_record_spoils_no_page(bench: Bench) -> None:
 def test_a_contact_is_found_by_all_that_it_is_known_by(bench: Bench) -> None:
     (key,) = bench.bring(1, FAILED)
     for text in ("person-0", "PERSON-0@example.com", "+4930000000", key):
-        assert bench.lists.find(text) == [key], text
-    assert bench.lists.find("nobody") == []
-    bench.store.retry_now("person-0")
+        assert bench.store.lists.search(text) == [key], text
+    assert bench.store.lists.search("nobody") == []
+    bench.store.contacts.retry_now("person-0")
     bench.end(key, CREATED)
-    assert bench.lists.find("7") == [key]
-    assert bench.lists.find("person-0@example.com") == [], "its address is no longer kept"
+    assert bench.store.lists.search("7") == [key]
+    assert bench.store.lists.search("person-0@example.com") == [], "its address is no longer kept"
 
 
 def test_all_who_share_an_address_are_found(bench: Bench) -> None:
     made = []
     for number in range(3):
-        bench.store.accept(Contact(f"same-{number}", email="same@example.com"), "signup")
-        made.append(bench.store.key(f"same-{number}"))
+        bench.store.contacts.accept(Contact(f"same-{number}", email="same@example.com"), "signup")
+        made.append(bench.store.key_of(f"same-{number}"))
     bench.client.delete(keys.QUEUE)
-    assert sorted(bench.lists.find("same@example.com")) == sorted(made)
+    assert sorted(bench.store.lists.search("same@example.com")) == sorted(made)
 
 
 # Operations
@@ -226,7 +212,7 @@ def test_it_is_done_when_all_have_told_how_it_went(bench: Bench) -> None:
     bench.end(made[0], CREATED)
     bench.end(made[1], FAILED)
     bench.end(made[2], CONFLICT)
-    bench.store.discard("person-3")
+    bench.store.contacts.discard("person-3")
     bench.run()
     operation = bench.read(operation_id)
     assert operation.state is OperationState.DONE
@@ -258,12 +244,12 @@ def test_a_manual_retry_spends_no_automatic_budget(bench: Bench) -> None:
     (key,) = bench.bring(1, FAILED)
     bench.open(ALL_FAILED)
     bench.run()
-    claim = bench.store.claim(key, "token")
+    claim = bench.store.contacts.claim(key, "token")
     assert claim is not None
     assert (claim.spent_ms, claim.failures) == (0, 0)
     assert claim.trigger is not None
     assert claim.trigger.startswith("operation ")
-    bench.store.finish(claim, FAILED, Attempt(claim.now, 1, None, CAUSE))
+    bench.store.contacts.finish(claim, FAILED, Attempt(claim.now, 1, None, CAUSE))
 
 
 def test_undo_puts_back_whoever_was_not_touched(bench: Bench) -> None:
@@ -274,7 +260,7 @@ def test_undo_puts_back_whoever_was_not_touched(bench: Bench) -> None:
     operation_id = bench.open(Filter(cause=CAUSE))
     bench.run()
     bench.end(failed[0], CREATED)
-    assert bench.operations.turn(operation_id, OperationState.UNDOING)
+    assert bench.operations.set_state(operation_id, OperationState.UNDOING)
     bench.run()
     operation = bench.read(operation_id)
     assert (operation.state, operation.restored) == (OperationState.UNDONE, 4)
@@ -283,7 +269,7 @@ def test_undo_puts_back_whoever_was_not_touched(bench: Bench) -> None:
         assert (bench.client.hgetall(keys.contact(key)), bench.client.zscore(keys.DUE, key)) == before[key]
     for key in failed[1:]:
         assert bench.client.zscore(keys.state(State.FAILED), key) == entered[key]
-    assert not bench.operations.turn(operation_id, OperationState.UNDOING)
+    assert not bench.operations.set_state(operation_id, OperationState.UNDOING)
 
 
 def test_a_discard_of_many_can_be_undone(bench: Bench) -> None:
@@ -294,7 +280,7 @@ def test_a_discard_of_many_can_be_undone(bench: Bench) -> None:
     assert bench.counts() == {State.DISCARDED: 2}
     assert bench.read(operation_id).state is OperationState.DONE
     assert bench.client.exists(keys.cause("email_taken")) == 0
-    bench.operations.turn(operation_id, OperationState.UNDOING)
+    bench.operations.set_state(operation_id, OperationState.UNDOING)
     bench.run()
     assert bench.counts() == {State.CONFLICT: 2}
     assert [bench.client.hgetall(keys.contact(key)) for key in made] == before
@@ -345,7 +331,7 @@ def test_it_stops_later_too_and_puts_back_the_rest(bench: Bench) -> None:
 def test_pause_resume_and_cancel(bench: Bench) -> None:
     bench.bring(5, FAILED)
     operation_id = bench.open(ALL_FAILED)
-    turn = bench.operations.turn
+    turn = bench.operations.set_state
     assert turn(operation_id, OperationState.PAUSED)
     assert not turn(operation_id, OperationState.PAUSED)
     bench.run()
@@ -360,7 +346,7 @@ def test_pause_resume_and_cancel(bench: Bench) -> None:
 def test_another_worker_goes_on_when_the_runner_dies(bench: Bench) -> None:
     bench.bring(150, FAILED)
     operation_id = bench.open(ALL_FAILED)
-    dead = Operations(bench.store, bench.lists)
+    dead = Operations(bench.store, bench.store.lists)
     taken = bench.store.run("take_operation", operation_id, dead.token, 10_000)
     assert taken
     bench.run()
@@ -377,13 +363,13 @@ def test_equal_ones_do_not_run_side_by_side_nor_too_many(bench: Bench) -> None:
     first = bench.open(ALL_FAILED)
     with pytest.raises(NotOpened, match=first):
         bench.open(ALL_FAILED)
-    for number in range(ACTIVE_MOST - 1):
+    for number in range(MAX_ACTIVE - 1):
         bench.open(Filter(cause=f"cause-{number}"))
     with pytest.raises(NotOpened, match="operations are running"):
         bench.open(Filter(cause="one-more"))
-    assert len(bench.operations.latest()) == ACTIVE_MOST
+    assert len(bench.operations.latest()) == MAX_ACTIVE
 
 
 def test_an_operation_that_is_not_there(bench: Bench) -> None:
     assert bench.operations.read("nothing") is None
-    assert not bench.operations.turn("nothing", OperationState.CANCELLED)
+    assert not bench.operations.set_state("nothing", OperationState.CANCELLED)

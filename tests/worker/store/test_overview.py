@@ -7,14 +7,11 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
-from worker.model import Attempt, AttemptResult, Contact, Outcome, Signal, State
-from worker.process.envelope import Envelope
+from worker.model import Attempt, AttemptResult, Contact, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
-from worker.store.contacts import Store
-from worker.store.desk import Desk
-from worker.store.history import History
-from worker.store.overview import OverviewReader, Tally
-from worker.store.upstream import UpstreamPolicy
+from worker.store.counters import Total
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 RATE = 100.0
 CREATED = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED)
@@ -28,15 +25,14 @@ class Bench:
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         self.store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000, policy=UpstreamPolicy(RATE, 6000))
-        self.situations = OverviewReader(client, RATE)
 
     def bring(self, name: str, *verdicts: AttemptResult) -> None:
-        self.store.accept(Contact(name, 1), "signup")
+        self.store.contacts.accept(Contact(name, 1), "signup")
         for verdict in verdicts:
-            self.store.retry_now(name)
-            claim = self.store.claim(self.store.key(name), token_hex(8))
+            self.store.contacts.retry_now(name)
+            claim = self.store.contacts.claim(self.store.key_of(name), token_hex(8))
             assert claim is not None
-            self.store.finish(claim, verdict, Attempt(claim.now, 1))
+            self.store.contacts.finish(claim, verdict, Attempt(claim.now, 1))
 
 
 @pytest.fixture
@@ -47,13 +43,13 @@ def bench(client: redis.Redis) -> Iterator[Bench]:
 
 
 def test_an_empty_system_is_up_and_idle(bench: Bench) -> None:
-    situation = bench.situations.read()
+    situation = bench.store.overview.read()
     assert situation.upstream.state == "up"
     assert set(situation.counts.values()) == {0}
     assert (situation.oldest_pending, situation.next_retry, situation.overdue_ms) == (None, None, 0)
     assert (situation.clear_s, situation.requests_per_second) == (0, 0)
-    assert bench.situations.causes() == []
-    assert bench.situations.cause("http_500") is None
+    assert bench.store.overview.causes() == []
+    assert bench.store.overview.cause("http_500") is None
 
 
 def test_what_waits_and_what_happened(bench: Bench) -> None:
@@ -62,7 +58,7 @@ def test_what_waits_and_what_happened(bench: Bench) -> None:
     bench.bring("cyd", AttemptResult(state=State.FAILED, cause="name_refused"))
     bench.bring("dan", AttemptResult(state=State.CONFLICT, cause="email_taken", owner_id="1"))
     bench.bring("eve", CREATED)
-    situation = bench.situations.read()
+    situation = bench.store.overview.read()
     assert {state: number for state, number in situation.counts.items() if number} == {
         State.PENDING: 1,
         State.RETRYING: 1,
@@ -76,7 +72,7 @@ def test_what_waits_and_what_happened(bench: Bench) -> None:
     assert 50_000 < situation.next_retry - situation.now <= 60_000
     assert (situation.failed_last_hour, situation.conflicts_last_hour) == (1, 1)
     assert situation.clear_s == 2 / RATE
-    flow = bench.situations.flow()
+    flow = bench.store.overview.flow()
     assert len(flow) == 60
     total = {name: sum(minute.counts[name] for minute in flow) for name in flow[0].counts}
     assert total == {"accepted": 5, "created": 1, "retrying": 1, "failed": 1, "conflict": 1}
@@ -85,7 +81,8 @@ def test_what_waits_and_what_happened(bench: Bench) -> None:
 def test_what_is_overdue_shows_that_nobody_sweeps(bench: Bench) -> None:
     bench.store.shift_ms = -90_000
     bench.bring("ada")
-    assert 59_000 < bench.situations.read().overdue_ms < 70_000
+    bench.store.shift_ms = 0
+    assert 59_000 < bench.store.overview.read().overdue_ms < 70_000
 
 
 def test_causes_group_contacts(bench: Bench) -> None:
@@ -93,20 +90,20 @@ def test_causes_group_contacts(bench: Bench) -> None:
     bench.bring("bob", failing("http_503"))
     bench.bring("cyd", failing("http_503"), CREATED)
     bench.bring("dan", AttemptResult(state=State.FAILED, cause="name_refused"))
-    first, second = bench.situations.causes()
+    first, second = bench.store.overview.causes()
     assert (first.cause, first.waiting, first.people, first.attempts) == ("http_503", 2, 3, 4)
     assert sum(first.minutes) == 4
     assert first.first_seen is not None
     assert first.first_seen <= first.last_seen
     assert (second.cause, second.waiting) == ("name_refused", 1)
-    assert bench.situations.cause("http_503") == first
+    assert bench.store.overview.cause("http_503") == first
 
 
 def test_causes_have_a_cap(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.store.contacts.CAUSES_MOST", 2)
+    monkeypatch.setattr("worker.store.contacts.MAX_CAUSES", 2)
     for number in range(4):
         bench.bring(f"person-{number}", failing(f"http_{500 + number}"))
-    assert {group.cause: group.waiting for group in bench.situations.causes()} == {
+    assert {group.cause: group.waiting for group in bench.store.overview.causes()} == {
         "http_500": 1,
         "http_501": 1,
         "other": 2,
@@ -115,57 +112,56 @@ def test_causes_have_a_cap(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_livedesks_state_is_told(bench: Bench) -> None:
     bench.bring("ada", failing("unauthorized", Signal.MISCONFIGURED))
-    upstream = bench.situations.upstream()
+    upstream = bench.store.upstream.read()
     assert (upstream.state, upstream.cause) == ("misconfigured", "unauthorized")
     assert upstream.since is not None
     assert upstream.probe_at is not None
     assert upstream.probe_at > upstream.since
-    bench.store.pause("ada", "a migration")
-    upstream = bench.situations.upstream()
+    bench.store.upstream.pause("ada", "a migration")
+    upstream = bench.store.upstream.read()
     assert (upstream.state, upstream.paused_by, upstream.paused_why) == ("paused", "ada", "a migration")
 
 
 def test_a_held_inbox_is_told(bench: Bench) -> None:
     bench.bring("ada", failing("inbox_not_found", Signal.INBOX))
-    upstream = bench.situations.upstream()
+    upstream = bench.store.upstream.read()
     assert upstream.state == "up"
     assert [(held.inbox, held.probes) for held in upstream.inboxes] == [("1", 0)]
 
 
 def test_a_lowered_pace_is_told(bench: Bench) -> None:
-    assert bench.situations.upstream().pace == RATE
+    assert bench.store.upstream.read().pace == RATE
     bench.bring("ada", failing("throttled", Signal.THROTTLED))
-    assert bench.situations.upstream().pace == RATE / 2
+    assert bench.store.upstream.read().pace == RATE / 2
 
 
 def test_what_is_counted_elsewhere_is_added(bench: Bench) -> None:
-    Desk(bench.store).count({"refused:signup:401": 3, "refused:shop:413": 1})
-    Desk(bench.store).count({"refused:signup:401": 2})
+    bench.store.counters.write({"refused:signup:401": 3, "refused:shop:413": 1})
+    bench.store.counters.write({"refused:signup:401": 2})
     assert bench.client.hget(keys.COUNTS, "refused:signup:401") == "5"
 
 
 def test_tallies_tell_the_last_hour_and_ever(bench: Bench) -> None:
     bench.store.shift_ms = -2 * 3_600_000
-    Desk(bench.store).count({"refused:signup:401": 3})
+    bench.store.counters.write({"refused:signup:401": 3})
     bench.store.shift_ms = 0
-    Desk(bench.store).count({"refused:signup:401": 2, "elsewhere": 1})
-    assert bench.situations.tallies("refused:", "delivery:") == {"refused:signup:401": Tally(5, 2)}
+    bench.store.counters.write({"refused:signup:401": 2, "elsewhere": 1})
+    assert bench.store.counters.totals("refused:", "delivery:") == {"refused:signup:401": Total(5, 2)}
 
 
 def test_the_flow_of_other_counts(bench: Bench) -> None:
     bench.bring("ada", failing("http_503", Signal.FAULT), CREATED)
-    flow = bench.situations.flow(names=("well", "fault"))
+    flow = bench.store.overview.flow(names=("well", "fault"))
     assert sum(minute.counts["fault"] for minute in flow) == 1
     assert sum(minute.counts["well"] for minute in flow) == 1
 
 
 def test_the_audit_tells_who_did_what(bench: Bench) -> None:
-    history = History(bench.client)
     for number in range(3):
-        Desk(bench.store).audit("ada", "retried", f"key-{number}", "it is mended")
-    entries = history.audit(limit=2)
+        bench.store.audit.add("ada", "retried", f"key-{number}", "it is mended")
+    entries = bench.store.audit.page(limit=2)
     assert [(entry.who, entry.did, entry.target, entry.why) for entry in entries] == [
         ("ada", "retried", "key-2", "it is mended"),
         ("ada", "retried", "key-1", "it is mended"),
     ]
-    assert [entry.target for entry in history.audit(before=entries[-1].id)] == ["key-0"]
+    assert [entry.target for entry in bench.store.audit.page(before=entries[-1].id)] == ["key-0"]

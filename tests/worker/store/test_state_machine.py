@@ -22,12 +22,10 @@ from worker import causes
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Rejected, Throttled
 from worker.livedesk.client import Created, Person
 from worker.model import Contact, State
-from worker.process.envelope import Envelope
 from worker.retry import RetryPolicy
 from worker.store import keys
-from worker.store.contacts import Store
-from worker.store.desk import Desk
-from worker.store.history import History
+from worker.store.queue import Envelope
+from worker.store.store import Store
 from worker.sync import Sync
 
 LEASE_MS, SETTLE_MS, TIMEOUT_S = 45_000, 60_000, 30.0
@@ -134,7 +132,6 @@ class Contacts(RuleBasedStateMachine):
     def start(self) -> None:
         self.client.flushall()
         self.store = Store(self.client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
-        self.history = History(self.client)
         self.livedesk = FakeLiveDesk(self.now_ms, self.turn, self.another_worker)
         self.sync = Sync(
             store=self.store,
@@ -153,7 +150,7 @@ class Contacts(RuleBasedStateMachine):
         self.store.shift_ms += ms
 
     def key(self, identifier: str) -> str:
-        return keys.contact_key(identifier, self.store.salt().encode())
+        return keys.contact_key(identifier, self.store.salt())
 
     def work(self, key: str) -> None:
         with suppress(Died):
@@ -161,13 +158,13 @@ class Contacts(RuleBasedStateMachine):
 
     def another_worker(self, identifier: str) -> None:
         """While somebody waits for an answer, its lease has run out: the contact is taken over."""
-        held = self.store.claim(self.key(identifier), token_hex(4))
+        held = self.store.contacts.claim(self.key(identifier), token_hex(4))
         assert held is not None
         assert held.unknown_since is not None
 
     @rule(identifier=st.sampled_from(PEOPLE), name=st.sampled_from(("A", "B")))
     def deliver(self, identifier: str, name: str) -> None:
-        self.store.accept(Contact(identifier, 1, name), "signup")
+        self.store.contacts.accept(Contact(identifier, 1, name), "signup")
         self.accepted.add(identifier)
 
     @rule(creates=st.lists(st.sampled_from(CREATE), max_size=2), searches=st.lists(st.sampled_from(SEARCH), max_size=2))
@@ -184,7 +181,7 @@ class Contacts(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.store.sweep()
+        self.store.queue.sweep()
 
     @rule()
     def lose_messages(self) -> None:
@@ -196,28 +193,28 @@ class Contacts(RuleBasedStateMachine):
 
     @rule(identifier=st.sampled_from(PEOPLE))
     def retry_now(self, identifier: str) -> None:
-        self.store.retry_now(identifier)
+        self.store.contacts.retry_now(identifier)
 
     @rule(identifier=st.sampled_from(PEOPLE))
     def discard(self, identifier: str) -> None:
-        self.store.discard(identifier)
+        self.store.contacts.discard(identifier)
 
     @rule(is_paused=st.booleans())
     def pause_or_resume(self, is_paused: bool) -> None:
         if is_paused:
-            self.store.pause("bob", "a migration")
+            self.store.upstream.pause("bob", "a migration")
         else:
-            self.store.resume()
+            self.store.upstream.resume()
 
     @rule()
     def claim_twice(self) -> None:
         for identifier in self.accepted:
             key = self.key(identifier)
             token = token_hex(4)
-            first = self.store.claim(key, token)
+            first = self.store.contacts.claim(key, token)
             if first is not None:
-                assert self.store.claim(key, token_hex(4)) is None, "two leases on one contact (I3)"
-                again = self.store.claim(key, token)
+                assert self.store.contacts.claim(key, token_hex(4)) is None, "two leases on one contact (I3)"
+                again = self.store.contacts.claim(key, token)
                 assert again is not None
                 assert again.lease_until == first.lease_until
                 return
@@ -230,7 +227,7 @@ class Contacts(RuleBasedStateMachine):
     def nobody_is_lost_or_doubled(self) -> None:
         """I1 and I5, as far as they can be told before all is drained."""
         for identifier in self.accepted:
-            record = self.history.contact(identifier)
+            record = self.store.contacts.find(identifier)
             assert record is not None, f"{identifier} was accepted and is gone"
             assert self.livedesk.contacts.count(identifier) <= 1, f"{identifier} was created twice"
             if record.state is State.CREATED:
@@ -241,14 +238,14 @@ class Contacts(RuleBasedStateMachine):
         if not hasattr(self, "livedesk"):
             return
         self.livedesk.create_modes, self.livedesk.search_modes = [], []
-        self.store.resume()
+        self.store.upstream.resume()
         for _ in range(40):
-            self.store.sweep()
+            self.store.queue.sweep()
             while message := self.client.rpop(keys.QUEUE):
                 self.work(str(message).split()[0])
             self.turn(61_000)
         for identifier in self.accepted:
-            record = self.history.contact(identifier)
+            record = self.store.contacts.find(identifier)
             assert record is not None
             assert not record.state.is_open, f"{identifier} is still {record.state}"
             if record.state is State.CREATED:
@@ -262,18 +259,18 @@ class RepairedContacts(Contacts):
     @rule(identifier=st.sampled_from(PEOPLE), is_missing=st.booleans())
     def put_back(self, identifier: str, is_missing: bool) -> None:
         """Somebody deleted it in LiveDesk, or a search only did not find it."""
-        record = self.history.contact(identifier)
+        record = self.store.contacts.find(identifier)
         if record is None or record.contact_id is None:
             return
         if is_missing:
             self.livedesk.contacts.remove(identifier)
-        assert Desk(self.store).put_back(self.key(identifier), record.contact_id, Contact(identifier, 1))
+        assert self.store.contacts.recreate(self.key(identifier), record.contact_id, Contact(identifier, 1))
 
     @rule(identifier=st.sampled_from(PEOPLE), name=st.sampled_from(("A", "C")))
     def edit(self, identifier: str, name: str) -> None:
-        record = self.history.contact(identifier)
+        record = self.store.contacts.find(identifier)
         if record is not None and record.contact is not None:
-            self.store.edit(replace(record.contact, name=name), who="bob", before=record.contact)
+            self.store.contacts.edit(replace(record.contact, name=name), who="bob", before=record.contact)
 
 
 class ImpatientContacts(Contacts):

@@ -7,11 +7,11 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
-from worker.model import Attempt, AttemptResult, Claim, Contact, Outcome, Signal, State
-from worker.process.envelope import Envelope
+from worker.model import Attempt, AttemptResult, Claim, Contact, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
-from worker.store.contacts import Finished, Store
-from worker.store.upstream import UpstreamPolicy
+from worker.store.contacts import Finished
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 RATE = 10.0
 LEASE_MS = 45_000
@@ -34,13 +34,13 @@ class Bench:
 
     def accept(self, inbox_id: int | None = None) -> str:
         contact = Contact(f"person-{next(self.numbers)}", inbox_id=inbox_id, name="Ada")
-        self.store.accept(contact, "signup")
+        self.store.contacts.accept(contact, "signup")
         self.client.delete(keys.QUEUE)
-        return self.store.key(contact.identifier)
+        return self.store.key_of(contact.identifier)
 
     def claim(self, key: str | None = None) -> Claim | None:
         key = key or self.accept()
-        return self.store.claim(key, f"token-{next(self.numbers)}")
+        return self.store.contacts.claim(key, f"token-{next(self.numbers)}")
 
     def must_claim(self, key: str | None = None) -> Claim:
         claim = self.claim(key)
@@ -48,7 +48,7 @@ class Bench:
         return claim
 
     def finish(self, claim: Claim, verdict: AttemptResult = CREATED) -> Finished:
-        return self.store.finish(claim, verdict, Attempt(claim.now, 12, verdict.status, verdict.cause))
+        return self.store.contacts.finish(claim, verdict, Attempt(claim.now, 12, verdict.status, verdict.cause))
 
     def attempt(self, verdict: AttemptResult = CREATED, key: str | None = None) -> Finished:
         self.turn(1000)
@@ -69,7 +69,7 @@ class Bench:
     def handed(self) -> int:
         """How many contacts a sweep hands over now."""
         self.client.delete(keys.QUEUE)
-        return self.store.sweep().handed
+        return self.store.queue.sweep().handed
 
 
 @pytest.fixture
@@ -116,13 +116,13 @@ def test_a_second_never_sees_more_requests_than_the_rate(client: redis.Redis) ->
 def test_without_a_limit_nobody_waits(client: redis.Redis) -> None:
     bench = Bench(client, rate=0)
     assert [bench.must_claim().wait_ms for _ in range(50)] == [0] * 50
-    assert bench.store.pace(look_up=True) == 0
+    assert bench.store.upstream.pace(look_up=True) == 0
 
 
 def test_a_look_up_has_a_limit_of_its_own(bench: Bench) -> None:
-    assert bench.store.pace(look_up=True) <= 1
-    assert -1100 <= bench.store.pace(look_up=True) < -1000, "sixty a minute: not within a second"
-    assert bench.store.pace(look_up=False) >= 0, "but there is room for other requests"
+    assert bench.store.upstream.pace(look_up=True) <= 1
+    assert -1100 <= bench.store.upstream.pace(look_up=True) < -1000, "sixty a minute: not within a second"
+    assert bench.store.upstream.pace(look_up=False) >= 0, "but there is room for other requests"
 
 
 def test_an_unknown_answer_pays_for_a_look_up_and_a_create(bench: Bench) -> None:
@@ -168,10 +168,10 @@ def test_a_sweep_hands_over_no_more_than_the_pace_can_use(bench: Bench) -> None:
     for _ in range(50):
         bench.accept()
     bench.turn(60_000)
-    swept = bench.store.sweep()
+    swept = bench.store.queue.sweep()
     assert RATE <= swept.handed <= 1.3 * RATE
     assert swept.more
-    swept = bench.store.sweep()
+    swept = bench.store.queue.sweep()
     assert swept.handed <= 1, "there is enough in the queue"
     assert swept.more
 
@@ -179,7 +179,7 @@ def test_a_sweep_hands_over_no_more_than_the_pace_can_use(bench: Bench) -> None:
 def test_a_new_contact_waits_behind_those_that_are_due(bench: Bench) -> None:
     bench.accept()
     bench.turn(60_000)
-    bench.store.accept(Contact("late"), "signup")
+    bench.store.contacts.accept(Contact("late"), "signup")
     assert bench.client.llen(keys.QUEUE) == 0
     assert bench.handed() == 2
 
@@ -318,7 +318,7 @@ def test_a_wrong_inbox_pauses_its_own_contacts_alone(bench: Bench) -> None:
     bench.turn(1000)
     assert bench.claim(others[1]) is None
     assert bench.finish(probe).turn == "resumed"
-    bench.store.sweep()
+    bench.store.queue.sweep()
     bench.turn(31_000)
     assert bench.handed() == 3, "and then all"
     assert bench.client.hlen(keys.INBOXES) == 0
@@ -339,25 +339,25 @@ def test_contacts_without_an_inbox_go_on_once_the_settings_name_one(client: redi
     bench = Bench(client)
     without = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS, policy=UpstreamPolicy(RATE))
     key = bench.accept()
-    claim = without.claim(key, "token")
+    claim = without.contacts.claim(key, "token")
     assert claim is not None
-    without.finish(claim, failing(Signal.INBOX, "inbox_missing"), Attempt(claim.now, 1))
-    assert without.sweep().handed == 0
+    without.contacts.finish(claim, failing(Signal.INBOX, "inbox_missing"), Attempt(claim.now, 1))
+    assert without.queue.sweep().handed == 0
     bench.turn(1000)
     assert bench.handed() == 1
 
 
 def test_an_operator_pauses_and_resumes(bench: Bench) -> None:
     key = bench.accept()
-    assert bench.store.pause("ada", "a migration")
-    assert not bench.store.pause("bob", "again")
+    assert bench.store.upstream.pause("ada", "a migration")
+    assert not bench.store.upstream.pause("bob", "again")
     up = bench.upstream()
     assert (up["paused_by"], up["paused_why"]) == ("ada", "a migration")
     bench.turn(60_000)
     assert bench.handed() == 0
     assert bench.claim(key) is None
-    assert bench.store.resume()
-    assert not bench.store.resume()
+    assert bench.store.upstream.resume()
+    assert not bench.store.upstream.resume()
     assert bench.handed() == 1
     assert bench.claim(key) is not None
 
@@ -365,17 +365,17 @@ def test_an_operator_pauses_and_resumes(bench: Bench) -> None:
 def test_an_operators_resume_probes_at_once(bench: Bench) -> None:
     bench.attempt(failing(Signal.MISCONFIGURED, "unauthorized"))
     bench.accept()
-    assert bench.store.resume()
+    assert bench.store.upstream.resume()
     assert bench.claim() is not None
 
 
 def test_a_worker_that_starts_probes_at_once_whatever_is_stopped(bench: Bench) -> None:
-    assert not bench.store.probe_now()
+    assert not bench.store.upstream.probe_now()
     bench.attempt(failing(Signal.MISCONFIGURED, "unauthorized"))
     assert bench.claim() is None
-    assert bench.store.probe_now()
+    assert bench.store.upstream.probe_now()
     probe = bench.must_claim()
-    assert bench.store.probe_now()
+    assert bench.store.upstream.probe_now()
     assert bench.claim() is None, "one probe at a time"
     assert bench.finish(probe).turn == "resumed"
 
@@ -385,26 +385,26 @@ def test_a_worker_that_starts_probes_a_held_inbox(bench: Bench) -> None:
     bench.attempt(failing(Signal.INBOX, "inbox_not_found"), key)
     bench.turn(100)
     assert bench.claim(key) is None
-    assert bench.store.probe_now()
+    assert bench.store.upstream.probe_now()
     assert bench.claim(key) is not None
 
 
 def test_a_worker_that_starts_ends_no_operators_pause(bench: Bench) -> None:
     bench.attempt(failing(Signal.MISCONFIGURED, "unauthorized"))
-    bench.store.pause("ada", "a migration")
-    assert bench.store.probe_now()
+    bench.store.upstream.pause("ada", "a migration")
+    assert bench.store.upstream.probe_now()
     assert bench.claim() is None
 
 
 def test_an_operators_pause_and_its_end_are_a_line_each(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
-        bench.store.pause("ada@example.com", "a migration")
+        bench.store.upstream.pause("ada@example.com", "a migration")
     for _ in range(2):
-        bench.store.resume()
-    assert caplog.messages == ["sync paused by an operator", "sync let go on by an operator"]
+        bench.store.upstream.resume()
+    assert caplog.messages == ["sync paused by an operator", "sync resumed by an operator"]
 
 
 def test_what_is_done_by_hand_without_livedesk_needs_no_pace(bench: Bench) -> None:
     key = bench.accept()
-    bench.store.pause("ada", "")
-    assert bench.store.claim(key, "by hand", asks=False) is not None
+    bench.store.upstream.pause("ada", "")
+    assert bench.store.contacts.claim(key, "by hand", asks=False) is not None

@@ -150,7 +150,7 @@ def test_slack_hears_its_challenge(http: FlaskClient, store: MemoryStore) -> Non
     assert answer.get_json() == {"challenge": "3eZbrw1aB"}
     for headers in ({}, slack(body, "another secret"), slack(body + b" "), slack(body, now=NOW - 301)):
         assert http.post("/webhooks/slack", data=body, headers=headers).status_code == 401
-    assert store.contacts == {}
+    assert store.taken == {}
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_woocommerce_pings_without_a_signature(http: FlaskClient, store: MemoryS
         assert http.post("/webhooks/woocommerce", data=body, content_type=form).status_code == 401
     assert http.post("/webhooks/woocommerce", data=b"webhook_id=17", content_type="application/json").status_code == 401
     assert http.post("/webhooks/plain", data=b"webhook_id=17", content_type=form).status_code == 401
-    assert store.contacts == {}
+    assert store.taken == {}
 
 
 # Intercom, Discourse
@@ -209,7 +209,7 @@ def test_intercom_looks_and_pings(http: FlaskClient, store: MemoryStore) -> None
     headers = {"X-Hub-Signature": signed(body, "sha1")}
     assert http.post("/webhooks/intercom", data=body, headers=headers).get_json()["status"] == "ignored"
     assert http.post("/webhooks/intercom", data=body).status_code == 401
-    assert store.contacts == {}
+    assert store.taken == {}
 
 
 def test_discourse_tells_its_events_in_a_header(http: FlaskClient, store: MemoryStore) -> None:
@@ -217,7 +217,7 @@ def test_discourse_tells_its_events_in_a_header(http: FlaskClient, store: Memory
         body = b'{"ping": "OK"}' if event == "ping" else b'{"user": {"id": 7}}'
         headers = {"X-Discourse-Event": event, "X-Discourse-Event-Signature": signed(body)}
         assert http.post("/webhooks/discourse", data=body, headers=headers).get_json()["status"] == status
-    assert list(store.contacts) == ["7"]
+    assert list(store.taken) == ["7"]
 
 
 def test_handshakes_keep_their_secrets(http: FlaskClient) -> None:

@@ -1,0 +1,76 @@
+"""The quarantine: authentic deliveries that could not be turned into a contact, kept so that they can be replayed."""
+
+import json
+from typing import Any
+
+from worker.errors import StoreFull
+from worker.model import Quarantined
+from worker.store import keys
+from worker.store.connection import translated
+from worker.store.database import Database
+
+#: Deliveries that are kept at most, and for how long, in ms.
+MAX_ENTRIES = 1000
+KEPT_MS = 14 * 24 * 3_600_000
+
+
+class Quarantine:
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def add(self, delivery: Quarantined) -> None:
+        """Keep a delivery until it is released or expires. The same delivery again is kept once.
+
+        Raises:
+            StoreFull: Redis's memory is nearly full, or the quarantine is.
+        """
+        entry = self.db.key_of(f"{delivery.source}\n{delivery.payload}")
+        terms = self.db.terms()
+        if not terms.room:
+            raise StoreFull("Redis's memory is nearly full")
+        problems, headers = json.dumps(delivery.problems), json.dumps(delivery.headers)
+        args = (delivery.source, delivery.payload, problems, headers, MAX_ENTRIES)
+        if not self.db.run("quarantine", entry, *args, wait=terms.wait):
+            raise StoreFull("the quarantine is full")
+
+    def release(self, entry: str, *, after_ms: int = 0) -> bool:
+        """Remove a delivery that has been here for ``after_ms``. Return whether there was one."""
+        return bool(self.db.run("release", entry, after_ms))
+
+    def prune(self) -> int:
+        """Remove expired deliveries, a bounded number at a time. Return how many."""
+        expired = self.db.older(keys.QUARANTINE, KEPT_MS)
+        return sum(self.release(entry, after_ms=KEPT_MS) for entry in expired)
+
+    def page(self, *, offset: int = 0, limit: int = 100) -> list[Quarantined]:
+        """Return deliveries, the oldest first."""
+        with translated():
+            found: Any = self.db.client.zrange(keys.QUARANTINE, offset, offset + limit - 1, withscores=True)
+            with self.db.client.pipeline(transaction=False) as pipe:
+                for entry, _ in found:
+                    pipe.hgetall(keys.quarantined(entry))
+                kept = pipe.execute()
+        rows = zip(found, kept, strict=True)
+        return [_load(entry, int(since), fields) for (entry, since), fields in rows if fields]
+
+    def size(self) -> int:
+        with translated():
+            return int(self.db.client.zcard(keys.QUARANTINE))
+
+    def read(self, entry: str) -> Quarantined | None:
+        """Return one delivery, or ``None``."""
+        with translated():
+            since: Any = self.db.client.zscore(keys.QUARANTINE, entry)
+            fields: Any = self.db.client.hgetall(keys.quarantined(entry))
+        return _load(entry, int(since or 0), fields) if fields else None
+
+
+def _load(entry: str, since: int, fields: dict[str, str]) -> Quarantined:
+    return Quarantined(
+        source=fields["source"],
+        payload=fields["payload"],
+        problems=json.loads(fields["problems"]),
+        headers=json.loads(fields["headers"]),
+        entry=entry,
+        since=since,
+    )

@@ -1,0 +1,105 @@
+"""Celery's queue in Redis: the messages in it, the sweep that feeds it, and the workers that drain it."""
+
+import secrets
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from worker.model import UpstreamPolicy
+from worker.store import keys
+from worker.store.connection import translated
+from worker.store.database import Database
+
+#: How long the queue may get by new contacts, by retries, by bulk work: no lane fills the room of an earlier one.
+QUEUE_BOUNDS = (1000, 500, 250)
+#: New contacts go straight to the queue while it holds no more than the pace can use in this time: ``due`` is a better
+#: place to wait for longer.
+QUEUE_SECONDS = 2
+#: Messages of one sweep, so that the script blocks Redis for a few ms only.
+MAX_SWEPT = 500
+#: How long a contact that was handed over is left alone, in ms, before its message counts as lost.
+GRACE_MS = 30_000
+#: A host without a working worker is remembered for this long, in ms.
+WORKER_KEPT_MS = 24 * 3_600_000
+KEY_MARK = "@key@"
+ID_MARK = "@id@"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Celery's message for one contact, with marks where the contact's key and the message's ids belong.
+
+    ``worker.process.envelope`` builds it.
+    """
+
+    template: str
+
+    def message(self, key: str, message_id: str) -> str:
+        return self.template.replace(KEY_MARK, key).replace(ID_MARK, message_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many contacts a sweep handed over, how many messages waited before, and whether more contacts are due."""
+
+    handed: int
+    waiting: int
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """When a worker on each host last made progress, and what time it is ``now``."""
+
+    now: int
+    seen: dict[str, int]
+
+
+class Queue:
+    """``bound`` is how long the queue may get by new contacts."""
+
+    def __init__(self, db: Database, envelope: Envelope | None, policy: UpstreamPolicy, *, grace_ms: int) -> None:
+        self.db = db
+        self.policy = policy
+        self.grace_ms = grace_ms
+        self.bound = min(QUEUE_BOUNDS[0], ceil(policy.rate * QUEUE_SECONDS) or QUEUE_BOUNDS[0])
+        self._envelope = envelope
+
+    @property
+    def envelope(self) -> Envelope:
+        if self._envelope is None:
+            raise RuntimeError("this store was opened for reading, without an envelope for messages")
+        return self._envelope
+
+    def message(self, key: str) -> str:
+        """Return a new message for the contact with this key."""
+        return self.envelope.message(key, secrets.token_hex(8))
+
+    def sweep(self, worker: str = "") -> Swept:
+        """Hand over to Celery what is due, as far as the queue has room, and record that this worker makes progress."""
+        sweep_id = secrets.token_hex(8)
+        bounds = (MAX_SWEPT, self.grace_ms, *QUEUE_BOUNDS)
+        args = (*bounds, worker, WORKER_KEPT_MS, self.policy.rate, self.policy.inbox_id or "")
+        handed, waiting, more = self.db.run("sweep", "", self.envelope.template, sweep_id, *args)
+        return Swept(handed, waiting, bool(more))
+
+    def ping(self) -> str | None:
+        """Enqueue a message that names no contact, to see whether a worker takes it. ``None``: there is no room."""
+        message = self.message(secrets.token_hex(8))
+        return message if self.db.run("ping", "", message, QUEUE_BOUNDS[-1]) else None
+
+    def length(self) -> int:
+        with translated():
+            return int(self.db.client.llen(keys.QUEUE))
+
+    def is_waiting(self, message: str) -> bool:
+        """Return whether this message is still in the queue."""
+        with translated():
+            return self.db.client.lpos(keys.QUEUE, message) is not None
+
+    def workers(self) -> Workers:
+        """Return the hosts that workers run on."""
+        now = self.db.now()
+        with translated():
+            seen: Any = self.db.client.zrange(keys.WORKERS, 0, -1, withscores=True)
+        return Workers(now, {name: int(at) for name, at in seen})

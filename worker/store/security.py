@@ -1,0 +1,41 @@
+"""Sign-in attempts, limited for each address; and when each source's secret was last used."""
+
+from typing import Any
+
+from worker.store import keys
+from worker.store.connection import translated
+from worker.store.database import Database
+
+#: How many sign-in attempts one address has, and in how many ms.
+MAX_SIGN_INS = 10
+SIGN_INS_MS = 5 * 60_000
+
+
+class RateLimiter:
+    """Limits sign-in attempts over all web processes together."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def try_sign_in(self, address: str) -> int:
+        """Count a sign-in attempt from this address. Return 0, or the ms to wait after too many."""
+        return int(self.db.run("try_sign_in", self.db.key_of(address), MAX_SIGN_INS, SIGN_INS_MS))
+
+
+class SecretUses:
+    """When a delivery was last verified with each secret."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def mark(self, source: str, name: str) -> None:
+        """Record that a delivery was verified with this secret just now."""
+        now = str(self.db.now())
+        with translated():
+            self.db.client.hset(keys.SECRETS, f"{source}:{name}", now)
+
+    def read(self) -> dict[str, int]:
+        """Return the last use of each secret, as ``<source>:<name>``, in ms since the epoch."""
+        with translated():
+            used: Any = self.db.client.hgetall(keys.SECRETS)
+        return {name: int(at) for name, at in used.items()}

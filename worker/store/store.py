@@ -1,0 +1,57 @@
+"""The store of one process: everything that LiveDesk Sync keeps in Redis, one attribute for each subject."""
+
+import redis
+
+from worker.model import UpstreamPolicy
+from worker.store.audit import Audit
+from worker.store.contacts import Contacts
+from worker.store.counters import Counters
+from worker.store.database import Database
+from worker.store.durability import Guard
+from worker.store.findings import Findings
+from worker.store.lists import ContactLists
+from worker.store.operations import Operations
+from worker.store.overview import OverviewReader
+from worker.store.quarantine import Quarantine
+from worker.store.queue import GRACE_MS, Envelope, Queue
+from worker.store.security import RateLimiter, SecretUses
+from worker.store.upstream import UpstreamControl
+
+#: For stores that send nothing to LiveDesk.
+UNLIMITED = UpstreamPolicy()
+
+
+class Store(Database):
+    """One for each process; threads may share it.
+
+    Every method raises ``StoreUnavailable``, ``StoreFull`` or ``StoreError``, and has then either done
+    everything or nothing. Every change is one Lua script, named like its method. A script may run twice (its answer may
+    get lost, and then the caller repeats it): a claim carries its caller's token, a change is tied to the token, the
+    rest is harmless to repeat.
+
+    A process that only reads needs no ``envelope``. ``guard`` decides whether deliveries are accepted.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        envelope: Envelope | None = None,
+        *,
+        lease_ms: int = 0,
+        grace_ms: int = GRACE_MS,
+        policy: UpstreamPolicy = UNLIMITED,
+        guard: Guard | None = None,
+    ) -> None:
+        super().__init__(client, guard)
+        self.upstream = UpstreamControl(self, policy)
+        self.queue = Queue(self, envelope, policy, grace_ms=grace_ms)
+        self.contacts = Contacts(self, self.queue, policy, lease_ms=lease_ms)
+        self.lists = ContactLists(self)
+        self.quarantine = Quarantine(self)
+        self.audit = Audit(self)
+        self.operations = Operations(self, self.lists)
+        self.overview = OverviewReader(self, self.upstream)
+        self.counters = Counters(self)
+        self.findings = Findings(self)
+        self.rate_limiter = RateLimiter(self)
+        self.secret_uses = SecretUses(self)
