@@ -24,10 +24,9 @@ from tests.rig.processes import Process, free_port
 from webhook_app.access import Access
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
-from worker.model import Contact, State, UpstreamPolicy
+from worker.model import BulkAction, Contact, State, UpstreamPolicy
 from worker.store import keys, record
 from worker.store.lists import Filter
-from worker.store.operations import Action
 from worker.store.queue import Envelope
 from worker.store.store import Store
 
@@ -160,7 +159,7 @@ def retry_all(url: str, store: Store, failed: int) -> Iterator[Row]:
 def move_all(store: Store, failed: int) -> float:
     operations = store.operations
     began = time.perf_counter()
-    operation_id = operations.open(Action.RETRY, Filter(state=State.FAILED), who="bench", why="", total=failed)
+    operation_id = operations.open(BulkAction.RETRY, Filter(state=State.FAILED), who="bench", why="", total=failed)
     while operations.step():
         pass
     operation = operations.read(operation_id)

@@ -10,9 +10,8 @@ from flask import Flask
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.model import Attempt, AttemptResult, Contact, Outcome, Quarantined, Signal, State
+from worker.model import Attempt, AttemptResult, BulkAction, Contact, Outcome, Quarantined, Signal, State
 from worker.store.lists import Filter
-from worker.store.operations import Action
 from worker.store.queue import Envelope
 from worker.store.store import Store
 
@@ -52,7 +51,7 @@ class World:
         return key
 
     def begin(self, wanted: Filter) -> str:
-        return self.parts.store.operations.open(Action.RETRY, wanted, who="ada", why="", total=1)
+        return self.parts.store.operations.open(BulkAction.RETRY, wanted, who="ada", why="", total=1)
 
 
 def empty_world_of(client: redis.Redis, token: str | None = TOKEN) -> World:

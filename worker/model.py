@@ -3,7 +3,8 @@
 Times are milliseconds since the Unix epoch (``int``) unless a name says otherwise.
 """
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -76,6 +77,93 @@ class State(StrEnum):
 OPEN_STATES = frozenset({State.PENDING, State.SENDING, State.RETRYING})
 
 
+class Action(StrEnum):
+    """What a person can do with one contact."""
+
+    RETRY = "retry"
+    DISCARD = "discard"
+    EDIT = "edit"
+    #: Retry without the field that another contact in LiveDesk has.
+    LEAVE_OUT = "leave_out"
+    #: Use a contact that is in LiveDesk already.
+    ADOPT = "adopt"
+    ERASE = "erase"
+    #: Create again what LiveDesk no longer has.
+    RECREATE = "recreate"
+
+
+_IDLE = frozenset({State.PENDING, State.RETRYING, State.CONFLICT, State.FAILED})
+#: The states in which each action is allowed. The pages, the API, the commands and the scripts all use this table.
+ACTIONS: Mapping[Action, frozenset[State]] = {
+    Action.RETRY: _IDLE | {State.DISCARDED},
+    Action.DISCARD: _IDLE,
+    Action.EDIT: _IDLE | {State.DISCARDED},
+    Action.LEAVE_OUT: frozenset({State.CONFLICT}),
+    Action.ADOPT: frozenset({State.CONFLICT}),
+    # Not while an attempt is running; a contact may stay ``sending`` after its worker died.
+    Action.ERASE: frozenset(State),
+    Action.RECREATE: frozenset({State.CREATED}),
+}
+
+
+def may(action: Action, state: State) -> bool:
+    """Return whether an action is allowed in this state."""
+    return state in ACTIONS[action]
+
+
+class BulkAction(StrEnum):
+    """What an operation does with many contacts."""
+
+    RETRY = "retry"
+    DISCARD = "discard"
+
+    @property
+    def eligible(self) -> frozenset[State]:
+        """The states of the contacts that an operation affects. A contact that was never tried needs no retry."""
+        return ACTIONS[Action(self)] - ({State.PENDING} if self is BulkAction.RETRY else set())
+
+
+class OperationState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    UNDOING = "undoing"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    STOPPED = "stopped"
+    UNDONE = "undone"
+
+    @property
+    def is_active(self) -> bool:
+        return self in (OperationState.RUNNING, OperationState.PAUSED, OperationState.UNDOING)
+
+
+class Command(StrEnum):
+    """What a person can do with an operation."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A command takes an operation from one of these states to another."""
+
+    sources: frozenset[OperationState]
+    target: OperationState
+
+
+TRANSITIONS: Mapping[Command, Transition] = {
+    Command.PAUSE: Transition(frozenset({OperationState.RUNNING}), OperationState.PAUSED),
+    Command.RESUME: Transition(frozenset({OperationState.PAUSED}), OperationState.RUNNING),
+    Command.CANCEL: Transition(frozenset({OperationState.RUNNING, OperationState.PAUSED}), OperationState.CANCELLED),
+    Command.UNDO: Transition(
+        frozenset(OperationState) - {OperationState.UNDOING, OperationState.UNDONE}, OperationState.UNDOING
+    ),
+}
+
+
 class Outcome(StrEnum):
     """How a contact became ``created``."""
 
@@ -84,44 +172,88 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """What there is to know about a field of ``Contact``.
+
+    ``is_personal``: hidden unless somebody reveals it. ``is_optional``: left out when LiveDesk does not accept it;
+    losing it never loses the contact. ``is_unique``: LiveDesk allows a value only once.
+    """
+
+    label: str
+    is_personal: bool = False
+    is_optional: bool = False
+    is_editable: bool = True
+    is_unique: bool = False
+
+
+def _described(info: FieldInfo, **options: Any) -> Any:
+    return field(metadata={"info": info}, **options)
+
+
+def _personal(label: str, *, is_unique: bool = False) -> Any:
+    return _described(FieldInfo(label, is_personal=True, is_optional=True, is_unique=is_unique), default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """The person as LiveDesk should know them, already normalised: what is here can be sent as it is.
 
     ``identifier`` is the idempotency key. An optional field is a non-empty string or ``None``, never ``""``
-    (LiveDesk keeps an index over ``""``: livedesk-api, create contact).
+    (LiveDesk keeps an index over ``""``: livedesk-api, create contact). A new field also needs a function in
+    ``normalise`` and a new row in ``store.record.FINGERPRINTS``.
     """
 
-    identifier: str
-    inbox_id: int | None = None
-    name: str | None = None
-    email: str | None = None
-    phone_number: str | None = None
-    avatar_url: str | None = None
+    identifier: str = _described(FieldInfo("identifier", is_editable=False))
+    inbox_id: int | None = _described(FieldInfo("inbox"), default=None)
+    name: str | None = _personal("name")
+    email: str | None = _personal("e-mail address", is_unique=True)
+    phone_number: str | None = _personal("phone number", is_unique=True)
+    avatar_url: str | None = _personal("avatar URL")
 
     def present(self) -> dict[str, str | int]:
-        """The fields that hold something, in the order and with the names of LiveDesk's create request."""
-        pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
+        """Return the fields that have a value, in the order and with the names of LiveDesk's create request."""
+        pairs = ((name, getattr(self, name)) for name in CONTACT_FIELDS)
         return {name: value for name, value in pairs if value is not None}
 
     def without(self, *names: str) -> Self:
-        """The same contact with these optional fields left out."""
+        """Return the same contact without these optional fields."""
         left_out: dict[str, Any] = dict.fromkeys(names)
         return replace(self, **left_out)
 
 
-#: The fields that may be left out when LiveDesk or we cannot take them; losing one never loses the contact.
-OPTIONAL_FIELDS = ("name", "email", "phone_number", "avatar_url")
+#: Every field of a contact, in the order of LiveDesk's create request.
+CONTACT_FIELDS: Mapping[str, FieldInfo] = {one.name: one.metadata["info"] for one in fields(Contact)}
+OPTIONAL_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_optional)
+PERSONAL_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_personal)
+EDITABLE_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_editable)
+UNIQUE_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_unique)
+
+
+class NoteCode(StrEnum):
+    """What a note is about, for programs. Notes of older records have none."""
+
+    NONE = ""
+    #: The value could not be used.
+    LEFT_OUT = "left_out"
+    #: The value was changed so that it can be used.
+    ALTERED = "altered"
+    EDITED = "edited"
+    ADOPTED = "adopted"
+    #: LiveDesk has another value, or none.
+    DIFFERS = "differs"
+    RECREATED = "recreated"
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something about a contact that its reader should know: which field, and what was done and why.
 
-    ``text`` holds no personal data, so that notes may outlive the contact's data.
+    ``text`` contains no personal data, so that notes may outlive the contact's data.
     """
 
     field: str
     text: str
+    code: NoteCode = NoteCode.NONE
 
 
 class Status(StrEnum):

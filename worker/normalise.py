@@ -13,7 +13,7 @@ from typing import TypeVar
 import phonenumbers
 
 from worker.errors import Unmappable
-from worker.model import Contact, Note
+from worker.model import Contact, Note, NoteCode
 
 #: Characters. LiveDesk's text columns hold no more (livedesk-api 2.1).
 MAX_TEXT = 255
@@ -51,7 +51,7 @@ class _Unusable(Exception):
 
 
 def normalise(
-    raw: Mapping[str, object], *, region: str | None = None, inbox_id: int | None = None
+    raw: Mapping[str, object], *, region: str | None = None, inbox_id: int | None = None, strict: bool = False
 ) -> tuple[Contact, tuple[Note, ...]]:
     """The contact that ``raw`` describes, and notes about what was left out or changed.
 
@@ -60,18 +60,22 @@ def normalise(
     code is from; ``inbox_id`` is the inbox of a delivery that names none.
 
     Raises:
-        Unmappable: there is no usable identifier, or the delivery names an inbox that cannot be one.
+        Unmappable: there is no usable identifier, or the delivery names an inbox that cannot be one; with ``strict``,
+            any field cannot be used.
     """
     problems: dict[str, str] = {}
+    unusable: dict[str, str] = {}
     notes: list[Note] = []
     contact = Contact(
         identifier=_required(problems, "identifier", _identifier, raw) or "",
         inbox_id=_required(problems, "inbox_id", _inbox_id, raw) or inbox_id,
-        name=_optional(notes, "name", _name, raw),
-        email=_optional(notes, "email", _email, raw),
-        phone_number=_optional(notes, "phone_number", lambda text: _phone_number(text, region), raw),
-        avatar_url=_optional(notes, "avatar_url", _avatar_url, raw),
+        name=_optional(notes, unusable, "name", _name, raw),
+        email=_optional(notes, unusable, "email", _email, raw),
+        phone_number=_optional(notes, unusable, "phone_number", lambda text: _phone_number(text, region), raw),
+        avatar_url=_optional(notes, unusable, "avatar_url", _avatar_url, raw),
     )
+    if strict:
+        problems |= unusable
     if problems:
         raise Unmappable(problems)
     return contact, tuple(notes)
@@ -102,7 +106,11 @@ def _required(problems: dict[str, str], field: str, read: Callable[[object], T],
 
 
 def _optional(
-    notes: list[Note], field: str, read: Callable[[str], tuple[str, str]], raw: Mapping[str, object]
+    notes: list[Note],
+    unusable: dict[str, str],
+    field: str,
+    read: Callable[[str], tuple[str, str]],
+    raw: Mapping[str, object],
 ) -> str | None:
     """What ``read`` makes of the field's text, with its remark as a note; ``None`` for what is absent or unusable."""
     value = raw.get(field)
@@ -111,9 +119,11 @@ def _optional(
     try:
         text, remark = read(_stripped(value))
     except _Unusable as reason:
-        text, remark = "", f"left out: {reason}"
+        unusable[field] = str(reason)
+        notes.append(Note(field, f"left out: {reason}", NoteCode.LEFT_OUT))
+        return None
     if remark:
-        notes.append(Note(field, remark))
+        notes.append(Note(field, remark, NoteCode.ALTERED))
     return text or None
 
 

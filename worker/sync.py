@@ -28,12 +28,14 @@ from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected,
 from worker.livedesk.client import CONNECT_TIMEOUT_S, Created, LiveDesk, Person
 from worker.model import (
     OPTIONAL_FIELDS,
+    UNIQUE_FIELDS,
     Account,
     Attempt,
     AttemptResult,
     Claim,
     Contact,
     Note,
+    NoteCode,
     Outcome,
     Signal,
     State,
@@ -45,8 +47,6 @@ from worker.store.store import Store
 
 #: How many workers one contact may outlive before it has failed: it may be what kills them.
 CRASHES_ALLOWED = 10
-#: Fields that LiveDesk keeps unique, besides the identifier.
-UNIQUE_FIELDS = ("email", "phone_number")
 #: A request that comes later than its time, in seconds, would crowd those after it: it gets another time, so often.
 LATE_S, PACE_TRIES = 0.01, 5
 #: How long, in seconds, a verdict is offered to a Redis that does not take it, before it is given up.
@@ -239,7 +239,7 @@ class _Work:
             return self.closed(
                 State.CONFLICT, causes.taken(field), owner_id=owner.id, status=error.status, excerpt=error.excerpt
             )
-        self.notes.append(Note(field, "adopted the contact that had it and no identifier"))
+        self.notes.append(Note(field, "adopted the contact that had it and no identifier", NoteCode.ADOPTED))
         return self.adopt([replace(owner, identifier=self.contact.identifier)], status)
 
     def look_up(self) -> list[Person]:
@@ -255,7 +255,7 @@ class _Work:
 
     def leave_out(self, fields: list[str]) -> None:
         self.contact = self.contact.without(*fields)
-        self.notes += [Note(field, "left out: LiveDesk did not take it") for field in fields]
+        self.notes += [Note(field, "left out: LiveDesk did not take it", NoteCode.LEFT_OUT) for field in fields]
 
     def prepare(self, *, look_up: bool = False) -> None:
         """Before every request: it has its time by the pace, and the lease outlasts it."""
@@ -376,7 +376,7 @@ def differences(contact: Contact, person: Person) -> list[Note]:
     """A note for each field of ours that LiveDesk holds otherwise. LiveDesk keeps what it has."""
     pairs = {name: (getattr(contact, name), getattr(person, name)) for name in ("name", "email", "phone_number")}
     return [
-        Note(name, "LiveDesk holds another value" if theirs else "LiveDesk holds none")
+        Note(name, "LiveDesk holds another value" if theirs else "LiveDesk holds none", NoteCode.DIFFERS)
         for name, (ours, theirs) in pairs.items()
         if ours is not None and (theirs or "").lower() != ours.lower()
     ]

@@ -4,10 +4,9 @@ import redis
 
 from tests.browser.specimen import HOSTILE
 from tests.dashboard_door import CONFLICT, FAILED, RETRYING, Door, open_door
-from worker.model import AttemptResult, Note, Outcome, State
+from worker.model import AttemptResult, BulkAction, Note, Outcome, State
 from worker.store import keys
 from worker.store.lists import Filter
-from worker.store.operations import Action
 
 NAMES = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Edsger Dijkstra", "Barbara Liskov")
 
@@ -46,7 +45,7 @@ def fill(client: redis.Redis) -> tuple[Door, dict[str, str]]:
     door.store.contacts.discard("user-2")
     operations = door.store.operations
     wanted = Filter(state=State.FAILED, source="shop")
-    made["operation"] = operations.open(Action.RETRY, wanted, who="Ada", why="LiveDesk is back", total=6)
+    made["operation"] = operations.open(BulkAction.RETRY, wanted, who="Ada", why="LiveDesk is back", total=6)
     operations.step()
     client.delete(keys.QUEUE)
     return door, made

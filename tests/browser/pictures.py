@@ -21,10 +21,9 @@ from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
-from worker.model import Attempt, State
+from worker.model import Attempt, BulkAction, Command, State
 from worker.store.connection import connect
 from worker.store.lists import Filter
-from worker.store.operations import Action, OperationState
 
 REFUSED = closed(State.FAILED, "phone_number_refused", "Phone number should be in e164 format")
 TAKEN = closed(State.CONFLICT, "email_taken", "Email has already been taken", owner_id="4711")
@@ -38,7 +37,7 @@ def refuse(parts: Parts) -> str:
     """Signups that LiveDesk has refused, and one that is in somebody's way. Returns the key of that one."""
     parts.store.contacts.discard(HOSTILE)
     for operation in parts.store.operations.latest():
-        parts.store.operations.set_state(operation.id, OperationState.CANCELLED)
+        parts.store.operations.command(operation.id, Command.CANCEL)
     for number in range(RETRIED):
         at(parts.store, 20 - number / 40)
         bring(parts.store, person(f"buyer-{number}"), REFUSED, source="shop")
@@ -52,7 +51,7 @@ def retry(parts: Parts) -> str:
     """Retries the refused; some of them are created by now. Returns the operation's id."""
     at(parts.store, 1)
     wanted, why = Filter(state=State.FAILED, cause=REFUSED.cause), "The shop sends numbers with a country code now"
-    operation = parts.store.operations.open(Action.RETRY, wanted, who="Ada", why=why, total=RETRIED)
+    operation = parts.store.operations.open(BulkAction.RETRY, wanted, who="Ada", why=why, total=RETRIED)
     while parts.store.operations.step():
         pass
     at(parts.store, 0.5)

@@ -13,6 +13,7 @@ from webhook_app.sources.config import read_source
 from worker.model import (
     Attempt,
     AttemptResult,
+    BulkAction,
     Contact,
     Note,
     Outcome,
@@ -23,7 +24,6 @@ from worker.model import (
     UpstreamPolicy,
 )
 from worker.store.lists import Filter
-from worker.store.operations import Action
 from worker.store.queue import Envelope
 from worker.store.store import Store
 
@@ -163,7 +163,9 @@ def _besides(store: Store) -> None:
     store.counters.write({"refused:signup:unauthentic": 31, "refused:signup:too large": 2})
     parts = Parts(store=store, sources={})
     retried = Filter(cause="email_refused")
-    parts.store.operations.open(Action.RETRY, retried, who="Ada", why="The shop sends whole addresses now", total=12)
+    parts.store.operations.open(
+        BulkAction.RETRY, retried, who="Ada", why="The shop sends whole addresses now", total=12
+    )
     store.audit.add("Ada", "retried a contact", store.key_of("refused-1"), "mended at the shop")
     store.audit.add(HOSTILE, "paused the sync", "", HOSTILE)
     store.audit.add("Grace", "resumed the sync")

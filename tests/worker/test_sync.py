@@ -24,7 +24,7 @@ from worker.errors import (
     Throttled,
 )
 from worker.livedesk.client import Created, Person
-from worker.model import Account, Attempt, AttemptResult, Claim, Contact, Note, Outcome, State, UpstreamPolicy
+from worker.model import Account, Attempt, AttemptResult, Claim, Contact, Note, NoteCode, Outcome, State, UpstreamPolicy
 from worker.retry import MISSES_ALLOWED, RetryPolicy
 from worker.store import keys
 from worker.store.contacts import Contacts, Finished
@@ -411,8 +411,8 @@ def test_what_livedesk_holds_otherwise_is_noted(world: World) -> None:
     )
     assert world.record.notes == (
         Note("avatar_url", "from the sender"),
-        Note("name", "LiveDesk holds none"),
-        Note("email", "LiveDesk holds another value"),
+        Note("name", "LiveDesk holds none", NoteCode.DIFFERS),
+        Note("email", "LiveDesk holds another value", NoteCode.DIFFERS),
     )
 
 
@@ -458,7 +458,7 @@ def test_the_owner_of_an_address_without_an_identifier_is_adopted(field: str, wo
     world.attempt(create=refused(field), owners=[owner], set_identifier=200)
     record = world.record
     assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.ADOPTED, "9")
-    assert record.notes == (Note(field, "adopted the contact that had it and no identifier"),)
+    assert record.notes == (Note(field, "adopted the contact that had it and no identifier", NoteCode.ADOPTED),)
     assert world.livedesk.asked[1:] == [("owners", field, getattr(ADA, field)), ("set_identifier", "9", "ada")]
 
 
@@ -539,7 +539,7 @@ def test_an_address_that_nobody_has_is_left_out_and_noted(field: str, world: Wor
     world.expect(create=refused(field), owners=[])
     world.attempt(create=Created("7", 200))
     assert world.livedesk.asked[-1] == ("create", ADA.without(field))
-    assert world.record.notes == (Note(field, "left out: LiveDesk did not take it"),)
+    assert world.record.notes == (Note(field, "left out: LiveDesk did not take it", NoteCode.LEFT_OUT),)
 
 
 def test_fields_are_left_out_one_after_the_other_and_the_contact_is_not_lost(world: World) -> None:

@@ -11,7 +11,7 @@ from webhook_app.operator import CHANGES, Operator, parse_filter
 from webhook_app.parts import current_parts
 from webhook_app.present.serializers import serialize
 from webhook_app.present.shapes import Operation, Operations, Plan
-from worker.store.operations import Action
+from worker.model import BulkAction
 
 
 @blueprint.get("/operations")
@@ -27,7 +27,7 @@ def list_operations(query: dict[str, Any]) -> Operations:
 def start_operation(body: dict[str, Any], operator: Operator) -> Plan | Response:
     """Retry or discard many contacts; with dry_run only answer what that would do."""
     wanted = parse_filter(body["filter"], now=int(current_parts().clock() * 1000))
-    plan = operator.operations.plan(Action(body["action"]), wanted)
+    plan = operator.operations.plan(BulkAction(body["action"]), wanted)
     if body.get("dry_run"):
         return serialize(plan, Plan)
     started = operator.operations.start(plan, body.get("why", ""), canary=body.get("canary", False))

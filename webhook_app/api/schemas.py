@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from worker.model import State
+from worker.model import BulkAction, State
 from worker.normalise import MAX_INBOX_ID, MAX_TEXT, MAX_URL
-from worker.store.operations import Action
 
 Schema = dict[str, Any]
 
@@ -67,7 +66,7 @@ EDIT = record({"fields": {**record(EDIT_FIELDS, ()), "minProperties": 1}, "why":
 CANARY: Schema = {**BOOLEAN, "default": False, "description": "Retry one first, then ten, then the rest."}
 DRY_RUN: Schema = {**BOOLEAN, "default": False, "description": "Only answer what it would do."}
 START = record(
-    {"action": one_of(Action), "filter": record(FILTER, ()), "why": WHY, "canary": CANARY, "dry_run": DRY_RUN},
+    {"action": one_of(BulkAction), "filter": record(FILTER, ()), "why": WHY, "canary": CANARY, "dry_run": DRY_RUN},
     ("action", "filter"),
 )
 OPERATIONS = record({"limit": limit(OPERATIONS_PAGE, 200)}, ())

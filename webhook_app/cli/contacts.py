@@ -148,8 +148,12 @@ def _adopt(parts: "Callable[[], Parts]") -> click.Command:
 def _edit(parts: "Callable[[], Parts]") -> click.Command:
     @click.command("edit", epilog=WHO)
     @click.argument("contact")
-    @click.option("--set", "values", type=(click.Choice(operator.EDITABLE), str), multiple=True, metavar="FIELD VALUE")
-    @click.option("--unset", "left_out", type=click.Choice(operator.EDITABLE), multiple=True, help="Leave it out.")
+    @click.option(
+        "--set", "values", type=(click.Choice(operator.EDITABLE_FIELDS), str), multiple=True, metavar="FIELD VALUE"
+    )
+    @click.option(
+        "--unset", "left_out", type=click.Choice(operator.EDITABLE_FIELDS), multiple=True, help="Leave it out."
+    )
     @click.option("--json", "as_json", is_flag=True)
     @acting
     def command(

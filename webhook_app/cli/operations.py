@@ -17,7 +17,8 @@ from webhook_app.cli.output import (
     when,
 )
 from webhook_app.present import serializers, shapes
-from worker.store.operations import Action, Operation, OperationState
+from worker.model import BulkAction, OperationState
+from worker.store.operations import Operation
 
 if TYPE_CHECKING:
     from webhook_app.parts import Parts
@@ -78,7 +79,7 @@ def _show(parts: "Callable[[], Parts]") -> click.Command:
 
 def _start(parts: "Callable[[], Parts]") -> click.Command:
     @click.command("start")
-    @click.argument("action", type=click.Choice([action.value for action in Action]))
+    @click.argument("action", type=click.Choice([action.value for action in BulkAction]))
     @filtered
     @click.option("--canary", is_flag=True, help="One first, then ten, then the rest, while it goes well.")
     @click.option("--dry-run", is_flag=True, help="Only tell what it would do.")
@@ -105,7 +106,7 @@ def _start(parts: "Callable[[], Parts]") -> click.Command:
         wanted = filter_of(options)
         with sentences():
             found = parts()
-            preview = operator.Operator(found, who).operations.plan(Action(action), wanted)
+            preview = operator.Operator(found, who).operations.plan(BulkAction(action), wanted)
             if not as_json or dry_run:
                 click.echo(
                     serializers.to_json(serializers.serialize(preview, shapes.Plan)) if as_json else _previewed(preview)
@@ -147,7 +148,7 @@ def _watch(parts: "Parts", begun: Operation, sleep: Callable[[float], None] = ti
         while now.state in (OperationState.RUNNING, OperationState.UNDOING):
             sleep(LOOK_EVERY_S)
             now = operator.Operator(parts, "").operations.get(begun.id)
-            reached = now.moved if now.action is Action.DISCARD else now.told
+            reached = now.moved if now.action is BulkAction.DISCARD else now.told
             bar.update(reached - done)
             done = reached
     return now

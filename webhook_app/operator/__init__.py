@@ -12,7 +12,7 @@
 
 from functools import cached_property
 
-from webhook_app.operator.contacts import EDITABLE, ContactActions, clashing_field
+from webhook_app.operator.contacts import ContactActions, clashing_field
 from webhook_app.operator.filters import describe_filter, parse_filter
 from webhook_app.operator.legacy import (
     WAYS,
@@ -37,10 +37,11 @@ from webhook_app.operator.operations import CHANGES, OperationActions, Plan
 from webhook_app.operator.quarantine import QuarantineActions
 from webhook_app.operator.refusals import SENTENCES, ActionRefused, Actions, InvalidInput, Reason
 from webhook_app.parts import Parts
+from worker.model import EDITABLE_FIELDS
 
 __all__ = [
     "CHANGES",
-    "EDITABLE",
+    "EDITABLE_FIELDS",
     "SENTENCES",
     "WAYS",
     "ActionRefused",

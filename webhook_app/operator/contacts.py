@@ -1,29 +1,34 @@
 """One contact: retry, edit, discard, adopt, erase, and reveal its personal data."""
 
 from collections.abc import Mapping
-from dataclasses import fields as fields_of
 from dataclasses import replace
 from secrets import token_hex
 
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
 from worker.errors import Unmappable
-from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, Signal, State
+from worker.model import (
+    EDITABLE_FIELDS,
+    UNIQUE_FIELDS,
+    Attempt,
+    AttemptResult,
+    Contact,
+    Note,
+    NoteCode,
+    Outcome,
+    Signal,
+    State,
+)
 from worker.normalise import normalise
 from worker.store.contacts import Erased
 from worker.store.lists import Filter
 from worker.store.record import ContactRecord
 
-#: The fields that a person can edit; the identifier is what makes the contact that contact.
-EDITABLE = tuple(field.name for field in fields_of(Contact) if field.name != "identifier")
-#: Fields besides the identifier that LiveDesk keeps unique.
-CLASHING = ("email", "phone_number")
-
 
 def clashing_field(record: ContactRecord) -> str | None:
     """Return the field whose value another contact in LiveDesk already has, or ``None``."""
     name = (record.cause or "").removesuffix("_taken")
-    return name if name in CLASHING and record.contact and getattr(record.contact, name) else None
+    return name if name in UNIQUE_FIELDS and record.contact and getattr(record.contact, name) else None
 
 
 class ContactActions(Actions):
@@ -66,7 +71,7 @@ class ContactActions(Actions):
         before = seen or record.contact
         contact, notes = self._edited(record, before, fields)
         state = _state_or_refuse(self.parts.store.contacts.edit(contact, notes, who=self.who, before=before))
-        changed = [name for name in EDITABLE if getattr(contact, name) != getattr(before, name)]
+        changed = [name for name in EDITABLE_FIELDS if getattr(contact, name) != getattr(before, name)]
         self.audit(f"edited {', '.join(changed)}" if changed else "retried", key, why)
         return state
 
@@ -76,7 +81,7 @@ class ContactActions(Actions):
         name = clashing_field(record)
         if name is None or record.contact is None or record.state is not State.CONFLICT:
             raise ActionRefused(Reason.NO_OWNER, "No field of this contact is in conflict now. Nothing was changed.")
-        notes = (*record.notes, Note(name, "left out manually: another contact in LiveDesk has it"))
+        notes = (*record.notes, Note(name, "left out manually: another contact in LiveDesk has it", NoteCode.LEFT_OUT))
         contact = record.contact.without(name)
         state = _state_or_refuse(self.parts.store.contacts.edit(contact, notes, who=self.who, before=record.contact))
         self.audit(f"retried without {name}", key, why)
@@ -99,7 +104,10 @@ class ContactActions(Actions):
             state=State.CREATED,
             contact_id=contact_id,
             outcome=Outcome.ADOPTED,
-            notes=(*claim.notes, Note("identifier", "adopted manually: LiveDesk's contact keeps its data")),
+            notes=(
+                *claim.notes,
+                Note("identifier", "adopted manually: LiveDesk's contact keeps its data", NoteCode.ADOPTED),
+            ),
             signal=Signal.NOTHING,
         )
         if not self.parts.store.contacts.finish(claim, result, Attempt(claim.now, 0, trigger=self.who)).written:
@@ -129,23 +137,21 @@ class ContactActions(Actions):
         self, record: ContactRecord, before: Contact, fields: Mapping[str, object]
     ) -> tuple[Contact, tuple[Note, ...]]:
         source = self.parts.sources.get(record.source)
-        problems = dict.fromkeys(set(fields) - set(EDITABLE), "cannot be edited")
+        problems = dict.fromkeys(set(fields) - set(EDITABLE_FIELDS), "cannot be edited")
         try:
             made, remarks = normalise(
-                {"identifier": record.identifier, **{name: fields[name] for name in EDITABLE if name in fields}},
+                {"identifier": record.identifier, **{name: fields[name] for name in EDITABLE_FIELDS if name in fields}},
                 region=source.region if source else None,
+                strict=True,
             )
         except Unmappable as error:
             raise InvalidInput(problems | error.problems) from error
-        problems |= {
-            note.field: note.text.removeprefix("left out: ") for note in remarks if note.text.startswith("left out")
-        }
         if problems:
             raise InvalidInput(problems)
         edited = replace(before, **{name: getattr(made, name) for name in fields})
         changed = [name for name in fields if getattr(edited, name) != getattr(before, name)]
         kept = tuple(note for note in record.notes if note.field not in changed)
-        return edited, (*kept, *remarks, *(Note(name, "edited manually") for name in changed))
+        return edited, (*kept, *remarks, *(Note(name, "edited manually", NoteCode.EDITED) for name in changed))
 
 
 def _state_or_refuse(answer: str, *allowed: State) -> State:

@@ -7,9 +7,9 @@ from webhook_app.operator.contacts import ContactActions
 from webhook_app.operator.operations import CHANGES, OperationActions
 from webhook_app.operator.quarantine import QuarantineActions
 from webhook_app.parts import Parts
-from worker.model import Contact, Quarantined, State
+from worker.model import BulkAction, Contact, OperationState, Quarantined, State
 from worker.store.lists import Filter
-from worker.store.operations import Action, Operation, OperationState
+from worker.store.operations import Operation
 from worker.store.record import ContactRecord
 
 WAYS = {state: change for change, state in CHANGES.items()}
@@ -45,7 +45,9 @@ def reveal_list(parts: Parts, wanted: Filter, who: str, why: str = "") -> None:
     ContactActions(parts, who).export_list(wanted, why, reveal=True)
 
 
-def start(parts: Parts, action: Action, wanted: Filter, who: str, why: str = "", *, canary: bool = False) -> Operation:
+def start(
+    parts: Parts, action: BulkAction, wanted: Filter, who: str, why: str = "", *, canary: bool = False
+) -> Operation:
     actions = OperationActions(parts, who)
     return actions.start(actions.plan(action, wanted), why, canary=canary)
 

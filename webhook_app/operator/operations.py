@@ -4,18 +4,13 @@ from dataclasses import dataclass
 
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
-from worker.model import State
+from worker.model import TRANSITIONS, BulkAction, Command, State
 from worker.store.lists import Filter
-from worker.store.operations import Action, NotOpened, Operation, OperationState
+from worker.store.operations import NotOpened, Operation
 from worker.store.overview import Overview
 
 #: What a person can do with an operation, and the state that it changes to.
-CHANGES = {
-    "pause": OperationState.PAUSED,
-    "resume": OperationState.RUNNING,
-    "cancel": OperationState.CANCELLED,
-    "undo": OperationState.UNDOING,
-}
+CHANGES = {command.value: transition.target for command, transition in TRANSITIONS.items()}
 #: The share by which the number of contacts may have changed since a person saw it.
 MAX_DRIFT = 0.1
 
@@ -24,7 +19,7 @@ MAX_DRIFT = 0.1
 class Plan:
     """What an operation would do now, in contacts by state. ``at_least``: not all contacts were counted."""
 
-    action: Action
+    action: BulkAction
     filter: Filter
     eligible: dict[State, int]
     skipped: dict[State, int]
@@ -47,7 +42,7 @@ class Plan:
     @property
     def takes_ms(self) -> int | None:
         """How long it takes at the present pace once it is at the head of the queue; ``None``: nothing is sent now."""
-        if self.action is Action.DISCARD:
+        if self.action is BulkAction.DISCARD:
             return 0
         is_sending = self.overview.upstream.state == "up" and self.pace
         return round(self.total / self.pace * 1000) if is_sending else None
@@ -69,7 +64,7 @@ class Plan:
 class OperationActions(Actions):
     """Operations on many contacts."""
 
-    def plan(self, action: Action, wanted: Filter, overview: Overview | None = None) -> Plan:
+    def plan(self, action: BulkAction, wanted: Filter, overview: Overview | None = None) -> Plan:
         """Count the contacts that an operation would affect. ``overview`` is the current one if it was read already."""
         counted, at_least = self.parts.store.lists.by_state(wanted)
         return Plan(
@@ -87,7 +82,7 @@ class OperationActions(Actions):
         Raises:
             InvalidInput: a canary was requested for a discard, which sends nothing.
         """
-        if canary and plan.action is Action.DISCARD:
+        if canary and plan.action is BulkAction.DISCARD:
             raise InvalidInput({"canary": "is only available for retries"})
         try:
             operation_id = self.parts.store.operations.open(
@@ -102,7 +97,7 @@ class OperationActions(Actions):
     def change(self, operation_id: str, change: str, why: str = "") -> Operation:
         """Pause, resume, cancel or undo an operation; ``change`` is a key of ``CHANGES``."""
         before = self.get(operation_id)
-        if not self.parts.store.operations.set_state(operation_id, CHANGES[change]):
+        if not self.parts.store.operations.command(operation_id, Command(change)):
             raise ActionRefused(Reason.WRONG_STATE, f"Cannot {change} an operation that is {before.state}.")
         self.audit(change, f"operation {operation_id}", why)
         return self.get(operation_id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from webhook_app.present import serializers
 from worker.errors import StoreError
+from worker.model import PERSONAL_FIELDS
 from worker.store.lists import Filter, Page, Row
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ COLUMNS = (
     *("key", "identifier", "state", "cause", "source", "attempts_made", "received_at", "at"),
     *("next_attempt_at", "contact_id", "owner_id", "unknown"),
 )
-#: Besides, where personal data are revealed; created contacts have none.
-PERSONAL = ("name", "email", "phone_number", "avatar_url")
 #: What a spreadsheet takes for the beginning of a formula, and our own mark.
 RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
 NUMBER = re.compile(r"[+-]?[0-9]+")
@@ -42,7 +41,7 @@ def as_csv(parts: "Parts", wanted: Filter, *, reveal: bool = False) -> Iterator[
 
 
 def _lines(parts: "Parts", wanted: Filter, reveal: bool, page: Page) -> Iterator[str]:
-    yield _text([(*COLUMNS, *(PERSONAL if reveal else ()))])
+    yield _text([(*COLUMNS, *(PERSONAL_FIELDS if reveal else ()))])
     try:
         while True:
             yield _text(_cells(parts, page.rows, reveal))
@@ -59,7 +58,7 @@ def _cells(parts: "Parts", rows: list[Row], reveal: bool) -> list[list[str]]:
         records = parts.store.contacts.read_many([row.key for row in rows])
         for row, values in zip(rows, shown_rows, strict=True):
             contact = records[row.key].contact if row.key in records else None
-            values += [getattr(contact, name, None) for name in PERSONAL]
+            values += [getattr(contact, name, None) for name in PERSONAL_FIELDS]
     return [["" if value is None else guarded(str(value)) for value in values] for values in shown_rows]
 
 

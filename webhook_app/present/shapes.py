@@ -9,8 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
-from worker.model import Outcome, State, Status
-from worker.store.operations import Action, OperationState
+from worker.model import BulkAction, OperationState, Outcome, State, Status
 
 
 class Time(str):
@@ -219,7 +218,7 @@ class Operation(Answer):
     """An operation on many contacts."""
 
     id: Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{12}$"})]
-    action: Action
+    action: BulkAction
     filter: Filter
     state: OperationState
     who: str

@@ -36,7 +36,7 @@ from urllib3.exceptions import (
 from worker import causes
 from worker.causes import Fault
 from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigured, NotSent, Rejected, Throttled
-from worker.model import Contact, Note
+from worker.model import Contact, Note, NoteCode
 
 CONTACTS = "/api/v2/accounts/contacts"
 CONNECT_TIMEOUT_S = 5.0
@@ -353,7 +353,9 @@ def _read_created(answer: Answer, contact: Contact) -> Created:
     if shown is None:
         raise AnswerUnknown(causes.UNREADABLE_ANSWER, status=answer.status, excerpt=_excerpt(answer))
     if shown.identifier is None:
-        return Created(shown.id, answer.status, (Note("identifier", "LiveDesk did not repeat it in its answer"),))
+        return Created(
+            shown.id, answer.status, (Note("identifier", "LiveDesk did not repeat it in its answer", NoteCode.DIFFERS),)
+        )
     if shown.identifier != contact.identifier:
         raise AnswerUnknown(causes.ANSWER_FOR_ANOTHER_CONTACT, status=answer.status)
     return Created(shown.id, answer.status)

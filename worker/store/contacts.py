@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import StoreError, StoreFull, StoreUnavailable
-from worker.model import Accepted, Attempt, AttemptResult, Claim, Contact, Note, State, Status, UpstreamPolicy
+from worker.model import Accepted, Attempt, AttemptResult, Claim, Contact, Note, NoteCode, State, Status, UpstreamPolicy
 from worker.store import keys, record
 from worker.store.connection import ask, lines_of, translated
 from worker.store.database import Database
@@ -247,7 +247,7 @@ class Contacts:
         """Makes a created contact that LiveDesk does not have any more pending again, with what ``contact`` holds.
         ``False``: it is not created under this id (any more)."""
         fingerprint = record.fingerprint(contact, self.db.salt())
-        notes = record.dump_notes((Note("identifier", "LiveDesk did not have it any more: sent again"),))
+        notes = record.dump_notes((Note("identifier", "LiveDesk no longer had it: created again", NoteCode.RECREATED),))
         finder = self.db.finder_of_id(contact_id)
         return bool(self.db.run("put_back", key, contact_id, record.dump_data(contact), fingerprint, notes, finder))
 

@@ -24,7 +24,7 @@ from enum import StrEnum
 from typing import Any
 
 from worker.errors import SyncError
-from worker.model import State
+from worker.model import TRANSITIONS, BulkAction, Command, OperationState
 from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
@@ -47,43 +47,6 @@ STOP_AFTER, STOP_SHARE = 10, 0.5
 END = "-"
 
 
-class Action(StrEnum):
-    RETRY = "retry"
-    DISCARD = "discard"
-
-    @property
-    def eligible(self) -> frozenset[State]:
-        """The states of contacts that can be treated so."""
-        closed = {State.FAILED, State.CONFLICT}
-        return frozenset(closed | ({State.RETRYING, State.DISCARDED} if self is Action.RETRY else OPEN_AND_IDLE))
-
-
-OPEN_AND_IDLE = {State.PENDING, State.RETRYING}
-
-
-class OperationState(StrEnum):
-    RUNNING = "running"
-    PAUSED = "paused"
-    UNDOING = "undoing"
-    DONE = "done"
-    CANCELLED = "cancelled"
-    STOPPED = "stopped"
-    UNDONE = "undone"
-
-    @property
-    def is_active(self) -> bool:
-        return self in (OperationState.RUNNING, OperationState.PAUSED, OperationState.UNDOING)
-
-
-#: What a person may turn an operation to, and from which states.
-TURNS = {
-    OperationState.PAUSED: (OperationState.RUNNING,),
-    OperationState.RUNNING: (OperationState.PAUSED,),
-    OperationState.CANCELLED: (OperationState.RUNNING, OperationState.PAUSED),
-    OperationState.UNDOING: tuple(state for state in OperationState if state.value not in ("undoing", "undone")),
-}
-
-
 class NotOpened(SyncError):
     """The operation did not begin: an equal one is running, or too many are."""
 
@@ -93,7 +56,7 @@ class Operation:
     """One operation, as its record tells. Times are ms since the epoch."""
 
     id: str
-    action: Action
+    action: BulkAction
     filter: Filter
     state: OperationState
     who: str
@@ -125,7 +88,7 @@ class Operations:
         #: This process's, as the runner of an operation.
         self.token = secrets.token_hex(6)
 
-    def open(self, action: Action, wanted: Filter, *, who: str, why: str, total: int, canary: bool = False) -> str:
+    def open(self, action: BulkAction, wanted: Filter, *, who: str, why: str, total: int, canary: bool = False) -> str:
         """Begins an operation on the contacts that the filter finds now. Returns its id.
 
         Raises:
@@ -142,9 +105,10 @@ class Operations:
             raise NotOpened(f"{MAX_ACTIVE} operations are running. Wait for one to end, or cancel one.")
         return operation_id
 
-    def set_state(self, operation_id: str, to: OperationState) -> bool:
-        """Pauses, resumes, cancels or undoes an operation. ``False``: it is in no state for that."""
-        return self._set_state(operation_id, to, TURNS[to])
+    def command(self, operation_id: str, command: Command) -> bool:
+        """Pause, resume, cancel or undo an operation. ``False``: its state does not allow that."""
+        transition = TRANSITIONS[command]
+        return self._set_state(operation_id, transition.target, transition.sources)
 
     def read(self, operation_id: str) -> Operation | None:
         with translated():
@@ -238,7 +202,7 @@ class Operations:
         return True
 
     def _end_if_told(self, operation: Operation) -> bool:
-        if operation.action is Action.DISCARD or operation.told >= operation.moved:
+        if operation.action is BulkAction.DISCARD or operation.told >= operation.moved:
             self._set_state(operation.id, OperationState.DONE, (OperationState.RUNNING,))
         return False
 
@@ -259,7 +223,7 @@ def _allowed(operation: Operation) -> int | None:
 
 def _has_come_back(operation: Operation) -> bool:
     """Whether the cause that the contacts were retried for is still there."""
-    if operation.action is Action.DISCARD:
+    if operation.action is BulkAction.DISCARD:
         return False
     if operation.canary and operation.moved <= CANARY_STEPS[-1]:
         return operation.same > 0
@@ -276,7 +240,7 @@ def _load(operation_id: str, fields: dict[str, str]) -> Operation:
 
     return Operation(
         id=operation_id,
-        action=Action(fields["action"]),
+        action=BulkAction(fields["action"]),
         filter=Filter.load(json.loads(fields["filter"])),
         state=OperationState(fields["state"]),
         who=fields["who"],

@@ -8,7 +8,7 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 ``state``            ``model.State``
 ``data``             JSON object: what is sent to LiveDesk besides the identifier; gone once ``created``
 ``fingerprint``      four characters for each field of ``data``: tells whether a delivery brings other data, and where
-``notes``            JSON list of ``[field, text]``: what was left out or altered
+``notes``            JSON list of ``[field, text, code]``: what was left out or altered; older ones have no code
 ``received_at``      first delivery
 ``attempts``         the first attempt and the latest ones, each a line of JSON; the last one only once ``created``
 ``attempts_made``    how many there were, those of workers that died included; absent where ``created`` took one
@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from worker.model import Attempt, Contact, Note, Outcome, Position, State
+from worker.model import Attempt, Contact, Note, NoteCode, Outcome, Position, State
 from worker.store import keys
 
 #: The fields of ``data`` in the order of the fingerprint, and how many characters each has there.
@@ -152,11 +152,15 @@ def differing_values(fingerprint: str, values: Mapping[str, str | None], salt: b
 
 
 def dump_notes(notes: tuple[Note, ...]) -> str:
-    return json.dumps([[note.field, note.text] for note in notes], separators=(",", ":")) if notes else ""
+    return json.dumps([_dump_note(note) for note in notes], separators=(",", ":")) if notes else ""
+
+
+def _dump_note(note: Note) -> list[str]:
+    return [note.field, note.text, note.code] if note.code else [note.field, note.text]
 
 
 def load_notes(text: str | None) -> tuple[Note, ...]:
-    return tuple(Note(field, note) for field, note in json.loads(text)) if text else ()
+    return tuple(Note(name, words, NoteCode("".join(code))) for name, words, *code in json.loads(text or "[]"))
 
 
 def dump_attempt(attempt: Attempt) -> str:

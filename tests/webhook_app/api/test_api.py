@@ -17,11 +17,10 @@ from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
 from webhook_app.api import DOCUMENT
 from webhook_app.present.csv_export import BROKEN_OFF, CHUNK, as_csv
-from worker.model import Contact, Note, Outcome, Quarantined, State
+from worker.model import BulkAction, Contact, Note, NoteCode, Outcome, Quarantined, State
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.lists import Filter
-from worker.store.operations import Action
 from worker.store.record import ContactRecord
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com", "phone_number": "+4930123456"}
@@ -450,7 +449,7 @@ def test_notes_about_other_fields_stay(api: Api) -> None:
     api.world.store.contacts.accept(Contact("ada", 1, "Ada"), "signup", notes)
     key = api.world.store.key_of("ada")
     document_of(api.patch(f"/contacts/{key}", {"fields": {"email": "ada@example.com"}}))
-    assert api.record(key).notes == (notes[1], Note("email", "edited manually"))
+    assert api.record(key).notes == (notes[1], Note("email", "edited manually", NoteCode.EDITED))
 
 
 def test_what_cannot_be_sent_is_refused_by_field(api: Api) -> None:
@@ -640,7 +639,7 @@ def test_what_an_operation_would_do_is_what_it_does(api: Api) -> None:
         api.world.bring(name, verdict)
     for state in State:
         operations = api.world.parts.store.operations
-        for action in Action:
+        for action in BulkAction:
             previewed = document_of(
                 api.post("/operations", {"action": action, "filter": {"state": state}, "dry_run": True})
             )

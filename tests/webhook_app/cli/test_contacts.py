@@ -12,9 +12,8 @@ from click.testing import Result
 from tests.api import CONFLICT, CREATED, FAILED, RETRYING, World, empty_world_of
 from tests.invariants import assert_invariants
 from worker.errors import StoreError
-from worker.model import Contact, State
+from worker.model import BulkAction, Contact, State
 from worker.store.lists import Filter
-from worker.store.operations import Action
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com", "phone_number": "+4930123456"}
 
@@ -224,7 +223,7 @@ def test_whoever_waits_sees_an_operation_end(world: World) -> None:
 def test_whoever_waits_for_an_operation_that_is_held_is_told(world: World) -> None:
     world.bring("ada", FAILED)
     operations = world.parts.store.operations
-    opened = operations.open(Action.RETRY, Filter(state=State.FAILED), who="", why="", total=1)
+    opened = operations.open(BulkAction.RETRY, Filter(state=State.FAILED), who="", why="", total=1)
     timer = threading.Timer(0.3, lambda: flask(world, "operations", "pause", operations.latest()[0].id))
     flask(world, "operations", "cancel", opened)
     timer.start()

@@ -11,10 +11,10 @@ from tests.dashboard_door import CONFLICT, FAILED, RETRYING, Door, open_door
 from tests.invariants import assert_invariants
 from webhook_app.access import Role
 from webhook_app.dashboard.operations import shares
-from worker.model import State
+from worker.model import BulkAction, OperationState, State
 from worker.store import keys
 from worker.store.lists import Filter
-from worker.store.operations import MAX_ACTIVE, Action, Operation, Operations, OperationState
+from worker.store.operations import MAX_ACTIVE, Operation, Operations
 
 NEW = "/dashboard/operations/new"
 
@@ -146,7 +146,7 @@ def test_equal_and_too_many_ones_are_refused_with_a_sentence(door: Door, operati
     form = {"action": "retry", "state": "failed", "expected": 2}
     assert "is already running for these contacts" in door.send(NEW, form, follow_redirects=True).text
     for attempts in range(1, MAX_ACTIVE):
-        operations.open(Action.RETRY, Filter(state=State.CREATED, attempts=attempts), who="", why="", total=0)
+        operations.open(BulkAction.RETRY, Filter(state=State.CREATED, attempts=attempts), who="", why="", total=0)
     page = door.send(NEW, {**form, "action": "discard"}, follow_redirects=True).text
     assert "operations are running" in page or "is already running" in page
 
@@ -219,7 +219,7 @@ def test_a_viewer_and_a_form_of_others_change_nothing(client: redis.Redis, door:
 def test_what_others_wrote_is_never_markup(door: Door, operations: Operations) -> None:
     door.bring("person", FAILED, source=HOSTILE)
     wanted = Filter(state=State.FAILED, source=HOSTILE)
-    operation_id = operations.open(Action.RETRY, wanted, who=HOSTILE, why=HOSTILE, total=1)
+    operation_id = operations.open(BulkAction.RETRY, wanted, who=HOSTILE, why=HOSTILE, total=1)
     paths = [
         "/dashboard/operations",
         f"/dashboard/operations/{operation_id}",
@@ -237,7 +237,7 @@ def test_the_bar_shows_everybody_once() -> None:
     wanted = Filter(state=State.FAILED)
     numbers = {"moved": 60, "recovered": 20, "same": 5, "again": 4, "left": 1, "restored": 10}
     operation = Operation(
-        id="x", action=Action.RETRY, filter=wanted, state=OperationState.RUNNING, who="", why="", canary=False,
+        id="x", action=BulkAction.RETRY, filter=wanted, state=OperationState.RUNNING, who="", why="", canary=False,
         created_at=0, ended_at=None, note="", total=100, skipped=7, cursor="1:a", **numbers,
     )  # fmt: skip
     made = shares(operation)

@@ -25,7 +25,7 @@ from tests.livedesk import StandIn, serve
 from tests.rig.processes import free_port
 from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigured, NotSent, Rejected, Throttled
 from worker.livedesk.client import ANSWER_LIMIT, PAGES_READ, Created, LiveDesk, Person
-from worker.model import Contact, Note
+from worker.model import Contact, Note, NoteCode
 
 KEY, SECRET = "demo-key", "demo-secret"
 ADA = Contact("ada", 1, "Ada", "ada@example.com", "+4915112345678", "https://example.com/ada.png")
@@ -137,7 +137,9 @@ def test_ids_may_be_texts_of_digits(standin: StandIn, livedesk: LiveDesk) -> Non
 
 def test_an_answer_without_the_identifier_is_good_enough_and_noted(standin: StandIn, livedesk: LiveDesk) -> None:
     standin.behave("null_identifier_echo")
-    assert livedesk.create(ADA).notes == (Note("identifier", "LiveDesk did not repeat it in its answer"),)
+    assert livedesk.create(ADA).notes == (
+        Note("identifier", "LiveDesk did not repeat it in its answer", NoteCode.DIFFERS),
+    )
 
 
 def test_one_contact_is_read_and_deleted_where_livedesk_lets_us() -> None:

@@ -31,6 +31,7 @@ from worker.model import (
     AttemptResult,
     Contact,
     Note,
+    NoteCode,
     Outcome,
     Position,
     Progress,
@@ -390,7 +391,7 @@ def test_what_is_missing_is_put_back_with_what_is_left(office: Office) -> None:
     record = office.store.contacts.find("ada")
     assert record is not None
     assert (record.state, record.contact, record.contact_id) == (State.PENDING, Contact("ada", 7), None)
-    assert record.notes == (Note("identifier", "LiveDesk did not have it any more: sent again"),)
+    assert record.notes == (Note("identifier", "LiveDesk no longer had it: created again", NoteCode.RECREATED),)
     claim = office.store.contacts.claim(office.key("ada"), "token")
     assert claim is not None
     assert claim.unknown_since is not None, "it is looked up before it is created"

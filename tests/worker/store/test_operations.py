@@ -8,10 +8,10 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
-from worker.model import Attempt, AttemptResult, Contact, Outcome, Signal, State
+from worker.model import Attempt, AttemptResult, BulkAction, Command, Contact, OperationState, Outcome, Signal, State
 from worker.store import keys
 from worker.store.lists import CHUNK, MAX_SCANNED, Filter, Row
-from worker.store.operations import MAX_ACTIVE, Action, NotOpened, Operation, Operations, OperationState
+from worker.store.operations import MAX_ACTIVE, NotOpened, Operation, Operations
 from worker.store.queue import Envelope
 from worker.store.store import Store
 
@@ -47,7 +47,7 @@ class Bench:
         assert claim is not None
         self.store.contacts.finish(claim, verdict, Attempt(claim.now, 1, None, verdict.cause))
 
-    def open(self, wanted: Filter, action: Action = Action.RETRY, *, canary: bool = False) -> str:
+    def open(self, wanted: Filter, action: BulkAction = BulkAction.RETRY, *, canary: bool = False) -> str:
         total = self.store.lists.count(wanted).number
         return self.operations.open(action, wanted, who="ada", why="it is mended", total=total, canary=canary)
 
@@ -260,7 +260,7 @@ def test_undo_puts_back_whoever_was_not_touched(bench: Bench) -> None:
     operation_id = bench.open(Filter(cause=CAUSE))
     bench.run()
     bench.end(failed[0], CREATED)
-    assert bench.operations.set_state(operation_id, OperationState.UNDOING)
+    assert bench.operations.command(operation_id, Command.UNDO)
     bench.run()
     operation = bench.read(operation_id)
     assert (operation.state, operation.restored) == (OperationState.UNDONE, 4)
@@ -269,18 +269,18 @@ def test_undo_puts_back_whoever_was_not_touched(bench: Bench) -> None:
         assert (bench.client.hgetall(keys.contact(key)), bench.client.zscore(keys.DUE, key)) == before[key]
     for key in failed[1:]:
         assert bench.client.zscore(keys.state(State.FAILED), key) == entered[key]
-    assert not bench.operations.set_state(operation_id, OperationState.UNDOING)
+    assert not bench.operations.command(operation_id, Command.UNDO)
 
 
 def test_a_discard_of_many_can_be_undone(bench: Bench) -> None:
     made = bench.bring(2, CONFLICT)
     before = [bench.client.hgetall(keys.contact(key)) for key in made]
-    operation_id = bench.open(Filter(state=State.CONFLICT), Action.DISCARD)
+    operation_id = bench.open(Filter(state=State.CONFLICT), BulkAction.DISCARD)
     bench.run()
     assert bench.counts() == {State.DISCARDED: 2}
     assert bench.read(operation_id).state is OperationState.DONE
     assert bench.client.exists(keys.cause("email_taken")) == 0
-    bench.operations.set_state(operation_id, OperationState.UNDOING)
+    bench.operations.command(operation_id, Command.UNDO)
     bench.run()
     assert bench.counts() == {State.CONFLICT: 2}
     assert [bench.client.hgetall(keys.contact(key)) for key in made] == before
@@ -331,13 +331,13 @@ def test_it_stops_later_too_and_puts_back_the_rest(bench: Bench) -> None:
 def test_pause_resume_and_cancel(bench: Bench) -> None:
     bench.bring(5, FAILED)
     operation_id = bench.open(ALL_FAILED)
-    turn = bench.operations.set_state
-    assert turn(operation_id, OperationState.PAUSED)
-    assert not turn(operation_id, OperationState.PAUSED)
+    command = bench.operations.command
+    assert command(operation_id, Command.PAUSE)
+    assert not command(operation_id, Command.PAUSE)
     bench.run()
     assert bench.read(operation_id).moved == 0
-    assert turn(operation_id, OperationState.RUNNING)
-    assert turn(operation_id, OperationState.CANCELLED)
+    assert command(operation_id, Command.RESUME)
+    assert command(operation_id, Command.CANCEL)
     bench.run()
     assert bench.read(operation_id).moved == 0
     assert bench.read(operation_id).ended_at is not None
@@ -372,4 +372,4 @@ def test_equal_ones_do_not_run_side_by_side_nor_too_many(bench: Bench) -> None:
 
 def test_an_operation_that_is_not_there(bench: Bench) -> None:
     assert bench.operations.read("nothing") is None
-    assert not bench.operations.set_state("nothing", OperationState.CANCELLED)
+    assert not bench.operations.command("nothing", Command.CANCEL)

@@ -5,7 +5,7 @@ from dataclasses import fields
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.model import Attempt, Contact, Note
+from worker.model import Attempt, Contact, Note, NoteCode
 from worker.store.record import (
     DATA_FIELDS,
     differing_fields,
@@ -28,7 +28,7 @@ CONTACTS = st.builds(
     phone_number=OPTIONAL_TEXT,
     avatar_url=OPTIONAL_TEXT,
 )
-NOTES = st.lists(st.builds(Note, st.sampled_from(DATA_FIELDS), st.text())).map(tuple)
+NOTES = st.lists(st.builds(Note, st.sampled_from(DATA_FIELDS), st.text(), st.sampled_from(NoteCode))).map(tuple)
 ATTEMPTS = st.builds(
     Attempt,
     at=st.integers(0, 10**14),
@@ -99,3 +99,7 @@ def test_a_fingerprint_tells_nothing_to_who_has_not_the_salt() -> None:
 def test_the_same_text_in_another_field_is_another_fingerprint() -> None:
     name, email = fingerprint(Contact("ada", name="x"), SALT), fingerprint(Contact("ada", email="x"), SALT)
     assert name.replace("-", "") != email.replace("-", "")
+
+
+def test_notes_of_older_records_have_no_code() -> None:
+    assert load_notes('[["name", "shortened"]]') == (Note("name", "shortened"),)
