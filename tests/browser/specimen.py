@@ -16,10 +16,10 @@ from webhook_app.app import create_app
 from webhook_app.dashboard.session import begin, needs
 from webhook_app.parts import Parts
 from worker.model import State
-from worker.process.envelope import Envelope
-from worker.store.contacts import Store
-from worker.store.history import History
-from worker.store.overview import Overview, Upstream
+from worker.store.overview import Overview
+from worker.store.queue import Envelope
+from worker.store.store import Store
+from worker.store.upstream import Upstream
 
 HERE = Path(__file__).resolve().parent
 #: What a sender might write.
@@ -69,7 +69,7 @@ def specimen(client: redis.Redis) -> Iterator[str]:
     store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
     provider = Provider(issuer="https://login.example", client_id="us", client_secret="secret", viewers=("staff",))
     access = Access(operator_password="the-operator-of-the-tests", provider=provider)
-    app = create_app(Parts(store=store, history=History(client), sources={}, access=access))
+    app = create_app(Parts(store=store, sources={}, access=access))
     assert app.jinja_loader is not None
     app.jinja_loader = ChoiceLoader([app.jinja_loader, FileSystemLoader(HERE / "templates")])
     app.register_blueprint(_views())

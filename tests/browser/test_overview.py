@@ -46,7 +46,7 @@ def seeded(parts: Parts) -> Iterator[str]:
 def test_the_pages_stand_in_nobodys_way(
     open_page: OpenPage, parts: Parts, seeded: str, screenshots: Path, dark: bool, phone: bool
 ) -> None:
-    entry = parts.history.quarantine()[0].entry
+    entry = parts.store.quarantine.page()[0].entry
     page = open_page(enter("/dashboard/"), url=seeded, dark=dark, phone=phone)
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
     for name, path in {**PAGES, "quarantined": f"/dashboard/sources/quarantine/{entry}"}.items():
@@ -61,7 +61,7 @@ def test_the_pages_stand_in_nobodys_way(
 def test_an_empty_system_stands_in_nobodys_way(
     open_page: OpenPage, parts: Parts, screenshots: Path, dark: bool
 ) -> None:
-    parts.store.sweep("worker-1")
+    parts.store.queue.sweep("worker-1")
     with serve(create_app(parts)) as url:
         page = open_page(enter("/dashboard/"), url=url, dark=dark)
         for name in ("overview", "upstream", "sources", "quarantine", "workers", "audit"):
@@ -74,8 +74,8 @@ def test_an_empty_system_stands_in_nobodys_way(
 def test_a_pause_and_revealed_values_stand_in_nobodys_way(
     open_page: OpenPage, parts: Parts, seeded: str, screenshots: Path, dark: bool
 ) -> None:
-    parts.store.pause("Grace Hopper", f"LiveDesk moves to another host tonight, until about eleven {HOSTILE}")
-    entry = parts.history.quarantine()[0].entry
+    parts.store.upstream.pause("Grace Hopper", f"LiveDesk moves to another host tonight, until about eleven {HOSTILE}")
+    entry = parts.store.quarantine.page()[0].entry
     page = open_page(enter(f"/dashboard/sources/quarantine/{entry}"), url=seeded, dark=dark)
     page.get_by_role("button", name="Reveal the values").click()
     expect(page.get_by_label("Payload")).to_be_visible()
@@ -125,7 +125,7 @@ def test_a_pause_and_its_end(open_page: OpenPage, parts: Parts, seeded: str, jav
     expect(page.locator("#state-now")).to_contain_text("Down for")
     page.get_by_role("button", name="Probe now").click()
     expect(page.get_by_role("status").first).to_contain_text("Probing LiveDesk now")
-    assert [entry.did for entry in parts.history.audit(limit=3)] == [
+    assert [entry.did for entry in parts.store.audit.page(limit=3)] == [
         "probed LiveDesk",
         "resumed the sync",
         "paused the sync",
@@ -144,7 +144,7 @@ def test_a_delivery_is_revealed_and_discarded_without_javascript(
     page.locator("summary", has_text="Discard").click()
     page.get_by_role("button", name="Discard it").click()
     expect(page.get_by_text("Delivery discarded.")).to_be_visible()
-    assert parts.history.quarantine_size() == 2
+    assert parts.store.quarantine.size() == 2
 
 
 def test_a_viewer_has_no_buttons(open_page: OpenPage, seeded: str) -> None:

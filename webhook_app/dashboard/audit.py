@@ -20,6 +20,6 @@ ENTRY = re.compile("[0-9]{1,15}-[0-9]{1,15}")
 def audit() -> str:
     given = request.args.get("before", "")
     before = given if ENTRY.fullmatch(given) else None
-    entries = or_unknown(lambda: current_parts().history.audit(before=before, limit=PAGE + 1))
+    entries = or_unknown(lambda: current_parts().store.audit.page(before=before, limit=PAGE + 1))
     later = entries[PAGE - 1].id if entries and len(entries) > PAGE else None
     return show("audit", entries=entries and entries[:PAGE], before=before, later=later)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from webhook_app.operator.contacts import CLASHING
 from webhook_app.parts import Parts
 from worker.errors import LiveDeskError
 from worker.livedesk.client import Person
-from worker.store.history import ContactRecord
+from worker.model import UNIQUE_FIELDS
+from worker.store.record import ContactRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ def compare(parts: Parts, record: ContactRecord, *, sleep: Callable[[float], Non
     livedesk = parts.livedesk
     if livedesk is None:
         return Comparison(problem="LiveDesk is not configured.")
-    state = parts.situations.upstream().state
+    state = parts.store.upstream.read().state
     if state != "up":
         return Comparison(problem=f"LiveDesk is {state}. Try again when it is up.")
-    values = {name: record.contact and getattr(record.contact, name) for name in CLASHING}
+    values = {name: record.contact and getattr(record.contact, name) for name in UNIQUE_FIELDS}
     searches: list[Callable[[], list[Person]]] = [
         partial(livedesk.look_up, record.identifier),
         *(partial(livedesk.owners, name, value) for name, value in values.items() if value),
@@ -40,7 +40,7 @@ def compare(parts: Parts, record: ContactRecord, *, sleep: Callable[[float], Non
     people: dict[str, Person] = {}
     try:
         for search in searches:
-            wait_ms = parts.store.pace(look_up=True)
+            wait_ms = parts.store.upstream.pace(look_up=True)
             if wait_ms < 0:
                 return Comparison(problem="The workers use the full request rate. Try again in a few seconds.")
             sleep(wait_ms / 1000)
@@ -51,8 +51,8 @@ def compare(parts: Parts, record: ContactRecord, *, sleep: Callable[[float], Non
 
 
 def _ours(parts: Parts, people: dict[str, Person]) -> dict[str, str]:
-    found = {person_id: parts.lists.find(person_id) for person_id in people}
-    records = parts.history.contacts_of([key for keys in found.values() for key in keys])
+    found = {person_id: parts.store.lists.search(person_id) for person_id in people}
+    records = parts.store.contacts.read_many([key for keys in found.values() for key in keys])
     return {
         person_id: key
         for person_id, keys in found.items()

@@ -17,12 +17,13 @@ from webhook_app.dashboard.comparison import compare
 from webhook_app.dashboard.explanation import explain_contact, planned_attempts
 from webhook_app.dashboard.pages import operator, read_overview, reason, show
 from webhook_app.dashboard.session import needs
-from webhook_app.operator import EDITABLE, ActionRefused, InvalidInput, Reason, clashing_field
+from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, InvalidInput, Reason, clashing_field
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import mask
 from worker.livedesk.client import CONTACTS
 from worker.model import Contact, Note, State
-from worker.store.history import Audited, ContactRecord
+from worker.store.audit import AuditEntry
+from worker.store.record import ContactRecord
 
 #: The latest entries of the audit log that are searched for those about one contact.
 AUDIT_SEARCHED = 500
@@ -99,7 +100,7 @@ def contact_adopt(key: str) -> Response:
 @blueprint.post("/contacts/<key>/edit")
 @needs(Role.OPERATOR)
 def contact_edit(key: str) -> Response:
-    typed = {name: request.form.get(name, "") for name in EDITABLE}
+    typed = {name: request.form.get(name, "") for name in EDITABLE_FIELDS}
 
     def edit() -> str:
         record = _record(key)
@@ -138,7 +139,7 @@ def may(action: str, record: ContactRecord) -> bool:
 
 
 def _record(key: str) -> ContactRecord:
-    return current_parts().history.contact_of(key) or abort(404, GONE)
+    return current_parts().store.contacts.read(key) or abort(404, GONE)
 
 
 def _act(key: str, action: Callable[[], str]) -> Response:
@@ -158,8 +159,8 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
     kept = record.contact
     shown = kept if revealed or kept is None else mask(kept)
     url = parts.livedesk.url if parts.livedesk else f"https://livedesk-api.engagelab.com{CONTACTS}"
-    cause = parts.situations.cause(record.cause) if record.cause else None
-    fields = {name: getattr(kept, name) or "" for name in EDITABLE} if revealed and kept else {}
+    cause = parts.store.overview.cause(record.cause) if record.cause else None
+    fields = {name: getattr(kept, name) or "" for name in EDITABLE_FIELDS} if revealed and kept else {}
     defaults = {"typed": fields, "problems": {}, "comparison": None}
     return show(
         "contact",
@@ -174,7 +175,7 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
         curl=as_curl(shown, parts.inbox_id, url) if shown else "",
         notes=_notes(record.notes),
         seen=_digest(kept) if revealed and kept else "",
-        editable=EDITABLE,
+        editable=EDITABLE_FIELDS,
         clashing=clashing_field(record),
         others=max(0, cause.waiting - 1) if cause else 0,
         audited=_audited(parts, key),
@@ -195,6 +196,6 @@ def _notes(notes: tuple[Note, ...]) -> dict[str, str]:
     return {name: "; ".join(texts) for name, texts in by_field.items()}
 
 
-def _audited(parts: Parts, key: str) -> list[Audited]:
+def _audited(parts: Parts, key: str) -> list[AuditEntry]:
     """Return the latest entries of the audit log about this contact."""
-    return [entry for entry in parts.history.audit(limit=AUDIT_SEARCHED) if entry.target == key]
+    return [entry for entry in parts.store.audit.page(limit=AUDIT_SEARCHED) if entry.target == key]

@@ -14,9 +14,8 @@ from webhook_app.dashboard.session import needs
 from webhook_app.operator import describe_filter
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.csv_export import as_csv
-from worker.model import State
-from worker.store.lists import LOOKED_AT_MOST, Filter, Page
-from worker.store.operations import Action
+from worker.model import BulkAction, State
+from worker.store.lists import MAX_SCANNED, Filter, Page
 from worker.store.overview import Overview
 
 ROWS = 50
@@ -36,7 +35,7 @@ def contacts() -> str:
     parts, overview = current_parts(), read_overview()
     selected = select(request.args, _most_urgent(overview))
     after = request.args.get("after")
-    page = parts.lists.page(selected.filter, after=_position(after), limit=ROWS)
+    page = parts.store.lists.page(selected.filter, after=_position(after), limit=ROWS)
     return show(
         "contacts",
         selected=selected,
@@ -45,10 +44,10 @@ def contacts() -> str:
         number=_number(parts, selected.filter, page, is_first=after is None),
         filter_words=describe_filter(selected.filter),
         tabs=_tabs(overview, selected),
-        causes=_options(parts.situations.cause_names(), selected.filter.cause),
+        causes=_options(parts.store.overview.cause_names(), selected.filter.cause),
         sources=_options([*parts.sources, "import"], selected.filter.source),
         ages=[(name, words) for name, (words, _) in AGES.items()],
-        actions=[action for action in Action if _can(action, selected.filter)],
+        actions=[action for action in BulkAction if _can(action, selected.filter)],
         max_inline=MAX_INLINE,
         is_empty=overview is not None and not any(overview.counts.values()),
     )
@@ -62,7 +61,7 @@ def contacts_find() -> Response | str:
     found = find(current_parts(), text) if text else []
     if len(found) == 1:
         return redirect(url_for("dashboard.contact", key=found[0]), 303)
-    return show("found", text=text, rows=current_parts().lists.rows(found))
+    return show("found", text=text, rows=current_parts().store.lists.rows(found))
 
 
 @blueprint.get("/contacts.csv")
@@ -79,9 +78,9 @@ def contacts_csv_personal() -> Response:
 
 def find(parts: Parts, text: str) -> list[str]:
     """Return the keys of the contacts with this value. A phone number may contain spaces and punctuation."""
-    found = parts.lists.find(text)
+    found = parts.store.lists.search(text)
     if not found and re.fullmatch(r"\+[\d\s().\-/]+", text):
-        found = parts.lists.find("+" + re.sub(r"\D", "", text))
+        found = parts.store.lists.search("+" + re.sub(r"\D", "", text))
     return found
 
 
@@ -101,7 +100,7 @@ def _number(parts: Parts, wanted: Filter, page: Page, *, is_first: bool) -> int 
     """Return how many contacts match, or ``None`` if there are too many to check each of them."""
     if is_first and page.after is None:
         return len(page.rows)
-    counted = parts.lists.count(wanted, most=LOOKED_AT_MOST)
+    counted = parts.store.lists.count(wanted, most=MAX_SCANNED)
     return None if counted.at_least else counted.number
 
 
@@ -123,7 +122,7 @@ def _options(names: list[str], chosen: str | None) -> list[tuple[str, str]]:
     return [("", "any"), *((name, name) for name in [*names, *more])]
 
 
-def _can(action: Action, wanted: Filter) -> bool:
+def _can(action: BulkAction, wanted: Filter) -> bool:
     return wanted.state is None or wanted.state in action.eligible
 
 

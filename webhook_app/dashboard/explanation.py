@@ -9,8 +9,9 @@ from worker.causes import explain
 from worker.durations import duration
 from worker.model import Outcome, State
 from worker.retry import RetryPolicy
-from worker.store.history import ContactRecord
-from worker.store.overview import Overview, Upstream
+from worker.store.overview import Overview
+from worker.store.record import ContactRecord
+from worker.store.upstream import Upstream
 
 Sentence = list[str | int]
 #: Attempts after the next one that the page announces.

@@ -6,8 +6,9 @@ from webhook_app.present.wording import counted, people, rate
 from worker.causes import Fault, explain
 from worker.model import State
 from worker.process.alive import FRESH_MS
-from worker.store.history import Workers
-from worker.store.overview import Cause, Overview, Upstream
+from worker.store.overview import Cause, Overview
+from worker.store.queue import Workers
+from worker.store.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

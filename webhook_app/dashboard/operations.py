@@ -14,9 +14,9 @@ from webhook_app.dashboard.selection import select
 from webhook_app.dashboard.session import needs
 from webhook_app.operator import CHANGES, ActionRefused, Plan, Reason, describe_filter
 from webhook_app.parts import current_parts
-from worker.model import State
+from worker.model import TRANSITIONS, BulkAction, OperationState, State
 from worker.store.lists import Filter
-from worker.store.operations import END, TURNS, Action, Operation, OperationState
+from worker.store.operations import END, Operation
 
 #: Up to this many contacts a list asks for confirmation itself; for more there is the page with the plan.
 MAX_INLINE = 100
@@ -51,7 +51,7 @@ class Share:
 @blueprint.get("/operations")
 @needs(Role.VIEWER)
 def operations() -> str:
-    latest = current_parts().operations.latest()
+    latest = current_parts().store.operations.latest()
     return show("operations", operations=[(each, describe_filter(each.filter), shares(each)) for each in latest])
 
 
@@ -68,7 +68,7 @@ def operation_begin() -> Response:
     """Start what the plan says, if it still matches about as many contacts as the operator saw."""
     form = request.form
     plan = _plan(form)
-    canary = form.get("canary") == "1" and plan.action is Action.RETRY
+    canary = form.get("canary") == "1" and plan.action is BulkAction.RETRY
     expected = form.get("expected", "")
     seen = int(expected) if expected.isdecimal() and len(expected) < 15 else None
     if plan.total == 0:
@@ -120,7 +120,7 @@ def shares(operation: Operation) -> list[Share]:
     """Return the parts that an operation's contacts fall into, as a bar 100 wide."""
     rest = max(0, operation.total - operation.moved)
     is_moving = operation.state.is_active and operation.cursor != END
-    if operation.action is Action.DISCARD:
+    if operation.action is BulkAction.DISCARD:
         pairs = [("left", "discarded", operation.moved - operation.restored)]
     else:
         pairs = [
@@ -148,9 +148,9 @@ def list_of(wanted: Filter) -> str:
 
 
 def _plan(fields: Mapping[str, str]) -> Plan:
-    if fields.get("action") not in tuple(Action):
+    if fields.get("action") not in tuple(BulkAction):
         abort(400, "An operation either retries or discards contacts.")
-    return operator().operations.plan(Action(fields["action"]), select(fields).filter, read_overview())
+    return operator().operations.plan(BulkAction(fields["action"]), select(fields).filter, read_overview())
 
 
 def _show_plan(plan: Plan, *, canary: bool, expected: int | None = None, why: str = "") -> str:
@@ -169,12 +169,12 @@ def _show_plan(plan: Plan, *, canary: bool, expected: int | None = None, why: st
 
 
 def _progress(operation_id: str) -> dict[str, Any]:
-    operation = current_parts().operations.read(operation_id)
+    operation = current_parts().store.operations.read(operation_id)
     if operation is None:
         abort(404, "There is no such operation. Operations are kept for seven days.")
     overview = read_overview()
     left = (operation.moved if operation.cursor == END else operation.total) - operation.told
-    waits = operation.state is OperationState.RUNNING and operation.action is Action.RETRY and left > 0
+    waits = operation.state is OperationState.RUNNING and operation.action is BulkAction.RETRY and left > 0
     pace = overview.upstream.pace if overview else 0
     return {
         "operation": operation,
@@ -183,5 +183,7 @@ def _progress(operation_id: str) -> dict[str, Any]:
         "waits": waits,
         "upstream_state": overview.upstream.state if overview else None,
         "takes_ms": round(left / pace * 1000) if waits and pace else None,
-        "changes": [change for change, to in CHANGES.items() if operation.state in TURNS[to]],
+        "changes": [
+            command.value for command, transition in TRANSITIONS.items() if operation.state in transition.sources
+        ],
     }

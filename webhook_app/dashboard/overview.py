@@ -34,10 +34,10 @@ MEANINGS = {
 def start() -> str:
     """The overview. A page that polls passes the causes it shows; it gets no new rows, only their number."""
     parts, overview = current_parts(), read_overview()
-    causes = or_unknown(lambda: parts.situations.causes(MAX_CAUSES))
-    workers = or_unknown(parts.history.workers)
-    quarantined = or_unknown(parts.history.quarantine_size)
-    operations = or_unknown(parts.operations.latest)
+    causes = or_unknown(lambda: parts.store.overview.causes(MAX_CAUSES))
+    workers = or_unknown(parts.store.queue.workers)
+    quarantined = or_unknown(parts.store.quarantine.size)
+    operations = or_unknown(parts.store.operations.latest)
     shown = request.args["shown"].split(",") if "shown" in request.args else None
     return show(
         "overview",
@@ -46,7 +46,7 @@ def start() -> str:
         quarantined=quarantined,
         new_causes=0 if shown is None else sum(group.cause not in shown for group in causes or []),
         explain=explain,
-        flow=or_unknown(parts.situations.flow),
+        flow=or_unknown(parts.store.overview.flow),
         series=FLOW,
         running=None if operations is None else [each for each in operations if each.state.is_active],
         meanings=MEANINGS,
@@ -58,6 +58,6 @@ def start() -> str:
 def cause(cause: str) -> str:
     """One cause: what it means, what to do, and a sample of its contacts."""
     parts = current_parts()
-    group = parts.situations.cause(cause) or abort(404, "No attempt has failed with this cause.")
-    rows = or_unknown(lambda: parts.lists.page(Filter(cause=cause), limit=MAX_SAMPLE).rows)
+    group = parts.store.overview.cause(cause) or abort(404, "No attempt has failed with this cause.")
+    rows = or_unknown(lambda: parts.store.lists.page(Filter(cause=cause), limit=MAX_SAMPLE).rows)
     return show("cause", group=group, explained=explain(cause), rows=rows)

@@ -50,7 +50,7 @@ def show(template: str, **values: Any) -> str:
 def read_overview() -> Overview | None:
     """Return how things stand, read once per request; ``None`` if Redis is unavailable."""
     if "overview" not in g:
-        g.overview = or_unknown(current_parts().situations.read)
+        g.overview = or_unknown(current_parts().store.overview.read)
     found: Overview | None = g.overview
     return found
 

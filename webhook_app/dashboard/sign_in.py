@@ -23,7 +23,7 @@ def sign_in() -> Response:
 @needs(None)
 def sign_in_by_password() -> Response:
     parts = current_parts()
-    wait_ms = parts.desk.try_sign_in(network(request.remote_addr))
+    wait_ms = parts.store.rate_limiter.try_sign_in(network(request.remote_addr))
     if wait_ms:
         response = _form(429, f"Too many sign-in attempts. Try again in {duration(wait_ms + 999)}.")
         response.headers["Retry-After"] = str(wait_ms // 1000 + 1)

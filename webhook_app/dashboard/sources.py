@@ -15,7 +15,7 @@ from webhook_app.receiver.replay import keys_in, revealed
 from webhook_app.sources import Source
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
-from worker.store.overview import DELIVERY, REFUSED, Tally, under
+from worker.store.counters import DELIVERY, REFUSED, Total, with_prefix
 
 #: Deliveries on one page of the quarantine; keys shown of one; characters of a payload that are revealed.
 PAGE, MAX_KEYS, MAX_PAYLOAD = 50, 200, 65_536
@@ -49,8 +49,8 @@ class SourceCard:
 
     name: str
     source: Source | None
-    deliveries: dict[str, Tally] | None
-    refusals: dict[str, Tally] | None
+    deliveries: dict[str, Total] | None
+    refusals: dict[str, Total] | None
     secrets: dict[str, int | None] | None
 
 
@@ -58,19 +58,19 @@ class SourceCard:
 @needs(Role.VIEWER)
 def sources() -> str:
     parts = current_parts()
-    size = or_unknown(parts.history.quarantine_size)
+    size = or_unknown(parts.store.quarantine.size)
     return show("sources", cards=_cards(parts), size=size, home=request.host_url, refusals=REFUSALS)
 
 
 @blueprint.get("/sources/quarantine")
 @needs(Role.VIEWER)
 def quarantine() -> str:
-    history = current_parts().history
+    store = current_parts().store
     offset = max(0, request.args.get("offset", 0, type=int))
     return show(
         "quarantine",
-        entries=or_unknown(lambda: history.quarantine(offset=offset, limit=PAGE)),
-        size=or_unknown(history.quarantine_size),
+        entries=or_unknown(lambda: store.quarantine.page(offset=offset, limit=PAGE)),
+        size=or_unknown(store.quarantine.size),
         offset=offset,
         page=PAGE,
         passed=max(0, request.args.get("passed", 0, type=int)),
@@ -115,7 +115,7 @@ def replay_all() -> Response:
     passed = max(0, request.form.get("passed", 0, type=int))
     results, failed = operator().quarantine.replay_some(passed)
     passed += failed
-    remain = max(0, parts.history.quarantine_size() - passed)
+    remain = max(0, parts.store.quarantine.size() - passed)
     done = "".join(f"{count} {result}, " for result, count in sorted(results.items()))
     rest = f"{remain} not replayed yet: replay them next." if remain else "All were replayed."
     flash(f"{done}{failed} still without a contact. {rest}", "error" if failed else "message")
@@ -134,28 +134,28 @@ def discard_quarantined(entry: str) -> Response:
 
 
 def _cards(parts: Parts) -> list[SourceCard]:
-    tallies = or_unknown(lambda: parts.situations.tallies(DELIVERY, REFUSED))
-    used = or_unknown(parts.history.secrets_used)
+    tallies = or_unknown(lambda: parts.store.counters.totals(DELIVERY, REFUSED))
+    used = or_unknown(parts.store.secret_uses.read)
     counted = {name.split(":")[1] for name in tallies or ()}
     removed = sorted(counted - set(parts.sources))[:MAX_REMOVED]
     return [_card(name, parts, tallies, used) for name in [*parts.sources, *removed]]
 
 
-def _card(name: str, parts: Parts, tallies: dict[str, Tally] | None, used: dict[str, int] | None) -> SourceCard:
+def _card(name: str, parts: Parts, tallies: dict[str, Total] | None, used: dict[str, int] | None) -> SourceCard:
     source = parts.sources.get(name)
     names = source.secret_names if source else ()
     return SourceCard(
         name=name,
         source=source,
-        deliveries=None if tallies is None else under(f"{DELIVERY}{name}:", tallies),
-        refusals=None if tallies is None else under(f"{REFUSED}{name}:", tallies),
+        deliveries=None if tallies is None else with_prefix(f"{DELIVERY}{name}:", tallies),
+        refusals=None if tallies is None else with_prefix(f"{REFUSED}{name}:", tallies),
         secrets=None if used is None else {secret: used.get(f"{name}:{secret}") for secret in names},
     )
 
 
 def _entry(entry: str, *, is_revealed: bool = False) -> str:
     parts = current_parts()
-    delivery = parts.history.quarantined(entry) or abort(404, GONE)
+    delivery = parts.store.quarantine.read(entry) or abort(404, GONE)
     try:
         keys = sorted(set(keys_in(load_payload(delivery.payload))))
         is_too_deep = False

@@ -41,7 +41,7 @@ def upstream() -> str:
     return show(
         "upstream",
         explain=explain,
-        answers=or_unknown(lambda: parts.situations.flow(names=tuple(name for name, _ in ANSWERS))),
+        answers=or_unknown(lambda: parts.store.overview.flow(names=tuple(name for name, _ in ANSWERS))),
         series=ANSWERS,
         latest=or_unknown(lambda: _latest(parts)),
         account=account,
@@ -60,7 +60,7 @@ def pause() -> Response:
 @blueprint.post("/upstream/resume")
 @needs(Role.OPERATOR)
 def resume() -> Response:
-    if not current_parts().situations.upstream().paused_at:
+    if not current_parts().store.upstream.read().paused_at:
         flash("The sync is not paused any more.", "error")
         return _back()
     return _act(operator().sync.resume, "Sync resumed.")
@@ -87,12 +87,12 @@ def _back() -> Response:
 
 def _account(parts: Parts) -> Account:
     """Return what ``flask doctor`` has found out about the account."""
-    return parts.history.account(parts.livedesk.account) if parts.livedesk else Account()
+    return parts.store.findings.account(parts.livedesk.account) if parts.livedesk else Account()
 
 
 def _latest(parts: Parts) -> list[LatestAttempt]:
     """Return the latest attempts of contacts that are still in one of these states."""
-    pages = [parts.lists.page(Filter(state=state), limit=MAX_OF_EACH) for state in TRIED]
-    records = parts.history.contacts_of([row.key for page in pages for row in page.rows])
+    pages = [parts.store.lists.page(Filter(state=state), limit=MAX_OF_EACH) for state in TRIED]
+    records = parts.store.contacts.read_many([row.key for page in pages for row in page.rows])
     found = [LatestAttempt(key, each.state, each.attempts[-1]) for key, each in records.items() if each.attempts]
     return sorted(found, key=lambda latest: -latest.attempt.at)[:MAX_LATEST]

@@ -11,4 +11,4 @@ from worker.process.alive import FRESH_MS
 @blueprint.get("/workers")
 @needs(Role.VIEWER)
 def workers() -> str:
-    return show("workers", workers=or_unknown(current_parts().history.workers), fresh_ms=FRESH_MS)
+    return show("workers", workers=or_unknown(current_parts().store.queue.workers), fresh_ms=FRESH_MS)

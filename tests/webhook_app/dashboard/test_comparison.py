@@ -12,7 +12,7 @@ from tests.invariants import assert_invariants
 from tests.livedesk import StandIn, serve
 from webhook_app.access import Role
 from worker.livedesk.client import LiveDesk
-from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, Signal, State
+from worker.model import Attempt, AttemptResult, Contact, Note, NoteCode, Outcome, Signal, State
 from worker.store import keys
 
 LIST = "/dashboard/contacts"
@@ -62,11 +62,11 @@ def test_comparing_is_the_first_choice_for_a_conflict_and_retrying_for_the_other
 def test_an_attempt_that_sent_nothing_is_told_from_the_one_that_created(door: Door) -> None:
     key = door.bring("ada-1", AttemptResult(state=State.RETRYING, delay_ms=0, signal=Signal.NOTHING))
     assert door.get(f"{LIST}/{key}").count("<td>not sent</td>") == 1
-    door.store.retry_now("ada-1")
-    claim = door.store.claim(key, "ab" * 8, asks=False)
+    door.store.contacts.retry_now("ada-1")
+    claim = door.store.contacts.claim(key, "ab" * 8, asks=False)
     assert claim is not None
     created = AttemptResult(state=State.CREATED, contact_id="12", outcome=Outcome.CREATED, status=200)
-    door.store.finish(claim, created, Attempt(claim.now, 31, 200))
+    door.store.contacts.finish(claim, created, Attempt(claim.now, 31, 200))
     page = door.get(f"{LIST}/{key}")
     assert [page.count(f"<td>{what}</td>") for what in ("not sent", "created")] == [0, 1], "its last alone is kept"
 
@@ -90,7 +90,7 @@ def test_a_livedesk_that_does_not_answer_is_told_plainly(door: Door, standin: St
     page = door.send(f"{LIST}/{key}/compare").text
     assert "The comparison failed." in page
     assert "LiveDesk rejects our API key (401)." in page
-    door.store.pause("Grace", "")
+    door.store.upstream.pause("Grace", "")
     assert "LiveDesk is paused. Try again when it is up." in door.send(f"{LIST}/{key}/compare").text
 
 
@@ -107,11 +107,11 @@ def test_adopting_the_one_in_the_way(door: Door, standin: StandIn) -> None:
     told = door.redis.hget(keys.COUNTS, "well")
     page = door.send(f"{LIST}/{key}/adopt", {"contact_id": "12", "why": "the same person"}, follow_redirects=True).text
     assert "Adopted: contact 12 in LiveDesk is this person." in page
-    record = door.history.contact_of(key)
+    record = door.store.contacts.read(key)
     assert record is not None
     assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.ADOPTED, "12")
     assert record.contact is None, "the personal data went"
-    assert Note("identifier", "adopted manually: LiveDesk's contact keeps its data") in record.notes
+    assert Note("identifier", "adopted manually: LiveDesk's contact keeps its data", NoteCode.ADOPTED) in record.notes
     assert record.attempts[-1].trigger == "Ada the operator"
     entry = door.audit()[0]
     assert (entry.did, entry.target, entry.why) == ("adopted 12", key, "the same person")
@@ -121,7 +121,7 @@ def test_adopting_the_one_in_the_way(door: Door, standin: StandIn) -> None:
 
 def test_adopting_works_while_the_sync_is_paused(door: Door) -> None:
     key = door.bring("ada-1", CONFLICT)
-    door.store.pause("Grace", "")
+    door.store.upstream.pause("Grace", "")
     door.send(f"{LIST}/{key}/adopt", {"contact_id": "12"})
     assert door.state(key) is State.CREATED
 
@@ -146,15 +146,15 @@ def test_only_a_conflict_is_adopted_or_sent_without_a_field(door: Door) -> None:
 def test_sent_without_what_clashes(door: Door) -> None:
     key = door.bring("ada-1", CONFLICT, email="ada@example.com", name="Ada")
     door.send(f"{LIST}/{key}/without", {"why": "a shared address"})
-    record = door.history.contact_of(key)
+    record = door.store.contacts.read(key)
     assert record is not None
     assert record.contact == Contact("ada-1", name="Ada")
     assert record.state is State.RETRYING
     assert record.notes[-1].field == "email"
     assert door.audit()[0].did == "retried without email"
-    claim = door.store.claim(key, "token")
+    claim = door.store.contacts.claim(key, "token")
     assert claim is not None
     assert claim.trigger == "Ada the operator"
     done = AttemptResult(state=State.CREATED, contact_id="13", outcome=Outcome.CREATED, notes=claim.notes)
-    door.store.finish(claim, done, Attempt(claim.now, 1, 200, None, "", claim.trigger or ""))
+    door.store.contacts.finish(claim, done, Attempt(claim.now, 1, 200, None, "", claim.trigger or ""))
     assert "left out manually" in door.get(f"{LIST}/{key}")

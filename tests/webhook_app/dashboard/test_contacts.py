@@ -17,11 +17,11 @@ from webhook_app.dashboard.contact import as_curl
 from webhook_app.present.csv_export import COLUMNS
 from webhook_app.present.masking import mask
 from worker.errors import StoreUnavailable
-from worker.model import AttemptResult, Contact, Note, Outcome, State
-from worker.process.envelope import Envelope
+from worker.model import AttemptResult, Contact, Note, NoteCode, Outcome, State
 from worker.store import keys
-from worker.store.contacts import Store
-from worker.store.lists import LOOKED_AT_MOST
+from worker.store.lists import MAX_SCANNED
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 CREATED = AttemptResult(state=State.CREATED, contact_id="4711", outcome=Outcome.CREATED, status=200)
 LIST = "/dashboard/contacts"
@@ -103,7 +103,7 @@ def test_pages_by_place(door: Door) -> None:
 
 def test_a_page_that_ended_early_says_so(door: Door) -> None:
     door.bring("the-oldest", FAILED, source="shop")
-    for number in range(LOOKED_AT_MOST):
+    for number in range(MAX_SCANNED):
         door.bring(f"person-{number}", FAILED)
     page = door.get(f"{LIST}?state=failed&source=shop")
     assert "No match in the first 1,000 contacts" in page
@@ -190,14 +190,14 @@ def test_the_verdict_in_every_state(door: Door) -> None:
         text = re.sub(r"<[^>]+>", "", door.get(f"{LIST}/{key}"))
         assert sentence in " ".join(text.split())
     key = door.bring("discarded", FAILED)
-    door.store.discard("discarded")
+    door.store.contacts.discard("discarded")
     assert "It will not be tried again" in door.get(f"{LIST}/{key}")
 
 
 def test_why_it_waits(door: Door) -> None:
     key = door.bring("person")
     assert "It is in the queue" in door.get(f"{LIST}/{key}")
-    door.store.pause("Grace", "they move house")
+    door.store.upstream.pause("Grace", "they move house")
     page = door.get(f"{LIST}/{key}")
     assert "Grace paused the sync" in page
     assert "they move house" in page
@@ -245,7 +245,7 @@ def test_a_created_contact_has_nothing_to_reveal_or_to_change(door: Door) -> Non
     assert ">Actions<" not in page
     for act in ("retry", "discard", "edit"):
         assert "already" in door.send(f"{LIST}/{key}/{act}", follow_redirects=True).text
-    door.store.accept(Contact("person", email="new@example.com"), "signup")
+    door.store.contacts.accept(Contact("person", email="new@example.com"), "signup")
     assert "LiveDesk keeps what it has" in door.get(f"{LIST}/{key}")
 
 
@@ -254,7 +254,7 @@ def test_retry_now_and_discard(door: Door) -> None:
     page = door.send(f"{LIST}/{key}/retry", {"why": "it is mended"}, follow_redirects=True).text
     assert "Retrying now, with a new retry budget." in page
     assert "requested by Ada the operator" in page
-    record = door.history.contact_of(key)
+    record = door.store.contacts.read(key)
     assert record is not None
     assert (record.state, record.spent_ms, record.trigger) == (State.RETRYING, 0, "Ada the operator")
     assert door.send(f"{LIST}/{key}/retry", follow_redirects=True).status_code == 200, "as often as somebody wants"
@@ -269,12 +269,12 @@ def test_retry_now_and_discard(door: Door) -> None:
 
 def test_nothing_is_done_while_an_attempt_is_running(door: Door) -> None:
     key = door.bring("person")
-    assert door.store.claim(key, "token", asks=False) is not None
+    assert door.store.contacts.claim(key, "token", asks=False) is not None
     for act in ("retry", "discard", "edit"):
         page = door.send(f"{LIST}/{key}/{act}", {"email": "new@example.com"}, follow_redirects=True).text
         assert "An attempt is in progress. Nothing was changed" in page, act
     assert did(door) == []
-    record = door.history.contact_of(key)
+    record = door.store.contacts.read(key)
     assert record is not None
     assert record.contact is not None
     assert record.contact.email == "person@example.com"
@@ -292,15 +292,15 @@ def test_edit_and_retry(door: Door) -> None:
     key = door.bring("person", FAILED, source="shop", notes=(Note("email", "odd"), Note("avatar_url", "left out: x")))
     page = door.send(f"{LIST}/{key}/edit", form(email=" ADA@example.com "), follow_redirects=True).text
     assert "Retrying now" in page
-    record = door.history.contact_of(key)
+    record = door.store.contacts.read(key)
     assert record is not None
     assert record.contact == Contact("person", name="Ada", email="ada@example.com")
     assert (record.state, record.source) == (State.RETRYING, "shop")
-    assert Note("email", "edited manually") in record.notes
+    assert Note("email", "edited manually", NoteCode.EDITED) in record.notes
     assert Note("email", "odd") not in record.notes
     assert Note("avatar_url", "left out: x") in record.notes
     assert did(door)[0][1:3] == ("edited name, email", key)
-    assert door.history.counts()[State.RETRYING] == 1
+    assert door.store.contacts.counts()[State.RETRYING] == 1
     assert door.redis.hget(keys.COUNTS, "delivery:shop:accepted") == "1", "it is no delivery"
     assert door.send(f"{LIST}/find", {"q": "ada@example.com"}).headers["Location"] == f"{LIST}/{key}"
     assert door.send(f"{LIST}/find", {"q": "person@example.com"}).status_code == 200, "found by the old one no more"
@@ -323,17 +323,17 @@ def test_what_changed_while_somebody_edited_it_is_kept(door: Door) -> None:
     page = door.send(f"{LIST}/{key}/reveal").text
     seen = re.search(r'name="seen" value="([0-9a-f]+)"', page)
     assert seen
-    door.store.accept(Contact("person", email="newer@example.com"), "signup")
+    door.store.contacts.accept(Contact("person", email="newer@example.com"), "signup")
     answer = door.send(f"{LIST}/{key}/edit", form(seen=seen[1]), follow_redirects=True)
     assert "A delivery has updated this contact in the meantime. Nothing was changed" in answer.text
-    record = door.history.contact_of(key)
+    record = door.store.contacts.read(key)
     assert record is not None
     assert record.contact == Contact("person", email="newer@example.com")
 
 
 def test_a_discarded_contact_can_be_edited_too(door: Door) -> None:
     key = door.bring("person", FAILED)
-    door.store.discard("person")
+    door.store.contacts.discard("person")
     door.send(f"{LIST}/{key}/edit", form())
     assert door.state(key) is State.RETRYING
 

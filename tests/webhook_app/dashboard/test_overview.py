@@ -19,8 +19,7 @@ from webhook_app.parts import Parts
 from worker.model import Quarantined, Signal, State
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.contacts import Store
-from worker.store.history import History
+from worker.store.store import Store
 
 PASSWORDS = {Role.OPERATOR: "the-operator-of-the-tests", Role.VIEWER: "the-viewer-of-the-tests"}
 #: Every page of this kind; what is on them is tested elsewhere.
@@ -62,11 +61,11 @@ def title(door: FlaskClient, path: str = "") -> str:
 class Lonely(Store):
     """A store whose Redis has gone away since it told its salt."""
 
-    def __init__(self, client: redis.Redis, salt: str, **options: Any) -> None:
+    def __init__(self, client: redis.Redis, salt: bytes, **options: Any) -> None:
         super().__init__(client, **options)
         self.told = salt
 
-    def salt(self) -> str:
+    def salt(self) -> bytes:
         return self.told
 
 
@@ -75,15 +74,17 @@ def enter_then_lose_redis(parts: Parts) -> FlaskClient:
     cookie = enter(parts).get_cookie("livedesk-sync")
     assert cookie is not None
     away = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
-    store = Lonely(away, parts.store.salt(), hint=parts.store.hint, lease_ms=1, policy=parts.store.policy)
-    lonely = Parts(store=store, history=History(away), sources=parts.sources, access=parts.access)
+    store = Lonely(
+        away, parts.store.salt(), envelope=parts.store.queue.envelope, lease_ms=1, policy=parts.store.upstream.policy
+    )
+    lonely = Parts(store=store, sources=parts.sources, access=parts.access)
     door = create_app(lonely).test_client()
     door.set_cookie("livedesk-sync", cookie.value)
     return door
 
 
 def test_an_empty_system_says_what_to_do(parts: Parts) -> None:
-    parts.store.sweep("worker-1")
+    parts.store.queue.sweep("worker-1")
     text = words(enter(parts))
     assert "No signups yet" in text
     assert "send-test signup" in text
@@ -92,16 +93,16 @@ def test_an_empty_system_says_what_to_do(parts: Parts) -> None:
 
 def test_all_is_well(parts: Parts) -> None:
     bring(parts.store, person("ada"))
-    parts.store.sweep("worker-1")
+    parts.store.queue.sweep("worker-1")
     door = enter(parts)
     assert "All is well Nothing needs you. 1 person is on the way." in words(door)
     assert title(door) == "Overview · LiveDesk Sync"
 
 
 def test_a_quarantine_is_told_where_one_looks_first(parts: Parts) -> None:
-    parts.store.sweep("worker-1")
+    parts.store.queue.sweep("worker-1")
     for number in range(2):
-        parts.desk.quarantine(Quarantined(source="shop", payload=f'{{"n": {number}}}', problems={}, headers={}))
+        parts.store.quarantine.add(Quarantined(source="shop", payload=f'{{"n": {number}}}', problems={}, headers={}))
     door = enter(parts)
     assert "2 deliveries could not be turned into contacts Everything else is fine." in words(door)
     assert '<a href="/dashboard/sources/quarantine">2 deliveries in quarantine</a>' in door.get("/dashboard/").text
@@ -122,7 +123,8 @@ def test_those_who_are_due_are_not_said_to_be_due_in_the_past(parts: Parts) -> N
 def test_no_worker_is_what_is_wrong(parts: Parts) -> None:
     bring(parts.store, person("ada"))
     parts.store.shift_ms = -60_000
-    parts.store.sweep("worker-1")
+    parts.store.queue.sweep("worker-1")
+    parts.store.shift_ms = 0
     assert "No worker is running for 1 min 1 person is waiting. Nothing is lost. Start a worker." in words(enter(parts))
 
 
@@ -145,7 +147,7 @@ def test_so_many_lost_answers_are_livedesks_fault(parts: Parts) -> None:
 
 
 def test_a_pause_tells_who_and_why(parts: Parts) -> None:
-    parts.store.pause("Grace", HOSTILE)
+    parts.store.upstream.pause("Grace", HOSTILE)
     answer = enter(parts).get("/dashboard/")
     assert "Sync paused by Grace: &lt;script&gt;" in answer.text
     assert "<title>(paused) " in answer.text
@@ -161,12 +163,12 @@ def test_a_wrong_key_is_our_fault(parts: Parts) -> None:
 
 def test_a_held_inbox_is_told(parts: Parts) -> None:
     bring(parts.store, person("ada", inbox_id=99), retrying("inbox_not_found", Signal.INBOX, 404))
-    parts.store.sweep("worker-1")
+    parts.store.queue.sweep("worker-1")
     text = words(enter(parts))
     assert "LiveDesk does not know inbox 99" in text
     assert "1 unknown inbox" in text
     assert "Caused by our configuration. 1 person is waiting." in text
-    parts.store.sweep("worker-1")
+    parts.store.queue.sweep("worker-1")
     assert "Retrying 1 waiting for their inbox" in words(enter(parts))
 
 
@@ -174,7 +176,7 @@ def test_a_cause_is_what_is_wrong(parts: Parts) -> None:
     for name in ("ada", "bob"):
         bring(parts.store, person(name), closed(State.FAILED, "email_refused"))
     bring(parts.store, person("cyd"), closed(State.CONFLICT, "phone_number_taken", owner_id="1"))
-    parts.store.sweep("worker-1")
+    parts.store.queue.sweep("worker-1")
     text = words(enter(parts))
     assert "2 people cannot reach LiveDesk: LiveDesk rejects the e-mail address" in text
     assert "Caused by the contact's data. 1 person more with 1 other cause. 3 people need an operator." in text
@@ -202,7 +204,7 @@ def test_a_page_that_polls_is_told_of_new_causes(parts: Parts) -> None:
 
 def test_a_running_operation_is_shown(parts: Parts) -> None:
     fill(parts.store)
-    [operation] = parts.operations.latest()
+    [operation] = parts.store.operations.latest()
     page = enter(parts).get("/dashboard/").text
     assert f'href="/dashboard/operations/{operation.id}"' in page
     assert "Retry 12 people" in page

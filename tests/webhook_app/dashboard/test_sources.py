@@ -33,10 +33,10 @@ def parts(client: redis.Redis) -> Iterator[Parts]:
 
 def hold(parts: Parts, payload: object, source: str = "shop") -> str:
     """Puts a delivery into quarantine. Returns its entry."""
-    before = {held.entry for held in parts.history.quarantine(limit=1000)}
+    before = {held.entry for held in parts.store.quarantine.page(limit=1000)}
     problems = {"identifier": "missing"}
-    parts.desk.quarantine(Quarantined(source=source, payload=json.dumps(payload), problems=problems, headers={}))
-    [entry] = {held.entry for held in parts.history.quarantine(limit=1000)} - before
+    parts.store.quarantine.add(Quarantined(source=source, payload=json.dumps(payload), problems=problems, headers={}))
+    [entry] = {held.entry for held in parts.store.quarantine.page(limit=1000)} - before
     return entry
 
 
@@ -45,12 +45,14 @@ def mended(parts: Parts) -> Parts:
 
 
 def did(parts: Parts) -> list[tuple[str, str, str]]:
-    return [(entry.who, entry.did, entry.target) for entry in parts.history.audit()]
+    return [(entry.who, entry.did, entry.target) for entry in parts.store.audit.page()]
 
 
 def test_each_source_with_its_counts(parts: Parts) -> None:
-    parts.desk.count({"delivery:shop:accepted": 1204, "refused:shop:unauthentic": 31, "delivery:old:ignored": 2})
-    parts.desk.note_secret("shop", "number 1")
+    parts.store.counters.write(
+        {"delivery:shop:accepted": 1204, "refused:shop:unauthentic": 31, "delivery:old:ignored": 2}
+    )
+    parts.store.secret_uses.mark("shop", "number 1")
     text = words(enter(parts), "sources")
     shop = text[text.index("http://localhost/webhooks/shop") :]
     assert "accepted 1,204 1,204" in shop
@@ -61,9 +63,9 @@ def test_each_source_with_its_counts(parts: Parts) -> None:
 
 def test_what_is_older_than_an_hour_counts_since_ever_alone(parts: Parts) -> None:
     parts.store.shift_ms = -2 * 3_600_000
-    parts.desk.count({"delivery:shop:accepted": 7})
+    parts.store.counters.write({"delivery:shop:accepted": 7})
     parts.store.shift_ms = 0
-    parts.desk.count({"delivery:shop:accepted": 2})
+    parts.store.counters.write({"delivery:shop:accepted": 2})
     assert "accepted 2 9" in words(enter(parts), "sources")
 
 
@@ -95,11 +97,11 @@ def test_one_is_replayed(parts: Parts) -> None:
     entry = hold(parts, {"uid": "ada"})
     still = send(enter(parts), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
     assert "Replayed, but it still cannot be turned into a contact: identifier missing." in still.text
-    assert parts.history.quarantine_size() == 1
+    assert parts.store.quarantine.size() == 1
     done = send(enter(mended(parts)), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
     assert "Replayed: accepted." in done.text
-    assert parts.history.quarantine_size() == 0
-    assert parts.history.contact("ada") is not None
+    assert parts.store.quarantine.size() == 0
+    assert parts.store.contacts.find("ada") is not None
     assert did(parts) == [("Ada", "replayed a delivery in quarantine", entry)], "once it is done"
 
 
@@ -113,7 +115,7 @@ def test_all_are_replayed_a_bounded_number_at_a_time(parts: Parts, monkeypatch: 
     assert "Replay the other 2" in first.text
     second = send(door, "/dashboard/sources/quarantine/replay", {"passed": "1"}, follow_redirects=True)
     assert "2 accepted, 0 still without a contact. All were replayed." in second.text
-    assert parts.history.quarantine_size() == 1
+    assert parts.store.quarantine.size() == 1
     assert did(parts) == [("Ada", "replayed the quarantine", "")] * 2
 
 
@@ -123,7 +125,7 @@ def test_one_is_discarded(parts: Parts) -> None:
     path = f"/dashboard/sources/quarantine/{entry}/discard"
     assert "Delivery discarded." in send(door, path, follow_redirects=True).text
     assert "not in quarantine any more" in send(door, path, follow_redirects=True).text
-    assert parts.history.quarantine_size() == 0
+    assert parts.store.quarantine.size() == 0
     assert did(parts) == [("Ada", "discarded a delivery in quarantine", entry)]
     assert door.get(f"/dashboard/sources/quarantine/{entry}").status_code == 404
 
@@ -139,7 +141,7 @@ def test_a_viewer_and_another_site_are_refused(parts: Parts, verb: str) -> None:
         (send(operator, path, headers={"Sec-Fetch-Site": "cross-site"}), 400),
     ]:
         assert answer.status_code == status
-    assert parts.history.quarantine_size() == 1
+    assert parts.store.quarantine.size() == 1
     assert did(parts) == []
 
 
@@ -159,9 +161,10 @@ def test_quarantine_has_pages(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> 
 def test_workers(parts: Parts) -> None:
     door = enter(parts)
     assert "No worker has been running for a day" in words(door, "workers")
-    parts.store.sweep("host-1")
+    parts.store.queue.sweep("host-1")
     parts.store.shift_ms = -60_000
-    parts.store.sweep("<b>host-2")
+    parts.store.queue.sweep("<b>host-2")
+    parts.store.shift_ms = 0
     text = door.get("/dashboard/workers").text
     assert text.index("host-1") < text.index("Running")
     assert text.index("&lt;b&gt;host-2") < text.index("Stale")
@@ -171,7 +174,7 @@ def test_the_audit_has_pages(parts: Parts) -> None:
     door = enter(parts)
     assert "No operator has done anything yet" in words(door, "audit")
     for number in range(60):
-        parts.desk.audit("Ada", "retried a contact", f"key-{number}", "<script>")
+        parts.store.audit.add("Ada", "retried a contact", f"key-{number}", "<script>")
     first = door.get("/dashboard/audit").text
     assert "key-59" in first
     assert "key-9<" not in first

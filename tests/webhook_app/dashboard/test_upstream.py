@@ -25,7 +25,7 @@ def parts(client: redis.Redis) -> Iterator[Parts]:
 
 
 def did(parts: Parts) -> list[tuple[str, str, str]]:
-    return [(entry.who, entry.did, entry.why) for entry in parts.history.audit()]
+    return [(entry.who, entry.did, entry.why) for entry in parts.store.audit.page()]
 
 
 def test_an_operator_pauses_and_resumes(parts: Parts) -> None:
@@ -33,12 +33,12 @@ def test_an_operator_pauses_and_resumes(parts: Parts) -> None:
     answer = send(door, "/dashboard/upstream/pause", {"why": f" a  {HOSTILE} "}, follow_redirects=True)
     assert "Sync paused." in answer.text
     assert "alert(1)</script>" not in answer.text
-    paused = parts.situations.upstream()
+    paused = parts.store.upstream.read()
     assert (paused.state, paused.paused_by, paused.paused_why) == ("paused", "Ada", f"a {HOSTILE}")
     again = send(door, "/dashboard/upstream/pause", {"why": "me too"}, follow_redirects=True)
     assert "The sync is already paused." in again.text
     assert "Sync resumed." in send(door, "/dashboard/upstream/resume", follow_redirects=True).text
-    assert parts.situations.upstream().state == "up"
+    assert parts.store.upstream.read().state == "up"
     assert "not paused any more" in send(door, "/dashboard/upstream/resume", follow_redirects=True).text
     assert did(parts) == [("Ada", "resumed the sync", ""), ("Ada", "paused the sync", f"a {HOSTILE}")]
 
@@ -46,17 +46,17 @@ def test_an_operator_pauses_and_resumes(parts: Parts) -> None:
 def test_a_pause_needs_a_reason(parts: Parts) -> None:
     answer = send(enter(parts), "/dashboard/upstream/pause", {"why": "  "})
     assert (answer.status_code, "A pause needs a reason" in answer.text) == (400, True)
-    assert parts.situations.upstream().state == "up"
+    assert parts.store.upstream.read().state == "up"
     send(enter(parts), "/dashboard/upstream/pause", {"why": "x" * 5000})
-    assert len(parts.situations.upstream().paused_why or "") == 200
+    assert len(parts.store.upstream.read().paused_why or "") == 200
 
 
 def test_a_probe_goes_at_once(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("unauthorized", Signal.MISCONFIGURED, 401))
     door = enter(parts)
-    before = parts.situations.upstream().probe_at
+    before = parts.store.upstream.read().probe_at
     assert "Probing LiveDesk now." in send(door, "/dashboard/upstream/probe", follow_redirects=True).text
-    after = parts.situations.upstream().probe_at
+    after = parts.store.upstream.read().probe_at
     assert before is not None
     assert after is not None
     assert after < before
@@ -65,9 +65,9 @@ def test_a_probe_goes_at_once(parts: Parts) -> None:
 
 def test_a_probe_does_not_end_the_pause_of_somebody_else(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("unauthorized", Signal.MISCONFIGURED, 401))
-    parts.store.pause("Grace", "a migration")
+    parts.store.upstream.pause("Grace", "a migration")
     assert "The sync is paused" in send(enter(parts), "/dashboard/upstream/probe", follow_redirects=True).text
-    assert parts.situations.upstream().state == "paused"
+    assert parts.store.upstream.read().state == "paused"
     assert did(parts) == []
 
 
@@ -77,14 +77,14 @@ def test_where_nothing_is_stopped_there_is_nothing_to_probe(parts: Parts) -> Non
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "probe"])
 def test_a_viewer_and_another_site_are_refused(parts: Parts, verb: str) -> None:
-    parts.store.pause("Grace", "a migration")
+    parts.store.upstream.pause("Grace", "a migration")
     path, form = f"/dashboard/upstream/{verb}", {"why": "because"}
     assert send(enter(parts, Role.VIEWER), path, form).status_code == 403
     operator = enter(parts)
     assert operator.post(path, data=form).status_code == 400
     assert send(operator, path, form, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 400
     assert operator.get(path).status_code == 405
-    assert parts.situations.upstream().paused_by == "Grace"
+    assert parts.store.upstream.read().paused_by == "Grace"
     assert did(parts) == []
 
 
@@ -116,7 +116,7 @@ def test_a_lowered_pace_is_explained(parts: Parts) -> None:
 
 def test_what_the_doctor_has_found(parts: Parts) -> None:
     livedesk = LiveDesk("http://127.0.0.1:9", "key", "secret")
-    parts.desk.note_account(livedesk.account, Account(unique=False, searchable=True, searchable_bare=True))
+    parts.store.findings.save_account(livedesk.account, Account(unique=False, searchable=True, searchable_bare=True))
     text = words(enter(replace(parts, livedesk=livedesk)), "upstream")
     assert "Identifiers are unique no Search finds new contacts yes" in text
     assert "Each person becomes one contact, unless" in text
