@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 from flask import Flask
@@ -122,6 +121,6 @@ def test_all_settings_are_listed_with_their_defaults() -> None:
 def test_all_commands_are_listed() -> None:
     listed = {row[0].strip("`").split()[0] for row in table_rows(text_of("docs/commands.md"))}
     app = Flask(__name__)
-    cli.register(app, Mock())
+    cli.register(app)
     assert app.cli.commands.keys() == listed
     assert len(listed) >= 13

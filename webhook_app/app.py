@@ -27,5 +27,5 @@ def create_app(parts: Parts) -> Flask:
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     dashboard.init_app(app)
-    cli.register(app, lambda: parts)
+    cli.register(app)
     return app

@@ -1,194 +1,185 @@
-"""``flask contacts``: contacts are listed, shown, retried, mended and given up."""
+"""``flask contacts``: list, show, retry, edit, adopt and discard contacts; and ``flask erase``."""
 
-import json
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import Any
 
 import click
+from msgspec.structs import replace
 
-from webhook_app import operator
-from webhook_app.cli.filters import acting, filter_of, filtered
-from webhook_app.cli.output import (
-    columns,
-    printable,
-    sentences,
-    when,
-)
+from webhook_app.cli.commands import F, Group, audit_options, cli, filter_options, json_option, read_filter
+from webhook_app.cli.output import print_table, printable, when
+from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, Operator, Reason
+from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
 from webhook_app.present.masking import masked
+from webhook_app.present.shapes import AdoptedContact, ContactState
+from worker.model import Attempt, State
+from worker.store.lists import Filter, Row
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-    from worker.store.lists import Filter, Row
-
+#: Rows read at once.
 CHUNK = 250
-#: What is done to one contact and needs no more than who it is: the action, the answer, and the help.
-ACTS = {
-    "retry": (operator.retry, "It is due now.", "Make a CONTACT due at once, with a fresh retry budget."),
-    "discard": (operator.discard, "It is discarded.", "Give a CONTACT up. It can still be retried."),
-}
-WHO = "An identifier, e-mail address, phone number, contact id or key; put -- before one that begins with -."
+NAMES = "CONTACT is an identifier, e-mail address, phone number, contact id or key; -- goes before one like -1."
+RETRYING = "Retrying now."
+ERASED = "Erased. A new delivery with this identifier will create a new contact."
+STILL_IN_LIVEDESK = "LiveDesk still has contact {}: delete it there too."
+MAYBE_IN_LIVEDESK = (
+    "The answer to a create request was lost: LiveDesk may have this contact. Search for the identifier in LiveDesk\n"
+    "before it is delivered again, or it may exist there twice."
+)
+
+contacts = Group("contacts", help="List, show, retry, edit, adopt and discard contacts.")
+cli.add_command(contacts)
 
 
-def command(parts: "Callable[[], Parts]") -> click.Group:
-    group = click.Group("contacts", help="Contacts: listed, shown, retried, mended, given up.")
-    for make in (_list, _show, _adopt, _edit):
-        group.add_command(make(parts))
-    for name in ACTS:
-        group.add_command(_act(parts, name))
-    return group
+def one_contact(function: F) -> Callable[..., None]:
+    """Add the argument CONTACT and who acts; the command gets the ``operator`` and the ``key`` of the contact."""
+
+    @wraps(function)
+    def command(contact: str, who: str, **options: Any) -> None:
+        operator = Operator(current_parts(), who)
+        function(operator, find_key(operator.parts, contact), **options)
+
+    return audit_options(json_option(click.argument("contact")(command)))
 
 
-def _list(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("list")
-    @filtered
-    @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
-    @click.option("--all", "every", is_flag=True, help="All of them, whatever the limit.")
-    @click.option("--json", "as_json", is_flag=True, help="A line of JSON for each.")
-    @click.option("--reveal", is_flag=True, help="Show identifiers that are addresses, too; it is noted.")
-    @acting
-    def command(limit: int, every: bool, as_json: bool, reveal: bool, who: str, why: str, **options: Any) -> None:
-        """List contacts by --state or --cause, the latest first."""
-        wanted = filter_of(options)
-        with sentences():
-            found = parts()
-            if reveal:
-                operator.reveal_list(found, wanted, who, why)
-            rows = _rows(found, wanted, None if every else limit)
-            if as_json:
-                for row in rows:
-                    click.echo(
-                        json.dumps(
-                            {**serializers.to_dict(serializers.row(row)), "identifier": _identifier(row, reveal)}
-                        )
-                    )
-                return
-            now = found.store.now()
-            table = [_cells(row, reveal, now) for row in rows]
-            if not table:
-                click.echo("There are none.")
-                return
-            for line in columns([("key", "identifier", "state", "cause", "source", "attempts", "since"), *table]):
-                click.echo(line)
-            matching = found.store.lists.count(wanted)
-        if matching.number > len(table):
-            click.echo(f"{len(table)} of {'at least ' if matching.at_least else ''}{matching.number}.", err=True)
-
-    return command
-
-
-def _show(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("show", epilog=WHO)
-    @click.argument("contact")
-    @click.option("--json", "as_json", is_flag=True)
-    @click.option("--reveal", is_flag=True, help="Show personal data unmasked; it is noted in the audit.")
-    @acting
-    def command(contact: str, as_json: bool, reveal: bool, who: str, why: str) -> None:
-        """Show what is known about a CONTACT."""
-        with sentences():
-            found = parts()
-            key = _key(found, contact)
-            record = operator.reveal(found, key, who, why) if reveal else found.store.contacts.read(key)
-            now = found.store.now()
-        if record is None:
-            raise click.ClickException(operator.SENTENCES[operator.Reason.GONE])
-        document = serializers.to_dict(serializers.contact(key, record, reveal=reveal))
-        if not reveal:
-            document["identifier"] = masked("identifier", record.identifier)
-        if as_json:
-            click.echo(json.dumps(document))
-            return
-        for line in columns(list(_lines(document))):
-            click.echo(line)
-        for attempt in record.attempts:
-            asked = f" for {attempt.trigger}" if attempt.trigger else ""
-            answer = f"{attempt.status or 'no answer'} {attempt.cause or 'well'} {attempt.excerpt}".rstrip()
-            click.echo(
-                f"attempt {when(attempt.at, now)}{printable(asked)}, {attempt.duration_ms} ms: {printable(answer)}"
-            )
-
-    return command
-
-
-def _act(parts: "Callable[[], Parts]", name: str) -> click.Command:
-    act, told, help_text = ACTS[name]
-
-    @click.command(name, help=help_text, epilog=WHO)
-    @click.argument("contact")
-    @click.option("--json", "as_json", is_flag=True)
-    @acting
-    def command(contact: str, as_json: bool, who: str, why: str) -> None:
-        with sentences():
-            found = parts()
-            key = _key(found, contact)
-            state = act(found, key, who, why)
-        click.echo(json.dumps({"key": key, "state": state}) if as_json else told)
-
-    return command
-
-
-def _adopt(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("adopt", epilog=WHO)
-    @click.argument("contact")
-    @click.option("--json", "as_json", is_flag=True)
-    @click.option("--contact-id", type=click.IntRange(1), help="Which; by default the one that is in the way.")
-    @acting
-    def command(contact: str, contact_id: int | None, as_json: bool, who: str, why: str) -> None:
-        """Take a contact in LiveDesk for the person of a CONTACT that is in conflict."""
-        with sentences():
-            found = parts()
-            key = _key(found, contact)
-            adopted = operator.adopt(found, key, who, why, contact_id=str(contact_id) if contact_id else None)
-        document = {"key": key, "state": "created", "contact_id": int(adopted)}
-        click.echo(json.dumps(document) if as_json else f"It is contact {adopted}.")
-
-    return command
-
-
-def _edit(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("edit", epilog=WHO)
-    @click.argument("contact")
-    @click.option(
-        "--set", "values", type=(click.Choice(operator.EDITABLE_FIELDS), str), multiple=True, metavar="FIELD VALUE"
-    )
-    @click.option(
-        "--unset", "left_out", type=click.Choice(operator.EDITABLE_FIELDS), multiple=True, help="Leave it out."
-    )
-    @click.option("--json", "as_json", is_flag=True)
-    @acting
-    def command(
-        contact: str,
-        values: tuple[tuple[str, str], ...],
-        left_out: tuple[str, ...],
-        as_json: bool,
-        who: str,
-        why: str,
-    ) -> None:
-        """Mend fields of a CONTACT, and make it due at once."""
-        fields = {**dict(values), **dict.fromkeys(left_out)}
-        if not fields:
-            raise click.UsageError("Give --set FIELD VALUE or --unset FIELD.")
-        with sentences():
-            found = parts()
-            key = _key(found, contact)
-            state = operator.edit(found, key, fields, who, why)
-        click.echo(json.dumps({"key": key, "state": state}) if as_json else "It is due now.")
-
-    return command
-
-
-def _key(parts: "Parts", text: str) -> str:
-    """The key of the one contact that goes by this."""
+def find_key(parts: Parts, text: str) -> str:
+    """Return the key of the only contact with this identifier, address, number, contact id or key."""
     found = parts.store.lists.search(text)
     if not found:
-        raise click.ClickException("There is no such contact.")
+        raise ActionRefused(Reason.GONE)
     if len(found) > 1:
-        raise click.ClickException(f"There are {len(found)} of them. Give one of their keys: {', '.join(found)}")
+        raise click.ClickException(f"{len(found)} contacts match. Give one of their keys: {', '.join(found)}")
     return found[0]
 
 
-def _rows(parts: "Parts", wanted: "Filter", most: int | None) -> "Iterator[Row]":
-    left, after = most, None
+@contacts.command("list")
+@filter_options
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--all", "everything", is_flag=True, help="Ignore --limit.")
+@json_option
+@click.option("--reveal", is_flag=True, help="Show identifiers that are addresses; this is audited.")
+@audit_options
+def list_contacts(
+    limit: int, everything: bool, as_json: bool, reveal: bool, who: str, why: str, **options: Any
+) -> None:
+    """List contacts by --state or --cause, latest first."""
+    parts = current_parts()
+    wanted = read_filter(parts, options)
+    if reveal:
+        Operator(parts, who).contacts.export_list(wanted, why, reveal=True)
+    rows = _rows(parts, wanted, None if everything else limit)
+    if as_json:
+        for row in rows:
+            click.echo(serializers.to_json(replace(serializers.row(row), identifier=_identifier(row, reveal))))
+        return
+    now = parts.store.now()
+    table = [_cells(row, reveal, now) for row in rows]
+    if not table:
+        click.echo("No contacts match.")
+        return
+    print_table([("key", "identifier", "state", "cause", "source", "attempts", "since"), *table])
+    matching = parts.store.lists.count(wanted)
+    if matching.number > len(table):
+        click.echo(f"{len(table)} of {'at least ' if matching.at_least else ''}{matching.number}.", err=True)
+
+
+@contacts.command("show", epilog=NAMES)
+@click.option("--reveal", is_flag=True, help="Show personal data unmasked; this is audited.")
+@one_contact
+def show_contact(operator: Operator, key: str, as_json: bool, reveal: bool, why: str) -> None:
+    """Show a CONTACT."""
+    record = operator.contacts.reveal(key, why) if reveal else operator.contacts.get(key)
+    shown = serializers.contact(key, record, reveal=reveal)
+    if not reveal:
+        shown = replace(shown, identifier=masked("identifier", record.identifier))
+    if as_json:
+        click.echo(serializers.to_json(shown))
+        return
+    print_table(list(_lines(serializers.to_dict(shown))))
+    now = operator.parts.store.now()
+    for attempt in record.attempts:
+        click.echo(f"attempt {when(attempt.at, now)}{printable(_describe(attempt))}")
+
+
+@contacts.command("retry", epilog=NAMES)
+@one_contact
+def retry_contact(operator: Operator, key: str, as_json: bool, why: str) -> None:
+    """Retry a CONTACT now, with a fresh retry budget."""
+    _tell(key, operator.contacts.retry(key, why), RETRYING, as_json)
+
+
+@contacts.command("discard", epilog=NAMES)
+@one_contact
+def discard_contact(operator: Operator, key: str, as_json: bool, why: str) -> None:
+    """Give up a CONTACT. It can still be retried."""
+    _tell(key, operator.contacts.discard(key, why), "Discarded. It can still be retried.", as_json)
+
+
+@contacts.command("adopt", epilog=NAMES)
+@click.option("--contact-id", type=click.IntRange(1), help="The contact in LiveDesk; by default the conflicting one.")
+@one_contact
+def adopt_contact(operator: Operator, key: str, contact_id: int | None, as_json: bool, why: str) -> None:
+    """Resolve the conflict of a CONTACT by adopting a contact in LiveDesk."""
+    adopted = operator.contacts.adopt(key, why, contact_id=str(contact_id) if contact_id else None)
+    shown = AdoptedContact(key=key, state=State.CREATED, contact_id=int(adopted))
+    click.echo(serializers.to_json(shown) if as_json else f"Adopted contact {adopted}.")
+
+
+@contacts.command("edit", epilog=NAMES)
+@click.option("--set", "values", type=(click.Choice(EDITABLE_FIELDS), str), multiple=True, metavar="FIELD VALUE")
+@click.option("--unset", "removed", type=click.Choice(EDITABLE_FIELDS), multiple=True, help="Remove a field.")
+@one_contact
+def edit_contact(
+    operator: Operator,
+    key: str,
+    values: tuple[tuple[str, str], ...],
+    removed: tuple[str, ...],
+    as_json: bool,
+    why: str,
+) -> None:
+    """Change fields of a CONTACT and retry it now."""
+    fields = {**dict(values), **dict.fromkeys(removed)}
+    if not fields:
+        raise click.UsageError("Give --set FIELD VALUE or --unset FIELD.")
+    _tell(key, operator.contacts.edit(key, fields, why), RETRYING, as_json)
+
+
+@cli.command("erase")
+@click.argument("identifier")
+@audit_options
+def erase(identifier: str, who: str, why: str) -> None:
+    """Erase the contact with this IDENTIFIER: everything that Redis has about it.
+
+    LiveDesk keeps its own contact. Deliveries in quarantine have no identifier: see flask quarantine list.
+    """
+    operator = Operator(current_parts(), who)
+    erased = operator.contacts.erase(operator.parts.store.key_of(identifier), why)
+    click.echo(ERASED)
+    if erased.contact_id:
+        click.echo(STILL_IN_LIVEDESK.format(erased.contact_id))
+    if erased.is_unknown:
+        click.echo(MAYBE_IN_LIVEDESK)
+
+
+# An identifier may begin with "-".
+@cli.command("retry", hidden=True, context_settings={"ignore_unknown_options": True})
+@click.argument("identifier")
+def retry(identifier: str) -> None:
+    """Retry the contact with this IDENTIFIER; the old name of flask contacts retry."""
+    click.echo("flask retry is now called flask contacts retry.", err=True)
+    operator = Operator(current_parts(), "command line")
+    try:
+        operator.contacts.retry(operator.parts.store.key_of(identifier))
+        click.echo(RETRYING)
+    except ActionRefused as refusal:
+        if refusal.reason is Reason.GONE:
+            raise
+        click.echo(str(refusal))  # this command always ended with 0 here
+
+
+def _rows(parts: Parts, wanted: Filter, maximum: int | None) -> Iterator[Row]:
+    left, after = maximum, None
     while left is None or left > 0:
         page = parts.store.lists.page(wanted, after=after, limit=CHUNK if left is None else min(left, CHUNK))
         yield from page.rows
@@ -198,20 +189,31 @@ def _rows(parts: "Parts", wanted: "Filter", most: int | None) -> "Iterator[Row]"
         left = None if left is None else left - len(page.rows)
 
 
-def _identifier(row: "Row", reveal: bool) -> str:
+def _identifier(row: Row, reveal: bool) -> str:
     return row.identifier if reveal else masked("identifier", row.identifier)
 
 
-def _cells(row: "Row", reveal: bool, now: int) -> tuple[str, ...]:
-    identifier = printable(_identifier(row, reveal))
-    return row.key, identifier, row.state, row.cause or "", row.source, str(row.attempts_made), when(row.at, now)
+def _cells(row: Row, reveal: bool, now: int) -> tuple[str, ...]:
+    attempts, since = str(row.attempts_made), when(row.at, now)
+    return row.key, _identifier(row, reveal), row.state, row.cause or "", row.source, attempts, since
 
 
-def _lines(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is known, line by line; what is not there is left out."""
-    for name, value in {**document, **(document["fields"] or {})}.items():
-        if name in ("attempts", "fields", "notes") or value in (None, []):
-            continue
-        yield name, printable(", ".join(value) if isinstance(value, list) else str(value))
-    for note in document["notes"]:
-        yield "note", printable(f"{note['field']}: {note['text']}")
+def _lines(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a contact has, line by line."""
+    for name, value in {**shown, **(shown["fields"] or {})}.items():
+        if name not in ("attempts", "fields", "notes") and value not in (None, []):
+            yield name, ", ".join(value) if isinstance(value, list) else str(value)
+    for note in shown["notes"]:
+        yield "note", f"{note['field']}: {note['text']}"
+
+
+def _describe(attempt: Attempt) -> str:
+    """`` by ada, 120 ms: 422 email_refused {"message": ...}``."""
+    by = f" by {attempt.trigger}" if attempt.trigger else ""
+    result = f"{attempt.status or 'no response'} {attempt.cause or 'ok'} {attempt.excerpt}".rstrip()
+    is_manual = attempt.status is None and attempt.cause is None
+    return f"{by}, {attempt.duration_ms} ms: {'nothing was sent' if is_manual else result}"
+
+
+def _tell(key: str, state: State, text: str, as_json: bool) -> None:
+    click.echo(serializers.to_json(ContactState(key=key, state=state)) if as_json else text)

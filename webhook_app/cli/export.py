@@ -1,28 +1,25 @@
-"""``flask export``: what we hold, as CSV or JSON Lines on standard output."""
+"""``flask export``: write all contacts to standard output, as CSV or JSON Lines."""
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
-from webhook_app.cli.output import sentences
+from webhook_app.cli.commands import audit_options, cli
 from webhook_app.cli.rows import FIELDS
+from webhook_app.parts import Parts, current_parts
+from webhook_app.present import serializers
 from webhook_app.present.csv_export import guarded
-from webhook_app.present.serializers import record as shape_of
-from webhook_app.present.serializers import to_dict
 from worker.model import Position, State
-
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-    from worker.store.record import ContactRecord
+from worker.store.record import ContactRecord
 
 FORMATS = ("csv", "jsonl")
+#: Records read at once.
 PAGE = 200
-#: The columns of CSV: what ``flask import`` reads, then what became of it.
+#: The columns of CSV: what ``flask import`` reads, then the state.
 COLUMNS = (
     *FIELDS,
     *("state", "outcome", "contact_id", "owner_id", "cause", "source", "received_at", "closed_at"),
@@ -30,39 +27,32 @@ COLUMNS = (
 )
 
 
-def command(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("export")
-    @click.option("--format", "form", type=click.Choice(FORMATS), default="csv", show_default=True)
-    @click.option(
-        "--state",
-        "states",
-        type=click.Choice([state.value for state in State]),
-        multiple=True,
-        help="Only these; repeatable.",
-    )
-    def export(form: str, states: tuple[str, ...]) -> None:
-        """Write every contact that we hold to standard output: personal data, so mind where it goes.
+@cli.command("export")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="csv", show_default=True)
+@click.option(
+    "--state", "states", type=click.Choice([state.value for state in State]), multiple=True, help="May be repeated."
+)
+@audit_options
+def export(form: str, states: tuple[str, ...], who: str, why: str) -> None:
+    """Write all contacts, or those in --state, to standard output. The output contains personal data.
 
-        Contacts that are created have no data but their identifier. One that changes meanwhile may come twice.
-        """
-        wanted = [State(state) for state in states] or list(State)
-        with sentences():
-            found = parts()
-            counts = found.store.contacts.counts()
-            length = sum(counts[state] for state in wanted)
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's language is
-            write = _csv(sys.stdout) if form == "csv" else _json_lines(sys.stdout)
-            hidden = sys.stdout.isatty()
-            with click.progressbar(length=length, label="Exporting", file=sys.stderr, hidden=hidden) as bar:
-                for record in _records(found, wanted):
-                    write(record)
-                    bar.update(1)
-
-    return export
+    Created contacts have no data except their identifier. A contact that changes meanwhile may be written twice.
+    """
+    parts = current_parts()
+    wanted = [State(state) for state in states] or list(State)
+    counts = parts.store.contacts.counts()
+    parts.store.audit.add(who, f"exported contacts: {', '.join(states) or 'all'}", why=why)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's locale is
+    write = _csv_writer(sys.stdout) if form == "csv" else _json_writer(sys.stdout)
+    length, hidden = sum(counts[state] for state in wanted), sys.stdout.isatty()
+    with click.progressbar(length=length, label="Exporting", file=sys.stderr, hidden=hidden) as bar:
+        for record in _records(parts, wanted):
+            write(_row(record))
+            bar.update(1)
 
 
-def _records(parts: "Parts", states: list[State]) -> "Iterator[ContactRecord]":
+def _records(parts: Parts, states: list[State]) -> Iterator[ContactRecord]:
     for state in states:
         place = Position()
         while page := parts.store.lists.in_state(state, place, PAGE):
@@ -71,22 +61,21 @@ def _records(parts: "Parts", states: list[State]) -> "Iterator[ContactRecord]":
             place, _ = page[-1]
 
 
-def _row(record: "ContactRecord") -> dict[str, Any]:
-    """What the API shows, and the data that are sent to LiveDesk."""
+def _row(record: ContactRecord) -> dict[str, Any]:
+    """What the API shows of a contact, and its data."""
     data = record.contact.present() if record.contact else {}
-    return {**dict.fromkeys(FIELDS), **data, **to_dict(shape_of(record))}
+    return {**dict.fromkeys(FIELDS), **data, **serializers.to_dict(serializers.record(record))}
 
 
-def _csv(stream: TextIO) -> "Callable[[ContactRecord], None]":
+def _csv_writer(stream: TextIO) -> Callable[[dict[str, Any]], None]:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
 
-    def write(record: "ContactRecord") -> None:
-        row = _row(record)
+    def write(row: dict[str, Any]) -> None:
         writer.writerow(["" if row[name] is None else guarded(str(row[name])) for name in COLUMNS])
 
     return write
 
 
-def _json_lines(stream: TextIO) -> "Callable[[ContactRecord], None]":
-    return lambda record: click.echo(json.dumps(_row(record)), stream)
+def _json_writer(stream: TextIO) -> Callable[[dict[str, Any]], None]:
+    return lambda row: click.echo(serializers.to_json(row), stream)

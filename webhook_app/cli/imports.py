@@ -1,62 +1,55 @@
-"""``flask import``: contacts from a CSV or JSON Lines file are taken as if they had been delivered."""
+"""``flask import``: accept the contacts in a CSV or JSON Lines file as if they had been delivered."""
 
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from webhook_app.cli.output import above_bar, printable, sentences
+from webhook_app.cli.commands import audit_options, cli
+from webhook_app.cli.output import above_bar, printable
 from webhook_app.cli.rows import READERS, BadFile
+from webhook_app.parts import Parts, current_parts
 from worker.errors import StoreError, Unmappable
-from worker.model import Status
+from worker.model import Contact, Note, Status
 from worker.normalise import MAX_INBOX_ID, normalise
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-    from worker.model import Contact, Note
-
-#: The source of what is imported.
+#: The source of imported contacts.
 SOURCE = "import"
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-BAD = "bad"
+INVALID = "invalid"
 
 
-def command(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("import")
-    @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    @click.option("--format", "form", type=click.Choice(list(READERS)), help="By default, what the name ends with.")
-    @click.option("--region", metavar="DE", help="Where phone numbers without a country code are from.")
-    @click.option("--inbox-id", type=click.IntRange(1, MAX_INBOX_ID), help="The inbox of rows that name none.")
-    def command(file: Path, form: str | None, region: str | None, inbox_id: int | None) -> None:
-        """Take the contacts in FILE, behind new signups and retries.
+@cli.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--format", "form", type=click.Choice(list(READERS)), help="By default, what the file's name ends with.")
+@click.option("--region", metavar="DE", help="The region of phone numbers without a country code.")
+@click.option("--inbox-id", type=click.IntRange(1, MAX_INBOX_ID), help="The inbox of rows that have none.")
+@audit_options
+def import_contacts(file: Path, form: str | None, region: str | None, inbox_id: int | None, who: str, why: str) -> None:
+    """Import the contacts in FILE. They are sent after new signups and retries.
 
-        CSV with a header, or JSON Lines: identifier, name, email, phone_number, avatar_url, inbox_id. Rows that make no
-        contact are told, and the others taken. Importing a file again does no harm. Exit code: 0 all were taken, 1 some
-        were not, 2 the file cannot be read.
-        """
-        with sentences():
-            found = parts()
-        form = form or SUFFIXES.get(file.suffix.lower())
-        if form is None:
-            raise click.UsageError("The name tells no format: give --format.")
-        try:
-            counts = _take_all(found, file, form, region, inbox_id)
-        except BadFile as error:
-            raise click.UsageError(str(error)) from error
-        told = ", ".join(f"{counts[end]} {end}" for end in (Status.ACCEPTED, Status.DUPLICATE, BAD))
-        click.echo(f"{told}.")
-        if counts[BAD]:
-            raise SystemExit(1)
-
-    return command
+    CSV with a header, or JSON Lines: identifier, name, email, phone_number, avatar_url, inbox_id. Invalid rows are
+    reported by line number and the rest is imported. A file can be imported again without harm. Exit code: 0 all rows
+    were imported, 1 some were invalid, 2 the file cannot be read.
+    """
+    parts = current_parts()
+    form = form or SUFFIXES.get(file.suffix.lower())
+    if form is None:
+        raise click.UsageError("The file's name has no known suffix: give --format.")
+    try:
+        counts = _accept_all(parts, file, form, region, inbox_id)
+    except BadFile as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(", ".join(f"{counts[result]} {result}" for result in (Status.ACCEPTED, Status.DUPLICATE, INVALID)) + ".")
+    parts.store.audit.add(who, f"imported {counts[Status.ACCEPTED]} contacts", why=why)
+    if counts[INVALID]:
+        raise SystemExit(1)
 
 
-def _take_all(parts: "Parts", file: Path, form: str, region: str | None, inbox_id: int | None) -> Counter[str]:
-    """How many ended how. What is no UTF-8 becomes surrogates, which ``normalise`` deals with."""
+def _accept_all(parts: Parts, file: Path, form: str, region: str | None, inbox_id: int | None) -> Counter[str]:
+    """Return how many rows ended how. Bytes that are not UTF-8 become surrogates, which ``normalise`` rejects."""
     counts: Counter[str] = Counter()
     size = file.stat().st_size
     with (
@@ -71,10 +64,10 @@ def _take_all(parts: "Parts", file: Path, form: str, region: str | None, inbox_i
                     above_bar(f"line {line}: {note.field}: {note.text}", err=True)
                 counts[parts.store.contacts.accept(contact, SOURCE, notes, bulk=True).status] += 1
             except Unmappable as error:
-                counts[BAD] += 1
+                counts[INVALID] += 1
                 above_bar(f"line {line}: {printable(str(error))}", err=True)
             except StoreError as error:
-                stopped = f"Redis cannot be used: {error}. Lines before {line} are taken; import the file again."
+                stopped = f"Redis cannot be used: {error}. Lines before {line} are imported; import the file again."
                 raise click.ClickException(stopped) from error
             at = os.lseek(text.fileno(), 0, os.SEEK_CUR)
             bar.update(at - done)
@@ -83,15 +76,15 @@ def _take_all(parts: "Parts", file: Path, form: str, region: str | None, inbox_i
 
 
 def _read(
-    row: dict[str, object] | str, region: str | None, inbox_id: int | None, usual_inbox_id: int | None
-) -> "tuple[Contact, tuple[Note, ...]]":
+    row: dict[str, object] | str, region: str | None, inbox_id: int | None, default_inbox_id: int | None
+) -> tuple[Contact, tuple[Note, ...]]:
     """
     Raises:
-        Unmappable: it makes no contact.
+        Unmappable: the row has no usable contact.
     """
     if isinstance(row, str):
         raise Unmappable({"row": row})
     contact, notes = normalise(row, region=region, inbox_id=inbox_id)
-    if contact.inbox_id is None and usual_inbox_id is None:
-        raise Unmappable({"inbox_id": "missing; LIVEDESK_INBOX_ID is not set, and --inbox-id not given"})
+    if contact.inbox_id is None and default_inbox_id is None:
+        raise Unmappable({"inbox_id": "missing; set LIVEDESK_INBOX_ID or give --inbox-id"})
     return contact, notes

@@ -1,157 +1,113 @@
-"""``flask quarantine``: deliveries that made no contact are listed, shown, read again or dropped."""
+"""``flask quarantine``: list, show, replay and discard deliveries without a usable contact."""
 
 import json
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 import click
 
-from webhook_app import operator
-from webhook_app.cli.filters import acting
-from webhook_app.cli.output import (
-    columns,
-    printable,
-    sentences,
-    when,
-)
+from webhook_app.cli.commands import Group, audit_options, cli
+from webhook_app.cli.output import print_table, printable, when
+from webhook_app.operator import InvalidInput, Operator
+from webhook_app.parts import Parts, current_parts
 from webhook_app.receiver.replay import keys_in, revealed
-from webhook_app.receiver.replay import replay as read_again
-from webhook_app.sources.body.parse import BadBody
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined, Status
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-    from worker.store.store import Store
-
 PAGE = 100
-#: What a replay can end with, besides being as unreadable as before.
-ENDS = (Status.ACCEPTED, Status.DUPLICATE, Status.IGNORED)
+#: How a replay can end if the delivery has a usable contact.
+STATUSES = (Status.ACCEPTED, Status.DUPLICATE, Status.IGNORED)
+
+quarantine = Group("quarantine", help="Authentic deliveries without a usable contact.")
+cli.add_command(quarantine)
 
 
-def command(parts: "Callable[[], Parts]") -> click.Group:
-    group = click.Group("quarantine", help="Deliveries that were authentic but made no contact.")
-    for make in (_list, _show, _replay, _discard):
-        group.add_command(make(parts))
-    return group
+@quarantine.command("list")
+def list_entries() -> None:
+    """List the deliveries, oldest first."""
+    parts = current_parts()
+    now = parts.store.now()
+    rows = [(one.entry, one.source, when(one.since, now), _describe(one.problems)) for one in _all(parts)]
+    if rows:
+        print_table([("entry", "source", "since", "problems"), *rows])
+    else:
+        click.echo("The quarantine is empty.")
 
 
-def _list(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("list")
-    def command() -> None:
-        """List the deliveries, the oldest first."""
-        with sentences():
-            held = list(_all(parts().store))
-        if not held:
-            click.echo("There is nothing in quarantine.")
-            return
-        now = time.time() * 1000
-        rows = [(one.entry, one.source, when(one.since, now), _reasons(one.problems)) for one in held]
-        for line in columns([("entry", "source", "since", "reasons"), *rows]):
-            click.echo(line)
-
-    return command
-
-
-def _show(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("show")
-    @click.argument("entry")
-    @click.option("--reveal", is_flag=True, help="Show the values in it, too: they are personal data.")
-    @acting
-    def command(entry: str, reveal: bool, who: str, why: str) -> None:
-        """Show what is wrong with the delivery ENTRY, and what it holds."""
-        held = _held(parts, entry)
-        click.echo(f"source  {held.source}\nsince   {when(held.since, time.time() * 1000)}\n\nproblems")
-        for field, problem in held.problems.items():
-            click.echo(f"  {printable(field)}: {printable(problem)}")
-        if reveal:
-            with sentences():
-                operator.reveal_held(parts(), entry, who, why)
-            click.echo(f"\npayload\n{revealed(held.payload)}\n\nheaders\n{json.dumps(held.headers, indent=2)}")
-            return
-        click.echo("\nkeys of the payload")
-        for key in sorted(set(keys_in(_loaded(held.payload)))):
+@quarantine.command("show")
+@click.argument("entry")
+@click.option("--reveal", is_flag=True, help="Show the values too, which are personal data; this is audited.")
+@audit_options
+def show_entry(entry: str, reveal: bool, who: str, why: str) -> None:
+    """Show the problems of the delivery ENTRY and what it contains."""
+    operator = Operator(current_parts(), who)
+    found = operator.quarantine.reveal(entry, why) if reveal else operator.quarantine.get(entry)
+    click.echo(f"source  {found.source}\nsince   {when(found.since, operator.parts.store.now())}\n\nproblems")
+    for field, problem in found.problems.items():
+        click.echo(f"  {printable(field)}: {printable(problem)}")
+    if reveal:
+        click.echo(f"\npayload\n{revealed(found.payload)}\n\nheaders\n{json.dumps(found.headers, indent=2)}")
+        return
+    click.echo("\nkeys of the payload")
+    try:
+        for key in sorted(set(keys_in(load_payload(found.payload)))):
             click.echo(f"  {printable(key)}")
-
-    return command
-
-
-def _replay(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("replay")
-    @click.argument("entry", required=False)
-    @click.option("--all", "every", is_flag=True, help="All of them.")
-    @acting
-    def command(entry: str | None, every: bool, who: str, why: str) -> None:
-        """Read the delivery ENTRY again, or all of them, with the sources as they are now."""
-        if (entry is None) == (not every):
-            raise click.UsageError("Give either an ENTRY or --all.")
-        with sentences():
-            held = [_held(parts, entry)] if entry is not None else list(_all(parts().store))
-            did = "replayed a delivery in quarantine" if entry else "replayed the quarantine"
-            parts().store.audit.add(who, did, entry or "", why)
-            _replay_each(parts(), held)
-
-    return command
+    except Unmappable as error:
+        raise click.ClickException(f"The payload {error.problems['payload']}.") from error
 
 
-def _discard(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("discard")
-    @click.argument("entry")
-    @acting
-    def command(entry: str, who: str, why: str) -> None:
-        """Drop the delivery ENTRY for good."""
-        _held(parts, entry)
-        with sentences():
-            operator.release(parts(), entry, who, why)
-        click.echo("It is gone.")
+@quarantine.command("replay")
+@click.argument("entry", required=False)
+@click.option("--all", "everything", is_flag=True, help="Replay all deliveries.")
+@audit_options
+def replay(entry: str | None, everything: bool, who: str, why: str) -> None:
+    """Replay the delivery ENTRY, or all of them, with the sources as they are configured now.
 
-    return command
+    Exit code: 0 all have a usable contact now, 1 some have not.
+    """
+    if (entry is None) != everything:
+        raise click.UsageError("Give either an ENTRY or --all.")
+    operator = Operator(current_parts(), who)
+    deliveries = list(_all(operator.parts)) if entry is None else [operator.quarantine.get(entry)]
+    did = "replayed the quarantine" if entry is None else "replayed a delivery in quarantine"
+    operator.quarantine.audit(did, entry or "", why)
+    _replay_each(operator, deliveries)
 
 
-def _replay_each(parts: "Parts", held: list[Quarantined]) -> None:
-    """Ends the command with 1 where some stay."""
-    ends: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    with click.progressbar(held, label="Reading again", file=sys.stderr) as bar:
+@quarantine.command("discard")
+@click.argument("entry")
+@audit_options
+def discard(entry: str, who: str, why: str) -> None:
+    """Delete the delivery ENTRY."""
+    Operator(current_parts(), who).quarantine.discard(entry, why)
+    click.echo("Deleted.")
+
+
+def _replay_each(operator: Operator, deliveries: list[Quarantined]) -> None:
+    statuses: Counter[str] = Counter()
+    problems: Counter[str] = Counter()
+    with click.progressbar(deliveries, label="Replaying", file=sys.stderr) as bar:
         for one in bar:
             try:
-                ends[read_again(parts, one)] += 1
-            except (Unmappable, BadBody) as error:
-                problems = error.problems if isinstance(error, Unmappable) else {"payload": str(error)}
-                reasons[f"{one.source}: {_reasons(problems)}"] += 1
-    told = ", ".join(f"{ends[end]} {end}" for end in ENDS)
-    click.echo(f"{told}, {reasons.total()} still unreadable")
-    for reason, count in reasons.most_common():
-        click.echo(f"  {count} of {reason}")
-    if reasons:
+                statuses[operator.quarantine.replay_one(one)] += 1
+            except InvalidInput as error:
+                problems[f"{one.source}: {_describe(error.problems)}"] += 1
+    counts = ", ".join(f"{statuses[status]} {status}" for status in STATUSES)
+    click.echo(f"{counts}, {problems.total()} still in quarantine")
+    for problem, count in problems.most_common():
+        click.echo(f"  {count} of {printable(problem)}")
+    if problems:
         raise SystemExit(1)
 
 
-def _held(parts: "Callable[[], Parts]", entry: str) -> Quarantined:
-    with sentences():
-        held = parts().store.quarantine.read(entry)
-    if held is None:
-        raise click.ClickException("There is no such entry in quarantine.")
-    return held
-
-
-def _all(store: "Store") -> Iterator[Quarantined]:
+def _all(parts: Parts) -> Iterator[Quarantined]:
     offset = 0
-    while page := store.quarantine.page(offset=offset, limit=PAGE):
+    while page := parts.store.quarantine.page(offset=offset, limit=PAGE):
         yield from page
         offset += PAGE
 
 
-def _reasons(problems: dict[str, str]) -> str:
-    return printable("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
-
-
-def _loaded(text: str) -> object:
-    try:
-        return load_payload(text)
-    except Unmappable as error:
-        raise click.ClickException(f"The payload {error.problems['payload']}.") from error
+def _describe(problems: Mapping[str, str]) -> str:
+    return "; ".join(f"{field}: {problem}" for field, problem in problems.items())

@@ -1,4 +1,4 @@
-"""Contacts as rows of CSV (RFC 4180) or lines of JSON, each with the number of the line that it begins at."""
+"""Reads contacts from CSV (RFC 4180) or JSON Lines, each with the number of the line that it begins on."""
 
 import csv
 import json
@@ -14,19 +14,19 @@ from worker.model import Contact
 FIELDS = tuple(field.name for field in fields(Contact))
 DELIMITERS = ",;\t"
 
-#: The number of a line, and what stands there; a text says what is wrong with it.
+#: The number of a line and the values on it, or a text that says what is wrong with it.
 Row = tuple[int, dict[str, object] | str]
 
 
 class BadFile(Exception):
-    """None of its rows can be read; the text says why."""
+    """The file cannot be read; the text says why."""
 
 
 def csv_rows(file: TextIO) -> Iterator[Row]:
-    """The rows below the header, whose names are those of our fields. ``file`` was opened with ``newline=""``.
+    """Yield the rows below the header. ``file`` was opened with ``newline=""``.
 
     Raises:
-        BadFile: there is no column ``identifier``, or two of one name.
+        BadFile: the column ``identifier`` is missing, or a column is repeated.
     """
     first = file.readline()
     delimiter = max(DELIMITERS, key=first.count)
@@ -40,33 +40,33 @@ def csv_rows(file: TextIO) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error:
-            yield line, "it is not CSV"
+            yield line, "is not CSV"
             continue
         if len(cells) > len(names):
-            yield line, "it has more cells than the header"
+            yield line, "has more cells than the header"
         elif any(cells):
             yield line, {name: bare(cell) for name, cell in zip(names, cells, strict=False) if name in FIELDS}
 
 
 def _check(names: list[str]) -> None:
     if "identifier" not in names:
-        raise BadFile(f"The first line must name the columns, identifier among them: {', '.join(FIELDS)}.")
+        raise BadFile(f"The first line must name the columns, including identifier: {', '.join(FIELDS)}.")
     twice = [name for name in FIELDS if names.count(name) > 1]
     if twice:
         raise BadFile(f"There is more than one column {twice[0]}.")
 
 
 def json_rows(file: TextIO) -> Iterator[Row]:
-    """The objects, one a line."""
+    """Yield the objects, one per line."""
     for line, text in enumerate(file, 1):
         if not text.strip():
             continue
         try:
             value = json.loads(text, parse_float=Decimal)
         except (ValueError, RecursionError):
-            yield line, "it is not JSON"
+            yield line, "is not JSON"
             continue
-        yield line, value if isinstance(value, dict) else "it is not a JSON object"
+        yield line, value if isinstance(value, dict) else "is not a JSON object"
 
 
 READERS: dict[str, Callable[[TextIO], Iterator[Row]]] = {"csv": csv_rows, "jsonl": json_rows}

@@ -1,35 +1,27 @@
-"""``flask send-test``: a sample delivery is signed, sent to the running receiver, and followed to the contact."""
+"""``flask send-test``: sign a sample delivery, send it to the running receiver, and follow it to the contact."""
 
 import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
-from webhook_app.cli.output import printable, sentences
+from webhook_app.cli.commands import cli
+from webhook_app.cli.output import printable
+from webhook_app.parts import current_parts
 from webhook_app.sources import Source
-from webhook_app.sources.sample import (
-    NoSample,
-    Sample,
-    sample_of,
-    unique,
-)
+from webhook_app.sources.sample import NoSample, Sample, sample_of, unique
 from webhook_app.sources.send import Unsignable, check_signable, sign, with_body
 from webhook_app.sources.verify.delivery import Delivery
 from worker.model import Outcome, State
+from worker.store.record import ContactRecord
+from worker.store.store import Store
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-    from worker.store.record import ContactRecord
-    from worker.store.store import Store
-
-
-#: Seconds.
+#: How long to wait for the receiver, and for the contact to be closed; and between two looks at it. Seconds.
 ANSWER_S, FOLLOW_S, LOOK_EVERY_S = 10.0, 30.0, 0.1
 #: Bytes of an answer that are read.
 MAX_ANSWER = 64 * 1024
@@ -40,47 +32,42 @@ class CannotSign(click.ClickException):
     exit_code = 2
 
 
-def command(parts: "Callable[[], Parts]") -> click.Command:
-    @click.command("send-test")
-    @click.argument("source")
-    @click.option(
-        "--port", envvar="PORT", default=8000, show_default=True, show_envvar=True, help="That of a receiver."
-    )
-    @click.option("--url", help="Where the receiver is, if not on this machine.")
-    @click.option("--identifier", help="The contact's identifier; by default a new one.")
-    @click.option("--body", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What to send.")
-    def send_test(source: str, port: int, url: str | None, identifier: str | None, file: Path | None) -> None:
-        """Sign the sample delivery of SOURCE, send it to the receiver, and follow it to the contact.
+@cli.command("send-test")
+@click.argument("source")
+@click.option(
+    "--port", envvar="PORT", default=8000, show_default=True, show_envvar=True, help="The receiver's port here."
+)
+@click.option("--url", help="The receiver's URL, if it is not on this machine.")
+@click.option("--identifier", help="The contact's identifier; by default a new one.")
+@click.option("--body", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What to send.")
+def send_test(source: str, port: int, url: str | None, identifier: str | None, file: Path | None) -> None:
+    """Sign the sample delivery of SOURCE, send it to the receiver, and follow it to the contact.
 
-        The contact is really created in LiveDesk. Exit code: 0 it was created, 1 it was not, 2 it cannot be sent.
-        """
-        with sentences():
-            found = parts()
-        if source not in found.sources:
-            raise click.UsageError(f"There is no source {source}; there are {', '.join(found.sources)}.")
-        url = url or f"http://127.0.0.1:{port}"
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise click.UsageError("--url must start with http:// or https://")
-        delivery = _delivery(found.sources[source], url.rstrip("/"), identifier, file)
-        answer = _show(*_post(delivery))
-        with sentences():
-            _follow(found.store, answer)
-
-    return send_test
+    This really creates a contact in LiveDesk. Exit code: 0 it was created, 1 it was not, 2 it cannot be sent.
+    """
+    parts = current_parts()
+    if source not in parts.sources:
+        raise click.UsageError(f"There is no source {source}. The sources are: {', '.join(parts.sources)}.")
+    url = url or f"http://127.0.0.1:{port}"
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise click.UsageError("--url must start with http:// or https://")
+    delivery = _make_delivery(parts.sources[source], url.rstrip("/"), identifier, file)
+    answer = _print_answer(*_post(delivery))
+    _follow(parts.store, str(answer["identifier"]))
 
 
-def _delivery(source: Source, url: str, identifier: str | None, file: Path | None) -> Delivery:
+def _make_delivery(source: Source, url: str, identifier: str | None, file: Path | None) -> Delivery:
     try:
         check_signable(source)
-        sample = _sample(source, identifier, file)
+        sample = _make_sample(source, identifier, file)
         return sign(source, sample, f"{url}/webhooks/{source.name}", time.time())
     except Unsignable as error:
-        raise CannotSign(f"A test for {source.name} cannot be signed here: {error}.") from error
+        raise CannotSign(f"A test delivery for {source.name} cannot be signed here: {error}.") from error
     except NoSample as error:
         raise CannotSign(f"{error}.") from error
 
 
-def _sample(source: Source, identifier: str | None, file: Path | None) -> Sample:
+def _make_sample(source: Source, identifier: str | None, file: Path | None) -> Sample:
     if file is not None:
         content_type = "application/json" if "json" in source.reader.formats else None
         sample = with_body(Sample({}, {"Content-Type": content_type} if content_type else {}), file.read_bytes())
@@ -90,7 +77,7 @@ def _sample(source: Source, identifier: str | None, file: Path | None) -> Sample
         sample = sample_of(source)
     changed = unique(source, sample, identifier)
     if changed is None:
-        click.echo("The sample is sent as it is: its identifier is not at a plain path, so it cannot be made new.")
+        click.echo("The sample is sent unchanged: the identifier in it cannot be replaced.")
     return changed or sample
 
 
@@ -110,8 +97,8 @@ def _post(delivery: Delivery) -> tuple[int, bytes]:
         raise click.ClickException(f"No receiver answers at {host}: {getattr(error, 'reason', error)}") from error
 
 
-def _show(status: int, body: bytes) -> dict[str, Any]:
-    """The answer of a receiver that took the delivery."""
+def _print_answer(status: int, body: bytes) -> dict[str, Any]:
+    """Print and return the answer of a receiver that accepted the delivery."""
     text = body.decode(errors="replace")
     click.echo(f"{status} {printable(text)}")
     try:
@@ -119,35 +106,36 @@ def _show(status: int, body: bytes) -> dict[str, Any]:
     except ValueError:
         answer = None
     if status != 200 or not isinstance(answer, dict):
-        raise click.ClickException("The receiver did not take it.")
+        raise click.ClickException("The receiver rejected the delivery.")
     if not answer.get("identifier"):
-        raise click.ClickException(f"It made no contact: {printable(str(answer.get('status')))}.")
+        raise click.ClickException(f"The delivery has no usable contact: {printable(str(answer.get('status')))}.")
     return answer
 
 
-def _follow(store: "Store", answer: dict[str, Any]) -> None:
-    """Tells each state of the contact until it is closed. Ends the command with 1 unless it was created."""
-    told = ""
-    end = time.monotonic() + FOLLOW_S
+def _follow(store: Store, identifier: str) -> None:
+    """Print each state of the contact until it is closed. Exit with 1 unless it was created."""
+    printed = ""
+    give_up_at = time.monotonic() + FOLLOW_S
     while True:
-        record = store.contacts.find(str(answer["identifier"]))
-        if record is not None and (line := _state(record)) != told:
-            told = line
+        record = store.contacts.find(identifier)
+        if record is not None and (line := _describe(record)) != printed:
+            printed = line
             click.echo(line)
         if record is not None and not record.state.is_open:
             break
-        if time.monotonic() > end:
-            raise click.ClickException(f"It is not closed after {FOLLOW_S:.0f} seconds. Does a worker run?")
+        if time.monotonic() > give_up_at:
+            raise click.ClickException(f"The contact is still open after {FOLLOW_S:.0f} seconds. Is a worker running?")
         time.sleep(LOOK_EVERY_S)
     if record.state is not State.CREATED:
         raise SystemExit(1)
 
 
-def _state(record: "ContactRecord") -> str:
-    details = [record.cause, "adopted" if record.outcome is Outcome.ADOPTED else None]
-    if record.contact_id:
-        details.append(f"contact {record.contact_id}")
-    if record.owner_id:
-        details.append(f"its address belongs to contact {record.owner_id}")
-    told = ", ".join(detail for detail in details if detail)
-    return f"{record.state}{f': {told}' if told else ''}"
+def _describe(record: ContactRecord) -> str:
+    details = [
+        record.cause,
+        "adopted" if record.outcome is Outcome.ADOPTED else None,
+        f"contact {record.contact_id}" if record.contact_id else None,
+        f"conflicts with contact {record.owner_id}" if record.owner_id else None,
+    ]
+    text = ", ".join(detail for detail in details if detail)
+    return f"{record.state}{f': {text}' if text else ''}"

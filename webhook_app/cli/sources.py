@@ -1,65 +1,75 @@
-"""``flask sources``: who may send. ``flask sources check``: whether the file that says so is right."""
+"""``flask sources``: list the senders you accept; ``flask sources check``: find the mistakes in their file."""
 
 import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from flask.cli import with_appcontext
 
-from webhook_app.cli.output import columns, sentences, when
+from webhook_app.cli.commands import Group, cli, json_option
+from webhook_app.cli.output import print_table, when
 from webhook_app.cli.toml_lines import line_of, lines_of, read_key
 from webhook_app.configuration import sources_given
+from webhook_app.parts import current_parts
 from webhook_app.sources import load_sources
 from webhook_app.sources.inventory import Listed, take_inventory
 from worker.errors import SettingsError, StoreError
 
-if TYPE_CHECKING:
-    from webhook_app.parts import Parts
-
-#: How ``config`` begins a sentence about a source, and tomllib ends one.
-_ABOUT = re.compile(r"\[sources\.([^\]]+)\] (.*)", re.DOTALL)
+#: How sentences about a source begin, and how those of tomllib end.
+_SOURCE = re.compile(r"\[sources\.([^\]]+)\] (.*)", re.DOTALL)
 _SYNTAX_LINE = re.compile(r"\(at line ([0-9]+), column [0-9]+\)")
 
 
-def command(parts: "Callable[[], Parts]") -> click.Group:
-    @click.group("sources", invoke_without_command=True)
-    @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-    @click.pass_context
-    def sources(context: click.Context, as_json: bool) -> None:
-        """List who may send, what each needs, and when its secrets were last used."""
-        if context.invoked_subcommand is None:
-            _list(parts, as_json)
+@cli.group("sources", cls=Group, invoke_without_command=True)
+@json_option
+@click.pass_context
+@with_appcontext
+def sources(context: click.Context, as_json: bool) -> None:
+    """List the senders you accept, their settings, and when their secrets were last used."""
+    if context.invoked_subcommand is not None:
+        return
+    listed = take_inventory(*sources_given(os.environ), os.environ)
+    used = _secrets_used()
+    if as_json:
+        click.echo(json.dumps([_document(source, used) for source in listed], indent=2))
+        return
+    for source in listed:
+        click.echo(source.name)
+        print_table(_lines(source, used), indent="  ")
+    if used is None:
+        click.echo("\nRedis is unavailable: it is unknown when secrets were last used.", err=True)
+    if any(source.mistakes for source in listed):
+        click.echo("\nThere are mistakes: flask sources check prints their lines.", err=True)
 
-    sources.add_command(_check)
-    return sources
 
-
-@click.command("check")
+@sources.command("check")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-def _check(file: Path | None) -> None:
-    """Say what is wrong with a sources FILE; without one, with that of SOURCES_FILE.
+def check(file: Path | None) -> None:
+    """Check a sources FILE; by default the one in SOURCES_FILE.
 
-    Neither Redis nor LiveDesk's settings are needed, but the secrets that the file names are.
+    The secrets that the file names must be set. Redis and the other settings are not needed. Exit code: 0 the file is
+    valid, 1 it has mistakes.
     """
-    environ = os.environ
+    environ: Mapping[str, str] = os.environ
     path, secret = sources_given(environ)
     try:
         if file is not None:
-            path, secret, environ = file, None, {**environ, "SOURCES_FILE": str(file)}  # type: ignore[assignment]
+            path, secret, environ = file, None, {**environ, "SOURCES_FILE": str(file)}
         found = load_sources(path, secret, environ)
     except SettingsError as error:
         for problem in error.problems:
-            click.echo(located(path, problem))
+            click.echo(_located(path, problem))
         raise SystemExit(1) from None
     click.echo(f"OK: {len(found)} {'source' if len(found) == 1 else 'sources'}")
 
 
-def located(path: Path, problem: str) -> str:
-    """A sentence of ``load_sources`` with the line that it is about: ``file:line: sentence``."""
+def _located(path: Path, problem: str) -> str:
+    """Return a sentence of ``load_sources`` with the line that it is about: ``file:line: sentence``."""
     sentence = problem.removeprefix(f"{path}: ")
     try:
         text = path.read_text(encoding="utf-8")
@@ -76,41 +86,26 @@ def _line(text: str, sentence: str) -> int:
     if sentence.endswith("(at end of document)."):
         return len(text.splitlines())
     lines = lines_of(text)
-    about = _ABOUT.fullmatch(sentence)
-    if about is None:
+    source = _SOURCE.fullmatch(sentence)
+    if source is None:
         return line_of(lines, read_key(sentence))
-    name, said = about.groups()
-    key = read_key(said) if ":" in said else ()
-    if said.startswith(("$", "number ")) or key == ("secret",):
+    name, rest = source.groups()
+    key = read_key(rest) if ":" in rest else ()
+    if rest.startswith(("$", "number ")) or key == ("secret",):
         key = ("secret",) if ("sources", name, "secret") in lines else ("secrets",)
     return line_of(lines, ("sources", name, *key))
 
 
-def _list(parts: "Callable[[], Parts]", as_json: bool) -> None:
-    with sentences():
-        listed = take_inventory(*sources_given(os.environ), os.environ)
-    used = _secrets_used(parts)
-    if as_json:
-        click.echo(json.dumps([_document(source, used) for source in listed], indent=2))
-        return
-    for source in listed:
-        click.echo(f"{source.name}\n" + "\n".join(f"  {line}" for line in _lines(source, used)))
-    if used is None:
-        click.echo("\nWhen secrets were last used is not known: Redis cannot be asked.", err=True)
-    if any(source.mistakes for source in listed):
-        click.echo("\nThere are mistakes: `flask sources check` says on which line.", err=True)
-
-
-def _secrets_used(parts: "Callable[[], Parts]") -> Mapping[str, int] | None:
-    """``None`` where nobody can tell; the list is worth seeing all the same."""
+def _secrets_used() -> Mapping[str, int] | None:
+    """When each secret was last used; ``None`` if that is unknown, which does not keep the list from being useful."""
     try:
-        return parts().store.secret_uses.read()
+        return current_parts().store.secret_uses.read()
     except (SettingsError, StoreError):
         return None
 
 
-def _lines(source: Listed, used: Mapping[str, int] | None) -> list[str]:
-    rows = [
+def _lines(source: Listed, used: Mapping[str, int] | None) -> list[tuple[str, str]]:
+    return [
         ("address", f"POST {source.address}"),
         *((("preset", source.preset),) if source.preset else ()),
         ("verified by", ", ".join(source.schemes) or "-"),
@@ -121,7 +116,6 @@ def _lines(source: Listed, used: Mapping[str, int] | None) -> list[str]:
         ("inbox", str(source.inbox_id or "LIVEDESK_INBOX_ID")),
         *(("mistake", mistake) for mistake in source.mistakes),
     ]
-    return columns(rows)
 
 
 def _secret(source: Listed, name: str, used: Mapping[str, int] | None) -> str:
@@ -130,7 +124,7 @@ def _secret(source: Listed, name: str, used: Mapping[str, int] | None) -> str:
     if used is None:
         return "set, last use unknown"
     at = used.get(f"{source.name}:{name}")
-    return f"set, last used {when(at, time.time() * 1000)}" if at else "set, never used"
+    return f"set, last used {when(at, int(time.time() * 1000))}" if at else "set, never used"
 
 
 def _document(source: Listed, used: Mapping[str, int] | None) -> dict[str, Any]:

@@ -1,12 +1,12 @@
-"""Where in a TOML file something stands: ``tomllib`` reads values and forgets the lines.
+"""The lines of the tables and keys in a TOML file, which ``tomllib`` does not report.
 
-This knows just enough of TOML to tell where a statement begins. Whether the file is right is for ``tomllib`` to say.
+This understands just enough of TOML to find where a statement begins; ``tomllib`` decides whether the file is valid.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 
-#: What counts in a statement: strings and comments, so that what is in them does not; brackets; the ends of lines.
+#: The tokens that matter: strings and comments (so that their content does not), brackets, line ends.
 _TOKEN = re.compile(
     r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}]|\n', re.DOTALL
 )
@@ -18,7 +18,7 @@ Key = tuple[str, ...]
 
 
 def lines_of(text: str) -> Mapping[Key, int]:
-    """The line of every table and key, counted from 1; of a table without a header the line of its first key."""
+    """Return the line of every table and key, from 1. A table without a header has the line of its first key."""
     lines: dict[Key, int] = {}
     implied: dict[Key, int] = {}
     table: Key = ()
@@ -35,18 +35,18 @@ def lines_of(text: str) -> Mapping[Key, int]:
 
 
 def line_of(lines: Mapping[Key, int], key: Key) -> int:
-    """The line of a key, or of the nearest that is around it."""
+    """Return the line of a key, or of the closest table around it."""
     return next((lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in lines), 1)
 
 
 def read_key(text: str) -> Key:
-    """The dotted key that ``text`` begins with: ``("map", "email")`` for ``map.email = ...``; else an empty one."""
+    """Return the dotted key at the start of ``text``: ``("map", "email")`` for ``map.email = 1``, or an empty one."""
     match = _KEY.match(text)
     return tuple("".join(groups) for groups in _PART.findall(match[0])) if match else ()
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """What stands between the ends of lines that no bracket or string encloses, with the number of its first line."""
+    """Yield each statement with the number of its first line. It ends with a line that no bracket or string spans."""
     begin, depth, number = 0, 0, 1
     for token in _TOKEN.finditer(f"{text}\n"):
         depth += token[0] in ("[", "{")

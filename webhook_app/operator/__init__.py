@@ -14,25 +14,6 @@ from functools import cached_property
 
 from webhook_app.operator.contacts import ContactActions, clashing_field
 from webhook_app.operator.filters import describe_filter, parse_filter
-from webhook_app.operator.legacy import (
-    WAYS,
-    adopt,
-    discard,
-    edit,
-    leave_out,
-    pause,
-    probe,
-    release,
-    replay,
-    replay_some,
-    resume,
-    retry,
-    reveal,
-    reveal_held,
-    reveal_list,
-    start,
-    turn,
-)
 from webhook_app.operator.operations import CHANGES, OperationActions, Plan
 from webhook_app.operator.quarantine import QuarantineActions
 from webhook_app.operator.refusals import SENTENCES, ActionRefused, Actions, InvalidInput, Reason
@@ -43,31 +24,14 @@ __all__ = [
     "CHANGES",
     "EDITABLE_FIELDS",
     "SENTENCES",
-    "WAYS",
     "ActionRefused",
     "InvalidInput",
     "Operator",
     "Plan",
     "Reason",
-    "adopt",
     "clashing_field",
     "describe_filter",
-    "discard",
-    "edit",
-    "leave_out",
     "parse_filter",
-    "pause",
-    "probe",
-    "release",
-    "replay",
-    "replay_some",
-    "resume",
-    "retry",
-    "reveal",
-    "reveal_held",
-    "reveal_list",
-    "start",
-    "turn",
 ]
 
 

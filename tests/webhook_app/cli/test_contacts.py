@@ -68,7 +68,7 @@ def test_a_list_says_how_many_it_leaves_out(world: World) -> None:
         world.bring(f"person-{number}", FAILED)
     result = flask(world, "contacts", "list", "--state", "failed", "--limit", "2")
     assert (len(result.stdout.splitlines()), result.stderr) == (3, "2 of 3.\n")
-    assert flask(world, "contacts", "list", "--state", "created").output == "There are none.\n"
+    assert flask(world, "contacts", "list", "--state", "created").output == "No contacts match.\n"
 
 
 def test_a_list_hides_identifiers_that_are_addresses(world: World) -> None:
@@ -146,7 +146,7 @@ def test_several_that_go_by_one_address_are_told_apart_by_key(world: World) -> N
 
 def test_a_contact_is_adopted(world: World) -> None:
     key = world.bring("eve", CONFLICT)
-    assert flask(world, "contacts", "adopt", "eve").output == "It is contact 12.\n"
+    assert flask(world, "contacts", "adopt", "eve").output == "Adopted contact 12.\n"
     assert state_of(world, key) is State.CREATED
 
 
@@ -162,10 +162,10 @@ def test_a_contact_is_mended(world: World) -> None:
 
 
 def test_livedesk_is_paused_and_resumed(world: World) -> None:
-    assert flask(world, "pause", "--who", "ada", "--why", "they move").output == "It is paused.\n"
+    assert flask(world, "pause", "--who", "ada", "--why", "they move").output == "Sync paused.\n"
     assert flask(world, "pause").exit_code == 1
     assert world.parts.store.upstream.read().paused_by == "ada"
-    assert flask(world, "resume").output == "It goes on.\n"
+    assert flask(world, "resume").output == "Sync resumed.\n"
     assert flask(world, "resume").exit_code == 1
     assert audited(world)[-1] == ("ada", "paused the sync", "", "they move")
 
@@ -174,7 +174,7 @@ def test_an_operation_is_begun_only_on_purpose(world: World) -> None:
     world.bring("ada", FAILED)
     start = ("operations", "start", "retry", "--state", "failed")
     result = flask(world, *start)
-    assert (result.exit_code, result.stdout.startswith("1 contacts")) == (2, True)
+    assert (result.exit_code, result.stdout.startswith("1 contact.")) == (2, True)
     assert flask(world, *start, "--dry-run").exit_code == 0
     assert lines(flask(world, *start, "--dry-run", "--json"))[0]["eligible"] == 1
     assert world.parts.store.operations.latest() == []
@@ -191,7 +191,7 @@ def test_an_operation_is_begun_shown_and_turned(world: World) -> None:
     assert flask(world, *start).exit_code == 1, "an equal one is running"
     assert begun["id"] in flask(world, "operations", "list").stdout
     assert lines(flask(world, "operations", "list", "--json")) == [begun]
-    assert "state=failed" in flask(world, "operations", "show", begun["id"]).stdout
+    assert "failed" in flask(world, "operations", "show", begun["id"]).stdout
     for turn, state in {"pause": "paused", "resume": "running", "cancel": "cancelled", "undo": "undoing"}.items():
         assert lines(flask(world, "operations", turn, begun["id"], "--json"))[0]["state"] == state
     assert flask(world, "operations", "resume", begun["id"]).exit_code == 1

@@ -155,7 +155,7 @@ def test_no_worker(store: Store, standin: StandIn) -> None:
 @pytest.mark.parametrize(
     ("signal", "cause", "says"),
     [
-        (Signal.MISCONFIGURED, "unauthorized", "LiveDesk does not let us in (unauthorized), since 20"),
+        (Signal.MISCONFIGURED, "unauthorized", "LiveDesk rejects our requests (unauthorized)."),
         (Signal.INBOX, "inbox_not_found", "LiveDesk does not know inbox 7; its contacts wait."),
     ],
 )
@@ -240,4 +240,4 @@ def test_an_inbox_that_is_not_there_breaks_it(store: Store, standin: StandIn) ->
 
 def test_what_cannot_be_kept_is_said(standin: StandIn) -> None:
     result = doctor(away(), standin, "--yes")
-    assert failed(result) == ["redis", "kept"]
+    assert failed(result) == ["redis", "saved"]
