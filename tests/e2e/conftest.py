@@ -1,50 +1,92 @@
-"""Real processes for the end-to-end tests. At the end of each test the whole keyspace is walked (``assert_sound``)."""
+"""Real processes for the end-to-end tests. After each test the whole keyspace is checked (``assert_sound``)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.system import FAST, SHOP_SECRETS, SOURCES, System
 from tests.rig.parts import Stack
+from tests.rig.processes import StartError
 
-#: Starts a system of the test's own: ``start_system(workers=2, env={...})``.
+#: Gives a system to kill, pause or reconfigure: ``start_system(workers=2, env={...})``.
 StartSystem = Callable[..., System]
 
 
+class Stacks:
+    """The stack that ran last, for the next test that wants an equal one: a start takes seconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started = 0
+        self._wanted: tuple[Mapping[str, str], int] | None = None
+        self._stack: Stack | None = None
+
+    def get(self, env: Mapping[str, str], workers: int = 1, *, fresh: bool = False) -> Stack:
+        """Return a running stack with these settings, whatever the last test did to its processes."""
+        if self._stack is not None and self._wanted == (env, workers) and not fresh:
+            with suppress(StartError):
+                return revive(self._stack)
+        self.stop()
+        self.started += 1
+        folder = self.folder / str(self.started)
+        folder.mkdir()
+        self._stack, self._wanted = new_stack(folder, env, workers=workers), (env, workers)
+        return self._stack.start()
+
+    def stop(self) -> None:
+        if self._stack is not None:
+            self._stack.stop()
+
+
+def revive(stack: Stack) -> Stack:
+    """Let every part run, with a log that begins here."""
+    for part in stack.parts:
+        if part.is_running:
+            part.resume()
+            part.skip_log()
+        else:
+            part.start()
+    return stack
+
+
 @pytest.fixture(scope="session")
-def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """For tests that do nothing to the processes."""
-    with new_stack(tmp_path_factory.mktemp("shared")) as stack:
-        yield stack
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
+    stacks = Stacks(tmp_path_factory.mktemp("stacks"))
+    yield stacks
+    stacks.stop()
 
 
 @pytest.fixture
-def system(shared_stack: Stack) -> Iterator[System]:
-    """The shared processes, with an empty Redis and an empty, healthy LiveDesk."""
-    with checked(System(shared_stack)) as system:
+def system(stacks: Stacks) -> Iterator[System]:
+    """A system for tests that do nothing to the processes, with an empty Redis and an empty, healthy LiveDesk."""
+    stack = stacks.get({})
+    with checked(System(stack)) as system:
         system.begin_anew()
         yield system
-    ended = [part.name for part in shared_stack.parts if not part.is_running]
+    ended = [part.name for part in stack.parts if not part.is_running]
     assert not ended, f"these processes did not survive the test: {ended}"
 
 
 @pytest.fixture
-def start_system(tmp_path: Path) -> Iterator[StartSystem]:
-    """For tests that kill, pause or reconfigure processes."""
+def start_system(stacks: Stacks) -> Iterator[StartSystem]:
+    """Gives a system, with an empty Redis and an empty, healthy LiveDesk, for tests that harm the processes.
+
+    ``fresh``: with processes that remember nothing.
+    """
     with ExitStack() as running:
 
-        def start(*, env: dict[str, str] | None = None, workers: int = 1) -> System:
-            stack = new_stack(tmp_path, env, workers=workers)
-            running.enter_context(stack)
-            return running.enter_context(checked(System(stack)))
+        def start(*, env: dict[str, str] | None = None, workers: int = 1, fresh: bool = False) -> System:
+            system = running.enter_context(checked(System(stacks.get(env or {}, workers, fresh=fresh))))
+            system.begin_anew()
+            return system
 
         yield start
 
 
 def new_stack(folder: Path, env: Mapping[str, str] | None = None, *, workers: int = 1) -> Stack:
-    """A stack with the sources and the policy of these tests, not started yet."""
+    """Return a stack with the sources and the settings of these tests, not started yet."""
     sources = folder / "sources.toml"
     sources.write_text(SOURCES)
     given = {**FAST, **SHOP_SECRETS, "SOURCES_FILE": str(sources), **(env or {})}
@@ -53,7 +95,7 @@ def new_stack(folder: Path, env: Mapping[str, str] | None = None, *, workers: in
 
 @contextmanager
 def checked(system: System) -> Iterator[System]:
-    """Ends with the walk over the keyspace. Redis must be reachable again by then."""
+    """Check the keyspace at the end. Redis must be reachable by then."""
     try:
         yield system
         system.assert_sound()

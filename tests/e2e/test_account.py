@@ -22,7 +22,7 @@ def doctor(system: System) -> str:
 
 
 def test_where_identifiers_are_not_unique_nobody_is_created_twice(start_system: StartSystem) -> None:
-    system = start_system()
+    system = start_system(fresh=True)
     system.livedesk.behave("identifier_not_unique")
     assert "The worker will look up before every create." in doctor(system)
 
@@ -48,7 +48,7 @@ def test_where_identifiers_are_not_unique_nobody_is_created_twice(start_system: 
 
 
 def test_where_search_does_not_find_nothing_is_sent_after_a_lost_answer(start_system: StartSystem) -> None:
-    system = start_system()
+    system = start_system(fresh=True)
     account = LiveDesk(system.stack.livedesk_url, system.stack.env["LIVEDESK_API_KEY"], "").account
     system.store.findings.save_account(account, Account(unique=False, searchable=False, searchable_bare=False))
     system.livedesk.behave("commit_then_500", on="create", times=1)

@@ -145,7 +145,7 @@ def test_a_worker_that_is_asked_to_stop_finishes_what_it_has_begun_and_begins_no
 ) -> None:
     system = start_system(env=UNHURRIED)
     [worker] = system.stack.workers
-    system.livedesk.behave("slow", on="create", delay=1.5)
+    system.livedesk.behave("slow", on="create", delay=3)
     everybody = [f"{WHO}-{number}" for number in range(30)]
     for identifier in everybody:
         system.accept(identifier)

@@ -1,15 +1,15 @@
 """The whole system on one machine, made of ordinary processes: for ``make run``, the end-to-end tests and the bench.
 
-=============  ===================================================================
+=============  ========================================================================
 ``processes``  one child process: start, wait until it is ready, stop, kill, pause
-``reaper``     ends the children of a parent that was killed
-``valkey``     the Redis server that comes inside a Python wheel
+``reaper``     kills the children of a parent that was killed
+``valkey``     the Redis server that is part of a Python wheel
 ``sentinel``   a Redis that fails over: primary, replicas, sentinels
 ``parts``      the processes of LiveDesk Sync, and ``Stack``: all of them together
-``local``      what ``make run`` starts, from the environment and ``.env``
+``local``      what ``make run`` starts, decided by the environment and ``.env``
 ``screen``     what ``make run`` prints
 ``__main__``   ``make run``
-=============  ===================================================================
+=============  ========================================================================
 
 In a test::
 

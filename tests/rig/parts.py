@@ -1,4 +1,4 @@
-"""The processes of LiveDesk Sync, and ``Stack``: all of them together, as many side by side as there are free ports."""
+"""The processes of LiveDesk Sync, and ``Stack``: all of them together."""
 
 import os
 import sys
@@ -7,54 +7,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from tests.rig.processes import (
-    LOCALHOST,
-    Process,
-    answers,
-    free_port,
-    has_logged,
-    start_all,
-    stop_all,
-)
+from tests.rig.processes import LOCALHOST, Process, answers, free_port, has_logged, start_together, stop_together
 from tests.rig.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parents[2]
-#: What a child keeps of our environment when the rest is given: nothing that would configure LiveDesk Sync.
-KEPT = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
+#: What a child inherits of our environment: nothing that configures LiveDesk Sync.
+KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ")
 #: The account and the inbox that the stand-in knows.
 STAND_IN_ACCOUNT = {
     "LIVEDESK_API_KEY": "stand-in-key",
     "LIVEDESK_API_SECRET": "stand-in-secret",
     "LIVEDESK_INBOX_ID": "1",
 }
-#: What ``Stack.on_free_ports`` uses unless told otherwise.
+#: The settings of ``Stack.on_free_ports``.
 TEST_ENV = {"WEBHOOK_SECRET": "whsec_dGhlLXNlY3JldC1vZi10aGUtdGVzdHMtMDEyMzQ1", "API_TOKEN": "the-token-of-the-tests"}
-#: Seconds that a worker is given to finish its attempts: more than one request to LiveDesk may take.
+#: Seconds that a worker may take to finish its attempts: more than one request to LiveDesk takes.
 WORKER_STOP_S = 45.0
 
 
 def bare_environment() -> dict[str, str]:
-    """The environment for a stack that shall not depend on the one that we run in."""
-    return {name: os.environ[name] for name in KEPT if name in os.environ} | {"PATH": os.environ["PATH"]}
+    """Return an environment that configures nothing."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ}
 
 
 def stand_in(port: int, *, log: Path, options: tuple[str, ...] = ()) -> Process:
-    """The stand-in LiveDesk (``python -m tests.livedesk``)."""
+    """Return the stand-in for LiveDesk (``python -m tests.livedesk``)."""
     command = [sys.executable, "-m", "tests.livedesk", "--port", str(port)]
     command += ["--api-key", STAND_IN_ACCOUNT["LIVEDESK_API_KEY"]]
-    command += ["--api-secret", STAND_IN_ACCOUNT["LIVEDESK_API_SECRET"]]
-    return Process(
-        "stand-in LiveDesk",
-        [*command, *options],
-        log=log,
-        cwd=ROOT,
-        port=port,
-        ready=answers(f"http://{LOCALHOST}:{port}/_control/contacts"),
-    )
+    command += ["--api-secret", STAND_IN_ACCOUNT["LIVEDESK_API_SECRET"], *options]
+    ready = answers(f"http://{LOCALHOST}:{port}/_control/contacts")
+    return Process("stand-in LiveDesk", command, log=log, cwd=ROOT, port=port, ready=ready)
 
 
 def receiver(port: int, name: str = "receiver", *, env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> Process:
-    """The web process, as in the Procfile."""
+    """Return a web process, as in the Procfile."""
     return Process(
         name,
         [str(ROOT / "bin" / "web")],
@@ -67,10 +53,8 @@ def receiver(port: int, name: str = "receiver", *, env: Mapping[str, str], log: 
     )
 
 
-def worker(
-    name: str = "worker", *, env: Mapping[str, str], log: Path, cwd: Path = ROOT, stop_s: float = WORKER_STOP_S
-) -> Process:
-    """A worker process, as in the Procfile."""
+def worker(name: str = "worker", *, env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> Process:
+    """Return a worker process, as in the Procfile."""
     return Process(
         name,
         [str(ROOT / "bin" / "worker")],
@@ -78,12 +62,12 @@ def worker(
         cwd=cwd,
         env=_with_our_programs(env),
         ready=has_logged("worker ready"),
-        stop_s=stop_s,
+        stop_s=WORKER_STOP_S,
     )
 
 
 def _with_our_programs(env: Mapping[str, str]) -> dict[str, str]:
-    """So that ``granian`` and ``celery`` are those of this Python, and find our packages from any folder."""
+    """Let ``granian`` and ``celery`` be those of this Python, and find our packages from any folder."""
     path = os.pathsep.join([sysconfig.get_path("scripts"), env.get("PATH", os.defpath)])
     return {**env, "PATH": path, "PYTHONPATH": str(ROOT)}
 
@@ -95,10 +79,9 @@ def _names(kind: str, number: int) -> list[str]:
 class Stack:
     """Redis, LiveDesk, receivers and workers. Each part is a ``Process`` that a test may kill, pause or restart.
 
-    ``env`` is the environment of the receivers and the workers. Without ``valkey_port`` it must name a Redis
-    (``REDIS_URL``), without ``stand_in_port`` a LiveDesk (``LIVEDESK_...``); those that run here are added to it.
-    ``cwd`` is where relative paths start, that of ``sources.toml`` for one. ``port`` is that of the first receiver,
-    ``more_ports`` are those of further ones.
+    ``env`` is the environment of receivers and workers. Without ``valkey_port`` it must name a Redis (``REDIS_URL``),
+    without ``stand_in_port`` a LiveDesk (``LIVEDESK_...``). ``cwd`` is where relative paths start, such as that of
+    ``sources.toml``. ``port`` is that of the first receiver, ``more_ports`` are those of further ones.
     """
 
     def __init__(
@@ -113,7 +96,6 @@ class Stack:
         stand_in_port: int | None = None,
         stand_in_options: tuple[str, ...] = (),
         workers: int = 1,
-        worker_stop_s: float = WORKER_STOP_S,
     ) -> None:
         logs = folder / "logs"
         self.folder = folder
@@ -128,8 +110,7 @@ class Stack:
             self.stand_in = stand_in(stand_in_port, log=logs / "livedesk.log", options=stand_in_options)
             self.env |= STAND_IN_ACCOUNT | {"LIVEDESK_BASE_URL": f"http://{LOCALHOST}:{stand_in_port}"}
         self.workers = [
-            worker(name, env=self.env, log=logs / f"{name}.log", cwd=cwd, stop_s=worker_stop_s)
-            for name in _names("worker", workers)
+            worker(name, env=self.env, log=logs / f"{name}.log", cwd=cwd) for name in _names("worker", workers)
         ]
         ports = (port, *more_ports)
         self.receivers = [
@@ -148,9 +129,9 @@ class Stack:
         receivers: int = 1,
         stand_in_options: tuple[str, ...] = (),
     ) -> Self:
-        """A whole system for a test, with ``TEST_ENV`` and whatever ``env`` adds to it; nothing of our environment.
+        """Return a whole system with ``TEST_ENV`` and ``env``, and nothing of our environment.
 
-        A ``sources.toml`` in ``folder`` is heeded.
+        It reads a ``sources.toml`` in ``folder``.
         """
         return cls(
             folder,
@@ -173,25 +154,32 @@ class Stack:
         return self.env["LIVEDESK_BASE_URL"]
 
     @property
-    def parts(self) -> list[Process]:
-        """In the order of starting; the other way round is the order of stopping.
+    def servers(self) -> list[Process]:
+        """What receivers and workers depend on."""
+        return [part for part in (self.valkey, self.stand_in) if part is not None]
 
-        So the door opens last, when everything behind it is ready, and closes first.
-        """
-        behind = [part for part in (self.valkey, self.stand_in) if part is not None]
-        return [*behind, *self.workers, *self.receivers]
+    @property
+    def parts(self) -> list[Process]:
+        return [*self.servers, *self.workers, *self.receivers]
 
     def start(self) -> Self:
-        """Start every part, each ready before the next.
+        """Start every part: first the servers, then receivers and workers.
 
         Raises:
-            StartError: one did not start; the others are stopped again.
+            StartError: one did not start. The others are stopped again.
         """
-        start_all(self.parts)
+        try:
+            start_together(self.servers)
+            start_together([*self.workers, *self.receivers])
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
-        stop_all(self.parts)
+        """Stop every part: first receivers and workers, then the servers."""
+        stop_together([*self.receivers, *self.workers])
+        stop_together(self.servers)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -1,7 +1,7 @@
-"""One child process: start it, wait until it is ready, stop it, and do to it what an operating system may.
+"""One child process: start it, wait until it is ready, stop it, kill it, pause it.
 
-Only processes that we started are ever signalled. Each leads a session of its own, so that a signal reaches its
-children too and a Ctrl-C in the terminal reaches none of them.
+Each process leads a session of its own, so that a signal reaches its children too, and a Ctrl-C in the terminal reaches
+none of them.
 """
 
 import os
@@ -19,12 +19,12 @@ from typing import Self
 from tests.rig import reaper
 
 LOCALHOST = "127.0.0.1"
-#: The range of ``free_port``.
+#: The range of ``free_port``: below the ports that systems choose for outgoing connections.
 PORTS = (15_000, 32_000)
 _marks: list[socket.socket] = []
-#: Seconds between two looks at a process that is not ready yet.
+#: Seconds between two checks of a process that is not ready yet.
 POLL_S = 0.02
-#: How much of a log is shown when a process fails.
+#: How many lines of its log are shown when a process fails.
 LAST_LINES = 15
 
 #: Whether a process that has been started is ready to work.
@@ -32,14 +32,13 @@ Probe = Callable[["Process"], bool]
 
 
 class StartError(Exception):
-    """A process did not start; the text says why in plain words, and ends with the last lines of its log."""
+    """A process did not start. The text says why, and ends with the last lines of its log."""
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens, and that no other test process will be given.
+    """Return a port on which nobody listens, and that no other process of these tests will be given.
 
-    It lies below the ports that systems choose for outgoing connections. A UDP socket on the same number, open
-    for as long as this process lives, marks it as taken.
+    A UDP socket on the same number, open for as long as this process lives, marks it as taken.
     """
     for _ in range(1000):
         port = random.randrange(*PORTS)
@@ -57,7 +56,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether we could listen on the port."""
+    """Return whether we could listen on the port."""
     try:
         with socket.create_server((LOCALHOST, port)):
             return True
@@ -66,7 +65,7 @@ def is_free(port: int) -> bool:
 
 
 def is_running(process: "Process") -> bool:
-    """The probe of a process that says nothing about being ready."""
+    """Ready as soon as it runs."""
     return process.is_running
 
 
@@ -76,30 +75,28 @@ def has_logged(text: str) -> Probe:
 
 
 def answers(url: str) -> Probe:
-    """Ready once a GET of the address is answered with 200."""
-    return lambda _: _status_of(url) == 200
-
-
-def _status_of(url: str) -> int | None:
-    # Straight to this machine, whatever proxy the environment names.
+    """Ready once a GET of the address returns 200."""
+    # Directly, whatever proxy the environment names.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=2) as response:
-            status: int = response.status
-            return status
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
-    except OSError:
-        return None
+
+    def probe(_: "Process") -> bool:
+        try:
+            with opener.open(url, timeout=2) as response:
+                return bool(response.status == 200)
+        except OSError as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+            return False
+
+    return probe
 
 
 class Process:
     """A command that runs as our child, with its output in a log file. As a context manager it runs for the block.
 
-    ``env`` is the whole environment of the child (by default ours). ``port`` is the one that it is going to listen on,
-    so that a taken port is noticed before somebody else's server is mistaken for ours. ``start_s`` and ``stop_s`` are
-    the seconds that it may take to become ready, and to end after SIGTERM.
+    ``env`` is the whole environment of the child (default: ours). ``port`` is where it will listen, so that another
+    program's server there is not mistaken for ours. ``start_s`` and ``stop_s`` limit the seconds that it may take to
+    become ready, and to end after SIGTERM.
     """
 
     def __init__(
@@ -142,13 +139,13 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process that we started last."""
+        """The id of the process that was started last."""
         assert self._child is not None, f"{self.name} was never started"
         return self._child.pid
 
     @property
     def exit_code(self) -> int | None:
-        """What it ended with (``-9`` after SIGKILL); ``None`` while it runs and before it was ever started."""
+        """The exit code (``-9`` after SIGKILL), or ``None`` while it runs or before it was started."""
         return None if self._child is None else self._poll(self._child)
 
     def start(self) -> Self:
@@ -169,7 +166,7 @@ class Process:
         """
         assert not self.is_running, f"{self.name} runs already"
         if self.port is not None and not is_free(self.port):
-            raise StartError(f"Port {self.port}, which the {self.name} needs, is taken by another program.")
+            raise StartError(f"Port {self.port}, which the {self.name} needs, is in use by another program.")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._log_start = log.tell()
@@ -187,8 +184,8 @@ class Process:
                 raise StartError(f"The {self.name} cannot be run: {error.strerror}: {self.command[0]}") from error
         reaper.guard(self._child.pid)
 
-    def wait_until_ready(self, between: Callable[[], None] = lambda: time.sleep(POLL_S)) -> None:
-        """Wait for the probe. ``between`` is called between two looks; what it raises ends the waiting.
+    def wait_until_ready(self) -> None:
+        """Wait for the probe.
 
         Raises:
             StartError: it ended, or was not ready in time and has been killed.
@@ -198,20 +195,25 @@ class Process:
             if time.monotonic() > deadline:
                 self.kill()
                 raise self._start_error(f"The {self.name} was not ready within {self.start_s:g} s.")
-            between()
+            time.sleep(POLL_S)
         if not self.is_running:
             raise self._start_error(f"The {self.name} ended at once, with exit code {self.exit_code}.")
 
     def stop(self, timeout_s: float | None = None) -> None:
-        """Ask it to end, wait, and kill what is left. Without effect where it does not run."""
+        """Send SIGTERM, wait, and kill what is left. Does nothing if it does not run."""
+        self.terminate()
         if self.is_running:
-            self.resume()
-            os.kill(self.pid, signal.SIGTERM)
             self.wait(self.stop_s if timeout_s is None else timeout_s)
         self.kill()
 
+    def terminate(self) -> None:
+        """Send SIGTERM, without waiting."""
+        if self.is_running:
+            self.resume()
+            os.kill(self.pid, signal.SIGTERM)
+
     def wait(self, timeout_s: float) -> bool:
-        """Wait for its end. Returns whether it came."""
+        """Wait until it has ended. Return whether it has."""
         deadline = time.monotonic() + timeout_s
         while self.is_running:
             if time.monotonic() > deadline:
@@ -220,17 +222,17 @@ class Process:
         return True
 
     def kill(self) -> None:
-        """SIGKILL, to its children too; returns when it is gone."""
+        """Send SIGKILL, to its children too, and wait until it is gone."""
         if self.is_running:
             reaper.kill_group(self.pid)
             self.wait(self.stop_s)
 
     def pause(self) -> None:
-        """SIGSTOP: it is there, holds its connections and says nothing."""
+        """Send SIGSTOP: it keeps its connections and does not answer."""
         os.killpg(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """The opposite of ``pause``."""
+        """Undo ``pause``."""
         os.killpg(self.pid, signal.SIGCONT)
 
     def restart(self) -> Self:
@@ -239,48 +241,48 @@ class Process:
         return self.start()
 
     def log_text(self) -> str:
-        """What it has logged since it was last started."""
+        """Return what it has logged since it was last started, or since ``skip_log``."""
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
-    def last_lines(self) -> list[str]:
-        """The end of ``log_text``."""
-        return self.log_text().splitlines()[-LAST_LINES:]
+    def skip_log(self) -> None:
+        """Let ``log_text`` begin here."""
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
 
     def advice(self) -> str | None:
-        """What a person can do about a failed start, where the log tells; for subclasses that know their server."""
+        """Return what a person can do about a failed start; for subclasses that know their server."""
         return None
 
     def _start_error(self, sentence: str) -> StartError:
-        lines = [f"    {line}" for line in self.last_lines()]
-        return StartError("\n".join([self.advice() or sentence, *(["It said last:", *lines] if lines else [])]))
+        lines = [f"    {line}" for line in self.log_text().splitlines()[-LAST_LINES:]]
+        return StartError("\n".join([self.advice() or sentence, *(["Its last lines:", *lines] if lines else [])]))
 
     def _poll(self, child: subprocess.Popen[bytes]) -> int | None:
-        """The exit code. The first look that finds the process ended also ends what it left behind."""
+        """Return the exit code. The first call after its end also kills the children that it left."""
         if child.returncode is None and child.poll() is not None:
             reaper.kill_group(child.pid)
             reaper.release(child.pid)
         return child.returncode
 
 
-def start_all(parts: Sequence[Process]) -> None:
-    """Starts every part, each ready before the next.
+def start_together(parts: Sequence[Process]) -> None:
+    """Start processes at the same time, and wait until all are ready.
 
     Raises:
-        StartError: one did not start; the others are stopped again.
+        StartError: one did not start. The others may be running.
     """
-    try:
-        for part in parts:
-            part.start()
-    except BaseException:
-        stop_all(parts)
-        raise
+    for part in parts:
+        part.spawn()
+    for part in parts:
+        part.wait_until_ready()
 
 
-def stop_all(parts: Sequence[Process]) -> None:
-    """The last one first."""
-    for part in reversed(parts):
+def stop_together(parts: Sequence[Process]) -> None:
+    """Send SIGTERM to all at the same time, and wait until all have ended."""
+    for part in parts:
+        part.terminate()
+    for part in parts:
         part.stop()

