@@ -107,7 +107,7 @@ def test_a_page_that_ended_early_says_so(door: Door) -> None:
         door.bring(f"person-{number}", FAILED)
     page = door.get(f"{LIST}?state=failed&source=shop")
     assert "No match in the first 1,000 contacts" in page
-    going_on = re.search(r'rel="next" href="([^"]+)">Go on', page)
+    going_on = re.search(r'rel="next" href="([^"]+)">Continue', page)
     assert going_on
     assert ">the-oldest</a>" in door.get(going_on[1].replace("&amp;", "&"))
 
