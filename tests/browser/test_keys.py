@@ -42,22 +42,22 @@ def test_rows_by_keys(page: Page) -> None:
 
 def test_the_list_of_keys_and_another_page(page: Page) -> None:
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     page.keyboard.press("g")
     page.keyboard.press("o")
     expect(page).to_have_title("Overview · LiveDesk Sync")
 
 
 def test_keys_can_be_turned_off(page: Page) -> None:
-    page.get_by_role("button", name="Keys").click()
-    page.get_by_label("Single keys work on this browser").uncheck()
+    page.get_by_role("button", name="Shortcuts").click()
+    page.get_by_label("Enable shortcuts in this browser").uncheck()
     page.get_by_role("button", name="Close").click()
     page.reload()
     page.keyboard.press("?")
     page.keyboard.press("j")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     assert page.evaluate("document.activeElement.tagName") == "BODY"
 
 

@@ -77,7 +77,7 @@ def test_a_pause_and_revealed_values_stand_in_nobodys_way(
     parts.store.upstream.pause("Grace Hopper", f"LiveDesk moves to another host tonight, until about eleven {HOSTILE}")
     entry = parts.store.quarantine.page()[0].entry
     page = open_page(enter(f"/dashboard/sources/quarantine/{entry}"), url=seeded, dark=dark)
-    page.get_by_role("button", name="Reveal the values").click()
+    page.get_by_role("button", name="Reveal values").click()
     expect(page.get_by_label("Payload")).to_be_visible()
     for name, path in {"revealed": None, "paused": "/dashboard/", "paused-upstream": "/dashboard/upstream"}.items():
         if path:
@@ -106,7 +106,7 @@ def test_numbers_change_and_rows_stay(open_page: OpenPage, parts: Parts, seeded:
 
 def test_the_overview_without_javascript(open_page: OpenPage, seeded: str) -> None:
     page = open_page(enter("/dashboard/"), url=seeded, javascript=False)
-    expect(page.locator("#verdict")).to_contain_text("LiveDesk is down")
+    expect(page.locator("#headline")).to_contain_text("LiveDesk is down")
     page.locator("details.twin summary").click()
     expect(page.locator("details.twin table")).to_be_visible()
     page.locator("td.cause a").first.click()
@@ -116,12 +116,12 @@ def test_the_overview_without_javascript(open_page: OpenPage, seeded: str) -> No
 @pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
 def test_a_pause_and_its_end(open_page: OpenPage, parts: Parts, seeded: str, javascript: bool) -> None:
     page = open_page(enter("/dashboard/upstream"), url=seeded, javascript=javascript)
-    page.locator("summary", has_text="Pause the sync").click()
-    page.get_by_label("Why?").fill("LiveDesk moves to another host")
-    page.get_by_role("button", name="Pause it").click()
+    page.locator("summary", has_text="Pause sync").click()
+    page.get_by_label("Reason").fill("LiveDesk moves to another host")
+    page.get_by_role("button", name="Pause now").click()
     expect(page.locator("#state-now")).to_contain_text("Paused by Ada Lovelace")
     expect(page.locator("#header")).to_contain_text("LiveDesk moves to another host")
-    page.get_by_role("button", name="Resume the sync").click()
+    page.get_by_role("button", name="Resume sync").click()
     expect(page.locator("#state-now")).to_contain_text("Down for")
     page.get_by_role("button", name="Probe now").click()
     expect(page.get_by_role("status").first).to_contain_text("Probing LiveDesk now")
@@ -137,12 +137,12 @@ def test_a_delivery_is_revealed_and_discarded_without_javascript(
 ) -> None:
     page = open_page(enter("/dashboard/sources/quarantine"), url=seeded, javascript=False)
     page.locator("tbody a").first.click()
-    expect(page.get_by_label("Keys of the payload")).to_contain_text("$.profile.email")
+    expect(page.get_by_label("Payload keys")).to_contain_text("$.profile.email")
     assert "@example.com" not in page.content()
-    page.get_by_role("button", name="Reveal the values").click()
+    page.get_by_role("button", name="Reveal values").click()
     expect(page.get_by_label("Payload")).to_contain_text("@example.com")
     page.locator("summary", has_text="Discard").click()
-    page.get_by_role("button", name="Discard it").click()
+    page.get_by_role("button", name="Discard delivery").click()
     expect(page.get_by_text("Delivery discarded.")).to_be_visible()
     assert parts.store.quarantine.size() == 2
 

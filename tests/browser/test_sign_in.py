@@ -77,14 +77,14 @@ def test_the_header_keeps_fresh_until_it_is_paused(open_page: OpenPage, dashboar
     before = header_time(page)
     page.evaluate("htmx.trigger(document.body, 'poll')")
     expect(page.locator("#header")).not_to_have_attribute("data-now", before)
-    expect(page.locator("#live")).to_have_text("live Pause")
+    expect(page.locator("#live")).to_have_text("live Stop refreshing")
     before = header_time(page)
-    page.get_by_role("button", name="Pause").focus()
+    page.get_by_role("button", name="Stop refreshing").focus()
     page.evaluate("htmx.trigger(document.body, 'poll')")
     expect(page.locator("#header")).not_to_have_attribute("data-now", before)
-    expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    expect(page.get_by_role("button", name="Stop refreshing")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("#live")).to_have_text("updates paused Resume")
+    expect(page.locator("#live")).to_have_text("not refreshing Start refreshing")
 
 
 def test_a_page_that_is_signed_out_elsewhere_says_so(open_page: OpenPage) -> None:
@@ -113,5 +113,5 @@ def test_polling_stops_while_nobody_looks(open_page: OpenPage) -> None:
 def test_without_javascript_the_page_has_nothing_that_needs_it(open_page: OpenPage) -> None:
     page = open_page("/dashboard/", javascript=False)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-    for name in ("Keys", "Pause", "Copy"):
+    for name in ("Shortcuts", "Stop refreshing", "Copy"):
         expect(page.get_by_role("button", name=name)).to_have_count(0)

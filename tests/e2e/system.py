@@ -6,7 +6,7 @@
 import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count, pairwise
@@ -244,28 +244,17 @@ class System:
         assert held == Counter(set(identifiers))
         assert self.livedesk.stats().duplicates == 0
         assert self.client.zcard(keys.state(State.CREATED)) == len(held)
-        for identifier in held:
-            assert identifier is not None
-            self.assert_patient(identifier)
+        assert None not in held
+        self.assert_patient(*filter(None, held))
 
-    def assert_patient(self, identifier: str) -> None:
+    def assert_patient(self, *identifiers: str) -> None:
         """I4: after a create whose answer was lost or useless, the next one came only when the settle time was over
         and a look-up that began after it had found nothing."""
-        creates = self.creates(identifier)
-        if len(creates) < 2:
-            return
-        searches = [request for request in self.livedesk.requests("search") if request.identifier == identifier]
-        for earlier, later in pairwise(creates):
-            assert not earlier.overlaps(later), f"two creates at once: {earlier}, {later}"
-            if earlier.status is not None and 300 <= earlier.status < 500:
-                continue  # LiveDesk said that it had not executed it
-            ended = earlier.finished or later.received
-            if earlier.ending == "client_left":  # LiveDesk notices that a little later than it was so
-                ended = min(ended, earlier.received + TIMEOUT_S)
-            settled = ended + SETTLE_S - TOLERANCE_S
-            assert any(settled <= search.received <= later.received for search in searches), (
-                f"no look-up after the settle time between {earlier} and {later}"
-            )
+        requests: dict[tuple[str, str | None], list[RequestRecord]] = defaultdict(list)
+        for request in self.livedesk.requests(None):
+            requests[request.kind, request.identifier].append(request)
+        for identifier in identifiers:
+            _assert_patient(requests["create", identifier], requests["search", identifier])
 
     def assert_sound(self) -> None:
         """The invariants, at this very instant: Redis lets whoever wants to write wait meanwhile."""
@@ -274,6 +263,20 @@ class System:
             assert_invariants(self.client)
         finally:
             self.client.client_unpause()
+
+
+def _assert_patient(creates: list[RequestRecord], searches: list[RequestRecord]) -> None:
+    for earlier, later in pairwise(creates):
+        assert not earlier.overlaps(later), f"two creates at once: {earlier}, {later}"
+        if earlier.status is not None and 300 <= earlier.status < 500:
+            continue  # LiveDesk said that it had not executed it
+        ended = earlier.finished or later.received
+        if earlier.ending == "client_left":  # LiveDesk notices that a little later than it was so
+            ended = min(ended, earlier.received + TIMEOUT_S)
+        settled = ended + SETTLE_S - TOLERANCE_S
+        assert any(settled <= search.received <= later.received for search in searches), (
+            f"no look-up after the settle time between {earlier} and {later}"
+        )
 
 
 @contextmanager
