@@ -23,9 +23,9 @@ from werkzeug.datastructures import Headers
 
 from webhook_app.sources import Source
 from webhook_app.sources.config import read_source
+from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.sample import SAMPLES
-from webhook_app.sources.verify.delivery import Delivery
 from worker.model import Contact
 
 SENDERS = SAMPLES
@@ -257,5 +257,5 @@ def expected(preset: str) -> Contact | None:
 
 def contacts(found: Source, sent: Delivery) -> list[Contact]:
     """The contacts in a delivery."""
-    readings = found.read_all(found.payload(sent), sent.headers)
+    readings = found.read_payload(found.reader.read(sent), sent.headers)
     return [reading[0] for reading in (readings if isinstance(readings, list) else [readings]) if reading]

@@ -16,7 +16,6 @@ from webhook_app.parts import current_parts
 from webhook_app.sources import Source
 from webhook_app.sources.sample import NoSample, Sample, sample_of, unique
 from webhook_app.sources.send import Unsignable, check_signable, sign, with_body
-from webhook_app.sources.verify.delivery import Delivery
 from worker.model import Outcome, State
 from worker.store.record import ContactRecord
 from worker.store.store import Store

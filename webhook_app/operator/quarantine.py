@@ -5,7 +5,7 @@ from collections import Counter
 
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
 from webhook_app.receiver.replay import replay
-from webhook_app.sources.body.parse import BadBody
+from webhook_app.sources.delivery import BadBody
 from worker.errors import Unmappable
 from worker.model import Quarantined
 

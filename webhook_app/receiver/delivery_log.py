@@ -13,8 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from webhook_app.parts import Parts
 from webhook_app.sources import Source
-from webhook_app.sources.body.parse import BadBody
-from webhook_app.sources.verify.delivery import Unauthentic, Undecided
+from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided
 from worker.errors import StoreError, StoreFull, SyncError, Unmappable
 from worker.events import LogEvent
 from worker.model import Status

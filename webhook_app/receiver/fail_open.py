@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from werkzeug.exceptions import HTTPException
 
-from webhook_app.sources.verify.delivery import Undecided, Unsigned
+from webhook_app.sources.delivery import Undecided, Unsigned
 from worker import telemetry
 from worker.errors import StoreError, SyncError
 

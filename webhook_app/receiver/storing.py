@@ -8,7 +8,7 @@ from webhook_app.parts import Parts
 from webhook_app.sources import Source
 from webhook_app.sources.source import Reading
 from worker.errors import StoreError
-from worker.model import Accepted, Contact, Status
+from worker.model import Accepted, Contact, Quarantined, Status
 
 T = TypeVar("T")
 
@@ -19,19 +19,25 @@ BATCH_S = 0.9
 RANKS = (Status.ACCEPTED, Status.QUARANTINED, Status.DUPLICATE, Status.IGNORED)
 
 
-def store(parts: Parts, source: Source, reading: Reading) -> dict[str, Any]:
-    """Store one contact, if the delivery is a signup.
+def store(parts: Parts, source: Source, readings: Reading | list[Reading] | Quarantined) -> dict[str, Any]:
+    """Store what a delivery contains.
 
     Raises:
         StoreError: it could not be stored.
     """
-    if reading is None:
-        return result(Status.IGNORED)
-    contact, notes = reading
+    match readings:
+        case Quarantined():
+            parts.store.quarantine.add(readings)
+            return {**result(Status.QUARANTINED), "errors": readings.problems}
+        case list():
+            return _store_batch(parts, source, readings)
+        case None:
+            return result(Status.IGNORED)
+    contact, notes = readings
     return _result_of(contact, parts.store.contacts.accept(contact, source.name, notes))
 
 
-def store_all(parts: Parts, source: Source, readings: list[Reading]) -> dict[str, Any]:
+def _store_batch(parts: Parts, source: Source, readings: list[Reading]) -> dict[str, Any]:
     """Store a batch. The answer is its first result of the highest rank, and the result of each element.
 
     Raises:

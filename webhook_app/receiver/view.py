@@ -16,14 +16,11 @@ from webhook_app.parts import Parts, current_parts
 from webhook_app.problems import bug, http_problem, problem, store_away
 from webhook_app.receiver import fail_open
 from webhook_app.receiver.delivery_log import DeliveryLog, NoSource
-from webhook_app.receiver.storing import result, store, store_all
+from webhook_app.receiver.storing import result, store
 from webhook_app.sources import Source
-from webhook_app.sources.body.parse import BadBody
-from webhook_app.sources.body.payload_codec import dump_payload
-from webhook_app.sources.verify.delivery import Delivery, Lookup, Unauthentic, Undecided
+from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided
 from webhook_app.sources.verify.handshakes import Reply
 from worker.errors import StoreError, Unmappable
-from worker.model import Quarantined, Status
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -126,36 +123,14 @@ def _take_delivery(parts: Parts, source: Source, delivery: Delivery) -> Response
     Raises:
         SyncError: why the delivery is refused.
     """
-    handshake = source.handshake
-    if handshake and handshake.ping and (reply := handshake.ping(delivery)):
-        return _reply(reply)
-    secret = source.verify(delivery, parts.clock())
-    payload = source.payload(delivery)
-    if handshake and handshake.challenge and (reply := handshake.challenge(payload)):
-        return _reply(reply)
+    read = source.read(delivery, parts.clock())
+    if isinstance(read, Reply):
+        return _reply(read)
     began = time.monotonic()
-    document = _read_and_store(parts, source, payload, delivery.headers)
+    document = store(parts, source, read.readings)
     if time.monotonic() - began < SLOW_S:
-        _log().used_secret(source, secret)
+        _log().used_secret(source, read.secret)
     return AcceptedResponse(document)
-
-
-def _read_and_store(parts: Parts, source: Source, payload: object, headers: Lookup) -> dict[str, Any]:
-    """What became of a payload. What makes no contact goes into quarantine, unless the source rejects it."""
-    try:
-        readings = source.read_all(payload, headers)
-    except Unmappable as error:
-        if source.on_invalid == "reject":
-            raise
-        kept = dump_payload(payload, source.secret_fields)
-        needed = {name: value for name in source.mapping.headers if (value := headers.get(name)) is not None}
-        parts.store.quarantine.add(
-            Quarantined(source=source.name, payload=kept, problems=error.problems, headers=needed)
-        )
-        return {**result(Status.QUARANTINED), "errors": error.problems}
-    if isinstance(readings, list):
-        return store_all(parts, source, readings)
-    return store(parts, source, readings)
 
 
 def _take_and_fail_open(parts: Parts, source: Source) -> Response:

@@ -14,14 +14,13 @@ import phonenumbers
 
 from webhook_app.sources.body.reader import FORMATS, MAX_BYTES, Reader
 from webhook_app.sources.mapping import rules
+from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.paths import Path as JsonPath
-from webhook_app.sources.mapping.paths import compile_path
-from webhook_app.sources.mapping.search import Remove, compile_removal
-from webhook_app.sources.mistakes import did_you_mean, noting, unknown_keys
+from webhook_app.sources.mistakes import collecting, did_you_mean, unknown_keys
 from webhook_app.sources.presets import OWN_WORDS, PRESETS
 from webhook_app.sources.source import Source
 from webhook_app.sources.verify.handshakes import Handshake, make_handshake
-from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets, read_ways
+from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets, read_verifiers
 from webhook_app.sources.verify.secret_forms import decode_key, read_secret
 from worker.errors import SettingsError
 from worker.normalise import MAX_INBOX_ID
@@ -48,10 +47,10 @@ def load_sources(path: Path, webhook_secret: str | None, environ: Mapping[str, s
     problems: list[str] = []
     sources: dict[str, Source] = {}
     if webhook_secret:
-        with noting(problems):
+        with collecting(problems):
             sources[SHORTCUT] = shortcut(webhook_secret)
     if path.exists() or "SOURCES_FILE" in environ:
-        with noting(problems, f"{path}: "):
+        with collecting(problems, f"{path}: "):
             sources |= _read_file(path, environ)
     elif not webhook_secret:
         problems.append(f"There is no source: set WEBHOOK_SECRET, or write {path} (see sources.example.toml)")
@@ -70,7 +69,7 @@ def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str
     if not NAME.fullmatch(name):
         problems.append("the name may hold a-z, 0-9, - and _, up to 64 of them, and begins with a letter or digit")
     entry: Mapping[str, Any] | None = None
-    with noting(problems):
+    with collecting(problems):
         entry = completed(written)
     if entry is None:
         raise SettingsError(problems)
@@ -89,15 +88,15 @@ def _parts(
 ) -> dict[str, Any]:
     """What a source is made of, as far as it is free of mistakes."""
     parts: dict[str, Any] = {"reader": Reader()}
-    with noting(problems):
+    with collecting(problems):
         parts["reader"] = _reader(entry)
-    with noting(problems):
-        parts["ways"] = read_ways(entry.get("verify"), secrets, parts["reader"])
-    with noting(problems):
+    with collecting(problems):
+        parts["verifiers"] = read_verifiers(entry.get("verify"), secrets, parts["reader"])
+    with collecting(problems):
         parts["mapping"] = rules.read_mapping(entry)
-    with noting(problems, "secret_fields: "):
+    with collecting(problems, "secret_fields: "):
         parts["secret_fields"] = _secret_fields(entry.get("secret_fields", []))
-    with noting(problems, "handshake: "):
+    with collecting(problems, "handshake: "):
         parts["handshake"] = _handshake(entry.get("handshake"), secrets, environ)
     return parts
 
@@ -117,8 +116,10 @@ def shortcut(secret: str) -> Source:
     except ValueError:
         if secret.startswith("whsec_"):
             raise ValueError("WEBHOOK_SECRET begins with whsec_ but what follows is not base64") from None
-    ways = read_ways(schemes, {"WEBHOOK_SECRET": secret})
-    return Source(name=SHORTCUT, ways=ways, mapping=rules.read_mapping(OWN_WORDS), secret_names=("WEBHOOK_SECRET",))
+    verifiers = read_verifiers(schemes, {"WEBHOOK_SECRET": secret})
+    return Source(
+        name=SHORTCUT, verifiers=verifiers, mapping=rules.read_mapping(OWN_WORDS), secret_names=("WEBHOOK_SECRET",)
+    )
 
 
 def _read_file(path: Path, environ: Mapping[str, str]) -> dict[str, Source]:
@@ -134,7 +135,7 @@ def _read_file(path: Path, environ: Mapping[str, str]) -> dict[str, Source]:
         raise SettingsError([*problems, "there is no [sources.<name>] in it"])
     sources: dict[str, Source] = {}
     for name, table in tables.items():
-        with noting(problems, f"[sources.{name}] "):
+        with collecting(problems, f"[sources.{name}] "):
             sources[name] = read_source(name, _checked_table(table), environ)
     if problems:
         raise SettingsError(problems)
@@ -179,7 +180,7 @@ def _secrets(entry: Mapping[str, Any], environ: Mapping[str, str], problems: lis
         return {}
     secrets: dict[str, str] = {}
     for number, text in enumerate(written, start=1):
-        with noting(problems, "secret: "):
+        with collecting(problems, "secret: "):
             name = text if isinstance(text, str) and text.startswith("$") else f"number {number}"
             secrets[name] = read_secret(text, environ)
     return secrets
@@ -194,7 +195,7 @@ def _reader(entry: Mapping[str, Any]) -> Reader:
         problems.append("json_fields: must be a list of names")
     each: JsonPath | None = None
     if "each" in entry:
-        with noting(problems, "each: "):
+        with collecting(problems, "each: "):
             each = _each(entry["each"])
     if problems:
         raise SettingsError(problems)
@@ -227,17 +228,19 @@ def _handshake(written: object, secrets: Mapping[str, str], environ: Mapping[str
     return make_handshake(table.get("name"), tuple(secrets.values()), token)
 
 
-def _secret_fields(written: object) -> tuple[Remove, ...]:
+def _secret_fields(written: object) -> tuple[JsonPath, ...]:
     if not isinstance(written, list) or not all(isinstance(path, str) for path in written):
         raise ValueError("must be a list of paths")
-    removals: list[Remove] = []
+    paths: list[JsonPath] = []
     problems: list[str] = []
-    for path in written:
-        with noting(problems):
-            removals.append(compile_removal(path))
+    for text in written:
+        with collecting(problems):
+            paths.append(compile_path(text))
+            if not paths[-1].segments:
+                problems.append(f"{text!r} is the whole payload")
     if problems:
         raise SettingsError(problems)
-    return tuple(removals)
+    return tuple(paths)
 
 
 def _setting_problems(settings: Mapping[str, object]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from webhook_app.sources.config import SHORTCUT, completed, load_sources, read_source, shortcut
-from webhook_app.sources.mistakes import noting
+from webhook_app.sources.mistakes import collecting
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets
 from webhook_app.sources.verify.secret_forms import read_secret
@@ -59,8 +59,8 @@ def _shortcut(secret: str | None, tables: Mapping[str, Any]) -> list[Listed]:
         return []
     mistakes: list[str] = []
     schemes: tuple[str, ...] = ("token",)
-    with noting(mistakes):
-        if len(shortcut(secret).ways) > 1:
+    with collecting(mistakes):
+        if len(shortcut(secret).verifiers) > 1:
             schemes = ("standard-webhooks", "token")
     return [
         Listed(
@@ -75,7 +75,7 @@ def _shortcut(secret: str | None, tables: Mapping[str, Any]) -> list[Listed]:
 
 def _listed(name: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> Listed:
     mistakes: list[str] = []
-    with noting(mistakes):
+    with collecting(mistakes):
         read_source(name, table, environ)
     try:
         entry = completed(table)

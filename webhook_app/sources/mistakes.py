@@ -8,7 +8,7 @@ from worker.errors import SettingsError
 
 
 @contextmanager
-def noting(problems: list[str], prefix: str = "") -> Iterator[None]:
+def collecting(problems: list[str], prefix: str = "") -> Iterator[None]:
     """Adds what goes wrong inside to ``problems``, with ``prefix`` before it, and goes on after the block."""
     try:
         yield

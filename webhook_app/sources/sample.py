@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from webhook_app.sources.body.parse import parse_json
-from webhook_app.sources.body.reader import FORMATS, format_name
+from webhook_app.sources.body.reader import FORMATS, format_name, parse_json
+from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.mapping.mapping import FirstOf, Prefixed, Rule
 from webhook_app.sources.mapping.mapping import Mapping as ContactMapping
 from webhook_app.sources.mapping.paths import Path as JsonPath
-from webhook_app.sources.mapping.paths import is_usable
+from webhook_app.sources.mapping.paths import Scope, is_usable
 from webhook_app.sources.source import Source
-from webhook_app.sources.verify.delivery import Delivery
 from worker.errors import SyncError
 from worker.model import Contact
 
@@ -112,7 +111,7 @@ def read_sample(preset: str) -> Sample:
 def contact_in(source: Source, sample: Sample) -> Contact | None:
     """The contact that a source finds in a sample, the first of a batch; ``None`` where there is none."""
     with suppress(SyncError):
-        readings = source.read_all(_payload(source, sample), sample.headers)
+        readings = source.read_payload(_payload(source, sample), sample.headers)
         found = readings if isinstance(readings, list) else [readings]
         return next((reading[0] for reading in found if reading), None)
     return None
@@ -147,7 +146,7 @@ def _places_of_identifier(source: Source, sample: Sample) -> Iterator[Steps]:
         return
     for index, element in enumerate(payload):
         with suppress(SyncError):
-            if source.read(element, sample.headers) is not None:
+            if source.read_element(element, Scope(sample.headers)) is not None:
                 yield from ((index, *steps) for steps in _identifier_in(source.mapping, element))
 
 
@@ -176,7 +175,7 @@ def _payload(source: Source, sample: Sample) -> object:
     with suppress(SyncError):
         if "jwt" in source.reader.formats:
             return parse_json(sample.encoded())
-        return source.payload(Delivery(sample.headers, sample.encoded()))
+        return source.reader.read(Delivery(sample.headers, sample.encoded()))
     return None
 
 

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
-import jwt
+from joserfc import jws
+from joserfc.jwk import OctKey
 from werkzeug.datastructures import Headers
 
+from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.sample import NoSample, Sample
 from webhook_app.sources.source import Source
-from webhook_app.sources.verify.delivery import Delivery
 from webhook_app.sources.verify.jwts import Jwt, body_hash
 from webhook_app.sources.verify.schemes import Numbered
-from webhook_app.sources.verify.signature import Ed25519, Hmac, Verifier
-from webhook_app.sources.verify.signed import UNITS
+from webhook_app.sources.verify.signature import UNITS, Ed25519, Hmac, Verifier
 from webhook_app.sources.verify.tokens import FieldToken, Token
 from worker.errors import SyncError
 
@@ -40,17 +40,17 @@ class Signature:
 def sign(source: Source, sample: Sample, address: str, now: float) -> Delivery:
     """The sample as its sender would send it to ``address`` at ``now``, in seconds since the epoch.
 
-    Of several ways to prove it, the one that the sample's own headers hint at goes first.
+    Of several verifiers to prove it, the one that the sample's own headers hint at goes first.
 
     Raises:
-        Unsignable: by none of the source's ways can anybody but the sender sign.
+        Unsignable: by none of the source's verifiers can anybody but the sender sign.
     """
     named = {name.lower() for name in sample.headers}
-    ways = [way.way if isinstance(way, Numbered) else way for way in source.ways]
+    verifiers = [verifier.verifier if isinstance(verifier, Numbered) else verifier for verifier in source.verifiers]
     reasons: list[str] = []
-    for way in sorted(ways, key=lambda way: not _headers_of(way) & named):
+    for verifier in sorted(verifiers, key=lambda verifier: not _headers_of(verifier) & named):
         try:
-            return _joined(sample, _signature(way, sample, address, now), address)
+            return _joined(sample, _signature(verifier, sample, address, now), address)
         except Unsignable as reason:
             reasons.append(str(reason))
     raise Unsignable("; ".join(dict.fromkeys(reasons)))
@@ -62,15 +62,15 @@ def check_signable(source: Source) -> None:
     Raises:
         Unsignable: nobody can.
     """
-    ways = [way.way if isinstance(way, Numbered) else way for way in source.ways]
-    reasons = [reason for way in ways if (reason := _only_sender(way))]
-    if len(reasons) == len(ways):
+    verifiers = [verifier.verifier if isinstance(verifier, Numbered) else verifier for verifier in source.verifiers]
+    reasons = [reason for verifier in verifiers if (reason := _only_sender(verifier))]
+    if len(reasons) == len(verifiers):
         raise Unsignable("; ".join(dict.fromkeys(reasons)))
 
 
-def _only_sender(way: Verifier) -> str:
+def _only_sender(verifier: Verifier) -> str:
     """Why nobody but the sender can sign so; ``""`` where we can."""
-    match way:
+    match verifier:
         case Ed25519():
             return "its deliveries are signed with a private key that only the sender has (ed25519)"
         case Jwt(key_set=key_set) if key_set is not None:
@@ -78,11 +78,11 @@ def _only_sender(way: Verifier) -> str:
     return ""
 
 
-def _headers_of(way: Verifier) -> set[str]:
+def _headers_of(verifier: Verifier) -> set[str]:
     """The headers that accompany a signature."""
-    match way:
+    match verifier:
         case Hmac():
-            return {name.lower() for name in (way.timestamp_header, way.id_header) if name}
+            return {name.lower() for name in (verifier.timestamp_header, verifier.id_header) if name}
     return set()
 
 
@@ -94,62 +94,65 @@ def _joined(sample: Sample, signature: Signature, address: str) -> Delivery:
     return Delivery(Headers({**headers, **signature.headers}), body, signature.args, "POST", url)
 
 
-def _signature(way: Verifier, sample: Sample, address: str, now: float) -> Signature:
-    match way:
+def _signature(verifier: Verifier, sample: Sample, address: str, now: float) -> Signature:
+    match verifier:
         case Hmac():
-            return _by_hmac(way, sample, address, now)
+            return _by_hmac(verifier, sample, address, now)
         case Token():
-            return _by_token(way)
+            return _by_token(verifier)
         case FieldToken():
-            return _by_field(way, sample)
+            return _by_field(verifier, sample)
         case Jwt(key_set=None):
-            return _by_jwt(way, sample)
-    raise Unsignable(_only_sender(way) or "there is no way to sign for it")
+            return _by_jwt(verifier, sample)
+    raise Unsignable(_only_sender(verifier) or "there is no verifier to sign for it")
 
 
-def _by_hmac(way: Hmac, sample: Sample, address: str, now: float) -> Signature:
+def _by_hmac(verifier: Hmac, sample: Sample, address: str, now: float) -> Signature:
     headers: dict[str, str] = {}
-    timestamp = str(int(now * UNITS[way.unit])) if way.timestamp_header or way.timestamp_prefix else ""
-    if way.timestamp_header:
-        headers[way.timestamp_header] = timestamp
-    if way.id_header:
-        headers[way.id_header] = f"msg_{secrets.token_hex(12)}"
-    message = way.message(_joined(sample, Signature(headers), address), timestamp)
-    items = [way.timestamp_prefix + timestamp] if way.timestamp_prefix else []
-    headers[way.header] = way.separator.join([*items, way.prefix + way.signature(way.keys[0], message)])
+    timestamp = str(int(now * UNITS[verifier.unit])) if verifier.timestamp_header or verifier.timestamp_prefix else ""
+    if verifier.timestamp_header:
+        headers[verifier.timestamp_header] = timestamp
+    if verifier.id_header:
+        headers[verifier.id_header] = f"msg_{secrets.token_hex(12)}"
+    message = verifier.message(_joined(sample, Signature(headers), address), timestamp)
+    items = [verifier.timestamp_prefix + timestamp] if verifier.timestamp_prefix else []
+    headers[verifier.header] = verifier.separator.join(
+        [*items, verifier.prefix + verifier.signature(verifier.keys[0], message)]
+    )
     return Signature(headers)
 
 
-def _by_token(way: Token) -> Signature:
+def _by_token(verifier: Token) -> Signature:
     """A header of its own usually has the bare token; headers are Latin-1 to WSGI."""
-    if way.query:
-        return Signature(args={way.query: way.keys[0].decode()})
-    token = way.keys[0].decode("latin-1")
-    has_scheme = way.auth_scheme and way.header.lower() == "authorization"
-    return Signature({way.header: f"{way.auth_scheme} {token}" if has_scheme else token})
+    if verifier.query:
+        return Signature(args={verifier.query: verifier.keys[0].decode()})
+    token = verifier.keys[0].decode("latin-1")
+    has_scheme = verifier.auth_scheme and verifier.header.lower() == "authorization"
+    return Signature({verifier.header: f"{verifier.auth_scheme} {token}" if has_scheme else token})
 
 
-def _by_field(way: FieldToken, sample: Sample) -> Signature:
-    if way.path.steps is None:
+def _by_field(verifier: FieldToken, sample: Sample) -> Signature:
+    if verifier.path.steps is None:
         raise Unsignable("the place of the token in the body is not a plain path")
     try:
-        return Signature(body=sample.put(way.path.steps, way.keys[0].decode()).encoded())
+        return Signature(body=sample.put(verifier.path.steps, verifier.keys[0].decode()).encoded())
     except NoSample as reason:
         raise Unsignable(f"the token cannot be put into the body: {reason}") from None
 
 
-def _by_jwt(way: Jwt, sample: Sample) -> Signature:
+def _by_jwt(verifier: Jwt, sample: Sample) -> Signature:
     """A token that is signed with a secret, not with a published key."""
-    named = {name: value for name, value in (("iss", way.issuer), ("aud", way.audience)) if value}
+    named = {name: value for name, value in (("iss", verifier.issuer), ("aud", verifier.audience)) if value}
     body = sample.encoded()
     try:
-        claims = {way.claim: body_hash(body, way.encoding)} if way.header else json.loads(body)
-        token = jwt.encode({**claims, **named}, way.keys[0], way.algorithms[0])
+        claims = {verifier.claim: body_hash(body, verifier.encoding)} if verifier.header else json.loads(body)
+        text, head = json.dumps({**claims, **named}), {"alg": verifier.algorithms[0], "typ": "JWT"}
+        token = jws.serialize_compact(head, text, OctKey.import_key(verifier.keys[0]), [verifier.algorithms[0]])
     except (ValueError, TypeError):
         raise Unsignable("the body is no JSON object, and so cannot be made a token") from None
-    if not way.header:
+    if not verifier.header:
         return Signature({"Content-Type": "application/jwt"}, body=token.encode())
-    return Signature({way.header: f"Bearer {token}" if way.header.lower() == "authorization" else token})
+    return Signature({verifier.header: f"Bearer {token}" if verifier.header.lower() == "authorization" else token})
 
 
 def with_body(sample: Sample, raw: bytes) -> Sample:

@@ -1,40 +1,49 @@
-"""A named sender that we accept: how it proves itself, and where in what it sends the contacts are."""
+"""A named sender that we accept: how it proves itself, and where in its deliveries the contacts are."""
 
 from dataclasses import dataclass, field
 
+from webhook_app.sources.body.payload_codec import dump_payload
 from webhook_app.sources.body.reader import MAX_BYTES, Reader
+from webhook_app.sources.delivery import Delivery, Lookup
 from webhook_app.sources.mapping.mapping import Mapping
-from webhook_app.sources.mapping.paths import Scope
-from webhook_app.sources.mapping.search import Remove
-from webhook_app.sources.mapping.steps import ELEMENT_WORK
+from webhook_app.sources.mapping.paths import ELEMENT_WORK, Path, Scope
 from webhook_app.sources.verify import signature
-from webhook_app.sources.verify.delivery import Delivery, Lookup
-from webhook_app.sources.verify.handshakes import Handshake
-from webhook_app.sources.verify.signature import Verifier
-from webhook_app.sources.verify.signed import Signed
+from webhook_app.sources.verify.handshakes import Handshake, Reply
+from webhook_app.sources.verify.signature import Signed, Verifier
 from worker.errors import Unmappable
-from worker.model import Contact, Note
+from worker.model import Contact, Note, Quarantined
 from worker.normalise import normalise
 
-#: A contact and notes about what was left out or changed; ``None`` for what is no signup.
+#: A contact and notes about what was left out or changed; ``None`` for what is not a signup.
 Reading = tuple[Contact, tuple[Note, ...]] | None
 
 NO_HEADERS: Lookup = {}
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What an authentic delivery contains. ``secret`` is the number of the secret that verified it.
+
+    ``readings`` is a list for a batch, and ``Quarantined`` if no contact could be read.
+    """
+
+    secret: int
+    readings: Reading | list[Reading] | Quarantined
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """``region`` is where phone numbers without a country code are from, ``inbox_id`` where contacts go by default.
+    """A sender's settings, ready to use.
 
-    ``on_invalid`` says what becomes of an authentic delivery that makes no contact: ``quarantine``, where what is found
-    at ``secret_fields`` is not kept, or ``reject``. ``max_bytes`` bounds a delivery's body.
-    Where ``blocking`` is false, somebody's signup waits for our answer and must not fail for anything that goes wrong
-    here (ADR 8). ``secret_names`` are what the secrets are called, in the order in which ``verify`` counts them.
-    ``preset`` names the one that the source was made from.
+    ``region`` is the country of phone numbers without a country code, ``inbox_id`` the inbox of contacts that name
+    none. ``on_invalid`` decides about an authentic delivery without a usable contact: ``quarantine``, which does not
+    store what is at ``secret_fields``, or ``reject``. ``max_bytes`` limits the body. With ``blocking = false`` a signup
+    waits for our answer and must never fail because of us (ADR 8). ``secret_names`` are the names of the secrets, in
+    the order in which ``verify`` numbers them. ``preset`` is the name of the preset that the source uses.
     """
 
     name: str
-    ways: tuple[Verifier, ...]
+    verifiers: tuple[Verifier, ...]
     mapping: Mapping
     preset: str | None = None
     reader: Reader = field(default_factory=Reader)
@@ -43,50 +52,66 @@ class Source:
     region: str | None = None
     inbox_id: int | None = None
     on_invalid: str = "reject"
-    secret_fields: tuple[Remove, ...] = ()
+    secret_fields: tuple[Path, ...] = ()
     max_bytes: int = MAX_BYTES
     blocking: bool = True
 
     @property
     def needs_url(self) -> bool:
-        """Whether ``verify`` looks at the address that a delivery was sent to."""
-        return any(isinstance(way, Signed) and way.needs_url for way in self.ways)
+        """Whether ``verify`` needs the URL that a delivery was sent to."""
+        return any(isinstance(verifier, Signed) and verifier.needs_url for verifier in self.verifiers)
+
+    def read(self, delivery: Delivery, now: float) -> Reply | Delivered:
+        """Verify a delivery and read its contacts. ``now`` is in seconds since the epoch.
+
+        Returns a ``Reply`` for a request that only verifies our address.
+
+        Raises:
+            Unauthentic, Undecided, BadBody: the delivery is refused.
+            Unmappable: it has no usable contact, and the source rejects such deliveries.
+        """
+        handshake = self.handshake
+        if handshake and handshake.ping and (reply := handshake.ping(delivery)):
+            return reply
+        secret = self.verify(delivery, now)
+        payload = self.reader.read(delivery)
+        if handshake and handshake.challenge and (reply := handshake.challenge(payload)):
+            return reply
+        try:
+            return Delivered(secret, self.read_payload(payload, delivery.headers))
+        except Unmappable as error:
+            if self.on_invalid == "reject":
+                raise
+            return Delivered(secret, self._quarantined(payload, delivery.headers, error))
 
     def verify(self, delivery: Delivery, now: float) -> int:
-        """Which of the source's secrets vouches for the delivery, counted from 0. ``now``: seconds since the epoch.
+        """Return the number of the secret that verifies the delivery, from 0. ``now`` is in seconds since the epoch.
 
         Raises:
             Unauthentic: none does.
-            Undecided: none does, and one that has to be fetched cannot be.
+            Undecided: none does, and a key that has to be fetched is not available.
         """
-        return signature.verify(self.ways, delivery, now)
+        return signature.verify(self.verifiers, delivery, now)
 
-    def payload(self, delivery: Delivery) -> object:
-        """The data in the body of a delivery that was verified.
+    def read_payload(self, payload: object, headers: Lookup = NO_HEADERS) -> Reading | list[Reading]:
+        """Return the contact in a payload, or in each element of a batch.
 
         Raises:
-            BadBody: there is none, or too much, or it is of a type that the source does not take.
-        """
-        return self.reader.read(delivery)
-
-    def read(self, payload: object, headers: Lookup = NO_HEADERS) -> Reading:
-        """The contact in one payload, or in one element of a batch.
-
-        Raises:
-            Unmappable: there is no contact in it.
-        """
-        return self._read(payload, Scope(headers))
-
-    def read_all(self, payload: object, headers: Lookup = NO_HEADERS) -> Reading | list[Reading]:
-        """The contact in a payload; for a batch, that of each of its elements.
-
-        Raises:
-            Unmappable: there is no contact in it, or in one of the elements; then ``problems`` names them all.
-            TooLarge: it is a batch of too many elements.
+            Unmappable: there is none, or none in one of the elements; ``problems`` names them all.
+            TooLarge: the batch has too many elements.
         """
         scope = Scope(headers)
         elements = self.reader.elements(payload, scope)
-        return self._read(payload, scope) if elements is None else self._read_each(elements, scope)
+        return self.read_element(payload, scope) if elements is None else self._read_each(elements, scope)
+
+    def read_element(self, payload: object, scope: Scope) -> Reading:
+        """Return the contact in a payload that is not a batch, or in one element of a batch.
+
+        Raises:
+            Unmappable: there is none.
+        """
+        raw = self.mapping.apply(payload, scope)
+        return None if raw is None else normalise(raw, region=self.region, inbox_id=self.inbox_id)
 
     def _read_each(self, elements: list[object], scope: Scope) -> list[Reading]:
         scope.work.left += ELEMENT_WORK * len(elements)
@@ -94,13 +119,14 @@ class Source:
         problems: dict[str, str] = {}
         for number, element in enumerate(elements):
             try:
-                readings.append(self._read(element, scope))
+                readings.append(self.read_element(element, scope))
             except Unmappable as error:
                 problems |= {f"[{number}].{name}": problem for name, problem in error.problems.items()}
         if problems:
             raise Unmappable(problems)
         return readings
 
-    def _read(self, payload: object, scope: Scope) -> Reading:
-        raw = self.mapping.apply(payload, scope)
-        return None if raw is None else normalise(raw, region=self.region, inbox_id=self.inbox_id)
+    def _quarantined(self, payload: object, headers: Lookup, error: Unmappable) -> Quarantined:
+        needed = {name: value for name in self.mapping.headers if (value := headers.get(name)) is not None}
+        kept = dump_payload(payload, self.secret_fields)
+        return Quarantined(source=self.name, payload=kept, problems=error.problems, headers=needed)

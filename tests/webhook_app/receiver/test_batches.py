@@ -13,7 +13,7 @@ from tests.invariants import assert_invariants
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.receiver import storing
-from webhook_app.sources.body.parse import MAX_ELEMENTS
+from webhook_app.sources.body.reader import MAX_ELEMENTS
 from webhook_app.sources.config import read_source
 from worker.errors import StoreFull, StoreUnavailable
 from worker.store.queue import Envelope

@@ -40,7 +40,7 @@ MAPPING: dict[str, Any] = {
     "only_if": {"header:X-Event": ["created", "updated"]},
     "ignore_if": {"$.items[?@.gone].id": {"exists": True}},
     "test_if": {"$..test": True},
-    "secret_fields": ["$..password", "$.data[?@.a || @.id == value($..type)].id", "$.items[::2]"],
+    "secret_fields": ["$..password", "$.data[?@.a || @.id == value($..type)].id", "$.items[-2]"],
 }
 #: What cannot be mapped goes into quarantine; other sources reject it here.
 KEEPING = {**MAPPING, "on_invalid": "quarantine"}

@@ -10,6 +10,7 @@ import pytest
 
 from tests.deliveries import NOW, SENDERS, Keys, contacts, published_keys, sample_delivery, source
 from webhook_app.sources.config import read_source
+from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.sample import (
     SAMPLES,
@@ -21,7 +22,6 @@ from webhook_app.sources.sample import (
     unique,
 )
 from webhook_app.sources.send import Unsignable, check_signable, sign, with_body
-from webhook_app.sources.verify.delivery import Delivery
 
 SECRET = "a-secret-of-the-tests"
 LONG_SECRET = "a-secret-of-the-tests-that-is-long-enough-for-512-bits-of-a-hash-"

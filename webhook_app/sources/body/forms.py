@@ -14,7 +14,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from webhook_app.sources.body.parse import BadBody, TooLarge
+from webhook_app.sources.delivery import BadBody, TooLarge
 
 #: Fields of a form, and parts of a multipart body. Forms have dozens.
 MAX_FIELDS = 500

@@ -1,44 +1,43 @@
-"""Deliveries on their way into quarantine and back: what is kept of a payload, exactly and without secrets."""
+"""Writes payloads for the quarantine and reads them back, with exact numbers and without secrets."""
 
 import json
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from webhook_app.sources.body.parse import BadBody, TooLarge
-from webhook_app.sources.mapping.search import Remove
-from webhook_app.sources.mapping.steps import TooMuchWork, Work
+from webhook_app.sources.delivery import BadBody, TooLarge
+from webhook_app.sources.mapping.paths import Path, TooMuchWork, Work
 from worker.errors import Unmappable
 
-#: JSON has no exact fractions in Python: a ``Decimal`` is written as an object with this one name.
+#: Python's JSON has no exact fractions: a ``Decimal`` is written as an object with this one name.
 NUMBER = "$number"
-#: Steps to look for secrets: enough for ``$..password`` in anything that ``body`` reads, up to some megabytes.
+#: Steps to look for secrets: enough for ``$..password`` in any body of up to some megabytes.
 SECRETS_WORK = 100_000
 
 
-def dump_payload(payload: object, secret_fields: Sequence[Remove]) -> str:
-    """The payload as JSON, without what is found at ``secret_fields``: passwords, tokens, private metadata.
+def dump_payload(payload: object, secret_fields: Sequence[Path]) -> str:
+    """Return the payload as JSON, without what is at ``secret_fields``: passwords, tokens, private metadata.
 
     Raises:
-        BadBody: it cannot be written, or cannot be searched to its end for secrets.
+        BadBody: it cannot be written, or not be searched for secrets to its end.
     """
     try:
-        for remove in secret_fields:
-            remove(payload, Work(SECRETS_WORK))
-        # What was parsed has no circles, and looking for them takes a quarter of the time.
+        for path in secret_fields:
+            path.remove(payload, Work(SECRETS_WORK))
+        # Parsed data has no circles, and looking for them takes a quarter of the time.
         return json.dumps(payload, default=_dump_number, check_circular=False, separators=(",", ":"))
     except TooMuchWork:
-        problem: BadBody = TooLarge("the body holds too much to be kept")
+        problem: BadBody = TooLarge("the body has too much in it to be stored")
     except RecursionError:
-        problem = BadBody("the body is nested too deeply to be kept")
+        problem = BadBody("the body is nested too deeply to be stored")
     raise problem
 
 
 def load_payload(text: str) -> object:
-    """The payload that ``dump_payload`` wrote, every number as it was.
+    """Return the payload that ``dump_payload`` wrote, with exact numbers.
 
     Raises:
-        Unmappable: it is nested too deeply to be read from where this is called.
+        Unmappable: it is nested too deeply to be read here.
     """
     try:
         return json.loads(text, object_hook=_load_number)
@@ -50,7 +49,7 @@ def load_payload(text: str) -> object:
 def _dump_number(value: object) -> object:
     if isinstance(value, Decimal):
         return {NUMBER: str(value)}
-    raise TypeError(f"a payload cannot hold a {type(value).__name__}")
+    raise TypeError(f"a payload cannot contain a {type(value).__name__}")
 
 
 def _load_number(found: dict[str, Any]) -> object:
@@ -59,4 +58,4 @@ def _load_number(found: dict[str, Any]) -> object:
     try:
         return Decimal(found[NUMBER])
     except (InvalidOperation, TypeError, ValueError):
-        return found  # a sender wrote that
+        return found  # the sender's own object

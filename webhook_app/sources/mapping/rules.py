@@ -23,6 +23,7 @@ there: a text, number or boolean, a list of them, ``{ exists = true }`` (anythin
 from collections.abc import Mapping as Table
 from typing import Any
 
+from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.mapping import (
     Absolute,
     Condition,
@@ -36,8 +37,8 @@ from webhook_app.sources.mapping.mapping import (
     Rule,
     Unless,
 )
-from webhook_app.sources.mapping.paths import Path, compile_path
-from webhook_app.sources.mistakes import noting, unknown_keys
+from webhook_app.sources.mapping.paths import Path
+from webhook_app.sources.mistakes import collecting, unknown_keys
 from worker.errors import SettingsError
 from worker.model import Contact
 
@@ -65,10 +66,10 @@ def read_mapping(entry: Table[str, object]) -> Mapping:
     if "identifier" not in fields:
         problems.append("map.identifier: is missing")
     for field, written in fields.items():
-        with noting(problems, f"map.{field}: "):
+        with collecting(problems, f"map.{field}: "):
             rules[field] = compile_rule(written)
     only_if, ignore_if, test_if = (_conditions(entry, key, problems) for key in ("only_if", "ignore_if", "test_if"))
-    with noting(problems, "contact: "):
+    with collecting(problems, "contact: "):
         places += compile_places(entry.get("contact", "$"))
     if problems:
         raise SettingsError(problems)
@@ -98,7 +99,7 @@ def _table(entry: Table[str, object], key: str, problems: list[str]) -> dict[str
 def _conditions(entry: Table[str, object], key: str, problems: list[str]) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
     for place, allowed in _table(entry, key, problems).items():
-        with noting(problems, f'{key}."{place}": '):
+        with collecting(problems, f'{key}."{place}": '):
             conditions.append(compile_condition(place, allowed))
     return tuple(conditions)
 

@@ -25,7 +25,7 @@ PRESETS: Mapping[str, Preset] = {
         },
         "only_if": {"$.member.current": {"exists": True}},
         # There is no event type anywhere: a new member is one with nothing in ``previous``.
-        "ignore_if": {"$[?count(@.previous.*) > 0].current": {"exists": True}},
+        "ignore_if": {"$[?@.previous.*].current": {"exists": True}},
         "signup": "A member without a previous state: one that was added.",
         "console": [
             "In Ghost Admin, open Settings > Advanced > Integrations and choose Add custom integration.",

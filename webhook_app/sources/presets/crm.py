@@ -21,8 +21,8 @@ def _traits(*places: str) -> Mapping[str, object]:
 _TOLD = {"name": "`name` among the traits, or else `firstName` and `lastName`"}
 #: Found in an ``identify`` of somebody who is not signed in and has told no e-mail address.
 _NOBODY = (
-    "$[?@ == 'identify' && (!$.userId || $.userId == null || $.userId == '') && !(length($.traits.email) > 0) && "
-    "!(length($.context.traits.email) > 0)]"
+    "$[?@ == 'identify' && (!$.userId || $.userId == null || $.userId == '') && "
+    "!match($.traits.email, '.+') && !match($.context.traits.email, '.+')]"
 )
 _UPSERT = (
     "Apps call `identify` at every login, not once: the first makes the contact, the others are deliveries of a "

@@ -1,7 +1,7 @@
-"""The keys that a sender publishes (JSON Web Key Set, RFC 7517), fetched and kept.
+"""The keys that a sender publishes (JSON Web Key Set, RFC 7517), fetched and cached.
 
-PyJWT reads the keys. Its own client is not used because of what it leaves open: an answer of any size, a fetch for
-every delivery while the address is down, and none of the keys that are known already in the meantime.
+joserfc reads the keys; fetching is our own, because it must be bounded: in size, in time, and in how often an address
+that is down is tried. Until it is back, the keys that we know stay in use.
 """
 
 import logging
@@ -9,14 +9,17 @@ import threading
 import time
 from contextlib import suppress
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
-import jwt
 import requests
 import urllib3
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import JWKRegistry, Key, RSAKey
 
-from webhook_app.sources.body.parse import BadBody, parse_json
-from webhook_app.sources.verify.delivery import Unauthentic, Undecided
+from webhook_app.sources.body.reader import parse_json
+from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,37 @@ COOLDOWN_S, RETRY_S = 30.0, 5.0
 CONNECT_S, READ_S, FETCH_S = 0.8, 0.6, 1.4
 #: Bytes of a key set, bytes that are read of it at a time, and keys in it.
 MAX_SET, CHUNK, MAX_KEYS = 64 * 1024, 8192, 32
+#: Signed with a key that the sender publishes.
+PUBLIC_ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
+#: Bits of an RSA key.
+MIN_RSA_BITS = 2048
+
+
+class Registry(jws.JWSRegistry):
+    """What joserfc accepts: these algorithms, and headers and payloads as large as our bodies and headers may be."""
+
+    max_header_length = 4096
+    max_payload_length = 64 * 1024 * 1024
+
+    def __init__(self, algorithms: tuple[str, ...]) -> None:
+        super().__init__(algorithms=algorithms, strict_check_header=False)
+
+    def get_alg(self, name: str) -> Any:
+        """Return an algorithm without the warning that ``EdDSA`` has a second name now (RFC 9864)."""
+        return self.algorithms[name] if self.allowed and name in self.allowed else super().get_alg(name)
+
+    def parse(self, token: bytes) -> jws.CompactSignature | None:
+        """Return the token, unverified, if it is signed with one of the algorithms."""
+        try:
+            signed = jws.extract_compact(token, registry=self)
+            self.check_header(signed.headers())
+            self.get_alg(signed.headers()["alg"])
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None
+        return signed
 
 
 class KeySet:
@@ -45,11 +79,11 @@ class KeySet:
             raise ValueError("must be an https address, or an http one of your own network")
         self.url = url
         self.algorithms = algorithms
-        self._keys: tuple[jwt.PyJWK, ...] = ()
+        self._keys: tuple[Key, ...] = ()
         self._fetched_at = self._tried_at = float("-inf")
         self._lock = threading.Lock()
 
-    def find(self, kid: object, algorithm: str, now: float) -> list[jwt.PyJWK]:
+    def find(self, kid: object, algorithm: str, now: float) -> list[Key]:
         """The keys that a token can be signed with: those of the name ``kid``, or all where it has none.
 
         ``now``: seconds since the epoch.
@@ -69,9 +103,9 @@ class KeySet:
             raise Undecided("the keys of the sender cannot be fetched")
         return found
 
-    def _matching(self, kid: object, algorithm: str, now: float) -> list[jwt.PyJWK]:
+    def _matching(self, kid: object, algorithm: str, now: float) -> list[Key]:
         keys = self._keys if now - self._fetched_at <= STALE_S else ()
-        return [key for key in keys if key.algorithm_name == algorithm and kid in (None, key.key_id)]
+        return [key for key in keys if kid in (None, key.kid) and _fits(key, algorithm)]
 
     def _refresh(self, now: float, *, wait: bool) -> bool:
         """Fetches the keys, unless that was tried a moment ago. Whether there are new ones.
@@ -116,24 +150,35 @@ def fetch(url: str) -> bytes:
     return document
 
 
-def _usable_keys(document: bytes, algorithms: tuple[str, ...]) -> tuple[jwt.PyJWK, ...]:
-    """The keys for signatures, once for each algorithm that they are good for; no shared secrets.
+def _usable_keys(document: bytes, algorithms: tuple[str, ...]) -> tuple[Key, ...]:
+    """Return the keys that fit one of the algorithms; never a shared secret.
 
     Raises:
-        BadBody, ValueError: this is no key set with such a key.
+        BadBody, ValueError: this is not a key set with such a key.
     """
     key_set = parse_json(document)
     written = key_set.get("keys") if isinstance(key_set, dict) else None
-    keys: list[jwt.PyJWK] = []
-    for key in written[:MAX_KEYS] if isinstance(written, list) else ():
-        if isinstance(key, dict) and key.get("use", "sig") == "sig" and key.get("kty") != "oct":
-            for algorithm in algorithms:
-                with suppress(jwt.PyJWTError, ValueError, TypeError):
-                    if key.get("alg", algorithm) == algorithm:
-                        keys.append(jwt.PyJWK(key, algorithm))
+    keys: list[Key] = []
+    for parameters in written[:MAX_KEYS] if isinstance(written, list) else ():
+        with suppress(JoseError, ValueError, TypeError, KeyError, AttributeError):
+            key = JWKRegistry.import_key(parameters)
+            if any(_fits(key, algorithm) for algorithm in algorithms):
+                keys.append(key)
     if not keys:
-        raise ValueError("no key of use")
+        raise ValueError("no usable key")
     return tuple(keys)
+
+
+def _fits(key: Key, algorithm: str) -> bool:
+    """Whether the key may verify signatures of this algorithm, by its type, use, curve, size and own ``alg``."""
+    if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
+        return False
+    try:
+        Registry.algorithms[algorithm].check_key(key)
+        key.check_key_op("verify")
+    except JoseError:
+        return False
+    return algorithm in PUBLIC_ALGORITHMS
 
 
 def _is_allowed(url: str) -> bool:

@@ -1,6 +1,6 @@
 """What may stand under ``verify``: every scheme by its name, and how it is read.
 
-A new scheme is one entry of ``SCHEMES``: the options that a sources file may set, and what makes ways of them.
+A new scheme is one entry of ``SCHEMES``: the options that a sources file may set, and what makes verifiers of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from webhook_app.sources.body.reader import Reader
-from webhook_app.sources.mapping.paths import compile_path
-from webhook_app.sources.mistakes import did_you_mean, noting, unknown_keys
-from webhook_app.sources.verify.delivery import Delivery
+from webhook_app.sources.delivery import Delivery
+from webhook_app.sources.mapping.jsonpath import compile_path
+from webhook_app.sources.mistakes import collecting, did_you_mean, unknown_keys
 from webhook_app.sources.verify.jwks import KeySet
 from webhook_app.sources.verify.jwts import ALGORITHMS, Jwt
 from webhook_app.sources.verify.secret_forms import KEY_OPTIONS, decode_keys
@@ -41,13 +41,13 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """A way that has not all of the source's secrets: ``numbers`` are theirs, in the order of the way's own keys."""
+    """A verifier with some of the source's secrets; ``numbers`` are theirs, in the order of its keys."""
 
-    way: Verifier
+    verifier: Verifier
     numbers: tuple[int, ...]
 
     def verify(self, delivery: Delivery, now: float) -> int:
-        return self.numbers[self.way.verify(delivery, now)]
+        return self.numbers[self.verifier.verify(delivery, now)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +56,25 @@ class Scheme:
     make: Callable[[Given], list[Verifier]]
 
 
-def read_ways(written: object, secrets: Mapping[str, str], reader: Reader | None = None) -> tuple[Verifier, ...]:
-    """The ways that stand under ``verify``: a scheme's name, a table with a ``scheme`` and its options, or a list.
+def read_verifiers(written: object, secrets: Mapping[str, str], reader: Reader | None = None) -> tuple[Verifier, ...]:
+    """The verifiers that stand under ``verify``: a scheme's name, a table with a ``scheme`` and its options, or a list.
 
     ``secrets`` maps what a secret is called, for the messages, to the secret. Their order is that of their numbers.
 
     Raises:
         SettingsError: every mistake, as sentences that begin with the option's or the secret's name.
     """
-    ways: list[Verifier] = []
+    verifiers: list[Verifier] = []
     problems: list[str] = []
     given = Given(secrets, {}, reader or Reader(), jwks_urls(written))
     for entry in _entries(written):
-        with noting(problems):
-            ways += _read_entry(entry, given)
+        with collecting(problems):
+            verifiers += _read_entry(entry, given)
     if not _entries(written):
         problems.append("verify: names no scheme")
     if problems:
         raise SettingsError(list(dict.fromkeys(problems)))
-    return tuple(ways)
+    return tuple(verifiers)
 
 
 def jwks_urls(written: object) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ def _is_right(option: str, value: object) -> bool:
 def _made(kind: Callable[..., Verifier], keys: tuple[Any, ...], *options: Mapping[str, Any]) -> Verifier:
     """``kind`` of keys and options, of which the first count least; its mistakes are told as those of ``verify``."""
     problems: list[str] = []
-    with noting(problems, "verify: "):
+    with collecting(problems, "verify: "):
         return kind(keys=keys, **{name: value for some in options for name, value in some.items()})
     raise SettingsError(problems)
 
@@ -126,16 +126,16 @@ def _hmac(given: Given, fixed: Mapping[str, Any]) -> list[Verifier]:
 
 def _standard_webhooks(given: Given) -> list[Verifier]:
     """Standard Webhooks (github.com/standard-webhooks, spec 1.0.0); Svix signs alike under names of its own."""
-    ways: list[Verifier] = []
+    verifiers: list[Verifier] = []
     for kind, form, version in ((Hmac, "whsec", "v1,"), (Ed25519, "whpk", "v1a,")):
         own = {name: text for name, text in given.secrets.items() if text.startswith("whpk_") == (form == "whpk")}
         keys = decode_keys(own, form)
         numbers = tuple(number for number, name in enumerate(given.secrets) if name in own)
         for family in ("webhook", "svix") if own else ():
             fixed = _standard_headers(family) | {"prefix": version}
-            way = _made(kind, keys, {"encoding": "base64"} if kind is Hmac else {}, fixed, given.options)
-            ways.append(way if len(own) == len(given.secrets) else Numbered(way, numbers))
-    return ways
+            verifier = _made(kind, keys, {"encoding": "base64"} if kind is Hmac else {}, fixed, given.options)
+            verifiers.append(verifier if len(own) == len(given.secrets) else Numbered(verifier, numbers))
+    return verifiers
 
 
 def _standard_headers(family: str) -> dict[str, str]:

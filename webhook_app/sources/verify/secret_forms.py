@@ -4,7 +4,7 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 
-from webhook_app.sources.mistakes import noting
+from webhook_app.sources.mistakes import collecting
 from webhook_app.sources.verify.signature import ED25519_KEY, MIN_KEY
 from worker.errors import SettingsError
 from worker.settings import missing, read_variable
@@ -52,7 +52,7 @@ def decode_keys(secrets: Mapping[str, str], form: str) -> tuple[bytes, ...]:
     keys: list[bytes] = []
     problems: list[str] = []
     for name, secret in secrets.items():
-        with noting(problems, f"{name} "):
+        with collecting(problems, f"{name} "):
             keys.append(decode_key(secret, form))
     if problems:
         raise SettingsError(problems)

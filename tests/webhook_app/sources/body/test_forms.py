@@ -10,8 +10,8 @@ from werkzeug.test import encode_multipart
 
 from tests.quick import QUICK_S, seconds
 from webhook_app.sources.body.forms import MAX_FIELDS, parse_form, parse_multipart
-from webhook_app.sources.body.parse import BadBody, TooLarge
 from webhook_app.sources.body.reader import MAX_BYTES
+from webhook_app.sources.delivery import BadBody, TooLarge
 
 BOUNDARY = "multipart/form-data; boundary=b"
 HEAD = b'--b\r\nContent-Disposition: form-data; name="a"\r\n'

@@ -8,16 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook_app.sources.body.parse import (
+from webhook_app.sources.body.reader import (
     MAX_CONTAINERS,
     MAX_ELEMENTS,
     MAX_FRACTIONS,
-    BadBody,
-    TooLarge,
     parse_json,
     parse_ndjson,
     split_first,
 )
+from webhook_app.sources.delivery import BadBody, TooLarge
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.text(),

@@ -14,22 +14,18 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
 from tests.quick import QUICK_S, seconds
-from webhook_app.sources.body.parse import (
-    MAX_ELEMENTS,
-    BadBody,
-    TooLarge,
-    WrongType,
-)
 from webhook_app.sources.body.reader import (
     FORMATS,
     MAX_BYTES,
+    MAX_ELEMENTS,
     Reader,
     format_name,
     gunzip,
     parse_jwt_claims,
 )
-from webhook_app.sources.mapping.paths import Scope, compile_path
-from webhook_app.sources.verify.delivery import Delivery
+from webhook_app.sources.delivery import BadBody, Delivery, TooLarge, WrongType
+from webhook_app.sources.mapping.jsonpath import compile_path
+from webhook_app.sources.mapping.paths import Scope
 
 FORM = "application/x-www-form-urlencoded"
 EVERYTHING = Reader(formats=tuple(FORMATS), json_fields=("rawRequest",), each=compile_path("$[*]"))

@@ -13,34 +13,32 @@ from hypothesis import strategies as st
 
 from tests.quick import QUICK_S, seconds
 from tests.webhook_app.sources.mapping.test_mapping import NAMES, PATHS
-from webhook_app.sources.body.parse import parse_json
-from webhook_app.sources.body.reader import MAX_BYTES
-from webhook_app.sources.mapping.paths import Scope, compile_path
+from webhook_app.sources.body.reader import MAX_BYTES, parse_json
+from webhook_app.sources.mapping.jsonpath import compile_path
+from webhook_app.sources.mapping.paths import MAX_WORK, Scope, TooMuchWork, Work
 from webhook_app.sources.mapping.rules import read_mapping
-from webhook_app.sources.mapping.search import compile_removal
-from webhook_app.sources.mapping.steps import MAX_WORK, TooMuchWork, Work
 
 MORE_PATHS = [
     "$..*",
     "$[*]..id",
     "$..items..id",
-    "$[*, 0, 'id']",
+    "$['id'][0]['items']",
     "$..[?@..id]",
-    "$..[?count(@..*) > 2]",
-    "$..[?length(@) == 2 || !@.id && @.type != null]",
+    "$..['id'][0]",
+    "$..[?!@.id && @.type != null]",
     "$[?@ == $[0]]",
     "$..[?@.id == $.items[0].id]",
     "$..[?value(@..id) == $.id]",
-    "$[::-1][::2]",
+    "$[*][?@]",
     "$..[?match(@.id, 'a|b')]",
     "$..[?search(@, '[a-c].?')]",
-    "$[0:2, -1]",
-    "$..[-1, 1::-1]",
-    "$[?(@.id >= 1 || @.id <= 'b') && !(@.type == true)]",
+    "$..[-1]",
+    "$[?(@.id == 1 || @.id != 'b') && !(@.type == true)]",
     "$[?@.* && @[0] != null]",
-    "$..[?length(value(@..id)) >= 1]",
-    "$[?@.id > $.id || @[-1] == 2.5]",
+    "$..[?value(@..id) != 1]",
+    "$[?@.id != $.id || @[-1] == 2.5]",
     "$[?$.items][?@ == 0]",
+    "$.items[?@.id == value($.items[?@.type == 'id'].id) && (@.email || @.user)]",
 ]
 #: Floats for decimals, which the library cannot order.
 NUMBERS = st.integers(-3, 3) | st.floats(allow_nan=False, allow_infinity=False)
@@ -80,7 +78,7 @@ def test_what_is_found_can_be_taken_out(text: str, payload: object) -> None:
             holder[last] = None
         else:
             holder.pop(last, None)
-    compile_removal(text)(payload, Work())
+    compile_path(text).remove(payload, Work())
     assert payload == expected
 
 
@@ -89,9 +87,9 @@ def test_what_is_found_can_be_taken_out(text: str, payload: object) -> None:
     [
         # The library says otherwise, or fails.
         ("$[?@]", [0, "", False, None, []], [0, "", False, None, []]),
-        ("$[?count(@) == 1]", [5, [1, 2]], [5, [1, 2]]),
-        ("$[?@ > 1.5]", [Decimal("1.50"), Decimal("1.51"), 2], [Decimal("1.51"), 2]),
-        ("$[?@ <= 1]", [Decimal("1.00"), Decimal("0.5"), True], [Decimal("1.00"), Decimal("0.5")]),
+        ("$[?value(@) == 5]", [5, [1, 2]], [5]),
+        ("$[?@ == 1.5]", [Decimal("1.50"), Decimal("1.51"), 2, 1.5], [Decimal("1.50"), 1.5]),
+        ("$[?@ != 1]", [Decimal("1.00"), Decimal("0.5"), True], [Decimal("0.5"), True]),
         ("$[?@ == 1]", [1, True, Decimal(1), "1"], [1, Decimal(1)]),
         ("$[?@ == $.nope]", [1, None], []),
         ("$[?@.a == $.nope]", [{"a": 1}, {}], [{}]),
@@ -103,7 +101,14 @@ def test_filters(path: str, payload: object, found: object) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["$[?length(@)]", "$[?length(@) && @.a]", "$[?(@.a == 1) == true]", "$[?@.* == 1]", "$[?match(@, 'a') == 1]"],
+    [
+        "$[?value(@)]",
+        "$[?value(@) && @.a]",
+        "$[?(@.a == 1) == true]",
+        "$[?5]",
+        "$[?@.* == 1]",
+        "$[?match(@, 'a') == 1]",
+    ],
 )
 def test_what_is_no_question_is_no_path(path: str) -> None:
     with pytest.raises(ValueError, match="is not a JSONPath"):
@@ -140,12 +145,12 @@ PATHS_AT_WORST = [
     "$..[?@..id]",
     "$..[?@..*]",
     "$..[?@..[?@..[?@..id]]]",
-    "$..[?count(@..*) > 3]",
-    "$..[?length(@) > 100000]",
+    "$..[?value(@..*) == 3]",
+    "$..[?value($..id) == @.id]",
     "$..[?@ == $]",
     "$[?@ == $[0]]",
     "$..[?@.a == $.a || @.b == $.b || @.c == $.c]",
-    "$[*,*,*,*]..[*,*,*]",
+    "$[*]..[*]..[*]",
     "$..[?match(@, '(a+)+')]",
     "$..[?search(@, '(a|a)*b|(a+)+c')]",
     "$[?search(@.a, 'x.*x.*x.*x.*y')]",
@@ -199,7 +204,7 @@ def test_work_is_counted_to_its_end() -> None:
     assert caught.value.problems == {"payload": "holds too much to be searched"}
 
 
-@pytest.mark.parametrize("pattern", ["$.a", "@.b", "'('", "'(?=a)'", "'a{1,2,3}'", "5"])
+@pytest.mark.parametrize("pattern", ["$.a", "@.b", "'('", "'(?=a)'", "'a**'", "5"])
 def test_a_pattern_must_be_written_out(pattern: str) -> None:
     """Else a payload could bring one along that runs for years."""
     for function in ("match", "search"):
@@ -207,8 +212,8 @@ def test_a_pattern_must_be_written_out(pattern: str) -> None:
             compile_path(f"$[?{function}(@.a, {pattern})]")
 
 
-def test_patterns_are_those_of_rfc_9485() -> None:
-    payload = ["ab", "a\nb", "a\rb", "a.b", "xaby", 5, None, ["ab"], "a" * 5000 + "ab"]
+def test_patterns_are_those_of_re2() -> None:
+    payload = ["ab", "a\nb", "a.b", "xaby", "\ud800ab", 5, None, ["ab"], "a" * 5000 + "ab"]
     assert list(compile_path("$[?match(@, 'a.?b')]").values(payload, Scope())) == ["ab", "a.b"]
     assert list(compile_path("$[?search(@, 'ab')]").values(payload, Scope())) == ["ab", "xaby"]
     assert list(compile_path(r"$[?match(@, 'a[.]b')]").values(payload, Scope())) == ["a.b"]

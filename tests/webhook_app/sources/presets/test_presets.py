@@ -30,14 +30,14 @@ from tests.deliveries import (
     written,
 )
 from tests.quick import QUICK_S, seconds
-from webhook_app.sources.body.parse import TooLarge
 from webhook_app.sources.body.payload_codec import dump_payload, load_payload
 from webhook_app.sources.body.reader import MAX_BYTES
 from webhook_app.sources.config import read_source
+from webhook_app.sources.delivery import Delivery, TooLarge, Unauthentic
 from webhook_app.sources.docs import PAGE, render
-from webhook_app.sources.mapping.paths import Scope, compile_path
+from webhook_app.sources.mapping.jsonpath import compile_path
+from webhook_app.sources.mapping.paths import Scope
 from webhook_app.sources.presets import PRESETS
-from webhook_app.sources.verify.delivery import Delivery, Unauthentic
 from worker.errors import Unmappable
 
 
@@ -169,7 +169,7 @@ def assert_read_soon(preset: str, body: object) -> None:
 
     def read() -> None:
         try:
-            found.read_all(body, headers)
+            found.read_payload(body, headers)
         except TooLarge:
             pass
         except Unmappable:
@@ -198,7 +198,7 @@ def test_presets_and_samples_go_together() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_an_entry_is_free_of_mistakes(preset: str) -> None:
-    assert read_source("a", written(preset), {}).ways
+    assert read_source("a", written(preset), {}).verifiers
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -250,7 +250,7 @@ def test_the_page_has_every_preset_once_and_its_lines_make_a_source() -> None:
         assert block is not None
         table = tomllib.loads(block[1].replace("<your subdomain>", "acme"))["sources"][preset]
         secret = written(preset).get("secret", "")
-        assert read_source(preset, table, {str(table.get("secret", ""))[1:]: secret}).ways
+        assert read_source(preset, table, {str(table.get("secret", ""))[1:]: secret}).verifiers
 
 
 @pytest.mark.parametrize(("preset", "part"), sections())
@@ -261,4 +261,4 @@ def test_what_the_page_says_to_write_can_be_written(preset: str, part: str) -> N
         table = tomllib.loads(line)
         environ = {"NEW": SECRET, "OLD": SECRET}
         secret = {} if "secrets" in table else {"secret": WHSEC if preset in (*SVIX, *STANDARD) else SECRET * 3}
-        assert read_source("a", {"preset": preset, **secret, **table}, environ).ways, line
+        assert read_source("a", {"preset": preset, **secret, **table}, environ).verifiers, line

@@ -8,7 +8,7 @@ import pytest
 from werkzeug.datastructures import Headers
 
 from tests.deliveries import GONE, NOW, Keys, contacts, expected, hexed, published_keys, sample_delivery, source
-from webhook_app.sources.verify.delivery import Delivery, Unauthentic
+from webhook_app.sources.delivery import Delivery, Unauthentic
 from worker.errors import Unmappable
 from worker.model import Contact
 

@@ -6,25 +6,26 @@ import hmac
 import json
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from joserfc import jws
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from werkzeug.datastructures import Headers
 
 from tests.doors import door
 from webhook_app.sources.config import read_source
+from webhook_app.sources.delivery import Delivery, Unauthentic, Undecided
 from webhook_app.sources.source import Source
-from webhook_app.sources.verify.delivery import Delivery, Unauthentic, Undecided
 from webhook_app.sources.verify.jwks import (
     COOLDOWN_S,
     FRESH_S,
@@ -100,12 +101,21 @@ def publisher(server: Publisher) -> Publisher:
     return server
 
 
+def jose_key(key: Any) -> RSAKey | ECKey | OKPKey | OctKey:
+    if isinstance(key, str):
+        return OctKey.import_key(key)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    kinds: dict[type, Any] = {
+        rsa.RSAPrivateKey: RSAKey,
+        ec.EllipticCurvePrivateKey: ECKey,
+        ed25519.Ed25519PrivateKey: OKPKey,
+    }
+    made: RSAKey | ECKey | OKPKey = next(kind for of, kind in kinds.items() if isinstance(key, of)).import_key(pem)
+    return made
+
+
 def jwk(kid: str, key: Any) -> dict[str, Any]:
-    algorithm: Any = {rsa.RSAPrivateKey: RSAAlgorithm, ec.EllipticCurvePrivateKey: ECAlgorithm}.get(
-        next(kind for kind in (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, object) if isinstance(key, kind)),
-        OKPAlgorithm,
-    )
-    return {"kid": kid, "use": "sig", **json.loads(algorithm.to_jwk(key.public_key()))}
+    return {"kid": kid, "use": "sig", **jose_key(key).as_dict(private=False)}
 
 
 def kinde(publisher: Publisher, **options: object) -> Source:
@@ -115,8 +125,9 @@ def kinde(publisher: Publisher, **options: object) -> Source:
 
 
 def token(claims: object = CLAIMS, key: Any = RSA, algorithm: str = "RS256", kid: str | None = "one") -> bytes:
-    head = {} if kid is None else {"kid": kid}
-    return jwt.PyJWS().encode(json.dumps(claims).encode(), key, algorithm, head).encode()
+    head = {"alg": algorithm} if kid is None else {"alg": algorithm, "kid": kid}
+    with warnings.catch_warnings(action="ignore"):  # EdDSA has got another name
+        return jws.serialize_compact(head, json.dumps(claims), jose_key(key), [algorithm]).encode()
 
 
 def delivery(body: bytes, **headers: str) -> Delivery:
@@ -137,7 +148,7 @@ def test_a_signed_body_is_taken_and_its_claims_are_the_payload(publisher: Publis
     sent = delivery(token() + b"\n")
     assert source.verify(sent, NOW) == 0
     assert source.secret_names == (f"jwks {publisher.url}",)
-    read = source.read(source.payload(sent))
+    read = source.read_payload(source.reader.read(sent))
     assert read is not None
     assert read[0] == Contact("12345678901234567890", email="ana@example.com")
 
@@ -152,7 +163,7 @@ def test_every_agreed_algorithm_is_taken(publisher: Publisher, key: Any, algorit
     agreed = kinde(publisher, algorithms=["RS256", "RS512", "PS256", "ES256", "EdDSA"])
     assert agreed.verify(delivery(token(key=key, algorithm=algorithm)), NOW) == 0
     others = [name for name in ("RS384", "ES384") if name != algorithm]
-    assert "another way than agreed" in refusal(
+    assert "algorithm is not one of those configured" in refusal(
         kinde(publisher, algorithms=others), delivery(token(key=key, algorithm=algorithm))
     )
 
@@ -236,7 +247,7 @@ def test_the_audience_is_checked_where_one_is_agreed(publisher: Publisher) -> No
     for right in ("contacts", ["other", "contacts"]):
         assert source.verify(delivery(token({**CLAIMS, "aud": right})), NOW) == 0
     for wrong in ("contact", ["other"], [], None, 5):
-        assert "somebody else" in refusal(source, delivery(token({**CLAIMS, "aud": wrong})))
+        assert "another audience" in refusal(source, delivery(token({**CLAIMS, "aud": wrong})))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -468,7 +479,7 @@ def test_fusionauth_and_keycloak_sign_the_hash_of_the_body(publisher: Publisher)
 )
 def test_a_token_about_another_body_is_refused(publisher: Publisher, claims: dict[str, str]) -> None:
     sent = delivery(BODY, **{"X-FusionAuth-Signature-JWT": token(claims).decode()})
-    assert "another body" in refusal(in_header(publisher, **FUSIONAUTH), sent)
+    assert "does not match the body" in refusal(in_header(publisher, **FUSIONAUTH), sent)
 
 
 @given(st.binary())

@@ -13,15 +13,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
-from webhook_app.sources.verify.schemes import read_ways
-from webhook_app.sources.verify.signature import (
-    Delivery,
-    Hmac,
-    Unauthentic,
-    Unsigned,
-    Verifier,
-    verify,
-)
+from webhook_app.sources.delivery import Delivery, Unauthentic, Unsigned
+from webhook_app.sources.verify.schemes import read_verifiers
+from webhook_app.sources.verify.signature import Hmac, Verifier, verify
 from webhook_app.sources.verify.tokens import Token
 from worker.errors import SettingsError
 
@@ -48,7 +42,7 @@ STRIPE = {
 
 
 def ways(written: object, *secrets: str) -> tuple[Verifier, ...]:
-    return read_ways(written, {f"secret {number}": secret for number, secret in enumerate(secrets)})
+    return read_verifiers(written, {f"secret {number}": secret for number, secret in enumerate(secrets)})
 
 
 STANDARD = ways("standard-webhooks", SECRET)
@@ -661,7 +655,7 @@ def test_a_short_key_is_a_mistake_and_an_empty_one_never_a_key(key: bytes) -> No
 )
 def test_a_secret_that_is_no_key_is_named_and_not_repeated(written: object, secret: str, says: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        read_ways(written, {"$SHOP_SECRET": secret})
+        read_verifiers(written, {"$SHOP_SECRET": secret})
     assert caught.value.problems == [f"$SHOP_SECRET {says}"]
 
 

@@ -1,0 +1,59 @@
+"""A delivery as it came, and the ways in which it can be refused before it is mapped."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from worker.errors import SyncError
+
+
+class Unauthentic(SyncError):
+    """The delivery does not prove who sent it. The text is safe to answer with: it repeats nothing sent or secret."""
+
+
+class Unsigned(Unauthentic):
+    """The delivery has no signature or token at all."""
+
+
+class Undecided(SyncError):
+    """We cannot verify the delivery now: the keys of its sender could not be fetched."""
+
+
+class BadBody(SyncError):
+    """The body is not what its sender says it is; the text says why and repeats nothing of it.
+
+    ``status`` is the HTTP status of the answer.
+    """
+
+    status = 400
+
+
+class TooLarge(BadBody):
+    """The body unpacks to more than the source accepts, or has too many parts."""
+
+    status = 413
+
+
+class WrongType(BadBody):
+    """The body has a type or an encoding that the source does not accept."""
+
+    status = 415
+
+
+class Lookup(Protocol):
+    """Headers or query arguments: returns the first value under a name, or ``None``."""
+
+    def get(self, key: str, /) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One HTTP request. ``headers`` ignore case; their values are as WSGI provides them, in Latin-1.
+
+    ``body`` is what was sent, before it is unpacked or parsed.
+    """
+
+    headers: Lookup = field(repr=False)
+    body: bytes = field(repr=False)
+    args: Lookup = field(default_factory=dict[str, str], repr=False)
+    method: str = "POST"
+    url: str = field(default="", repr=False)

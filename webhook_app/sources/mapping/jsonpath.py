@@ -1,0 +1,279 @@
+"""Compiles paths: the part of JSONPath (RFC 9535) that mappings need (ADR 19).
+
+A path has names, indices, ``*`` and ``..``, and filters: ``[?@.type == 'email']``. A filter knows ``==`` and ``!=``,
+``&&``, ``||``, ``!`` and parentheses, the existence of a path (``@.id``, ``$.data.id``), ``match()``, ``search()`` and
+``value()``. Patterns are literals, and run in RE2, so that no text can make one run long.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import re2
+
+from webhook_app.sources.mapping.paths import MISSING, Path, Place, Segment, Work, places, walk
+
+#: Characters of a text that a pattern is tried on (a contact's fields are far shorter), and that count as a step.
+MAX_SUBJECT, CHARS_A_STEP = 2048, 64
+#: Levels of parentheses and filters in filters.
+MAX_NESTING = 16
+
+#: One value of an element, given the whole payload: ``MISSING``, or for a condition whether it holds.
+Value = Callable[[Any, Any, Work], Any]
+
+_TOKEN = re.compile(
+    r"""[ \t\r\n]*(?:
+        (?P<string> '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
+      | (?P<number> -?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]+)? )
+      | (?P<name> [A-Za-z_\x80-\U0010ffff][0-9A-Za-z_\x80-\U0010ffff]* )
+      | (?P<sign> \.\. | && | \|\| | [=!]= | [][$@.*(),?!] )
+      | (?P<end> $ ) )""",
+    re.VERBOSE | re.DOTALL,
+)
+_NAMED_VALUES = {"true": True, "false": False, "null": None}
+
+
+def compile_path(text: str) -> Path:
+    """Compile a path, with or without ``$.`` before it.
+
+    Raises:
+        ValueError: it is not a path, or has something in it that we do not support; the message says where.
+    """
+    whole = text if text.startswith("$") else f"${text}" if text.startswith("[") else f"$.{text}"
+    parser = _Parser(text, whole)
+    parser.need("$")
+    path = parser.path()
+    if parser.kind != "end":
+        parser.fail("this is not part of a path")
+    return path
+
+
+class _Parser:
+    """Recursive descent over the grammar of RFC 9535, appendix A."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name, self.text = name, text
+        self.at = self.end = self.levels = 0
+        self.advance()
+
+    def fail(self, problem: str) -> NoReturn:
+        raise ValueError(f"{self.name!r} is not a JSONPath: {problem} at character {self.at}")
+
+    def advance(self) -> str:
+        """Read the next token, its ``kind`` and ``token``; return the text of the last one."""
+        last, self.at = self.text[self.at : self.end].strip(), self.end
+        match = _TOKEN.match(self.text, self.end)
+        if match is None or match.lastgroup is None:
+            self.fail("unexpected character")
+        self.kind, self.token, self.end = match.lastgroup, match[match.lastgroup], match.end()
+        return last
+
+    def take(self, *signs: str) -> str:
+        """Return the token and advance if it is one of these signs, otherwise return ``""``."""
+        return self.advance() if self.kind == "sign" and self.token in signs else ""
+
+    def need(self, sign: str) -> None:
+        if not self.take(sign):
+            self.fail(f"expected {sign!r}")
+
+    def path(self) -> Path:
+        segments: list[Segment] = []
+        while sign := self.take(".", "..", "["):
+            descends = sign == ".."
+            if sign == "[" or (descends and self.take("[")):
+                segments.append(self.bracketed(descends))
+            elif self.take("*"):
+                segments.append(Segment(_all, descends))
+            elif self.kind == "name":
+                segments.append(_step(self.advance(), descends))
+            else:
+                self.fail("expected a name")
+        return Path(tuple(segments))
+
+    def bracketed(self, descends: bool) -> Segment:
+        if self.take("*"):
+            segment = Segment(_all, descends)
+        elif self.take("?"):
+            segment = Segment(_where(self.either()), descends)
+        elif self.kind == "string":
+            segment = _step(self.string(), descends)
+        elif self.kind == "number" and re.fullmatch("0|-?[1-9][0-9]*", self.token):
+            segment = _step(int(self.advance()), descends)
+        else:
+            self.fail("expected a name, an index, '*' or '?'")
+        self.need("]")
+        return segment
+
+    def string(self) -> str:
+        written = self.advance()
+        if written.startswith("'"):
+            inner = re.sub(r"""\\.|\"""", lambda part: {"\\'": "'", '"': '\\"'}.get(part[0], part[0]), written[1:-1])
+            written = f'"{inner}"'
+        try:
+            return str(json.loads(written))
+        except ValueError:
+            self.fail("not a string")
+
+    def either(self) -> Value:
+        self.levels += 1
+        if self.levels > MAX_NESTING:
+            self.fail("nested too deeply")
+        holds = self.both()
+        while self.take("||"):
+            holds = _or(holds, self.both())
+        self.levels -= 1
+        return holds
+
+    def both(self) -> Value:
+        holds = self.condition()
+        while self.take("&&"):
+            holds = _and(holds, self.condition())
+        return holds
+
+    def condition(self) -> Value:
+        is_negated = bool(self.take("!"))
+        holds: Value | None
+        if self.take("("):
+            holds = self.either()
+            self.need(")")
+        else:
+            holds, value = self.operand()
+            if not is_negated and (sign := self.take("==", "!=")):
+                holds, is_negated = _equal(self.comparable(value), self.comparable(self.operand()[1])), sign == "!="
+        if holds is None:
+            self.fail("this must be compared with something")
+        return _not(holds) if is_negated else holds
+
+    def comparable(self, value: Value | None) -> Value:
+        return value or self.fail("this cannot be compared")
+
+    def operand(self) -> tuple[Value | None, Value | None]:
+        """Return the operand as a condition and as a value, as far as it is one."""
+        if self.kind == "string":
+            return None, _constant(self.string())
+        if self.kind == "number":
+            return None, _constant(Decimal(self.advance()))
+        if self.kind == "name":
+            return self.named(self.advance())
+        sign = self.take("@", "$") or self.fail("expected a value")
+        path = self.path()
+        find = path.find if sign == "@" else _find_once(path)
+        return find, None if path.steps is None else _walks(path.steps, sign)
+
+    def named(self, name: str) -> tuple[Value | None, Value | None]:
+        if not self.take("("):
+            return None, _constant(_NAMED_VALUES[name]) if name in _NAMED_VALUES else self.fail(f"unknown {name}")
+        find, value = self.operand()
+        result: tuple[Value | None, Value | None]
+        if name == "value":
+            result = None, _only(find or self.fail("value() needs a path"))
+        elif name in ("match", "search"):
+            self.need(",")
+            pattern = self.pattern()
+            tries = pattern.fullmatch if name == "match" else pattern.search
+            result = _matches(self.comparable(value), tries), None
+        else:
+            self.fail(f"unknown function {name}()")
+        self.need(")")
+        return result
+
+    def pattern(self) -> Any:
+        options = re2.Options()
+        options.log_errors = False
+        try:
+            return re2.compile(self.string() if self.kind == "string" else self.fail("a pattern is a literal"), options)
+        except re2.error:
+            self.fail("RE2 does not know this pattern,")
+
+
+def _step(step: Place, descends: bool) -> Segment:
+    def select(value: Any, _root: Any, work: Work) -> Collection[Place]:
+        work.spend()
+        return () if walk((step,), value) is MISSING else (step,)
+
+    return Segment(select, descends, None if descends else step)
+
+
+def _all(value: Any, _root: Any, work: Work) -> Collection[Place]:
+    found = places(value)
+    work.spend(1 + len(found))
+    return found
+
+
+def _where(holds: Value) -> Callable[[Any, Any, Work], Collection[Place]]:
+    return lambda value, root, work: [place for place in _all(value, root, work) if holds(value[place], root, work)]
+
+
+def _constant(value: Any) -> Value:
+    return lambda _value, _root, _work: value
+
+
+def _walks(steps: tuple[Place, ...], sign: str) -> Value:
+    if sign == "$":
+        return lambda _value, root, _work: walk(steps, root)
+    return lambda value, _root, _work: walk(steps, value)
+
+
+def _find_once(path: Path) -> Value:
+    """A path from the root finds the same for every element: search once for all of them."""
+
+    def find(_value: Any, root: Any, work: Work) -> list[Any]:
+        key = (id(path), id(root))
+        if key not in work.found:
+            work.found[key] = path.find(root, root, work)
+        return work.found[key]
+
+    return find
+
+
+def _only(find: Value) -> Value:
+    def only(value: Any, root: Any, work: Work) -> Any:
+        found = find(value, root, work)
+        return found[0] if len(found) == 1 else MISSING
+
+    return only
+
+
+def _not(holds: Value) -> Value:
+    return lambda value, root, work: not holds(value, root, work)
+
+
+def _and(left: Value, right: Value) -> Value:
+    return lambda value, root, work: left(value, root, work) and right(value, root, work)
+
+
+def _or(left: Value, right: Value) -> Value:
+    return lambda value, root, work: left(value, root, work) or right(value, root, work)
+
+
+def _equal(left: Value, right: Value) -> Value:
+    def holds(value: Any, root: Any, work: Work) -> bool:
+        work.spend()
+        return is_equal(left(value, root, work), right(value, root, work))
+
+    return holds
+
+
+def is_equal(left: Any, right: Any) -> bool:
+    """Compare as JSON does: ``true`` is not 1. What is nested too deeply to be compared is not equal."""
+    if isinstance(left, bool) != isinstance(right, bool):
+        return False
+    try:
+        return bool(left == right)
+    except RecursionError:
+        return False
+
+
+def _matches(subject: Value, is_found: Callable[[str], object]) -> Value:
+    def holds(value: Any, root: Any, work: Work) -> bool:
+        text = subject(value, root, work)
+        is_tried = isinstance(text, str) and len(text) <= MAX_SUBJECT
+        work.spend(1 + len(text) // CHARS_A_STEP if is_tried else 1)
+        try:
+            return is_tried and is_found(text) is not None
+        except UnicodeEncodeError:  # half of a surrogate pair, which JSON allows
+            return False
+
+    return holds
