@@ -13,7 +13,6 @@ from webhook_app.operator import InvalidInput, Operator
 from webhook_app.parts import Parts, current_parts
 from webhook_app.receiver.replay import keys_in, revealed
 from webhook_app.sources.body.payload_codec import load_payload
-from webhook_app.sources.delivery import BadBody
 from worker.errors import Unmappable
 from worker.model import Quarantined, Status
 

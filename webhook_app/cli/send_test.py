@@ -14,6 +14,7 @@ from webhook_app.cli.commands import cli
 from webhook_app.cli.output import printable
 from webhook_app.parts import current_parts
 from webhook_app.sources import Source
+from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.sample import NoSample, Sample, sample_of, unique
 from webhook_app.sources.send import Unsignable, check_signable, sign, with_body
 from worker.model import Outcome, State
