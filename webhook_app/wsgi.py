@@ -38,7 +38,7 @@ def join() -> Flask:
     """
     settings, sources = read_configuration(os.environ)
     telemetry.configure_logging(settings.log_format, settings.log_level)
-    telemetry.start_sentry(settings, "web")
+    telemetry.start_sentry(settings.sentry_dsn, settings.sentry_environment, "web")
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
     demands = settings.requirements
     if not IS_COMMAND:

@@ -1,12 +1,11 @@
-"""When to try next, and when to give up. Pure: what was, and chance, in; a decision out.
+"""When to try again, and when to give up. Pure: history and chance in, a decision out.
 
-Whose fault it was decides what a failed attempt costs:
+Who is at fault (``causes``) decides what a failed attempt costs. If it is the contact's own data, the wait that follows
+counts towards ``RETRY_FOR``, and the contact fails once that is used up. If it is LiveDesk or our configuration, the
+contact waits as long as it takes, up to ``RETRY_LONGEST`` between two attempts.
 
-* LiveDesk's (not reachable, 429, 5xx, timeouts) and ours (401, 403, wrong address): nothing. The contact waits,
-  however long.
-* the contact's: the wait that follows is taken from its retry budget, ``RETRY_FOR``. When that is spent, it has failed.
-
-A contact for which LiveDesk fails again and again while it answers others is poisonous, and parked after a few tries.
+If LiveDesk fails for a contact again and again while it answers for others, the contact may be what breaks it, and it
+is given up after a few attempts.
 """
 
 import random
@@ -15,69 +14,93 @@ from dataclasses import dataclass
 from worker import causes
 from worker.causes import Cause
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Throttled
-from worker.model import Claim
+from worker.model import Claim, State
 
 MINUTE_MS = 60_000
-#: A ``Retry-After`` beyond this is taken for a mistake, in ms.
-LONGEST_RETRY_AFTER_MS = 24 * 3_600_000
-#: After so many failures while LiveDesk answered others, a contact is parked: trying on would only do harm.
-SUSPECT_MOST = 5
-#: What LiveDesk says about this one contact does not add up. Repeating it that many times in a row makes it a conflict,
+#: A longer ``Retry-After`` counts as a mistake.
+MAX_RETRY_AFTER_MS = 24 * 3_600_000
+#: Failures while LiveDesk answered for others, after which a contact is given up.
+MAX_SUSPECT = 5
+#: What LiveDesk says about this one contact is contradictory. After ``MISSES_ALLOWED`` times in a row it is a conflict,
 #: because only a person can find out more.
 UNRESOLVABLE = (causes.EXISTS_BUT_NOT_FOUND, causes.SEARCH_TOO_MANY_RESULTS, causes.CONTACT_GONE)
 MISSES_ALLOWED = 5
-#: Spread of the first tries after a throttled minute, in ms.
+#: How far apart the first attempts after a throttled minute are spread.
 THROTTLE_JITTER_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """``first_ms`` bounds the first wait, ``longest_ms`` every wait, ``budget_ms`` the sum of waits that are
-    charged."""
+    """``first_ms`` limits the first wait, ``longest_ms`` every wait, ``budget_ms`` the sum of the waits that count."""
 
     first_ms: int
     longest_ms: int
     budget_ms: int
 
     def backoff_ms(self, failures: int, rng: random.Random) -> int:
-        """Exponential with full jitter: uniform between 0 and first * 2^failures, at most the longest wait.
+        """Exponential backoff with full jitter: uniform between 0 and first * 2^failures, at most the longest wait.
 
         Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
         """
         return rng.randint(0, self.bound_ms(failures))
 
     def bound_ms(self, failures: int) -> int:
-        """The longest that the next attempt waits after so many failures in a row."""
+        """The longest wait before the next attempt after this many failures in a row."""
         bound: int = min(self.longest_ms, self.first_ms * 2 ** min(failures, 30))
         return bound
 
-    def is_spent(self, spent_ms: int) -> bool:
-        return spent_ms >= self.budget_ms
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Try again after ``delay_ms``. The counters are those to store; ``hold_ms`` applies to all contacts."""
+
+    delay_ms: int
+    hold_ms: int
+    repeats: int
+    spent_ms: int
+    suspect: int
 
 
-def hold_ms(error: Throttled, now_ms: int) -> int:
-    """How long LiveDesk wants no request: ``Retry-After`` exactly as it said; else until the next minute begins, as its
-    limits count by the clock's minute (Chatwoot, ``config/initializers/rack_attack.rb``)."""
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Close the contact in this state, with this cause."""
+
+    state: State
+    cause: Cause
+
+
+def after(error: LiveDeskError, claim: Claim, policy: RetryPolicy, now_ms: int, rng: random.Random) -> Wait | GiveUp:
+    """Decide what follows an attempt that failed with ``error``."""
+    if isinstance(error, Throttled):
+        hold_ms = throttle_ms(error, now_ms)
+        # Without a ``Retry-After`` with jitter, so that not all contacts return at the same moment.
+        delay_ms = hold_ms + (rng.randint(0, THROTTLE_JITTER_MS) if error.retry_after is None else 0)
+    else:
+        hold_ms, delay_ms = 0, policy.backoff_ms(claim.failures, rng)
+    spent_ms = claim.spent_ms + (delay_ms if error.cause.spends_budget else 0)
+    if spent_ms >= policy.budget_ms:
+        return GiveUp(State.FAILED, error.cause)
+    repeats = claim.repeats + 1 if claim.cause == error.cause.slug else 1
+    if error.cause in UNRESOLVABLE and repeats >= MISSES_ALLOWED:
+        return GiveUp(State.CONFLICT, error.cause)
+    suspect = claim.suspect + _is_suspect(error, claim)
+    if suspect >= MAX_SUSPECT:
+        return GiveUp(State.FAILED, causes.POISONOUS)
+    return Wait(delay_ms, hold_ms, repeats, spent_ms, suspect)
+
+
+def throttle_ms(error: Throttled, now_ms: int) -> int:
+    """How long LiveDesk wants no request: its ``Retry-After``, otherwise until the next minute begins.
+
+    Its limits count by the clock's minute (Chatwoot, ``config/initializers/rack_attack.rb``).
+    """
     if error.retry_after is not None:
-        return min(round(error.retry_after * 1000), LONGEST_RETRY_AFTER_MS)
+        return min(round(error.retry_after * 1000), MAX_RETRY_AFTER_MS)
     return MINUTE_MS - now_ms % MINUTE_MS
 
 
-def throttled_ms(error: Throttled, now_ms: int, rng: random.Random) -> int:
-    """When the throttled contact itself comes again. Without a ``Retry-After`` with jitter, so that not all come at
-    once."""
-    jitter = 0 if error.retry_after is not None else rng.randint(0, THROTTLE_JITTER_MS)
-    return hold_ms(error, now_ms) + jitter
-
-
-def suspect(claim: Claim, error: LiveDeskError) -> int:
-    """How often LiveDesk failed for this contact although it answered others meanwhile: it may be what breaks it."""
+def _is_suspect(error: LiveDeskError, claim: Claim) -> bool:
+    """Whether LiveDesk failed for this contact although it has answered others since the last attempt."""
     if not isinstance(error, AnswerUnknown | Misconfigured):
-        return claim.suspect
-    answered_others = claim.failed_at is not None and claim.answered_at > claim.failed_at
-    return claim.suspect + answered_others
-
-
-def repeats(claim: Claim, cause: Cause) -> int:
-    """How many attempts in a row ended with this cause, this one counted."""
-    return claim.repeats + 1 if claim.cause == cause.slug else 1
+        return False
+    return claim.failed_at is not None and claim.answered_at > claim.failed_at

@@ -1,18 +1,18 @@
-"""The algorithm: how one contact gets to LiveDesk, once.
+"""The algorithm: how one contact gets to LiveDesk exactly once.
 
-LiveDesk knows no idempotency key, and an answer may get lost after the contact was created. So:
+LiveDesk has no idempotency keys, and an answer can be lost after the contact was created. Therefore:
 
-1. Claim the contact. The lease is in Redis before a byte goes to LiveDesk; who cannot have it leaves, and so does
-   everybody while LiveDesk must not be asked. The claim names the time of the first request.
+1. Claim the contact. The lease is in Redis before the first byte is sent to LiveDesk. If another worker has the lease,
+   or LiveDesk is down, or the sync is paused, stop. The claim says when the first request may be sent.
 2. If the answer to an earlier create is unknown, look the contact up. Found: adopt it. Absent: a new create may be
-   sent only after the settle time, when the earlier one can no longer be on its way. A look-up that cannot tell
-   counts as neither. Where a search is known not to find contacts (``model.Account``), nobody can tell any more, and a
-   person must look; where LiveDesk is known not to keep identifiers unique, every contact is looked up first.
+   sent, but only after the settle time, when the earlier one can no longer be under way. Inconclusive: neither.
+   If ``flask doctor`` found that searches do not find contacts, absent proves nothing, and a person must look
+   (``model.Account``). If it found that identifiers are not unique, every contact is looked up before its create.
 3. Create the contact.
-4. Refused, because something of it is there already: find that contact, and adopt it or report the conflict.
-5. Finish: what came of it is written in one step, if the lease is still ours.
+4. If LiveDesk refuses because a value exists already, find the contact that has it. Adopt it, or report a conflict.
+5. Finish: the result is written in one step, if the lease is still ours.
 
-A worker may die between any two lines: ``due`` brings the contact back when the lease runs out, and step 2 does the
+A worker can die between any two lines. ``due`` then returns the contact when its lease expires, and step 2 repairs the
 rest.
 """
 
@@ -24,8 +24,9 @@ from secrets import token_hex
 
 from worker import causes, retry
 from worker.causes import Cause
-from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError, Throttled
-from worker.livedesk.client import CONNECT_TIMEOUT_S, Created, LiveDesk, Person
+from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError
+from worker.livedesk.answers import Created, Person
+from worker.livedesk.paced import LeaseLost, LiveDesk, NoSlot, PacedLiveDesk
 from worker.model import (
     OPTIONAL_FIELDS,
     UNIQUE_FIELDS,
@@ -45,43 +46,29 @@ from worker.retry import RetryPolicy
 from worker.store.contacts import Finished
 from worker.store.store import Store
 
-#: How many workers one contact may outlive before it has failed: it may be what kills them.
+#: Workers that may die while sending one contact before it fails: it may be what kills them.
 CRASHES_ALLOWED = 10
-#: A request that comes later than its time, in seconds, would crowd those after it: it gets another time, so often.
-LATE_S, PACE_TRIES = 0.01, 5
-#: How long, in seconds, a verdict is offered to a Redis that does not take it, before it is given up.
+#: Seconds for which a result is offered to a Redis that does not accept it.
 FINISH_PATIENCE_S = 60.0
-
-
-class LeaseLost(Exception):
-    """Somebody else has the contact now: stop, and change nothing."""
-
-
-class Paced(Exception):
-    """There is no room for another request within a second: the contact waits in ``due``, no worker sleeps for it."""
-
-    def __init__(self, again_ms: int) -> None:
-        super().__init__()
-        self.again_ms = again_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What one call of ``bring`` did; it is not ``written`` where the lease was lost or Redis stayed away."""
+    """What one call of ``bring`` did. ``finished`` says whether it was written."""
 
     claim: Claim
-    verdict: AttemptResult
+    result: AttemptResult
     attempt: Attempt
     finished: Finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync:
-    """The parts that the algorithm works with.
+    """What the algorithm works with.
 
-    ``inbox_id`` is the inbox of contacts that name none: it is looked at only now, so that those that wait for a wrong
-    one to be mended get the right one. ``account`` tells what is known about LiveDesk's account, by default nothing.
-    ``clock`` is in seconds and only measures how long things take.
+    ``inbox_id`` is the inbox of contacts that name none. It is applied at the attempt, so that contacts that wait
+    because of a wrong inbox use the corrected one. ``account`` returns what is known about the LiveDesk account.
+    ``clock`` is in seconds and only measures durations.
     """
 
     store: Store
@@ -96,31 +83,32 @@ class Sync:
     sleep: Callable[[float], None] = time.sleep
 
     def bring(self, key: str) -> Ended | None:
-        """Makes one attempt to bring a contact to LiveDesk. ``None``: it was not to be had, or not needed."""
-        asked_at = self.clock()
+        """Make one attempt to bring a contact to LiveDesk. ``None``: the contact is not available, or needs none."""
+        claiming_at = self.clock()
         claim = self.store.contacts.claim(key, token_hex(8))  # step 1
         if claim is None:
             return None
-        work = _Work(self, claim, asked_at)
+        livedesk = PacedLiveDesk(self.livedesk, self.store, claim, claiming_at, clock=self.clock, sleep=self.sleep)
+        work = _Work(self, claim, livedesk)
         try:
-            verdict = work.attempt()
+            result = work.attempt()
         except LeaseLost:
             return None
-        except Paced as paced:
-            verdict = work.postponed(paced.again_ms, claim.cause)
+        except NoSlot as full:
+            result = work.postponed(full.wait_ms, claim.cause)
         except LiveDeskError as error:
-            verdict = work.failed(error)
-        trigger = claim.trigger or ""
-        attempt = Attempt(work.began_ms(), work.duration_ms(), verdict.status, verdict.cause, verdict.excerpt, trigger)
-        finished = self._finish(claim, verdict, attempt)
-        return Ended(claim, verdict, attempt, finished)
+            result = work.failed(error)
+        took_ms = livedesk.duration_ms()
+        began_at = livedesk.now_ms() - took_ms
+        attempt = Attempt(began_at, took_ms, result.status, result.cause, result.excerpt, claim.trigger or "")
+        return Ended(claim, result, attempt, self._finish(claim, result, attempt))
 
-    def _finish(self, claim: Claim, verdict: AttemptResult, attempt: Attempt) -> Finished:
-        """Step 5. An answer of LiveDesk's is worth waiting for Redis; what is lost here costs a look-up."""
+    def _finish(self, claim: Claim, result: AttemptResult, attempt: Attempt) -> Finished:
+        """Step 5. LiveDesk's answer is worth waiting for Redis: losing it costs a look-up."""
         give_up_at = self.clock() + FINISH_PATIENCE_S
         while True:
             try:
-                return self.store.contacts.finish(claim, verdict, attempt)
+                return self.store.contacts.finish(claim, result, attempt)
             except StoreError:
                 if self.clock() > give_up_at:
                     return Finished(written=False)
@@ -128,34 +116,16 @@ class Sync:
 
 
 class _Work:
-    """One attempt: steps 2 to 4, and the lease that they have to keep."""
+    """One attempt: steps 2 to 4."""
 
-    def __init__(self, sync: Sync, claim: Claim, asked_at: float) -> None:
+    def __init__(self, sync: Sync, claim: Claim, livedesk: PacedLiveDesk) -> None:
         self.sync = sync
         self.claim = claim
+        self.livedesk = livedesk
         self.contact = replace(claim.contact, inbox_id=claim.contact.inbox_id or sync.inbox_id)
         self.notes: list[Note] = list(claim.notes)
-        #: When the first request went.
-        self.began: float | None = None
-        #: The claim was made (``claim.now``) after it was asked for and before its answer was read; this process may
-        #: have been stopped in between. So the lease is counted from the one, and Redis's time from the other.
-        self.claimed_at = sync.clock()
-        self.lease_ends = asked_at + (claim.lease_until - claim.now) / 1000
-        #: When the requests that came with the claim may go: one, and where a look-up comes first another.
-        number = 1 if claim.unknown_since is None else 2
-        self.slots = [asked_at + (claim.wait_ms + nth * claim.apart_ms) / 1000 for nth in range(number)]
         #: What this attempt means for the create whose answer is unknown.
         self.unanswered = Unanswered.KEEP
-
-    def duration_ms(self) -> int:
-        return 0 if self.began is None else round((self.sync.clock() - self.began) * 1000)
-
-    def began_ms(self) -> int:
-        return self.now_ms() - self.duration_ms()
-
-    def now_ms(self) -> int:
-        """Redis's time, or a little less."""
-        return self.claim.now + round((self.sync.clock() - self.claimed_at) * 1000)
 
     def attempt(self) -> AttemptResult:
         account = self.sync.account()
@@ -164,14 +134,15 @@ class _Work:
                 return self.created(Created(self.claim.late_id, 200), Outcome.CREATED)
             if self.claim.crashes >= CRASHES_ALLOWED:
                 return self.closed(State.FAILED, causes.WORKER_DIED)
-            looked_at = self.now_ms()
+            looked_at = self.livedesk.now_ms()
             found = self.look_up()
             if found:
                 return self.adopt(found)
             settled_at = self.claim.unknown_since + self.sync.settle_ms
             if looked_at < settled_at:
-                return self.postponed(max(0, settled_at - self.now_ms()), self.claim.cause or causes.WORKER_DIED.slug)
-            if account.finds(self.contact) is False:  # it may be there all the same
+                wait_ms = max(0, settled_at - self.livedesk.now_ms())
+                return self.postponed(wait_ms, self.claim.cause or causes.WORKER_DIED.slug)
+            if account.finds(self.contact) is False:
                 return self.closed(State.CONFLICT, causes.CANNOT_BE_LOOKED_UP)
         elif account.unique is False and (found := self.look_up()):
             return self.adopt(found)
@@ -181,12 +152,11 @@ class _Work:
             return self.refused(refusal)  # step 4
 
     def create(self) -> Created:
-        """Step 3: sends the create, and remembers what its answer says about earlier ones."""
+        """Step 3: send the create, and record what its answer means for earlier ones."""
         if self.contact.inbox_id is None:
             raise Misconfigured(causes.INBOX_MISSING)
-        self.prepare()
         try:
-            return self.sync.livedesk.create(self.contact)
+            return self.livedesk.create(self.contact)
         except AnswerUnknown:
             self.unanswered = Unanswered.NOW
             raise
@@ -195,123 +165,76 @@ class _Work:
             raise
 
     def refused(self, refusal: Rejected) -> AttemptResult:
-        """Step 4: LiveDesk will not have the contact. Its identifier, or an address of it, may be there already."""
+        """Step 4: LiveDesk refused the contact. A value of it may exist already, or is left out."""
         while True:
             if "identifier" in refusal.fields:
                 return self.identifier_taken(refusal)
-            taken = [field for field in UNIQUE_FIELDS if field in refusal.fields and getattr(self.contact, field)]
-            for field in taken:
-                owners = self.owners(field)
-                if owners:
-                    return self.address_taken(field, owners, refusal)
-            optional = [field for field in OPTIONAL_FIELDS if field in refusal.fields and getattr(self.contact, field)]
-            if not optional:
-                return self.rejected(refusal)
-            self.leave_out(optional)
+            refused = [name for name in OPTIONAL_FIELDS if name in refusal.fields and getattr(self.contact, name)]
+            for name in UNIQUE_FIELDS:
+                if name in refused and (owners := self.livedesk.find_owners(name, getattr(self.contact, name))):
+                    return self.value_taken(name, owners, refusal)
+            if not refused:
+                fields = sorted(refusal.fields)
+                cause = causes.refused(fields[0]) if fields else refusal.cause
+                return self.closed(State.FAILED, cause, refusal)
+            self.contact = self.contact.without(*refused)
+            self.notes += [Note(name, "left out: LiveDesk did not accept it", NoteCode.LEFT_OUT) for name in refused]
             try:
                 return self.created(self.create(), Outcome.CREATED)
             except Rejected as next_refusal:
                 refusal = next_refusal
 
     def identifier_taken(self, refusal: Rejected) -> AttemptResult:
-        found = self.look_up()
-        if found:
+        if found := self.look_up():
             return self.adopt(found)
         return self.failed(LiveDeskError(causes.EXISTS_BUT_NOT_FOUND, status=refusal.status, excerpt=refusal.excerpt))
 
-    def address_taken(self, field: str, owners: list[Person], refusal: Rejected) -> AttemptResult:
-        """The e-mail address or phone number belongs to another contact: ours by all we know, or a conflict."""
+    def value_taken(self, field: str, owners: list[Person], refusal: Rejected) -> AttemptResult:
+        """Another contact has the e-mail address or phone number: adopt it if that is safe, or report a conflict."""
         owner = owners[0]
         if len(owners) == 1 and owner.identifier == self.contact.identifier:
             return self.adopt(owners)
         if len(owners) > 1 or owner.identifier is not None or not self.sync.adopt:
-            return self.closed(
-                State.CONFLICT, causes.taken(field), owner_id=owner.id, status=refusal.status, excerpt=refusal.excerpt
-            )
-        self.prepare()
+            return self.closed(State.CONFLICT, causes.taken(field), refusal, owner_id=owner.id)
         try:
-            status = self.sync.livedesk.set_identifier(owner.id, self.contact.identifier)
+            status = self.livedesk.set_identifier(owner.id, self.contact.identifier)
         except Rejected as error:
             if error.cause is causes.CONTACT_GONE:
                 raise
-            if "identifier" in error.fields:  # somebody else has got it meanwhile
+            if "identifier" in error.fields:  # it was given to another contact in the meantime
                 return self.identifier_taken(error)
-            return self.closed(
-                State.CONFLICT, causes.taken(field), owner_id=owner.id, status=error.status, excerpt=error.excerpt
-            )
-        self.notes.append(Note(field, "adopted the contact that had it and no identifier", NoteCode.ADOPTED))
+            return self.closed(State.CONFLICT, causes.taken(field), error, owner_id=owner.id)
+        self.notes.append(Note(field, "adopted the contact that had this value and no identifier", NoteCode.ADOPTED))
         return self.adopt([replace(owner, identifier=self.contact.identifier)], status)
 
     def look_up(self) -> list[Person]:
-        self.prepare(look_up=True)
-        return self.sync.livedesk.look_up(self.contact.identifier, self.turn_page)
+        return self.livedesk.look_up(self.contact.identifier)
 
-    def owners(self, field: str) -> list[Person]:
-        self.prepare(look_up=True)
-        return self.sync.livedesk.owners(field, getattr(self.contact, field), self.turn_page)
+    # Results
 
-    def turn_page(self) -> None:
-        self.prepare(look_up=True)
-
-    def leave_out(self, fields: list[str]) -> None:
-        self.contact = self.contact.without(*fields)
-        self.notes += [Note(field, "left out: LiveDesk did not take it", NoteCode.LEFT_OUT) for field in fields]
-
-    def prepare(self, *, look_up: bool = False) -> None:
-        """Before every request: it has its time by the pace, and the lease outlasts it."""
-        for _ in range(PACE_TRIES):
-            at = self.slots.pop(0) if self.slots else self.slot(look_up)
-            self.sync.sleep(max(0.0, at - self.sync.clock()))
-            if not self.sync.store.upstream.policy.rate or self.sync.clock() - at <= LATE_S:
-                break
-        self.keep_lease()
-        if self.began is None:
-            self.began = self.sync.clock()
-
-    def slot(self, look_up: bool) -> float:
-        """When another request may go."""
-        asked_at = self.sync.clock()
-        wait_ms = self.sync.store.upstream.pace(look_up=look_up)
-        if wait_ms < 0:
-            raise Paced(-wait_ms)
-        return asked_at + wait_ms / 1000
-
-    def keep_lease(self) -> None:
-        """The lease must outlast the request, else somebody else could start while it is under way."""
-        needed = CONNECT_TIMEOUT_S + self.sync.livedesk.timeout_s
-        if self.sync.clock() + needed <= self.lease_ends:
-            return
-        asked_at = self.sync.clock()
-        if not self.sync.store.contacts.renew(self.claim):
-            raise LeaseLost
-        self.lease_ends = asked_at + self.sync.store.contacts.lease_ms / 1000
-
-    # The ends
-
-    def created(self, made: Created, outcome: Outcome) -> AttemptResult:
+    def created(self, created: Created, outcome: Outcome) -> AttemptResult:
         return AttemptResult(
             state=State.CREATED,
-            contact_id=made.contact_id,
+            contact_id=created.contact_id,
             outcome=outcome,
-            notes=(*self.notes, *made.notes),
-            status=made.status,
+            notes=(*self.notes, *created.notes),
+            status=created.status,
         )
 
     def adopt(self, found: list[Person], status: int = 200) -> AttemptResult:
-        """The contact is in LiveDesk already. Twice would mean that it is broken there, and a person must look."""
+        """The contact is in LiveDesk. If it is there twice, a person must decide."""
         if len(found) > 1:
             return self.closed(State.CONFLICT, causes.IDENTIFIER_FOUND_TWICE, owner_id=found[0].id)
         self.notes += differences(self.contact, found[0])
         return self.created(Created(found[0].id, status), Outcome.ADOPTED)
 
-    def postponed(self, delay_ms: int, cause: str | None) -> AttemptResult:
-        """It cannot go on now: an earlier create may still be executed, or there is no room by the pace. That is no
-        failure: nothing is counted."""
+    def postponed(self, wait_ms: int, cause: str | None) -> AttemptResult:
+        """The earlier create may still be executed, or there is no slot. That is not a failure and counts nothing."""
         return AttemptResult(
             state=State.RETRYING,
             cause=cause,
             notes=tuple(self.notes),
-            delay_ms=delay_ms,
+            delay_ms=wait_ms,
             unanswered=self.unanswered,
             failures=self.claim.failures,
             repeats=self.claim.repeats,
@@ -321,62 +244,47 @@ class _Work:
         )
 
     def closed(
-        self, state: State, cause: Cause, *, owner_id: str | None = None, status: int | None = None, excerpt: str = ""
+        self, state: State, cause: Cause, error: LiveDeskError | None = None, *, owner_id: str | None = None
     ) -> AttemptResult:
+        """The contact is closed until a person retries it. ``error`` is the answer that decided it."""
         return AttemptResult(
             state=state,
             cause=cause.slug,
             owner_id=owner_id,
             notes=tuple(self.notes),
             unanswered=self.unanswered,
-            status=status,
-            excerpt=excerpt,
+            status=error.status if error else None,
+            excerpt=error.excerpt if error else "",
             signal=cause.signal,
         )
 
-    def rejected(self, refusal: Rejected) -> AttemptResult:
-        fields = sorted(refusal.fields)
-        cause = causes.refused(fields[0]) if fields else refusal.cause
-        return self.closed(State.FAILED, cause, status=refusal.status, excerpt=refusal.excerpt)
-
     def failed(self, error: LiveDeskError) -> AttemptResult:
-        """The attempt failed: wait, and charge the wait to the contact where it is to blame."""
-        policy = self.sync.policy
-        if isinstance(error, Throttled):
-            delay_ms = retry.throttled_ms(error, self.now_ms(), self.sync.rng)
-        else:
-            delay_ms = policy.backoff_ms(self.claim.failures, self.sync.rng)
-        spent_ms = self.claim.spent_ms + (delay_ms if error.cause.spends_budget else 0)
-        if policy.is_spent(spent_ms):
-            return self.closed(State.FAILED, error.cause, status=error.status, excerpt=error.excerpt)
-        repeats = retry.repeats(self.claim, error.cause)
-        if error.cause in retry.UNRESOLVABLE and repeats >= retry.MISSES_ALLOWED:
-            return self.closed(State.CONFLICT, error.cause, status=error.status, excerpt=error.excerpt)
-        suspect = retry.suspect(self.claim, error)
-        if suspect >= retry.SUSPECT_MOST:
-            return self.closed(State.FAILED, causes.POISONOUS, status=error.status, excerpt=error.excerpt)
+        """The attempt failed: wait, or give up."""
+        next_step = retry.after(error, self.claim, self.sync.policy, self.livedesk.now_ms(), self.sync.rng)
+        if isinstance(next_step, retry.GiveUp):
+            return self.closed(next_step.state, next_step.cause, error)
         return AttemptResult(
             state=State.RETRYING,
             cause=error.cause.slug,
             notes=self.claim.notes,
-            delay_ms=delay_ms,
+            delay_ms=next_step.delay_ms,
             unanswered=self.unanswered,
             failures=self.claim.failures + 1,
-            repeats=repeats,
-            spent_ms=spent_ms,
+            repeats=next_step.repeats,
+            spent_ms=next_step.spent_ms,
             status=error.status,
             excerpt=error.excerpt,
             signal=error.cause.signal,
-            hold_ms=retry.hold_ms(error, self.now_ms()) if isinstance(error, Throttled) else 0,
-            suspect=suspect,
+            hold_ms=next_step.hold_ms,
+            suspect=next_step.suspect,
         )
 
 
 def differences(contact: Contact, person: Person) -> list[Note]:
-    """A note for each field of ours that LiveDesk holds otherwise. LiveDesk keeps what it has."""
+    """Return a note for each field that has another value in LiveDesk. LiveDesk keeps its own."""
     pairs = {name: (getattr(contact, name), getattr(person, name)) for name in ("name", "email", "phone_number")}
     return [
-        Note(name, "LiveDesk holds another value" if theirs else "LiveDesk holds none", NoteCode.DIFFERS)
+        Note(name, "LiveDesk has another value" if theirs else "LiveDesk has none", NoteCode.DIFFERS)
         for name, (ours, theirs) in pairs.items()
         if ours is not None and (theirs or "").lower() != ours.lower()
     ]

@@ -1,9 +1,10 @@
-"""Where the worker's parts are joined: settings, Redis, LiveDesk, the algorithm and the sweeper."""
+"""The Celery task, and the place where a worker's parts are joined."""
 
 import logging
 import random
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,8 @@ from celery import signals
 from worker import telemetry
 from worker.app import app
 from worker.errors import SettingsError, StoreError
-from worker.events import LogEvent
-from worker.livedesk.account import KnownAccount
-from worker.livedesk.client import CONNECT_TIMEOUT_S, LiveDesk
-from worker.model import Requirements
+from worker.livedesk.client import LiveDesk
+from worker.model import Account
 from worker.process.envelope import build_envelope
 from worker.process.sweeper import STUCK_AFTER_S, Sweeper
 from worker.settings import Settings, load_settings
@@ -27,21 +26,48 @@ from worker.store.connection import connect
 from worker.store.durability import announce
 from worker.store.store import Store
 from worker.sync import Ended, Sync
+from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a worker waits for Redis.
 REDIS_TIMEOUT_S = 5.0
-#: How much longer than one request to LiveDesk a lease lasts, in seconds.
+#: How much longer than one request to LiveDesk a lease lasts.
 LEASE_MARGIN_S = 10.0
+#: How long a worker uses what ``flask doctor`` found out before it reads that again.
+ACCOUNT_FRESH_S = 10.0
+
+
+class KnownAccount:
+    """What is known about the LiveDesk account ``name``, read from Redis every few seconds. Threads may share it.
+
+    While Redis does not answer, the last known state is returned. ``clock`` is in seconds.
+    """
+
+    def __init__(self, store: Store, name: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.store = store
+        self.name = name
+        self.clock = clock
+        self._known = Account()
+        self._fresh_until = float("-inf")
+
+    def __call__(self) -> Account:
+        if self.clock() >= self._fresh_until:
+            self._fresh_until = self.clock() + ACCOUNT_FRESH_S
+            try:
+                self._known = self.store.findings.account(self.name)
+            except StoreError:
+                self._fresh_until = float("-inf")
+        return self._known
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
+    """What a worker works with."""
+
+    settings: Settings
+    store: Store
     sync: Sync
     sweeper: Sweeper
-    store: Store
-    demands: Requirements
 
 
 _parts: Parts | None = None
@@ -49,52 +75,54 @@ _parts: Parts | None = None
 
 @app.task(name="worker.create_contact", ignore_result=True)
 def create_contact(key: str) -> None:
-    """Looks at one contact, and brings it to LiveDesk if that is to be done now. ``key`` names its record."""
+    """Make one attempt for the contact whose record has this key, if it is due."""
     parts = _joined()
     parts.sweeper.task_started()
     try:
         ended = parts.sync.bring(key)
     except StoreError as error:
-        # The contact is still in ``due`` and comes back.
-        log.warning("key=%s left as it is: %s", key, error)
+        # The contact is still in ``due`` and returns.
+        log.warning(LogEvent("attempt skipped", key=key, error=error))
         return
-    except Exception as error:  # noqa: BLE001 - Celery would log the error's text, which may hold personal data
-        # The lease runs out, and the contact comes back as if this worker had died.
+    except Exception as error:  # noqa: BLE001 - Celery would log the error's text, which may contain personal data
+        # The lease expires, and the contact returns as if this worker had died.
         telemetry.report_bug(error)
         return
     if ended is not None:
         _report(ended)
 
 
-def _kind_of(trigger: str) -> str | None:
-    """Who asked for an attempt, without the name: an operation, a person, or nobody."""
-    return (trigger if trigger.startswith("operation ") else "person") if trigger else None
-
-
 def _report(ended: Ended) -> None:
-    """``waited_ms`` is since the contact was first heard of; not ``written``: the lease was lost, or Redis stayed
-    away."""
-    verdict, attempt, finished = ended.verdict, ended.attempt, ended.finished
+    """Log the attempt. ``waited_ms`` is counted from the contact's first delivery.
+
+    ``written=no``: the lease was lost, or Redis did not accept the result.
+    """
+    result, attempt, finished = ended.result, ended.attempt, ended.finished
     log.info(
         LogEvent(
             "attempt",
             key=ended.claim.key,
-            state=verdict.state,
-            cause=verdict.cause,
+            state=result.state,
+            cause=result.cause,
             status=attempt.status,
             duration_ms=attempt.duration_ms,
             waited_ms=attempt.at - ended.claim.received_at,
             number=ended.claim.number,
             source=ended.claim.source,
-            trigger=_kind_of(attempt.trigger),
-            outcome=verdict.outcome,
+            trigger=_trigger_kind(attempt.trigger),
+            outcome=result.outcome,
             written=None if finished.written else "no",
         )
     )
     if finished.turn:
-        telemetry.report_turn(finished.turn, verdict.cause or "")
-    elif finished.new_cause and verdict.cause is not None:
-        telemetry.report_new_cause(verdict.cause, verdict.state)
+        telemetry.report_sync_change(finished.turn, result.cause or "")
+    elif finished.new_cause and result.cause is not None:
+        telemetry.report_new_cause(result.cause, result.state)
+
+
+def _trigger_kind(trigger: str) -> str | None:
+    """Who triggered an attempt, without a person's name: an operation, a person, or nobody."""
+    return (trigger if trigger.startswith("operation ") else "person") if trigger else None
 
 
 def _joined() -> Parts:
@@ -104,11 +132,12 @@ def _joined() -> Parts:
 
 
 def join(settings: Settings) -> Parts:
-    """The parts of a worker, as the settings say. Talks to nobody yet."""
-    lease_ms = round((CONNECT_TIMEOUT_S + settings.livedesk_timeout_s + LEASE_MARGIN_S) * 1000)
+    """Return the parts of a worker. Connects to nothing yet."""
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
-    store = Store(client, build_envelope(create_contact), lease_ms=lease_ms, policy=settings.upstream)
     livedesk = join_livedesk(settings, lambda seconds: store.counters.took("livedesk", seconds))
+    lease_s = livedesk.request_limit_s + LEASE_MARGIN_S
+    envelope = build_envelope(create_contact)
+    store = Store(client, envelope, lease_ms=round(lease_s * 1000), policy=settings.upstream)
     sync = Sync(
         store=store,
         livedesk=livedesk,
@@ -123,31 +152,28 @@ def join(settings: Settings) -> Parts:
         store,
         name=socket.gethostname(),
         keep_created_ms=settings.keep_created_ms,
-        stuck_after_s=max(STUCK_AFTER_S, 3 * lease_ms / 1000),
+        stuck_after_s=max(STUCK_AFTER_S, 3 * lease_s),
     )
-    return Parts(sync, sweeper, store, settings.requirements)
+    return Parts(settings, store, sync, sweeper)
 
 
-def join_livedesk(settings: Settings, took: Callable[[float], None] = lambda seconds: None) -> LiveDesk:
-    """LiveDesk's client as the settings say; the commands use it too. ``took`` is told the seconds of each request."""
+def join_livedesk(settings: Settings, on_request: Callable[[float], None] = lambda seconds: None) -> LiveDesk:
+    """Return LiveDesk's client; commands use it too. ``on_request`` is called with the seconds of each request."""
+    url = settings.livedesk_base_url
     return LiveDesk(
-        settings.livedesk_base_url,
+        url,
         settings.livedesk_api_key,
         settings.livedesk_api_secret,
         timeout_s=settings.livedesk_timeout_s,
-        proxies=_proxies(settings.livedesk_base_url),
-        took=took,
+        # HTTPS_PROXY and the like, unless NO_PROXY excludes LiveDesk's host.
+        proxies={} if proxy_bypass(urlsplit(url).netloc) else getproxies(),
+        on_request=on_request,
     )
-
-
-def _proxies(url: str) -> dict[str, str]:
-    """The proxies of the environment (``HTTPS_PROXY`` and its like), unless ``NO_PROXY`` excepts LiveDesk's host."""
-    return {} if proxy_bypass(urlsplit(url).netloc) else getproxies()
 
 
 @signals.celeryd_init.connect
 def _on_init(conf: Any, **_: Any) -> None:
-    """A worker starts: its settings, or one sentence for each mistake in them."""
+    """Join the parts when a worker starts, or exit with one sentence for each mistake in its settings."""
     global _parts
     try:
         settings = load_settings()
@@ -156,13 +182,13 @@ def _on_init(conf: Any, **_: Any) -> None:
     conf.broker_url, options = broker(settings.redis_url)
     conf.broker_transport_options = {**conf.broker_transport_options, **options}
     telemetry.configure_logging(settings.log_format, settings.log_level)
-    telemetry.start_sentry(settings, "worker")
+    telemetry.start_sentry(settings.sentry_dsn, settings.sentry_environment, "worker")
     _parts = join(settings)
 
 
 @signals.setup_logging.connect
 def _on_setup_logging(**_: Any) -> None:
-    """Celery leaves the log as it is: a worker has set it up by now (``_on_init``)."""
+    """Keep Celery from configuring the log: ``_on_init`` has done that."""
 
 
 @signals.worker_ready.connect
@@ -170,9 +196,9 @@ def _on_ready(**_: Any) -> None:
     parts = _joined()
     parts.sweeper.start()
     parts.store.counters.start()
-    _probe_now(parts.sync.store)
-    announce(parts.sync.store.client, parts.demands)
-    log.info("worker ready")
+    _probe_now(parts.store)
+    announce(parts.store.client, parts.settings.requirements)
+    log.info(LogEvent("worker ready"))
 
 
 @signals.worker_shutting_down.connect
@@ -183,15 +209,15 @@ def _on_shutting_down(**_: Any) -> None:
 
 @signals.worker_shutdown.connect
 def _on_shutdown(**_: Any) -> None:
-    """The last attempts have ended."""
+    """Write the counters once the last attempts have ended."""
     if _parts is not None:
         _parts.store.counters.stop()
 
 
 def _probe_now(store: Store) -> None:
-    """Whoever mended the configuration has started its worker again, and need not wait for the next probe."""
+    """Probe at once: whoever corrected the configuration has just restarted this worker."""
     try:
         if store.upstream.probe_now():
-            log.warning(LogEvent("the sync is stopped: a probe goes at once"))
+            log.warning(LogEvent("probe requested", reason="a worker started while the sync was stopped"))
     except StoreError as error:
-        log.warning("no probe at start: %s", error)
+        log.warning(LogEvent("probe not requested", error=error))

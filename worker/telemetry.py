@@ -1,10 +1,15 @@
 """Logs and Sentry, without secrets and without personal data.
 
-What leaves this process is chosen by a list of what may, not by a list of what may not: an event keeps where and what
-kind of error it was, and our own causes. Messages of foreign exceptions go, for they quote addresses, bodies and URLs.
+A log line is an event and its fields, as logfmt or as JSON: ``log.info(LogEvent("attempt", key=key, state=state))``.
+
+What is sent to Sentry is selected by an allow list: where and what kind of error it was, and our own causes. Messages
+of other exceptions are removed, because they quote addresses, bodies and URLs.
 """
 
+import json
 import logging
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sentry_sdk
@@ -14,9 +19,7 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.redis import RedisIntegration
 
 from worker.errors import LiveDeskError, StoreUnavailable
-from worker.events import JsonFormatter, LogEvent
 from worker.model import LogFormat
-from worker.settings import Settings
 
 if TYPE_CHECKING:
     from sentry_sdk.types import Breadcrumb, BreadcrumbHint, Event, Hint
@@ -24,48 +27,72 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOGFMT = "%(asctime)s %(levelname)s %(name)s %(message)s"
-#: Loggers that say for each message what our own line says better, or that quote URLs.
+#: What logfmt writes without quotes: visible ASCII except ``"`` and ``=``.
+PLAIN = re.compile(r"[!#-<>-~]+")
+#: Loggers that repeat for each message what our own line says, or that quote URLs.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.pool", "urllib3", "kombu")
 #: Errors whose text is ours and names no person.
 PLAIN_ERRORS = (LiveDeskError.__module__, StoreUnavailable.__module__)
-#: What changed for all contacts, by ``Finished.turn``.
-TURNS = {
-    "down": "stopped: LiveDesk is down",
-    "misconfigured": "stopped: LiveDesk does not let us in",
-    "inbox": "stopped for one inbox: LiveDesk does not know it",
+#: What changed for all contacts, by ``Finished.turn``: the event of the log, and its reason.
+SYNC_CHANGES = {
+    "down": ("sync stopped", "LiveDesk is down"),
+    "misconfigured": ("sync stopped", "LiveDesk rejects our configuration"),
+    "inbox": ("inbox stopped", "LiveDesk does not know the inbox"),
+    "resumed": ("sync resumed", "LiveDesk answers again"),
 }
-#: How the messages that are ours begin.
-PLAIN_MESSAGES = ("New cause: ", "Sync ")
-#: What an event keeps besides its exceptions.
-EVENT_KEYS = (
-    "event_id",
-    "timestamp",
-    "level",
-    "platform",
-    "environment",
-    "release",
-    "sdk",
-    "fingerprint",
-    "logger",
-    "type",
-)
-TAGS = ("component", "cause", "state", "source")
-CRUMB_KEYS = ("timestamp", "type", "category", "level")
-FRAME_KEYS = (
-    "filename",
-    "abs_path",
-    "function",
-    "module",
-    "lineno",
-    "in_app",
-    "context_line",
-    "pre_context",
-    "post_context",
-)
+#: How our own messages to Sentry begin.
+PLAIN_MESSAGES = ("New cause: ", "Sync stopped: ", "Inbox stopped: ")
+#: The parts of a Sentry event that are kept, apart from its exceptions.
+# fmt: off
+EVENT_KEYS = {
+    "event_id", "timestamp", "level", "platform", "environment", "release", "sdk", "fingerprint", "logger", "type",
+}
+TAGS = {"component", "cause", "state", "source"}
+CRUMB_KEYS = {"timestamp", "type", "category", "level"}
+FRAME_KEYS = {
+    "filename", "abs_path", "function", "module", "lineno", "in_app", "context_line", "pre_context", "post_context",
+}
+# fmt: on
+
+
+class LogEvent:
+    """An event and its fields; those that are ``None`` are left out. As text it is logfmt.
+
+    Fields contain no personal data and no secret.
+    """
+
+    def __init__(self, event: str, **fields: Any) -> None:
+        self.event = event
+        self.fields = {name: value for name, value in fields.items() if value is not None}
+
+    def __str__(self) -> str:
+        return " ".join([self.event, *(f"{name}={_quoted(value)}" for name, value in self.fields.items())])
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if PLAIN.fullmatch(text) else json.dumps(text)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time (RFC 3339), level, logger, event, and the fields of a ``LogEvent``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event = record.msg if isinstance(record.msg, LogEvent) else LogEvent(record.getMessage())
+        document = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "event": event.event,
+            **event.fields,
+        }
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return json.dumps(document, default=str)
 
 
 def configure_logging(log_format: LogFormat = LogFormat.LOGFMT, level: str = "info") -> None:
-    """One line an event on standard error. Other people's loggers say no more than ``info``."""
+    """Write one line per event to standard error. ``level`` applies to our loggers; others log ``info`` at most."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else logging.Formatter(LOGFMT))
     logging.basicConfig(level=max(logging.INFO, logging.getLevelName(level.upper())), handlers=[handler], force=True)
@@ -75,13 +102,13 @@ def configure_logging(log_format: LogFormat = LogFormat.LOGFMT, level: str = "in
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def start_sentry(settings: Settings, component: str) -> None:
-    """Reports errors to Sentry where ``SENTRY_DSN`` is set; ``component`` is ``web`` or ``worker``."""
-    if settings.sentry_dsn is None:
+def start_sentry(dsn: str | None, environment: str | None, component: str) -> None:
+    """Report errors to Sentry if there is a DSN. ``component`` is ``web`` or ``worker``."""
+    if dsn is None:
         return
     sentry_sdk.init(
-        dsn=settings.sentry_dsn,
-        environment=settings.sentry_environment,
+        dsn=dsn,
+        environment=environment,
         integrations=[
             FlaskIntegration(),
             CeleryIntegration(),
@@ -99,56 +126,61 @@ def start_sentry(settings: Settings, component: str) -> None:
 
 
 def report_bug(error: Exception) -> None:
-    """An error that nobody planned for. Its text may quote what a sender wrote: only its kind and place are logged."""
+    """Log an unexpected error by its type and place, because its text may quote what a sender wrote."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
-    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "an unknown place"
-    log.error("bug: %s at %s", type(error).__name__, place)
+    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else None
+    log.error(LogEvent("bug", error=type(error).__name__, at=place))
     sentry_sdk.capture_exception(error)
 
 
 def report_new_cause(cause: str, state: str) -> None:
-    """One event for a cause that was not seen lately, not one for each contact."""
-    with sentry_sdk.new_scope() as scope:
-        scope.fingerprint = ["cause", cause]
-        scope.set_tag("cause", cause)
-        scope.set_tag("state", state)
-        sentry_sdk.capture_message(f"New cause: {cause}", level="warning")
+    """Send one event for a cause that was not seen lately, not one for each contact."""
+    _capture(f"New cause: {cause}", "warning", ["cause", cause], cause=cause, state=state)
 
 
-def report_turn(turn: str, cause: str) -> None:
-    """What changed for all contacts: one line, and one event where it is bad news."""
-    if turn == "resumed":
-        log.warning(LogEvent("sync resumed: LiveDesk answers again"))
+def report_sync_change(change: str, cause: str) -> None:
+    """Log what changed for all contacts, and send an event if the sync stopped."""
+    event, reason = SYNC_CHANGES[change]
+    if change == "resumed":
+        log.warning(LogEvent(event, reason=reason))
         return
-    log.error(LogEvent(f"sync {TURNS[turn]}", cause=cause))
+    log.error(LogEvent(event, reason=reason, cause=cause))
+    _capture(f"{event.capitalize()}: {reason} ({cause})", "error", ["sync", change, cause], cause=cause)
+
+
+def _capture(message: str, level: Any, fingerprint: list[str], **tags: str) -> None:
     with sentry_sdk.new_scope() as scope:
-        scope.fingerprint = ["turn", turn, cause]
-        scope.set_tag("cause", cause)
-        sentry_sdk.capture_message(f"Sync {TURNS[turn]} ({cause})", level="error")
+        scope.fingerprint = fingerprint
+        for name, value in tags.items():
+            scope.set_tag(name, value)
+        sentry_sdk.capture_message(message, level=level)
 
 
 def scrub_event(event: "Event", hint: "Hint") -> "Event | None":
-    """The event with nothing in it that could name a person or a secret."""
-    kept: Any = {name: event[name] for name in EVENT_KEYS if name in event}  # type: ignore[literal-required]
-    tags: Any = event.get("tags")
-    kept["tags"] = {name: tags[name] for name in TAGS if name in tags} if isinstance(tags, dict) else {}
-    message = event.get("message") or ""
+    """Remove everything from a Sentry event that could name a person or a secret."""
+    whole: dict[str, Any] = dict(event)
+    kept = _only(EVENT_KEYS, whole)
+    kept["tags"] = _only(TAGS, whole.get("tags"))
+    message = whole.get("message") or ""
     if message.startswith(PLAIN_MESSAGES):
         kept["message"] = message
-    kept["exception"] = {"values": [_scrub_exception(value) for value in _values(event.get("exception"))]}
-    kept["breadcrumbs"] = {"values": [scrub_breadcrumb(crumb, {}) for crumb in _values(event.get("breadcrumbs"))]}
-    trace = event.get("contexts", {}).get("trace", {})
-    kept["contexts"] = {"trace": {name: trace[name] for name in ("trace_id", "span_id") if name in trace}}
-    if "transaction" in event and "/" not in event["transaction"]:
-        kept["transaction"] = event["transaction"]
-    return kept  # type: ignore[no-any-return]
+    kept["exception"] = {"values": [_scrub_exception(value) for value in _values(whole.get("exception"))]}
+    kept["breadcrumbs"] = {"values": [_only(CRUMB_KEYS, crumb) for crumb in _values(whole.get("breadcrumbs"))]}
+    kept["contexts"] = {"trace": _only({"trace_id", "span_id"}, whole.get("contexts", {}).get("trace"))}
+    if "/" not in whole.get("transaction", "/"):
+        kept["transaction"] = whole["transaction"]
+    return kept  # type: ignore[return-value]  # a dict with an event's keys
 
 
 def scrub_breadcrumb(crumb: "Breadcrumb", hint: "BreadcrumbHint") -> "Breadcrumb | None":
-    """That something happened, and when; commands, URLs and messages carry what people wrote."""
-    return {name: crumb[name] for name in CRUMB_KEYS if name in crumb}
+    """Keep that something happened, and when: commands, URLs and messages quote what people wrote."""
+    return _only(CRUMB_KEYS, crumb)
+
+
+def _only(names: set[str], part: Any) -> dict[str, Any]:
+    return {name: part[name] for name in part if name in names} if isinstance(part, dict) else {}
 
 
 def _values(part: Any) -> list[Any]:
@@ -156,8 +188,8 @@ def _values(part: Any) -> list[Any]:
 
 
 def _scrub_exception(exception: dict[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {name: exception[name] for name in ("type", "module", "mechanism") if name in exception}
+    kept = _only({"type", "module", "mechanism"}, exception)
     kept["value"] = exception.get("value", "") if exception.get("module") in PLAIN_ERRORS else ""
     frames = (exception.get("stacktrace") or {}).get("frames", [])
-    kept["stacktrace"] = {"frames": [{name: frame[name] for name in FRAME_KEYS if name in frame} for frame in frames]}
+    kept["stacktrace"] = {"frames": [_only(FRAME_KEYS, frame) for frame in frames]}
     return kept

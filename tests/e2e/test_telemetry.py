@@ -77,4 +77,4 @@ def test_a_worker_that_is_started_again_probes_at_once(start_system: StartSystem
     system.livedesk.clear()  # somebody has mended it
     worker.start()
     system.wait_for("ada", "created")
-    assert "a probe goes at once" in worker.log_text()
+    assert "probe requested" in worker.log_text()

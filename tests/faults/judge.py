@@ -14,7 +14,7 @@ from tests.faults.inject import Injected
 from tests.faults.plan import SETTLE_S
 from tests.faults.sender import TAKEN, Sent
 from tests.livedesk import Contact, LedgerEntry, RequestRecord
-from worker.retry import SUSPECT_MOST
+from worker.retry import MAX_SUSPECT
 
 #: Clocks of two processes are compared, on a machine that is busy, in seconds.
 TOLERANCE_S = 0.1
@@ -122,12 +122,12 @@ class Judge:
     def _is_poisoned(self, identifier: str) -> bool:
         """Whether LiveDesk failed so often for them, and answered others after each of these failures but the last."""
         failed = [request for request in self.requests[identifier] if self._has_failed(request)]
-        return len(failed) >= SUSPECT_MOST and all(
+        return len(failed) >= MAX_SUSPECT and all(
             any(
                 other.identifier != identifier and not self._has_failed(other)
                 for other in self._finished_between(earlier.received, later.finished or math.inf)
             )
-            for earlier, later in pairwise(failed[-SUSPECT_MOST:])
+            for earlier, later in pairwise(failed[-MAX_SUSPECT:])
         )
 
     def _has_failed(self, request: RequestRecord) -> bool:

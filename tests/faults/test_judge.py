@@ -12,7 +12,7 @@ from tests.faults.judge import Evidence, Judge, recovery_s, secrets_in
 from tests.faults.plan import Fault
 from tests.faults.sender import Parcel, Sent
 from tests.livedesk import Contact, LedgerEntry, RequestRecord
-from worker.retry import SUSPECT_MOST
+from worker.retry import MAX_SUSPECT
 
 ADA = "ada"
 
@@ -156,7 +156,7 @@ def test_nothing_on_the_menu_makes_a_contact_fail() -> None:
 
 @pytest.mark.parametrize(
     ("failures", "others", "is_true"),
-    [(SUSPECT_MOST, True, True), (SUSPECT_MOST, False, False), (SUSPECT_MOST - 1, True, False)],
+    [(MAX_SUSPECT, True, True), (MAX_SUSPECT, False, False), (MAX_SUSPECT - 1, True, False)],
 )
 def test_who_is_poisonous_made_livedesk_fail_while_others_were_answered(
     failures: int, others: bool, is_true: bool

@@ -23,7 +23,7 @@ from worker.errors import (
     StoreUnavailable,
     Throttled,
 )
-from worker.livedesk.client import Created, Person
+from worker.livedesk.answers import Created, Person
 from worker.model import Account, Attempt, AttemptResult, Claim, Contact, Note, NoteCode, Outcome, State, UpstreamPolicy
 from worker.retry import MISSES_ALLOWED, RetryPolicy
 from worker.store import keys
@@ -48,7 +48,7 @@ def refused(*fields: str, status: int = 422) -> Rejected:
 class FakeLiveDesk:
     """Gives the answers that were laid out, in their order; to be asked for anything else fails the test."""
 
-    timeout_s = 30.0
+    request_limit_s = 35.0
 
     def __init__(self) -> None:
         self.answers: list[tuple[str, Any]] = []
@@ -57,10 +57,10 @@ class FakeLiveDesk:
     def create(self, contact: Contact) -> Any:
         return self._answer("create", contact)
 
-    def look_up(self, identifier: str, _turn_page: object = None) -> Any:
+    def look_up(self, identifier: str, before_page: object) -> Any:
         return self._answer("look_up", identifier)
 
-    def owners(self, field: str, value: str, _turn_page: object = None) -> Any:
+    def find_owners(self, field: str, value: str, before_page: object) -> Any:
         return self._answer("owners", field, value)
 
     def set_identifier(self, contact_id: str, identifier: str) -> Any:
@@ -133,7 +133,7 @@ class World:
         options: dict[str, Any] = {"policy": RetryPolicy(1000, 60_000, 100_000), **self.options}
         sync = Sync(
             store=self.store,
-            livedesk=self.livedesk,  # type: ignore[arg-type]
+            livedesk=self.livedesk,
             settle_ms=SETTLE_MS,
             rng=Highest(),
             clock=lambda: self.seconds,
@@ -256,9 +256,9 @@ def test_a_contact_that_names_an_inbox_goes_there(world: World) -> None:
 def test_without_any_inbox_a_contact_waits_untouched(world: World) -> None:
     world.accept(Contact("ada"))
     ended = world.attempt()
-    assert (ended.verdict.state, ended.verdict.cause, ended.verdict.spent_ms) == (State.RETRYING, "inbox_missing", 0)
+    assert (ended.result.state, ended.result.cause, ended.result.spent_ms) == (State.RETRYING, "inbox_missing", 0)
     world.options["inbox_id"] = 407
-    assert world.attempt(create=Created("7", 200)).verdict.state is State.CREATED
+    assert world.attempt(create=Created("7", 200)).result.state is State.CREATED
 
 
 # Step 2: an answer that nobody knows
@@ -266,7 +266,7 @@ def test_without_any_inbox_a_contact_waits_untouched(world: World) -> None:
 
 def test_after_a_lost_answer_the_contact_is_looked_up_and_adopted(world: World) -> None:
     world.accept()
-    assert world.attempt(create=LOST).verdict.cause == "answer_timeout"
+    assert world.attempt(create=LOST).result.cause == "answer_timeout"
     world.attempt(look_up=[THERE])
     record = world.record
     assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.ADOPTED, "7")
@@ -290,7 +290,7 @@ def test_absent_before_the_settle_time_means_wait_and_counts_nothing(world: Worl
     world.expect(look_up=[])
     ended = world.bring()
     assert ended is not None
-    verdict = ended.verdict
+    verdict = ended.result
     assert (verdict.state, verdict.cause) == (State.RETRYING, "search_ignored_query")
     assert (verdict.failures, verdict.repeats, verdict.spent_ms) == (2, 1, 0), "as they were"
     due = world.record.next_attempt_at
@@ -331,7 +331,7 @@ def test_who_looked_before_the_settle_time_has_seen_nothing_however_long_it_took
 def test_a_look_up_that_cannot_tell_is_not_the_same_as_absent(error: LiveDeskError, world: World) -> None:
     world.accept()
     world.attempt(create=LOST)
-    assert world.attempt(look_up=error).verdict.cause == error.cause.slug
+    assert world.attempt(look_up=error).result.cause == error.cause.slug
     world.attempt(look_up=[THERE])
     assert world.asked == ["create", "look_up", "look_up"]
 
@@ -411,8 +411,8 @@ def test_what_livedesk_holds_otherwise_is_noted(world: World) -> None:
     )
     assert world.record.notes == (
         Note("avatar_url", "from the sender"),
-        Note("name", "LiveDesk holds none", NoteCode.DIFFERS),
-        Note("email", "LiveDesk holds another value", NoteCode.DIFFERS),
+        Note("name", "LiveDesk has none", NoteCode.DIFFERS),
+        Note("email", "LiveDesk has another value", NoteCode.DIFFERS),
     )
 
 
@@ -458,7 +458,7 @@ def test_the_owner_of_an_address_without_an_identifier_is_adopted(field: str, wo
     world.attempt(create=refused(field), owners=[owner], set_identifier=200)
     record = world.record
     assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.ADOPTED, "9")
-    assert record.notes == (Note(field, "adopted the contact that had it and no identifier", NoteCode.ADOPTED),)
+    assert record.notes == (Note(field, "adopted the contact that had this value and no identifier", NoteCode.ADOPTED),)
     assert world.livedesk.asked[1:] == [("owners", field, getattr(ADA, field)), ("set_identifier", "9", "ada")]
 
 
@@ -499,8 +499,8 @@ def test_an_owner_that_is_gone_meanwhile_means_try_again(world: World) -> None:
     gone = Rejected(causes.CONTACT_GONE, fields=frozenset(), status=404)
     world.accept()
     ended = world.attempt(create=refused("email"), owners=[Person("9", None)], set_identifier=gone)
-    assert (ended.verdict.state, ended.verdict.cause) == (State.RETRYING, "contact_gone")
-    assert ended.verdict.spent_ms == 0, "that is LiveDesk's fault"
+    assert (ended.result.state, ended.result.cause) == (State.RETRYING, "contact_gone")
+    assert ended.result.spent_ms == 0, "that is LiveDesk's fault"
     world.attempt(create=Created("7", 200))
 
 
@@ -539,7 +539,7 @@ def test_an_address_that_nobody_has_is_left_out_and_noted(field: str, world: Wor
     world.expect(create=refused(field), owners=[])
     world.attempt(create=Created("7", 200))
     assert world.livedesk.asked[-1] == ("create", ADA.without(field))
-    assert world.record.notes == (Note(field, "left out: LiveDesk did not take it", NoteCode.LEFT_OUT),)
+    assert world.record.notes == (Note(field, "left out: LiveDesk did not accept it", NoteCode.LEFT_OUT),)
 
 
 def test_fields_are_left_out_one_after_the_other_and_the_contact_is_not_lost(world: World) -> None:
@@ -668,7 +668,7 @@ def test_a_verdict_that_comes_after_the_lease_is_not_written(world: World) -> No
 
     world.accept()
     ended = world.attempt(create=too_late)
-    assert (ended.verdict.state, ended.finished.written) == (State.FAILED, False)
+    assert (ended.result.state, ended.finished.written) == (State.FAILED, False)
     assert world.record.state is State.SENDING
 
 
@@ -701,7 +701,7 @@ def test_while_no_search_can_tell_a_contact_waits_at_no_cost(cause: Cause, world
     world.options["policy"] = RetryPolicy(first_ms=1000, longest_ms=60_000, budget_ms=1)
     world.accept()
     world.attempt(create=LOST)
-    waits = [world.attempt(look_up=Inconclusive(cause)).verdict.delay_ms for _ in range(8)]
+    waits = [world.attempt(look_up=Inconclusive(cause)).result.delay_ms for _ in range(8)]
     assert waits[-1] == 60_000
     assert (world.record.state, world.record.cause, world.field("spent_ms")) == (State.RETRYING, cause.slug, 0)
     world.attempt(look_up=[THERE])
@@ -719,13 +719,13 @@ def test_the_contacts_own_faults_spend_its_budget_until_it_has_failed(world: Wor
 
 def test_waits_grow_and_are_bounded(world: World) -> None:
     world.accept()
-    waits = [world.attempt(create=NotSent(causes.CONNECT_FAILED)).verdict.delay_ms for _ in range(8)]
+    waits = [world.attempt(create=NotSent(causes.CONNECT_FAILED)).result.delay_ms for _ in range(8)]
     assert waits == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
 
 
 def test_retry_after_is_kept_to_the_millisecond(world: World) -> None:
     world.accept()
-    assert world.attempt(create=Throttled(retry_after=7.25)).verdict.delay_ms == 7_250
+    assert world.attempt(create=Throttled(retry_after=7.25)).result.delay_ms == 7_250
 
 
 def test_an_attempt_tells_what_answered_and_how_long_it_took(world: World) -> None:

@@ -14,16 +14,17 @@ from typing import Any
 
 import pytest
 import sentry_sdk
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.settings import load_settings
 from worker.telemetry import (
     CRUMB_KEYS,
     EVENT_KEYS,
     FRAME_KEYS,
+    JsonFormatter,
+    LogEvent,
     report_bug,
-    report_turn,
+    report_sync_change,
     scrub_breadcrumb,
     scrub_event,
     start_sentry,
@@ -168,36 +169,40 @@ def test_a_bug_is_logged_by_its_kind_and_place(caplog: pytest.LogCaptureFixture)
         report_bug(error)
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
-    assert record.getMessage().startswith(f"bug: ValueError at {__file__}:")
+    assert record.getMessage().startswith(f"bug error=ValueError at={__file__}:")
     assert ADA not in caplog.text
 
 
 def test_a_bug_without_a_place_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
     report_bug(ValueError(ADA))
-    assert caplog.messages == ["bug: ValueError at an unknown place"]
+    assert caplog.messages == ["bug error=ValueError"]
 
 
 def test_a_stop_is_one_loud_line(caplog: pytest.LogCaptureFixture) -> None:
-    report_turn("misconfigured", "unauthorized")
-    report_turn("resumed", "")
+    report_sync_change("misconfigured", "unauthorized")
+    report_sync_change("resumed", "")
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("ERROR", "sync stopped: LiveDesk does not let us in cause=unauthorized"),
-        ("WARNING", "sync resumed: LiveDesk answers again"),
+        ("ERROR", 'sync stopped reason="LiveDesk rejects our configuration" cause=unauthorized'),
+        ("WARNING", 'sync resumed reason="LiveDesk answers again"'),
     ]
 
 
 def test_the_log_is_json_where_that_is_asked_for() -> None:
     code = "from worker import telemetry, model; import logging; "
-    code += "telemetry.configure_logging(model.LogFormat.JSON); telemetry.report_turn('down', 'http_503')"
+    code += "telemetry.configure_logging(model.LogFormat.JSON); telemetry.report_sync_change('down', 'http_503')"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     document = json.loads(done.stderr)
-    assert (document["event"], document["cause"]) == ("sync stopped: LiveDesk is down", "http_503")
+    assert (document["event"], document["reason"], document["cause"]) == (
+        "sync stopped",
+        "LiveDesk is down",
+        "http_503",
+    )
 
 
 def test_without_a_dsn_sentry_is_not_started() -> None:
-    start_sentry(load_settings({"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "secret"}), "web")
+    start_sentry(None, "production", "web")
     assert not sentry_sdk.get_client().is_active()
 
 
@@ -242,7 +247,8 @@ from worker.errors import StoreUnavailable
 from worker.settings import load_settings
 
 telemetry.configure_logging()
-telemetry.start_sentry(load_settings(), "worker")
+settings = load_settings()
+telemetry.start_sentry(settings.sentry_dsn, settings.sentry_environment, "worker")
 person = sys.argv[1]
 sentry_sdk.set_user({"email": person})
 sentry_sdk.set_context("person", {"email": person})
@@ -276,9 +282,64 @@ def test_sentry_hears_of_a_bug_and_of_a_new_cause_but_of_nobody(ingest: Ingest) 
     assert [error["type"] for error in bug["exception"]["values"]] == ["ValueError", "StoreUnavailable"]
     assert cause["message"] == "New cause: http_500"
     assert (bug["tags"]["component"], cause["tags"]["state"], cause["environment"]) == ("worker", "retrying", "test")
-    assert "ERROR worker.telemetry bug: StoreUnavailable at <string>:" in done.stderr
+    assert "ERROR worker.telemetry bug error=StoreUnavailable at=<string>:" in done.stderr
 
 
 def event_in(envelope: str) -> Any:
     """An envelope is a line of its own, then for each item a line about it and the item."""
     return json.loads(envelope.splitlines()[2])
+
+
+# Lines of the log
+
+
+def record(message: object, *args: object) -> logging.LogRecord:
+    return logging.LogRecord("worker.tasks", logging.INFO, __file__, 1, message, args, None)
+
+
+def test_a_line_is_an_event_and_its_fields() -> None:
+    assert (
+        str(LogEvent("attempt", key="a", state="created", duration_ms=12))
+        == "attempt key=a state=created duration_ms=12"
+    )
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    assert str(LogEvent("attempt", cause=None, status=0, source="")) == 'attempt status=0 source=""'
+
+
+@given(st.text())
+@example("one\u2028two")
+@example('"')
+def test_no_value_makes_a_second_line_or_a_second_field(text: str) -> None:
+    line = str(LogEvent("attempt", why=text))
+    assert len(line.splitlines()) == 1
+    value = line.removeprefix("attempt why=")
+    assert (json.loads(value) if value.startswith('"') else value) == text
+    assert value.startswith('"') or not set(value) & set(' ="')
+
+
+def test_as_json_it_is_one_object() -> None:
+    document = json.loads(JsonFormatter().format(record(LogEvent("attempt", state="created", duration_ms=12))))
+    assert document.pop("time").endswith("+00:00")
+    assert document == {
+        "level": "INFO",
+        "logger": "worker.tasks",
+        "event": "attempt",
+        "state": "created",
+        "duration_ms": 12,
+    }
+
+
+def test_as_json_other_lines_are_events_without_fields() -> None:
+    document = json.loads(JsonFormatter().format(record("worker %s", "ready\nor not")))
+    assert document["event"] == "worker ready\nor not"
+
+
+def test_as_json_an_error_keeps_its_traceback() -> None:
+    told = record("it failed")
+    try:
+        raise ValueError
+    except ValueError as error:
+        told.exc_info = (ValueError, error, error.__traceback__)
+    assert "ValueError" in json.loads(JsonFormatter().format(told))["exception"]

@@ -7,7 +7,7 @@ from functools import partial
 
 from webhook_app.parts import Parts
 from worker.errors import LiveDeskError
-from worker.livedesk.client import Person
+from worker.livedesk.answers import Person
 from worker.model import UNIQUE_FIELDS
 from worker.store.record import ContactRecord
 
@@ -35,7 +35,7 @@ def compare(parts: Parts, record: ContactRecord, *, sleep: Callable[[float], Non
     values = {name: record.contact and getattr(record.contact, name) for name in UNIQUE_FIELDS}
     searches: list[Callable[[], list[Person]]] = [
         partial(livedesk.look_up, record.identifier),
-        *(partial(livedesk.owners, name, value) for name, value in values.items() if value),
+        *(partial(livedesk.find_owners, name, value) for name, value in values.items() if value),
     ]
     people: dict[str, Person] = {}
     try:

@@ -15,8 +15,8 @@ from webhook_app.parts import Parts
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided
 from worker.errors import StoreError, StoreFull, SyncError, Unmappable
-from worker.events import LogEvent
 from worker.model import Status
+from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from worker import causes
 from worker.errors import Inconclusive, LiveDeskError, Rejected
+from worker.livedesk.answers import Created
 from worker.livedesk.checks import CheckResult, Level
-from worker.livedesk.client import Created, LiveDesk
+from worker.livedesk.client import LiveDesk
 from worker.model import Account, Contact
 
 #: Seconds for which a search is repeated until it finds a new contact, and between two.
@@ -116,7 +117,7 @@ class Probe:
     def _other_case(self, first: Contact) -> CheckResult:
         """Harmless either way: the worker compares identifiers itself, exactly."""
         try:
-            found = self.livedesk.owners("identifier", first.identifier.swapcase())
+            found = self.livedesk.find_owners("identifier", first.identifier.swapcase())
         except Inconclusive:
             found = []
         heeds = "does not heed" if found else "heeds"

@@ -14,11 +14,11 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from worker.events import LogEvent
 from worker.model import UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
+from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 

@@ -130,7 +130,7 @@ def test_a_bug_does_not_fail_a_signup_and_is_reported_as_one(caplog: pytest.LogC
         raise ZeroDivisionError("with personal data")
 
     assert post(store=MemoryStore(bug)).get_json() == LOST
-    assert "bug: ZeroDivisionError at " in caplog.text
+    assert "bug error=ZeroDivisionError at=" in caplog.text
     assert "personal" not in caplog.text
 
 

@@ -275,7 +275,7 @@ def test_a_bug_is_ours_and_tells_nobody_what_was_sent(door: Door, caplog: pytest
     store = broken(door.client, KeyError("Ada@Example.com"))
     with caplog.at_level(logging.DEBUG):
         problem_of(door.with_store(store).post(), 500)
-    assert "bug: KeyError at " in caplog.text
+    assert "bug error=KeyError at=" in caplog.text
     assert "Ada" not in caplog.text
 
 

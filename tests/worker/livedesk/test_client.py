@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from tests.livedesk import StandIn, serve
 from tests.rig.processes import free_port
 from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigured, NotSent, Rejected, Throttled
-from worker.livedesk.client import ANSWER_LIMIT, PAGES_READ, Created, LiveDesk, Person
+from worker.livedesk.answers import Created, Person
+from worker.livedesk.client import MAX_ANSWER_BYTES, MAX_PAGES, LiveDesk
 from worker.model import Contact, Note, NoteCode
 
 KEY, SECRET = "demo-key", "demo-secret"
@@ -89,7 +90,7 @@ CREATES: list[tuple[str, dict[str, Any], type[LiveDeskError], str]] = [
     ("html_200", {}, AnswerUnknown, "unreadable_answer"),
     ("empty_200", {}, AnswerUnknown, "unreadable_answer"),
     ("huge_200", {}, AnswerUnknown, "unreadable_answer"),
-    ("huge_200", {"size": ANSWER_LIMIT + 1}, AnswerUnknown, "unreadable_answer"),
+    ("huge_200", {"size": MAX_ANSWER_BYTES + 1}, AnswerUnknown, "unreadable_answer"),
     ("deep_json_200", {}, AnswerUnknown, "unreadable_answer"),
     ("no_id_200", {}, AnswerUnknown, "unreadable_answer"),
     *[
@@ -409,7 +410,7 @@ def test_before_each_further_page_the_caller_has_its_say(standin: StandIn, lived
     asked: list[int] = []
     with pytest.raises(Inconclusive):
         livedesk.look_up("user-42", lambda: asked.append(len(standin.requests("search"))))
-    assert asked == list(range(1, PAGES_READ))
+    assert asked == list(range(1, MAX_PAGES))
 
 
 def test_pages_are_read_until_a_short_one(standin: StandIn, livedesk: LiveDesk) -> None:
@@ -430,7 +431,7 @@ def test_a_full_last_page_is_followed_by_a_look_at_the_next(standin: StandIn, li
 def test_reading_stops_somewhere(standin: StandIn, livedesk: LiveDesk) -> None:
     standin.behave("endless_pages")
     assert refusal_of(lambda: livedesk.look_up("ada")).cause.slug == "search_too_many_results"
-    assert len(standin.requests("search")) == PAGES_READ
+    assert len(standin.requests("search")) == MAX_PAGES
 
 
 def test_two_contacts_with_one_identifier_are_both_told(standin: StandIn, livedesk: LiveDesk) -> None:
@@ -442,13 +443,13 @@ def test_the_owner_of_an_address_is_found_in_any_case_but_exactly(standin: Stand
     owner = standin.add_contact(email="ada@example.com", identifier="x")
     standin.add_contact(email="ada@example.com.au")
     standin.add_contact(identifier="ada@example.com")
-    assert livedesk.owners("email", "Ada@Example.com") == [Person(str(owner.id), "x", None, "ada@example.com")]
+    assert livedesk.find_owners("email", "Ada@Example.com") == [Person(str(owner.id), "x", None, "ada@example.com")]
 
 
 def test_the_owner_of_a_phone_number_is_found(standin: StandIn, livedesk: LiveDesk) -> None:
     owner = standin.add_contact(phone_number="+4915112345678")
     standin.add_contact(phone_number="+49151123456789")
-    assert [person.id for person in livedesk.owners("phone_number", "+4915112345678")] == [str(owner.id)]
+    assert [person.id for person in livedesk.find_owners("phone_number", "+4915112345678")] == [str(owner.id)]
 
 
 # Giving a contact its identifier
@@ -586,9 +587,9 @@ def test_an_answer_that_says_it_is_encoded_is_not_read(body: bytes, server: RawS
 
 
 def test_an_answer_is_read_up_to_a_limit(server: RawServer) -> None:
-    server.answer = answer(200, MADE_BODY.ljust(ANSWER_LIMIT))
+    server.answer = answer(200, MADE_BODY.ljust(MAX_ANSWER_BYTES))
     assert client_of(server.url).create(ADA).contact_id == "7"
-    server.answer = answer(200, MADE_BODY.ljust(ANSWER_LIMIT + 1))
+    server.answer = answer(200, MADE_BODY.ljust(MAX_ANSWER_BYTES + 1))
     assert refusal_of(lambda: client_of(server.url).create(ADA)).cause.slug == "unreadable_answer"
 
 

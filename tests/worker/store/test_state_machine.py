@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.invariants import assert_invariants
 from worker import causes
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Rejected, Throttled
-from worker.livedesk.client import Created, Person
+from worker.livedesk.answers import Created, Person
 from worker.model import Contact, State
 from worker.retry import RetryPolicy
 from worker.store import keys
@@ -56,7 +56,7 @@ class FakeLiveDesk:
     now_ms: Callable[[], int]
     elapse: Callable[[int], None]
     another_worker: Callable[[str], None]
-    timeout_s: float = TIMEOUT_S
+    request_limit_s: float = TIMEOUT_S + 5
     create_modes: list[str] = field(default_factory=list)
     search_modes: list[str] = field(default_factory=list)
     contacts: list[str] = field(default_factory=list)
@@ -104,7 +104,13 @@ class FakeLiveDesk:
         absent_at = self.seen_absent.get(identifier, 0)
         assert absent_at >= sent_at + SETTLE_MS, f"a create for {identifier} while an earlier one was unanswered"
 
-    def look_up(self, identifier: str, _turn_page: object = None) -> list[Person]:
+    def find_owners(self, field: str, value: str, before_page: object) -> list[Person]:
+        raise AssertionError("nobody has an address")
+
+    def set_identifier(self, contact_id: str, identifier: str) -> int:
+        raise AssertionError("nobody has an address")
+
+    def look_up(self, identifier: str, before_page: object) -> list[Person]:
         mode = self.search_modes.pop() if self.search_modes else "ok"
         if mode == "unreachable":
             raise AnswerUnknown(causes.http(502), status=502)
@@ -135,7 +141,7 @@ class Contacts(RuleBasedStateMachine):
         self.livedesk = FakeLiveDesk(self.now_ms, self.turn, self.another_worker)
         self.sync = Sync(
             store=self.store,
-            livedesk=self.livedesk,  # type: ignore[arg-type]
+            livedesk=self.livedesk,
             policy=RetryPolicy(first_ms=1000, longest_ms=60_000, budget_ms=300_000),
             settle_ms=SETTLE_MS,
             rng=random.Random(0),

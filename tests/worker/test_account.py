@@ -4,13 +4,13 @@ import redis
 
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
-from worker.livedesk.account import FRESH_S, KnownAccount
 from worker.livedesk.client import LiveDesk
 from worker.model import Account, Contact
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.queue import Envelope
 from worker.store.store import Store
+from worker.tasks import ACCOUNT_FRESH_S, KnownAccount
 
 BAD = Account(unique=False, searchable=True, searchable_bare=None)
 
@@ -64,9 +64,9 @@ def test_it_is_remembered_for_some_seconds(client: redis.Redis) -> None:
     known = KnownAccount(Store(client), name(), clock=lambda: now)
     assert known() == Account()
     store.findings.save_account(name(), BAD)
-    now = FRESH_S - 1
+    now = ACCOUNT_FRESH_S - 1
     assert known() == Account()
-    now = FRESH_S
+    now = ACCOUNT_FRESH_S
     assert known().unique is False
 
 
@@ -76,7 +76,7 @@ def test_while_redis_is_away_the_last_that_was_known_holds(client: redis.Redis) 
     known = KnownAccount(Store(client), name(), clock=lambda: now)
     assert known().unique is False
     known.store = Store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=0.2))
-    now = FRESH_S
+    now = ACCOUNT_FRESH_S
     assert known().unique is False
 
 

@@ -1,0 +1,117 @@
+"""LiveDesk as one attempt may use it: every request waits for its slot and ends before the lease does."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from worker.livedesk.answers import Created, Person
+from worker.model import Claim, Contact
+from worker.store.store import Store
+
+#: A request that is sent more than ``LATE_S`` seconds after its slot takes a new slot, at most ``PACE_TRIES`` times.
+LATE_S, PACE_TRIES = 0.01, 5
+
+
+class LiveDesk(Protocol):
+    """What an attempt needs of LiveDesk. ``before_page`` is called before each further page of a search."""
+
+    @property
+    def request_limit_s(self) -> float: ...
+    def create(self, contact: Contact, /) -> Created: ...
+    def look_up(self, identifier: str, before_page: Callable[[], object], /) -> list[Person]: ...
+    def find_owners(self, field: str, value: str, before_page: Callable[[], object], /) -> list[Person]: ...
+    def set_identifier(self, contact_id: str, identifier: str, /) -> int: ...
+
+
+class LeaseLost(Exception):
+    """Another worker holds the lease. Stop without writing."""
+
+
+class NoSlot(Exception):
+    """No request may be sent within a second: the contact waits in ``due``, and the worker is free for others."""
+
+    def __init__(self, wait_ms: int) -> None:
+        super().__init__()
+        self.wait_ms = wait_ms
+
+
+class PacedLiveDesk:
+    """The requests of one attempt. ``claiming_at`` is when the claim was requested, by ``clock`` (seconds)."""
+
+    def __init__(
+        self,
+        livedesk: LiveDesk,
+        store: Store,
+        claim: Claim,
+        claiming_at: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.livedesk = livedesk
+        self.store = store
+        self.claim = claim
+        self.clock = clock
+        self.sleep = sleep
+        #: When the first request was sent.
+        self.began: float | None = None
+        #: Redis made the claim (``claim.now``) between ``claiming_at`` and now, and this process may have been stopped
+        #: in between. The lease is measured from the earlier moment and Redis's time from the later one: both are safe.
+        self.claimed_at = clock()
+        self.lease_ends = claiming_at + (claim.lease_until - claim.now) / 1000
+        #: When the requests that the claim reserved may be sent: one, or two if a look-up comes first.
+        reserved = 1 if claim.unknown_since is None else 2
+        self.slots = [claiming_at + (claim.wait_ms + nth * claim.apart_ms) / 1000 for nth in range(reserved)]
+
+    def duration_ms(self) -> int:
+        return 0 if self.began is None else round((self.clock() - self.began) * 1000)
+
+    def now_ms(self) -> int:
+        """Redis's time, or slightly less."""
+        return self.claim.now + round((self.clock() - self.claimed_at) * 1000)
+
+    def create(self, contact: Contact) -> Created:
+        self._prepare()
+        return self.livedesk.create(contact)
+
+    def look_up(self, identifier: str) -> list[Person]:
+        self._prepare_look_up()
+        return self.livedesk.look_up(identifier, self._prepare_look_up)
+
+    def find_owners(self, field: str, value: str) -> list[Person]:
+        self._prepare_look_up()
+        return self.livedesk.find_owners(field, value, self._prepare_look_up)
+
+    def set_identifier(self, contact_id: str, identifier: str) -> int:
+        self._prepare()
+        return self.livedesk.set_identifier(contact_id, identifier)
+
+    def _prepare_look_up(self) -> None:
+        self._prepare(look_up=True)
+
+    def _prepare(self, *, look_up: bool = False) -> None:
+        """Wait for the request's slot, and make the lease outlast the request."""
+        for _ in range(PACE_TRIES):
+            at = self.slots.pop(0) if self.slots else self._next_slot(look_up)
+            self.sleep(max(0.0, at - self.clock()))
+            if not self.store.upstream.policy.rate or self.clock() - at <= LATE_S:
+                break
+        self._keep_lease()
+        if self.began is None:
+            self.began = self.clock()
+
+    def _next_slot(self, look_up: bool) -> float:
+        reserving_at = self.clock()
+        wait_ms = self.store.upstream.pace(look_up=look_up)
+        if wait_ms < 0:
+            raise NoSlot(-wait_ms)
+        return reserving_at + wait_ms / 1000
+
+    def _keep_lease(self) -> None:
+        """Renew the lease if the request could outlast it, because then another worker could start meanwhile."""
+        renewing_at = self.clock()
+        if renewing_at + self.livedesk.request_limit_s <= self.lease_ends:
+            return
+        if not self.store.contacts.renew(self.claim):
+            raise LeaseLost
+        self.lease_ends = renewing_at + self.store.contacts.lease_ms / 1000
