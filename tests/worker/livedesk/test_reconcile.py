@@ -161,7 +161,7 @@ def test_a_contact_that_drifted(field: str, value: str | None, office: Office) -
 def test_what_the_record_says_already_is_no_news(office: Office) -> None:
     changed: dict[str, Any] = {**ADA.present(), "email": "other@example.com"}
     made = office.standin.add_contact(**changed).id
-    office.create(ADA, Note("email", "LiveDesk holds another value"), made=made)
+    office.create(ADA, Note("email", "LiveDesk has another value"), made=made)
     assert office.difference() is None
 
 
