@@ -6,13 +6,13 @@ from flask import request
 from werkzeug import Response
 
 from webhook_app.api.blueprint import blueprint
-from webhook_app.api.document import Csv, describe
+from webhook_app.api.document import Csv, Listing, describe
 from webhook_app.api.schemas import ADOPT, EDIT, EXPORT, FIND, LIST, ONLY_REVEAL, PAGE, REASON
 from webhook_app.operator import Operator, parse_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
 from webhook_app.present.csv_export import as_csv
-from webhook_app.present.shapes import AdoptedContact, Contact, ContactPage, ContactState, FoundContacts
+from webhook_app.present.shapes import AdoptedContact, Contact, ContactPage, ContactRow, ContactState
 from worker.model import State
 from worker.store.lists import Filter
 
@@ -43,14 +43,14 @@ def export_contacts(query: dict[str, Any], operator: Operator) -> Response:
 
 
 @blueprint.post("/contacts/find")
-@describe(FoundContacts, body=FIND)
-def find_contacts(body: dict[str, Any]) -> FoundContacts:
+@describe(Listing("contacts", ContactRow), body=FIND)
+def find_contacts(body: dict[str, Any]) -> object:
     """Find contacts by their exact identifier, e-mail address, phone number, contact id or key.
 
     This is a POST so that no personal data is in a URL, which logs keep.
     """
     lists = current_parts().store.lists
-    return FoundContacts(contacts=[serializers.row(row) for row in lists.rows(lists.search(body["text"]))])
+    return {"contacts": [serializers.row(row) for row in lists.rows(lists.search(body["text"]))]}
 
 
 @blueprint.get("/contacts/<key>")

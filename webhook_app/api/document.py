@@ -43,11 +43,19 @@ class Nothing:
     """The answer has no body."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The answer is an object with one list, of this name and these shapes."""
+
+    name: str
+    shape: type[Answer]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """What the document says of a view. ``answers`` are statuses with the shapes of what is answered."""
 
-    answers: tuple[tuple[int, type], ...]
+    answers: tuple[tuple[int, type | Listing], ...]
     query: Schema
     body: Schema | None
     acts: bool
@@ -55,7 +63,7 @@ class Description:
 
 
 def describe(
-    *answers: type | tuple[int, type],
+    *answers: type | Listing | tuple[int, type],
     query: Schema = NO_PARAMETERS,
     body: Schema | None = None,
     acts: bool = False,
@@ -101,7 +109,8 @@ def build_document(routes: Iterable[tuple[str, list[str], str, Callable[..., Any
         path = re.sub("<([a-z]+)>", r"{\1}", rule)
         for method in methods:
             paths.setdefault(path, _path_parameters(path))[method.lower()] = _operation(operation_id, view)
-    shapes = {shape for *_, view in routes for _, shape in _description(view).answers if issubclass(shape, Answer)}
+    answers = [one for *_, view in routes for _, one in _description(view).answers]
+    shapes = {one.shape if isinstance(one, Listing) else one for one in answers} - {Csv, Document, Nothing}
     _, components = msgspec.json.schema_components(
         sorted(shapes, key=lambda shape: shape.__name__), schema_hook=_time_schema, ref_template=SCHEMA
     )
@@ -165,11 +174,16 @@ def _responses(described: Description, summary: str) -> Schema:
     responses: Schema = {}
     for status, shape in described.answers:
         response = responses.setdefault(str(status), {"description": summary})
-        if shape is Csv:
-            response.setdefault("content", {})["text/csv"] = {"schema": {"type": "string"}}
-        elif shape is not Nothing:
-            schema = {"type": "object"} if shape is Document else {"$ref": SCHEMA.format(name=shape.__name__)}
-            response.setdefault("content", {})["application/json"] = {"schema": schema}
+        if shape is not Nothing:
+            media_type = "text/csv" if shape is Csv else "application/json"
+            response.setdefault("content", {})[media_type] = {"schema": _answer_schema(shape)}
     for status in (*ALWAYS, *described.problems, *((413, 415) if described.body else ())):
         responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
     return dict(sorted(responses.items()))
+
+
+def _answer_schema(shape: type | Listing) -> Schema:
+    if isinstance(shape, Listing):
+        return record({shape.name: {"type": "array", "items": _answer_schema(shape.shape)}}, (shape.name,))
+    named: dict[type, Schema] = {Csv: {"type": "string"}, Document: {"type": "object"}}
+    return named.get(shape) or {"$ref": SCHEMA.format(name=shape.__name__)}

@@ -5,21 +5,21 @@ from typing import Any
 from werkzeug import Response
 
 from webhook_app.api.blueprint import answer, blueprint
-from webhook_app.api.document import describe
+from webhook_app.api.document import Listing, describe
 from webhook_app.api.schemas import OPERATIONS, OPERATIONS_PAGE, REASON, START
 from webhook_app.operator import CHANGES, Operator, parse_filter
 from webhook_app.parts import current_parts
 from webhook_app.present.serializers import serialize
-from webhook_app.present.shapes import Operation, Operations, Plan
+from webhook_app.present.shapes import Operation, Plan
 from worker.model import BulkAction
 
 
 @blueprint.get("/operations")
-@describe(Operations, query=OPERATIONS)
-def list_operations(query: dict[str, Any]) -> Operations:
+@describe(Listing("operations", Operation), query=OPERATIONS)
+def list_operations(query: dict[str, Any]) -> object:
     """List the latest operations."""
     latest = current_parts().store.operations.latest(query.get("limit", OPERATIONS_PAGE))
-    return Operations(operations=[serialize(one, Operation) for one in latest])
+    return {"operations": [serialize(one, Operation) for one in latest]}
 
 
 @blueprint.post("/operations")

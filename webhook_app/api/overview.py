@@ -5,13 +5,13 @@ from typing import Any
 from werkzeug import Response
 
 from webhook_app.api.blueprint import blueprint
-from webhook_app.api.document import describe
+from webhook_app.api.document import Listing, describe
 from webhook_app.api.schemas import AUDIT, CAUSES, CAUSES_PAGE, PAGE, REASON
 from webhook_app.operator import Operator
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
 from webhook_app.present.serializers import serialize
-from webhook_app.present.shapes import Audit, AuditEntry, Cause, Causes, Flow, Situation, Sources, Upstream, Workers
+from webhook_app.present.shapes import AuditEntry, Cause, Minute, Situation, SourceUse, Upstream, Workers
 from webhook_app.problems import problem
 from worker.store.counters import DELIVERY, REFUSED
 
@@ -24,18 +24,18 @@ def get_situation() -> Situation:
 
 
 @blueprint.get("/flow")
-@describe(Flow)
-def get_flow() -> Flow:
+@describe(Listing("minutes", Minute))
+def get_flow() -> object:
     """Get what happened in each minute of the last hour."""
-    return serializers.flow(current_parts().store.overview.flow())
+    return {"minutes": [serializers.minute(one) for one in current_parts().store.overview.flow()]}
 
 
 @blueprint.get("/causes")
-@describe(Causes, query=CAUSES)
-def list_causes(query: dict[str, Any]) -> Causes:
+@describe(Listing("causes", Cause), query=CAUSES)
+def list_causes(query: dict[str, Any]) -> object:
     """List why contacts fail, causes with the most contacts first."""
     causes = current_parts().store.overview.causes(query.get("limit", CAUSES_PAGE))
-    return Causes(causes=[serialize(one, Cause) for one in causes])
+    return {"causes": [serialize(one, Cause) for one in causes]}
 
 
 @blueprint.get("/causes/<cause>")
@@ -70,12 +70,12 @@ def resume_sync(body: dict[str, Any], operator: Operator) -> Upstream:
 
 
 @blueprint.get("/sources")
-@describe(Sources)
-def list_sources() -> Sources:
+@describe(Listing("sources", SourceUse))
+def list_sources() -> object:
     """List sources, when each secret was last used, and how their deliveries ended."""
     parts = current_parts()
     used, counted = parts.store.secret_uses.read(), parts.store.counters.totals(DELIVERY, REFUSED)
-    return Sources(sources=[serializers.source(one, used, counted) for one in parts.sources.values()])
+    return {"sources": [serializers.source(one, used, counted) for one in parts.sources.values()]}
 
 
 @blueprint.get("/workers")
@@ -86,8 +86,8 @@ def list_workers() -> Workers:
 
 
 @blueprint.get("/audit")
-@describe(Audit, query=AUDIT)
-def list_audit_entries(query: dict[str, Any]) -> Audit:
+@describe(Listing("entries", AuditEntry), query=AUDIT)
+def list_audit_entries(query: dict[str, Any]) -> object:
     """List what people did manually, latest first."""
     entries = current_parts().store.audit.page(before=query.get("before"), limit=query.get("limit", PAGE))
-    return Audit(entries=[serialize(one, AuditEntry) for one in entries])
+    return {"entries": [serialize(one, AuditEntry) for one in entries]}

@@ -5,21 +5,21 @@ from typing import Any
 from werkzeug import Response
 
 from webhook_app.api.blueprint import blueprint
-from webhook_app.api.document import Nothing, describe
+from webhook_app.api.document import Listing, Nothing, describe
 from webhook_app.api.schemas import ONLY_REVEAL, PAGE, QUARANTINE, REASON
 from webhook_app.operator import Operator
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
-from webhook_app.present.shapes import Quarantine, QuarantinedDelivery, QuarantineEntry, Replayed
+from webhook_app.present.shapes import QuarantinedDelivery, QuarantineEntry, Replayed
 from worker.model import Status
 
 
 @blueprint.get("/quarantine")
-@describe(Quarantine, query=QUARANTINE)
-def list_quarantine(query: dict[str, Any]) -> Quarantine:
+@describe(Listing("deliveries", QuarantineEntry), query=QUARANTINE)
+def list_quarantine(query: dict[str, Any]) -> object:
     """List deliveries in quarantine, oldest first."""
     page = current_parts().store.quarantine.page(offset=query.get("offset", 0), limit=query.get("limit", PAGE))
-    return Quarantine(deliveries=[serializers.serialize(one, QuarantineEntry) for one in page])
+    return {"deliveries": [serializers.serialize(one, QuarantineEntry) for one in page]}
 
 
 @blueprint.get("/quarantine/<entry>")

@@ -13,6 +13,7 @@ from webhook_app.operator import CHANGES, Operator, Plan, describe_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import shapes
 from webhook_app.present.serializers import serialize, to_dict, to_json
+from webhook_app.present.wording import counted
 from worker.durations import duration
 from worker.model import BulkAction, OperationState
 from worker.store.operations import Operation
@@ -134,9 +135,8 @@ def _watch(operator: Operator, started: Operation, sleep: Callable[[float], None
 
 
 def _describe(plan: Plan) -> str:
-    noun = "contact" if plan.total == 1 else "contacts"
     skipped = "".join(f", {number} {state} skipped" for state, number in plan.skipped.items())
-    text = f"{'At least ' if plan.at_least else ''}{plan.total} {noun}{skipped}."
+    text = f"{'At least ' if plan.at_least else ''}{counted(plan.total, 'contact')}{skipped}."
     if plan.takes_ms is None:
         return f"{text} Nothing is sent to LiveDesk now: they will wait."
     return f"{text} About {duration(plan.takes_ms)} at the present pace." if plan.takes_ms else text

@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from webhook_app.cli.output import print_table, when
 from webhook_app.cli.toml_lines import line_of, lines_of, read_key
 from webhook_app.configuration import sources_given
 from webhook_app.parts import current_parts
+from webhook_app.present.wording import counted
 from webhook_app.sources import load_sources
 from webhook_app.sources.inventory import Listed, take_inventory
 from worker.errors import SettingsError, StoreError
@@ -65,7 +67,7 @@ def check(file: Path | None) -> None:
         for problem in error.problems:
             click.echo(_located(path, problem))
         raise SystemExit(1) from None
-    click.echo(f"OK: {len(found)} {'source' if len(found) == 1 else 'sources'}")
+    click.echo(f"OK: {counted(len(found), 'source')}")
 
 
 def _located(path: Path, problem: str) -> str:
@@ -132,16 +134,5 @@ def _document(source: Listed, used: Mapping[str, int] | None) -> dict[str, Any]:
         {"name": name, "set": is_set, "last_used_ms": (used or {}).get(f"{source.name}:{name}")}
         for name, is_set in source.secrets.items()
     ]
-    return {
-        "name": source.name,
-        "address": source.address,
-        "preset": source.preset,
-        "schemes": list(source.schemes),
-        "secrets": secrets,
-        "last_use_known": used is not None,
-        "needs": list(source.needs),
-        "on_invalid": source.on_invalid,
-        "region": source.region,
-        "inbox_id": source.inbox_id,
-        "mistakes": list(source.mistakes),
-    }
+    extra = {"address": source.address, "secrets": secrets, "last_use_known": used is not None}
+    return {**asdict(source), **extra}

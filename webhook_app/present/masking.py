@@ -1,20 +1,17 @@
-"""Personal data made fit to be shown to whoever may not, or need not, see them."""
+"""Masks personal data: what is left is enough to recognise a value, and not enough to learn it."""
 
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-from worker.model import Contact
+from worker.model import PERSONAL_FIELDS, Contact
 
 PHONE = re.compile(r"\+\d{6,}")
 HIDDEN = "***"
 
 
 def masked(field: str, value: str) -> str:
-    """Just enough of a value to be recognised by who knows it: ``a***@e***.com``, ``+49***78``, ``A*** L***``.
-
-    An identifier is masked where it is an e-mail address or a phone number.
-    """
+    """``a***@e***.com``, ``+49***78``, ``A*** L***``. An identifier is masked if it is an address or a phone number."""
     if field == "name":
         return " ".join(word[0] + HIDDEN for word in value.split())
     if field == "avatar_url":
@@ -29,8 +26,7 @@ def masked(field: str, value: str) -> str:
 
 
 def mask(contact: Contact) -> Contact:
-    """The same contact with just enough left to be recognised by who knows it; the identifier stays."""
-    given = asdict(contact).items()
-    texts = {name: value for name, value in given if isinstance(value, str) and name != "identifier"}
-    hidden: dict[str, Any] = {name: masked(name, value) for name, value in texts.items()}
+    """Return the contact with its personal fields masked. The identifier is unchanged."""
+    values = {name: getattr(contact, name) for name in PERSONAL_FIELDS}
+    hidden: dict[str, Any] = {name: masked(name, value) for name, value in values.items() if value}
     return replace(contact, **hidden)

@@ -1,6 +1,6 @@
 """Makes the answers of API, commands and health checks from what is stored. ``shapes`` has the shape of each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,7 +11,7 @@ from webhook_app.present.masking import mask
 from webhook_app.present.shapes import Time
 from webhook_app.sources import Source
 from worker import durations
-from worker.model import Attempt, Quarantined
+from worker.model import EDITABLE_FIELDS, Attempt, Quarantined
 from worker.store.counters import DELIVERY, REFUSED, Total, with_prefix
 from worker.store.lists import Row
 from worker.store.overview import Minute
@@ -61,12 +61,12 @@ def record(stored: ContactRecord) -> shapes.Record:
 def contact(key: str, stored: ContactRecord, *, reveal: bool) -> shapes.Contact:
     """A contact with its personal data, which is masked unless it is revealed."""
     shown = stored.contact if reveal or stored.contact is None else mask(stored.contact)
-    fields = serialize(shown, shapes.Fields) if shown else None
+    fields = {name: getattr(shown, name) for name in EDITABLE_FIELDS} if shown else None
     return shapes.Contact(**asdict(record(stored)), key=key, fields=fields)
 
 
-def flow(minutes: Iterable[Minute]) -> shapes.Flow:
-    return shapes.Flow(minutes=[shapes.Minute(at=Time(durations.rfc3339(one.at)), **one.counts) for one in minutes])
+def minute(one: Minute) -> shapes.Minute:
+    return shapes.Minute(at=Time(durations.rfc3339(one.at)), **one.counts)
 
 
 def source(one: Source, used: Mapping[str, int], counted: Mapping[str, Total]) -> shapes.SourceUse:

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
-from worker.model import BulkAction, OperationState, Outcome, State, Status
+from worker.model import EDITABLE_FIELDS, BulkAction, OperationState, Outcome, State, Status
 
 
 class Time(str):
@@ -19,6 +19,19 @@ class Time(str):
 Count = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 Key = Annotated[
     str, Meta(description="The id of the contact here.", extra_json_schema={"pattern": "^[A-Za-z0-9._]{16}$"})
+]
+
+
+#: The data of a contact: every field that a person can edit.
+Fields = Annotated[
+    dict[str, str | int | None],
+    Meta(
+        extra_json_schema={
+            "properties": {name: {"type": ["string", "integer", "null"]} for name in EDITABLE_FIELDS},
+            "required": list(EDITABLE_FIELDS),
+            "additionalProperties": False,
+        }
+    ),
 ]
 
 
@@ -32,8 +45,8 @@ class ContactRow(Answer):
     key: Key
     identifier: str
     state: State
-    source: str
     cause: str | None
+    source: str
     attempts_made: Count
     received_at: Time
     at: Annotated[Time | None, Meta(description="Sort key: when it entered its state or last failed with the cause.")]
@@ -46,8 +59,6 @@ class ContactRow(Answer):
 
 
 class Note(Answer):
-    """What was done with a field of a contact, and why."""
-
     field: str
     text: str
 
@@ -83,14 +94,6 @@ class Record(Answer):
     newer_at: Time | None
 
 
-class Fields(Answer):
-    name: str | None
-    email: str | None
-    phone_number: str | None
-    avatar_url: str | None
-    inbox_id: int | None
-
-
 class Contact(Record):
     """A contact."""
 
@@ -104,20 +107,12 @@ class ContactPage(Answer):
     matching: Annotated[Count | None, Meta(description="Null on later pages, and if it would be slow to count.")]
 
 
-class FoundContacts(Answer):
-    contacts: list[ContactRow]
-
-
 class ContactState(Answer):
-    """The state of a contact after a change."""
-
     key: Key
     state: State
 
 
 class AdoptedContact(Answer):
-    """A conflict that was resolved by adopting a contact in LiveDesk."""
-
     key: Key
     state: State
     contact_id: int
@@ -183,10 +178,6 @@ class Minute(Answer):
     conflict: Count
 
 
-class Flow(Answer):
-    minutes: list[Minute]
-
-
 class Cause(Answer):
     """Contacts that fail for the same reason."""
 
@@ -199,13 +190,7 @@ class Cause(Answer):
     minutes: Annotated[list[Count], Meta(description="Failed attempts per minute of the last hour, oldest first.")]
 
 
-class Causes(Answer):
-    causes: list[Cause]
-
-
 class Filter(Answer):
-    """Which contacts an operation is about."""
-
     state: State | None
     cause: str | None
     source: str | None
@@ -215,8 +200,6 @@ class Filter(Answer):
 
 
 class Operation(Answer):
-    """An operation on many contacts."""
-
     id: Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{12}$"})]
     action: BulkAction
     filter: Filter
@@ -237,10 +220,6 @@ class Operation(Answer):
     restored: Count
 
 
-class Operations(Answer):
-    operations: list[Operation]
-
-
 class Plan(Answer):
     """What an operation would do."""
 
@@ -252,8 +231,6 @@ class Plan(Answer):
 
 
 class QuarantineEntry(Answer):
-    """A delivery in quarantine."""
-
     entry: Key
     source: str
     since: Time
@@ -267,40 +244,28 @@ class QuarantinedDelivery(QuarantineEntry):
     headers: dict[str, str] | None = None
 
 
-class Quarantine(Answer):
-    deliveries: list[QuarantineEntry]
-
-
 class Replayed(Answer):
     status: Status
 
 
 class SecretUse(Answer):
-    """A secret of a source."""
-
     name: str
     last_used_at: Time | None
 
 
 class StatusCount(Answer):
-    """How many deliveries ended with a status."""
-
     status: str
     ever: Count
     last_hour: Count
 
 
 class ReasonCount(Answer):
-    """How many deliveries were rejected for a reason."""
-
     reason: str
     ever: Count
     last_hour: Count
 
 
 class SourceUse(Answer):
-    """A source and its deliveries."""
-
     name: str
     address: str
     preset: str | None
@@ -313,32 +278,20 @@ class SourceUse(Answer):
     refusals: list[ReasonCount]
 
 
-class Sources(Answer):
-    sources: list[SourceUse]
-
-
 class Worker(Answer):
     name: str
     seen_at: Time
 
 
 class Workers(Answer):
-    """When a worker on each host last made progress."""
-
     now: Time
     workers: list[Worker]
 
 
 class AuditEntry(Answer):
-    """What a person did manually."""
-
     id: str
     at: Time
     who: str
     did: str
     target: str
     why: str
-
-
-class Audit(Answer):
-    entries: list[AuditEntry]

@@ -16,7 +16,7 @@ from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
 from webhook_app.api import DOCUMENT
-from webhook_app.present.csv_export import BROKEN_OFF, CHUNK, as_csv
+from webhook_app.present.csv_export import CHUNK, INCOMPLETE, as_csv
 from worker.model import BulkAction, Contact, Note, NoteCode, Outcome, Quarantined, State
 from worker.store import keys
 from worker.store.connection import connect
@@ -331,7 +331,7 @@ def test_csv_that_is_broken_off_says_so(tmp_path: Path) -> None:
         server.pause()
         rest = "".join(lines)
         server.resume()
-    assert rest == f"{BROKEN_OFF}\r\n"
+    assert rest == f"{INCOMPLETE}\r\n"
 
 
 def test_a_list_is_csv_for_whoever_wants_that(api: Api) -> None:

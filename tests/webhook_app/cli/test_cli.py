@@ -163,7 +163,7 @@ def test_sources_as_json(store: Store, sources_file: Path) -> None:
     store.secret_uses.mark("app", "$NEW")
     listed = json.loads(flask(store, "sources", "--json", env={"SOURCES_FILE": str(sources_file), **SECRETS}).stdout)
     app, form = listed
-    assert app["preset"] == "clerk"
+    assert (app["preset"], app["address"], app["last_use_known"]) == ("clerk", "/webhooks/app", True)
     assert [secret["set"] for secret in app["secrets"]] == [True, True]
     assert app["secrets"][0]["last_used_ms"] > 10**12
     assert app["secrets"][1]["last_used_ms"] is None
