@@ -1,30 +1,90 @@
-"""Ready-made sources: each an entry in the shape of a source in the sources file, which may override any part of it.
+"""Presets: ready-made sources for known products, one TOML file each.
 
-To add one: write the entry (``preset`` says what belongs into it), put a sample of the product's delivery into
-``webhook_app/sources/presets/samples/`` under the preset's name, and run ``python -m webhook_app.sources.docs``.
+A file has the keys of a source (see ``sources.example.toml``), each of which the user's own source can override, and
+the texts of ``docs/sources.md``, in which ``{url}`` is the URL of the source. To add a preset, write ``<name>.toml``
+here and put a sample delivery of the product into ``samples/<name>.json``; then run
+``python -m webhook_app.sources.docs``. File names have ``_`` for ``-``.
 """
 
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, cast
 
 from webhook_app.sources.mapping.rules import FIELDS
-from webhook_app.sources.presets import communities, crm, forms, generic, identity, selfhosted, shops
-from webhook_app.sources.presets.preset import Preset
 
-#: What a source without a ``map`` takes: a contact in LiveDesk's own words, bare or as a Standard Webhooks ``data``.
+#: The families of presets, in the order of ``docs/sources.md``.
+FAMILIES = (
+    "Your own code and common standards",
+    "Identity services",
+    "Identity systems that you run or program yourself",
+    "Shops and billing",
+    "Forms and bookings",
+    "Communities, newsletters and sites",
+    "CRM and customer data",
+)
+#: What ``{chosen}`` means in ``secret_hint``.
+CHOSEN = "A random string that you choose, for example the output of `openssl rand -hex 20`."
+#: The mapping of a source without a ``map``: LiveDesk's field names, bare or as the ``data`` of Standard Webhooks.
 OWN_WORDS: Mapping[str, object] = {
     "contact": ["$", "$.data"],
     "map": {field: f"$.{field}" for field in FIELDS},
 }
 
-#: The presets as ``docs/sources.md`` groups them.
-FAMILIES: Mapping[str, Mapping[str, Preset]] = {
-    "Your own code and common standards": generic.PRESETS,
-    "Identity services": identity.PRESETS,
-    "Identity systems that you run or program yourself": selfhosted.PRESETS,
-    "Shops and billing": shops.PRESETS,
-    "Forms and bookings": forms.PRESETS,
-    "Communities, newsletters and sites": communities.PRESETS,
-    "CRM and customer data": crm.PRESETS,
-}
 
-PRESETS: Mapping[str, Preset] = {name: preset for family in FAMILIES.values() for name, preset in family.items()}
+class Preset(TypedDict):
+    """A preset's file. First the keys of a source, with the same meaning, then the texts for people, in Markdown."""
+
+    verify: object
+    map: Mapping[str, object]
+    contact: NotRequired[str | list[str]]
+    only_if: NotRequired[Mapping[str, object]]
+    ignore_if: NotRequired[Mapping[str, object]]
+    test_if: NotRequired[Mapping[str, object]]
+    body: NotRequired[str | list[str]]
+    json_fields: NotRequired[list[str]]
+    each: NotRequired[str]
+    handshake: NotRequired[str]
+    blocking: NotRequired[bool]
+    #: Paths to what must not be stored: passwords, tokens, private metadata.
+    secret_fields: NotRequired[list[str]]
+
+    #: The product, and the kind of delivery if it has several.
+    title: str
+    family: str
+    #: The name of another preset, whose keys this one has unless it sets them itself.
+    like: NotRequired[str]
+    #: Which deliveries count as signups.
+    signup: str
+    #: What to do in the product, step by step.
+    console: list[str]
+    #: What the secret looks like and where to find it; absent if there is none.
+    secret_hint: NotRequired[str]
+    #: Lines of TOML that the source also needs.
+    needs: NotRequired[list[str]]
+    #: What an operator should know: traps, and what is worth overriding.
+    notes: NotRequired[list[str]]
+    #: Where a field is taken from, in words, if its rule is too long to show.
+    described: NotRequired[Mapping[str, str]]
+    #: The ``test_if`` that ignores test deliveries. Presets accept them, so that a user sees a test arrive.
+    tests: NotRequired[str]
+    #: A language, and code in it to deploy.
+    snippet: NotRequired[list[str]]
+
+
+def _load() -> dict[str, Preset]:
+    """Return all presets by name, in the order of their families and titles."""
+    files: dict[str, Any] = {
+        file.stem.replace("_", "-"): tomllib.loads(file.read_text(encoding="utf-8"))
+        for file in Path(__file__).parent.glob("*.toml")
+    }
+    for name, written in files.items():
+        if "secret_hint" in written:
+            written["secret_hint"] = written["secret_hint"].replace("{chosen}", CHOSEN)
+        if "like" in written:
+            files[name] = {**files[written["like"]], **written}
+    ordered = sorted(files.items(), key=lambda item: (FAMILIES.index(item[1]["family"]), item[1]["title"]))
+    return {name: cast(Preset, written) for name, written in ordered}
+
+
+PRESETS: Mapping[str, Preset] = _load()
