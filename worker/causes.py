@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from textwrap import fill
 
-from worker.model import Signal
+from worker.model import CONTACT_FIELDS, Signal
 
 
 class Fault(StrEnum):
@@ -196,16 +196,6 @@ OTHER = _row("other", Fault.UNKNOWN, Signal.NOTHING, "answer",
     "Open one contact and read what LiveDesk answered.")
 # fmt: on
 
-#: What people call the fields of a contact.
-FIELD_LABELS = {
-    "identifier": "identifier",
-    "inbox_id": "inbox",
-    "name": "name",
-    "email": "e-mail address",
-    "phone_number": "phone number",
-    "avatar_url": "picture URL",
-}
-
 
 # fmt: off
 def http(status: int) -> Cause:
@@ -235,14 +225,15 @@ def refused(field: str) -> Cause:
 
 
 # fmt: off
-for _field, _label in FIELD_LABELS.items():
-    _row(f"{_field}_taken", Fault.CONTACT, Signal.WELL, "create",
-        f"Another contact has this {_label}",
-        f"LiveDesk allows each {_label} once, and a contact with another identifier has it.",
-        f"Open one to compare the two: adopt that contact, send without the {_label}, or discard.")
+for _field, _info in CONTACT_FIELDS.items():
+    if _info.is_unique:
+        _row(f"{_field}_taken", Fault.CONTACT, Signal.WELL, "create",
+            f"Another contact has this {_info.label}",
+            f"LiveDesk allows each {_info.label} once, and a contact with another identifier has it.",
+            f"Open one to compare the two: adopt that contact, send without the {_info.label}, or discard.")
     _row(f"{_field}_refused", Fault.CONTACT, Signal.WELL, "create",
-        f"LiveDesk rejects the {_label}",
-        f"It does not accept the {_label}, and the contact cannot be created without it.",
+        f"LiveDesk rejects the {_info.label}",
+        f"It does not accept the {_info.label}, and the contact cannot be created without it.",
         _READ_ONE)
 # fmt: on
 

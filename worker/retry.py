@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from worker import causes
 from worker.causes import Cause
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Throttled
-from worker.model import Claim, State
+from worker.model import AttemptResult, Claim, State
 
 MINUTE_MS = 60_000
 #: A longer ``Retry-After`` counts as a mistake.
@@ -50,27 +50,8 @@ class RetryPolicy:
         return bound
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Try again after ``delay_ms``. The counters are those to store; ``hold_ms`` applies to all contacts."""
-
-    delay_ms: int
-    hold_ms: int
-    repeats: int
-    spent_ms: int
-    suspect: int
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Close the contact in this state, with this cause."""
-
-    state: State
-    cause: Cause
-
-
-def after(error: LiveDeskError, claim: Claim, policy: RetryPolicy, now_ms: int, rng: random.Random) -> Wait | GiveUp:
-    """Decide what follows an attempt that failed with ``error``."""
+def after(error: LiveDeskError, claim: Claim, policy: RetryPolicy, now_ms: int, rng: random.Random) -> AttemptResult:
+    """Return the result of an attempt that failed with ``error``: wait, or give up."""
     if isinstance(error, Throttled):
         hold_ms = throttle_ms(error, now_ms)
         # Without a ``Retry-After`` with jitter, so that not all contacts return at the same moment.
@@ -79,14 +60,40 @@ def after(error: LiveDeskError, claim: Claim, policy: RetryPolicy, now_ms: int, 
         hold_ms, delay_ms = 0, policy.backoff_ms(claim.failures, rng)
     spent_ms = claim.spent_ms + (delay_ms if error.cause.spends_budget else 0)
     if spent_ms >= policy.budget_ms:
-        return GiveUp(State.FAILED, error.cause)
+        return closed(State.FAILED, error.cause, error)
     repeats = claim.repeats + 1 if claim.cause == error.cause.slug else 1
     if error.cause in UNRESOLVABLE and repeats >= MISSES_ALLOWED:
-        return GiveUp(State.CONFLICT, error.cause)
+        return closed(State.CONFLICT, error.cause, error)
     suspect = claim.suspect + _is_suspect(error, claim)
     if suspect >= MAX_SUSPECT:
-        return GiveUp(State.FAILED, causes.POISONOUS)
-    return Wait(delay_ms, hold_ms, repeats, spent_ms, suspect)
+        return closed(State.FAILED, causes.POISONOUS, error)
+    return AttemptResult(
+        state=State.RETRYING,
+        cause=error.cause.slug,
+        delay_ms=delay_ms,
+        failures=claim.failures + 1,
+        repeats=repeats,
+        spent_ms=spent_ms,
+        status=error.status,
+        excerpt=error.excerpt,
+        signal=error.cause.signal,
+        hold_ms=hold_ms,
+        suspect=suspect,
+    )
+
+
+def closed(
+    state: State, cause: Cause, error: LiveDeskError | None = None, *, owner_id: str | None = None
+) -> AttemptResult:
+    """Return a result that closes the contact until a person retries it. ``error`` is the answer that decided it."""
+    return AttemptResult(
+        state=state,
+        cause=cause.slug,
+        owner_id=owner_id,
+        status=error.status if error else None,
+        excerpt=error.excerpt if error else "",
+        signal=cause.signal,
+    )
 
 
 def throttle_ms(error: Throttled, now_ms: int) -> int:

@@ -246,38 +246,14 @@ class _Work:
     def closed(
         self, state: State, cause: Cause, error: LiveDeskError | None = None, *, owner_id: str | None = None
     ) -> AttemptResult:
-        """The contact is closed until a person retries it. ``error`` is the answer that decided it."""
-        return AttemptResult(
-            state=state,
-            cause=cause.slug,
-            owner_id=owner_id,
-            notes=tuple(self.notes),
-            unanswered=self.unanswered,
-            status=error.status if error else None,
-            excerpt=error.excerpt if error else "",
-            signal=cause.signal,
-        )
+        result = retry.closed(state, cause, error, owner_id=owner_id)
+        return replace(result, notes=tuple(self.notes), unanswered=self.unanswered)
 
     def failed(self, error: LiveDeskError) -> AttemptResult:
-        """The attempt failed: wait, or give up."""
-        next_step = retry.after(error, self.claim, self.sync.policy, self.livedesk.now_ms(), self.sync.rng)
-        if isinstance(next_step, retry.GiveUp):
-            return self.closed(next_step.state, next_step.cause, error)
-        return AttemptResult(
-            state=State.RETRYING,
-            cause=error.cause.slug,
-            notes=self.claim.notes,
-            delay_ms=next_step.delay_ms,
-            unanswered=self.unanswered,
-            failures=self.claim.failures + 1,
-            repeats=next_step.repeats,
-            spent_ms=next_step.spent_ms,
-            status=error.status,
-            excerpt=error.excerpt,
-            signal=error.cause.signal,
-            hold_ms=next_step.hold_ms,
-            suspect=next_step.suspect,
-        )
+        result = retry.after(error, self.claim, self.sync.policy, self.livedesk.now_ms(), self.sync.rng)
+        # A field that was left out in this attempt is tried again in the next one.
+        notes = self.claim.notes if result.state.is_open else tuple(self.notes)
+        return replace(result, notes=notes, unanswered=self.unanswered)
 
 
 def differences(contact: Contact, person: Person) -> list[Note]:

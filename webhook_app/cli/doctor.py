@@ -11,11 +11,10 @@ from webhook_app.cli.output import printable
 from webhook_app.parts import Parts, current_parts
 from worker.durations import relative
 from worker.errors import SettingsError, StoreError
-from worker.livedesk.checks import CheckResult, Level, way_to
+from worker.livedesk.checks import CheckResult, Level, check_connection
 from worker.livedesk.probe import Probe
+from worker.store.queue import HEARTBEAT_FRESH_MS
 
-#: A worker that has made no progress for longer, in ms, is not running.
-WORKER_FRESH_MS = 30_000
 #: Seconds within which a worker must take a message, and between two looks at whether it has.
 HAND_OVER_S, LOOK_EVERY_S = 10.0, 0.1
 #: The oldest version of Redis that has what our scripts need. Any Valkey has it.
@@ -37,10 +36,10 @@ def doctor(no_probe: bool, yes: bool) -> None:
     """
     is_broken = False
     for check in _check_all(lambda: not no_probe and (yes or _is_confirmed())):
-        click.echo(f"{check.level:<5} {check.about:<12} {printable(check.text)}")
+        click.echo(f"{check.level:<7} {check.about:<12} {printable(check.text)}")
         if check.todo:
-            click.echo(f"{'':<18} -> {check.todo}")
-        is_broken = is_broken or check.level is Level.FAIL
+            click.echo(f"{'':<20} -> {check.todo}")
+        is_broken = is_broken or check.level is Level.FAILED
     if is_broken:
         raise SystemExit(1)
 
@@ -53,31 +52,31 @@ def _check_all(may_probe: Callable[[], bool]) -> Iterator[CheckResult]:
     try:
         parts = current_parts()
     except SettingsError as error:
-        yield from (CheckResult(Level.FAIL, "settings", problem) for problem in error.problems)
+        yield from (CheckResult(Level.FAILED, "settings", problem) for problem in error.problems)
         return
     yield CheckResult(Level.OK, "settings", "All settings are valid.")
     if parts.sources:
         yield CheckResult(Level.OK, "sources", ", ".join(parts.sources))
     else:
-        yield CheckResult(Level.WARN, "sources", "No sources: nobody can send signups.", "Write SOURCES_FILE.")
+        yield CheckResult(Level.WARNING, "sources", "No sources: nobody can send signups.", "Write SOURCES_FILE.")
     try:
         yield from _check_redis(parts)
         yield from _check_worker(parts)
         yield from _check_sync(parts)
     except StoreError as error:
         todo = "Check REDIS_URL, and that the server is running."
-        yield CheckResult(Level.FAIL, "redis", f"Redis cannot be used: {error}.", todo)
+        yield CheckResult(Level.FAILED, "redis", f"Redis cannot be used: {error}.", todo)
     yield from _check_livedesk(parts, may_probe)
 
 
 def _check_redis(parts: Parts) -> Iterator[CheckResult]:
     name, version = parts.store.server()
     if name == "Redis" and int(version.partition(".")[0]) < MIN_REDIS:
-        yield CheckResult(Level.FAIL, "redis", f"This is Redis {version}.", f"Install Redis {MIN_REDIS}.0 or newer.")
+        yield CheckResult(Level.FAILED, "redis", f"This is Redis {version}.", f"Install Redis {MIN_REDIS}.0 or newer.")
     else:
         yield CheckResult(Level.OK, "redis", f"Connected to {name} {version}.")
     health = parts.store.overview.health()
-    for level, sentences in ((Level.FAIL, health.problems), (Level.WARN, health.warnings)):
+    for level, sentences in ((Level.FAILED, health.problems), (Level.WARNING, health.warnings)):
         for sentence in sentences:
             yield CheckResult(level, "durable", f"{sentence}.")
     if not health.problems:
@@ -88,19 +87,19 @@ def _check_worker(parts: Parts) -> Iterator[CheckResult]:
     message = parts.store.queue.ping()
     yield CheckResult(Level.OK, "writable", "Redis accepts writes.")
     workers = parts.store.queue.workers()
-    alive = [name for name, at in workers.seen.items() if workers.now - at <= WORKER_FRESH_MS]
+    alive = workers.alive()
     if not alive:
-        text = f"No worker has made progress in the last {WORKER_FRESH_MS // 1000} seconds."
-        yield CheckResult(Level.FAIL, "worker", text, "Start bin/worker and read its log.")
+        text = f"No worker has made progress in the last {HEARTBEAT_FRESH_MS // 1000} seconds."
+        yield CheckResult(Level.FAILED, "worker", text, "Start bin/worker and read its log.")
         return
     yield CheckResult(Level.OK, "worker", f"Workers are running on {', '.join(sorted(alive))}.")
     if message is None:
-        yield CheckResult(Level.WARN, "hand-over", "Not checked: the queue is full.")
+        yield CheckResult(Level.WARNING, "hand-over", "Not checked: the queue is full.")
     elif _is_taken(parts, message):
         yield CheckResult(Level.OK, "hand-over", "A worker received a test message.")
     else:
         text = f"No worker received a test message within {HAND_OVER_S:.0f} seconds."
-        yield CheckResult(Level.FAIL, "hand-over", text, "All workers are busy or stuck: read their logs.")
+        yield CheckResult(Level.FAILED, "hand-over", text, "All workers are busy or stuck: read their logs.")
 
 
 def _is_taken(parts: Parts, message: str) -> bool:
@@ -117,14 +116,14 @@ def _check_sync(parts: Parts) -> Iterator[CheckResult]:
     upstream = parts.store.upstream.read()
     if upstream.paused_at:
         text = f"Paused by {upstream.paused_by}{f': {upstream.paused_why}' if upstream.paused_why else '.'}"
-        yield CheckResult(Level.WARN, "sync", text, "Run flask resume.")
+        yield CheckResult(Level.WARNING, "sync", text, "Run flask resume.")
     if upstream.stop:
         text = f"Stopped {relative(upstream.since, parts.store.now())}: {STOPPED[upstream.stop]} ({upstream.cause})."
         todo = "It resumes by itself once a probe succeeds. The checks below show what is wrong."
-        yield CheckResult(Level.FAIL, "sync", text, todo)
+        yield CheckResult(Level.FAILED, "sync", text, todo)
     for unknown in upstream.inboxes:
         text = f"LiveDesk does not know inbox {unknown.inbox}; its contacts wait." if unknown.inbox else NO_INBOX
-        yield CheckResult(Level.FAIL, "sync", text, "Correct the inbox and restart the workers.")
+        yield CheckResult(Level.FAILED, "sync", text, "Correct the inbox and restart the workers.")
     if upstream.state == "up" and not upstream.inboxes:
         yield CheckResult(Level.OK, "sync", "Running.")
 
@@ -133,15 +132,15 @@ def _check_livedesk(parts: Parts, may_probe: Callable[[], bool]) -> Iterator[Che
     if parts.livedesk is None:
         return
     is_broken = False
-    for check in way_to(parts.livedesk):
-        is_broken = is_broken or check.level is Level.FAIL
+    for check in check_connection(parts.livedesk):
+        is_broken = is_broken or check.level is Level.FAILED
         yield check
     if is_broken:
         return
     inboxes = {source.inbox_id for source in parts.sources.values()} | {parts.inbox_id}
     inbox_ids = sorted(inbox_id for inbox_id in inboxes if inbox_id is not None)
     if not inbox_ids or not may_probe():
-        yield CheckResult(Level.WARN, "live probes", NOT_PROBED, "Run flask doctor --yes.")
+        yield CheckResult(Level.WARNING, "live probes", NOT_PROBED, "Run flask doctor --yes.")
         return
     probes = Probe(parts.livedesk, inbox_ids)
     yield from probes.run()
@@ -151,4 +150,4 @@ def _check_livedesk(parts: Parts, may_probe: Callable[[], bool]) -> Iterator[Che
         parts.store.findings.save_account(parts.livedesk.account, probes.account)
         yield CheckResult(Level.OK, "saved", "The workers will use these results within seconds.")
     except StoreError as error:
-        yield CheckResult(Level.FAIL, "saved", f"The results cannot be saved: {error}.", "Run flask doctor again.")
+        yield CheckResult(Level.FAILED, "saved", f"The results cannot be saved: {error}.", "Run flask doctor again.")

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from webhook_app.cli.commands import cli
 from webhook_app.cli.output import above_bar, printable
 from webhook_app.parts import Parts, current_parts
 from worker.errors import LiveDeskError, StoreError
-from worker.livedesk.reconcile import Difference, Kind, Reconciler, in_turn
+from worker.livedesk.reconcile import Difference, Kind, Reconciler, wait_for_slot
 from worker.model import Contact, Progress, State
 
 #: Each kind of difference in words; ``{found}`` are ids in LiveDesk.
@@ -66,7 +67,7 @@ def _compare(parts: Parts, restart: bool, repair: bool) -> Iterator[tuple[Differ
     progress = (None if restart else parts.store.findings.progress()) or Progress()
     if progress.checked:
         click.echo(f"Continuing after {progress.checked} contacts that were compared before.", err=True)
-    reconciler = Reconciler(parts.store, parts.livedesk, wait=in_turn(parts.store))
+    reconciler = Reconciler(parts.store, parts.livedesk, wait=partial(wait_for_slot, parts.store))
     left = max(0, parts.store.contacts.counts()[State.CREATED] - progress.checked)
     with click.progressbar(length=left, label="Comparing", file=sys.stderr) as bar:
         for created, difference in reconciler.walk(progress.place):
@@ -78,7 +79,7 @@ def _compare(parts: Parts, restart: bool, repair: bool) -> Iterator[tuple[Differ
 
 
 def _repair(parts: Parts, difference: Difference) -> bool:
-    created = difference.held
+    created = difference.created
     if difference.kind is not Kind.MISSING:
         return False
     source = parts.sources.get(created.source)
@@ -87,7 +88,7 @@ def _repair(parts: Parts, difference: Difference) -> bool:
 
 
 def _print(difference: Difference, is_repaired: bool, as_json: bool) -> None:
-    created, found = difference.held, difference.found
+    created, found = difference.created, difference.found
     if as_json:
         document: dict[str, Any] = {
             "kind": difference.kind,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from webhook_app.present.wording import counted, people, rate
 from worker.causes import Fault, explain
 from worker.model import State
-from worker.process.alive import FRESH_MS
 from worker.store.overview import Cause, Overview
 from worker.store.queue import Workers
 from worker.store.upstream import Upstream
@@ -50,7 +49,7 @@ def headline_of(overview: Overview, causes: list[Cause], workers: Workers | None
     """Return what an operator must read first. What stops every contact goes before what stops some."""
     if overview.upstream.state != "up":
         return _stopped(overview)
-    if workers and all(workers.now - at > FRESH_MS for at in workers.seen.values()):
+    if workers and not workers.alive():
         since = max(workers.seen.values(), default=None)
         rest = (_waiting(overview), "Start a worker.", *_closed(overview))
         return Headline(tone="bad", what="No worker is running", since=since, rest=rest)

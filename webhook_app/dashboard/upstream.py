@@ -13,7 +13,7 @@ from webhook_app.dashboard.session import needs
 from webhook_app.operator import ActionRefused
 from webhook_app.parts import Parts, current_parts
 from worker.causes import explain
-from worker.livedesk.probe import meaning
+from worker.livedesk.probe import promise
 from worker.model import Account, Attempt, State
 from worker.store.lists import Filter
 
@@ -45,7 +45,7 @@ def upstream() -> str:
         series=ANSWERS,
         latest=or_unknown(lambda: _latest(parts)),
         account=account,
-        meaning=meaning(account) if account and account.probed_at else None,
+        meaning=promise(account) if account and account.probed_at else None,
     )
 
 

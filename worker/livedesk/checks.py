@@ -1,4 +1,4 @@
-"""What a check of the system has found, in plain sentences, and the hops on the way to LiveDesk."""
+"""The result of a check, and the check of the connection to LiveDesk, hop by hop."""
 
 import secrets
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ from worker.livedesk.client import LiveDesk
 
 
 class Level(StrEnum):
-    """How bad it is. ``FAIL``: signups do not reach LiveDesk, or not once."""
+    """How bad a result is. ``FAILED``: signups do not reach LiveDesk, or not exactly once."""
 
-    OK = "OK"
-    WARN = "WARN"
-    FAIL = "FAIL"
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line of a report: about what, what is so, and what to do about it."""
+    """One line of a report: the subject, what was found, and what to do about it."""
 
     level: Level
     about: str
@@ -27,31 +27,30 @@ class CheckResult:
     todo: str = ""
 
 
-#: What a request to LiveDesk has to get through, in order, and what is so behind each.
+#: What a request to LiveDesk passes, in order, and what is true once it has.
 HOPS = {
-    "name": "The name of LiveDesk's host is known.",
-    "connection": "LiveDesk's host takes connections.",
-    "TLS": "Its certificate is right.",
+    "name": "LiveDesk's host name resolves.",
+    "connection": "The host accepts connections.",
+    "TLS": "Its certificate is valid.",
     "answer": "It answers.",
-    "credentials": "It takes the key and the secret.",
+    "credentials": "It accepts the API key and secret.",
     "search": "It answers searches for contacts.",
 }
 
 
-def way_to(livedesk: LiveDesk) -> Iterator[CheckResult]:
-    """Looks somebody up who does not exist, and tells each hop on the way; changes nothing."""
+def check_connection(livedesk: LiveDesk) -> Iterator[CheckResult]:
+    """Search for a contact that does not exist, and report each hop on the way. Changes nothing."""
     cause = None
     try:
         livedesk.look_up(f"livedesk-sync-doctor-{secrets.token_hex(8)}")
     except LiveDeskError as error:
         cause = error.cause
-    for hop, good in HOPS.items():
+    for hop, text in HOPS.items():
         if cause and hop == cause.hop:
-            yield CheckResult(Level.FAIL, hop, f"{cause.title}.", cause.todo)
+            yield CheckResult(Level.FAILED, hop, f"{cause.title}.", cause.todo)
             return
         if hop == "TLS" and not livedesk.url.startswith("https://"):
-            yield CheckResult(
-                Level.WARN, hop, "The address begins with http://: key and contacts can be read on the way."
-            )
+            text = "The address starts with http://, so API key and contacts are sent unencrypted."
+            yield CheckResult(Level.WARNING, hop, text, "Use https:// in LIVEDESK_BASE_URL.")
         else:
-            yield CheckResult(Level.OK, hop, good)
+            yield CheckResult(Level.OK, hop, text)

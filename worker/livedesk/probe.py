@@ -1,7 +1,7 @@
-"""Live probes: what only a LiveDesk account can tell, found out with contacts that are created and deleted again.
+"""Live probes: find out how a LiveDesk account behaves, with contacts that are created and deleted again.
 
-LiveDesk's pages do not say whether identifiers are unique, or when a search finds a new contact, and both decide what
-we can promise (livedesk-api 3.6). The contacts have identifiers that begin with ``livedesk-sync-doctor-``.
+LiveDesk's pages do not say whether identifiers are unique, or when a search finds a new contact. Both decide what can
+be promised (livedesk-api 3.6). The contacts have identifiers that begin with ``livedesk-sync-doctor-``.
 """
 
 import secrets
@@ -15,14 +15,14 @@ from worker.livedesk.checks import CheckResult, Level
 from worker.livedesk.client import LiveDesk
 from worker.model import Account, Contact
 
-#: Seconds for which a search is repeated until it finds a new contact, and between two.
+#: How long a search is repeated until it finds a new contact, and the time between two searches.
 SEARCH_FOR_S, SEARCH_EVERY_S = 10.0, 1.0
 NAME = "LiveDesk Sync doctor"
-SUPPORT = "Ask LiveDesk's support."
+SUPPORT = "Contact LiveDesk support."
 
 
 class Probe:
-    """One round of probes. ``account`` is what it found out, ``None`` until ``run`` has got through.
+    """One round of probes. ``account`` is what it found out, or ``None`` if it did not finish.
 
     ``sleep`` and ``clock`` are in seconds.
     """
@@ -44,33 +44,33 @@ class Probe:
         self._ids: list[str] = []
 
     def run(self) -> Iterator[CheckResult]:
-        """The findings, one after the other. Whatever happens, the contacts are deleted as far as LiveDesk lets us."""
+        """Yield the results one by one. The contacts are deleted at the end in any case, if LiveDesk allows it."""
         try:
             yield from self._probe()
         except LiveDeskError as error:
-            yield CheckResult(Level.FAIL, "live probes", f"They stopped early: {error.cause.title}.", error.cause.todo)
+            yield CheckResult(Level.FAILED, "live probes", f"Stopped early: {error.cause.title}.", error.cause.todo)
         finally:
-            left = self._clean_up()
-        yield left
+            clean_up = self._clean_up()
+        yield clean_up
 
     def _probe(self) -> Iterator[CheckResult]:
         for inbox_id in self.inbox_ids:
             yield (inbox := self._inbox(inbox_id))
-            if inbox.level is Level.FAIL:
+            if inbox.level is Level.FAILED:
                 return
         first = self._contact(email=True)
         yield self._echo(self._create(first))
-        unique, finding = self._unique(first)
-        yield finding
-        searchable, finding = self._search(first, "search")
-        yield finding
+        unique, result = self._unique(first)
+        yield result
+        searchable, result = self._search(first, "search")
+        yield result
         yield self._other_case(first)
-        bare, findings = self._bare(first)
-        yield from findings
+        searchable_bare, results = self._bare(first)
+        yield from results
         yield self._same_email(first)
         yield self._bad_phone()
-        self.account = Account(unique, searchable, bare)
-        yield meaning(self.account)
+        self.account = Account(unique, searchable, searchable_bare)
+        yield promise(self.account)
 
     def _inbox(self, inbox_id: int) -> CheckResult:
         try:
@@ -78,24 +78,24 @@ class Probe:
         except LiveDeskError as error:
             if error.cause is not causes.INBOX_NOT_FOUND:
                 raise
-            return CheckResult(Level.FAIL, "inbox", f"LiveDesk has no inbox {inbox_id}.", error.cause.todo)
-        return CheckResult(Level.OK, "inbox", f"Inbox {inbox_id} takes contacts.")
+            return CheckResult(Level.FAILED, "inbox", f"LiveDesk has no inbox {inbox_id}.", error.cause.todo)
+        return CheckResult(Level.OK, "inbox", f"Inbox {inbox_id} accepts contacts.")
 
-    def _echo(self, made: Created) -> CheckResult:
-        if not made.notes:
-            return CheckResult(Level.OK, "identifier", "LiveDesk repeats the identifier in its answer.")
-        text = "LiveDesk does not repeat the identifier in its answer: it may not have kept it."
-        return CheckResult(Level.WARN, "identifier", text, "The next lines tell.")
+    def _echo(self, created: Created) -> CheckResult:
+        if not created.notes:
+            return CheckResult(Level.OK, "identifier", "LiveDesk returns the identifier of a new contact.")
+        text = "LiveDesk does not return the identifier of a new contact: it may not have stored it."
+        return CheckResult(Level.WARNING, "identifier", text, "See the next results.")
 
     def _unique(self, first: Contact) -> tuple[bool, CheckResult]:
-        """The same identifier again, with nothing else that could stand in the way."""
+        """Create the same identifier again, with no other value that could be refused."""
         is_refused = self._is_refused(self._contact(first.identifier), "identifier")
         if is_refused:
-            return True, CheckResult(Level.OK, "unique", "A second contact with the same identifier is refused.")
-        text = "LiveDesk takes a second contact with the same identifier."
+            return True, CheckResult(Level.OK, "unique", "Identifiers are unique: a second create is refused.")
+        text = "LiveDesk accepts a second contact with the same identifier."
         if is_refused is None:
-            text = "LiveDesk refuses a second contact with the same identifier, but does not say for what."
-        return False, CheckResult(Level.WARN, "unique", text, "The worker will look up before every create.")
+            text = "LiveDesk refuses a second contact with the same identifier, but does not name the field."
+        return False, CheckResult(Level.WARNING, "unique", text, "The workers will look up before every create.")
 
     def _search(self, contact: Contact, about: str) -> tuple[bool, CheckResult]:
         began = self.clock()
@@ -103,61 +103,56 @@ class Probe:
             while not self.livedesk.look_up(contact.identifier):
                 if self.clock() - began > SEARCH_FOR_S:
                     text = f"A search does not find a new contact within {SEARCH_FOR_S:.0f} seconds."
-                    return False, CheckResult(Level.WARN, about, text, SUPPORT)
+                    return False, CheckResult(Level.WARNING, about, text, SUPPORT)
                 self.sleep(SEARCH_EVERY_S)
         except Inconclusive as error:
             text = f"A search cannot show whether a contact exists: {error.cause.title}."
-            return False, CheckResult(Level.WARN, about, text, error.cause.todo)
-        took = self.clock() - began
-        if took < SEARCH_EVERY_S:
+            return False, CheckResult(Level.WARNING, about, text, error.cause.todo)
+        lag_s = self.clock() - began
+        if lag_s < SEARCH_EVERY_S:
             return True, CheckResult(Level.OK, about, "A search finds a new contact at once.")
-        text = f"A search finds a new contact only after {took:.0f} s."
-        return True, CheckResult(Level.WARN, about, text, "LIVEDESK_SETTLE must be longer than that by far.")
+        text = f"A search finds a new contact only after {lag_s:.0f} s."
+        return True, CheckResult(Level.WARNING, about, text, "Make LIVEDESK_SETTLE much longer than that.")
 
     def _other_case(self, first: Contact) -> CheckResult:
-        """Harmless either way: the worker compares identifiers itself, exactly."""
+        """Harmless either way: workers compare identifiers themselves, exactly."""
         try:
             found = self.livedesk.find_owners("identifier", first.identifier.swapcase())
         except Inconclusive:
             found = []
-        heeds = "does not heed" if found else "heeds"
-        return CheckResult(Level.OK, "search", f"A search {heeds} upper and lower case; that does no harm.")
+        kind = "case-insensitive" if found else "case-sensitive"
+        return CheckResult(Level.OK, "search", f"Searches are {kind}. Both are fine.")
 
     def _bare(self, first: Contact) -> tuple[bool, list[CheckResult]]:
-        """A contact with nothing but an identifier, which is that of the first one in the other case."""
-        findings = []
+        """Create a contact that has only an identifier: that of the first one, with upper and lower case swapped."""
+        results = []
         bare = self._contact(first.identifier.swapcase())
         if self._is_refused(bare, "identifier") is not False:
-            text = "To LiveDesk, identifiers that differ only in upper and lower case are the same."
-            todo = "Of two such people the second ends in a conflict: let the source send one spelling."
-            findings.append(CheckResult(Level.WARN, "unique", text, todo))
+            text = "LiveDesk treats identifiers that differ only in upper and lower case as the same."
+            todo = "The second of two such people becomes a conflict: make the source send one spelling."
+            results.append(CheckResult(Level.WARNING, "unique", text, todo))
             bare = self._contact()
             self._create(bare)
-        found, finding = self._search(bare, "bare search")
-        return found, [*findings, finding]
+        is_found, result = self._search(bare, "bare search")
+        return is_found, [*results, result]
 
     def _same_email(self, first: Contact) -> CheckResult:
         is_refused = self._is_refused(Contact(self._new_identifier(), first.inbox_id, NAME, first.email), "email")
-        if is_refused:
-            return CheckResult(Level.OK, "e-mail", "A second contact with the same e-mail address is refused.")
-        if is_refused is False:
-            return CheckResult(Level.OK, "e-mail", "Several contacts may have the same e-mail address.")
-        text = "LiveDesk refuses a contact without naming the field that it does not like."
-        return CheckResult(
-            Level.WARN, "e-mail", text, "Such contacts end as failed, not as adopted or without the field."
-        )
+        if is_refused is None:
+            text = "LiveDesk refuses a contact without naming the field that it does not accept."
+            todo = "Such contacts fail; they are not adopted, and no field is left out."
+            return CheckResult(Level.WARNING, "e-mail", text, todo)
+        kind = "unique" if is_refused else "not unique: several contacts can share one"
+        return CheckResult(Level.OK, "e-mail", f"E-mail addresses are {kind}.")
 
     def _bad_phone(self) -> CheckResult:
         contact = Contact(self._new_identifier(), self.inbox_ids[0], NAME, phone_number="123")
-        checks = (
-            "takes even phone numbers that are none"
-            if self._is_refused(contact, "phone_number") is False
-            else ("refuses phone numbers that are none")
-        )
-        return CheckResult(Level.OK, "phone", f"LiveDesk {checks}; we send none of those.")
+        is_refused = self._is_refused(contact, "phone_number") is not False
+        verb = "refuses" if is_refused else "accepts"
+        return CheckResult(Level.OK, "phone", f"LiveDesk {verb} invalid phone numbers. We send none.")
 
     def _is_refused(self, contact: Contact, field: str) -> bool | None:
-        """Whether LiveDesk refuses to create this contact; ``None``: it does, but does not name the field."""
+        """Whether LiveDesk refuses to create this contact because of this field; ``None``: it names no field."""
         try:
             self._create(contact)
         except Rejected as refusal:
@@ -166,9 +161,9 @@ class Probe:
 
     def _create(self, contact: Contact) -> Created:
         self._identifiers.append(contact.identifier)
-        made = self.livedesk.create(contact)
-        self._ids.append(made.contact_id)
-        return made
+        created = self.livedesk.create(contact)
+        self._ids.append(created.contact_id)
+        return created
 
     def _contact(self, identifier: str = "", *, email: bool = False) -> Contact:
         identifier = identifier or self._new_identifier()
@@ -179,39 +174,41 @@ class Probe:
         return f"livedesk-sync-doctor-{secrets.token_hex(8)}"
 
     def _clean_up(self) -> CheckResult:
-        """Deletes what was created; where an answer was lost, what can be found of it."""
+        """Delete what was created; if an answer was lost, what a search finds of it."""
         ids = dict.fromkeys(self._ids)
-        left = []
         try:
             for identifier in dict.fromkeys(self._identifiers):
                 ids.update(dict.fromkeys(person.id for person in self.livedesk.look_up(identifier)))
         except LiveDeskError:
-            pass  # the others are deleted all the same
-        for contact_id in ids:
-            try:
-                is_gone = self.livedesk.delete(contact_id)
-            except LiveDeskError:
-                is_gone = False
-            if not is_gone:
-                left.append(contact_id)
+            pass  # delete the others anyway
+        left = [contact_id for contact_id in ids if not self._is_deleted(contact_id)]
         if not left:
-            return CheckResult(Level.OK, "clean-up", f"The {len(ids)} contacts of these probes are deleted again.")
-        text = f"LiveDesk did not let us delete the contacts of these probes: {', '.join(left)}."
-        return CheckResult(Level.WARN, "clean-up", text, f"Delete them by hand; each is called {NAME}.")
+            return CheckResult(Level.OK, "clean-up", f"The {len(ids)} contacts of these probes were deleted.")
+        text = f"LiveDesk did not allow us to delete the contacts of these probes: {', '.join(left)}."
+        return CheckResult(Level.WARNING, "clean-up", text, f"Delete them in LiveDesk; each is named {NAME}.")
+
+    def _is_deleted(self, contact_id: str) -> bool:
+        try:
+            return self.livedesk.delete(contact_id)
+        except LiveDeskError:
+            return False
 
 
-def meaning(account: Account) -> CheckResult:
-    """What these answers mean for what we promise: each person once, none lost."""
+def promise(account: Account) -> CheckResult:
+    """Return what these results mean for the promise: each person once, none lost."""
     if not account.searchable:
-        text = "After a lost answer nobody can tell whether the contact is there: it ends in a conflict, never twice."
+        text = (
+            "After a lost answer nobody can tell whether the contact exists: it becomes a conflict, never two contacts."
+        )
         if account.unique:
-            return CheckResult(Level.WARN, "promise", text, "Look at conflicts with the cause cannot_be_looked_up.")
-        text = f"{text} Who is in LiveDesk already, by its widget or an agent, becomes a second contact."
-        return CheckResult(Level.FAIL, "promise", text, SUPPORT)
+            todo = "Check the conflicts with the cause cannot_be_looked_up."
+            return CheckResult(Level.WARNING, "promise", text, todo)
+        text = f"{text} People who are in LiveDesk already, by its widget or an agent, get a second contact."
+        return CheckResult(Level.FAILED, "promise", text, SUPPORT)
     if not account.unique:
-        text = "Each person becomes one contact, unless LiveDesk's widget or an agent makes one at the same moment."
-        return CheckResult(Level.WARN, "promise", text, "Compare with LiveDesk now and then: flask reconcile.")
+        text = "Each person becomes one contact, unless LiveDesk's widget or an agent creates one at the same moment."
+        return CheckResult(Level.WARNING, "promise", text, "Compare with LiveDesk from time to time: flask reconcile.")
     if not account.searchable_bare:
-        text = "After a lost answer a contact without e-mail address and phone number ends in a conflict, never twice."
-        return CheckResult(Level.WARN, "promise", text, "Let the sources send an address or a phone number, too.")
+        text = "After a lost answer, a contact without e-mail address and phone number becomes a conflict, never two."
+        return CheckResult(Level.WARNING, "promise", text, "Make the sources send an address or a phone number, too.")
     return CheckResult(Level.OK, "promise", "Each person becomes one contact, whatever is lost on the way.")

@@ -1,7 +1,7 @@
-"""Compares what we hold as created with LiveDesk: one look-up for each contact, at a pace, from any place on.
+"""Compare created contacts with LiveDesk: one look-up each, within the pace, from any position on.
 
-The data of a created contact are gone; what is left of them is a fingerprint, which tells in what fields LiveDesk holds
-something else, not what it ought to hold.
+The data of a created contact was deleted. Its fingerprint shows which fields have other values in LiveDesk, but not
+which values they should have.
 """
 
 import time
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from worker import causes
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Throttled
 from worker.livedesk.client import LiveDesk
 from worker.model import Account, Position
@@ -17,14 +18,14 @@ from worker.store.store import Store
 
 #: Contacts that are read from Redis at once.
 PAGE = 50
-#: Seconds to wait before each further try, where LiveDesk does not answer.
+#: Waits before each further try if LiveDesk does not answer.
 PAUSES_S = (1.0, 10.0, 60.0)
-#: So many contacts in a row without an answer: it is LiveDesk that is broken, not they.
-FAILURES_IN_A_ROW = 3
+#: This many contacts in a row without an answer mean that LiveDesk is down.
+MAX_FAILURES = 3
 
 
 class Kind(StrEnum):
-    """What is not as it should be."""
+    """How a contact differs."""
 
     MISSING = "missing"
     MERGED = "merged"
@@ -35,31 +36,26 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One contact that LiveDesk holds otherwise. ``found`` are the ids of the contacts that it has in its place,
-    ``fields`` those that hold other values there."""
+    """A contact that differs. ``found`` are the ids in LiveDesk, ``fields`` those with other values there."""
 
-    held: CreatedContact
+    created: CreatedContact
     kind: Kind
     found: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     cause: str = ""
 
 
-def in_turn(store: Store, *, sleep: Callable[[float], None] = time.sleep) -> Callable[[], None]:
-    """Called, it returns when another look-up may go, by the pace that all workers share."""
-
-    def wait() -> None:
-        while (wait_ms := store.upstream.pace(look_up=True)) < 0:
-            sleep(min(1.0, -wait_ms / 1000))
-        sleep(wait_ms / 1000)
-
-    return wait
+def wait_for_slot(store: Store, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Return when another look-up may be sent, by the pace that all workers share."""
+    while (wait_ms := store.upstream.pace(look_up=True)) < 0:
+        sleep(min(1.0, -wait_ms / 1000))
+    sleep(wait_ms / 1000)
 
 
 class Reconciler:
-    """``wait`` is called before each request to LiveDesk and returns when one may go; ``sleep`` is in seconds.
+    """``wait`` is called before each request and returns when it may be sent. ``sleep`` is in seconds.
 
-    Raises ``StoreError``, and ``LiveDeskError`` once LiveDesk has failed to answer several times.
+    Raises ``StoreError``, and ``LiveDeskError`` if LiveDesk is down.
     """
 
     def __init__(
@@ -76,61 +72,61 @@ class Reconciler:
         self.sleep = sleep
         self.account = Account()
 
-    def walk(self, place: Position) -> Iterator[tuple[CreatedContact, Difference | None]]:
-        """Every contact behind this place that is created by now, the oldest first, and what is wrong with it."""
+    def walk(self, position: Position) -> Iterator[tuple[CreatedContact, Difference | None]]:
+        """Yield every contact after this position that is created by now, oldest first, and how it differs."""
         self.account = self.store.findings.account(self.livedesk.account)
         until, failures = self.store.now(), 0
-        while page := self.store.lists.created(place, PAGE):
-            for held in page:
-                if held.place.at > until:
+        while page := self.store.lists.created(position, PAGE):
+            for created in page:
+                if created.place.at > until:
                     return
                 try:
-                    difference, failures = self._patiently(held), 0
-                except AnswerUnknown as error:  # it may be this one contact that LiveDesk chokes on
-                    difference, failures = Difference(held, Kind.UNCLEAR, cause=error.cause.slug), failures + 1
-                    if failures >= FAILURES_IN_A_ROW:
+                    difference, failures = self._compare_with_retries(created), 0
+                except AnswerUnknown as error:  # LiveDesk may fail for this one contact only
+                    difference, failures = Difference(created, Kind.UNCLEAR, cause=error.cause.slug), failures + 1
+                    if failures >= MAX_FAILURES:
                         raise
-                yield held, difference
-                place = held.place
+                yield created, difference
+                position = created.place
 
-    def _patiently(self, held: CreatedContact) -> Difference | None:
-        for pause in PAUSES_S:
+    def _compare_with_retries(self, created: CreatedContact) -> Difference | None:
+        for pause_s in PAUSES_S:
             try:
-                return self.compare(held)
+                return self.compare(created)
             except Throttled as error:
-                self.sleep(pause if error.retry_after is None else error.retry_after)
+                self.sleep(pause_s if error.retry_after is None else error.retry_after)
             except (NotSent, AnswerUnknown):
-                self.sleep(pause)
-        return self.compare(held)
+                self.sleep(pause_s)
+        return self.compare(created)
 
-    def compare(self, held: CreatedContact) -> Difference | None:
-        """What is wrong with this contact; ``None``: LiveDesk has it as we brought it there."""
+    def compare(self, created: CreatedContact) -> Difference | None:
+        """Return how this contact differs, or ``None`` if LiveDesk has it as it was sent."""
         self.wait()
         try:
-            people = self.livedesk.look_up(held.identifier)
+            people = self.livedesk.look_up(created.identifier)
         except Inconclusive as error:
-            return Difference(held, Kind.UNCLEAR, cause=error.cause.slug)
+            return Difference(created, Kind.UNCLEAR, cause=error.cause.slug)
         if not people:
-            return self._not_found(held)
+            return self._not_found(created)
         found = tuple(person.id for person in people)
         if len(people) > 1:
-            return Difference(held, Kind.DOUBLE, found)
+            return Difference(created, Kind.DOUBLE, found)
         [person] = people
-        if person.id != held.contact_id:
-            return Difference(held, Kind.MERGED, found)
-        shown = {"name": person.name, "email": person.email, "phone_number": person.phone_number}
-        fields = tuple(held.differing(shown))
-        return Difference(held, Kind.DRIFTED, found, fields) if fields else None
+        if person.id != created.contact_id:
+            return Difference(created, Kind.MERGED, found)
+        values = {"name": person.name, "email": person.email, "phone_number": person.phone_number}
+        fields = tuple(created.differing(values))
+        return Difference(created, Kind.DRIFTED, found, fields) if fields else None
 
-    def _not_found(self, held: CreatedContact) -> Difference:
-        """Nobody has the identifier. Where LiveDesk lets us look at the id, too, it may tell more."""
+    def _not_found(self, created: CreatedContact) -> Difference:
+        """No contact has the identifier. If LiveDesk allows reading by id, that shows more."""
         self.wait()
-        person = self.livedesk.read(held.contact_id)
-        if person is not None and person.identifier == held.identifier:
-            return Difference(held, Kind.UNCLEAR, (person.id,), cause="search_does_not_find_it")
+        person = self.livedesk.read(created.contact_id)
+        if person is not None and person.identifier == created.identifier:
+            return Difference(created, Kind.UNCLEAR, (person.id,), cause="search_does_not_find_it")
         if person is not None:
-            return Difference(held, Kind.MERGED, (person.id,), ("identifier",))
-        is_found = self.account.searchable_bare if held.is_bare else self.account.searchable
+            return Difference(created, Kind.MERGED, (person.id,), ("identifier",))
+        is_found = self.account.searchable_bare if created.is_bare else self.account.searchable
         if is_found is False:
-            return Difference(held, Kind.UNCLEAR, cause="cannot_be_looked_up")
-        return Difference(held, Kind.MISSING)
+            return Difference(created, Kind.UNCLEAR, cause=causes.CANNOT_BE_LOOKED_UP.slug)
+        return Difference(created, Kind.MISSING)

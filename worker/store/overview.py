@@ -14,6 +14,7 @@ from worker.store.connection import translated
 from worker.store.counters import MINUTE_MS
 from worker.store.database import Database
 from worker.store.durability import Health, judge, look
+from worker.store.queue import Workers
 from worker.store.upstream import Upstream, UpstreamControl
 
 HOUR_MS = 60 * MINUTE_MS
@@ -23,8 +24,6 @@ MINUTES = 60
 FLOW = ("accepted", "created", "retrying", "failed", "conflict")
 #: Full minutes that "per minute" is the mean of.
 LATELY = 5
-#: A worker that made no progress for this long, in ms, is not counted.
-FRESH_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +139,7 @@ class OverviewReader:
             counters={name: int(number) for name, number in counters.items()},
             oldest_quarantined=_first(oldest),
             quarantined=quarantined,
-            workers=sum(now - at <= FRESH_MS for _, at in workers),
+            workers=len(Workers(now, dict(workers)).alive()),
             swept_at=max((int(at) for _, at in workers), default=None),
             health=judge(server, self.db.requirements, _backlog(standing["counts"])),
             memory=int(server.info.get("used_memory", 0)) / server.memory if server.memory else None,

@@ -19,6 +19,8 @@ QUEUE_SECONDS = 2
 MAX_SWEPT = 500
 #: How long a contact that was handed over is left alone, in ms, before its message counts as lost.
 GRACE_MS = 30_000
+#: A worker writes a heartbeat every second; one that is older than this has stopped.
+HEARTBEAT_FRESH_MS = 30_000
 #: A host without a working worker is remembered for this long, in ms.
 WORKER_KEPT_MS = 24 * 3_600_000
 KEY_MARK = "@key@"
@@ -53,6 +55,10 @@ class Workers:
 
     now: int
     seen: dict[str, int]
+
+    def alive(self) -> list[str]:
+        """Return the hosts whose last heartbeat is fresh."""
+        return [host for host, at in self.seen.items() if self.now - at <= HEARTBEAT_FRESH_MS]
 
 
 class Queue:

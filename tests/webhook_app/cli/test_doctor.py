@@ -88,7 +88,7 @@ def told(result: Result) -> list[tuple[str, str]]:
 
 
 def failed(result: Result) -> list[str]:
-    return [about for level, about in told(result) if level == "FAIL"]
+    return [about for level, about in told(result) if level == "failed"]
 
 
 def away() -> Store:
@@ -103,11 +103,11 @@ def test_a_system_that_is_well(tmp_path: Path) -> None:
         result = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert result.returncode == 0, result.stdout + result.stderr
         lines = [line.split()[:2] for line in result.stdout.splitlines() if not line.startswith(" ")]
-        assert [about for level, about in lines if level != "OK"] == ["TLS"]
+        assert [about for level, about in lines if level != "ok"] == ["TLS"]
         assert [about for _, about in lines][:7] == [
             *("settings", "sources", "redis", "durable", "writable", "worker", "hand-over"),
         ]
-        assert ["OK", "promise"] in lines
+        assert ["ok", "promise"] in lines
         assert stack.env["LIVEDESK_API_SECRET"] not in result.stdout
         system = System(stack)
         try:
@@ -127,7 +127,7 @@ def test_mistakes_in_the_settings_are_the_first_hop() -> None:
     app = cli.without_parts(SettingsError(["LIVEDESK_API_KEY is not set.", "PORT must be a number."]))
     result = app.test_cli_runner().invoke(args=["doctor"])
     assert result.exit_code == 1
-    assert told(result) == [("FAIL", "settings"), ("FAIL", "settings")]
+    assert told(result) == [("failed", "settings"), ("failed", "settings")]
     assert "LIVEDESK_API_KEY is not set." in result.stdout
 
 
@@ -135,14 +135,14 @@ def test_without_redis_livedesk_is_tried_all_the_same(standin: StandIn) -> None:
     result = doctor(away(), standin, "--no-probe")
     assert result.exit_code == 1
     assert failed(result) == ["redis"]
-    assert ("OK", "credentials") in told(result)
+    assert ("ok", "credentials") in told(result)
 
 
 def test_what_is_wrong_with_redis_is_told(store: Store, standin: StandIn) -> None:
     """The server of these tests keeps no file."""
     with worker_of(store):
         result = doctor(store, standin, "--no-probe")
-    assert ("WARN", "durable") in told(result)
+    assert ("warning", "durable") in told(result)
     assert "appendfsync" in result.stdout
 
 
@@ -173,9 +173,9 @@ def test_why_contacts_wait_is_told(signal: Signal, cause: str, says: str, store:
 
 def test_a_pause_is_told(store: Store, standin: StandIn) -> None:
     with worker_of(store):
-        assert ("OK", "sync") in told(doctor(store, standin, "--no-probe"))
+        assert ("ok", "sync") in told(doctor(store, standin, "--no-probe"))
         store.upstream.pause("ada", "a migration")
-        assert ("WARN", "sync") in told(doctor(store, standin, "--no-probe"))
+        assert ("warning", "sync") in told(doctor(store, standin, "--no-probe"))
 
 
 def test_a_worker_that_takes_nothing(store: Store, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_a_queue_that_is_full_is_not_made_longer(store: Store, standin: StandIn,
     store.queue.sweep("host-1")
     client.lpush(keys.QUEUE, *["{}"] * QUEUE_BOUNDS[-1])
     result = doctor(store, standin, "--no-probe")
-    assert ("WARN", "hand-over") in told(result)
+    assert ("warning", "hand-over") in told(result)
     assert client.llen(keys.QUEUE) == QUEUE_BOUNDS[-1]
     client.delete(keys.QUEUE)
 
@@ -216,7 +216,7 @@ def test_without_consent_nothing_is_created(arguments: list[str], store: Store, 
     with worker_of(store):
         result = doctor(store, standin, *arguments)
     assert result.exit_code == 0, result.output
-    assert ("WARN", "live probes") in told(result)
+    assert ("warning", "live probes") in told(result)
     assert standin.requests("create") == []
 
 
@@ -225,7 +225,7 @@ def test_what_was_found_out_is_kept(store: Store, standin: StandIn) -> None:
     with worker_of(store):
         result = doctor(store, standin, "--yes")
     assert result.exit_code == 0, "that is dealt with"
-    assert ("WARN", "unique") in told(result)
+    assert ("warning", "unique") in told(result)
     found = store.findings.account(LiveDesk(standin.url, KEY, SECRET).account)
     assert (found.unique, found.searchable) == (False, True)
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.livedesk import StandIn, serve
-from worker.livedesk.checks import CheckResult, Level, way_to
+from worker.livedesk.checks import CheckResult, Level, check_connection
 from worker.livedesk.client import PAGE_SIZE, LiveDesk
-from worker.livedesk.probe import SEARCH_FOR_S, Probe, meaning
+from worker.livedesk.probe import SEARCH_FOR_S, Probe, promise
 from worker.model import Account
 
 KEY, SECRET = "demo-key", "demo-secret"
@@ -72,17 +72,17 @@ def test_what_cannot_be_deleted_is_said(standin: StandIn) -> None:
             (contact.identifier or "").lower().startswith("livedesk-sync-doctor-") for contact in chary.contacts()
         )
     finding = done.about("clean-up")
-    assert finding.level is Level.WARN
+    assert finding.level is Level.WARNING
     assert ", ".join(left) in finding.text
-    assert "by hand" in finding.todo
+    assert "Delete them in LiveDesk" in finding.todo
 
 
 def test_an_account_that_keeps_no_identifier_unique(standin: StandIn) -> None:
     standin.behave("identifier_not_unique")
     done = probe(standin)
     assert done.probe.account == Account(False, True, True)
-    assert [f.level for f in done.findings if f.about == "unique"] == [Level.WARN]
-    assert done.about("promise").level is Level.WARN
+    assert [f.level for f in done.findings if f.about == "unique"] == [Level.WARNING]
+    assert done.about("promise").level is Level.WARNING
     assert standin.contacts() == []
 
 
@@ -90,8 +90,8 @@ def test_an_account_that_drops_the_identifier(standin: StandIn) -> None:
     standin.behave("identifier_not_stored")
     done = probe(standin)
     assert done.probe.account == Account(False, False, False)
-    assert done.about("identifier").level is Level.WARN
-    assert done.about("promise").level is Level.FAIL
+    assert done.about("identifier").level is Level.WARNING
+    assert done.about("promise").level is Level.FAILED
     assert standin.contacts() == [], "their ids were in the answers"
 
 
@@ -100,8 +100,8 @@ def test_an_account_whose_search_finds_nothing(standin: StandIn) -> None:
     done = probe(standin)
     assert done.probe.account == Account(True, False, False)
     assert done.waited > 2 * SEARCH_FOR_S
-    assert "never twice" in done.about("promise").text
-    assert done.about("promise").level is Level.WARN
+    assert "never two contacts" in done.about("promise").text
+    assert done.about("promise").level is Level.WARNING
     assert standin.contacts() == []
 
 
@@ -109,8 +109,8 @@ def test_an_account_whose_search_finds_only_contacts_with_an_address(standin: St
     standin.behave("crm_v2")
     done = probe(standin)
     assert done.probe.account == Account(True, True, False)
-    assert done.about("bare search").level is Level.WARN
-    assert done.about("promise").level is Level.WARN
+    assert done.about("bare search").level is Level.WARNING
+    assert done.about("promise").level is Level.WARNING
     assert standin.contacts() == []
 
 
@@ -119,7 +119,7 @@ def test_a_search_that_lags_behind(standin: StandIn) -> None:
     done = probe(standin, after=lambda waited: standin.clear() if waited >= 3 else None)
     assert done.probe.account == Account(True, True, True)
     finding = next(f for f in done.findings if f.about == "search")
-    assert (finding.level, finding.text) == (Level.WARN, "A search finds a new contact only after 3 s.")
+    assert (finding.level, finding.text) == (Level.WARNING, "A search finds a new contact only after 3 s.")
 
 
 def test_a_search_that_ignores_what_is_searched_for(standin: StandIn) -> None:
@@ -134,7 +134,7 @@ def test_a_search_that_ignores_what_is_searched_for(standin: StandIn) -> None:
 def test_an_answer_that_does_not_repeat_the_identifier(standin: StandIn) -> None:
     standin.behave("null_identifier_echo")
     done = probe(standin)
-    assert done.about("identifier").level is Level.WARN
+    assert done.about("identifier").level is Level.WARNING
     assert done.probe.account == Account(True, True, True)
 
 
@@ -142,12 +142,12 @@ def test_an_account_that_refuses_every_contact(standin: StandIn) -> None:
     standin.behave("status", on="create", status=422, body='{"message": "no"}')
     done = probe(standin)
     assert done.probe.account is None
-    assert done.about("live probes").text == "They stopped early: LiveDesk rejects the contact (422)."
+    assert done.about("live probes").text == "Stopped early: LiveDesk rejects the contact (422)."
 
 
 def test_an_inbox_that_is_not_there(standin: StandIn) -> None:
     done = probe(standin, (1, 9))
-    assert [f.level for f in done.findings if f.about == "inbox"] == [Level.OK, Level.FAIL]
+    assert [f.level for f in done.findings if f.about == "inbox"] == [Level.OK, Level.FAILED]
     assert "no inbox 9" in done.findings[1].text
     assert done.probe.account is None
     assert standin.contacts() == []
@@ -157,7 +157,7 @@ def test_an_inbox_that_is_not_there(standin: StandIn) -> None:
 def test_probes_that_break_off_leave_nothing_behind(mode: str, standin: StandIn) -> None:
     standin.behave(mode, on="create", times=1)
     done = probe(standin)
-    assert done.about("live probes").level is Level.FAIL
+    assert done.about("live probes").level is Level.FAILED
     assert done.probe.account is None
     assert len(standin.ledger()) == 1
     assert standin.contacts() == [], "what an answer was lost of is looked for"
@@ -179,22 +179,22 @@ def test_probes_that_somebody_interrupts_leave_nothing_behind(standin: StandIn) 
 @pytest.mark.parametrize("searchable", [True, False])
 @pytest.mark.parametrize("bare", [True, False])
 def test_only_a_sound_account_gets_the_whole_promise(unique: bool, searchable: bool, bare: bool) -> None:
-    level = meaning(Account(unique, searchable, bare)).level
+    level = promise(Account(unique, searchable, bare)).level
     assert (level is Level.OK) == (unique and searchable and bare)
-    assert (level is Level.FAIL) == (not unique and not searchable)
+    assert (level is Level.FAILED) == (not unique and not searchable)
 
 
 # The hops
 
 
 def hops(livedesk: LiveDesk) -> dict[str, Level]:
-    return {finding.about: finding.level for finding in way_to(livedesk)}
+    return {finding.about: finding.level for finding in check_connection(livedesk)}
 
 
 def test_each_hop_is_told(standin: StandIn) -> None:
     told = hops(client_of(standin))
     assert list(told) == ["name", "connection", "TLS", "answer", "credentials", "search"]
-    assert told.pop("TLS") is Level.WARN, "the stand-in speaks http"
+    assert told.pop("TLS") is Level.WARNING, "the stand-in speaks http"
     assert set(told.values()) == {Level.OK}
     assert [request.kind for request in standin.requests(None)] == ["search"]
 
@@ -219,11 +219,11 @@ def test_the_hop_that_is_broken_is_named(hop: str, mode: str, options: dict[str,
     standin.add_contact(identifier="somebody else")
     standin.behave(mode, **options)
     told = hops(client_of(standin))
-    assert [about for about, level in told.items() if level is Level.FAIL] == [hop]
+    assert [about for about, level in told.items() if level is Level.FAILED] == [hop]
     assert list(told)[-1] == hop, "what comes behind it is not known"
-    assert all(finding.todo for finding in way_to(client_of(standin)) if finding.level is Level.FAIL)
+    assert all(finding.todo for finding in check_connection(client_of(standin)) if finding.level is Level.FAILED)
 
 
 def test_an_address_that_leads_nowhere() -> None:
     told = hops(LiveDesk("http://livedesk.invalid", KEY, SECRET, timeout_s=1))
-    assert told == {"name": Level.FAIL}
+    assert told == {"name": Level.FAILED}

@@ -17,13 +17,13 @@ from webhook_app.sources.config import read_source
 from worker.errors import AnswerUnknown
 from worker.livedesk.client import LiveDesk
 from worker.livedesk.reconcile import (
-    FAILURES_IN_A_ROW,
+    MAX_FAILURES,
     PAGE,
     PAUSES_S,
     Difference,
     Kind,
     Reconciler,
-    in_turn,
+    wait_for_slot,
 )
 from worker.model import (
     Account,
@@ -250,11 +250,11 @@ def test_one_contact_that_livedesk_chokes_on_is_told_and_passed_over(office: Off
 
 
 def test_a_livedesk_that_is_down_ends_it(office: Office) -> None:
-    for number in range(FAILURES_IN_A_ROW + 1):
+    for number in range(MAX_FAILURES + 1):
         office.create(Contact(f"user-{number}", 1))
     office.standin.behave("status_500")
     walk = office.reconciler().walk(START)
-    for _ in range(FAILURES_IN_A_ROW - 1):
+    for _ in range(MAX_FAILURES - 1):
         next(walk)
     with pytest.raises(AnswerUnknown):
         next(walk)
@@ -294,9 +294,8 @@ def test_it_takes_its_turn_with_the_workers(client: redis.Redis) -> None:
         slept.append(seconds)
         store.shift_ms += round(seconds * 1000)
 
-    wait = in_turn(store, sleep=sleep)
     for _ in range(3):
-        wait()
+        wait_for_slot(store, sleep=sleep)
     assert 1.9 <= sum(slept) <= 2.1, "sixty a minute"
     assert max(slept) <= 1.0
 

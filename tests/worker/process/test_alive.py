@@ -1,4 +1,4 @@
-"""The container's health check: has a worker on this host made progress lately?"""
+"""The container's health check: does a worker on this host have a fresh heartbeat?"""
 
 import os
 import socket
@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from tests.rig.processes import free_port
-from worker.process.alive import FRESH_MS, main
-from worker.store.queue import Envelope
+from worker.process.alive import main
+from worker.store.queue import HEARTBEAT_FRESH_MS, Envelope
 from worker.store.store import Store
 
 
@@ -30,17 +30,17 @@ def test_a_worker_that_made_progress_is_alive(store: Store) -> None:
 
 def test_a_worker_on_another_host_does_not_count(store: Store) -> None:
     store.queue.sweep("elsewhere")
-    assert main() == f"No worker on {socket.gethostname()} has ever reported."
+    assert main() == f"No worker has run on {socket.gethostname()}."
 
 
 def test_a_worker_that_made_none_lately_is_not_alive(store: Store) -> None:
-    store.shift_ms -= FRESH_MS + 5_000
+    store.shift_ms -= HEARTBEAT_FRESH_MS + 5_000
     store.queue.sweep(socket.gethostname())
-    assert main() == f"The worker on {socket.gethostname()} made no progress for 35 s."
+    assert main() == f"The last heartbeat of the worker on {socket.gethostname()} is 35 s old."
 
 
-def test_a_sign_counts_for_half_a_minute(store: Store) -> None:
-    store.shift_ms -= FRESH_MS - 5_000
+def test_a_heartbeat_counts_for_half_a_minute(store: Store) -> None:
+    store.shift_ms -= HEARTBEAT_FRESH_MS - 5_000
     store.queue.sweep(socket.gethostname())
     assert main() is None
 
@@ -60,4 +60,4 @@ def test_it_tells_by_its_exit_status(store: Store) -> None:
     done = subprocess.run(
         command, cwd=Path(__file__).parents[3], env=os.environ, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (1, f"No worker on {socket.gethostname()} has ever reported.\n")
+    assert (done.returncode, done.stderr) == (1, f"No worker has run on {socket.gethostname()}.\n")
