@@ -57,7 +57,9 @@ class Group(AppGroup):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            raise click.UsageError(f"{error.message} The commands are: {', '.join(self.commands)}.", ctx) from error
+            raise click.UsageError(
+                f"{error.format_message()} The commands are: {', '.join(self.commands)}.", ctx
+            ) from error
 
 
 #: The commands that ``flask`` has besides its own.

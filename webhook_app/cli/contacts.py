@@ -149,7 +149,7 @@ def edit_contact(
 @click.argument("identifier")
 @audit_options
 def erase(identifier: str, who: str, why: str) -> None:
-    """Erase the contact with this IDENTIFIER: everything that Redis has about it.
+    """Delete everything about the contact with this IDENTIFIER.
 
     LiveDesk keeps its own contact. Deliveries in quarantine have no identifier: see flask quarantine list.
     """

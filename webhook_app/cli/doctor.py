@@ -29,7 +29,7 @@ NOT_PROBED = "Not checked: the inbox, whether identifiers are unique in LiveDesk
 @click.option("--no-probe", is_flag=True, help="Create no contacts in LiveDesk.")
 @click.option("--yes", is_flag=True, help="Run the live probes without confirmation.")
 def doctor(no_probe: bool, yes: bool) -> None:
-    """Check every hop on the way to LiveDesk and name the one that is broken.
+    """Find what is broken on the way to LiveDesk, hop by hop.
 
     The workers use what the live probes find out about LiveDesk. Without a terminal they run only with --yes. Exit
     code: 0 nothing is broken, 1 something is.

@@ -34,7 +34,7 @@ COLUMNS = (
 )
 @audit_options
 def export(form: str, states: tuple[str, ...], who: str, why: str) -> None:
-    """Write all contacts, or those in --state, to standard output. The output contains personal data.
+    """Write contacts to standard output, with their personal data.
 
     Created contacts have no data except their identifier. A contact that changes meanwhile may be written twice.
     """

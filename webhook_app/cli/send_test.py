@@ -41,9 +41,9 @@ class CannotSign(click.ClickException):
 @click.option("--identifier", help="The contact's identifier; by default a new one.")
 @click.option("--body", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What to send.")
 def send_test(source: str, port: int, url: str | None, identifier: str | None, file: Path | None) -> None:
-    """Sign the sample delivery of SOURCE, send it to the receiver, and follow it to the contact.
+    """Send a sample delivery of SOURCE and follow it to the contact.
 
-    This really creates a contact in LiveDesk. Exit code: 0 it was created, 1 it was not, 2 it cannot be sent.
+    It is signed as the sender would sign it. This really creates a contact in LiveDesk. Exit code: 0 it was created, 1 it was not, 2 it cannot be sent.
     """
     parts = current_parts()
     if source not in parts.sources:

@@ -32,7 +32,7 @@ _SYNTAX_LINE = re.compile(r"\(at line ([0-9]+), column [0-9]+\)")
 @click.pass_context
 @with_appcontext
 def sources(context: click.Context, as_json: bool) -> None:
-    """List the senders you accept, their settings, and when their secrets were last used."""
+    """List the senders you accept, and when secrets were last used."""
     if context.invoked_subcommand is not None:
         return
     listed = take_inventory(*sources_given(os.environ), os.environ)

@@ -66,10 +66,6 @@ class Filter:
     def dump(self) -> dict[str, str]:
         return {name: str(value) for name, value in asdict(self).items() if value}
 
-    def words(self) -> str:
-        """For the audit: ``state=failed source=shop``."""
-        return " ".join(f"{name}={value}" for name, value in self.dump().items())
-
     @classmethod
     def load(cls, fields: dict[str, str]) -> Self:
         """Raises ``ValueError`` where something is not what it must be."""

@@ -231,3 +231,16 @@ def test_whoever_waits_for_an_operation_that_is_held_is_told(world: World) -> No
     timer.join()
     assert result.exit_code == 1
     assert "paused" in result.stdout
+
+
+def test_an_unknown_command_is_answered_with_those_that_exist(world: World) -> None:
+    result = flask(world, "contacts", "lst")
+    assert result.exit_code == 2
+    assert "list" in result.stderr
+    assert all(name in result.stderr for name in ("show", "retry", "edit", "adopt", "discard"))
+
+
+def test_the_old_name_of_retry_is_not_listed(world: World) -> None:
+    listed = flask(world, "--help").stdout
+    assert "contacts" in listed
+    assert "  retry" not in listed

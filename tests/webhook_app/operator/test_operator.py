@@ -1,0 +1,95 @@
+"""What a person does manually: recorded with their name, refused with a reason, and planned once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.world import CONFLICT, CREATED, FAILED, World
+from webhook_app.operator import ActionRefused, InvalidInput, Operator, Plan, Reason
+from worker.model import BulkAction, State
+from worker.store.lists import Filter
+
+ALL_FAILED = Filter(state=State.FAILED)
+
+
+@pytest.fixture
+def operator(world: World) -> Operator:
+    return Operator(world.parts, "ada")
+
+
+def audited(world: World) -> list[tuple[str, str, str, str]]:
+    return [(one.who, one.did, one.target, one.why) for one in world.store.audit.page()]
+
+
+def plan_of(operator: Operator, action: BulkAction = BulkAction.RETRY, wanted: Filter = ALL_FAILED) -> Plan:
+    return operator.operations.plan(action, wanted)
+
+
+def test_an_action_is_recorded_with_who_did_it_and_why(operator: Operator, world: World) -> None:
+    key = world.bring("eve", FAILED)
+    assert operator.contacts.retry(key, "fixed") is State.RETRYING
+    assert operator.contacts.discard(key) is State.DISCARDED
+    assert audited(world) == [("ada", "discarded", key, ""), ("ada", "retried", key, "fixed")]
+
+
+def test_a_refusal_has_a_reason_and_is_not_recorded(operator: Operator, world: World) -> None:
+    created, conflict = world.bring("joan", CREATED), world.bring("eve", CONFLICT)
+    refusals: dict[Reason, Callable[[], object]] = {
+        Reason.GONE: lambda: operator.contacts.retry("A" * 16),
+        Reason.CREATED: lambda: operator.contacts.retry(created),
+        Reason.NO_OWNER: lambda: operator.contacts.adopt(created),
+        Reason.ALREADY: operator.sync.resume,
+    }
+    for reason, act in refusals.items():
+        with pytest.raises(ActionRefused) as caught:
+            act()
+        assert caught.value.reason is reason
+        assert str(caught.value).endswith(".")
+    with pytest.raises(InvalidInput) as invalid:
+        operator.contacts.edit(conflict, {"email": "nobody"})
+    assert invalid.value.problems.keys() == {"email"}
+    assert audited(world) == []
+
+
+def test_a_plan_says_how_many_and_how_long(operator: Operator, world: World) -> None:
+    for number in range(3):
+        world.bring(f"person-{number}", FAILED)
+    world.bring("eve", replace(CONFLICT, cause=FAILED.cause))
+    plan = plan_of(operator, wanted=Filter(cause=FAILED.cause))
+    assert plan.eligible == {State.FAILED: 3, State.CONFLICT: 1}
+    assert (plan.total, plan.matched, plan.skipped, plan.at_least) == (4, 4, {}, False)
+    assert plan_of(operator, BulkAction.DISCARD).takes_ms == 0
+    operator.sync.pause()
+    assert plan_of(operator).takes_ms is None
+
+
+def test_an_operation_starts_with_the_number_that_was_planned(operator: Operator, world: World) -> None:
+    for number in range(3):
+        world.bring(f"person-{number}", FAILED)
+    plan = plan_of(operator)
+    world.bring("late", FAILED)
+    operation = operator.operations.start(plan, "fixed")
+    assert (operation.total, operation.who, operation.why) == (3, "ada", "fixed")
+    assert audited(world) == [("ada", "retry 3: failed", f"operation {operation.id}", "fixed")]
+
+
+def test_starting_an_operation_does_not_count_again(operator: Operator, world: World) -> None:
+    world.bring("eve", FAILED)
+    plan = plan_of(operator, wanted=Filter(state=State.FAILED, source="signup"))
+    before = world.client.info("commandstats")
+    operator.operations.start(plan)
+    after = world.client.info("commandstats")
+    for command in ("hmget", "zcount"):
+        name = f"cmdstat_{command}"
+        calls = [stats.get(name, {"calls": 0})["calls"] for stats in (before, after)]
+        assert calls[0] == calls[1], command
+
+
+@pytest.mark.parametrize(("expected", "has_drifted"), [(10, False), (11, False), (9, True), (12, True), (0, True)])
+def test_a_plan_notices_that_many_more_or_fewer_match_now(
+    expected: int, has_drifted: bool, operator: Operator, world: World
+) -> None:
+    for number in range(10):
+        world.bring(f"person-{number}", FAILED)
+    assert plan_of(operator).has_drifted(expected) is has_drifted
