@@ -43,8 +43,8 @@ class CannotSign(click.ClickException):
 def send_test(source: str, port: int, url: str | None, identifier: str | None, file: Path | None) -> None:
     """Send a sample delivery of SOURCE and follow it to the contact.
 
-    It is signed as the sender would sign it, and really creates a contact in LiveDesk. Exit code: 0 it was created, 1 it
-    was not, 2 it cannot be sent.
+    It is signed as the sender would sign it, and really creates a contact in LiveDesk. Exit code: 0 it was created,
+    1 it was not, 2 it cannot be sent.
     """
     parts = current_parts()
     if source not in parts.sources:
