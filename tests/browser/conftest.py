@@ -1,45 +1,45 @@
-"""The dashboard in a real browser: Debian's Chromium, driven by Playwright, against a whole system of its own."""
+"""The dashboard in a real browser: Debian's Chromium, driven by Playwright. One for all tests of a process.
+
+The dashboard itself runs in a thread of the test (``serving``), on an empty Redis for each test; ``test_story`` alone
+starts a whole system.
+"""
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from itertools import count
+from dataclasses import replace
+from itertools import count, product
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+import redis
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
-from tests.rig.parts import Stack
+from tests.browser.seed import build
+from tests.browser.serving import enter, serve
 from webhook_app.access import Role
+from webhook_app.app import create_app
+from webhook_app.parts import Parts
 
 PASSWORDS = {Role.OPERATOR: "the-operator-of-the-tests", Role.VIEWER: "the-viewer-of-the-tests"}
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
-PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 860}
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DESKTOP: ViewportSize = {"width": 1280, "height": 860}
 
-#: How the browser and htmx put that a request was refused, which some tests want.
+#: How the browser and htmx report that a request was refused, which some tests want.
 REFUSALS = ("Failed to load resource", "Response Status Error Code")
 
-#: Opens a page: ``open_page("/dashboard/", role=Role.VIEWER, javascript=False, dark=True, phone=True)``.
+#: Open a page: ``open_page("/dashboard/", role=Role.VIEWER, javascript=False)``.
 OpenPage = Callable[..., Page]
+#: Check how a page looks now, whose name a picture gets: ``check_appearance(page, "overview")``.
+CheckAppearance = Callable[[Page, str], None]
 
-#: Every context comes from an address of its own, so that none is held up by the tries of another.
+#: Every context has an address of its own, so that the sign-in attempts of one do not count against another.
 _addresses = count(1)
-
-
-@pytest.fixture(scope="session")
-def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A system with a dashboard, behind a proxy that says who asks: the browser itself does."""
-    env = {
-        "DASHBOARD_PASSWORD": PASSWORDS[Role.OPERATOR],
-        "DASHBOARD_VIEWER_PASSWORD": PASSWORDS[Role.VIEWER],
-        "TRUSTED_PROXIES": "1",
-    }
-    with Stack.on_free_ports(tmp_path_factory.mktemp("dashboard"), env) as stack:
-        yield stack
 
 
 @pytest.fixture(scope="session")
@@ -52,22 +52,57 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="session")
-def sessions(dashboard: Stack, browser: Browser) -> dict[Role, Any]:
-    """The cookies of somebody who has signed in, for each role."""
-    states: dict[Role, Any] = {}
-    for role, password in PASSWORDS.items():
-        with new_context(browser, dashboard.url) as context:
-            page = context.new_page()
-            sign_in(page, password)
-            states[role] = context.storage_state()
-    return states
+@pytest.fixture
+def parts(client: redis.Redis) -> Parts:
+    """Return the parts of the dashboard under test. Its proxy, which is the browser, names the client's address."""
+    parts = build(client)
+    return replace(parts, access=replace(parts.access, proxies=1))
 
 
-def new_context(browser: Browser, url: str, **options: Any) -> BrowserContext:
+@pytest.fixture
+def dashboard(parts: Parts) -> Iterator[str]:
+    """Return the address of a dashboard with an empty Redis."""
+    with serve(create_app(parts)) as url:
+        yield url
+
+
+@pytest.fixture
+def open_page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[OpenPage]:
+    """Return a function that opens a page as somebody who is signed in, or with ``role=None`` as nobody.
+
+    What the browser complains about, for example a blocked script, fails the test.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(
+        path: str, *, role: Role | None = Role.OPERATOR, javascript: bool = True, url: str | None = None
+    ) -> Page:
+        context = new_context(browser, url or request.getfixturevalue("dashboard"), java_script_enabled=javascript)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.goto(enter(path, role) if role else path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not [text for text in complaints if not text.startswith(REFUSALS)]
+
+
+def new_context(browser: Browser, url: str, **options: bool) -> BrowserContext:
     number = next(_addresses)
     address = {"X-Forwarded-For": f"10.0.{number // 250}.{number % 250 + 1}"}
-    return browser.new_context(base_url=url, extra_http_headers=address, timezone_id="UTC", **options)
+    return browser.new_context(
+        base_url=url,
+        extra_http_headers=address,
+        timezone_id="UTC",
+        viewport=DESKTOP,
+        java_script_enabled=options.get("java_script_enabled", True),
+    )
 
 
 def sign_in(page: Page, password: str, name: str = "Ada") -> None:
@@ -77,47 +112,31 @@ def sign_in(page: Page, password: str, name: str = "Ada") -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-@pytest.fixture
-def open_page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[OpenPage]:
-    """What the browser complains about, a broken policy or script for one, fails the test."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def open_page(
-        path: str,
-        *,
-        role: Role | None = Role.OPERATOR,
-        javascript: bool = True,
-        dark: bool = False,
-        phone: bool = False,
-        url: str | None = None,
-    ) -> Page:
-        base = url or request.getfixturevalue("dashboard").url
-        context = new_context(
-            browser,
-            base,
-            storage_state=request.getfixturevalue("sessions")[role] if role and not url else None,
-            java_script_enabled=javascript,
-            color_scheme="dark" if dark else "light",
-            viewport=PHONE if phone else DESK,
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.goto(path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not [text for text in complaints if not text.startswith(REFUSALS)]
-
-
 @pytest.fixture(scope="session")
-def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pictures go: ``SCREENSHOTS``, or a folder that is thrown away."""
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def check_appearance() -> CheckAppearance:
+    """Return a function that checks a page in light and dark, on a desktop and on a phone.
+
+    No page is wider than the screen, and axe finds no violation: in light on the desktop, in dark on the phone.
+    With ``SCREENSHOTS``, a folder, it takes a picture of each.
+    """
+    folder = Path(os.environ["SCREENSHOTS"]) if "SCREENSHOTS" in os.environ else None
+
+    def check_appearance(page: Page, name: str) -> None:
+        for is_dark, is_phone in product((False, True), (False, True)):
+            page.emulate_media(color_scheme="dark" if is_dark else "light", reduced_motion="reduce")
+            page.set_viewport_size(PHONE if is_phone else DESKTOP)
+            assert overflow(page) == 0, (name, is_dark, is_phone)
+            if folder is not None:
+                picture = f"{name}-{'dark' if is_dark else 'light'}-{'phone' if is_phone else 'desktop'}.png"
+                page.screenshot(path=folder / picture, full_page=True)
+            if is_dark == is_phone:
+                found = Axe().run(page)
+                assert found.violations_count == 0, (name, found.generate_report())
+
+    return check_appearance
+
+
+def overflow(page: Page) -> int:
+    """Return how many pixels the page is wider than the screen."""
+    wider: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return wider

@@ -1,9 +1,10 @@
-"""A dashboard in a thread of the test, with a way in for each role that needs no password."""
+"""A dashboard in a thread of the test, where each role can sign in without a password."""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 from flask import Blueprint, Flask, redirect, request
 from werkzeug import Response
@@ -16,7 +17,7 @@ from webhook_app.dashboard.session import begin, local_path, needs
 
 @contextmanager
 def serve(app: Flask) -> Iterator[str]:
-    """Gives its address. ``/dashboard/enter/<role>?next=<page>`` signs in and goes there."""
+    """Serve an app, and return its address. ``/dashboard/enter/<role>?next=<page>`` signs in and goes there."""
     app.register_blueprint(_way_in())
     server = make_server(LOCALHOST, 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -30,8 +31,8 @@ def serve(app: Flask) -> Iterator[str]:
 
 
 def enter(page: str, role: Role = Role.OPERATOR) -> str:
-    """The address that signs in and goes to a page."""
-    return f"/dashboard/enter/{role}?next={page}"
+    """Return the address that signs in and goes to a page."""
+    return f"/dashboard/enter/{role}?next={quote(page)}"
 
 
 def _way_in() -> Blueprint:

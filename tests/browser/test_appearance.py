@@ -1,90 +1,169 @@
-"""How the pages look: nothing stands in anybody's way, in light and dark, on a desk and on a phone."""
+"""How every page looks: accessible, and never wider than the screen; in light and dark, on a desktop and on a phone."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import CheckAppearance, OpenPage
+from tests.browser.filled import fill as fill_contacts
+from tests.browser.seed import fill
+from tests.browser.serving import serve
 from tests.browser.specimen import HOSTILE, specimen
 from webhook_app.access import Role
+from webhook_app.parts import Parts
 
-PAGES = {"sign-in": ("/dashboard/sign-in", None), "start": ("/dashboard/", Role.VIEWER), "404": ("/dashboard/x", None)}
+OVERVIEWS = {
+    "overview": "/dashboard/",
+    "cause": "/dashboard/causes/email_refused",
+    "upstream": "/dashboard/upstream",
+    "sources": "/dashboard/sources",
+    "quarantine": "/dashboard/sources/quarantine",
+    "workers": "/dashboard/workers",
+    "audit": "/dashboard/audit",
+}
+CONTACTS = {
+    "contacts": "/dashboard/contacts",
+    "contacts-of-a-cause": "/dashboard/contacts?cause=http_422&source=shop",
+    "contacts-none": "/dashboard/contacts?state=failed&source=nobody",
+    "contact-failed": "/dashboard/contacts/{failed}",
+    "contact-retrying": "/dashboard/contacts/{retrying}",
+    "contact-pending": "/dashboard/contacts/{pending}",
+    "contact-conflict": "/dashboard/contacts/{conflict}",
+    "contact-hostile": "/dashboard/contacts/{hostile}",
+    "contact-created": "/dashboard/contacts/{created}",
+    "contact-discarded": "/dashboard/contacts/{discarded}",
+    "operations": "/dashboard/operations",
+    "operation": "/dashboard/operations/{operation}",
+    "plan": "/dashboard/operations/new?action=retry&cause=http_503",
+}
+Filled = tuple[str, dict[str, str]]
 
 
-@pytest.fixture(scope="module")
-def specimen_url(redis_url: str) -> Iterator[str]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        client.flushall()
-        with specimen(client) as url:
-            yield url
+@pytest.fixture
+def filled(client: redis.Redis) -> Iterator[Filled]:
+    """Return the address of a dashboard with contacts in every state, and the keys of some."""
+    door, made = fill_contacts(client)
+    with serve(door.client.application) as url:
+        yield url, made
 
 
-def assert_in_nobodys_way(page: Page) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+@pytest.fixture
+def specimen_url(client: redis.Redis) -> Iterator[str]:
+    with specimen(client) as url:
+        yield url
 
 
-def overflow(page: Page) -> int:
-    """How many pixels the page is wider than the screen."""
-    wider: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return wider
+def forbid_dialogs(page: Page) -> None:
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
 
 
-@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_stands_in_nobodys_way(
-    open_page: OpenPage, screenshots: Path, name: str, dark: bool, phone: bool
+@pytest.mark.parametrize(
+    ("name", "path", "role"),
+    [("sign-in", "/dashboard/sign-in", None), ("start", "/dashboard/", Role.VIEWER), ("404", "/dashboard/x", None)],
+)
+def test_first_pages(
+    open_page: OpenPage, check_appearance: CheckAppearance, name: str, path: str, role: Role | None
 ) -> None:
-    path, role = PAGES[name]
-    page = open_page(path, role=role, dark=dark, phone=phone)
-    page.screenshot(path=screenshots / f"{name}-{dark=}-{phone=}.png", full_page=True)
-    assert_in_nobodys_way(page)
-    assert overflow(page) == 0
+    check_appearance(open_page(path, role=role), name)
 
 
-@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_part_stands_in_nobodys_way(
-    open_page: OpenPage, specimen_url: str, screenshots: Path, dark: bool, phone: bool
+def test_overviews(open_page: OpenPage, check_appearance: CheckAppearance, parts: Parts, dashboard: str) -> None:
+    fill(parts.store)
+    entry = parts.store.quarantine.page()[0].entry
+    page = open_page("/dashboard/", url=dashboard)
+    forbid_dialogs(page)
+    for name, path in {**OVERVIEWS, "quarantined": f"/dashboard/sources/quarantine/{entry}"}.items():
+        page.goto(path)
+        check_appearance(page, name)
+        assert page.locator("img").count() == 0
+
+
+def test_an_empty_system(open_page: OpenPage, check_appearance: CheckAppearance, parts: Parts) -> None:
+    parts.store.queue.sweep("worker-1")
+    page = open_page("/dashboard/")
+    for name in ("overview", "upstream", "sources", "quarantine", "workers", "audit"):
+        page.goto(OVERVIEWS[name])
+        check_appearance(page, f"empty-{name}")
+
+
+def test_a_pause_and_revealed_values(
+    open_page: OpenPage, check_appearance: CheckAppearance, parts: Parts, dashboard: str
 ) -> None:
-    page = open_page("/dashboard/specimen/enter", url=specimen_url, dark=dark, phone=phone)
-    page.screenshot(path=screenshots / f"specimen-{dark=}-{phone=}.png", full_page=True)
-    assert_in_nobodys_way(page)
-    assert overflow(page) == 0
+    fill(parts.store)
+    parts.store.upstream.pause("Grace Hopper", f"LiveDesk moves to another host tonight, until about eleven {HOSTILE}")
+    entry = parts.store.quarantine.page()[0].entry
+    page = open_page(f"/dashboard/sources/quarantine/{entry}", url=dashboard)
+    page.get_by_role("button", name="Reveal values").click()
+    expect(page.get_by_label("Payload")).to_be_visible()
+    check_appearance(page, "revealed")
+    for name, path in {"paused": "/dashboard/", "paused-upstream": "/dashboard/upstream"}.items():
+        page.goto(path)
+        check_appearance(page, name)
+
+
+def test_contacts_and_operations(open_page: OpenPage, check_appearance: CheckAppearance, filled: Filled) -> None:
+    url, made = filled
+    page = open_page("/dashboard/", url=url)
+    for name, path in CONTACTS.items():
+        page.goto(path.format(**made))
+        check_appearance(page, name)
+
+
+def test_what_a_click_opens(open_page: OpenPage, check_appearance: CheckAppearance, filled: Filled) -> None:
+    url, made = filled
+    page = open_page("/dashboard/contacts?state=failed&source=signup", url=url)
+    page.locator("details.confirm summary").first.click()
+    check_appearance(page, "contacts-confirm")
+    page.goto(f"/dashboard/contacts/{made['conflict']}")
+    page.get_by_role("button", name="Reveal and edit").click()
+    page.locator("input[name=email]").fill("not an address")
+    page.get_by_role("button", name="Save and retry").click()
+    expect(page.get_by_text("not an e-mail address")).to_be_visible()
+    page.get_by_text("As a curl command").click()
+    check_appearance(page, "contact-edit")
+
+
+def test_what_a_sender_or_livedesk_wrote_is_text(open_page: OpenPage, filled: Filled) -> None:
+    url, made = filled
+    page = open_page("/dashboard/", url=url)
+    forbid_dialogs(page)
+    for path in ("/dashboard/contacts?state=conflict", f"/dashboard/contacts/{made['hostile']}"):
+        page.goto(path)
+        assert page.locator("img, main script").count() == 0
+        assert page.get_by_text(HOSTILE).count() > 0
+    page.get_by_role("button", name="Reveal and edit").click()
+    expect(page.locator("input[name=name]")).to_have_value(HOSTILE)
+    assert page.locator("img, main script").count() == 0
+    assert page.locator(".excerpt").inner_text() == (HOSTILE * 2)
+
+
+def test_every_component(open_page: OpenPage, check_appearance: CheckAppearance, specimen_url: str) -> None:
+    page = open_page("/dashboard/specimen/enter", role=None, url=specimen_url)
+    check_appearance(page, "specimen")
     page.locator("details.twin summary").first.click()
     page.locator("details.confirm summary").click()
-    page.screenshot(path=screenshots / f"specimen-open-{dark=}-{phone=}.png", full_page=True)
-    assert_in_nobodys_way(page)
-    assert overflow(page) == 0
-    if not phone:
-        page.keyboard.press("Escape")
-        page.keyboard.press("?")
-        page.screenshot(path=screenshots / f"keys-{dark=}.png")
-        assert_in_nobodys_way(page)
+    check_appearance(page, "specimen-open")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    check_appearance(page, "keys")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_two_ways_to_sign_in(open_page: OpenPage, specimen_url: str, screenshots: Path, dark: bool) -> None:
-    page = open_page("/dashboard/sign-in", url=specimen_url, dark=dark)
-    page.screenshot(path=screenshots / f"two-ways-{dark=}.png")
-    assert_in_nobodys_way(page)
+def test_two_ways_to_sign_in(open_page: OpenPage, check_appearance: CheckAppearance, specimen_url: str) -> None:
+    check_appearance(open_page("/dashboard/sign-in", role=None, url=specimen_url), "two-ways")
 
 
-def test_what_a_sender_wrote_is_text(open_page: OpenPage, specimen_url: str) -> None:
-    page = open_page("/dashboard/specimen/enter", url=specimen_url)
-    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+def test_text_in_components_is_escaped(open_page: OpenPage, specimen_url: str) -> None:
+    page = open_page("/dashboard/specimen/enter", role=None, url=specimen_url)
+    forbid_dialogs(page)
     assert page.locator(".definitions dd").first.inner_text() == HOSTILE
     assert page.locator("img").count() == 0
     assert page.locator("script").count() == 2
 
 
-def test_it_prints_without_what_paper_cannot_do(open_page: OpenPage, specimen_url: str) -> None:
-    page = open_page("/dashboard/specimen/enter", url=specimen_url)
+def test_print_leaves_out_what_paper_cannot_do(open_page: OpenPage, specimen_url: str) -> None:
+    page = open_page("/dashboard/specimen/enter", role=None, url=specimen_url)
     page.emulate_media(media="print")
     assert page.locator("nav:visible, button:visible").count() == 0
     assert page.get_by_role("heading", name="Contacts").is_visible()

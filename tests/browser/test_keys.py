@@ -1,4 +1,4 @@
-"""Keys, clicks and the clock on a page with every part (``specimen``)."""
+"""Shortcuts, clicks and the clock on a page with every component (``specimen``)."""
 
 import re
 from collections.abc import Iterator
@@ -11,17 +11,15 @@ from tests.browser.conftest import OpenPage
 from tests.browser.specimen import specimen
 
 
-@pytest.fixture(scope="module")
-def specimen_url(redis_url: str) -> Iterator[str]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        client.flushall()
-        with specimen(client) as url:
-            yield url
+@pytest.fixture
+def specimen_url(client: redis.Redis) -> Iterator[str]:
+    with specimen(client) as url:
+        yield url
 
 
 @pytest.fixture
 def page(open_page: OpenPage, specimen_url: str) -> Page:
-    return open_page("/dashboard/specimen/enter", url=specimen_url)
+    return open_page("/dashboard/specimen/enter", role=None, url=specimen_url)
 
 
 def test_slash_goes_to_the_search(page: Page) -> None:
@@ -75,7 +73,7 @@ def test_a_dangerous_button_asks_first(page: Page) -> None:
 
 
 def test_it_asks_without_javascript_too(open_page: OpenPage, specimen_url: str) -> None:
-    page = open_page("/dashboard/specimen/enter", url=specimen_url, javascript=False)
+    page = open_page("/dashboard/specimen/enter", role=None, url=specimen_url, javascript=False)
     expect(page.get_by_role("button", name="Discard it")).to_be_hidden()
     page.locator("summary", has_text="Discard").click()
     page.get_by_role("button", name="Discard it").click()

@@ -2,35 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import redis
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.seed import HOSTILE, bring, build, closed, fill, person
-from tests.browser.serving import enter, serve
-from tests.browser.test_appearance import assert_in_nobodys_way, overflow
+from tests.browser.seed import bring, closed, fill, person
+from tests.browser.serving import serve
 from webhook_app.access import Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from worker.model import State
-
-PAGES = {
-    "overview": "/dashboard/",
-    "cause": "/dashboard/causes/email_refused",
-    "upstream": "/dashboard/upstream",
-    "sources": "/dashboard/sources",
-    "quarantine": "/dashboard/sources/quarantine",
-    "workers": "/dashboard/workers",
-    "audit": "/dashboard/audit",
-}
-
-
-@pytest.fixture
-def parts(client: redis.Redis) -> Parts:
-    return build(client)
 
 
 @pytest.fixture
@@ -41,54 +23,8 @@ def seeded(parts: Parts) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_pages_stand_in_nobodys_way(
-    open_page: OpenPage, parts: Parts, seeded: str, screenshots: Path, dark: bool, phone: bool
-) -> None:
-    entry = parts.store.quarantine.page()[0].entry
-    page = open_page(enter("/dashboard/"), url=seeded, dark=dark, phone=phone)
-    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
-    for name, path in {**PAGES, "quarantined": f"/dashboard/sources/quarantine/{entry}"}.items():
-        page.goto(path)
-        page.screenshot(path=screenshots / f"{name}-{dark=}-{phone=}.png", full_page=True)
-        assert_in_nobodys_way(page)
-        assert overflow(page) == 0, name
-        assert page.locator("img").count() == 0
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_an_empty_system_stands_in_nobodys_way(
-    open_page: OpenPage, parts: Parts, screenshots: Path, dark: bool
-) -> None:
-    parts.store.queue.sweep("worker-1")
-    with serve(create_app(parts)) as url:
-        page = open_page(enter("/dashboard/"), url=url, dark=dark)
-        for name in ("overview", "upstream", "sources", "quarantine", "workers", "audit"):
-            page.goto(PAGES[name])
-            page.screenshot(path=screenshots / f"empty-{name}-{dark=}.png", full_page=True)
-            assert_in_nobodys_way(page)
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_pause_and_revealed_values_stand_in_nobodys_way(
-    open_page: OpenPage, parts: Parts, seeded: str, screenshots: Path, dark: bool
-) -> None:
-    parts.store.upstream.pause("Grace Hopper", f"LiveDesk moves to another host tonight, until about eleven {HOSTILE}")
-    entry = parts.store.quarantine.page()[0].entry
-    page = open_page(enter(f"/dashboard/sources/quarantine/{entry}"), url=seeded, dark=dark)
-    page.get_by_role("button", name="Reveal values").click()
-    expect(page.get_by_label("Payload")).to_be_visible()
-    for name, path in {"revealed": None, "paused": "/dashboard/", "paused-upstream": "/dashboard/upstream"}.items():
-        if path:
-            page.goto(path)
-        page.screenshot(path=screenshots / f"{name}-{dark=}.png", full_page=True)
-        assert_in_nobodys_way(page)
-        assert overflow(page) == 0
-
-
 def test_numbers_change_and_rows_stay(open_page: OpenPage, parts: Parts, seeded: str) -> None:
-    page = open_page(enter("/dashboard/"), url=seeded)
+    page = open_page("/dashboard/", url=seeded)
     rows = page.locator("td.cause a")
     before = rows.all_inner_texts()
     expect(page.locator("#waiting-email_refused")).to_have_text("12")
@@ -105,7 +41,7 @@ def test_numbers_change_and_rows_stay(open_page: OpenPage, parts: Parts, seeded:
 
 
 def test_the_overview_without_javascript(open_page: OpenPage, seeded: str) -> None:
-    page = open_page(enter("/dashboard/"), url=seeded, javascript=False)
+    page = open_page("/dashboard/", url=seeded, javascript=False)
     expect(page.locator("#headline")).to_contain_text("LiveDesk is down")
     page.locator("details.twin summary").click()
     expect(page.locator("details.twin table")).to_be_visible()
@@ -115,7 +51,7 @@ def test_the_overview_without_javascript(open_page: OpenPage, seeded: str) -> No
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
 def test_a_pause_and_its_end(open_page: OpenPage, parts: Parts, seeded: str, javascript: bool) -> None:
-    page = open_page(enter("/dashboard/upstream"), url=seeded, javascript=javascript)
+    page = open_page("/dashboard/upstream", url=seeded, javascript=javascript)
     page.locator("summary", has_text="Pause sync").click()
     page.get_by_label("Reason").fill("LiveDesk moves to another host")
     page.get_by_role("button", name="Pause now").click()
@@ -135,7 +71,7 @@ def test_a_pause_and_its_end(open_page: OpenPage, parts: Parts, seeded: str, jav
 def test_a_delivery_is_revealed_and_discarded_without_javascript(
     open_page: OpenPage, parts: Parts, seeded: str
 ) -> None:
-    page = open_page(enter("/dashboard/sources/quarantine"), url=seeded, javascript=False)
+    page = open_page("/dashboard/sources/quarantine", url=seeded, javascript=False)
     page.locator("tbody a").first.click()
     expect(page.get_by_label("Payload keys")).to_contain_text("$.profile.email")
     assert "@example.com" not in page.content()
@@ -148,7 +84,7 @@ def test_a_delivery_is_revealed_and_discarded_without_javascript(
 
 
 def test_a_viewer_has_no_buttons(open_page: OpenPage, seeded: str) -> None:
-    page = open_page(enter("/dashboard/upstream", Role.VIEWER), url=seeded)
+    page = open_page("/dashboard/upstream", role=Role.VIEWER, url=seeded)
     assert page.locator("main form").count() == 0
     page.goto("/dashboard/")
     assert page.locator("main form, main .button").count() == 0

@@ -6,7 +6,6 @@ With JavaScript and, the main path, without. Where there is none, a person reloa
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Error, Locator, Page, expect
@@ -49,7 +48,7 @@ def system(running: System) -> Iterator[System]:
 
 
 def enter(open_page: OpenPage, system: System, *, javascript: bool = True) -> Page:
-    page = open_page("/dashboard/sign-in", url=system.stack.url, javascript=javascript)
+    page = open_page("/dashboard/sign-in", role=None, url=system.stack.url, javascript=javascript)
     sign_in(page, PASSWORDS[Role.OPERATOR])
     return page
 
@@ -112,9 +111,7 @@ def test_livedesk_is_down_a_thousand_wait_and_go_on_by_themselves(open_page: Ope
 
 
 @with_and_without_javascript
-def test_refused_mended_canary_retry_all_drained(
-    open_page: OpenPage, system: System, screenshots: Path, javascript: bool
-) -> None:
+def test_refused_mended_canary_retry_all_drained(open_page: OpenPage, system: System, javascript: bool) -> None:
     system.livedesk.behave("status", status=422, on="create")
     names = take(system, REFUSED)
     wait_for_state(system, State.FAILED, REFUSED)
@@ -130,7 +127,6 @@ def test_refused_mended_canary_retry_all_drained(
     page.get_by_role("button", name="Retry 120").click()
     shows(page, operation_is(page, "stopped"), javascript=javascript)
     expect(page.get_by_text("The same cause came back")).to_be_visible()
-    page.screenshot(path=screenshots / f"story-stopped-{javascript=}.png", full_page=True)
     assert count(system, State.FAILED) == REFUSED
     # It is mended: the rest follows the canary, and a person watches it drain.
     system.livedesk.clear()
@@ -140,7 +136,6 @@ def test_refused_mended_canary_retry_all_drained(
     page.get_by_role("button", name="Retry 120").click()
     shows(page, operation_is(page, "done"), javascript=javascript)
     expect(page.locator("#progress")).to_contain_text(re.compile(r"120\s+created"))
-    page.screenshot(path=screenshots / f"story-done-{javascript=}.png", full_page=True)
     page.goto("/dashboard/contacts?state=failed")
     expect(page.get_by_text("No contact is failed")).to_be_visible()
     system.drain()
@@ -148,9 +143,7 @@ def test_refused_mended_canary_retry_all_drained(
 
 
 @with_and_without_javascript
-def test_a_conflict_is_seen_side_by_side_and_resolved(
-    open_page: OpenPage, system: System, screenshots: Path, javascript: bool
-) -> None:
+def test_a_conflict_is_seen_side_by_side_and_resolved(open_page: OpenPage, system: System, javascript: bool) -> None:
     owner = system.livedesk.add_contact(identifier="crm-9", name="Ada <b>L.</b>", email="ada@example.com")
     for identifier in ("ada-1", "ada-2"):
         system.accept(identifier, name="Ada Lovelace", email="ada@example.com")
@@ -162,7 +155,6 @@ def test_a_conflict_is_seen_side_by_side_and_resolved(
     page.get_by_role("button", name="Compare with LiveDesk").click()
     expect(page.get_by_role("cell", name="Ada <b>L.</b>")).to_be_visible()
     expect(page.get_by_role("cell", name="Ada Lovelace")).to_be_visible()
-    page.screenshot(path=screenshots / f"story-compare-{javascript=}.png", full_page=True)
     page.get_by_role("button", name=f"Adopt {owner.id}", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text(f"Adopted: contact {owner.id} in LiveDesk is this person.")
     expect(page.get_by_label("Summary")).to_contain_text(f"In LiveDesk as contact {owner.id}")

@@ -21,24 +21,20 @@ from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, InvalidInput, R
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import mask
 from worker.livedesk.client import CONTACTS
-from worker.model import Contact, Note, State
+from worker.model import CONTACT_FIELDS, Contact, Note, State
 from worker.store.audit import AuditEntry
+from worker.store.lists import Filter
 from worker.store.record import ContactRecord
 
 #: The latest entries of the audit log that are searched for those about one contact.
 AUDIT_SEARCHED = 500
+LABELS = {name: info.label for name, info in CONTACT_FIELDS.items()}
 CONTACT_ID = re.compile(r"[1-9][0-9]{0,18}")
 #: What an action has done, by the state that the contact is in now.
 DONE = {
     State.PENDING: "Retrying now.",
     State.RETRYING: "Retrying now, with a new retry budget.",
     State.DISCARDED: "Discarded. Retry brings it back.",
-}
-MAY = {
-    "retry": set(State) - {State.CREATED, State.SENDING},
-    "edit": set(State) - {State.CREATED, State.SENDING},
-    "discard": set(State) - {State.CREATED, State.SENDING, State.DISCARDED},
-    "adopt": {State.CONFLICT},
 }
 GONE = "There is no contact with this key. It may have expired."
 
@@ -133,11 +129,6 @@ def as_curl(contact: Contact, inbox_id: int | None, url: str) -> str:
     return " \\\n  ".join(lines)
 
 
-def may(action: str, record: ContactRecord) -> bool:
-    """Return whether an operator may do this to a contact in its present state."""
-    return record.state in MAY[action]
-
-
 def _record(key: str) -> ContactRecord:
     return current_parts().store.contacts.read(key) or abort(404, GONE)
 
@@ -159,13 +150,12 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
     kept = record.contact
     shown = kept if revealed or kept is None else mask(kept)
     url = parts.livedesk.url if parts.livedesk else f"https://livedesk-api.engagelab.com{CONTACTS}"
-    cause = parts.store.overview.cause(record.cause) if record.cause else None
+    waiting = parts.store.lists.count(Filter(cause=record.cause)).number if record.cause else 0
     fields = {name: getattr(kept, name) or "" for name in EDITABLE_FIELDS} if revealed and kept else {}
     defaults = {"typed": fields, "problems": {}, "comparison": None}
     return show(
         "contact",
         key=key,
-        may=may,
         record=record,
         explanation=explain_contact(record, overview, settle_ms=parts.settle_ms, inbox_id=parts.inbox_id),
         planned=planned_attempts(record, parts.retry, overview),
@@ -177,7 +167,8 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
         seen=_digest(kept) if revealed and kept else "",
         editable=EDITABLE_FIELDS,
         clashing=clashing_field(record),
-        others=max(0, cause.waiting - 1) if cause else 0,
+        others=max(0, waiting - 1),
+        labels=LABELS,
         audited=_audited(parts, key),
         **{**defaults, **values},
     )

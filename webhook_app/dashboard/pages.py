@@ -14,6 +14,7 @@ from webhook_app.operator import Operator
 from webhook_app.parts import current_parts
 from webhook_app.present import wording
 from worker.errors import StoreError
+from worker.model import may
 from worker.store.overview import Overview
 
 T = TypeVar("T")
@@ -95,6 +96,7 @@ def template_values() -> dict[str, object]:
         "user": current_user(),
         "navigation": NAVIGATION,
         "max_reason": MAX_REASON,
+        "may": may,
         "ui": macros.module,
         "reach": headline.reach,
         "reach_reason": headline.reach_reason,
