@@ -21,13 +21,13 @@ from bench.machine import ask, environment, load, say, valkey
 from bench.report import Row, median
 from tests.rig.parts import ROOT
 from tests.rig.processes import Process, free_port
+from tests.world import make_store
 from webhook_app.access import Access
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from worker.model import BulkAction, Contact, State, UpstreamPolicy
 from worker.store import keys, record
 from worker.store.lists import Filter
-from worker.store.queue import Envelope
 from worker.store.store import Store
 
 PASSWORD = "the-password-of-the-bench"
@@ -195,7 +195,7 @@ def row(name: str, value: float, most: float) -> Row:
 def rows(count: int) -> list[Row]:
     with valkey({"maxmemory": "4gb"}) as server:
         client = ask(server.url)
-        store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000, policy=UpstreamPolicy(RATE))
+        store = make_store(client, policy=UpstreamPolicy(RATE))
         say(f"dashboard: laying in {count:,} contacts")
         made = lay_in(client, store.salt(), count)
         found = [row("dashboard: head of every page, ms", milliseconds(store.overview.read), HEADER_MS)]

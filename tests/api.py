@@ -7,12 +7,12 @@ from typing import Any
 import redis
 from flask import Flask
 
+from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
 from worker.model import Attempt, AttemptResult, BulkAction, Contact, Outcome, Quarantined, Signal, State
 from worker.store.lists import Filter
-from worker.store.queue import Envelope
 from worker.store.store import Store
 
 TOKEN = "open-sesame-open"
@@ -55,7 +55,7 @@ class World:
 
 
 def empty_world_of(client: redis.Redis, token: str | None = TOKEN) -> World:
-    store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    store = make_store(client)
     sources = {"signup": read_source("signup", SOURCE, {})}
     parts = Parts(store=store, sources=sources, api_token=token)
     return World(create_app(parts), parts, store)

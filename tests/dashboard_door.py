@@ -10,6 +10,7 @@ import redis
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.world import make_store
 from webhook_app.access import Access, Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
@@ -17,7 +18,6 @@ from worker.livedesk.client import LiveDesk
 from worker.model import Attempt, AttemptResult, Contact, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.audit import AuditEntry
-from worker.store.queue import Envelope
 from worker.store.store import Store
 
 PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
@@ -84,7 +84,7 @@ class Door:
 
 
 def open_door(client: redis.Redis, *, livedesk: LiveDesk | None = None, store: Store | None = None) -> Door:
-    used = store or Store(client, Envelope("@key@ @id@"), lease_ms=45_000, policy=FAST)
+    used = store or make_store(client, policy=FAST)
     access = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
     parts = Parts(store=used, sources={}, access=access, livedesk=livedesk, inbox_id=7)
     return Door(create_app(parts).test_client(), used, client)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from secrets import token_hex
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import redis
 from click.testing import Result
@@ -29,6 +29,8 @@ from worker.store.operations import Operations
 from worker.store.queue import Envelope
 from worker.store.record import ContactRecord
 from worker.store.store import Store
+
+T = TypeVar("T")
 
 LEASE_MS = 45_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -56,10 +58,13 @@ def make_store(client: redis.Redis, *, lease_ms: int = LEASE_MS, **options: Any)
     return Store(client, ENVELOPE, lease_ms=lease_ms, **options)
 
 
-def wait_until(condition: Callable[[], object], what: str = "the condition holds", *, timeout_s: float = 20) -> None:
-    """Poll ``condition`` until it is true; fail with ``what`` after ``timeout_s`` seconds."""
+def wait_until(condition: Callable[[], T | None], what: str = "the condition holds", *, timeout_s: float = 20) -> T:
+    """Poll ``condition`` until it returns something true, and return that; fail with ``what`` after ``timeout_s``."""
     give_up_at = time.monotonic() + timeout_s
-    while not condition():
+    while True:
+        answer = condition()
+        if answer:
+            return answer
         assert time.monotonic() < give_up_at, f"not within {timeout_s:g} s: {what}"
         time.sleep(0.02)
 

@@ -7,6 +7,7 @@ from secrets import token_hex
 
 import redis
 
+from tests.world import make_store
 from webhook_app.access import Access
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
@@ -24,7 +25,6 @@ from worker.model import (
     UpstreamPolicy,
 )
 from worker.store.lists import Filter
-from worker.store.queue import Envelope
 from worker.store.store import Store
 
 MINUTE_MS = 60_000
@@ -37,7 +37,7 @@ SOURCE = {"verify": "token", "secrets": ["a-secret-of-the-tests", "another-secre
 
 def build(client: redis.Redis) -> Parts:
     """Parts with two sources, ``signup`` and ``shop``, ready for ``create_app`` and ``fill``."""
-    store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000, policy=UpstreamPolicy(10, inbox_id=1))
+    store = make_store(client, policy=UpstreamPolicy(10, inbox_id=1))
     mapped = {"identifier": "$.id", "email": "$.email"}
     sources = {name: read_source(name, {**SOURCE, "map": mapped}, {}) for name in ("signup", "shop")}
     access = Access(operator_password=PASSWORD, viewer_password="the-viewer-of-the-tests")

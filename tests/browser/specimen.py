@@ -11,14 +11,13 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 from werkzeug import Response
 
 from tests.browser.serving import serve
+from tests.world import make_store
 from webhook_app.access import Access, Provider, Role
 from webhook_app.app import create_app
 from webhook_app.dashboard.session import begin, needs
 from webhook_app.parts import Parts
 from worker.model import State
 from worker.store.overview import Overview
-from worker.store.queue import Envelope
-from worker.store.store import Store
 from worker.store.upstream import Upstream
 
 HERE = Path(__file__).resolve().parent
@@ -66,7 +65,7 @@ def busy_overview() -> Overview:
 @contextmanager
 def specimen(client: redis.Redis) -> Iterator[str]:
     """Serves it; gives its address, at ``/dashboard/specimen``. ``/dashboard/specimen/enter`` signs in."""
-    store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    store = make_store(client)
     provider = Provider(issuer="https://login.example", client_id="us", client_secret="secret", viewers=("staff",))
     access = Access(operator_password="the-operator-of-the-tests", provider=provider)
     app = create_app(Parts(store=store, sources={}, access=access))

@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Error, Locator, Page, expect
 
 from tests.browser.conftest import PASSWORDS, OpenPage, sign_in
-from tests.e2e.system import FAST, System, wait_until
+from tests.e2e.system import FAST, System
 from tests.rig.parts import Stack
+from tests.world import wait_until
 from webhook_app.access import Role
 from worker.model import Contact, State
 from worker.store import keys

@@ -5,12 +5,11 @@
 
 import json
 import threading
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count, pairwise
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -18,6 +17,7 @@ import requests
 from tests.invariants import assert_invariants
 from tests.livedesk import RequestRecord, StandIn
 from tests.rig.parts import TEST_ENV, Stack
+from tests.world import wait_until
 from worker.model import State
 from worker.process.envelope import build_envelope
 from worker.store import keys
@@ -78,19 +78,6 @@ for _, field in ipairs({'lease_until', 'next_attempt_at'}) do
   if redis.call('HEXISTS', KEYS[2], field) == 1 then redis.call('HINCRBY', KEYS[2], field, -ahead) end
 end
 """
-
-T = TypeVar("T")
-
-
-def wait_until(condition: Callable[[], T | None], what: str, *, timeout_s: float = PATIENCE_S) -> T:
-    """The first answer of ``condition`` that is not empty or false; fails with ``what`` when it takes too long."""
-    give_up_at = time.monotonic() + timeout_s
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        assert time.monotonic() < give_up_at, f"in {timeout_s:g} s it did not come to this: {what}"
-        time.sleep(0.02)
 
 
 def call(method: str, url: str, **options: Any) -> requests.Response:

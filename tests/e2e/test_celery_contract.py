@@ -10,7 +10,6 @@ import pytest
 import redis
 from kombu import Connection
 
-from tests.e2e.system import wait_until
 from tests.rig.parts import ROOT, STAND_IN_ACCOUNT, bare_environment
 from tests.rig.processes import (
     LOCALHOST,
@@ -19,6 +18,7 @@ from tests.rig.processes import (
     has_logged,
 )
 from tests.rig.valkey import Valkey
+from tests.world import wait_until
 from worker.app import app
 from worker.model import Contact
 from worker.process.envelope import build_envelope

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import checked
-from tests.e2e.system import FAST, System, call, stream_of_deliveries, wait_until
+from tests.e2e.system import FAST, System, call, stream_of_deliveries
 from tests.rig.parts import TEST_ENV, Stack, bare_environment
 from tests.rig.processes import free_port
 from tests.rig.sentinel import SERVICE, SentinelCluster, say
+from tests.world import wait_until
 from worker.errors import StoreUnavailable
 
 #: Seconds in which the receiver answers although the primary is gone.

@@ -3,7 +3,8 @@
 from functools import partial
 
 from tests.e2e.conftest import StartSystem
-from tests.e2e.system import stream_of_deliveries, wait_until
+from tests.e2e.system import stream_of_deliveries
+from tests.world import wait_until
 
 
 def test_a_receiver_killed_amid_a_stream_has_stored_what_it_acknowledged(start_system: StartSystem) -> None:

@@ -15,8 +15,9 @@ import pytest
 from redis import RedisError, ResponseError
 
 from tests.e2e.conftest import StartSystem
-from tests.e2e.system import OPERATOR, System, call, stream_of_deliveries, wait_until
+from tests.e2e.system import OPERATOR, System, call, stream_of_deliveries
 from tests.rig.processes import LOCALHOST, Process, free_port
+from tests.world import wait_until
 from worker.store import keys
 from worker.store.connection import connect
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import checked
-from tests.e2e.system import FAST, System, call, wait_until
+from tests.e2e.system import FAST, System, call
 from tests.rig.parts import (
     STAND_IN_ACCOUNT,
     TEST_ENV,
@@ -23,6 +23,7 @@ from tests.rig.parts import (
 )
 from tests.rig.processes import LOCALHOST, free_port
 from tests.rig.valkey import Valkey
+from tests.world import wait_until
 from worker.store import keys
 from worker.store.connection import connect
 

@@ -6,7 +6,8 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import StartSystem
-from tests.e2e.system import System, call, wait_until
+from tests.e2e.system import System, call
+from tests.world import wait_until
 from worker.store import keys
 
 

@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from tests.e2e.conftest import StartSystem
-from tests.e2e.system import System, wait_until
+from tests.e2e.system import System
+from tests.world import wait_until
 from worker.store import keys
 
 WHO = "user-42"

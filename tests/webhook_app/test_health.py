@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
+from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
@@ -19,8 +20,6 @@ from worker.model import Ack, Attempt, AttemptResult, Contact, Requirements, Sig
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.durability import Guard
-from worker.store.queue import Envelope
-from worker.store.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ SOURCE = {"verify": "token", "secret": SECRET, "inbox_id": 1, "map": {"identifie
 def http_of(client: redis.Redis, demands: Requirements | None = None) -> FlaskClient:
     clock = count(0, 10)  # so that Redis is looked at for each delivery
     guard = Guard(client, demands or Requirements(), clock=lambda: next(clock))
-    store = Store(client, Envelope("@key@"), lease_ms=0, guard=guard)
+    store = make_store(client, guard=guard)
     sources = {"app": read_source("app", SOURCE, {})}
     return create_app(Parts(store=store, sources=sources)).test_client()
 
@@ -68,7 +67,7 @@ def readiness(client: redis.Redis) -> tuple[int, dict[str, Any]]:
 
 
 def test_a_durable_redis_is_ready(own: redis.Redis) -> None:
-    store = Store(own, Envelope("@key@"), lease_ms=1)
+    store = make_store(own, lease_ms=1)
     store.contacts.accept(Contact("ada", 1), "signup")
     status, document = readiness(own)
     assert (status, document["status"], document["problems"], document["warnings"]) == (200, "ready", [], [])
@@ -155,7 +154,7 @@ def test_what_a_200_means_is_told(own: redis.Redis) -> None:
 
 
 def test_how_livedesk_is_treated_is_told_and_not_judged(own: redis.Redis) -> None:
-    store = Store(own, Envelope("@key@"), lease_ms=45_000, policy=UpstreamPolicy(10, inbox_id=7))
+    store = make_store(own, policy=UpstreamPolicy(10, inbox_id=7))
     livedesk = readiness(own)[1]["livedesk"]
     assert (livedesk["state"], livedesk["since"], livedesk["held_inboxes"]) == ("up", None, [])
     for identifier, signal, cause in (

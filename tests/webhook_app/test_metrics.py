@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.rig.processes import free_port
+from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.metrics import PREFIX
 from webhook_app.parts import Parts
@@ -21,8 +22,6 @@ from webhook_app.sources.config import read_source
 from worker.model import Attempt, AttemptResult, Contact, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.queue import Envelope
-from worker.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-the-tests"
@@ -46,7 +45,7 @@ class Web:
     """A web process without its threads: what it has counted goes to Redis before each look at its metrics."""
 
     def __init__(self, client: redis.Redis, token: str | None = None) -> None:
-        self.store = Store(client, Envelope("@key@"), lease_ms=45_000, policy=UpstreamPolicy(RATE))
+        self.store = make_store(client, policy=UpstreamPolicy(RATE))
         self.parts = Parts(store=self.store, sources=SOURCES, metrics_token=token)
         self.http: FlaskClient = create_app(self.parts).test_client()
 

@@ -4,11 +4,11 @@ import redis
 
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
+from tests.world import make_store
 from worker.livedesk.client import LiveDesk
 from worker.model import Account, Contact
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.queue import Envelope
 from worker.store.store import Store
 from worker.tasks import ACCOUNT_FRESH_S, KnownAccount
 
@@ -16,7 +16,7 @@ BAD = Account(unique=False, searchable=True, searchable_bare=None)
 
 
 def store_of(client: redis.Redis) -> Store:
-    return Store(client, Envelope(""), lease_ms=0)
+    return make_store(client)
 
 
 def name(url: str = "https://livedesk.example.com", key: str = "key", secret: str = "secret") -> str:

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
+from tests.world import make_store
 from worker import causes
 from worker.causes import Cause
 from worker.errors import (
@@ -28,7 +29,6 @@ from worker.model import Account, Attempt, AttemptResult, Claim, Contact, Note, 
 from worker.retry import MISSES_ALLOWED, RetryPolicy
 from worker.store import keys
 from worker.store.contacts import Contacts, Finished
-from worker.store.queue import Envelope
 from worker.store.record import ContactRecord
 from worker.store.store import Store
 from worker.sync import CRASHES_ALLOWED, FINISH_PATIENCE_S, Ended, Sync
@@ -115,7 +115,7 @@ class World:
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        self.store = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
+        self.store = make_store(client)
         self.contacts = FlakyContacts(self.store, self.store.queue, UpstreamPolicy(), lease_ms=LEASE_MS)
         self.store.contacts = self.contacts
         self.livedesk = FakeLiveDesk()

@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
+from tests.world import make_store
 from webhook_app.api.blueprint import is_authorized
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
@@ -23,7 +24,6 @@ from webhook_app.present.serializers import time
 from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, State
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.queue import Envelope
 from worker.store.store import Store
 
 TOKEN = "open-sesame-open"
@@ -55,13 +55,13 @@ STRANGE = [
 
 
 def http_of(client: redis.Redis, token: str | None = TOKEN) -> FlaskClient:
-    store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    store = make_store(client)
     return create_app(Parts(store=store, sources={}, api_token=token)).test_client()
 
 
 @pytest.fixture
 def store(client: redis.Redis) -> Iterator[Store]:
-    yield Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    yield make_store(client)
     assert_invariants(client)
 
 

@@ -19,6 +19,7 @@ from werkzeug.serving import make_server
 from tests.invariants import assert_invariants
 from tests.rig.parts import ROOT, TEST_ENV, Stack
 from tests.rig.processes import free_port
+from tests.world import make_store
 from webhook_app import cli
 from webhook_app.app import create_app
 from webhook_app.cli import send_test
@@ -31,13 +32,12 @@ from worker.errors import SettingsError
 from worker.model import Attempt, AttemptResult, Contact, Outcome, Quarantined, State
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.queue import Envelope
 from worker.store.store import Store
 
 
 @pytest.fixture
 def store(client: redis.Redis) -> Iterator[Store]:
-    yield Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    yield make_store(client)
     assert_invariants(client)
 
 
@@ -104,7 +104,7 @@ def test_retry_of_nobody_fails(store: Store) -> None:
 
 def test_retry_without_redis_fails_with_a_sentence() -> None:
     away = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
-    result = flask(Store(away, Envelope(""), lease_ms=0), "retry", "ada")
+    result = flask(make_store(away), "retry", "ada")
     assert result.exit_code == 1
     assert "Redis cannot be used" in result.output
     assert "Traceback" not in result.output
@@ -175,7 +175,7 @@ def test_sources_as_json(store: Store, sources_file: Path) -> None:
 def test_sources_without_redis_are_listed_all_the_same(sources_file: Path) -> None:
     away = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
     env = {"SOURCES_FILE": str(sources_file), **SECRETS}
-    result = flask(Store(away, Envelope(""), lease_ms=0), "sources", env=env)
+    result = flask(make_store(away), "sources", env=env)
     assert result.exit_code == 0
     assert "$NEW: set, last use unknown" in result.output
     assert "Redis is unavailable" in result.output
@@ -464,7 +464,7 @@ def test_an_entry_is_discarded(store: Store) -> None:
 
 
 def test_the_quarantine_without_redis() -> None:
-    away = Store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1), Envelope(""), lease_ms=0)
+    away = make_store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1))
     for arguments in (["list"], ["show", "x"], ["replay", "--all"], ["discard", "x"]):
         result = flask(away, "quarantine", *arguments)
         assert result.exit_code == 1

@@ -17,6 +17,7 @@ from tests.invariants import assert_invariants
 from tests.livedesk import StandIn, serve
 from tests.rig.parts import ROOT, Stack
 from tests.rig.processes import free_port
+from tests.world import make_store
 from webhook_app import cli
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
@@ -26,7 +27,7 @@ from worker.livedesk.client import LiveDesk
 from worker.model import Account, Attempt, AttemptResult, Contact, Signal, State
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.queue import QUEUE_BOUNDS, Envelope
+from worker.store.queue import QUEUE_BOUNDS
 from worker.store.store import Store
 
 KEY, SECRET = "demo-key", "demo-secret"
@@ -47,7 +48,7 @@ def standin(running: StandIn) -> StandIn:
 
 @pytest.fixture
 def store(client: redis.Redis) -> Iterator[Store]:
-    yield Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    yield make_store(client)
     assert_invariants(client)
 
 
@@ -92,7 +93,7 @@ def failed(result: Result) -> list[str]:
 
 
 def away() -> Store:
-    return Store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1), Envelope(""), lease_ms=0)
+    return make_store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1))
 
 
 def test_a_system_that_is_well(tmp_path: Path) -> None:

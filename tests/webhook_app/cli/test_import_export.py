@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
+from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.cli.export import PAGE
 from webhook_app.cli.rows import csv_rows
@@ -24,9 +25,7 @@ from worker.model import Attempt, AttemptResult, Contact, Outcome, State, Unansw
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.contacts import Erased
-from worker.store.queue import Envelope
 from worker.store.record import ContactRecord
-from worker.store.store import Store
 
 LEASE_MS = 45_000
 CREATED = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
@@ -40,7 +39,7 @@ class Office:
     def __init__(self, client: redis.Redis, folder: Path) -> None:
         self.client = client
         self.folder = folder
-        self.store = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
+        self.store = make_store(client)
         self.inbox_id: int | None = 1
 
     def flask(self, *arguments: str) -> Result:
@@ -205,7 +204,7 @@ def test_rows_without_an_inbox(office: Office) -> None:
 def test_a_redis_that_goes_away_is_told_with_the_line(office: Office) -> None:
     here, office.store = (
         office.store,
-        Store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1), Envelope(""), lease_ms=0),
+        make_store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)),
     )
     result = office.take("identifier\nada\n")
     assert result.exit_code == 1

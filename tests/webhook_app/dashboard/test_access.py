@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.invariants import assert_invariants
+from tests.world import ENVELOPE, make_store
 from webhook_app.access import Access, Provider, Role
 from webhook_app.app import create_app
 from webhook_app.dashboard import session as sessions
@@ -20,7 +21,6 @@ from webhook_app.dashboard.session import local_path
 from webhook_app.dashboard.sign_in import network
 from webhook_app.parts import Parts
 from worker.errors import StoreUnavailable
-from worker.store.queue import Envelope
 from worker.store.security import MAX_SIGN_INS, SIGN_INS_MS
 from worker.store.store import Store
 
@@ -34,7 +34,7 @@ OpenDoor = Callable[..., FlaskClient]
 
 @pytest.fixture
 def store(client: redis.Redis) -> Iterator[Store]:
-    yield Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    yield make_store(client)
     assert_invariants(client)
 
 
@@ -212,7 +212,7 @@ def test_a_session_of_another_installation_counts_nothing(open_door: OpenDoor, c
     cookie = elsewhere.get_cookie("livedesk-sync")
     assert cookie is not None
     client.flushall()
-    here = open_door(store=Store(client, Envelope("@key@ @id@"), lease_ms=45_000))
+    here = open_door(store=make_store(client))
     here.set_cookie("livedesk-sync", cookie.value)
     assert not is_in(here)
 
@@ -403,7 +403,7 @@ class AwayStore(Store):
 
 
 def test_without_redis_nobody_signs_in_and_the_page_says_so(open_door: OpenDoor, client: redis.Redis) -> None:
-    door = open_door(store=AwayStore(client, Envelope("@key@ @id@"), lease_ms=1))
+    door = open_door(store=AwayStore(client, ENVELOPE, lease_ms=1))
     for answer in (door.get("/dashboard/"), door.get("/dashboard/sign-in"), door.post("/dashboard/sign-in")):
         assert (answer.status_code, "Redis is unavailable" in answer.text) == (503, True)
     assert door.get("/healthz").status_code == 200

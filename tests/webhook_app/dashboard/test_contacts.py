@@ -12,6 +12,7 @@ import redis
 from tests.browser.specimen import HOSTILE
 from tests.dashboard_door import CONFLICT, FAILED, PASSWORDS, RETRYING, Door, open_door
 from tests.invariants import assert_invariants
+from tests.world import ENVELOPE
 from webhook_app.access import Role
 from webhook_app.dashboard.contact import as_curl
 from webhook_app.present.csv_export import COLUMNS
@@ -20,7 +21,6 @@ from worker.errors import StoreUnavailable
 from worker.model import AttemptResult, Contact, Note, NoteCode, Outcome, State
 from worker.store import keys
 from worker.store.lists import MAX_SCANNED
-from worker.store.queue import Envelope
 from worker.store.store import Store
 
 CREATED = AttemptResult(state=State.CREATED, contact_id="4711", outcome=Outcome.CREATED, status=200)
@@ -415,7 +415,7 @@ class Away(Store):
 
 
 def test_a_redis_that_fails_is_told_by_a_page(client: redis.Redis) -> None:
-    door = open_door(client, store=Away(client, Envelope("@key@ @id@"), lease_ms=45_000))
+    door = open_door(client, store=Away(client, ENVELOPE, lease_ms=45_000))
     door.sign_in(Role.OPERATOR)
     key = door.bring("person", FAILED, email="ada@example.com")
     client.set(keys.AUDIT, "what cannot be added to")

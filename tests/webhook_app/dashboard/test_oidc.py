@@ -12,12 +12,11 @@ from werkzeug.test import TestResponse
 
 from tests import provider as providers
 from tests.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
+from tests.world import make_store
 from webhook_app import access
 from webhook_app.access import Access, Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
-from worker.store.queue import Envelope
-from worker.store.store import Store
 
 START, ANSWER = "/dashboard/sign-in/provider", "/dashboard/sign-in/provider/answer"
 
@@ -38,7 +37,7 @@ def door(client: redis.Redis, provider: Provider) -> FlaskClient:
         viewers=("staff", "bob@example.com"),
     )
     parts = Parts(
-        store=Store(client, Envelope("@key@ @id@"), lease_ms=1),
+        store=make_store(client, lease_ms=1),
         sources={},
         access=Access(provider=ours),
     )
@@ -186,7 +185,7 @@ def test_the_provider_may_change_its_key(door: FlaskClient, provider: Provider) 
 
 
 def test_without_a_provider_there_is_nothing_to_go_to(client: redis.Redis) -> None:
-    store = Store(client, Envelope("@key@ @id@"), lease_ms=1)
+    store = make_store(client, lease_ms=1)
     closed = Access(operator_password="an-operator-password")
     door = create_app(Parts(store=store, sources={}, access=closed)).test_client()
     assert [door.get(path).status_code for path in (START, ANSWER)] == [404, 404]

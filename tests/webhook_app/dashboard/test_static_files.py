@@ -9,12 +9,11 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
+from tests.world import make_store
 from webhook_app.access import Access
 from webhook_app.app import create_app
 from webhook_app.dashboard.static_files import FILES, FOLDER
 from webhook_app.parts import Parts
-from worker.store.queue import Envelope
-from worker.store.store import Store
 
 VENDOR = FOLDER / "vendor"
 #: Most bytes that opening the dashboard for the first time may take, compressed.
@@ -24,7 +23,7 @@ REFERENCE = re.compile(r'(?:src|href)="(/dashboard/static/[^"]+)"')
 
 @pytest.fixture
 def door(client: redis.Redis) -> FlaskClient:
-    store = Store(client, Envelope("@key@ @id@"), lease_ms=1)
+    store = make_store(client, lease_ms=1)
     access = Access(operator_password="an-operator-password")
     door = create_app(Parts(store=store, sources={}, access=access)).test_client()
     found = re.search(r'name="csrf" value="([^"]+)"', door.get("/dashboard/sign-in").text)

@@ -10,14 +10,13 @@ from werkzeug.test import TestResponse
 
 from tests.doors import MemoryStore, door
 from tests.invariants import assert_invariants
+from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.receiver import storing
 from webhook_app.sources.body.reader import MAX_ELEMENTS
 from webhook_app.sources.config import read_source
 from worker.errors import StoreFull, StoreUnavailable
-from worker.store.queue import Envelope
-from worker.store.store import Store
 
 TOKEN = {"Authorization": "Bearer s3cret-token"}
 SOURCE = {"verify": "token", "secret": "s3cret-token", "only_if": {"$.type": "created"}, "body": ["json", "ndjson"]}
@@ -43,7 +42,7 @@ def post(payload: object, source: str = "crm", store: MemoryStore | None = None,
 
 
 def test_each_element_of_an_array_is_a_contact_in_redis(client: redis.Redis) -> None:
-    store = Store(client, Envelope(""), lease_ms=0)
+    store = make_store(client)
     crm = read_source("crm", SOURCE, {})
     http = create_app(Parts(store=store, sources={"crm": crm})).test_client()
     users = [

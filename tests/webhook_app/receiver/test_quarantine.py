@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.invariants import assert_invariants
+from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.receiver.delivery_log import RECORD_SECRET_EVERY_S, DeliveryLog
@@ -21,8 +22,6 @@ from webhook_app.sources.config import read_source
 from worker.errors import Unmappable
 from worker.model import Quarantined, State
 from worker.store import quarantine
-from worker.store.queue import Envelope
-from worker.store.store import Store
 
 SECRET = "a-secret-of-the-tests"
 HEADERS = {"Authorization": f"Bearer {SECRET}"}
@@ -43,7 +42,7 @@ def parts(client: redis.Redis) -> Iterator[Parts]:
 
 
 def parts_with(client: redis.Redis, written: dict[str, Any]) -> Parts:
-    store = Store(client, Envelope("@key@ @id@"), lease_ms=1000)
+    store = make_store(client, lease_ms=1000)
     return Parts(store=store, sources={"app": read_source("app", written, {})})
 
 

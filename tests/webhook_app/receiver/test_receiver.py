@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
+from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources import load_sources
@@ -23,7 +24,6 @@ from worker.model import Accepted, Attempt, AttemptResult, Contact, Note, Outcom
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.contacts import Contacts
-from worker.store.queue import Envelope
 from worker.store.store import Store
 
 SECRET = "open-sesame-open"
@@ -92,7 +92,7 @@ def http_of(store: Store, sources_file: Path) -> FlaskClient:
 def door(client: redis.Redis, tmp_path: Path) -> Iterator[Door]:
     file = tmp_path / "sources.toml"
     file.write_text(SOURCES)
-    store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    store = make_store(client)
     yield Door(client, store, http_of(store, file), file)
     assert_invariants(client)
 
@@ -268,7 +268,7 @@ def test_what_cannot_be_stored_is_to_be_sent_again(error: Exception, door: Door)
 
 def test_without_redis_a_sender_waits_no_longer_than_the_connection_may(door: Door) -> None:
     away = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
-    problem_of(door.with_store(Store(away, Envelope(""), lease_ms=0)).post(), 503)
+    problem_of(door.with_store(make_store(away)).post(), 503)
 
 
 def test_a_bug_is_ours_and_tells_nobody_what_was_sent(door: Door, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ from click.testing import Result
 from tests.invariants import assert_invariants
 from tests.livedesk import StandIn, serve
 from tests.rig.processes import free_port
+from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
@@ -40,9 +41,7 @@ from worker.model import (
 )
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.queue import Envelope
 from worker.store.record import CreatedContact
-from worker.store.store import Store
 
 KEY, SECRET = "demo-key", "demo-secret"
 START = Position()
@@ -55,7 +54,7 @@ class Office:
     def __init__(self, client: redis.Redis, standin: StandIn) -> None:
         self.client = client
         self.standin = standin
-        self.store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+        self.store = make_store(client)
         self.livedesk = LiveDesk(standin.url, KEY, SECRET, timeout_s=1.0)
         self.slept: list[float] = []
 
@@ -287,7 +286,7 @@ def test_no_request_goes_before_its_time(office: Office) -> None:
 
 
 def test_it_takes_its_turn_with_the_workers(client: redis.Redis) -> None:
-    store = Store(client, Envelope(""), lease_ms=0, policy=UpstreamPolicy(10, 60))
+    store = make_store(client, policy=UpstreamPolicy(10, 60))
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -372,11 +371,11 @@ def test_a_run_that_cannot_finish_keeps_its_place(office: Office) -> None:
 
 def test_without_redis_it_cannot_be_done(office: Office) -> None:
     client = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
-    office.store = Store(client, Envelope(""), lease_ms=0)
+    office.store = make_store(client)
     result = office.flask()
     assert result.exit_code == 2
     assert "Redis cannot be used" in result.stderr
-    office.store = Store(office.client, Envelope(""), lease_ms=0)
+    office.store = make_store(office.client)
 
 
 # Repair

@@ -10,8 +10,9 @@ import pytest
 import redis
 
 from tests.rig.processes import free_port
+from tests.world import make_store
 from worker.process.alive import main
-from worker.store.queue import HEARTBEAT_FRESH_MS, Envelope
+from worker.store.queue import HEARTBEAT_FRESH_MS
 from worker.store.store import Store
 
 
@@ -20,7 +21,7 @@ def store(client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) 
     for name, value in {"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "secret", "REDIS_URL": redis_url}.items():
         monkeypatch.setenv(name, value)
         monkeypatch.delenv(f"{name}_FILE", raising=False)
-    return Store(client, Envelope(""), lease_ms=0)
+    return make_store(client)
 
 
 def test_a_worker_that_made_progress_is_alive(store: Store) -> None:

@@ -10,12 +10,13 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
+from tests.world import ENVELOPE
 from worker.errors import StoreUnavailable
 from worker.model import Attempt, AttemptResult, Contact, Outcome, State, UpstreamPolicy
 from worker.process.sweeper import FORGET_INTERVAL_S, STUCK_STATUS, Sweeper
 from worker.store import keys
 from worker.store.database import MAX_REMOVED
-from worker.store.queue import GRACE_MS, Envelope, Queue, Swept
+from worker.store.queue import GRACE_MS, Queue, Swept
 from worker.store.store import Store
 
 DAY_MS = 86_400_000
@@ -26,7 +27,7 @@ class ScriptedQueue(Queue):
     """A queue whose sweeps end as the test has laid out; when that is used up, as they really do."""
 
     def __init__(self, store: Store) -> None:
-        super().__init__(store, Envelope("@key@ @id@"), UpstreamPolicy(), grace_ms=GRACE_MS)
+        super().__init__(store, ENVELOPE, UpstreamPolicy(), grace_ms=GRACE_MS)
         self.rounds: list[Swept | Exception] = []
         self.used_up = threading.Event()
 
@@ -42,7 +43,7 @@ class ScriptedQueue(Queue):
 
 class ScriptedStore(Store):
     def __init__(self, client: redis.Redis) -> None:
-        super().__init__(client, Envelope("@key@ @id@"), lease_ms=45_000)
+        super().__init__(client, ENVELOPE, lease_ms=45_000)
         self.queue: ScriptedQueue = ScriptedQueue(self)
 
     def create(self, identifier: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.rig.processes import LOCALHOST
 from tests.rig.sentinel import SERVICE, SentinelCluster, say
-from tests.worker.store.test_durability import wait_until
+from tests.world import wait_until
 from worker.store.connection import Script, connect
 
 SCRIPT = "return redis.call('INCR', KEYS[1])"

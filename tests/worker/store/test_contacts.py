@@ -14,6 +14,7 @@ import redis
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
+from tests.world import make_store
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.model import (
     Accepted,
@@ -56,7 +57,7 @@ class Bench:
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        self.store = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
+        self.store = make_store(client)
         self.tokens = 0
 
     def key(self, identifier: str = "ada") -> str:
@@ -291,7 +292,7 @@ def test_key_names_tell_nothing_about_a_person(bench: Bench) -> None:
 
 def test_every_process_uses_the_same_salt(bench: Bench) -> None:
     bench.accept()
-    other = Store(bench.client, Envelope("@key@"), lease_ms=LEASE_MS)
+    other = make_store(bench.client)
     assert other.contacts.accept(ADA, "signup").status is Status.DUPLICATE
 
 
@@ -371,7 +372,7 @@ def test_of_many_who_claim_at_once_one_gets_it(bench: Bench, redis_url: str) -> 
 
     def claim(token: str) -> None:
         client = connect(redis_url, timeout_s=5)
-        got.append(Store(client, Envelope(""), lease_ms=LEASE_MS).contacts.claim(key, token))
+        got.append(make_store(client).contacts.claim(key, token))
         client.close()
 
     in_threads(claim, [f"worker-{number}" for number in range(8)])
@@ -769,7 +770,7 @@ def test_sweeps_at_the_same_time_hand_each_contact_over_once(bench: Bench, redis
 
     def sweep(_: str) -> None:
         client = connect(redis_url, timeout_s=5)
-        store = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
+        store = make_store(client)
         store.shift_ms = bench.store.shift_ms
         handed.extend(store.queue.sweep().handed for _ in range(3))
         client.close()
@@ -955,7 +956,7 @@ def test_a_full_redis_lets_a_person_retry_and_old_contacts_be_forgotten(own: Ben
     own.bring_to(CREATED, Contact("bob", 1))
     own.turn(1)
     fill(own)
-    started_anew = Store(own.client, Envelope(""), lease_ms=LEASE_MS)
+    started_anew = make_store(own.client)
     assert started_anew.contacts.retry_now("ada") == "retrying"
     assert own.store.contacts.forget(0) == 1
 
@@ -964,7 +965,7 @@ def test_a_full_redis_lets_a_person_be_forgotten_and_put_back(own: Bench) -> Non
     own.bring_to(FAILED)
     own.bring_to(CREATED, Contact("bob", 1))
     fill(own)
-    started_anew = Store(own.client, Envelope(""), lease_ms=LEASE_MS).contacts
+    started_anew = make_store(own.client).contacts
     assert started_anew.erase("ada") == Erased("erased")
     assert started_anew.recreate(own.key("bob"), "7", Contact("bob"))
 
@@ -998,14 +999,14 @@ CALLS: dict[str, Callable[[Store], object]] = {
 def test_a_redis_that_is_away_is_unavailable(call: Callable[[Store], object]) -> None:
     client = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
     with pytest.raises(StoreUnavailable):
-        call(Store(client, Envelope(""), lease_ms=LEASE_MS))
+        call(make_store(client))
 
 
 def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "AGAIN_S", 0)
     client = connect(own_server.url, timeout_s=0.1)
     client.flushall()
-    store = Store(client, Envelope(""), lease_ms=LEASE_MS)
+    store = make_store(client)
     store.salt()
     own_server.pause()
     began = time.monotonic()
@@ -1071,7 +1072,7 @@ def test_a_command_is_never_repeated_behind_our_back() -> None:
         thread.start()
         client = connect(f"redis://127.0.0.1:{server.server_address[1]}/0", timeout_s=1)
         with pytest.raises(StoreUnavailable):
-            Store(client, Envelope(""), lease_ms=LEASE_MS).queue.sweep()
+            make_store(client).queue.sweep()
         server.shutdown()
         thread.join()
     assert server.calls == 1
@@ -1080,5 +1081,5 @@ def test_a_command_is_never_repeated_behind_our_back() -> None:
 def test_a_password_is_in_no_error() -> None:
     client = connect(f"redis://:hunter2-hunter2@127.0.0.1:{free_port()}/0", timeout_s=1)
     with pytest.raises(StoreUnavailable) as caught:
-        Store(client, Envelope(""), lease_ms=LEASE_MS).queue.sweep()
+        make_store(client).queue.sweep()
     assert "hunter2" not in str(caught.value)

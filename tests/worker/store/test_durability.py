@@ -14,12 +14,12 @@ import redis
 
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
+from tests.world import make_store, wait_until
 from worker.errors import StoreFull, StoreUnavailable
 from worker.model import Accepted, Ack, Contact, Note, Quarantined, Requirements, State, Status
 from worker.store import connection, keys
 from worker.store.connection import AGAIN_S, connect, lines_of
 from worker.store.durability import Guard, Server, Wait, announce, judge, look, needed_wait, unmet
-from worker.store.queue import Envelope
 from worker.store.store import Store
 
 NO_NOTES: tuple[Note, ...] = ()
@@ -46,18 +46,11 @@ def primary(servers: tuple[Valkey, Valkey]) -> Iterator[redis.Redis]:
     client.close()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
 def store_of(client: redis.Redis, ack: Ack | None = None, **demands: Any) -> Store:
     """A store whose guard looks anew at each delivery."""
     clock = count(0, 10)
     guard = Guard(client, Requirements(ack, **demands), clock=lambda: next(clock))
-    return Store(client, Envelope("@key@"), lease_ms=1, guard=guard)
+    return make_store(client, lease_ms=1, guard=guard)
 
 
 def accept(store: Store, identifier: str = "ada") -> Accepted:
@@ -189,7 +182,7 @@ def is_confirmed(store: Store) -> bool:
 
 def test_waiting_costs_no_turn_of_its_own_and_a_batch_waits_once(primary: redis.Redis) -> None:
     now = 0.0
-    store = Store(primary, Envelope(""), lease_ms=1, guard=Guard(primary, Requirements(Ack.REPLICA), clock=lambda: now))
+    store = make_store(primary, lease_ms=1, guard=Guard(primary, Requirements(Ack.REPLICA), clock=lambda: now))
     accept(store)
     assert commands_of(primary, lambda: accept(store)) == ["EVALSHA", "SET", "WAIT"]
     batch = [(Contact(str(number), 1), NO_NOTES) for number in range(5)]
@@ -199,7 +192,7 @@ def test_waiting_costs_no_turn_of_its_own_and_a_batch_waits_once(primary: redis.
 
 def test_where_the_server_gives_it_nothing_is_waited_for(primary: redis.Redis) -> None:
     now = 0.0
-    store = Store(primary, Envelope(""), lease_ms=1, guard=Guard(primary, Requirements(Ack.FSYNC), clock=lambda: now))
+    store = make_store(primary, lease_ms=1, guard=Guard(primary, Requirements(Ack.FSYNC), clock=lambda: now))
     accept(store)
     assert commands_of(primary, lambda: accept(store, "bob")) == ["EVALSHA"]
     now = 1.0
@@ -342,7 +335,7 @@ def test_a_redis_that_is_away_at_start_is_no_reason_not_to_start(caplog: pytest.
 
 
 def test_after_a_time_out_nobody_waits_for_a_moment(primary: redis.Redis, servers: tuple[Valkey, Valkey]) -> None:
-    store = Store(primary, Envelope(""), lease_ms=1)
+    store = make_store(primary, lease_ms=1)
     accept(store)
     servers[0].pause()
     try:
@@ -362,7 +355,7 @@ def test_of_many_who_ask_a_silent_redis_one_waits(
 ) -> None:
     monkeypatch.setattr(connection, "AGAIN_S", 0)
     now = 0.0
-    store = Store(primary, Envelope(""), lease_ms=1, guard=Guard(primary, Requirements(), clock=lambda: now))
+    store = make_store(primary, lease_ms=1, guard=Guard(primary, Requirements(), clock=lambda: now))
     accept(store)
     servers[0].pause()
     waited: list[float] = []

@@ -7,11 +7,11 @@ import pytest
 import redis
 
 from tests.rig.processes import free_port
+from tests.world import make_store
 from worker.errors import StoreUnavailable
 from worker.model import Ack, Attempt, AttemptResult, Contact, Note, Outcome, Position, State, Unanswered
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.queue import Envelope
 from worker.store.record import ContactRecord
 from worker.store.store import Store
 
@@ -20,7 +20,7 @@ ADA = Contact("ada", 1, "Ada", "ada@example.com")
 
 @pytest.fixture
 def store(client: redis.Redis) -> Store:
-    return Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+    return make_store(client)
 
 
 def attempt(store: Store, identifier: str, verdict: AttemptResult, duration_ms: int = 12) -> int:

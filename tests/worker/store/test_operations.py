@@ -8,12 +8,11 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
+from tests.world import make_store
 from worker.model import Attempt, AttemptResult, BulkAction, Command, Contact, OperationState, Outcome, Signal, State
 from worker.store import keys
 from worker.store.lists import CHUNK, MAX_SCANNED, Filter, Row
 from worker.store.operations import MAX_ACTIVE, NotOpened, Operation, Operations
-from worker.store.queue import Envelope
-from worker.store.store import Store
 
 CAUSE = "http_422"
 FAILED = AttemptResult(state=State.FAILED, cause=CAUSE, failures=3, repeats=3, spent_ms=9)
@@ -27,7 +26,7 @@ CREATED = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CRE
 class Bench:
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        self.store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000)
+        self.store = make_store(client)
         self.operations = self.store.operations
 
     def bring(self, number: int, verdict: AttemptResult, *, source: str = "signup", start: int = 0) -> list[str]:

@@ -7,11 +7,10 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
+from tests.world import make_store
 from worker.model import Attempt, AttemptResult, Contact, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.counters import Total
-from worker.store.queue import Envelope
-from worker.store.store import Store
 
 RATE = 100.0
 CREATED = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED)
@@ -24,7 +23,7 @@ def failing(cause: str, signal: Signal = Signal.NOTHING, delay_ms: int = 60_000)
 class Bench:
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        self.store = Store(client, Envelope("@key@ @id@"), lease_ms=45_000, policy=UpstreamPolicy(RATE, 6000))
+        self.store = make_store(client, policy=UpstreamPolicy(RATE, 6000))
 
     def bring(self, name: str, *verdicts: AttemptResult) -> None:
         self.store.contacts.accept(Contact(name, 1), "signup")

@@ -18,14 +18,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.invariants import assert_invariants
+from tests.world import make_store
 from worker import causes
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Rejected, Throttled
 from worker.livedesk.answers import Created, Person
 from worker.model import Contact, State
 from worker.retry import RetryPolicy
 from worker.store import keys
-from worker.store.queue import Envelope
-from worker.store.store import Store
 from worker.sync import Sync
 
 LEASE_MS, SETTLE_MS, TIMEOUT_S = 45_000, 60_000, 30.0
@@ -137,7 +136,7 @@ class Contacts(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.client.flushall()
-        self.store = Store(self.client, Envelope("@key@ @id@"), lease_ms=LEASE_MS)
+        self.store = make_store(self.client)
         self.livedesk = FakeLiveDesk(self.now_ms, self.turn, self.another_worker)
         self.sync = Sync(
             store=self.store,

@@ -7,11 +7,10 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
+from tests.world import make_store
 from worker.model import Attempt, AttemptResult, Claim, Contact, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.contacts import Finished
-from worker.store.queue import Envelope
-from worker.store.store import Store
 
 RATE = 10.0
 LEASE_MS = 45_000
@@ -29,7 +28,7 @@ class Bench:
     def __init__(self, client: redis.Redis, rate: float = RATE) -> None:
         self.client = client
         policy = UpstreamPolicy(rate, 60.0, FIRST_MS, LONGEST_MS, inbox_id=1)
-        self.store = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS, policy=policy)
+        self.store = make_store(client, policy=policy)
         self.numbers = count(1)
 
     def accept(self, inbox_id: int | None = None) -> str:
@@ -337,7 +336,7 @@ def test_an_inbox_that_stays_wrong_is_told_once_and_tried_less_and_less(bench: B
 
 def test_contacts_without_an_inbox_go_on_once_the_settings_name_one(client: redis.Redis) -> None:
     bench = Bench(client)
-    without = Store(client, Envelope("@key@ @id@"), lease_ms=LEASE_MS, policy=UpstreamPolicy(RATE))
+    without = make_store(client, policy=UpstreamPolicy(RATE))
     key = bench.accept()
     claim = without.contacts.claim(key, "token")
     assert claim is not None
