@@ -1,9 +1,8 @@
-"""The Celery app: how Celery carries hints over Redis. Run with ``celery -A worker.app worker --pool threads``.
+"""The Celery app: how Celery delivers messages over Redis. Run ``celery -A worker.app worker --pool threads``.
 
-The configuration follows what was measured (docs/adr/0001-messages-are-hints.md): a message may get lost or come twice,
-because the record in Redis is the truth. So there is nothing to acknowledge, which leaves out the code paths of kombu
-that lose, repeat and wedge when Redis restarts. The broker's address comes with the settings, when a worker starts
-(``tasks``).
+The configuration follows measurements (docs/adr/0001-messages-are-hints.md). A message may be lost or arrive twice,
+because the record in Redis is the truth. So there is nothing to acknowledge, which avoids the code paths of kombu that
+lose and repeat messages, or hang, when Redis restarts. ``tasks`` sets the broker's address when a worker starts.
 """
 
 from celery import Celery
@@ -17,20 +16,20 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     task_acks_late=False,
-    # A message that a worker holds is lost with it, so it holds few.
+    # A message that a worker has fetched is lost when the worker dies, so it fetches few.
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=False,
     worker_redirect_stdouts=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    # What a server says that has just become a replica (UNBLOCKED, READONLY) is cured by connecting again, too.
+    # Connecting again also handles the errors of a server that has just become a replica (UNBLOCKED, READONLY).
     broker_channel_error_retry=True,
     broker_transport_options={
         "ack_emulation": False,
         "global_keyprefix": keys.PREFIX,
-        # The body stays readable in the envelope, so that a script can fill in the key (hints.py).
+        # Keeps the body readable in the envelope, so that a script can insert the key (process/envelope.py).
         "body_encoding": "utf-8",
-        # Seconds. kombu waits 1 s for a message, so an answer that takes 5 s will not come (celery-redis 1.7).
+        # Seconds. kombu waits 1 s for a message, so an answer that takes 5 s will not arrive (celery-redis 1.7).
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
         "socket_keepalive": True,

@@ -1,34 +1,34 @@
-"""What a sender wrote, made fit to be sent: raw values in, a ``Contact`` and notes about what was changed out.
+"""Normalise what a sender wrote: raw values in, a ``Contact`` and notes about changes out.
 
-A contact is never lost for an optional field: what LiveDesk would refuse is left out and noted. Only the identifier,
-and an inbox that the delivery itself names, can make a delivery unmappable. Notes and problems are fixed sentences:
-they never repeat a value.
+A contact is never lost because of an optional field: what LiveDesk would refuse is left out and noted. Only the
+identifier, and an inbox that the delivery itself names, can make a delivery unmappable. Notes and problems are fixed
+sentences that never repeat a value.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any
 
 import phonenumbers
 
 from worker.errors import Unmappable
-from worker.model import Contact, Note, NoteCode
+from worker.model import CONTACT_FIELDS, Contact, Note, NoteCode
 
-#: Characters. LiveDesk's text columns hold no more (livedesk-api 2.1).
+#: Characters; the limit of LiveDesk's text columns (livedesk-api 2.1).
 MAX_TEXT = 255
-#: Characters. LiveDesk fetches the picture and has no column for its address (livedesk-api 2.5): a bound of our own.
+#: Characters; our own limit, because LiveDesk downloads the picture and stores no URL (livedesk-api 2.5).
 MAX_URL = 2048
 #: LiveDesk's inbox ids are 32-bit integers.
 MAX_INBOX_ID = 2**31 - 1
-#: Characters. Far above E.164's 15 digits with any punctuation; bounds what the library has to look at.
+#: Characters; far above E.164's 15 digits with any punctuation. Limits what the library parses.
 MAX_PHONE_TEXT = 64
-#: The longest integer that Python writes out whatever its limit is set to (``sys.int_info``).
+#: The longest integer that Python converts to text whatever its limit is set to (``sys.int_info``).
 _LONGEST_INTEGER = 10**640
 
-#: NUL makes LiveDesk answer 500 for ever; half a surrogate pair cannot be written as UTF-8.
+#: NUL makes LiveDesk answer 500 every time; half a surrogate pair cannot be encoded as UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-#: The same without white space; and the bidirectional controls, which make a name read as another one.
+#: The same without white space, plus the bidirectional controls, which can disguise a name.
 _NOT_IN_A_NAME = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 #: LiveDesk's own rule (livedesk-api 2.1).
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -36,56 +36,54 @@ _NAMED_EMAIL = re.compile(r"[^<>]*<([^<>]*)>")
 _URL = re.compile(
     r"[hH][tT][tT][pP][sS]?://(?:[^\s/?#@\\]*@)?(?:\[[0-9a-fA-F:.]+\]|[^\s/?#@:\[\]\\]+)(?::[0-9]{1,5})?(?:[/?#]\S*)?"
 )
-#: Nothing but a phone number, perhaps with an extension: the library would also find one inside a sentence.
+#: A phone number with an optional extension and nothing else: the library would also find one in a sentence.
 _PHONE = re.compile(
     r"(?:tel:)?[\s(]*([+\uff0b\d][\d\s().\-/\u2010-\u2015\u2212]*)(\s*(?:;ext=|ext\.?|x|#)\s*\d{1,7})?", re.IGNORECASE
 )
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _INBOX_ID = re.compile("[0-9]{1,10}")
 
-T = TypeVar("T")
-
 
 class _Unusable(Exception):
-    """A value cannot be used; the text says why and does not repeat it."""
+    """A value cannot be used. The text says why and does not repeat it."""
 
 
 def normalise(
     raw: Mapping[str, object], *, region: str | None = None, inbox_id: int | None = None, strict: bool = False
 ) -> tuple[Contact, tuple[Note, ...]]:
-    """The contact that ``raw`` describes, and notes about what was left out or changed.
+    """Return the contact that ``raw`` describes, and notes about what was left out or changed.
 
-    ``raw`` maps names of ``Contact``'s fields to what the sender wrote there; other names are not looked at, ``None``
-    and blank text mean absent. ``region`` (ISO 3166-1, two capital letters) is where a phone number without a country
-    code is from; ``inbox_id`` is the inbox of a delivery that names none.
+    ``raw`` maps names of ``Contact``'s fields to what the sender wrote; other names are ignored, ``None`` and blank
+    text mean absent. ``region`` (ISO 3166-1, two capital letters) is the country of phone numbers without a country
+    code; ``inbox_id`` is the inbox of a delivery that names none.
 
     Raises:
-        Unmappable: there is no usable identifier, or the delivery names an inbox that cannot be one; with ``strict``,
-            any field cannot be used.
+        Unmappable: the identifier or the inbox is invalid; with ``strict``, any field is.
     """
     problems: dict[str, str] = {}
-    unusable: dict[str, str] = {}
+    values: dict[str, Any] = {}
     notes: list[Note] = []
-    contact = Contact(
-        identifier=_required(problems, "identifier", _identifier, raw) or "",
-        inbox_id=_required(problems, "inbox_id", _inbox_id, raw) or inbox_id,
-        name=_optional(notes, unusable, "name", _name, raw),
-        email=_optional(notes, unusable, "email", _email, raw),
-        phone_number=_optional(notes, unusable, "phone_number", lambda text: _phone_number(text, region), raw),
-        avatar_url=_optional(notes, unusable, "avatar_url", _avatar_url, raw),
-    )
-    if strict:
-        problems |= unusable
+    for field, read in READERS.items():
+        try:
+            values[field], remark = read(raw.get(field), region)
+        except _Unusable as reason:
+            if strict or not CONTACT_FIELDS[field].is_optional:
+                problems[field] = str(reason)
+            values[field] = None
+            notes.append(Note(field, f"left out: {reason}", NoteCode.LEFT_OUT))
+        else:
+            if remark:
+                notes.append(Note(field, remark, NoteCode.ALTERED))
     if problems:
         raise Unmappable(problems)
-    return contact, tuple(notes)
+    return Contact(**values | {"inbox_id": values["inbox_id"] or inbox_id}), tuple(notes)
 
 
 def as_text(value: object) -> str | None:
-    """A JSON string or number as text, digit for digit; ``None`` for everything else.
+    """Return a JSON string or number as text, digit for digit; ``None`` for everything else.
 
-    A number is an ``int`` or a ``Decimal``. A ``float`` may already be rounded and is refused; so is a ``bool``, which
-    Python counts among the integers.
+    A number is an ``int`` or a ``Decimal``. A ``float`` may be rounded already and is refused, as is a ``bool``, which
+    is an integer in Python.
     """
     if isinstance(value, str):
         return value
@@ -96,46 +94,8 @@ def as_text(value: object) -> str | None:
     return str(value) if isinstance(value, Decimal) and value.is_finite() else None
 
 
-def _required(problems: dict[str, str], field: str, read: Callable[[object], T], raw: Mapping[str, object]) -> T | None:
-    """What ``read`` makes of the field; a value that it cannot use is a problem of the whole delivery."""
-    try:
-        return read(raw.get(field))
-    except _Unusable as reason:
-        problems[field] = str(reason)
-        return None
-
-
-def _optional(
-    notes: list[Note],
-    unusable: dict[str, str],
-    field: str,
-    read: Callable[[str], tuple[str, str]],
-    raw: Mapping[str, object],
-) -> str | None:
-    """What ``read`` makes of the field's text, with its remark as a note; ``None`` for what is absent or unusable."""
-    value = raw.get(field)
-    if value is None:
-        return None
-    try:
-        text, remark = read(_stripped(value))
-    except _Unusable as reason:
-        unusable[field] = str(reason)
-        notes.append(Note(field, f"left out: {reason}", NoteCode.LEFT_OUT))
-        return None
-    if remark:
-        notes.append(Note(field, remark, NoteCode.ALTERED))
-    return text or None
-
-
-def _stripped(value: object) -> str:
-    text = None if isinstance(value, Decimal) else as_text(value)
-    if text is None:
-        raise _Unusable("not text")
-    return text.strip()
-
-
 def _identifier(value: object) -> str:
-    """The identifier as the sender wrote it but for white space around it: two spellings are two contacts."""
+    """The identifier as the sender wrote it, without surrounding white space: two spellings are two contacts."""
     text = "" if value is None else as_text(value)
     if text is None:
         raise _Unusable("neither text nor an exact number")
@@ -145,7 +105,7 @@ def _identifier(value: object) -> str:
     if len(text) > MAX_TEXT:
         raise _Unusable(f"longer than {MAX_TEXT} characters")
     if _UNPRINTABLE.search(text):
-        raise _Unusable("holds control characters or half a surrogate pair")
+        raise _Unusable("contains control characters or half a surrogate pair")
     return text
 
 
@@ -159,9 +119,9 @@ def _inbox_id(value: object) -> int | None:
 
 
 def _name(text: str) -> tuple[str, str]:
-    """White space becomes single spaces; what cannot or should not be shown goes; the rest is cut to fit."""
+    """Collapse white space, remove what cannot or should not be shown, and cut the rest to the limit."""
     clean = _NOT_IN_A_NAME.sub("", text)
-    remark = "" if len(clean) == len(text) else "control characters were taken out"
+    remark = "" if len(clean) == len(text) else "control characters removed"
     clean = " ".join(clean.split())
     if len(clean) > MAX_TEXT:
         return clean[:MAX_TEXT].rstrip(), f"cut to {MAX_TEXT} characters"
@@ -169,7 +129,7 @@ def _name(text: str) -> tuple[str, str]:
 
 
 def _email(text: str) -> tuple[str, str]:
-    """The address in lower case, as LiveDesk compares it, without a name around it: ``Alice <a@b.c>``."""
+    """The address in lower case, as LiveDesk compares it, without the name in ``Alice <a@b.c>``."""
     if named := _NAMED_EMAIL.fullmatch(text):
         text = named[1].strip()
     text = text.lower()
@@ -181,7 +141,7 @@ def _email(text: str) -> tuple[str, str]:
 
 
 def _phone_number(text: str, region: str | None) -> tuple[str, str]:
-    """The number as E.164 (ITU-T); an extension, which E.164 has no room for, is taken off."""
+    """The number in E.164 (ITU-T), without its extension, which E.164 does not include."""
     if not text:
         return "", ""
     match = _PHONE.fullmatch(text) if len(text) <= MAX_PHONE_TEXT else None
@@ -191,13 +151,13 @@ def _phone_number(text: str, region: str | None) -> tuple[str, str]:
     if number is None and match[1].startswith("00"):
         number = _e164("+" + match[1][2:], region)
     if number is None:
-        abroad = match[1].startswith(("+", "\uff0b", "00"))
-        raise _Unusable("not a phone number" if region or abroad else "a phone number without its country code")
-    return number, "its extension was taken off" if match[2] else ""
+        is_abroad = match[1].startswith(("+", "\uff0b", "00"))
+        raise _Unusable("not a phone number" if region or is_abroad else "a phone number without a country code")
+    return number, "extension removed" if match[2] else ""
 
 
 def _e164(text: str, region: str | None) -> str | None:
-    """``text`` as E.164, if a number of this length can be dialled from abroad."""
+    """``text`` in E.164, if a number of this length can be dialled from abroad."""
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
@@ -209,9 +169,31 @@ def _e164(text: str, region: str | None) -> str | None:
 
 
 def _avatar_url(text: str) -> tuple[str, str]:
-    """An absolute http(s) address with a host: LiveDesk's server will fetch it."""
+    """An absolute http(s) URL with a host: LiveDesk's server downloads it."""
     if len(text) > MAX_URL:
         raise _Unusable(f"longer than {MAX_URL} characters")
     if text and (_UNPRINTABLE.search(text) or not _URL.fullmatch(text)):
-        raise _Unusable("not an http(s) address")
+        raise _Unusable("not an http(s) URL")
     return text, ""
+
+
+def _from_text(read: Callable[[str], tuple[str, str]], value: object) -> tuple[str | None, str]:
+    """Read an optional field from text without surrounding white space."""
+    if value is None:
+        return None, ""
+    text = None if isinstance(value, Decimal) else as_text(value)
+    if text is None:
+        raise _Unusable("not text")
+    text, remark = read(text.strip())
+    return text or None, remark
+
+
+#: Each returns a field's value and a remark, from what the sender wrote and the region, or raises ``_Unusable``.
+READERS: dict[str, Callable[[object, str | None], tuple[Any, str]]] = {
+    "identifier": lambda value, region: (_identifier(value), ""),
+    "inbox_id": lambda value, region: (_inbox_id(value), ""),
+    "name": lambda value, region: _from_text(_name, value),
+    "email": lambda value, region: _from_text(_email, value),
+    "phone_number": lambda value, region: _from_text(lambda text: _phone_number(text, region), value),
+    "avatar_url": lambda value, region: _from_text(_avatar_url, value),
+}

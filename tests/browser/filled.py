@@ -28,7 +28,7 @@ def fill(client: redis.Redis) -> tuple[Door, dict[str, str]]:
         phone_number="+49301234567",
         avatar_url="https://example.com/a.png",
         excerpt="Email has already been taken",
-        notes=(Note("phone_number", "its extension was taken off"),),
+        notes=(Note("phone_number", "extension removed"),),
     )
     made["hostile"] = door.bring(
         HOSTILE,

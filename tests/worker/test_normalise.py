@@ -96,10 +96,10 @@ def test_an_identifier_is_kept_as_it_was_written(written: object, identifier: st
         ("x" * 256, "longer than 255 characters"),
         (10**255, "longer than 255 characters"),
         pytest.param(10**5000, "neither text nor an exact number", id="huge"),
-        ("a\x00b", "holds control characters or half a surrogate pair"),
-        ("a\nb", "holds control characters or half a surrogate pair"),
-        ("a\x85b", "holds control characters or half a surrogate pair"),
-        ("a\ud83d", "holds control characters or half a surrogate pair"),
+        ("a\x00b", "contains control characters or half a surrogate pair"),
+        ("a\nb", "contains control characters or half a surrogate pair"),
+        ("a\x85b", "contains control characters or half a surrogate pair"),
+        ("a\ud83d", "contains control characters or half a surrogate pair"),
     ],
 )
 def test_an_identifier_that_cannot_be_one_is_refused(written: object, says: str) -> None:
@@ -126,10 +126,10 @@ def test_an_optional_field_of_another_type_is_left_out(field: str, value: object
     ("written", "name", "notes"),
     [
         ("Ana\t\r\n  María", "Ana María", []),
-        ("A\x00n\x1ba", "Ana", ["control characters were taken out"]),
-        ("Ana \ud83d", "Ana", ["control characters were taken out"]),
-        ("\x00\x00", None, ["control characters were taken out"]),
-        ("evil\u202egpj.exe", "evilgpj.exe", ["control characters were taken out"]),
+        ("A\x00n\x1ba", "Ana", ["control characters removed"]),
+        ("Ana \ud83d", "Ana", ["control characters removed"]),
+        ("\x00\x00", None, ["control characters removed"]),
+        ("evil\u202egpj.exe", "evilgpj.exe", ["control characters removed"]),
         ("می\u200cخواهم", "می\u200cخواهم", []),
         ("👩\u200d🚀", "👩\u200d🚀", []),
         ("x" * 256, "x" * 255, ["cut to 255 characters"]),
@@ -191,7 +191,7 @@ def test_a_phone_number_becomes_e164(written: object, region: str | None, number
 
 @pytest.mark.parametrize("written", ["+1 201 555 0123 ext. 5", "tel:+1-201-555-0123;ext=5", "+12015550123x5"])
 def test_an_extension_is_taken_off(written: str) -> None:
-    assert read("phone_number", written) == ("+12015550123", ["its extension was taken off"])
+    assert read("phone_number", written) == ("+12015550123", ["extension removed"])
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_what_is_no_phone_number_is_left_out(written: object, region: str | None
 
 
 def test_a_national_number_needs_a_region() -> None:
-    assert read("phone_number", "030 12345678") == (None, ["left out: a phone number without its country code"])
+    assert read("phone_number", "030 12345678") == (None, ["left out: a phone number without a country code"])
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_an_avatar_url_is_kept(written: str) -> None:
     ],
 )
 def test_what_is_no_web_address_is_left_out(written: str) -> None:
-    assert read("avatar_url", written) == (None, ["left out: not an http(s) address"])
+    assert read("avatar_url", written) == (None, ["left out: not an http(s) URL"])
 
 
 def test_a_long_avatar_url_is_left_out() -> None:

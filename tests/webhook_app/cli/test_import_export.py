@@ -125,7 +125,7 @@ def test_bad_rows_are_told_by_line_and_the_others_taken(office: Office) -> None:
     assert result.stdout == "1 accepted, 0 duplicate, 4 invalid.\n"
     assert result.stderr.splitlines()[-4:] == [
         "line 2: identifier: missing",
-        "line 3: identifier: holds control characters or half a surrogate pair",
+        "line 3: identifier: contains control characters or half a surrogate pair",
         "line 6: inbox_id: not an inbox id",
         "line 7: row: has more cells than the header",
     ]
@@ -149,7 +149,7 @@ def test_what_spreadsheets_write(delimiter: str, office: Office) -> None:
 def test_what_is_no_utf_8_is_bad_or_left_out(office: Office) -> None:
     result = office.take(b"identifier,name\n\xe4da,x\nbob,B\xf6b\n")
     assert result.exit_code == 1
-    assert "line 2: identifier: holds control characters or half a surrogate pair" in result.stderr
+    assert "line 2: identifier: contains control characters or half a surrogate pair" in result.stderr
     assert office.contact("bob").name == "Bb"
 
 

@@ -239,7 +239,7 @@ def test_personal_data_is_masked_until_somebody_reveals_it(door: Door) -> None:
 
 
 def test_a_created_contact_has_nothing_to_reveal_or_to_change(door: Door) -> None:
-    key = door.bring("person", CREATED, notes=(Note("phone_number", "its extension was taken off"),))
+    key = door.bring("person", CREATED, notes=(Note("phone_number", "extension removed"),))
     page = door.get(f"{LIST}/{key}")
     assert "The personal data was deleted here" in page
     assert ">Actions<" not in page
