@@ -69,13 +69,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def filter_options(command: F) -> F:
-    """Add the options that ``read_filter`` takes."""
+    """Add the options of ``read_filter``. Times are when a contact entered its state or failed with the cause."""
     options = (
         click.option("--state", type=click.Choice([state.value for state in State])),
         click.option("--cause", help="Only contacts that last failed with this cause."),
         click.option("--source", help="Only contacts from this source."),
-        click.option("--since", metavar="TIME", help="In the state, or failed, since then: 2h (ago), or RFC 3339."),
-        click.option("--until", metavar="TIME", help="The same, at the latest."),
+        click.option("--since", metavar="TIME", help="Earliest time: 2h (ago), or RFC 3339."),
+        click.option("--until", metavar="TIME", help="Latest time."),
         click.option("--attempts", type=click.IntRange(0), help="Minimum number of attempts."),
     )
     for option in reversed(options):
@@ -85,6 +85,8 @@ def filter_options(command: F) -> F:
 
 def read_filter(parts: Parts, options: dict[str, Any]) -> Filter:
     """Return the filter that the options describe."""
+    if not options["state"] and not options["cause"]:
+        raise click.UsageError("Give --state, --cause or both.")
     return parse_filter(options, now=int(parts.clock() * 1000))
 
 

@@ -120,7 +120,7 @@ def discard_contact(operator: Operator, key: str, as_json: bool, why: str) -> No
 @click.option("--contact-id", type=click.IntRange(1), help="The contact in LiveDesk; by default the conflicting one.")
 @one_contact
 def adopt_contact(operator: Operator, key: str, contact_id: int | None, as_json: bool, why: str) -> None:
-    """Resolve the conflict of a CONTACT by adopting a contact in LiveDesk."""
+    """Resolve a conflict: adopt the contact that LiveDesk has."""
     adopted = operator.contacts.adopt(key, why, contact_id=str(contact_id) if contact_id else None)
     shown = AdoptedContact(key=key, state=State.CREATED, contact_id=int(adopted))
     click.echo(serializers.to_json(shown) if as_json else f"Adopted contact {adopted}.")
@@ -200,7 +200,7 @@ def _cells(row: Row, reveal: bool, now: int) -> tuple[str, ...]:
 
 def _lines(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What a contact has, line by line."""
-    for name, value in {**shown, **(shown["fields"] or {})}.items():
+    for name, value in {"key": shown["key"], **shown, **(shown["fields"] or {})}.items():
         if name not in ("attempts", "fields", "notes") and value not in (None, []):
             yield name, ", ".join(value) if isinstance(value, list) else str(value)
     for note in shown["notes"]:

@@ -231,7 +231,7 @@ class Plan(Answer):
 
 
 class QuarantineEntry(Answer):
-    entry: Key
+    entry: Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9._]{16}$"})]
     source: str
     since: Time
     problems: dict[str, str]
