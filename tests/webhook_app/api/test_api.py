@@ -1,4 +1,4 @@
-"""``/api/v1``: what is told, what is done, what is refused, and that nothing is told without the token."""
+"""``/api/v1``: answers, actions and refusals; and that nothing is answered without the token."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ NO_KEY = "A" * 16
 
 
 class Api:
-    """Asks as an operator named ada does."""
+    """A client that acts as ada."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -101,7 +101,7 @@ def test_every_address_is_in_the_document_and_no_other(world: World) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}])
-def test_nothing_is_told_or_done_without_the_token(headers: dict[str, str], client: redis.Redis) -> None:
+def test_nothing_is_answered_or_done_without_the_token(headers: dict[str, str], client: redis.Redis) -> None:
     world = world_of(client)
     before = client.dbsize(), world.parts.store.contacts.counts()
     http = world.app.test_client()
@@ -123,13 +123,13 @@ def test_without_a_token_of_its_own_it_stays_closed(client: redis.Redis) -> None
         assert "API_TOKEN is not set" in problem_of(http.get("/api/v1/situation", headers=headers), 401)["detail"]
 
 
-def test_no_cookie_is_set_and_nothing_is_kept_on_the_way(api: Api) -> None:
+def test_no_cookie_is_set_and_nothing_is_cached(api: Api) -> None:
     response = api.get("/situation")
     assert response.headers["Cache-Control"] == "no-store"
     assert "Set-Cookie" not in response.headers
 
 
-def test_a_redis_that_is_away_is_told(tmp_path: Path) -> None:
+def test_an_unavailable_redis_is_reported(tmp_path: Path) -> None:
     with Valkey(tmp_path, port=free_port(), config={"appendonly": "no"}) as server:
         api = Api(empty_world_of(connect(server.url, timeout_s=0.1)))
         api.get("/situation")
@@ -148,7 +148,7 @@ def test_a_redis_that_is_away_is_told(tmp_path: Path) -> None:
 # How things stand
 
 
-def test_the_situation_tells_counts_and_livedesk(api: Api) -> None:
+def test_the_situation_has_counts_and_livedesk(api: Api) -> None:
     api.world.bring("ada", FAILED)
     api.world.bring("eve", CONFLICT)
     api.world.bring("ida", None)
@@ -163,7 +163,7 @@ def test_the_situation_tells_counts_and_livedesk(api: Api) -> None:
     assert document["upstream"] == document_of(api.get("/upstream"))
 
 
-def test_causes_tell_how_many_they_hit(api: Api) -> None:
+def test_causes_count_contacts(api: Api) -> None:
     api.world.bring("ada", FAILED)
     api.world.bring("mary", FAILED)
     api.world.bring("eve", CONFLICT)
@@ -174,7 +174,7 @@ def test_causes_tell_how_many_they_hit(api: Api) -> None:
     problem_of(api.get("/causes/unheard_of"), 404)
 
 
-def test_the_flow_tells_the_last_hour(api: Api) -> None:
+def test_the_flow_has_the_last_hour(api: Api) -> None:
     api.world.bring("ada", FAILED)
     minutes = document_of(api.get("/flow"))["minutes"]
     assert len(minutes) == 60
@@ -193,7 +193,7 @@ def test_livedesk_is_paused_and_resumed(api: Api) -> None:
     ]
 
 
-def test_sources_tell_when_a_secret_was_last_used(api: Api) -> None:
+def test_sources_have_the_last_use_of_secrets(api: Api) -> None:
     api.world.store.secret_uses.mark("signup", "number 1")
     (source,) = document_of(api.get("/sources"))["sources"]
     assert (source["name"], source["address"], source["region"]) == ("signup", "/webhooks/signup", "DE")
@@ -201,7 +201,7 @@ def test_sources_tell_when_a_secret_was_last_used(api: Api) -> None:
     assert source["secrets"][0]["last_used_at"]
 
 
-def test_sources_tell_what_became_of_deliveries(api: Api) -> None:
+def test_sources_count_deliveries_by_result(api: Api) -> None:
     store = api.world.store
     (before,) = document_of(api.get("/sources"))["sources"]
     store.shift_ms -= 2 * 3_600_000
@@ -214,12 +214,12 @@ def test_sources_tell_what_became_of_deliveries(api: Api) -> None:
     assert source["refusals"] == [{"reason": "unauthentic", "ever": 3, "last_hour": 3}]
 
 
-def test_workers_are_told(api: Api) -> None:
+def test_workers_are_listed(api: Api) -> None:
     api.world.store.queue.sweep("host-1")
     assert [worker["name"] for worker in document_of(api.get("/workers"))["workers"]] == ["host-1"]
 
 
-def test_the_audit_comes_in_pages(api: Api) -> None:
+def test_the_audit_log_has_pages(api: Api) -> None:
     for number in range(3):
         api.world.store.audit.add("ada", "retry", f"key-{number}")
     first = document_of(api.get("/audit?limit=2"))["entries"]
@@ -231,7 +231,7 @@ def test_the_audit_comes_in_pages(api: Api) -> None:
 # Contacts
 
 
-def test_a_list_holds_what_its_filter_finds(api: Api) -> None:
+def test_a_list_has_what_its_filter_matches(api: Api) -> None:
     api.world.bring("ada", FAILED)
     api.world.bring("mary", FAILED, source="shop")
     api.world.bring("eve", CONFLICT)
@@ -250,7 +250,7 @@ def test_a_list_holds_what_its_filter_finds(api: Api) -> None:
         assert [row["identifier"] for row in rows] == names, query
 
 
-def test_a_list_comes_in_pages(api: Api) -> None:
+def test_a_list_has_pages(api: Api) -> None:
     for number in range(5):
         api.world.bring(f"person-{number}", FAILED)
     seen: list[str] = []
@@ -283,7 +283,7 @@ def test_each_wrong_parameter_is_named(query: str, wrong: set[str], api: Api) ->
     assert "yesterday" not in str(document)
 
 
-def test_a_filter_of_everybody_is_refused(api: Api) -> None:
+def test_a_filter_of_all_contacts_is_rejected(api: Api) -> None:
     for path in ("/contacts", "/contacts.csv", "/contacts?source=signup"):
         assert set(problem_of(api.get(path), 422)["errors"]) == {"state", "cause"}
 
@@ -294,7 +294,7 @@ def test_an_unknown_parameter_is_refused(path: str, api: Api) -> None:
 
 
 @pytest.mark.parametrize("identifier", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "\tx", 'a"b\n,c', "müller"])
-def test_csv_holds_the_whole_list_and_no_formula(identifier: str, api: Api) -> None:
+def test_csv_has_the_whole_list_and_no_formula(identifier: str, api: Api) -> None:
     for number in range(3):
         api.world.bring(f"person-{number}", FAILED)
     key = api.world.bring(identifier, FAILED)
@@ -308,7 +308,7 @@ def test_csv_holds_the_whole_list_and_no_formula(identifier: str, api: Api) -> N
     assert (row["state"], row["cause"], row["attempts_made"], row["owner_id"]) == ("failed", "email_refused", "1", "")
 
 
-def test_csv_holds_personal_data_where_they_are_revealed_and_that_is_noted(api: Api) -> None:
+def test_csv_has_personal_data_only_if_revealed_and_audited(api: Api) -> None:
     api.world.bring("ada", FAILED, **ADA)
     api.world.bring("mary", FAILED, name="=Mary")
     assert "ada@example.com" not in api.get("/contacts.csv?state=failed").text
@@ -320,7 +320,7 @@ def test_csv_holds_personal_data_where_they_are_revealed_and_that_is_noted(api: 
     assert api.audited() == [("ada (api)", "revealed a list: failed", "", "")]
 
 
-def test_csv_that_is_broken_off_says_so(tmp_path: Path) -> None:
+def test_an_incomplete_csv_says_so(tmp_path: Path) -> None:
     with Valkey(tmp_path, port=free_port(), config={"appendonly": "no"}) as server:
         world = empty_world_of(connect(server.url, timeout_s=0.2))
         for number in range(CHUNK + 1):
@@ -334,7 +334,7 @@ def test_csv_that_is_broken_off_says_so(tmp_path: Path) -> None:
     assert rest == f"{INCOMPLETE}\r\n"
 
 
-def test_a_list_is_csv_for_whoever_wants_that(api: Api) -> None:
+def test_a_list_is_csv_if_the_client_accepts_only_csv(api: Api) -> None:
     api.headers["Accept"] = "text/csv"
     api.world.bring("ada", FAILED)
     assert api.get("/contacts?state=failed&limit=1").text == api.get("/contacts.csv?state=failed").text
@@ -349,7 +349,7 @@ def test_a_contact_is_found_by_what_is_known_of_it(text: str, api: Api) -> None:
     assert api.found(f"{text}x") == []
 
 
-def test_a_contact_is_shown_masked_unless_revealed_and_that_is_noted(api: Api) -> None:
+def test_a_contact_is_masked_unless_revealed_and_audited(api: Api) -> None:
     key = api.world.bring("ada", FAILED, **ADA)
     shown = document_of(api.get(f"/contacts/{key}"))
     assert (shown["key"], shown["identifier"], shown["state"], shown["attempts_made"]) == (key, "ada", "failed", 1)
@@ -365,7 +365,7 @@ def test_a_contact_is_shown_masked_unless_revealed_and_that_is_noted(api: Api) -
     problem_of(api.get(f"/contacts/{NO_KEY}?reveal=true"), 404)
 
 
-def test_a_contact_is_retried_and_who_asked_is_noted(api: Api) -> None:
+def test_a_retry_is_audited_with_who_requested_it(api: Api) -> None:
     key = api.world.bring("ada", FAILED)
     assert document_of(api.post(f"/contacts/{key}/retry", {"why": "mended"})) == {"key": key, "state": "retrying"}
     claim = api.world.store.contacts.claim(key, "token")
@@ -376,7 +376,7 @@ def test_a_contact_is_retried_and_who_asked_is_noted(api: Api) -> None:
 
 
 @pytest.mark.parametrize("action", ["retry", "discard", "adopt"])
-def test_what_cannot_be_done_is_told_and_not_noted(action: str, api: Api) -> None:
+def test_a_refused_action_is_not_audited(action: str, api: Api) -> None:
     created = api.world.bring("joan", CREATED)
     problem_of(api.post(f"/contacts/{NO_KEY}/{action}"), 404)
     assert problem_of(api.post(f"/contacts/{created}/{action}"), 409)["reason"] in ("created", "no_owner")
@@ -391,7 +391,7 @@ def test_a_contact_is_discarded_once(api: Api) -> None:
     assert api.audited() == [("ada (api)", "discarded", key, "")]
 
 
-def test_the_contact_in_the_way_is_adopted(api: Api) -> None:
+def test_the_conflicting_contact_is_adopted(api: Api) -> None:
     key = api.world.bring("eve", CONFLICT, email="eve@example.com")
     adopted = document_of(api.post(f"/contacts/{key}/adopt", {"why": "it is her"}))
     assert adopted == {"key": key, "state": "created", "contact_id": 12}
@@ -420,7 +420,7 @@ def test_adopting_says_nothing_about_livedesk(api: Api, client: redis.Redis) -> 
 
 
 @pytest.mark.parametrize("verdict", [FAILED, CONFLICT, RETRYING, None])
-def test_what_a_person_mends_is_normalised_and_tried_at_once(verdict: Any, api: Api) -> None:
+def test_an_edit_is_normalised_and_retried_at_once(verdict: Any, api: Api) -> None:
     key = api.world.bring("ada", verdict, name="Ada", email="ada@exmaple.com")
     fields = {"email": " Ada@Example.COM ", "phone_number": "030 123456"}
     state = document_of(api.patch(f"/contacts/{key}", {"fields": fields, "why": "typo"}))["state"]
@@ -437,7 +437,7 @@ def test_what_a_person_mends_is_normalised_and_tried_at_once(verdict: Any, api: 
     assert api.audited() == [("ada (api)", "edited email, phone_number", key, "typo")]
 
 
-def test_a_discarded_contact_is_mended_too(api: Api) -> None:
+def test_a_discarded_contact_can_be_edited(api: Api) -> None:
     key = api.world.bring("ada", FAILED, email="ada@example.com")
     api.post(f"/contacts/{key}/discard")
     assert document_of(api.patch(f"/contacts/{key}", {"fields": {"email": None}}))["state"] == "retrying"
@@ -452,7 +452,7 @@ def test_notes_about_other_fields_stay(api: Api) -> None:
     assert api.record(key).notes == (notes[1], Note("email", "edited manually", NoteCode.EDITED))
 
 
-def test_what_cannot_be_sent_is_refused_by_field(api: Api) -> None:
+def test_invalid_values_are_rejected_by_field(api: Api) -> None:
     key = api.world.bring("ada", FAILED, **ADA)
     before = api.record(key)
     fields = {"email": "nobody", "phone_number": "12", "avatar_url": "javascript:alert(1)", "name": "Ada King"}
@@ -489,13 +489,13 @@ def test_each_wrong_field_of_a_body_is_named(document: Any, wrong: set[str], api
         (" " * 70_000, "application/json", 413),
     ],
 )
-def test_a_body_that_is_none_is_refused(data: str, content_type: str, status: int, api: Api) -> None:
+def test_an_invalid_body_is_rejected(data: str, content_type: str, status: int, api: Api) -> None:
     key = api.world.bring("ada", FAILED)
     response = api.http.patch(f"/api/v1/contacts/{key}", headers=api.headers, data=data, content_type=content_type)
     problem_of(response, status)
 
 
-def test_newer_data_of_a_delivery_are_not_overwritten(api: Api) -> None:
+def test_newer_data_of_a_delivery_is_not_overwritten(api: Api) -> None:
     """Between looking at a contact and changing it a delivery may come: here, with the data of before."""
     key = api.world.bring("ada", FAILED, email="ada@example.com")
     before = api.record(key).contact
@@ -522,7 +522,7 @@ def start(api: Api, **more: Any) -> dict[str, Any]:
     return {"action": "retry", "filter": {"state": "failed"}, **more}
 
 
-def test_an_operation_is_previewed_begun_and_turned(api: Api) -> None:
+def test_an_operation_is_planned_started_and_changed(api: Api) -> None:
     for number in range(3):
         api.world.bring(f"person-{number}", FAILED)
     preview = document_of(api.post("/operations", start(api, dry_run=True)))
@@ -547,7 +547,7 @@ def test_an_operation_is_previewed_begun_and_turned(api: Api) -> None:
     problem_of(api.post("/operations/0123456789ab/pause"), 404)
 
 
-def test_a_preview_tells_who_is_skipped(api: Api) -> None:
+def test_a_plan_counts_skipped_contacts(api: Api) -> None:
     api.world.bring("ada", FAILED)
     key = api.world.bring("mary", FAILED)
     api.world.store.contacts.retry_now("mary")
@@ -557,14 +557,14 @@ def test_a_preview_tells_who_is_skipped(api: Api) -> None:
     assert (preview["eligible"], preview["skipped"]) == (1, {"sending": 1})
 
 
-def test_a_preview_counts_all_of_a_state_that_cannot_be_treated_so(api: Api) -> None:
+def test_a_plan_counts_contacts_whose_state_does_not_allow_it(api: Api) -> None:
     api.world.bring("joan", CREATED)
     wanted = {"state": "created"}
     preview = document_of(api.post("/operations", {"action": "discard", "filter": wanted, "dry_run": True}))
     assert (preview["eligible"], preview["skipped"], preview["finish_s"]) == (0, {"created": 1}, 0)
 
 
-def test_while_livedesk_is_paused_nobody_knows_when_an_operation_ends(api: Api) -> None:
+def test_while_the_sync_is_paused_the_end_of_an_operation_is_unknown(api: Api) -> None:
     api.world.bring("ada", FAILED)
     api.post("/upstream/pause")
     assert document_of(api.post("/operations", start(api, dry_run=True)))["finish_s"] is None
@@ -584,7 +584,7 @@ def test_while_livedesk_is_paused_nobody_knows_when_an_operation_ends(api: Api) 
         ({"action": "retry", "filter": {"state": "failed"}, "canary": "yes"}, 400, {"canary"}),
     ],
 )
-def test_an_operation_that_is_none_is_refused(document: Any, status: int, wrong: set[str], api: Api) -> None:
+def test_an_invalid_operation_is_rejected(document: Any, status: int, wrong: set[str], api: Api) -> None:
     assert set(problem_of(api.post("/operations", document), status)["errors"]) == wrong
 
 
@@ -609,7 +609,7 @@ def test_a_delivery_in_quarantine_is_shown_without_its_payload_unless_revealed(a
     assert api.audited() == [("ada (api)", "revealed a delivery in quarantine", entry, "")]
 
 
-def test_a_delivery_in_quarantine_is_read_again(api: Api) -> None:
+def test_a_delivery_in_quarantine_is_replayed(api: Api) -> None:
     entry = hold(api, '{"id": "ada", "mail": "ada@example.com"}')
     assert document_of(api.post(f"/quarantine/{entry}/replay")) == {"status": "accepted"}
     assert api.record(api.world.store.key_of("ada")).contact == Contact("ada", None, None, "ada@example.com")
@@ -617,14 +617,14 @@ def test_a_delivery_in_quarantine_is_read_again(api: Api) -> None:
     assert [did for _, did, _, _ in api.audited()] == ["replayed a delivery in quarantine"]
 
 
-def test_a_delivery_that_still_makes_no_contact_stays(api: Api) -> None:
+def test_a_delivery_without_a_usable_contact_stays(api: Api) -> None:
     entry = hold(api, '{"id": null}')
     assert problem_of(api.post(f"/quarantine/{entry}/replay"), 422)["errors"] == {"identifier": "missing"}
     document_of(api.get(f"/quarantine/{entry}"))
     assert api.audited() == []
 
 
-def test_a_delivery_in_quarantine_is_dropped(api: Api) -> None:
+def test_a_delivery_in_quarantine_is_deleted(api: Api) -> None:
     entry = hold(api, "{}")
     path = f"/api/v1/quarantine/{entry}"
     response = api.http.delete(path, headers=api.headers)
@@ -634,7 +634,7 @@ def test_a_delivery_in_quarantine_is_dropped(api: Api) -> None:
 
 
 def test_what_an_operation_would_do_is_what_it_does(api: Api) -> None:
-    """The preview counts by the same rule as the script that moves them."""
+    """The plan counts by the same rule as the script that moves contacts."""
     for name, verdict in {"ada": FAILED, "eve": CONFLICT, "mary": RETRYING, "joan": CREATED, "ida": None}.items():
         api.world.bring(name, verdict)
     for state in State:

@@ -1,4 +1,4 @@
-"""``GET /contacts/<identifier>``: whatever the identifier is, for whoever holds the token."""
+"""``GET /contacts/<identifier>``: for any identifier, with the token."""
 
 import json
 import re
@@ -152,7 +152,7 @@ def test_a_conflict_is_shown_with_who_is_in_the_way(http: FlaskClient, store: St
 
 
 @pytest.mark.parametrize("identifier", STRANGE)
-def test_an_identifier_may_hold_anything(identifier: str, http: FlaskClient, store: Store) -> None:
+def test_an_identifier_may_contain_anything(identifier: str, http: FlaskClient, store: Store) -> None:
     assert_problem(http.get(f"/contacts/{quote(identifier, safe='')}", headers=BEARER), 404)
     store.contacts.accept(Contact("ada", 1), "signup")
     store.contacts.accept(Contact(identifier, 1), "signup")
@@ -160,12 +160,12 @@ def test_an_identifier_may_hold_anything(identifier: str, http: FlaskClient, sto
 
 
 @pytest.mark.parametrize("path", ["/contacts/nobody", "/contacts/Ada", "/contacts/%FF%FE", "/contacts/", "/contacts"])
-def test_nobody_is_not_found(path: str, http: FlaskClient, store: Store) -> None:
+def test_an_unknown_contact_is_not_found(path: str, http: FlaskClient, store: Store) -> None:
     store.contacts.accept(Contact("ada", 1), "signup")
     assert_problem(http.get(path, headers=BEARER), 404)
 
 
-def test_nobody_is_found_in_an_empty_redis(http: FlaskClient) -> None:
+def test_an_empty_redis_has_no_contacts(http: FlaskClient) -> None:
     assert_problem(http.get("/contacts/ada", headers=BEARER), 404)
 
 
@@ -188,7 +188,7 @@ def test_a_contact_can_only_be_looked_at(method: str, http: FlaskClient) -> None
         {"Authorization": "Bearer ünïcode"},
     ],
 )
-def test_without_the_token_nothing_is_told(headers: dict[str, str], http: FlaskClient, store: Store) -> None:
+def test_without_the_token_nothing_is_revealed(headers: dict[str, str], http: FlaskClient, store: Store) -> None:
     store.contacts.accept(Contact("ada", 1), "signup")
     there, nobody = (http.get(f"/contacts/{name}", headers=headers) for name in ("ada", "nobody"))
     assert_problem(there, 401)
@@ -213,7 +213,7 @@ def test_without_a_token_of_its_own_it_stays_closed(headers: dict[str, str], cli
     assert "API_TOKEN" in response.text
 
 
-def test_a_redis_that_says_nothing_is_told_in_time(tmp_path: Path) -> None:
+def test_an_unresponsive_redis_is_reported_in_time(tmp_path: Path) -> None:
     with Valkey(tmp_path, port=free_port(), config={"appendonly": "no"}) as server:
         http = http_of(connect(server.url, timeout_s=0.1))
         assert_problem(http.get("/contacts/ada", headers=BEARER), 404)

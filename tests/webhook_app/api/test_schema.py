@@ -1,4 +1,4 @@
-"""The API against its own document: what schemathesis makes up is answered as that says, and never with a 5xx."""
+"""The API compared with its OpenAPI document: schemathesis generates requests and checks each answer."""
 
 from collections.abc import Iterator
 from typing import Any

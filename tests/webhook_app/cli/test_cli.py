@@ -96,7 +96,7 @@ def test_an_identifier_may_look_like_an_option(store: Store, identifier: str) ->
     assert flask(store, "retry", *arguments).stdout == "Retrying now.\n"
 
 
-def test_retry_of_nobody_fails(store: Store) -> None:
+def test_retry_of_an_unknown_contact_fails(store: Store) -> None:
     result = flask(store, "retry", "nobody")
     assert result.exit_code == 1
     assert "There is no such contact." in result.output
@@ -263,7 +263,7 @@ def check(tmp_path: Path, text: str) -> Result:
     return without_parts("sources", "check", str(path), env={"NOPE": ""})
 
 
-def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
+def test_every_mistake_is_reported_with_its_line(tmp_path: Path) -> None:
     result = check(tmp_path, WRONG)
     assert result.exit_code == 1
     told = [line.removeprefix(f"{tmp_path / 's.toml'}:") for line in result.output.splitlines()]
@@ -292,7 +292,7 @@ def test_the_first_mistake_is_on_this_line(text: str, line: int, tmp_path: Path)
     assert first.startswith(f":{line}: " if text else ": "), result.output
 
 
-def test_lines_are_those_of_statements_whatever_stands_in_strings() -> None:
+def test_lines_are_those_of_statements_whatever_strings_contain() -> None:
     text = textwrap.dedent(
         """\
         a = \'\'\'
@@ -384,7 +384,7 @@ def test_the_quarantine_is_listed(store: Store) -> None:
     assert "identifier: is \ufffd[31mmissing" in line
 
 
-def test_an_entry_shows_values_only_when_asked(store: Store) -> None:
+def test_an_entry_shows_values_only_if_revealed(store: Store) -> None:
     keep(store, {"user": {"uid": "Ada", "mails": [{"m": 1}, {"m": 2}], "none": []}})
     (entry,) = entries(store)
     shown = flask(store, "quarantine", "show", entry).output
@@ -424,7 +424,7 @@ def test_one_entry_is_replayed(store: Store) -> None:
     assert entries(store) == [second]
 
 
-def test_all_are_replayed_and_those_that_stay_are_told(store: Store) -> None:
+def test_all_are_replayed_and_the_rest_is_reported(store: Store) -> None:
     again = {"user": {"uid": 7}, "again": True}
     keep(store, {"user": {"uid": 7}}, again, {"type": "ping"}, {"nobody": 1}, {"nobody": 2})
     result = flask(store, "quarantine", "replay", "--all", sources=NEW_MAP)
@@ -442,7 +442,7 @@ def test_replay_needs_an_entry_or_all(store: Store) -> None:
     assert flask(store, "quarantine", "replay", "x", "--all").exit_code == 2
 
 
-def test_what_is_done_to_the_quarantine_by_hand_is_noted(store: Store) -> None:
+def test_actions_on_the_quarantine_are_audited(store: Store) -> None:
     keep(store, {"user": {"uid": 7}}, {"user": {"uid": 8}}, {"user": {"uid": 9}})
     first, second, third = entries(store)
     flask(store, "quarantine", "show", first, "--reveal", "--who", "ada", "--why", "a question")
@@ -582,5 +582,5 @@ def test_what_cannot_be_sent_ends_with_2(store: Store, monkeypatch: pytest.Monke
     assert flask(store, "send-test", "app", "--url", "file:///x", sources=NEW_MAP).exit_code == 2
 
 
-def test_a_terminal_is_not_made_to_obey() -> None:
+def test_control_characters_are_replaced() -> None:
     assert printable("a\x1b[2J\nü") == "a\ufffd[2J\ufffdü"

@@ -1,4 +1,4 @@
-"""``flask contacts``, ``operations``, ``pause`` and ``resume``: for people, for scripts, and what they end with."""
+"""``flask contacts``, ``operations``, ``pause`` and ``resume``: for people and scripts, with their exit codes."""
 
 import json
 import threading
@@ -63,7 +63,7 @@ def test_contacts_are_listed_by_a_filter(world: World) -> None:
         assert [row["identifier"] for row in lines(flask(world, "contacts", "list", *options, "--json"))] == names
 
 
-def test_a_list_says_how_many_it_leaves_out(world: World) -> None:
+def test_a_list_says_how_many_contacts_it_omits(world: World) -> None:
     for number in range(3):
         world.bring(f"person-{number}", FAILED)
     result = flask(world, "contacts", "list", "--state", "failed", "--limit", "2")
@@ -87,7 +87,7 @@ def test_a_list_hides_identifiers_that_are_addresses(world: World) -> None:
     "options",
     [(), ("--source", "shop"), ("--state", "lost"), ("--state", "failed", "--since", "soon"), ("--colour", "red")],
 )
-def test_a_list_that_is_not_told_right_ends_with_2(options: tuple[str, ...], world: World) -> None:
+def test_wrong_options_of_a_list_exit_with_2(options: tuple[str, ...], world: World) -> None:
     assert flask(world, "contacts", "list", *options).exit_code == 2
 
 
@@ -114,7 +114,7 @@ def test_an_identifier_may_begin_with_a_dash(identifier: str, world: World) -> N
         assert state_of(world, key) is state
 
 
-def test_what_a_terminal_would_obey_is_not_printed(world: World) -> None:
+def test_terminal_control_sequences_are_not_printed(world: World) -> None:
     world.bring("\x1b[2J\u202eada", FAILED, name="\u202eAda")
     for arguments in (("list", "--state", "failed"), ("show", "--reveal", "--", "\x1b[2J\u202eada")):
         result = flask(world, "contacts", *arguments)
@@ -124,20 +124,20 @@ def test_what_a_terminal_would_obey_is_not_printed(world: World) -> None:
 
 
 @pytest.mark.parametrize("action", ["show", "retry", "discard", "adopt"])
-def test_nobody_is_not_found(action: str, world: World) -> None:
+def test_an_unknown_contact_is_not_found(action: str, world: World) -> None:
     result = flask(world, "contacts", action, "nobody")
     assert (result.exit_code, result.stderr) == (1, "Error: There is no such contact.\n")
 
 
 @pytest.mark.parametrize("action", ["retry", "discard", "adopt"])
-def test_what_cannot_be_done_ends_with_1(action: str, world: World) -> None:
+def test_a_refused_action_exits_with_1(action: str, world: World) -> None:
     key = world.bring("joan", CREATED)
     assert flask(world, "contacts", action, "joan").exit_code == 1
     assert state_of(world, key) is State.CREATED
     assert audited(world) == []
 
 
-def test_several_that_go_by_one_address_are_told_apart_by_key(world: World) -> None:
+def test_contacts_with_one_address_are_distinguished_by_key(world: World) -> None:
     found = {world.bring(name, FAILED, email="office@example.com") for name in ("ada", "mary")}
     result = flask(world, "contacts", "retry", "office@example.com")
     assert result.exit_code == 1
@@ -150,7 +150,7 @@ def test_a_contact_is_adopted(world: World) -> None:
     assert state_of(world, key) is State.CREATED
 
 
-def test_a_contact_is_mended(world: World) -> None:
+def test_a_contact_is_edited(world: World) -> None:
     key = world.bring("ada", FAILED, email="ada@exmaple.com", name="Ada")
     arguments = ("contacts", "edit", "ada", "--set", "email", "Ada@Example.com", "--unset", "name", "--json")
     assert lines(flask(world, *arguments)) == [{"key": key, "state": "retrying"}]
@@ -170,7 +170,7 @@ def test_livedesk_is_paused_and_resumed(world: World) -> None:
     assert audited(world)[-1] == ("ada", "paused the sync", "", "they move")
 
 
-def test_an_operation_is_begun_only_on_purpose(world: World) -> None:
+def test_an_operation_starts_only_after_confirmation(world: World) -> None:
     world.bring("ada", FAILED)
     start = ("operations", "start", "retry", "--state", "failed")
     result = flask(world, *start)
@@ -183,7 +183,7 @@ def test_an_operation_is_begun_only_on_purpose(world: World) -> None:
     assert flask(world, "operations", "start", "discard", "--state", "failed", "--canary", "--yes").exit_code == 2
 
 
-def test_an_operation_is_begun_shown_and_turned(world: World) -> None:
+def test_an_operation_is_started_shown_and_changed(world: World) -> None:
     world.bring("ada", FAILED)
     start = ("operations", "start", "retry", "--state", "failed", "--yes", "--canary", "--why", "mended", "--json")
     (begun,) = lines(flask(world, *start))
@@ -198,7 +198,7 @@ def test_an_operation_is_begun_shown_and_turned(world: World) -> None:
     assert flask(world, "operations", "show", "0123456789ab").exit_code == 1
 
 
-def test_whoever_waits_sees_an_operation_end(world: World) -> None:
+def test_wait_ends_with_the_operation(world: World) -> None:
     """A worker runs it meanwhile."""
     world.bring("ada", FAILED)
     world.bring("mary", RETRYING)
@@ -220,7 +220,7 @@ def test_whoever_waits_sees_an_operation_end(world: World) -> None:
     assert (done["state"], done["moved"]) == ("done", 1)
 
 
-def test_whoever_waits_for_an_operation_that_is_held_is_told(world: World) -> None:
+def test_wait_ends_if_the_operation_is_paused(world: World) -> None:
     world.bring("ada", FAILED)
     operations = world.parts.store.operations
     opened = operations.open(BulkAction.RETRY, Filter(state=State.FAILED), who="", why="", total=1)

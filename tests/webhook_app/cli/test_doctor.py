@@ -1,4 +1,4 @@
-"""``flask doctor``: every hop is tried in order, and what is broken is named with what to do about it."""
+"""``flask doctor``: every hop is checked in order, and a broken one is named with what to do about it."""
 
 import subprocess
 import sys
@@ -54,7 +54,7 @@ def store(client: redis.Redis) -> Iterator[Store]:
 
 @contextmanager
 def worker_of(store: Store) -> Iterator[None]:
-    """Somebody who leaves signs of life and takes messages, as a worker does."""
+    """A thread that makes progress and takes messages, like a worker."""
     stop = threading.Event()
     store.queue.sweep("host-1")
 
@@ -96,8 +96,8 @@ def away() -> Store:
     return make_store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1))
 
 
-def test_a_system_that_is_well(tmp_path: Path) -> None:
-    """The whole of it, with real processes; the workers heed what was found out."""
+def test_a_healthy_system(tmp_path: Path) -> None:
+    """Everything with real processes; the workers use the results of the probes."""
     with Stack.on_free_ports(tmp_path, stand_in_options=("--by-id",)) as stack:
         command = [sys.executable, "-m", "flask", "--app", "webhook_app.wsgi", "doctor", "--yes"]
         env = {**stack.env, "PYTHONPATH": str(ROOT)}
@@ -139,7 +139,7 @@ def test_without_redis_livedesk_is_tried_all_the_same(standin: StandIn) -> None:
     assert ("ok", "credentials") in told(result)
 
 
-def test_what_is_wrong_with_redis_is_told(store: Store, standin: StandIn) -> None:
+def test_warnings_about_redis_are_shown(store: Store, standin: StandIn) -> None:
     """The server of these tests keeps no file."""
     with worker_of(store):
         result = doctor(store, standin, "--no-probe")
@@ -160,7 +160,9 @@ def test_no_worker(store: Store, standin: StandIn) -> None:
         (Signal.INBOX, "inbox_not_found", "LiveDesk does not know inbox 7; its contacts wait."),
     ],
 )
-def test_why_contacts_wait_is_told(signal: Signal, cause: str, says: str, store: Store, standin: StandIn) -> None:
+def test_the_reason_why_contacts_wait_is_shown(
+    signal: Signal, cause: str, says: str, store: Store, standin: StandIn
+) -> None:
     store.contacts.accept(Contact("ada", 7), "app")
     claim = store.contacts.claim(store.key_of("ada"), "token")
     assert claim is not None
@@ -172,7 +174,7 @@ def test_why_contacts_wait_is_told(signal: Signal, cause: str, says: str, store:
     assert says in result.stdout
 
 
-def test_a_pause_is_told(store: Store, standin: StandIn) -> None:
+def test_a_pause_is_shown(store: Store, standin: StandIn) -> None:
     with worker_of(store):
         assert ("ok", "sync") in told(doctor(store, standin, "--no-probe"))
         store.upstream.pause("ada", "a migration")
@@ -195,7 +197,7 @@ def test_a_queue_that_is_full_is_not_made_longer(store: Store, standin: StandIn,
     client.delete(keys.QUEUE)
 
 
-def test_a_message_for_nobody_changes_nothing(store: Store, client: redis.Redis) -> None:
+def test_a_test_message_changes_nothing(store: Store, client: redis.Redis) -> None:
     assert store.queue.ping() is not None
     message = str(client.rpop(keys.QUEUE))
     before = client.dbsize()

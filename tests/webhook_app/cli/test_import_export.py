@@ -117,7 +117,7 @@ def test_an_import_gives_a_failed_contact_another_try(office: Office) -> None:
     assert office.record("ada").state is State.PENDING
 
 
-def test_bad_rows_are_told_by_line_and_the_others_taken(office: Office) -> None:
+def test_invalid_rows_are_reported_by_line_and_the_rest_is_imported(office: Office) -> None:
     result = office.take(
         'identifier,name,inbox_id\n,nobody,\n"a\nb","two lines",\n\ncyd,Cyd,nowhere\ndan,Dan,1,one too many\neve,Eve\n'
     )
@@ -132,7 +132,7 @@ def test_bad_rows_are_told_by_line_and_the_others_taken(office: Office) -> None:
     assert office.contact("eve").name == "Eve"
 
 
-def test_what_is_left_out_is_told(office: Office) -> None:
+def test_fields_that_are_left_out_are_reported(office: Office) -> None:
     result = office.take("identifier,email\nada,not an address\n")
     assert result.exit_code == 0
     assert "line 2: email: left out: not an e-mail address" in result.stderr
@@ -201,7 +201,7 @@ def test_rows_without_an_inbox(office: Office) -> None:
     assert office.contact("ada").inbox_id == 4
 
 
-def test_a_redis_that_goes_away_is_told_with_the_line(office: Office) -> None:
+def test_a_redis_that_becomes_unavailable_is_reported_with_the_line(office: Office) -> None:
     here, office.store = (
         office.store,
         make_store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)),
@@ -323,7 +323,7 @@ def test_an_answer_that_is_unknown_is_said(office: Office) -> None:
     assert "The answer to a create request was lost" in office.flask("erase", "ada").stdout
 
 
-def test_nobody_is_forgotten_while_an_attempt_is_running(office: Office) -> None:
+def test_a_contact_is_not_erased_during_an_attempt(office: Office) -> None:
     office.store.contacts.accept(Contact("ada"), "app")
     claim = office.store.contacts.claim(office.key("ada"), "token")
     assert claim is not None
@@ -339,7 +339,7 @@ def test_nobody_is_forgotten_while_an_attempt_is_running(office: Office) -> None
     assert office.store.contacts.erase("ada") == Erased("gone")
 
 
-def test_nobody_can_be_forgotten_twice(office: Office) -> None:
+def test_a_contact_cannot_be_erased_twice(office: Office) -> None:
     result = office.flask("erase", "ada")
     assert result.exit_code == 1
     assert "There is no such contact." in result.stderr
