@@ -14,8 +14,6 @@ MAX_COLUMNS = 100
 MAX_README_LINES = 120
 MAX_PICTURE_BYTES = 150_000
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md"])
-#: Pages that still have to be rewritten.
-UNDONE = [ROOT / "docs" / "sources.md", ROOT / "docs" / "api.md"]
 ASSIGNMENT = re.compile(r"^(?:# )?([A-Z_]+)=(.*)$", re.MULTILINE)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 #: A page that code or a comment refers to.
@@ -60,7 +58,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in UNDONE], ids=name_of)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_lines_fit_the_width(page: Path) -> None:
     lines = enumerate(text_of(page).splitlines(), start=1)
     assert [number for number, line in lines if len(line) > MAX_COLUMNS] == []
@@ -84,7 +82,7 @@ def test_code_refers_to_pages_that_exist() -> None:
     assert {name for name in referred if not (ROOT / name).is_file()} == set()
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in UNDONE], ids=name_of)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_pages_are_in_plain_english(page: Path) -> None:
     text = " ".join(text_of(page).split())
     assert {phrase: instead for phrase, instead in BANNED.items() if re.search(phrase, text, re.IGNORECASE)} == {}

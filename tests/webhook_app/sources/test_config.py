@@ -405,7 +405,7 @@ def test_each_mistake_about_verify_has_its_sentence(load: Load, verify: str, say
         ('[sources.a]\npreset = "generc-hmac"', "[sources.a] preset: there is no preset 'generc-hmac'; did you mean"),
         (
             "[sources.a]\npreset = 5",
-            "[sources.a] preset: there is no preset 5; known are standard-webhooks, generic-hmac",
+            "[sources.a] preset: there is no preset 5; known are generic-hmac, generic-bearer",
         ),
     ],
 )
