@@ -23,7 +23,7 @@ def name(url: str = "https://livedesk.example.com", key: str = "key", secret: st
     return LiveDesk(url, key, secret).account
 
 
-def test_nobody_has_asked(client: redis.Redis) -> None:
+def test_before_any_probe_nothing_is_known(client: redis.Redis) -> None:
     assert Store(client).findings.account(name()) == Account()
     store_of(client).salt()
     assert Store(client).findings.account(name()) == Account()

@@ -106,7 +106,7 @@ def test_an_identifier_that_cannot_be_one_is_refused(written: object, says: str)
     assert problem({"identifier": written}) == {"identifier": says}
 
 
-def test_all_problems_are_named_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     assert problem({"inbox_id": "main"}).keys() == {"identifier", "inbox_id"}
 
 
@@ -292,7 +292,7 @@ def test_as_text_knows_text_and_exact_numbers_only() -> None:
     ),
     st.sampled_from([None, "DE", "US", "GB", "BR", "JP", "XX"]),
 )
-def test_anything_gives_a_contact_that_livedesk_takes_or_unmappable(raw: dict[str, object], region: str | None) -> None:
+def test_any_input_gives_a_valid_contact_or_unmappable(raw: dict[str, object], region: str | None) -> None:
     try:
         contact, notes = normalise(raw, region=region)
     except Unmappable:

@@ -65,7 +65,7 @@ def test_retry_after_is_followed_exactly(seconds: float, now: int, rng: random.R
 
 
 @pytest.mark.parametrize("seconds", [86_401, 10**9, 1e300])
-def test_retry_after_beyond_a_day_is_taken_for_a_mistake(seconds: float) -> None:
+def test_retry_after_beyond_a_day_counts_as_a_mistake(seconds: float) -> None:
     assert wait(Throttled(retry_after=seconds)).delay_ms == MAX_RETRY_AFTER_MS
 
 

@@ -1,4 +1,4 @@
-"""The environment as settings: every variable, every mistake, no secret told."""
+"""The environment as settings: every variable, every mistake, no secret revealed."""
 
 import re
 from dataclasses import FrozenInstanceError, fields
@@ -173,11 +173,11 @@ def test_without_anything_else_the_defaults_hold() -> None:
 
 
 @pytest.mark.parametrize(("name", "text", "says"), MISTAKES)
-def test_a_mistake_is_told_in_one_sentence_without_the_value(name: str, text: str, says: str) -> None:
+def test_a_mistake_is_one_sentence_without_the_value(name: str, text: str, says: str) -> None:
     assert problems_of({**NEEDED, name: text}) == [f"{name} {says}."]
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     environ = {"LIVEDESK_INBOX_ID": "x", "LIVEDESK_TIMEOUT": "x", "REDIS_URL": "x", "API_TOKEN": "x"}
     told = problems_of(environ)
     assert [problem.split()[0] for problem in told] == [
@@ -208,7 +208,7 @@ SECRETS = st.text(max_size=20).map(lambda text: f"hunter2{text}") | st.tuples(
 @given(st.dictionaries(st.sampled_from(NAMES), SECRETS))
 @example({"REDIS_URL": "redis://:hunter2@h\u2100st"})
 @example({"SENTRY_DSN": "https://hunter2@h\u2100st/1"})
-def test_no_mistake_tells_a_value(environ: dict[str, str]) -> None:
+def test_no_message_contains_a_value(environ: dict[str, str]) -> None:
     error = error_of({**NEEDED, **environ})
     assert "hunter2" not in str(error)
     assert getattr(error, "__context__", None) is None, "nor does it carry an error along that does"

@@ -89,11 +89,11 @@ EVENT: Any = {
 }
 
 
-def test_nothing_that_names_a_person_is_left_of_an_event() -> None:
+def test_an_event_keeps_nothing_that_names_a_person() -> None:
     assert ADA not in json.dumps(scrub_event(EVENT, {}))
 
 
-def test_what_and_where_it_was_is_left_of_an_event() -> None:
+def test_an_event_keeps_what_and_where_it_was() -> None:
     kept: Any = scrub_event(EVENT, {})
     assert {name: kept[name] for name in ABOUT_THE_ERROR} == ABOUT_THE_ERROR
     (exception,) = kept["exception"]["values"]
@@ -103,7 +103,7 @@ def test_what_and_where_it_was_is_left_of_an_event() -> None:
     assert kept["contexts"] == {"trace": {"trace_id": "aa", "span_id": "bb"}}
 
 
-def test_our_own_words_are_left() -> None:
+def test_our_own_messages_are_kept() -> None:
     error = {"type": "AnswerUnknown", "module": "worker.errors", "value": "http_500"}
     event: Any = {
         "message": "New cause: http_500",
@@ -153,12 +153,12 @@ EVENTS = st.fixed_dictionaries(
 
 
 @given(EVENTS, anything_but(*EVENT_KEYS, "message", "transaction", "contexts", "breadcrumbs", "exception"))
-def test_wherever_personal_data_are_nothing_of_them_is_left(event: Any, more: Any) -> None:
+def test_personal_data_is_removed_wherever_it_is(event: Any, more: Any) -> None:
     assert ADA not in json.dumps(scrub_event(more | event, {}))
 
 
 @given(anything_but(*CRUMB_KEYS))
-def test_a_breadcrumb_tells_that_something_happened_and_nothing_else(crumb: Any) -> None:
+def test_a_breadcrumb_says_that_something_happened_and_nothing_else(crumb: Any) -> None:
     assert scrub_breadcrumb({**crumb, **CRUMB}, {}) == CRUMB
 
 
@@ -187,7 +187,7 @@ def test_a_stop_is_one_loud_line(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_the_log_is_json_where_that_is_asked_for() -> None:
+def test_the_log_is_json_if_configured() -> None:
     code = "from worker import telemetry, model; import logging; "
     code += "telemetry.configure_logging(model.LogFormat.JSON); telemetry.report_sync_change('down', 'http_503')"
     done = subprocess.run(
@@ -265,7 +265,7 @@ sentry_sdk.flush(10)
 """
 
 
-def test_sentry_hears_of_a_bug_and_of_a_new_cause_but_of_nobody(ingest: Ingest) -> None:
+def test_sentry_receives_bugs_and_new_causes_but_no_personal_data(ingest: Ingest) -> None:
     environ = {
         "PATH": os.environ["PATH"],
         "LIVEDESK_API_KEY": "hunter2-key",
@@ -304,7 +304,7 @@ def test_a_line_is_an_event_and_its_fields() -> None:
     )
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_fields_are_left_out() -> None:
     assert str(LogEvent("attempt", cause=None, status=0, source="")) == 'attempt status=0 source=""'
 
 

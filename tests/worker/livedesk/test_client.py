@@ -173,7 +173,7 @@ def test_a_contact_that_cannot_be_read_is_no_contact(standin: StandIn, livedesk:
     assert refusal_of(lambda: livedesk.read("1")).cause.slug == "unreadable_answer"
 
 
-def test_an_inbox_that_does_not_exist_is_ours_to_mend(livedesk: LiveDesk) -> None:
+def test_an_unknown_inbox_is_a_configuration_error(livedesk: LiveDesk) -> None:
     error = refusal_of(lambda: livedesk.create(Contact("ada", 999)))
     assert (type(error), error.cause.slug, error.status) == (Misconfigured, "inbox_not_found", 404)
 
@@ -188,7 +188,7 @@ def test_an_inbox_that_does_not_exist_is_ours_to_mend(livedesk: LiveDesk) -> Non
         ({"identifier": "ada", "email": "ada@example.com"}, {"identifier", "email"}),
     ],
 )
-def test_what_is_taken_is_told_in_every_language(
+def test_a_taken_value_is_recognised_in_every_language(
     there: dict[str, Any], fields: set[str], language: str, standin: StandIn, livedesk: LiveDesk
 ) -> None:
     standin.add_contact(**there)
@@ -207,7 +207,7 @@ def test_what_is_taken_is_told_in_every_language(
         (Contact("ada", 1, name="x" * 256), "name"),
     ],
 )
-def test_what_is_malformed_is_told_like_what_is_taken(contact: Contact, field: str, livedesk: LiveDesk) -> None:
+def test_an_invalid_value_is_reported_like_a_taken_one(contact: Contact, field: str, livedesk: LiveDesk) -> None:
     error = refusal_of(lambda: livedesk.create(contact))
     assert isinstance(error, Rejected)
     assert error.fields == {field}
@@ -246,7 +246,7 @@ def test_an_excerpt_is_short_however_much_is_said(standin: StandIn, livedesk: Li
     assert len(refusal_of(lambda: livedesk.create(ADA)).excerpt) == 200
 
 
-def test_only_fields_that_we_send_are_told_as_refused(standin: StandIn, livedesk: LiveDesk) -> None:
+def test_only_fields_that_we_send_are_reported_as_refused(standin: StandIn, livedesk: LiveDesk) -> None:
     body = json.dumps({"message": "no", "attributes": ["email", "company", "__class__"]})
     standin.behave("status", status=422, body=body)
     error = refusal_of(lambda: livedesk.create(ADA))
@@ -361,7 +361,7 @@ def test_meta_is_not_looked_at(standin: StandIn, livedesk: LiveDesk) -> None:
     assert len(livedesk.look_up("ada")) == 1
 
 
-def test_nobody_is_found_where_nobody_is(livedesk: LiveDesk) -> None:
+def test_without_contacts_none_is_found(livedesk: LiveDesk) -> None:
     assert livedesk.look_up("ada") == []
 
 
@@ -434,7 +434,7 @@ def test_reading_stops_somewhere(standin: StandIn, livedesk: LiveDesk) -> None:
     assert len(standin.requests("search")) == MAX_PAGES
 
 
-def test_two_contacts_with_one_identifier_are_both_told(standin: StandIn, livedesk: LiveDesk) -> None:
+def test_two_contacts_with_one_identifier_are_both_returned(standin: StandIn, livedesk: LiveDesk) -> None:
     made = [standin.add_contact(identifier="ada", unchecked=True) for _ in range(2)]
     assert {person.id for person in livedesk.look_up("ada")} == {str(contact.id) for contact in made}
 
@@ -648,12 +648,12 @@ def test_an_answer_that_drips_in_is_given_up_in_time(standin: StandIn) -> None:
 # Servers that are not there
 
 
-def test_a_port_where_nobody_listens_got_nothing() -> None:
+def test_a_closed_port_received_nothing() -> None:
     error = refusal_of(lambda: client_of(f"http://127.0.0.1:{free_port()}").create(ADA))
     assert (type(error), error.cause.slug) == (NotSent, "connect_failed")
 
 
-def test_a_host_that_nobody_knows_got_nothing() -> None:
+def test_an_unknown_host_received_nothing() -> None:
     error = refusal_of(lambda: client_of("http://livedesk.invalid").create(ADA))
     assert (type(error), error.cause.slug) == (NotSent, "name_not_resolved")
 
@@ -670,12 +670,12 @@ def test_a_host_that_nobody_knows_got_nothing() -> None:
         "ftp://example.com",
     ],
 )
-def test_an_address_that_is_none_is_ours_to_mend(url: str) -> None:
+def test_an_invalid_address_is_a_configuration_error(url: str) -> None:
     error = refusal_of(lambda: client_of(url).create(ADA))
     assert (type(error), error.cause.slug) == (Misconfigured, "address_invalid")
 
 
-def test_tls_to_a_port_without_it_is_told_from_an_answer(standin: StandIn) -> None:
+def test_tls_to_a_port_without_it_is_not_an_answer(standin: StandIn) -> None:
     """Whether a byte got through before TLS failed cannot be told for sure, so it counts as unknown, the safe side."""
     error = refusal_of(lambda: client_of(standin.url.replace("http:", "https:")).create(ADA))
     assert (type(error), error.cause.slug) == (AnswerUnknown, "connection_lost")
@@ -712,7 +712,7 @@ class TlsServer(RawServer):
         self.answer = MADE
 
 
-def test_a_server_whose_certificate_nobody_trusts_gets_nothing(tmp_path: Path) -> None:
+def test_a_server_with_an_untrusted_certificate_receives_nothing(tmp_path: Path) -> None:
     certificate = tmp_path / "certificate.pem"
     certificate.write_text(CERTIFICATE)
     with listening(TlsServer(certificate)) as server:

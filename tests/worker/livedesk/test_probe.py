@@ -63,7 +63,7 @@ def test_a_healthy_account(standin: StandIn) -> None:
     assert len(standin.ledger()) == 4
 
 
-def test_what_cannot_be_deleted_is_said(standin: StandIn) -> None:
+def test_what_cannot_be_deleted_is_reported(standin: StandIn) -> None:
     with serve() as chary:
         done = probe(chary)
         left = [str(contact.id) for contact in chary.contacts()]
@@ -191,7 +191,7 @@ def hops(livedesk: LiveDesk) -> dict[str, Level]:
     return {finding.about: finding.level for finding in check_connection(livedesk)}
 
 
-def test_each_hop_is_told(standin: StandIn) -> None:
+def test_each_hop_is_reported(standin: StandIn) -> None:
     told = hops(client_of(standin))
     assert list(told) == ["name", "connection", "TLS", "answer", "credentials", "search"]
     assert told.pop("TLS") is Level.WARNING, "the stand-in speaks http"

@@ -1,7 +1,8 @@
-"""``flask reconcile``: what LiveDesk holds otherwise is told, resumably and at a pace, and what is missing put back."""
+"""``flask reconcile``: differences are reported, resumably and within the pace; missing contacts are created again."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,7 @@ from click.testing import Result
 from tests.invariants import assert_invariants
 from tests.livedesk import StandIn, serve
 from tests.rig.processes import free_port
-from tests.world import make_store
-from webhook_app.app import create_app
-from webhook_app.parts import Parts
-from webhook_app.sources.config import read_source
+from tests.world import CREATED, World, make_store
 from worker.errors import AnswerUnknown
 from worker.livedesk.client import LiveDesk
 from worker.livedesk.reconcile import (
@@ -28,12 +26,9 @@ from worker.livedesk.reconcile import (
 )
 from worker.model import (
     Account,
-    Attempt,
-    AttemptResult,
     Contact,
     Note,
     NoteCode,
-    Outcome,
     Position,
     Progress,
     State,
@@ -45,56 +40,42 @@ from worker.store.record import CreatedContact
 
 KEY, SECRET = "demo-key", "demo-secret"
 START = Position()
+APP = {"verify": "token", "secret": "the-secret-of-the-app", "map": {"identifier": "$.id"}, "inbox_id": 7}
 ADA = Contact("ada", 1, "Ada", "ada@example.com", "+4915112345678")
 
 
-class Office:
+class Office(World):
     """A store, a LiveDesk, and contacts in both."""
 
     def __init__(self, client: redis.Redis, standin: StandIn) -> None:
-        self.client = client
         self.standin = standin
-        self.store = make_store(client)
         self.livedesk = LiveDesk(standin.url, KEY, SECRET, timeout_s=1.0)
         self.slept: list[float] = []
+        super().__init__(client, sources={"app": APP}, livedesk=self.livedesk)
 
     def create(self, contact: Contact, *notes: Note, livedesk: bool = True, made: int | None = None) -> int:
-        """The contact as the worker has brought it there, or has ``made`` it. Returns its id."""
+        """Create the contact here as one attempt did, and in LiveDesk unless it is ``made``. Return its id."""
         shown: dict[str, Any] = {name: value for name, value in contact.present().items() if name != "avatar_url"}
         made = made or (self.standin.add_contact(**shown).id if livedesk else 10**6)
-        self.store.contacts.accept(contact, "app")
-        claim = self.store.contacts.claim(self.key(contact.identifier), "token")
-        assert claim is not None
-        verdict = AttemptResult(
-            state=State.CREATED, contact_id=str(made), outcome=Outcome.CREATED, notes=notes, status=200
-        )
-        assert self.store.contacts.finish(claim, verdict, Attempt(claim.now, 1, 200)).written
+        self.accept(contact, source="app")
+        claim = self.claim(contact.identifier)
+        assert self.finish(claim, replace(CREATED, contact_id=str(made), notes=notes)).written
         self.client.delete(keys.QUEUE)
         return made
-
-    def key(self, identifier: str) -> str:
-        return keys.contact_key(identifier, self.store.salt())
 
     def reconciler(self) -> Reconciler:
         return Reconciler(self.store, self.livedesk, wait=lambda: None, sleep=self.slept.append)
 
-    def walk(self, place: Position = START) -> list[tuple[CreatedContact, Difference | None]]:
-        return list(self.reconciler().walk(place))
+    def walk(self, position: Position = START) -> list[tuple[CreatedContact, Difference | None]]:
+        return list(self.reconciler().walk(position))
 
     def difference(self) -> Difference | None:
         [(_, difference)] = self.walk()
         return difference
 
-    def flask(self, *arguments: str) -> Result:
-        source: dict[str, Any] = {"verify": "token", "secret": "the-secret-of-the-app", "map": {"identifier": "$.id"}}
-        app = create_app(
-            Parts(
-                store=self.store,
-                sources={"app": read_source("app", {**source, "inbox_id": 7}, {})},
-                livedesk=self.livedesk,
-            )
-        )
-        return app.test_cli_runner().invoke(args=["reconcile", *arguments])
+    def reconcile(self, *arguments: str) -> Result:
+        """Run ``flask reconcile``."""
+        return self.flask("reconcile", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +91,13 @@ def office(client: redis.Redis, running: StandIn) -> Iterator[Office]:
     assert_invariants(client)
 
 
-def test_a_contact_that_is_as_it_was_brought_there(office: Office) -> None:
+def test_a_contact_that_has_not_changed(office: Office) -> None:
     office.create(ADA)
     assert office.difference() is None
     assert [request.kind for request in office.standin.requests(None)] == ["search"]
 
 
-def test_what_livedesk_has_besides_is_no_difference(office: Office) -> None:
+def test_more_in_livedesk_is_not_a_difference(office: Office) -> None:
     office.standin.add_contact(identifier="bob")
     made = office.standin.add_contact(identifier="ada", name="Ada", email="ada@example.com").id
     office.create(Contact("ada", 1), made=made)
@@ -192,7 +173,7 @@ def test_a_search_that_cannot_tell_is_not_missing(office: Office) -> None:
     assert (difference.kind, difference.cause) == (Kind.UNCLEAR, "search_too_many_results")
 
 
-def test_where_livedesk_shows_one_contact_the_id_tells_more(client: redis.Redis) -> None:
+def test_if_livedesk_can_read_by_id_that_shows_more(client: redis.Redis) -> None:
     with serve(by_id=True) as generous:
         office = Office(client, generous)
         made = office.create(ADA)
@@ -233,14 +214,14 @@ def test_a_place_whose_contact_is_gone_is_still_a_place(office: Office) -> None:
     assert [held.identifier for held, _ in office.walk(first)] == ["user-2", "user-3"]
 
 
-def test_a_livedesk_that_does_not_answer_is_asked_again_for_a_while(office: Office) -> None:
+def test_a_livedesk_that_does_not_answer_is_tried_again(office: Office) -> None:
     office.create(ADA)
     office.standin.behave("status_500", times=len(PAUSES_S))
     assert office.difference() is None
     assert office.slept == list(PAUSES_S)
 
 
-def test_one_contact_that_livedesk_chokes_on_is_told_and_passed_over(office: Office) -> None:
+def test_one_contact_that_livedesk_fails_for_is_reported_and_skipped(office: Office) -> None:
     for number in range(3):
         office.create(Contact(f"user-{number}", 1))
     office.standin.behave("status_500", identifier="user-1")
@@ -285,7 +266,7 @@ def test_no_request_goes_before_its_time(office: Office) -> None:
     assert waits == [0, 1], "once before each request"
 
 
-def test_it_takes_its_turn_with_the_workers(client: redis.Redis) -> None:
+def test_it_shares_the_pace_with_the_workers(client: redis.Redis) -> None:
     store = make_store(client, policy=UpstreamPolicy(10, 60))
     slept: list[float] = []
 
@@ -302,8 +283,8 @@ def test_it_takes_its_turn_with_the_workers(client: redis.Redis) -> None:
 # The command
 
 
-def test_nobody_is_nothing_found(office: Office) -> None:
-    result = office.flask()
+def test_without_contacts_nothing_differs(office: Office) -> None:
+    result = office.reconcile()
     assert (result.exit_code, result.stdout) == (0, "0 compared, 0 differ.\n")
 
 
@@ -311,7 +292,7 @@ def test_what_differs_is_listed(office: Office) -> None:
     office.create(Contact("well", 1))
     gone = office.create(Contact("g\x1b[2Jone", 1))
     office.standin.delete_contact(gone)
-    result = office.flask()
+    result = office.reconcile()
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
         f"missing  g\ufffd[2Jone  contact {gone}: not in LiveDesk",
@@ -325,7 +306,7 @@ def test_what_differs_is_listed(office: Office) -> None:
 def test_what_differs_as_json(office: Office) -> None:
     gone = office.create(ADA)
     office.standin.delete_contact(gone)
-    lines = [json.loads(line) for line in office.flask("--json").stdout.splitlines()]
+    lines = [json.loads(line) for line in office.reconcile("--json").stdout.splitlines()]
     assert lines[0] == {
         "kind": "missing",
         "identifier": "ada",
@@ -344,13 +325,13 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(office: Office) -> None:
     first, second = [held for held, _ in office.walk()][:2]
     office.store.findings.save_progress(Progress(second.place, 2, 2))
     searches = len(office.standin.requests("search"))
-    result = office.flask()
+    result = office.reconcile()
     assert "Continuing after 2 contacts" in result.stderr
     assert result.stdout.splitlines()[-1] == "4 compared, 4 differ."
     assert len(office.standin.requests("search")) == searches + 2
     assert office.store.findings.progress() is None, "the next one begins anew"
     office.store.findings.save_progress(Progress(first.place, 1, 1))
-    result = office.flask("--restart")
+    result = office.reconcile("--restart")
     assert result.stdout.splitlines()[-1] == "4 compared, 4 differ."
 
 
@@ -358,7 +339,7 @@ def test_a_run_that_cannot_finish_keeps_its_place(office: Office) -> None:
     office.create(Contact("user-0", 1))
     office.create(Contact("user-1", 1))
     office.standin.behave("unauthorized", identifier="user-1")
-    result = office.flask()
+    result = office.reconcile()
     assert result.exit_code == 2
     assert "LiveDesk rejects our API key (401)." in result.stderr
     assert SECRET not in result.output
@@ -366,16 +347,14 @@ def test_a_run_that_cannot_finish_keeps_its_place(office: Office) -> None:
     assert progress is not None
     assert progress.checked == 1
     office.standin.clear()
-    assert office.flask().stdout == "2 compared, 0 differ.\n"
+    assert office.reconcile().stdout == "2 compared, 0 differ.\n"
 
 
 def test_without_redis_it_cannot_be_done(office: Office) -> None:
     client = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
-    office.store = make_store(client)
-    result = office.flask()
+    result = Office(client, office.standin).reconcile()
     assert result.exit_code == 2
     assert "Redis cannot be used" in result.stderr
-    office.store = make_store(office.client)
 
 
 # Repair
@@ -383,14 +362,14 @@ def test_without_redis_it_cannot_be_done(office: Office) -> None:
 
 def test_what_is_missing_is_put_back_with_what_is_left(office: Office) -> None:
     office.standin.delete_contact(office.create(ADA))
-    result = office.flask("--repair", "--yes")
+    result = office.reconcile("--repair", "--yes")
     assert result.exit_code == 1
     assert "; will be created again" in result.stdout
     record = office.store.contacts.find("ada")
     assert record is not None
     assert (record.state, record.contact, record.contact_id) == (State.PENDING, Contact("ada", 7), None)
     assert record.notes == (Note("identifier", "LiveDesk no longer had it: created again", NoteCode.RECREATED),)
-    claim = office.store.contacts.claim(office.key("ada"), "token")
+    claim = office.claim()
     assert claim is not None
     assert claim.unknown_since is not None, "it is looked up before it is created"
     assert claim.unknown_since <= claim.now
@@ -398,7 +377,7 @@ def test_what_is_missing_is_put_back_with_what_is_left(office: Office) -> None:
 
 def test_it_comes_after_new_contacts_and_retries(office: Office) -> None:
     office.standin.delete_contact(office.create(ADA))
-    office.flask("--repair", "--yes")
+    office.reconcile("--repair", "--yes")
     score: Any = office.client.zscore(keys.DUE, office.key("ada"))
     assert score // keys.LANE == 2
     assert office.store.queue.sweep().handed == 1
@@ -407,7 +386,7 @@ def test_it_comes_after_new_contacts_and_retries(office: Office) -> None:
 def test_nothing_but_what_is_missing_is_put_back(office: Office) -> None:
     made = office.create(ADA)
     office.standin.merge(office.standin.add_contact(name="Ada King").id, made)
-    assert office.flask("--repair", "--yes").exit_code == 1
+    assert office.reconcile("--repair", "--yes").exit_code == 1
     record = office.store.contacts.find("ada")
     assert record is not None
     assert record.state is State.CREATED
@@ -415,7 +394,7 @@ def test_nothing_but_what_is_missing_is_put_back(office: Office) -> None:
 
 def test_a_repair_wants_consent(office: Office) -> None:
     office.standin.delete_contact(office.create(ADA))
-    result = office.flask("--repair")
+    result = office.reconcile("--repair")
     assert result.exit_code == 2
     assert office.standin.requests("search") == []
 
