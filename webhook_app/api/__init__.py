@@ -28,4 +28,4 @@ def get_openapi_document() -> Response:
     return answer(DOCUMENT)
 
 
-DOCUMENT = build_document(blueprint.routes)
+DOCUMENT = build_document(blueprint)

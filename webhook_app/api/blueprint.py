@@ -1,8 +1,6 @@
 """What all views of ``/api/v1`` share: the token, the answers and the errors. There are no cookies here."""
 
 import hmac
-from collections.abc import Callable
-from typing import Any
 
 from flask import Blueprint, request
 from werkzeug import Response
@@ -13,29 +11,7 @@ from webhook_app.parts import current_parts
 from webhook_app.present.serializers import to_json
 from webhook_app.problems import problem
 
-
-class ApiBlueprint(Blueprint):
-    """A blueprint that remembers its routes, so that the OpenAPI document can be generated from them."""
-
-    def __init__(self, name: str, import_name: str, **options: Any) -> None:
-        super().__init__(name, import_name, **options)
-        #: The rule, the methods, the operation id and the view of each route.
-        self.routes: list[tuple[str, list[str], str, Callable[..., Any]]] = []
-
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Callable[..., Any] | None = None,
-        provide_automatic_options: bool | None = None,
-        **options: Any,
-    ) -> None:
-        super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
-        assert view_func is not None
-        self.routes.append((rule, options["methods"], endpoint or view_func.__name__, view_func))
-
-
-blueprint = ApiBlueprint("api", __name__, url_prefix="/api/v1")
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 def is_authorized(header: str, token: str | None) -> bool:

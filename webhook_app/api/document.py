@@ -1,12 +1,13 @@
 """The OpenAPI 3.1 document, generated from the views: what ``describe`` says of each, its route and its docstring."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 import msgspec
+from flask import Blueprint, Flask
 from werkzeug import Response
 
 from webhook_app.api.blueprint import answer
@@ -101,37 +102,45 @@ def describe(
     return decorate
 
 
-def build_document(routes: Iterable[tuple[str, list[str], str, Callable[..., Any]]]) -> Schema:
-    """Return the document of these routes."""
-    routes = list(routes)
+def build_document(blueprint: Blueprint) -> Schema:
+    """Return the document of all views in a blueprint."""
+    app = Flask(__name__)
+    app.register_blueprint(blueprint)
+    rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith(f"{blueprint.name}.")]
+    prefix = blueprint.url_prefix or ""
     paths: Schema = {}
-    for rule, methods, operation_id, view in routes:
-        path = re.sub("<([a-z]+)>", r"{\1}", rule)
-        for method in methods:
-            paths.setdefault(path, _path_parameters(path))[method.lower()] = _operation(operation_id, view)
-    answers = [one for *_, view in routes for _, one in _description(view).answers]
-    shapes = {one.shape if isinstance(one, Listing) else one for one in answers} - {Csv, Document, Nothing}
-    _, components = msgspec.json.schema_components(
-        sorted(shapes, key=lambda shape: shape.__name__), schema_hook=_time_schema, ref_template=SCHEMA
-    )
+    for rule in rules:
+        path = re.sub("<([a-z]+)>", r"{\1}", rule.rule.removeprefix(prefix))
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            operation = _operation(rule.endpoint.rpartition(".")[2], app.view_functions[rule.endpoint])
+            paths.setdefault(path, _path_parameters(path))[method.lower()] = operation
+    schemas = _schemas([app.view_functions[rule.endpoint] for rule in rules])
     return {
         "openapi": "3.1.0",
         "info": {"title": "LiveDesk Sync", "version": "1", "description": "What the dashboard displays and does."},
-        "servers": [{"url": "/api/v1"}],
+        "servers": [{"url": prefix}],
         "security": [{"token": []}],
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "The API_TOKEN."}},
-            "schemas": {**components, "Problem": PROBLEM},
-            "responses": {
-                str(status): {
-                    "description": text,
-                    "content": {"application/problem+json": {"schema": {"$ref": SCHEMA.format(name="Problem")}}},
-                }
-                for status, text in PROBLEMS.items()
-            },
+            "schemas": {**schemas, "Problem": PROBLEM},
+            "responses": {str(status): _problem(text) for status, text in PROBLEMS.items()},
         },
     }
+
+
+def _problem(text: str) -> Schema:
+    schema = {"$ref": SCHEMA.format(name="Problem")}
+    return {"description": text, "content": {"application/problem+json": {"schema": schema}}}
+
+
+def _schemas(views: list[Callable[..., Any]]) -> Schema:
+    """Return the schemas of all shapes that the views answer."""
+    answers = [one for view in views for _, one in _description(view).answers]
+    shapes = {one.shape if isinstance(one, Listing) else one for one in answers} - {Csv, Document, Nothing}
+    return msgspec.json.schema_components(
+        sorted(shapes, key=lambda shape: shape.__name__), schema_hook=_time_schema, ref_template=SCHEMA
+    )[1]
 
 
 def _description(view: Any) -> Description:

@@ -5,7 +5,7 @@
 ``quarantine``  deliveries without a usable contact
 ``imports``     contacts from a file; ``export``: contacts to a file; ``rows``: the formats of both
 ``reconcile``   created contacts, compared with LiveDesk
-``sources``     the senders you accept; ``toml_lines``: on which line of their file a mistake is
+``sources``     the senders you accept, and the mistakes in their file
 ``doctor``      what is broken between a sender and LiveDesk
 ``send_test``   a sample delivery, followed to the contact
 ``commands``    the group, the shared options and the exit codes; ``output``: times and tables

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,6 @@ from flask.cli import with_appcontext
 
 from webhook_app.cli.commands import Group, cli, json_option
 from webhook_app.cli.output import print_table, when
-from webhook_app.cli.toml_lines import line_of, lines_of, read_key
 from webhook_app.configuration import sources_given
 from webhook_app.parts import current_parts
 from webhook_app.present.wording import counted
@@ -22,6 +23,8 @@ from webhook_app.sources import load_sources
 from webhook_app.sources.inventory import Listed, take_inventory
 from worker.errors import SettingsError, StoreError
 
+#: The path of a key in a TOML file.
+Key = tuple[str, ...]
 #: How sentences about a source begin, and how those of tomllib end.
 _SOURCE = re.compile(r"\[sources\.([^\]]+)\] (.*)", re.DOTALL)
 _SYNTAX_LINE = re.compile(r"\(at line ([0-9]+), column [0-9]+\)")
@@ -92,10 +95,54 @@ def _line(text: str, sentence: str) -> int:
     if source is None:
         return line_of(lines, read_key(sentence))
     name, rest = source.groups()
-    key = read_key(rest) if ":" in rest else ()
+    key = read_key(rest)
     if rest.startswith(("$", "number ")) or key == ("secret",):
         key = ("secret",) if ("sources", name, "secret") in lines else ("secrets",)
     return line_of(lines, ("sources", name, *key))
+
+
+def lines_of(text: str) -> Mapping[Key, int]:
+    """Return the line of every table and key in a valid TOML file, from 1.
+
+    ``tomllib`` does not report lines. A statement is the shortest run of lines that it can parse, so its first line is
+    that of each key in it. A table without a header has the line of its first key.
+    """
+    lines: dict[Key, int] = {}
+    table: Key = ()
+    statement, first = "", 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        statement += f"{line}\n"
+        try:
+            found = list(_keys_in(tomllib.loads(statement)))
+        except tomllib.TOMLDecodeError:
+            continue
+        if statement.lstrip().startswith("["):
+            *parents, table = found
+            lines = {**dict.fromkeys(parents, first), **lines, table: first}
+        else:
+            lines = {**{(*table, *key): first for key in found}, **lines}
+        statement, first = "", number + 1
+    return lines
+
+
+def line_of(lines: Mapping[Key, int], key: Key) -> int:
+    """Return the line of a key, or of the closest table around it."""
+    return next((lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in lines), 1)
+
+
+def read_key(sentence: str) -> Key:
+    """Return the key before the colon of a sentence: ``("map", "email")`` for ``map.email: ...``; or an empty one."""
+    for colon in re.finditer(":", sentence):
+        with suppress(tomllib.TOMLDecodeError):
+            return list(_keys_in(tomllib.loads(f"{sentence[: colon.start()]} = 0")))[-1]
+    return ()
+
+
+def _keys_in(table: Mapping[str, Any], before: Key = ()) -> Iterator[Key]:
+    for name, value in table.items():
+        yield (*before, name)
+        if isinstance(value, dict):
+            yield from _keys_in(value, (*before, name))
 
 
 def _secrets_used() -> Mapping[str, int] | None:

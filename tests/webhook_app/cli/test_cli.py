@@ -24,7 +24,7 @@ from webhook_app import cli
 from webhook_app.app import create_app
 from webhook_app.cli import send_test
 from webhook_app.cli.output import printable
-from webhook_app.cli.toml_lines import line_of, lines_of
+from webhook_app.cli.sources import line_of, lines_of, read_key
 from webhook_app.parts import Parts
 from webhook_app.receiver.replay import KEYS_DEEP
 from webhook_app.sources.config import read_source
@@ -317,9 +317,23 @@ def test_lines_are_those_of_statements_whatever_strings_contain() -> None:
         ("k",): 10,
         ("k", "l m"): 10,
         ("k", "l m", "n"): 11,
+        ("k", "l m", "n", "o"): 11,
     }
-    assert line_of(lines, ("k", "l m", "n", "o")) == 11
+    assert line_of(lines, ("k", "l m", "n", "p")) == 11
     assert line_of(lines, ("z",)) == 1
+
+
+@pytest.mark.parametrize(
+    ("sentence", "key"),
+    [
+        ("map.email: is not a path", ("map", "email")),
+        ('only_if."$.a:b": must not be empty', ("only_if", "$.a:b")),
+        ("there is no such file", ()),
+        ("$OLD is not set: set it", ()),
+    ],
+)
+def test_the_key_that_a_sentence_is_about(sentence: str, key: tuple[str, ...]) -> None:
+    assert read_key(sentence) == key
 
 
 def test_a_right_file_is_ok(sources_file: Path) -> None:
