@@ -11,6 +11,7 @@ from webhook_app.cli.commands import audit_options, cli
 from webhook_app.cli.output import above_bar, printable
 from webhook_app.cli.rows import READERS, BadFile
 from webhook_app.parts import Parts, current_parts
+from webhook_app.present.wording import counted
 from worker.errors import StoreError, Unmappable
 from worker.model import Contact, Note, Status
 from worker.normalise import MAX_INBOX_ID, normalise
@@ -43,7 +44,7 @@ def import_contacts(file: Path, form: str | None, region: str | None, inbox_id: 
     except BadFile as error:
         raise click.UsageError(str(error)) from error
     click.echo(", ".join(f"{counts[result]} {result}" for result in (Status.ACCEPTED, Status.DUPLICATE, INVALID)) + ".")
-    parts.store.audit.add(who, f"imported {counts[Status.ACCEPTED]} contacts", why=why)
+    parts.store.audit.add(who, f"imported {counted(counts[Status.ACCEPTED], 'contact')}", why=why)
     if counts[INVALID]:
         raise SystemExit(1)
 

@@ -349,3 +349,14 @@ def test_who_was_forgotten_is_new(office: Office) -> None:
     office.bring(Contact("ada"), CREATED)
     office.flask("erase", "ada")
     assert office.store.contacts.accept(Contact("ada"), "app").status == "accepted"
+
+
+def test_import_and_export_are_audited(office: Office) -> None:
+    office.take("identifier\nada\n", "--who", "joan", "--why", "the old shop")
+    office.flask("export")
+    office.flask("export", "--state", "failed", "--who", "joan")
+    assert [(entry.who, entry.did, entry.why) for entry in office.store.audit.page()] == [
+        ("joan", "exported contacts: failed", ""),
+        ("command line", "exported contacts: all", ""),
+        ("joan", "imported 1 contact", "the old shop"),
+    ]
