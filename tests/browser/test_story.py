@@ -22,8 +22,6 @@ MANY = 1000
 #: More than a list asks about on the spot.
 REFUSED = 120
 with_and_without_javascript = pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
-#: ms that a page may take to show what is so: it asks every five seconds, on a machine that is busy.
-PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +69,14 @@ def wait_for_state(system: System, state: State, number: int) -> None:
 
 
 def shows(page: Page, what: Locator, *, javascript: bool) -> None:
-    """What appears by itself, or, without JavaScript, when the page is loaded again."""
-    if javascript:
-        expect(what).to_be_visible(timeout=PATIENCE_MS)
-        return
+    """Wait for what appears when the page refreshes itself (not after its five seconds, but at once) or is reloaded."""
 
     def is_there() -> bool:
         with suppress(Error):  # the page is just being loaded: by a form, or by itself
-            page.reload()
+            if javascript:
+                page.evaluate("htmx.trigger(document.body, 'poll')")
+            else:
+                page.reload()
             return what.count() > 0
         return False
 
