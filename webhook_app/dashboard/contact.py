@@ -2,20 +2,19 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from shlex import quote
 from typing import Any
 
-from flask import abort, flash, make_response, redirect, request, url_for
+from flask import make_response, request
 from werkzeug import Response
 
 from webhook_app.access import Role
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.comparison import compare
 from webhook_app.dashboard.explanation import explain_contact, planned_attempts
-from webhook_app.dashboard.pages import operator, read_overview, reason, show
+from webhook_app.dashboard.pages import back, operator, read_overview, reason, show
 from webhook_app.dashboard.session import needs
 from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, InvalidInput, Reason, clashing_field
 from webhook_app.parts import Parts, current_parts
@@ -36,79 +35,69 @@ DONE = {
     State.RETRYING: "Retrying now, with a new retry budget.",
     State.DISCARDED: "Discarded. Retry brings it back.",
 }
-GONE = "There is no contact with this key. It may have expired."
 
 
 @blueprint.get("/contacts/<key>")
 @needs(Role.VIEWER)
 def contact(key: str) -> str:
-    return _show(key, _record(key))
+    return _show(key, operator().contacts.get(key))
 
 
 @blueprint.post("/contacts/<key>/reveal")
 @needs(Role.OPERATOR)
 def contact_reveal(key: str) -> str:
-    _record(key)
     return _show(key, operator().contacts.reveal(key, reason()), revealed=True)
 
 
 @blueprint.post("/contacts/<key>/compare")
 @needs(Role.OPERATOR)
 def contact_compare(key: str) -> str:
-    record = _record(key)
-    operator().contacts.audit("compared with LiveDesk", key, reason())
+    contacts = operator().contacts
+    record = contacts.get(key)
+    contacts.audit("compared with LiveDesk", key, reason())
     return _show(key, record, revealed=True, comparison=compare(current_parts(), record))
 
 
 @blueprint.post("/contacts/<key>/retry")
 @needs(Role.OPERATOR)
 def contact_retry(key: str) -> Response:
-    return _act(key, lambda: DONE[operator().contacts.retry(key, reason())])
+    return back(DONE[operator().contacts.retry(key, reason())])
 
 
 @blueprint.post("/contacts/<key>/discard")
 @needs(Role.OPERATOR)
 def contact_discard(key: str) -> Response:
-    return _act(key, lambda: DONE[operator().contacts.discard(key, reason())])
+    return back(DONE[operator().contacts.discard(key, reason())])
 
 
 @blueprint.post("/contacts/<key>/without")
 @needs(Role.OPERATOR)
 def contact_without(key: str) -> Response:
-    return _act(key, lambda: DONE[operator().contacts.leave_out(key, reason())])
+    return back(DONE[operator().contacts.leave_out(key, reason())])
 
 
 @blueprint.post("/contacts/<key>/adopt")
 @needs(Role.OPERATOR)
 def contact_adopt(key: str) -> Response:
-    _record(key)
-
-    def adopt() -> str:
-        contact_id = request.form.get("contact_id", "")
-        if not CONTACT_ID.fullmatch(contact_id):
-            raise ActionRefused(Reason.NO_OWNER)
-        operator().contacts.adopt(key, reason(), contact_id=contact_id)
-        return f"Adopted: contact {contact_id} in LiveDesk is this person."
-
-    return _act(key, adopt)
+    contact_id = request.form.get("contact_id", "")
+    operator().contacts.get(key)
+    if not CONTACT_ID.fullmatch(contact_id):
+        raise ActionRefused(Reason.NO_OWNER)
+    operator().contacts.adopt(key, reason(), contact_id=contact_id)
+    return back(f"Adopted: contact {contact_id} in LiveDesk is this person.")
 
 
 @blueprint.post("/contacts/<key>/edit")
 @needs(Role.OPERATOR)
 def contact_edit(key: str) -> Response:
     typed = {name: request.form.get(name, "") for name in EDITABLE_FIELDS}
-
-    def edit() -> str:
-        record = _record(key)
-        if record.contact and request.form.get("seen", _digest(record.contact)) != _digest(record.contact):
-            raise ActionRefused(Reason.CHANGED)
-        return DONE[operator().contacts.edit(key, typed, reason(), seen=record.contact)]
-
+    record = operator().contacts.get(key)
+    if record.contact and request.form.get("seen", _digest(record.contact)) != _digest(record.contact):
+        raise ActionRefused(Reason.CHANGED)
     try:
-        return _act(key, edit)
+        return back(DONE[operator().contacts.edit(key, typed, reason(), seen=record.contact)])
     except InvalidInput as error:
-        page = _show(key, _record(key), revealed=True, typed=typed, problems=error.problems)
-        return make_response(page, 422)
+        return make_response(_show(key, record, revealed=True, typed=typed, problems=error.problems), 422)
 
 
 def as_json(contact: Contact, inbox_id: int | None) -> str:
@@ -127,21 +116,6 @@ def as_curl(contact: Contact, inbox_id: int | None, url: str) -> str:
         f"--data-raw {quote(body)}",
     ]
     return " \\\n  ".join(lines)
-
-
-def _record(key: str) -> ContactRecord:
-    return current_parts().store.contacts.read(key) or abort(404, GONE)
-
-
-def _act(key: str, action: Callable[[], str]) -> Response:
-    """Do what a button says, then return to the contact with a sentence about the result."""
-    try:
-        flash(action())
-    except ActionRefused as refusal:
-        if refusal.reason is Reason.GONE:
-            abort(404, GONE)
-        flash(str(refusal), "error")
-    return redirect(url_for("dashboard.contact", key=key), 303)
 
 
 def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: Any) -> str:

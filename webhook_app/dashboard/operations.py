@@ -9,10 +9,10 @@ from werkzeug import Response
 
 from webhook_app.access import Role
 from webhook_app.dashboard.blueprint import blueprint
-from webhook_app.dashboard.pages import now, operator, read_overview, reason, show
+from webhook_app.dashboard.pages import back, now, operator, read_overview, reason, show
 from webhook_app.dashboard.selection import select
 from webhook_app.dashboard.session import needs
-from webhook_app.operator import CHANGES, ActionRefused, Plan, Reason, describe_filter
+from webhook_app.operator import CHANGES, Plan, describe_filter
 from webhook_app.parts import current_parts
 from worker.model import TRANSITIONS, BulkAction, OperationState, State
 from worker.store.lists import Filter
@@ -76,11 +76,7 @@ def operation_begin() -> Response:
         return redirect(list_of(plan.filter), 303)
     if seen is None or plan.has_drifted(seen):
         return make_response(_show_plan(plan, expected=seen, why=reason(), canary=canary), 409)
-    try:
-        started = operator().operations.start(plan, reason(), canary=canary)
-    except ActionRefused as refusal:
-        flash(str(refusal), "error")
-        return redirect(url_for("dashboard.operations"), 303)
+    started = operator().operations.start(plan, reason(), canary=canary)
     return redirect(url_for("dashboard.operation", operation_id=started.id), 303)
 
 
@@ -106,14 +102,8 @@ def operation_progress(operation_id: str) -> Response:
 def operation_change(operation_id: str, change: str) -> Response:
     if change not in CHANGES:
         abort(404)
-    try:
-        operator().operations.change(operation_id, change, reason())
-        flash(DONE[change])
-    except ActionRefused as refusal:
-        if refusal.reason is Reason.GONE:
-            abort(404)
-        flash(str(refusal), "error")
-    return redirect(url_for("dashboard.operation", operation_id=operation_id), 303)
+    operator().operations.change(operation_id, change, reason())
+    return back(DONE[change])
 
 
 def shares(operation: Operation) -> list[Share]:
@@ -169,9 +159,7 @@ def _show_plan(plan: Plan, *, canary: bool, expected: int | None = None, why: st
 
 
 def _progress(operation_id: str) -> dict[str, Any]:
-    operation = current_parts().store.operations.read(operation_id)
-    if operation is None:
-        abort(404, "There is no such operation. Operations are kept for seven days.")
+    operation = operator().operations.get(operation_id)
     overview = read_overview()
     left = (operation.moved if operation.cursor == END else operation.total) - operation.told
     waits = operation.state is OperationState.RUNNING and operation.action is BulkAction.RETRY and left > 0

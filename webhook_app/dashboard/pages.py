@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import current_app, g, render_template, request
+from flask import current_app, flash, g, redirect, render_template, request
+from werkzeug import Response
 
 from webhook_app.access import Role
-from webhook_app.dashboard import headline
+from webhook_app.dashboard import errors, headline
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.session import acting, csrf_token, current_user, needs
-from webhook_app.operator import Operator
+from webhook_app.operator import ActionRefused, Operator, Reason
 from webhook_app.parts import current_parts
 from webhook_app.present import wording
 from worker.errors import StoreError
@@ -79,6 +80,19 @@ def reason() -> str:
 def operator() -> Operator:
     """Return what the person who is signed in can do."""
     return Operator(current_parts(), acting())
+
+
+def back(message: str, tone: str = "message") -> Response:
+    """Return to the page whose form was sent, which has an address without the last part, and show a message there."""
+    flash(message, tone)
+    return redirect(request.path.rpartition("/")[0], 303)
+
+
+@blueprint.errorhandler(ActionRefused)
+def action_refused(refusal: ActionRefused) -> Response:
+    if refusal.reason is Reason.GONE:
+        return errors.page(404, errors.PAGES[404][0], str(refusal))
+    return back(str(refusal), "error")
 
 
 @blueprint.get("/header")

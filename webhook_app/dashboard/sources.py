@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from flask import abort, flash, redirect, request, url_for
+from flask import flash, redirect, request, url_for
 from werkzeug import Response
 
 from webhook_app.access import Role
 from webhook_app.dashboard.blueprint import blueprint
-from webhook_app.dashboard.pages import operator, or_unknown, show
+from webhook_app.dashboard.pages import back, operator, or_unknown, show
 from webhook_app.dashboard.session import needs
-from webhook_app.operator import ActionRefused, InvalidInput
+from webhook_app.operator import InvalidInput
 from webhook_app.parts import Parts, current_parts
 from webhook_app.receiver.replay import keys_in, revealed
 from webhook_app.sources import Source
@@ -38,7 +38,6 @@ REFUSALS = {
     "full": "Redis full",
     "bug": "internal error",
 }
-GONE = "This delivery is no longer in quarantine: it was replayed, discarded, or has expired."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +85,7 @@ def quarantined(entry: str) -> str:
 @blueprint.post("/sources/quarantine/<entry>/reveal")
 @needs(Role.OPERATOR)
 def reveal(entry: str) -> str:
-    try:
-        operator().quarantine.reveal(entry)
-    except ActionRefused:
-        abort(404, GONE)
+    operator().quarantine.reveal(entry)
     return _entry(entry, is_revealed=True)
 
 
@@ -98,13 +94,10 @@ def reveal(entry: str) -> str:
 def replay_one(entry: str) -> Response:
     try:
         flash(f"Replayed: {operator().quarantine.replay(entry)}.")
-    except ActionRefused:
-        abort(404, GONE)
+        return redirect(url_for("dashboard.quarantine"), 303)
     except InvalidInput as error:
         reasons = "; ".join(f"{field} {problem}" for field, problem in error.problems.items())
-        flash(f"Replayed, but it still cannot be turned into a contact: {reasons[:MAX_REASONS]}.", "error")
-        return redirect(url_for("dashboard.quarantined", entry=entry), 303)
-    return redirect(url_for("dashboard.quarantine"), 303)
+        return back(f"Replayed, but it still cannot be turned into a contact: {reasons[:MAX_REASONS]}.", "error")
 
 
 @blueprint.post("/sources/quarantine/replay")
@@ -125,11 +118,8 @@ def replay_all() -> Response:
 @blueprint.post("/sources/quarantine/<entry>/discard")
 @needs(Role.OPERATOR)
 def discard_quarantined(entry: str) -> Response:
-    try:
-        operator().quarantine.discard(entry)
-        flash("Delivery discarded.")
-    except ActionRefused:
-        flash("This delivery was not in quarantine any more.", "error")
+    operator().quarantine.discard(entry)
+    flash("Delivery discarded.")
     return redirect(url_for("dashboard.quarantine"), 303)
 
 
@@ -155,7 +145,7 @@ def _card(name: str, parts: Parts, tallies: dict[str, Total] | None, used: dict[
 
 def _entry(entry: str, *, is_revealed: bool = False) -> str:
     parts = current_parts()
-    delivery = parts.store.quarantine.read(entry) or abort(404, GONE)
+    delivery = operator().quarantine.get(entry)
     try:
         keys = sorted(set(keys_in(load_payload(delivery.payload))))
         is_too_deep = False

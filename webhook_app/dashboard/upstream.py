@@ -1,16 +1,15 @@
 """``/dashboard/upstream``: LiveDesk's state and our pace; operators pause, resume and probe."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import abort, flash, redirect, url_for
+from flask import abort
 from werkzeug import Response
 
 from webhook_app.access import Role
 from webhook_app.dashboard.blueprint import blueprint
-from webhook_app.dashboard.pages import operator, or_unknown, reason, show
+from webhook_app.dashboard.pages import back, operator, or_unknown, reason, show
 from webhook_app.dashboard.session import needs
-from webhook_app.operator import ActionRefused
+from webhook_app.operator import ActionRefused, Reason
 from webhook_app.parts import Parts, current_parts
 from worker.causes import explain
 from worker.livedesk.probe import promise
@@ -54,35 +53,24 @@ def upstream() -> str:
 def pause() -> Response:
     if not reason():
         abort(400, "A pause needs a reason, because everyone sees it. Go back and enter one.")
-    return _act(operator().sync.pause, "Sync paused. Attempts that are running will finish; nothing else is sent.")
+    operator().sync.pause(reason())
+    return back("Sync paused. Attempts that are running will finish; nothing else is sent.")
 
 
 @blueprint.post("/upstream/resume")
 @needs(Role.OPERATOR)
 def resume() -> Response:
     if not current_parts().store.upstream.read().paused_at:
-        flash("The sync is not paused any more.", "error")
-        return _back()
-    return _act(operator().sync.resume, "Sync resumed.")
+        raise ActionRefused(Reason.ALREADY, "The sync is not paused.")
+    operator().sync.resume(reason())
+    return back("Sync resumed.")
 
 
 @blueprint.post("/upstream/probe")
 @needs(Role.OPERATOR)
 def probe() -> Response:
-    return _act(operator().sync.probe, "Probing LiveDesk now. The result appears below.")
-
-
-def _act(action: Callable[[str], None], done: str) -> Response:
-    try:
-        action(reason())
-        flash(done)
-    except ActionRefused as refusal:
-        flash(str(refusal), "error")
-    return _back()
-
-
-def _back() -> Response:
-    return redirect(url_for("dashboard.upstream"), 303)
+    operator().sync.probe(reason())
+    return back("Probing LiveDesk now. The result appears below.")
 
 
 def _account(parts: Parts) -> Account:

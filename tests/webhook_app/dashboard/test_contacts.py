@@ -172,7 +172,7 @@ def test_a_list_as_csv(door: Door) -> None:
 
 
 def test_a_contact_that_is_gone(door: Door) -> None:
-    assert "There is no contact with this key" in door.get(f"{LIST}/AAAAAAAAAAAAAAAA", status=404)
+    assert "There is no such contact" in door.get(f"{LIST}/AAAAAAAAAAAAAAAA", status=404)
     for act in ("reveal", "compare", "retry", "discard", "edit", "without", "adopt"):
         assert door.send(f"{LIST}/AAAAAAAAAAAAAAAA/{act}").status_code == 404
 

@@ -39,7 +39,7 @@ def test_an_operator_pauses_and_resumes(parts: Parts) -> None:
     assert "The sync is already paused." in again.text
     assert "Sync resumed." in send(door, "/dashboard/upstream/resume", follow_redirects=True).text
     assert parts.store.upstream.read().state == "up"
-    assert "not paused any more" in send(door, "/dashboard/upstream/resume", follow_redirects=True).text
+    assert "The sync is not paused." in send(door, "/dashboard/upstream/resume", follow_redirects=True).text
     assert did(parts) == [("Ada", "resumed the sync", ""), ("Ada", "paused the sync", f"a {HOSTILE}")]
 
 
