@@ -12,13 +12,14 @@ from flask.testing import FlaskClient
 from tests.browser.seed import HOSTILE, bring, build, closed, fill, person, retrying
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
-from tests.webhook_app.dashboard.test_access import send
+from tests.webhook_app.dashboard.test_access import csrf, send
 from webhook_app.access import Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from worker.model import Quarantined, Signal, State
 from worker.store import keys
 from worker.store.connection import connect
+from worker.store.overview import MINUTES
 from worker.store.store import Store
 
 PASSWORDS = {Role.OPERATOR: "the-operator-of-the-tests", Role.VIEWER: "the-viewer-of-the-tests"}
@@ -258,3 +259,42 @@ def test_what_cannot_be_read_is_unknown_and_never_zero(parts: Parts, path: str) 
 
 def test_the_time_is_that_of_redis(parts: Parts) -> None:
     assert "As of 1970" not in words(enter(replace(parts, clock=lambda: 0.0)))
+
+
+PLAN = "operations/new?action=retry&cause=email_refused"
+
+
+@pytest.mark.parametrize("path", ["", "contacts?state=failed", "contacts/{key}", PLAN, "upstream", "workers"])
+def test_a_page_reads_how_things_stand_once(parts: Parts, path: str) -> None:
+    key = bring(parts.store, person("ada"), closed(State.FAILED, "email_refused"))
+    door = enter(parts)
+    before = calls(parts, "llen")
+    door.get(f"/dashboard/{path.format(key=key)}")
+    assert calls(parts, "llen") - before == 1, "only the overview asks how long the queue is"
+
+
+def test_a_plan_counts_its_contacts_once(parts: Parts) -> None:
+    for name in ("ada", "bob", "cyd"):
+        bring(parts.store, person(name), closed(State.FAILED, "email_refused"))
+    door = enter(parts)
+    before = calls(parts, "hmget")
+    door.get(f"/dashboard/{PLAN}")
+    assert calls(parts, "hmget") - before == MINUTES + 3, "the minutes of the overview, and each contact"
+    form = {"action": "retry", "cause": "email_refused", "expected": "3", "csrf": csrf(door)}
+    before = calls(parts, "hmget")
+    assert door.post("/dashboard/operations/new", data=form).status_code == 303
+    assert calls(parts, "hmget") - before == MINUTES + 3
+
+
+def test_a_contact_reads_the_last_hour_once(parts: Parts) -> None:
+    key = bring(parts.store, person("ada"), closed(State.FAILED, "email_refused"))
+    door = enter(parts)
+    before = calls(parts, "hmget")
+    door.get(f"/dashboard/contacts/{key}")
+    assert calls(parts, "hmget") - before == MINUTES
+
+
+def calls(parts: Parts, command: str) -> int:
+    """Return how often Redis has executed a command."""
+    stats: Any = parts.store.client.info("commandstats")
+    return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))
