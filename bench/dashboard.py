@@ -74,7 +74,7 @@ def lay_in_one(pipe: Any, number: int, state: State, at: int, secret: bytes) -> 
         fields["contact_id"] = 2_000_000 + number
     else:
         cause = CAUSES[number // 10 % len(CAUSES)]
-        finders = record.dump_finders(contact, secret).split()
+        finders = (record.dump_finders(contact, secret) or "").split()
         fields |= {"data": record.dump_data(contact), "cause": cause, "attempts_made": 3, "finders": " ".join(finders)}
         pipe.zadd(keys.cause(cause), {key: at})
         pipe.zadd(keys.CAUSES, {cause: at})

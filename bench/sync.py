@@ -41,7 +41,7 @@ from worker.model import Contact, State
 from worker.process.envelope import build_envelope
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.scripts import LUA
+from worker.store.database import LUA, source_of
 from worker.store.store import Store
 from worker.tasks import create_contact
 
@@ -222,8 +222,7 @@ def name_of(command: str) -> str:
 @cache
 def script_names() -> dict[str, str]:
     """Our scripts by their SHA1, as ``Store`` puts them together."""
-    common = (LUA / "common.lua").read_text()
-    return {hashlib.sha1((common + path.read_text()).encode()).hexdigest(): path.stem for path in LUA.glob("*.lua")}  # noqa: S324
+    return {hashlib.sha1(source_of(path.stem).encode()).hexdigest(): path.stem for path in LUA.glob("*.lua")}  # noqa: S324
 
 
 def round_trips() -> Row:

@@ -67,7 +67,7 @@ class Door:
         self.store.contacts.accept(Contact(identifier, **fields), source, notes)
         key = self.store.key_of(identifier)
         if verdict is not None:
-            claim = self.store.contacts.claim(key, token_hex(8), asks=False)
+            claim = self.store.contacts.claim(key, token_hex(8), sends=False)
             assert claim is not None
             attempt = Attempt(claim.now, 31, verdict.status, verdict.cause, excerpt)
             self.store.contacts.finish(claim, replace(verdict, notes=claim.notes), attempt)

@@ -11,7 +11,7 @@ from worker.store.queue import QUEUE_BOUNDS
 
 FIXED_KEYS = {
     *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS),
-    *(keys.UPSTREAM, keys.INBOXES, keys.FAILING, keys.COUNTS, keys.OPERATIONS, keys.AUDIT),
+    *(keys.UPSTREAM, keys.INBOXES, keys.FAILING, keys.COUNTS, keys.OPERATIONS, keys.ACTIVE_OPERATIONS, keys.AUDIT),
     *(keys.ACCOUNT, keys.RECONCILE, keys.MARK),
     *(keys.state(state) for state in State),
 }
@@ -73,7 +73,7 @@ def assert_invariants(client: redis.Redis) -> None:
 def _finders(fields: dict[str, str], salt: bytes) -> list[str]:
     if "contact_id" in fields:
         return [keys.finder("contact_id", fields["contact_id"], salt)]
-    return record.dump_finders(record.load_contact(fields["identifier"], fields["data"]), salt).split()
+    return (record.dump_finders(record.load_contact(fields["identifier"], fields["data"]), salt) or "").split()
 
 
 def _assert_record(

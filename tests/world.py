@@ -116,8 +116,8 @@ class World:
     def accept(self, contact: Contact = ADA, *notes: Note, source: str = "signup") -> Accepted:
         return self.store.contacts.accept(contact, source, notes)
 
-    def claim(self, identifier: str = "ada", *, asks: bool = True) -> Claim:
-        claim = self.store.contacts.claim(self.key(identifier), token_hex(8), asks=asks)
+    def claim(self, identifier: str = "ada", *, sends: bool = True) -> Claim:
+        claim = self.store.contacts.claim(self.key(identifier), token_hex(8), sends=sends)
         assert claim is not None
         return claim
 
@@ -144,8 +144,8 @@ class World:
         self.accept(contact, *notes, source=source)
         for number, result in enumerate(results):
             if number:
-                self.store.contacts.retry_now(contact.identifier)
-            claim = self.claim(contact.identifier, asks=False)
+                self.store.contacts.retry_now(self.store.key_of(contact.identifier))
+            claim = self.claim(contact.identifier, sends=False)
             assert self.finish(claim, replace(result, notes=result.notes or claim.notes), excerpt).written
         self.client.delete(keys.QUEUE)
         return self.key(contact.identifier)

@@ -29,7 +29,7 @@ RESULTS = (*Status, fail_open.LOST)
 ENDS = (State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED)
 #: What LiveDesk's state may be, and what an answer of it says (``worker.model.Signal``).
 STOPS = ("up", "down", "misconfigured")
-ANSWERS = ("well", "fault", "throttled")
+ANSWERS = ("ok", "error", "throttled")
 
 
 blueprint = Blueprint("metrics", __name__)

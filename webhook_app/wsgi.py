@@ -18,14 +18,12 @@ from worker import telemetry
 from worker.errors import SettingsError
 from worker.process.envelope import build_envelope
 from worker.store.connection import connect
-from worker.store.durability import Guard, announce
+from worker.store.durability import announce
 from worker.store.store import Store
 from worker.tasks import create_contact, join_livedesk
 
 #: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
 REDIS_TIMEOUT_S = 1.0
-#: How long a contact is held for what is done by hand, which asks LiveDesk nothing.
-LEASE_MS = 10_000
 #: Whether this is a ``flask`` command and no server; the mark is Flask's own.
 IS_COMMAND = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
@@ -40,17 +38,11 @@ def join() -> Flask:
     telemetry.configure_logging(settings.log_format, settings.log_level)
     telemetry.start_sentry(settings.sentry_dsn, settings.sentry_environment, "web")
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
-    demands = settings.requirements
+    store = Store(client, build_envelope(create_contact), policy=settings.upstream, requirements=settings.requirements)
     if not IS_COMMAND:
-        announce(client, demands)
+        announce(store.connections, settings.requirements)
     parts = Parts(
-        store=Store(
-            client,
-            build_envelope(create_contact),
-            lease_ms=LEASE_MS,
-            policy=settings.upstream,
-            guard=Guard(client, demands),
-        ),
+        store=store,
         sources=sources,
         api_token=settings.api_token,
         metrics_token=settings.metrics_token,

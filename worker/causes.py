@@ -77,7 +77,7 @@ _READ_ONE = "Open one contact and read what LiveDesk answered. Fix it there or a
 # fmt: off
 # On the way to LiveDesk
 
-NAME_NOT_RESOLVED = _row("name_not_resolved", Fault.LIVEDESK, Signal.FAULT, "name",
+NAME_NOT_RESOLVED = _row("name_not_resolved", Fault.LIVEDESK, Signal.ERROR, "name",
     "LiveDesk's host name does not resolve",
     f"DNS has no address for LiveDesk's host. Nothing was sent. {_WAITS}",
     "If it continues, check DNS on the workers' hosts, and LIVEDESK_BASE_URL.")
@@ -85,23 +85,23 @@ ADDRESS_INVALID = _row("address_invalid", Fault.OURS, Signal.MISCONFIGURED, "nam
     "LIVEDESK_BASE_URL is not a valid address",
     f"No request can be sent to it. {_WAITS}",
     _CHECK_URL)
-CONNECT_FAILED = _row("connect_failed", Fault.LIVEDESK, Signal.FAULT, "connection",
+CONNECT_FAILED = _row("connect_failed", Fault.LIVEDESK, Signal.ERROR, "connection",
     "LiveDesk refuses connections",
     f"The host exists but accepts no connection. Nothing was sent. {_WAITS}",
     "Usually wait. If LiveDesk works elsewhere, check firewalls, proxies and the port.")
-CONNECT_TIMEOUT = _row("connect_timeout", Fault.LIVEDESK, Signal.FAULT, "connection",
+CONNECT_TIMEOUT = _row("connect_timeout", Fault.LIVEDESK, Signal.ERROR, "connection",
     "Connecting to LiveDesk timed out",
     f"The host did not respond within 5 seconds. Nothing was sent. {_WAITS}",
     "Usually wait. If LiveDesk works elsewhere, check firewalls and proxies.")
-CERTIFICATE_REFUSED = _row("certificate_refused", Fault.LIVEDESK, Signal.FAULT, "TLS",
+CERTIFICATE_REFUSED = _row("certificate_refused", Fault.LIVEDESK, Signal.ERROR, "TLS",
     "LiveDesk's certificate is not trusted",
     f"It has expired, belongs to another host, or a proxy intercepts TLS. Nothing was sent. {_WAITS}",
     "Check the clock of the workers' hosts, and whether a proxy intercepts TLS.")
-CONNECTION_LOST = _row("connection_lost", Fault.UNKNOWN, Signal.FAULT, "answer",
+CONNECTION_LOST = _row("connection_lost", Fault.UNKNOWN, Signal.ERROR, "answer",
     "The connection broke before the answer",
     _LOOKED_UP,
     "Usually nothing. If it continues, check for proxies that close connections, and http:// instead of https://.")
-ANSWER_TIMEOUT = _row("answer_timeout", Fault.UNKNOWN, Signal.FAULT, "answer",
+ANSWER_TIMEOUT = _row("answer_timeout", Fault.UNKNOWN, Signal.ERROR, "answer",
     "LiveDesk did not answer in time",
     _LOOKED_UP,
     "Usually nothing. If LiveDesk is always this slow, raise LIVEDESK_TIMEOUT.")
@@ -140,11 +140,11 @@ INBOX_MISSING = _row("inbox_missing", Fault.OURS, Signal.INBOX, "inbox",
 
 # Answers that cannot be used
 
-UNREADABLE_ANSWER = _row("unreadable_answer", Fault.UNKNOWN, Signal.FAULT, "answer",
+UNREADABLE_ANSWER = _row("unreadable_answer", Fault.UNKNOWN, Signal.ERROR, "answer",
     "LiveDesk's answer cannot be read",
     f"It is cut off, or not from LiveDesk's API: a proxy may have sent it. {_LOOKED_UP}",
     "If it continues, open one contact and read the answer. Check LIVEDESK_BASE_URL and proxies.")
-ANSWER_FOR_ANOTHER_CONTACT = _row("answer_for_another_contact", Fault.LIVEDESK, Signal.FAULT, "answer",
+ANSWER_FOR_ANOTHER_CONTACT = _row("answer_for_another_contact", Fault.LIVEDESK, Signal.ERROR, "answer",
     "LiveDesk answered about another contact",
     f"The answer has another identifier, so it proves nothing. {_LOOKED_UP}",
     _SUPPORT)
@@ -163,19 +163,19 @@ SEARCH_TOO_MANY_RESULTS = _row("search_too_many_results", Fault.LIVEDESK, Signal
     "LiveDesk's search finds too many contacts",
     "The contact is not on the first pages of results, which does not prove that it is absent.",
     "Search for it in LiveDesk. If it is there, adopt it; if not, retry. If it is frequent, contact LiveDesk support.")
-CANNOT_BE_LOOKED_UP = _row("cannot_be_looked_up", Fault.UNKNOWN, Signal.WELL, "search",
+CANNOT_BE_LOOKED_UP = _row("cannot_be_looked_up", Fault.UNKNOWN, Signal.OK, "search",
     "It may be in LiveDesk, and no search can tell",
     "An answer was lost, and this account's search does not find such contacts. Sending it again could create two.",
     "Search for it in LiveDesk. If it is there, adopt or discard it; if not, retry.")
-EXISTS_BUT_NOT_FOUND = _row("exists_but_not_found", Fault.LIVEDESK, Signal.WELL, "search",
+EXISTS_BUT_NOT_FOUND = _row("exists_but_not_found", Fault.LIVEDESK, Signal.OK, "search",
     "LiveDesk says it exists, but does not find it",
     "LiveDesk refuses to create the contact because its identifier is taken, but no search shows who has it.",
     "Search for it in LiveDesk. Often the search index is only late, and a retry adopts the contact.")
-IDENTIFIER_FOUND_TWICE = _row("identifier_found_twice", Fault.LIVEDESK, Signal.WELL, "search",
+IDENTIFIER_FOUND_TWICE = _row("identifier_found_twice", Fault.LIVEDESK, Signal.OK, "search",
     "LiveDesk has two contacts with this identifier",
     "Only a person can decide which of the two is right.",
     "Merge the two in LiveDesk, then retry: the remaining contact is adopted.")
-CONTACT_GONE = _row("contact_gone", Fault.LIVEDESK, Signal.WELL, "search",
+CONTACT_GONE = _row("contact_gone", Fault.LIVEDESK, Signal.OK, "search",
     "The contact was deleted while we adopted it",
     "LiveDesk's search shows the owner of the e-mail address or phone number, but that contact no longer exists.",
     "Usually nothing: the next attempt creates the contact.")
@@ -203,11 +203,11 @@ def http(status: int) -> Cause:
     fault: it has not judged the contact."""
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "an unknown status"
     if status < 400 or status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:
-        return Cause(f"http_{status}", Fault.LIVEDESK, Signal.FAULT, "answer",
+        return Cause(f"http_{status}", Fault.LIVEDESK, Signal.ERROR, "answer",
             f"LiveDesk answers with an error ({status})",
             f"It answered {status}, {phrase}. {_WAITS} A contact that may have been created is looked up first.",
             "Usually wait. If it lasts for hours, contact LiveDesk support.")
-    return Cause(f"http_{status}", Fault.CONTACT, Signal.WELL, "answer",
+    return Cause(f"http_{status}", Fault.CONTACT, Signal.OK, "answer",
         f"LiveDesk rejects the contact ({status})",
         f"It answered {status}, {phrase}, and named no field that could be left out.",
         _READ_ONE)
@@ -227,11 +227,11 @@ def refused(field: str) -> Cause:
 # fmt: off
 for _field, _info in CONTACT_FIELDS.items():
     if _info.is_unique:
-        _row(f"{_field}_taken", Fault.CONTACT, Signal.WELL, "create",
+        _row(f"{_field}_taken", Fault.CONTACT, Signal.OK, "create",
             f"Another contact has this {_info.label}",
             f"LiveDesk allows each {_info.label} once, and a contact with another identifier has it.",
             f"Open one to compare the two: adopt that contact, send without the {_info.label}, or discard.")
-    _row(f"{_field}_refused", Fault.CONTACT, Signal.WELL, "create",
+    _row(f"{_field}_refused", Fault.CONTACT, Signal.OK, "create",
         f"LiveDesk rejects the {_info.label}",
         f"It does not accept the {_info.label}, and the contact cannot be created without it.",
         _READ_ONE)

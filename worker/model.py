@@ -46,9 +46,15 @@ class UpstreamPolicy:
     probe_longest_ms: int = 300_000
     inbox_id: int | None = None
 
-    @property
-    def look_ups_per_second(self) -> float:
-        return self.look_ups_per_minute / 60
+    def arguments(self) -> dict[str, Any]:
+        """Return what the scripts read (``lua/upstream.lua``)."""
+        return {
+            "rate": self.rate,
+            "look_ups_per_second": self.look_ups_per_minute / 60,
+            "probe_first_ms": self.probe_first_ms,
+            "probe_longest_ms": self.probe_longest_ms,
+            "inbox_id": str(self.inbox_id or ""),
+        }
 
 
 class LogFormat(StrEnum):
@@ -317,8 +323,8 @@ class Signal(StrEnum):
     """What an attempt says about LiveDesk, for all contacts: it answers, it has a fault, it wants fewer requests, it
     does not let us in, it does not know the inbox, or nothing. ``postponed``: it was no attempt after all."""
 
-    WELL = "well"
-    FAULT = "fault"
+    OK = "ok"
+    ERROR = "error"
     THROTTLED = "throttled"
     MISCONFIGURED = "misconfigured"
     INBOX = "inbox"
@@ -351,7 +357,7 @@ class AttemptResult:
     spent_ms: int = 0
     status: int | None = None
     excerpt: str = ""
-    signal: Signal = Signal.WELL
+    signal: Signal = Signal.OK
     hold_ms: int = 0
     suspect: int = 0
 

@@ -197,7 +197,7 @@ def _on_ready(**_: Any) -> None:
     parts.sweeper.start()
     parts.store.counters.start()
     _probe_now(parts.store)
-    announce(parts.store.client, parts.settings.requirements)
+    announce(parts.store.connections, parts.settings.requirements)
     log.info(LogEvent("worker ready"))
 
 

@@ -42,7 +42,7 @@ def fill(client: redis.Redis) -> tuple[Door, dict[str, str]]:
     created = AttemptResult(state=State.CREATED, contact_id="4711", outcome=Outcome.ADOPTED)
     made["created"] = door.bring("user-1", created)
     made["discarded"] = door.bring("user-2", FAILED)
-    door.store.contacts.discard("user-2")
+    door.store.contacts.discard(door.store.key_of("user-2"))
     operations = door.store.operations
     wanted = Filter(state=State.FAILED, source="shop")
     made["operation"] = operations.open(BulkAction.RETRY, wanted, who="Ada", why="LiveDesk is back", total=6)

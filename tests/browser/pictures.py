@@ -35,7 +35,7 @@ RETRIED, RECOVERED = 240, 150
 
 def refuse(parts: Parts) -> str:
     """Signups that LiveDesk has refused, and one that is in somebody's way. Returns the key of that one."""
-    parts.store.contacts.discard(HOSTILE)
+    parts.store.contacts.discard(parts.store.key_of(HOSTILE))
     for operation in parts.store.operations.latest():
         parts.store.operations.command(operation.id, Command.CANCEL)
     for number in range(RETRIED):
@@ -56,7 +56,7 @@ def retry(parts: Parts) -> str:
         pass
     at(parts.store, 0.5)
     for number in range(RECOVERED):
-        claim = parts.store.contacts.claim(parts.store.key_of(f"buyer-{number}"), token_hex(8), asks=False)
+        claim = parts.store.contacts.claim(parts.store.key_of(f"buyer-{number}"), token_hex(8), sends=False)
         assert claim is not None
         parts.store.contacts.finish(claim, CREATED, Attempt(claim.now, 190, 200))
     at(parts.store, 0)

@@ -30,7 +30,7 @@ from worker.store.store import Store
 MINUTE_MS = 60_000
 #: What a sender, or LiveDesk, might write.
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"{{ 7*7 }}"
-CREATED = AttemptResult(state=State.CREATED, contact_id="7001", outcome=Outcome.CREATED, status=200, signal=Signal.WELL)
+CREATED = AttemptResult(state=State.CREATED, contact_id="7001", outcome=Outcome.CREATED, status=200, signal=Signal.OK)
 PASSWORD = "the-operator-of-the-tests"
 SOURCE = {"verify": "token", "secrets": ["a-secret-of-the-tests", "another-secret-of-the-tests"], "inbox_id": 1}
 
@@ -72,8 +72,8 @@ def bring(store: Store, contact: Contact, *verdicts: AttemptResult, source: str 
     key = store.key_of(contact.identifier)
     store.contacts.accept(contact, source)
     for verdict in verdicts:
-        store.contacts.retry_now(contact.identifier)
-        claim = store.contacts.claim(key, token_hex(8), asks=False)
+        store.contacts.retry_now(store.key_of(contact.identifier))
+        claim = store.contacts.claim(key, token_hex(8), sends=False)
         assert claim is not None
         took = 180 + len(contact.identifier) * 7
         attempt = Attempt(claim.now, took, verdict.status, verdict.cause, verdict.excerpt)
@@ -109,7 +109,7 @@ def _minute(store: Store, ago: int, *, is_down: bool) -> None:
     for number in range(2 + ago * 7 % 5):
         contact = person(f"user-{ago}-{number}")
         if is_down:
-            bring(store, contact, retrying("http_503", Signal.FAULT, 503, "Service Unavailable"))
+            bring(store, contact, retrying("http_503", Signal.ERROR, 503, "Service Unavailable"))
         else:
             bring(store, contact, CREATED)
     if ago % 9 == 0:
@@ -120,10 +120,10 @@ def _probes(store: Store) -> None:
     """One contact at a time has tried whether LiveDesk is back; the next one goes in two minutes or so."""
     for ago in (4.5, 3.5, 2.5, 1.5, 0.1):
         at(store, ago)
-        store.contacts.retry_now("user-6-0")
+        store.contacts.retry_now(store.key_of("user-6-0"))
         claim = store.contacts.claim(store.key_of("user-6-0"), token_hex(8))
         assert claim is not None
-        failed = retrying("http_503", Signal.FAULT, 503, "Service Unavailable")
+        failed = retrying("http_503", Signal.ERROR, 503, "Service Unavailable")
         store.contacts.finish(claim, failed, Attempt(claim.now, 212, 503, failed.cause))
     at(store, 0)
 
@@ -141,13 +141,13 @@ def _people(store: Store) -> None:
     bring(store, Contact(HOSTILE, 1, HOSTILE, "eve@example.com"), closed(State.FAILED, "name_refused", HOSTILE))
     bring(store, person("held-one", inbox_id=99), retrying("inbox_not_found", Signal.INBOX, 404))
     bring(store, person("put-aside"))
-    store.contacts.discard("put-aside")
+    store.contacts.discard(store.key_of("put-aside"))
     noted = Note("phone_number", "left out: not a phone number")
     store.contacts.accept(person("waiting-one"), "shop", (noted,))
     at(store, 0)
     sending = person("sending-one")
     store.contacts.accept(sending, "signup")
-    assert store.contacts.claim(store.key_of(sending.identifier), token_hex(8), asks=False)
+    assert store.contacts.claim(store.key_of(sending.identifier), token_hex(8), sends=False)
 
 
 def _besides(store: Store) -> None:

@@ -58,6 +58,6 @@ def test_where_search_does_not_find_nothing_is_sent_after_a_lost_answer(start_sy
 
     assert system.wait_for(WHO, "conflict")["cause"] == "cannot_be_looked_up"
     assert len(system.executed(WHO)) == 1
-    assert system.store.contacts.retry_now(WHO) == "retrying"
+    assert system.store.contacts.retry_now(system.store.key_of(WHO)) == "retrying"
     assert system.wait_for(WHO, "conflict")["cause"] == "cannot_be_looked_up"
     assert len(system.creates(WHO)) == 1, "however often somebody tries"

@@ -74,7 +74,7 @@ def test_a_conflict_that_was_cleared_up_is_created_on_retry(system: System) -> N
     system.wait_for(WHO, "conflict")
 
     system.livedesk.delete_contact(owner.id)
-    assert system.store.contacts.retry_now(WHO) == "retrying"
+    assert system.store.contacts.retry_now(system.store.key_of(WHO)) == "retrying"
     assert system.wait_for(WHO, "created")["outcome"] == "created"
     system.assert_one_contact(WHO)
 

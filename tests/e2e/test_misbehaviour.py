@@ -174,7 +174,7 @@ def test_a_contact_that_a_search_buries_among_others_is_a_conflict(system: Syste
 
     # An operator retries it once the search works. The retry still knows that an answer is missing.
     system.livedesk.clear()
-    assert system.store.contacts.retry_now(WHO) == "retrying"
+    assert system.store.contacts.retry_now(system.store.key_of(WHO)) == "retrying"
     record = system.wait_for(WHO, "created")
     assert record["outcome"] == "adopted"
     system.assert_one_contact(WHO)
@@ -236,7 +236,7 @@ def test_a_contact_that_is_there_but_never_found_is_a_conflict(system: System) -
     system.assert_patient(WHO)
 
     system.livedesk.clear()
-    assert system.store.contacts.retry_now(WHO) == "retrying"
+    assert system.store.contacts.retry_now(system.store.key_of(WHO)) == "retrying"
     assert system.wait_for(WHO, "created")["outcome"] == "adopted"
     system.assert_one_contact(WHO)
 

@@ -220,7 +220,7 @@ def test_bugs_are_reported_and_name_nobody(system: System, sink: Sink) -> None:
     system.client.hset(name, "state", str(PERSON["email"]))
     answer = call("GET", f"{system.stack.url}/contacts/{WHO}", headers=operator())
     system.client.hset(name, mapping={"state": "retrying", "data": json.dumps({PERSON["email"]: 1})})
-    assert system.store.contacts.retry_now(WHO) == "retrying"
+    assert system.store.contacts.retry_now(system.store.key_of(WHO)) == "retrying"
     wait_until(lambda: system.hurry() and "TypeError" in system.log(), "the worker has met it")
     system.client.hset(name, "data", data)
 

@@ -19,7 +19,6 @@ from webhook_app.sources.config import read_source
 from worker.model import Ack, Attempt, AttemptResult, Contact, Requirements, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.durability import Guard
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +47,7 @@ SOURCE = {"verify": "token", "secret": SECRET, "inbox_id": 1, "map": {"identifie
 
 def http_of(client: redis.Redis, demands: Requirements | None = None) -> FlaskClient:
     clock = count(0, 10)  # so that Redis is looked at for each delivery
-    guard = Guard(client, demands or Requirements(), clock=lambda: next(clock))
-    store = make_store(client, guard=guard)
+    store = make_store(client, requirements=demands or Requirements(), clock=lambda: next(clock))
     sources = {"app": read_source("app", SOURCE, {})}
     return create_app(Parts(store=store, sources=sources)).test_client()
 

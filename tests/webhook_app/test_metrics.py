@@ -160,7 +160,7 @@ def test_a_batch_is_one_line_and_counts_each_element(web: Web, caplog: pytest.Lo
 def test_attempts_are_told_by_result_and_cause(web: Web) -> None:
     web.bring("ada", AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED))
     web.bring("bob", AttemptResult(state=State.CONFLICT, cause="email_taken", owner_id="1"))
-    web.bring("cyd", AttemptResult(state=State.RETRYING, cause="http_500", delay_ms=60_000, signal=Signal.FAULT))
+    web.bring("cyd", AttemptResult(state=State.RETRYING, cause="http_500", delay_ms=60_000, signal=Signal.ERROR))
     figures = web.figures()
     assert {labels[1]: number for labels, number in figures.items() if labels[0] == "attempts_total"} == {
         "created": 1,
@@ -169,7 +169,7 @@ def test_attempts_are_told_by_result_and_cause(web: Web) -> None:
         "failed": 0,
     }
     assert figures["attempts_failed_total", "email_taken"] == figures["attempts_failed_total", "http_500"] == 1
-    assert (figures["answers_total", "well"], figures["answers_total", "fault"]) == (2, 1)
+    assert (figures["answers_total", "ok"], figures["answers_total", "error"]) == (2, 1)
     assert (figures["contacts", "created"], figures["contacts", "conflict"], figures["contacts", "retrying"]) == (
         1,
         1,

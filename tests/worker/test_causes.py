@@ -72,16 +72,16 @@ def test_only_the_contacts_own_faults_spend_its_budget(error: LiveDeskError, spe
 @pytest.mark.parametrize(
     ("error", "signal"),
     [
-        (NotSent(causes.CONNECT_FAILED), Signal.FAULT),
-        (AnswerUnknown(causes.http(500)), Signal.FAULT),
+        (NotSent(causes.CONNECT_FAILED), Signal.ERROR),
+        (AnswerUnknown(causes.http(500)), Signal.ERROR),
         (Throttled(), Signal.THROTTLED),
         (Misconfigured(causes.UNAUTHORIZED), Signal.MISCONFIGURED),
         (Misconfigured(causes.REDIRECTED), Signal.MISCONFIGURED),
         (Misconfigured(causes.INBOX_NOT_FOUND), Signal.INBOX),
         (Misconfigured(causes.INBOX_MISSING), Signal.INBOX),
         (Inconclusive(causes.SEARCH_IGNORED_QUERY), Signal.NOTHING),
-        (Rejected(causes.http(422), fields=frozenset(), status=422), Signal.WELL),
-        (LiveDeskError(causes.EXISTS_BUT_NOT_FOUND), Signal.WELL),
+        (Rejected(causes.http(422), fields=frozenset(), status=422), Signal.OK),
+        (LiveDeskError(causes.EXISTS_BUT_NOT_FOUND), Signal.OK),
     ],
 )
 def test_an_error_says_something_about_livedesk_or_about_the_contact(error: LiveDeskError, signal: Signal) -> None:

@@ -87,8 +87,8 @@ class FlakyContacts(Contacts):
     error: StoreError = StoreUnavailable("ConnectionError")
     renewals = 0
 
-    def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
-        claim = super().claim(key, token, asks=asks)
+    def claim(self, key: str, token: str, *, sends: bool = True) -> Claim | None:
+        claim = super().claim(key, token, sends=sends)
         self.claimed()
         return claim
 
@@ -207,7 +207,7 @@ def test_without_a_claim_nothing_is_sent(world: SyncWorld) -> None:
 
 def test_without_redis_nothing_is_sent(world: SyncWorld) -> None:
     class NoContacts(FlakyContacts):
-        def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
+        def claim(self, key: str, token: str, *, sends: bool = True) -> Claim | None:
             raise StoreUnavailable("ConnectionError")
 
     world.accept()
@@ -497,7 +497,7 @@ def test_a_search_that_always_finds_too_many_is_a_conflict_after_the_allowed_mis
         assert world.record().state.is_open
         world.attempt(look_up=Inconclusive(causes.SEARCH_TOO_MANY_RESULTS))
     assert (world.record().state, world.record().cause) == (State.CONFLICT, "search_too_many_results")
-    assert world.store.contacts.retry_now("ada") == "retrying"
+    assert world.store.contacts.retry_now(world.store.key_of("ada")) == "retrying"
     world.attempt(look_up=[THERE])
     assert world.record().outcome is Outcome.ADOPTED, "a retry still knows that an answer is missing"
 
@@ -819,6 +819,6 @@ def test_after_doctor_found_search_working_a_retry_creates_the_contact(world: Sy
     world.attempt(create=LOST)
     world.attempt(look_up=[])
     world.options = known(searchable=True)
-    assert world.store.contacts.retry_now("ada") == "retrying"
+    assert world.store.contacts.retry_now(world.store.key_of("ada")) == "retrying"
     world.attempt(look_up=[], create=Created("7", 200))
     assert world.record().state is State.CREATED

@@ -17,7 +17,7 @@ from worker.model import Account, Attempt, State
 from worker.store.lists import Filter
 
 #: Counters of LiveDesk's answers, with their labels.
-ANSWERS = (("well", "good"), ("fault", "error"), ("throttled", "throttled"))
+ANSWERS = (("ok", "good"), ("error", "error"), ("throttled", "throttled"))
 #: States whose latest attempts are shown; how many of each, and how many altogether.
 TRIED = (State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED)
 MAX_OF_EACH, MAX_LATEST = 6, 12

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from secrets import token_hex
 
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
@@ -10,13 +9,9 @@ from worker.errors import Unmappable
 from worker.model import (
     EDITABLE_FIELDS,
     UNIQUE_FIELDS,
-    Attempt,
-    AttemptResult,
     Contact,
     Note,
     NoteCode,
-    Outcome,
-    Signal,
     State,
 )
 from worker.normalise import normalise
@@ -43,7 +38,7 @@ class ContactActions(Actions):
 
     def retry(self, key: str, why: str = "") -> State:
         """Make a contact due now, with a fresh retry budget."""
-        state = _state_or_refuse(self.parts.store.contacts.retry_now(self.get(key).identifier, who=self.who))
+        state = _state_or_refuse(self.parts.store.contacts.retry_now(key, who=self.who))
         self.audit("retried", key, why)
         return state
 
@@ -52,7 +47,7 @@ class ContactActions(Actions):
         record = self.get(key)
         if record.state is State.DISCARDED:
             raise ActionRefused(Reason.DISCARDED)
-        state = _state_or_refuse(self.parts.store.contacts.discard(record.identifier), State.DISCARDED)
+        state = _state_or_refuse(self.parts.store.contacts.discard(key), State.DISCARDED)
         self.audit("discarded", key, why)
         return state
 
@@ -70,7 +65,7 @@ class ContactActions(Actions):
             raise ActionRefused(Reason.CREATED)
         before = seen or record.contact
         contact, notes = self._edited(record, before, fields)
-        state = _state_or_refuse(self.parts.store.contacts.edit(contact, notes, who=self.who, before=before))
+        state = _state_or_refuse(self.parts.store.contacts.edit(key, contact, notes, who=self.who, before=before))
         changed = [name for name in EDITABLE_FIELDS if getattr(contact, name) != getattr(before, name)]
         self.audit(f"edited {', '.join(changed)}" if changed else "retried", key, why)
         return state
@@ -83,7 +78,9 @@ class ContactActions(Actions):
             raise ActionRefused(Reason.NO_OWNER, "No field of this contact is in conflict now. Nothing was changed.")
         notes = (*record.notes, Note(name, "left out manually: another contact in LiveDesk has it", NoteCode.LEFT_OUT))
         contact = record.contact.without(name)
-        state = _state_or_refuse(self.parts.store.contacts.edit(contact, notes, who=self.who, before=record.contact))
+        state = _state_or_refuse(
+            self.parts.store.contacts.edit(key, contact, notes, who=self.who, before=record.contact)
+        )
         self.audit(f"retried without {name}", key, why)
         return state
 
@@ -96,28 +93,15 @@ class ContactActions(Actions):
         contact_id = contact_id or record.owner_id
         if record.state is not State.CONFLICT or contact_id is None:
             raise ActionRefused(Reason.NO_OWNER)
-        _state_or_refuse(self.parts.store.contacts.retry_now(record.identifier, who=self.who))
-        claim = self.parts.store.contacts.claim(key, token_hex(8), asks=False)
-        if claim is None:  # a worker was faster and has retried it
-            raise ActionRefused(Reason.BUSY)
-        result = AttemptResult(
-            state=State.CREATED,
-            contact_id=contact_id,
-            outcome=Outcome.ADOPTED,
-            notes=(
-                *claim.notes,
-                Note("identifier", "adopted manually: LiveDesk's contact keeps its data", NoteCode.ADOPTED),
-            ),
-            signal=Signal.NOTHING,
-        )
-        if not self.parts.store.contacts.finish(claim, result, Attempt(claim.now, 0, trigger=self.who)).written:
+        answer = self.parts.store.contacts.adopt(key, contact_id, who=self.who)
+        if answer != "adopted":  # it has changed since it was read
             raise ActionRefused(Reason.BUSY)
         self.audit(f"adopted {contact_id}", key, why)
         return contact_id
 
     def erase(self, key: str, why: str = "") -> Erased:
         """Delete everything that Redis has about a contact. LiveDesk keeps its own contact."""
-        erased = self.parts.store.contacts.erase(self.get(key).identifier)
+        erased = self.parts.store.contacts.erase(key)
         if erased.result != "erased":
             raise ActionRefused(Reason(erased.result))
         self.audit("erased", key, why)

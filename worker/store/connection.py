@@ -1,12 +1,11 @@
-"""How we connect to Redis, and what its errors mean to us. Only ``store`` and ``history`` use this."""
+"""How we connect to Redis, run scripts, and translate its errors. Only this package uses it."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha1
-from threading import Lock, local
 from time import monotonic
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary, proxy
 
 import redis
 from redis import exceptions
@@ -17,102 +16,28 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.store.address import is_sentinel, parse_sentinel
 
-#: It cannot be reached, or says itself that it is not ready.
+#: Redis cannot be reached, or says that it is not ready.
 AWAY = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.BusyLoadingError,
     exceptions.ReadOnlyError,
 )
-#: Error codes of a server that is there but cannot take a write now; another moment or another server may.
+#: Error codes of a server that cannot take a write now, but may later, or of which another server may take it.
 PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY")
-
-T = TypeVar("T")
-
-#: Seconds after a time-out for which nobody waits for Redis.
+#: Seconds after a timeout during which no call waits for Redis.
 AGAIN_S = 0.5
 
-
-class Turns:
-    """Who waits for a Redis that says nothing: one caller at a time, not every thread of the receiver.
-
-    After a time-out, whoever comes while another still waits for an answer is refused at once, so that no queue builds
-    up; and so is everybody for a moment, so that nobody waits who has waited for a thread before. The first answer ends
-    that.
-    """
-
-    def __init__(self) -> None:
-        self.silent = False
-        self._again_at = 0.0
-        self._asking = Lock()
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """For the time of one call. Raises redis-py's ``TimeoutError`` where there is no point in waiting."""
-        careful = self.silent
-        if careful and (monotonic() < self._again_at or not self._asking.acquire(blocking=False)):
-            raise exceptions.TimeoutError("Redis says nothing")
-        try:
-            yield
-            self.silent = False
-        except exceptions.ResponseError:
-            self.silent = False
-            raise
-        except (exceptions.TimeoutError, MasterNotFoundError):
-            self.silent = True
-            self._again_at = monotonic() + AGAIN_S
-            raise
-        finally:
-            if careful:
-                self._asking.release()
-
-
-class Lines:
-    """The connections of one client's pool that threads keep, one each, and whose turn it is to wait."""
-
-    def __init__(self, pool: redis.ConnectionPool) -> None:
-        self.pool = proxy(pool)  # it is the key of ``_lines``, which would keep it for ever
-        self.turns = Turns()
-        self._own = local()
-        self._demotions = 0
-
-    def connection(self) -> Any:
-        """This thread's connection. One that was closed from the other side while it was idle is opened again."""
-        connection: Any = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self.pool.get_connection()
-        elif self._own.demotions != self._demotions or _is_spoiled(connection):
-            # Left to the next command, it would be opened to where it was before, without asking any sentinel.
-            connection.disconnect()
-            connection.connect()
-        self._own.demotions = self._demotions
-        return connection
-
-    def socket(self) -> object:
-        """What this thread speaks over now: another object once the connection was opened anew, if by chance to
-        another server."""
-        return getattr(getattr(self._own, "connection", None), "_sock", None)
-
-    def demoted(self) -> None:
-        """A replica answers where the primary was: all connections are opened anew, wherever the primary is now."""
-        self._demotions += 1
-        self.pool.disconnect(inuse_connections=False)
-
-
-#: The lines of each client, by its pool: closed with it.
-_lines: WeakKeyDictionary[redis.ConnectionPool, Lines] = WeakKeyDictionary()
-
-
-def lines_of(client: redis.Redis) -> Lines:
-    pool = client.connection_pool
-    return _lines.get(pool) or _lines.setdefault(pool, Lines(pool))
+T = TypeVar("T")
+#: A command to send after a script, over the same connection and without waiting for the script's answer.
+Command = tuple[str | float, ...]
 
 
 def connect(url: str, *, timeout_s: float) -> redis.Redis:
-    """A client that waits ``timeout_s`` at most for a connection or an answer, and repeats nothing by itself.
+    """Return a client that waits at most ``timeout_s`` for a connection or an answer, and retries nothing by itself.
 
-    redis-py 8 repeats a command up to ten times unless told otherwise, although its answer alone may have been lost.
-    With Sentinel, each new connection asks for the primary first, and then makes sure that it is one.
+    By default redis-py 8 sends a command up to ten times, although perhaps only its answer was lost. With Sentinel,
+    each new connection asks for the primary first, and then verifies that it is one.
     """
     options: dict[str, Any] = {
         "decode_responses": True,
@@ -135,9 +60,9 @@ def connect(url: str, *, timeout_s: float) -> redis.Redis:
 
 
 def _as_primary(connection: Any) -> None:
-    """Opens a connection to a primary. Amid a failover the sentinels still name the old one, and that may already be a
-    replica, on which a script would find nothing to do and say so (redis.io, "Guidelines for Redis clients with
-    support for Redis Sentinel", step 3).
+    """Open a connection to a primary. During a failover the sentinels still name the old one, which may already be a
+    replica, where a script would find nothing to do (redis.io, "Guidelines for Redis clients with support for Redis
+    Sentinel", step 3).
 
     Raises:
         ConnectionError: it is a replica.
@@ -149,91 +74,172 @@ def _as_primary(connection: Any) -> None:
             raise exceptions.ConnectionError("the primary has become a replica")
 
 
-#: A command to send behind a script, over the same connection and without waiting for the script's answer.
-Command = tuple[str | float, ...]
-
-
 class Script:
-    """A Lua script of ours. Each thread runs it over a connection that it keeps.
+    """A Lua script of ours, with the command that runs it packed once: only the arguments are new in each call."""
 
-    redis-py's own ``Script`` takes a connection out of the pool and puts it back for every call, and looks for
-    replicas, retries and caches on the way: two thirds of the time that a call costs
-    (docs/adr/0007-a-connection-for-each-thread.md).
+    def __init__(self, source: str, prefix: str) -> None:
+        sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
+        self._by_sha = _pack("EVALSHA", sha, "1", prefix)
+        self._by_source = _pack("EVAL", source, "1", prefix)
+
+    def command(self, args: bytes, *, by_sha: bool = True) -> bytes:
+        """Return the command in RESP; ``args`` is the script's only argument."""
+        head = self._by_sha if by_sha else self._by_source
+        return b"*%d\r\n%b$%d\r\n%b\r\n" % (5, head, len(args), args)
+
+
+def _pack(*parts: str) -> bytes:
+    return b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in (text.encode() for text in parts))
+
+
+class UnresponsiveGuard:
+    """Lets one caller at a time wait for a Redis that does not answer, not every thread of the receiver.
+
+    After a timeout nobody waits for ``AGAIN_S``. Then one caller at a time does, and the others are refused at once, so
+    that no queue builds up. The first answer ends that.
     """
 
-    def __init__(self, client: redis.Redis, source: str) -> None:
-        self.lines = lines_of(client)
-        self.source = source
-        self.sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
+    def __init__(self) -> None:
+        self.is_silent = False
+        self._again_at = 0.0
+        self._waiting = threading.Lock()
 
-    def __call__(self, keys: Sequence[str], args: Sequence[str | float]) -> Any:
-        """What the script returns; raises redis-py's errors."""
-        return self._on_a_primary(lambda: self._run(keys, args))
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Surround one call. Raises redis-py's ``TimeoutError`` when there is no point in waiting."""
+        is_careful = self.is_silent
+        if is_careful and (monotonic() < self._again_at or not self._waiting.acquire(blocking=False)):
+            raise exceptions.TimeoutError("Redis does not answer")
+        try:
+            yield
+            self.is_silent = False
+        except exceptions.ResponseError:
+            self.is_silent = False
+            raise
+        except (exceptions.TimeoutError, MasterNotFoundError):
+            self.is_silent = True
+            self._again_at = monotonic() + AGAIN_S
+            raise
+        finally:
+            if is_careful:
+                self._waiting.release()
 
-    def _run(self, keys: Sequence[str], args: Sequence[str | float]) -> Any:
-        with self.lines.turns.taken():
-            connection = self.lines.connection()
-            try:
-                connection.send_command("EVALSHA", self.sha, len(keys), *keys, *args)
-                return connection.read_response(disconnect_on_error=True)
-            except exceptions.NoScriptError:
-                connection.send_command("EVAL", self.source, len(keys), *keys, *args)
-                return connection.read_response(disconnect_on_error=True)
 
-    def then(
-        self, keys: Sequence[str], args: Sequence[str | float], more: Sequence[Command], wait_s: float
-    ) -> list[Any]:
-        """What the script returns, and behind it the answers of ``more``, for which another ``wait_s`` is waited.
+class _Kept:
+    """A connection that one thread keeps; ``generation`` grows whenever it is opened again, maybe to another server."""
+
+    def __init__(self, connection: Any, demotions: int) -> None:
+        self.connection = connection
+        self.generation = 0
+        self.demotions = demotions
+        connection.register_connect_callback(self.opened)
+
+    def opened(self, _connection: object) -> None:
+        self.generation += 1
+
+
+class Connections:
+    """The connections of one client: each thread keeps one (docs/adr/0007-a-connection-for-each-thread.md).
+
+    Every method raises redis-py's errors.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+        self.unresponsive = UnresponsiveGuard()
+        self._own = threading.local()
+        self._demotions = 0
+
+    def run(self, script: Script, args: bytes) -> Any:
+        """Run a script and return its answer."""
+        return self._on_primary(lambda: self._run(script, args))
+
+    def run_then(self, script: Script, args: bytes, more: Sequence[Command], wait_s: float) -> list[Any]:
+        """Run a script and then ``more``; return all answers. The last command may take ``wait_s`` longer.
 
         Raises:
             RedisError: one of them failed. The others may have been executed.
         """
-        return self._on_a_primary(lambda: self._run_then(keys, args, more, wait_s))
+        return self._on_primary(lambda: self._run_then(script, args, more, wait_s))
 
-    def _run_then(
-        self, keys: Sequence[str], args: Sequence[str | float], more: Sequence[Command], wait_s: float
-    ) -> list[Any]:
+    def send(self, commands: Sequence[Command], wait_s: float) -> Any:
+        """Send commands over this thread's connection and return the last answer, which may take ``wait_s`` longer."""
+        return self._send(self.connection().pack_commands(commands), len(commands), wait_s)[-1]
+
+    def connection(self) -> Any:
+        """Return this thread's connection. If the server closed it while it was idle, it is opened again."""
+        kept: _Kept | None = getattr(self._own, "kept", None)
+        if kept is None:
+            kept = self._own.kept = _Kept(self.client.connection_pool.get_connection(), self._demotions)
+        elif kept.demotions != self._demotions or _is_spoiled(kept.connection):
+            # The next command would open it to where it was before, without asking any sentinel.
+            kept.connection.disconnect()
+            kept.connection.connect()
+            kept.demotions = self._demotions
+        return kept.connection
+
+    def release(self) -> None:
+        """Return this thread's connection to the pool."""
+        kept: _Kept | None = getattr(self._own, "kept", None)
+        if kept is not None:
+            del self._own.kept
+            self.client.connection_pool.release(kept.connection)
+
+    def generation(self) -> int:
+        """Return how often this thread's connection was opened again."""
+        kept: _Kept | None = getattr(self._own, "kept", None)
+        return kept.generation if kept else 0
+
+    def _run(self, script: Script, args: bytes) -> Any:
+        with self.unresponsive.call():
+            connection = self.connection()
+            try:
+                connection.send_packed_command([script.command(args)])
+                return connection.read_response(disconnect_on_error=True)
+            except exceptions.NoScriptError:
+                connection.send_packed_command([script.command(args, by_sha=False)])
+                return connection.read_response(disconnect_on_error=True)
+
+    def _run_then(self, script: Script, args: bytes, more: Sequence[Command], wait_s: float) -> list[Any]:
+        packed = self.connection().pack_commands(more)
         try:
-            return ask(self.lines, [("EVALSHA", self.sha, len(keys), *keys, *args), *more], wait_s)
+            return self._send([script.command(args), *packed], 1 + len(more), wait_s)
         except exceptions.NoScriptError:
-            return ask(self.lines, [("EVAL", self.source, len(keys), *keys, *args), *more], wait_s)
+            return self._send([script.command(args, by_sha=False), *packed], 1 + len(more), wait_s)
 
-    def _on_a_primary(self, run: Callable[[], T]) -> T:
-        """What ``run`` returns. A replica has done nothing of it: then once more, wherever the primary is now. A
-        contact that was given up here would wait until its message counts as lost."""
+    def _send(self, packed: Sequence[bytes], number: int, wait_s: float) -> list[Any]:
+        """Send packed commands and return the answers to all of them, or raise the first that is an error."""
+        with self.unresponsive.call():
+            connection = self.connection()
+            connection.send_packed_command([b"".join(packed)])
+            waits = [connection.socket_timeout] * (number - 1) + [connection.socket_timeout + wait_s]
+            answers = [_answer(connection, wait) for wait in waits]
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            return answers
+
+    def _on_primary(self, run: Callable[[], T]) -> T:
+        """Run once more if a replica answered: it has done nothing. A contact that was given up here would wait until
+        its message counts as lost."""
         try:
             return run()
         except (exceptions.ReadOnlyError, exceptions.ConnectionError) as error:
-            if not _is_from_a_replica(error):
+            if not _is_from_replica(error):
                 raise
-        self.lines.demoted()
+        # Every connection is opened again, to wherever the primary is now.
+        self._demotions += 1
+        self.client.connection_pool.disconnect(inuse_connections=False)
         return run()
 
 
-def _is_from_a_replica(error: Exception) -> bool:
+def _is_from_replica(error: Exception) -> bool:
     """redis-py's connections to a primary named by Sentinel turn READONLY into a ``ConnectionError``."""
     return isinstance(error, exceptions.ReadOnlyError) or isinstance(error.__context__, exceptions.ReadOnlyError)
 
 
-def ask(lines: Lines, commands: Sequence[Command], wait_s: float) -> list[Any]:
-    """The answers to commands that are sent at once over this thread's connection; the last may take ``wait_s`` longer.
-
-    Raises:
-        RedisError: the first that one of them was answered with.
-    """
-    with lines.turns.taken():
-        connection = lines.connection()
-        connection.send_packed_command(connection.pack_commands(commands))
-        waits = [connection.socket_timeout] * (len(commands) - 1) + [connection.socket_timeout + wait_s]
-        answers = [_answer(connection, wait) for wait in waits]
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return answers
-
-
 def _answer(connection: Any, timeout_s: float) -> Any:
-    """The next answer, or the error that it was: those behind it must be read all the same."""
+    """Return the next answer, or the error that it was: the answers after it must be read all the same."""
     try:
         return connection.read_response(timeout=timeout_s, disconnect_on_error=True)
     except exceptions.ResponseError as error:
@@ -241,7 +247,7 @@ def _answer(connection: Any, timeout_s: float) -> Any:
 
 
 def _is_spoiled(connection: Any) -> bool:
-    """Whether it is closed, by whomever, or something was said that nobody asked for."""
+    """Return whether it is closed, or has unexpected data to read."""
     if not connection.is_connected:  # ``can_read`` would open it
         return True
     try:
@@ -252,12 +258,12 @@ def _is_spoiled(connection: Any) -> bool:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns redis-py's errors into ours.
+    """Translate redis-py's errors into ours.
 
     Raises:
         StoreFull: Redis is out of memory.
-        StoreUnavailable: it cannot be reached, or cannot take the command for now.
-        StoreError: anything else that it refused, a script's bug for one.
+        StoreUnavailable: it cannot be reached, or cannot take the command now.
+        StoreError: it refused the command for another reason, for example a bug in a script.
     """
     try:
         yield

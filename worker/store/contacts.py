@@ -3,14 +3,28 @@
 Lists of contacts are in ``lists``.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import StoreError, StoreFull, StoreUnavailable
-from worker.model import Accepted, Attempt, AttemptResult, Claim, Contact, Note, NoteCode, State, Status, UpstreamPolicy
+from worker.model import (
+    ACTIONS,
+    Accepted,
+    Action,
+    Attempt,
+    AttemptResult,
+    Claim,
+    Contact,
+    Note,
+    NoteCode,
+    State,
+    Status,
+    UpstreamPolicy,
+)
 from worker.store import keys, record
-from worker.store.connection import ask, lines_of, translated
+from worker.store.connection import translated
 from worker.store.database import Database
 from worker.store.durability import Terms, Wait
 from worker.store.queue import Queue
@@ -22,12 +36,17 @@ ATTEMPTS_KEPT = 20
 CAUSE_FRESH_MS = 24 * 3_600_000
 #: Causes that are distinguished; any further one is counted as ``other``.
 MAX_CAUSES = 500
+#: How often something is tried again that changed between a read and the script.
+MAX_TRIES = 3
+ALLOWED = {action: sorted(states) for action, states in ACTIONS.items()}
+RECREATED = Note("identifier", "LiveDesk no longer had it: created again", NoteCode.RECREATED)
+ADOPTED = Note("identifier", "adopted manually: LiveDesk's contact keeps its data", NoteCode.ADOPTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of a verdict: written, unless the lease was lost; ``new_cause``: nobody saw this cause lately;
-    ``turn``: what it changed for all contacts: ``down``, ``misconfigured``, ``inbox``, ``resumed`` or nothing."""
+    """Whether a result was written (unless the lease was lost), whether its cause is new, and what it changed for all
+    contacts: ``down``, ``misconfigured``, ``inbox``, ``resumed`` or nothing."""
 
     written: bool
     new_cause: bool = False
@@ -36,8 +55,8 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What became of a wish to forget: ``erased``, or why not: ``gone``, ``busy``. ``contact_id`` is LiveDesk's;
-    ``is_unknown``: a create was sent, and nobody knows what became of it."""
+    """``result`` is ``erased``, or why not: ``gone`` or ``busy``. ``contact_id`` is LiveDesk's; ``is_unknown``: a
+    create was sent, and nobody knows its answer."""
 
     result: str
     contact_id: str = ""
@@ -45,32 +64,39 @@ class Erased:
 
 
 class Contacts:
+    """Actions of a person return the contact's new state (``adopt``: ``adopted``), or why it was not changed: ``gone``,
+    ``busy`` (an attempt is running), ``created``, ``discarded``, ``changed`` or ``wrong_state``."""
+
     def __init__(self, db: Database, queue: Queue, policy: UpstreamPolicy, *, lease_ms: int) -> None:
         self.db = db
         self.queue = queue
-        self.policy = policy
+        self.policy = policy.arguments()
         self.lease_ms = lease_ms
 
+    # From a delivery to LiveDesk
+
     def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
-        """Takes a delivery. When this returns, the contact is in Redis, as safe as ``ACK`` requires, and will be looked
-        at. ``bulk``: only when neither new contacts nor retries wait."""
+        """Store a delivery as durably as ``ACK`` requires, so that it is sent to LiveDesk.
+
+        ``bulk``: only when neither new contacts nor retries are waiting.
+        """
         terms = self.db.terms()
         return self._accept(contact, source, notes, terms, terms.wait, bulk=bulk)
 
     def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
-        """Takes a batch, one by one, and waits once, at its end, until all of it is as safe as ``ACK`` requires."""
-        terms, lines = self.db.terms(), lines_of(self.db.client)
-        taken, sockets = [], []
+        """Store a batch, one by one, and wait once, at its end, until all of it is as durable as ``ACK`` requires."""
+        terms, connections = self.db.terms(), self.db.connections
+        accepted, generations = [], set()
         for contact, notes in deliveries:
-            taken.append(self._accept(contact, source, notes, terms))
-            sockets.append(lines.socket())
-        if terms.wait and taken:
+            accepted.append(self._accept(contact, source, notes, terms))
+            generations.add(connections.generation())
+        if terms.wait and accepted:
             with translated():
-                terms.wait.check(ask(lines, terms.wait.commands, terms.wait.ms / 1000)[-1])
-            # What went over an earlier connection may have gone to another server.
-            if any(socket is not lines.socket() for socket in sockets):
-                raise StoreUnavailable("the connection was lost amid a batch")
-        return taken
+                terms.wait.check(connections.send(terms.wait.commands, terms.wait.ms / 1000))
+            # What was sent over an earlier connection may be on another server.
+            if generations != {connections.generation()}:
+                raise StoreUnavailable("the connection was lost during a batch")
+        return accepted
 
     def _accept(
         self,
@@ -82,25 +108,26 @@ class Contacts:
         *,
         bulk: bool = False,
     ) -> Accepted:
-        for _ in range(3):
+        for _ in range(MAX_TRIES):
             salt = self.db.salt()
             key = keys.contact_key(contact.identifier, salt)
             answer = self.db.run(
                 "accept",
-                key,
-                salt.decode(),
-                contact.identifier,
-                source,
-                record.dump_data(contact),
-                record.fingerprint(contact, salt),
-                record.dump_notes(notes),
-                self.queue.message(key),
-                self.queue.bound,
-                self.queue.grace_ms,
-                record.dump_finders(contact, salt),
-                "bulk" if bulk else "",
-                terms.room,
                 wait=wait,
+                key=key,
+                salt=salt.decode(),
+                identifier=contact.identifier,
+                source=source,
+                data=record.dump_data(contact),
+                fingerprint=record.fingerprint(contact, salt),
+                same=record.older_fingerprints(contact, salt),
+                notes=record.dump_notes(notes),
+                message=self.queue.message(key),
+                queue_bound=self.queue.bound,
+                grace_ms=self.queue.grace_ms,
+                finders=record.dump_finders(contact, salt),
+                is_bulk=bulk,
+                max_open=terms.room,
             )
             if answer[0] == "full":
                 raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
@@ -109,147 +136,157 @@ class Contacts:
             self.db.remember_salt(None)
         raise StoreError("the salt keeps changing: is something else emptying this Redis?")
 
-    def claim(self, key: str, token: str, *, asks: bool = True) -> Claim | None:
-        """The lease on a contact, or ``None`` when it is closed, gone, somebody else's, its time has not come, or
-        LiveDesk must not be asked now.
+    def claim(self, key: str, token: str, *, sends: bool = True) -> Claim | None:
+        """Take the lease on a contact.
 
-        With ``asks`` false LiveDesk will not be asked, so neither pace nor pause matter.
+        ``None``: it is closed, gone, leased by another worker, its next attempt is later, or nothing may be sent to
+        LiveDesk now. With ``sends`` false nothing will be sent, so neither pace nor pause matter.
         """
-        answer = self.db.run(
-            "claim",
-            key,
-            token,
-            self.lease_ms,
-            self.policy.rate,
-            self.policy.look_ups_per_second,
-            self.policy.inbox_id or "",
-            int(asks),
-        )
+        answer = self.db.run("claim", key=key, token=token, lease_ms=self.lease_ms, policy=self.policy, sends=sends)
         if answer[0] != "claimed":
             return None
-        self.db.remember_salt(answer[6])  # another one, if somebody has emptied this Redis
-        fields = dict(zip(answer[7::2], answer[8::2], strict=True))
-        return Claim(
+        now, lease_until, wait_ms, apart_ms, answered_at, salt, *fields = answer[1:]
+        self.db.remember_salt(salt)  # another one, if somebody has emptied this Redis
+        return record.load_claim(
+            dict(zip(fields[::2], fields[1::2], strict=True)),
             key=key,
             token=token,
-            contact=record.load_contact(fields["identifier"], fields["data"]),
-            fingerprint=fields["fingerprint"],
-            now=int(answer[1]),
-            lease_until=int(answer[2]),
-            unknown_since=int(fields["unknown_since"]) if "unknown_since" in fields else None,
-            late_id=fields.get("late_id"),
-            cause=fields.get("cause"),
-            failures=int(fields.get("failures", 0)),
-            repeats=int(fields.get("repeats", 0)),
-            spent_ms=int(fields.get("spent_ms", 0)),
-            crashes=int(fields.get("crashes", 0)),
-            notes=record.load_notes(fields.get("notes")),
-            wait_ms=int(answer[3]),
-            apart_ms=int(answer[4]),
-            answered_at=int(answer[5]),
-            failed_at=record.ended_at(fields.get("attempts")),
-            suspect=int(fields.get("suspect", 0)),
-            trigger=fields.get("trigger"),
-            source=fields["source"],
-            received_at=int(fields["received_at"]),
-            number=int(fields["attempts_made"]),
+            now=int(now),
+            lease_until=int(lease_until),
+            wait_ms=int(wait_ms),
+            apart_ms=int(apart_ms),
+            answered_at=int(answered_at),
         )
 
     def renew(self, claim: Claim) -> bool:
-        """Lengthens the lease, counted from now. ``False``: it is lost, stop at once."""
-        return bool(self.db.run("renew", claim.key, claim.token, self.lease_ms))
+        """Extend the lease, counted from now. ``False``: it is lost, stop at once."""
+        return bool(self.db.run("renew", key=claim.key, token=claim.token, lease_ms=self.lease_ms))
 
-    def finish(self, claim: Claim, verdict: AttemptResult, attempt: Attempt) -> Finished:
-        """Ends an attempt, if the lease is still ours."""
+    def finish(self, claim: Claim, result: AttemptResult, attempt: Attempt) -> Finished:
+        """End an attempt, if the lease is still ours."""
         answer = self.db.run(
             "finish",
-            claim.key,
-            claim.token,
-            claim.fingerprint,
-            record.dump_attempt(attempt),
-            verdict.state.value,
-            verdict.cause or "",
-            verdict.contact_id or "",
-            verdict.outcome.value if verdict.outcome else "",
-            record.dump_notes(verdict.notes),
-            verdict.owner_id or "",
-            verdict.delay_ms,
-            verdict.unanswered.value,
-            verdict.failures,
-            verdict.repeats,
-            verdict.spent_ms,
-            ATTEMPTS_KEPT,
-            CAUSE_FRESH_MS,
-            verdict.suspect,
-            verdict.signal.value,
-            "" if verdict.status is None else verdict.status,
-            verdict.hold_ms,
-            self.policy.rate,
-            self.policy.probe_first_ms,
-            self.policy.probe_longest_ms,
-            claim.contact.inbox_id or self.policy.inbox_id or "",
-            MAX_CAUSES,
-            self.db.finder_of_id(verdict.contact_id),
+            key=claim.key,
+            token=claim.token,
+            fingerprint=claim.fingerprint,
+            attempt=record.dump_attempt(attempt),
+            state=result.state,
+            cause=result.cause,
+            contact_id=result.contact_id,
+            contact_finder=self.db.finder_of_id(result.contact_id) if result.contact_id else None,
+            outcome=result.outcome,
+            owner_id=result.owner_id,
+            notes=record.dump_notes(result.notes),
+            delay_ms=result.delay_ms,
+            unanswered=result.unanswered,
+            failures=result.failures,
+            repeats=result.repeats,
+            spent_ms=result.spent_ms,
+            suspect=result.suspect,
+            attempts_kept=ATTEMPTS_KEPT,
+            cause_fresh_ms=CAUSE_FRESH_MS,
+            max_causes=MAX_CAUSES,
+            signal=result.signal,
+            status=result.status,
+            hold_ms=result.hold_ms,
+            inbox=str(claim.contact.inbox_id or self.policy["inbox_id"]),
+            policy=self.policy,
         )
         return Finished(True, bool(answer[1]), answer[2]) if answer[0] == "done" else Finished(False)
 
-    def retry_now(self, identifier: str, *, who: str = "") -> str:
-        """Makes a contact due at once, by a person's wish.
+    def forget(self, keep_ms: int) -> int:
+        """Remove created contacts that are older than ``keep_ms``, a bounded number at a time. Return how many."""
+        expired = self.db.older(keys.state(State.CREATED), keep_ms)
+        with translated():
+            ids: list[Any] = [self.db.client.hget(keys.contact(key), "contact_id") for key in expired]
+        return sum(
+            int(self.db.run("forget", key=key, keep_ms=keep_ms, contact_id=one, contact_finder=self._finder_of(one)))
+            for key, one in zip(expired, ids, strict=True)
+        )
 
-        Returns ``pending`` or ``retrying`` (it is due now), or why not: ``gone``, ``busy``, ``created``.
-        """
-        answer: list[str] = self.db.run("retry_now", self.db.key_of(identifier), who)
-        return answer[-1]
+    # What a person does
 
-    def discard(self, identifier: str) -> str:
-        """Gives a contact up. Returns ``discarded``, or why not: ``gone``, ``busy``, ``created``."""
-        answer: list[str] = self.db.run("discard", self.db.key_of(identifier))
-        return answer[0]
+    def retry_now(self, key: str, *, who: str = "") -> str:
+        """Make a contact due now, with a fresh retry budget."""
+        return _answer(self.db.run("retry_now", key=key, who=who or None, allowed=ALLOWED[Action.RETRY]))
+
+    def discard(self, key: str) -> str:
+        """Give a contact up."""
+        return _answer(self.db.run("discard", key=key, allowed=ALLOWED[Action.DISCARD]))
 
     def edit(
-        self, contact: Contact, notes: tuple[Note, ...] = (), *, who: str = "", before: Contact | None = None
+        self,
+        key: str,
+        contact: Contact,
+        notes: tuple[Note, ...] = (),
+        *,
+        who: str = "",
+        before: Contact | None = None,
     ) -> str:
-        """Sends this for the contact with its identifier, and makes it due at once; returns what ``retry_now`` does, or
-        ``changed``: it does not hold ``before``, what the person saw, any more.
+        """Replace what is sent for a contact, and make it due now.
 
-        Nothing is counted as a delivery, and the source stays. A delivery with other data takes its place again.
+        ``before`` is the data that the person saw; if the contact has other data now, the answer is ``changed``. The
+        source stays, and nothing is counted as a delivery.
         """
         salt = self.db.salt()
-        answer: list[str] = self.db.run(
+        answer = self.db.run(
             "edit",
-            keys.contact_key(contact.identifier, salt),
-            who,
-            record.dump_data(contact),
-            record.fingerprint(contact, salt),
-            record.dump_notes(notes),
-            record.dump_finders(contact, salt),
-            record.fingerprint(before, salt) if before else "",
+            key=key,
+            who=who or None,
+            data=record.dump_data(contact),
+            fingerprint=record.fingerprint(contact, salt),
+            notes=record.dump_notes(notes),
+            finders=record.dump_finders(contact, salt),
+            before=[record.fingerprint(before, salt), *record.older_fingerprints(before, salt)] if before else None,
+            allowed=ALLOWED[Action.EDIT],
         )
-        return answer[-1]
+        return _answer(answer)
 
-    def forget(self, keep_ms: int) -> int:
-        """Removes created contacts that are older than ``keep_ms``, a bounded number at a time. Returns how many."""
-        old = self.db.older(keys.state(State.CREATED), keep_ms)
-        with translated():
-            ids: list[Any] = [self.db.client.hget(keys.contact(key), "contact_id") for key in old]
-        finders = [self.db.finder_of_id(contact_id) for contact_id in ids]
-        return sum(int(self.db.run("forget", key, keep_ms, finder)) for key, finder in zip(old, finders, strict=True))
-
-    def erase(self, identifier: str) -> Erased:
-        """Forgets the contact with this identifier, unless an attempt is running."""
-        key = self.db.key_of(identifier)
-        with translated():
-            contact_id: Any = self.db.client.hget(keys.contact(key), "contact_id")
-        answer = self.db.run("erase", key, self.db.finder_of_id(contact_id))
-        return Erased(answer[0], answer[1], bool(answer[2])) if answer[0] == "erased" else Erased(answer[0])
+    def adopt(self, key: str, contact_id: str, *, who: str = "") -> str:
+        """Make a conflict created by adopting this contact of LiveDesk's. LiveDesk is not contacted."""
+        answer = self.db.run(
+            "adopt",
+            key=key,
+            contact_id=contact_id,
+            contact_finder=self.db.finder_of_id(contact_id),
+            note=json.dumps([ADOPTED.field, ADOPTED.text, ADOPTED.code]),
+            trigger=json.dumps(who, ensure_ascii=False),
+            allowed=ALLOWED[Action.ADOPT],
+        )
+        return _answer(answer)
 
     def recreate(self, key: str, contact_id: str, contact: Contact) -> bool:
-        """Makes a created contact that LiveDesk does not have any more pending again, with what ``contact`` holds.
-        ``False``: it is not created under this id (any more)."""
-        fingerprint = record.fingerprint(contact, self.db.salt())
-        notes = record.dump_notes((Note("identifier", "LiveDesk no longer had it: created again", NoteCode.RECREATED),))
-        finder = self.db.finder_of_id(contact_id)
-        return bool(self.db.run("put_back", key, contact_id, record.dump_data(contact), fingerprint, notes, finder))
+        """Make a created contact that LiveDesk no longer has pending again, with the data of ``contact``.
+
+        ``False``: it is not created under this id (any more).
+        """
+        answer = self.db.run(
+            "recreate",
+            key=key,
+            contact_id=contact_id,
+            contact_finder=self.db.finder_of_id(contact_id),
+            data=record.dump_data(contact),
+            fingerprint=record.fingerprint(contact, self.db.salt()),
+            notes=record.dump_notes((RECREATED,)),
+            finders=record.dump_finders(contact, self.db.salt()),
+            allowed=ALLOWED[Action.RECREATE],
+        )
+        return bool(answer)
+
+    def erase(self, key: str) -> Erased:
+        """Delete everything about a contact, unless an attempt is running."""
+        contact_id: str | None = None
+        for _ in range(MAX_TRIES):
+            finder = self._finder_of(contact_id)
+            result, *rest = self.db.run("erase", key=key, contact_id=contact_id, contact_finder=finder)
+            if result == "erased":
+                return Erased(result, rest[0], bool(rest[1]))
+            if result != "changed":
+                return Erased(result)
+            contact_id = rest[0]
+        return Erased("busy")
+
+    # Reads
 
     def find(self, identifier: str) -> ContactRecord | None:
         """Return the contact with this identifier, or ``None``."""
@@ -263,7 +300,7 @@ class Contacts:
         return record.load_record(fields) if fields else None
 
     def read_many(self, wanted: list[str]) -> dict[str, ContactRecord]:
-        """Return the contacts with these keys; those that are gone are left out."""
+        """Return the contacts with these keys, without those that are gone."""
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
             for key in wanted:
                 pipe.hgetall(keys.contact(key))
@@ -276,3 +313,15 @@ class Contacts:
             for state in State:
                 pipe.zcard(keys.state(state))
             return dict(zip(State, pipe.execute(), strict=True))
+
+    def _finder_of(self, contact_id: str | None) -> str | None:
+        return self.db.finder_of_id(contact_id) if contact_id else None
+
+
+def _answer(answer: list[str]) -> str:
+    """Return the one word for ``{'due', state}``, ``{'refused', state}`` or ``{word}``."""
+    if answer[0] != "refused":
+        return answer[-1]
+    return {State.SENDING: "busy", State.CREATED: "created", State.DISCARDED: "discarded"}.get(
+        State(answer[1]), "wrong_state"
+    )

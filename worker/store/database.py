@@ -1,44 +1,76 @@
 """What all parts of the store share: the client, the scripts, the salt and Redis's clock."""
 
+import re
 import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import redis
 
 from worker.model import Requirements
 from worker.store import keys
-from worker.store.connection import translated
+from worker.store.connection import Connections, Script, translated
 from worker.store.durability import Guard, Terms, Wait
-from worker.store.scripts import Scripts
 
 #: Entries of a sorted set that are removed in one go.
 MAX_REMOVED = 200
+LUA = Path(__file__).parent / "lua"
+#: The files that are put before other scripts, and never run by themselves.
+LIBRARIES = frozenset({"common", "upstream", "finders", "causes", "lifecycle", "operation"})
+_INCLUDE = re.compile(r"-- include: (.*)\n")
+
+
+def source_of(name: str) -> str:
+    """Return a script with the libraries that its first line names."""
+    text = (LUA / f"{name}.lua").read_text()
+    included = _INCLUDE.match(text)
+    names = ["common", *(included[1].split(", ") if included else [])]
+    return "".join((LUA / f"{library}.lua").read_text() for library in names) + text
 
 
 class Database:
     """One Redis, as our scripts and keys see it. Threads may share it.
 
-    ``shift_ms`` is added to Redis's clock; only tests set it. ``guard`` decides whether deliveries are accepted.
+    ``shift_ms`` is added to Redis's clock; only tests set it. With ``requirements``, deliveries are accepted only while
+    Redis meets them; ``clock`` is in seconds.
     """
 
-    def __init__(self, client: redis.Redis, guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        requirements: Requirements | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.client = client
-        self.guard = guard
-        self.requirements = guard.requirements if guard else Requirements()
+        self.connections = Connections(client)
+        self.requirements = requirements or Requirements()
         self.shift_ms = 0
-        self._scripts = Scripts(client)
+        self._guard = Guard(self.connections, requirements, clock=clock) if requirements else None
+        names = (path.stem for path in LUA.glob("*.lua"))
+        self._scripts = {name: Script(source_of(name), keys.PREFIX) for name in names if name not in LIBRARIES}
+        self._encode = msgspec.msgpack.Encoder().encode
         self._salt: bytes | None = None
 
-    def run(self, script: str, key: str, *args: str | float, wait: Wait | None = None) -> Any:
-        """Run one of our scripts and return its answer.
+    def run(self, script: str, *, wait: Wait | None = None, **args: object) -> Any:
+        """Run one of our scripts with these arguments and return its answer.
 
-        ``key`` names what the script changes. With ``wait``, return only when the change is that durable.
+        With ``wait``, return only when the change is that durable.
         """
-        return self._scripts.run(script, key, (self.shift_ms, key, *args), wait)
+        args["shift_ms"] = self.shift_ms
+        packed = self._encode(args)
+        with translated():
+            if wait is None:
+                return self.connections.run(self._scripts[script], packed)
+            answer, *_, done = self.connections.run_then(self._scripts[script], packed, wait.commands, wait.ms / 1000)
+        wait.check(done)
+        return answer
 
     def terms(self) -> Terms:
         """Return what must hold for a delivery to be accepted now."""
-        return self.guard.terms() if self.guard else Terms()
+        return self._guard.terms() if self._guard else Terms()
 
     def salt(self) -> bytes:
         """Return the secret of the keyed hashes, creating it on an empty Redis."""
@@ -63,18 +95,14 @@ class Database:
         """Return the key of the contact with this identifier."""
         return keys.contact_key(identifier, self.salt())
 
-    def finder_of_id(self, contact_id: str | None) -> str:
-        """Return the finder of a contact id in LiveDesk, or ``""`` without one."""
-        return keys.finder("contact_id", contact_id, self.salt()) if contact_id else ""
+    def finder_of_id(self, contact_id: str) -> str:
+        """Return the finder of a contact id in LiveDesk."""
+        return keys.finder("contact_id", contact_id, self.salt())
 
     def now(self) -> int:
         """Return Redis's time in ms since the epoch."""
         with translated():
-            return self.to_ms(self.client.time())
-
-    def to_ms(self, time: Any) -> int:
-        """Convert an answer of Redis's ``TIME`` to ms since the epoch."""
-        seconds, microseconds = time
+            seconds, microseconds = self.client.time()
         return int(seconds) * 1000 + int(microseconds) // 1000 + self.shift_ms
 
     def older(self, index: str, age_ms: int) -> list[Any]:

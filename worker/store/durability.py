@@ -18,7 +18,7 @@ import redis
 from worker.errors import StoreError, StoreUnavailable
 from worker.model import BACKLOG_MOST, Ack, Requirements
 from worker.store import keys
-from worker.store.connection import Command, lines_of, translated
+from worker.store.connection import Command, Connections, translated
 
 log = logging.getLogger(__name__)
 
@@ -140,13 +140,13 @@ class Server:
         return any(replica.get("state") == "online" for replica in replicas)
 
 
-def look(client: redis.Redis) -> Server:
+def look(connections: Connections) -> Server:
     """One round trip.
 
     Raises:
         StoreError: Redis is away.
     """
-    with translated(), lines_of(client).turns.taken(), client.pipeline(transaction=False) as pipe:
+    with translated(), connections.unresponsive.call(), connections.client.pipeline(transaction=False) as pipe:
         for section in SECTIONS:
             pipe.info(section)
         pipe.config_get(*CONFIG)
@@ -222,9 +222,9 @@ class Guard:
     """Says on which terms deliveries are taken. One for each process; ``clock`` is in seconds."""
 
     def __init__(
-        self, client: redis.Redis, requirements: Requirements, *, clock: Callable[[], float] = time.monotonic
+        self, connections: Connections, requirements: Requirements, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.client = client
+        self.connections = connections
         self.requirements = requirements
         self.clock = clock
         self._seen: tuple[float, Server] | None = None
@@ -252,7 +252,7 @@ class Guard:
         if seen and age < LOOK_KEPT_S and not self._looking.acquire(blocking=False):
             return seen[1]
         try:
-            server = look(self.client)
+            server = look(self.connections)
             self._seen = now, server
             return server
         finally:
@@ -260,11 +260,11 @@ class Guard:
                 self._looking.release()
 
 
-def announce(client: redis.Redis, requirements: Requirements) -> None:
+def announce(connections: Connections, requirements: Requirements) -> None:
     """One line in the log at start: what a 200 means here."""
     required = f"ACK={requirements.ack}" if requirements.ack else "ACK is not set"
     try:
-        server = look(client)
+        server = look(connections)
     except StoreError as error:
         log.warning("what a 200 means is not known yet (%s): Redis cannot be used: %s", required, error)
         return

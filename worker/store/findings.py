@@ -16,9 +16,11 @@ class Findings:
 
     def save_account(self, name: str, found: Account) -> None:
         """Store what was found out about the LiveDesk account of this name (``LiveDesk.account``)."""
-        answers = (getattr(found, ability) for ability in ABILITIES)
-        values = ("" if answer is None else str(int(answer)) for answer in answers)
-        self.db.run("note_account", "", self.db.key_of(name), *values)
+        answers = {ability: getattr(found, ability) for ability in ABILITIES}
+        values: dict[str, Any] = {
+            ability: "" if answer is None else str(int(answer)) for ability, answer in answers.items()
+        }
+        self.db.run("save_account", account=self.db.key_of(name), **values)
 
     def account(self, name: str) -> Account:
         """Return what is known about the LiveDesk account of this name: nothing about another one."""

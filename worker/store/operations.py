@@ -1,26 +1,26 @@
-"""Operations: retry or discard many contacts, as a record that the workers run in chunks.
+"""Operations: retry or discard many contacts, as a record that the workers process in chunks.
 
-1. Somebody opens one: an action, a filter, who and why. The filter holds for those that were there by then.
-2. Whichever worker comes first takes it for a while, and moves a chunk of its contacts at a time: a retry makes them
-   due in the lane of bulk work, behind new signups and other retries.
-3. A canary moves one, waits how that goes, then ten, then the rest. If the same cause comes back, it stops by itself,
-   and those that were moved and not tried yet are put back.
-4. Each contact's next attempt tells the operation how it went: recovered, the same cause, another one.
-5. It is done when all have told. Until it is forgotten it can be undone: who was not touched since becomes what it was.
+1. Somebody opens one: an action, a filter, who and why. It affects the contacts that match the filter at that time.
+2. One worker at a time leases it and moves chunks of its contacts: a retry makes them due in the lane of bulk work,
+   behind new signups and other retries.
+3. A canary moves one contact, waits for its result, then ten, then the rest. If the same cause comes back, the
+   operation stops by itself, and the contacts that were moved but not tried yet are restored.
+4. Each contact's next attempt is counted by the operation: recovered, the same cause, another cause.
+5. It is done when all attempts are counted. Until it expires it can be undone: contacts that nobody has changed since
+   become what they were.
 
-A worker may die at any point: the next one goes on where it was.
+A worker may die at any point: the next one continues where it was.
 
 The fields of an operation, in the hash ``{lds}:op:<id>``: ``action``, ``filter`` (JSON), ``who``, ``why``, ``canary``,
 ``state``, ``created_at``, ``as_of``, ``ended_at``, ``note``, ``total`` as it was expected, ``moved``, ``skipped``,
-``recovered``, ``same``, ``again``, ``left`` (somebody else took them), ``restored``, ``cursor`` (``-`` at the end),
-``runner`` and ``runner_until``.
+``recovered``, ``same``, ``again``, ``left`` (changed by somebody else meanwhile), ``restored``, ``cursor`` (``-`` at
+the end), ``same_as`` (its action and filter), ``runner`` and ``runner_until``.
 """
 
 import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 from worker.errors import SyncError
@@ -30,30 +30,30 @@ from worker.store.connection import translated
 from worker.store.database import Database
 from worker.store.lists import ContactLists, Filter
 
-#: Contacts moved in one step, so that the script holds Redis for two milliseconds or so.
+#: Contacts moved by one script, so that it blocks Redis for about two milliseconds.
 CHUNK = 100
-#: Chunks that one worker moves before it does something else.
+#: Chunks that a worker moves before it sweeps again.
 CHUNKS_AT_ONCE = 50
 LEASE_MS = 10_000
-#: How long an operation is remembered and can be undone.
+#: How long an operation is kept and can be undone, in ms.
 KEPT_MS = 7 * 24 * 3_600_000
-#: Operations under way at the same time.
+#: Operations that may be active at the same time.
 MAX_ACTIVE = 5
-#: How many a canary moves before it waits for how they went.
+#: How many contacts a canary moves before it waits for their results.
 CANARY_STEPS = (1, 11)
-#: After the canary: so many failures with the same cause, and half of all, stop the operation.
+#: After the canary: this many failures with the same cause, and this share of all results, stop the operation.
 STOP_AFTER, STOP_SHARE = 10, 0.5
-#: ``cursor`` when everybody has been moved.
+#: ``cursor`` when all contacts have been moved.
 END = "-"
 
 
 class NotOpened(SyncError):
-    """The operation did not begin: an equal one is running, or too many are."""
+    """The operation was not started: an equal one is active, or too many are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation, as its record tells. Times are ms since the epoch."""
+    """One operation, as its record says. Times are ms since the epoch."""
 
     id: str
     action: BulkAction
@@ -77,7 +77,7 @@ class Operation:
 
     @property
     def told(self) -> int:
-        """How many of the moved have told how it went, or have nothing to tell."""
+        """How many of the moved contacts have a result, or will have none."""
         return self.recovered + self.same + self.again + self.left + self.restored
 
 
@@ -89,19 +89,31 @@ class Operations:
         self.token = secrets.token_hex(6)
 
     def open(self, action: BulkAction, wanted: Filter, *, who: str, why: str, total: int, canary: bool = False) -> str:
-        """Begins an operation on the contacts that the filter finds now. Returns its id.
+        """Start an operation on the contacts that match the filter now. Return its id.
 
         Raises:
             NotOpened: with a sentence that says why.
         """
         operation_id = secrets.token_hex(6)
         filtered = json.dumps(wanted.dump(), sort_keys=True)
-        fields = {"action": action, "filter": filtered, "who": who, "why": why, "total": total, "canary": int(canary)}
-        pairs: list[Any] = [part for pair in fields.items() for part in pair]
-        answer = self.db.run("open_operation", operation_id, filtered, KEPT_MS, MAX_ACTIVE, *pairs)
-        if answer[0] == "same":
-            raise NotOpened(f"Operation {answer[1]} is already running for these contacts.")
-        if answer[0] == "many":
+        result, *other = self.db.run(
+            "open_operation",
+            operation=operation_id,
+            same_as=f"{action} {filtered}",
+            kept_ms=KEPT_MS,
+            max_active=MAX_ACTIVE,
+            fields={
+                "action": action,
+                "filter": filtered,
+                "who": who,
+                "why": why,
+                "total": total,
+                "canary": int(canary),
+            },
+        )
+        if result == "same":
+            raise NotOpened(f"Operation {other[0]} is already running for these contacts.")
+        if result == "many":
             raise NotOpened(f"{MAX_ACTIVE} operations are running. Wait for one to end, or cancel one.")
         return operation_id
 
@@ -116,7 +128,7 @@ class Operations:
         return _load(operation_id, fields) if fields.get("action") else None
 
     def latest(self, number: int = 50) -> list[Operation]:
-        """The latest operations, the newest first."""
+        """Return the latest operations, the newest first."""
         with translated():
             ids: Any = self.db.client.zrange(keys.OPERATIONS, 0, number - 1, desc=True)
             with self.db.client.pipeline(transaction=False) as pipe:
@@ -126,12 +138,14 @@ class Operations:
         return [_load(name, fields) for name, fields in zip(ids, found, strict=True) if fields.get("action")]
 
     def step(self) -> bool:
-        """Runs every operation a little. Returns whether there is more to do at once."""
-        more = [self._run(operation.id) for operation in self.latest() if operation.state.is_active]
+        """Run every active operation a little. Return whether there is more to do at once."""
+        with translated():
+            active: Any = self.db.client.smembers(keys.ACTIVE_OPERATIONS)
+        more = [self._run(operation_id) for operation_id in active]
         return any(more)
 
     def _run(self, operation_id: str) -> bool:
-        taken = self.db.run("take_operation", operation_id, self.token, LEASE_MS)
+        taken = self.db.run("take_operation", operation=operation_id, token=self.token, lease_ms=LEASE_MS)
         if not taken:
             return False
         fields = dict(zip(taken[::2], taken[1::2], strict=True))
@@ -141,10 +155,10 @@ class Operations:
         return self._move(operation, int(fields["as_of"]))
 
     def _move(self, operation: Operation, as_of: int) -> bool:
-        """Moves some chunks, as far as the canary allows."""
+        """Move some chunks, as far as the canary allows."""
         for _ in range(CHUNKS_AT_ONCE):
             if _has_come_back(operation):
-                note = "The same cause came back: what was not tried yet was put back."
+                note = "The same cause came back: contacts that were not tried yet were restored."
                 self._set_state(operation.id, OperationState.UNDOING, (OperationState.RUNNING,), note)
                 return True
             if operation.cursor == END:
@@ -166,23 +180,22 @@ class Operations:
             )
         return True
 
-    def _move_chunk(self, operation: Operation, members: Iterable[str], after: str) -> tuple[int, int] | None:
+    def _move_chunk(self, operation: Operation, members: list[str], after: str) -> tuple[int, int] | None:
         wanted = operation.filter
         states = {wanted.state} & operation.action.eligible if wanted.state else operation.action.eligible
         done, *counted = self.db.run(
             "move",
-            operation.id,
-            operation.id,
-            self.token,
-            LEASE_MS,
-            operation.action.value,
-            _listed(states),
-            wanted.cause or "",
-            wanted.source or "",
-            wanted.attempts,
-            after,
-            KEPT_MS,
-            *members,
+            operation=operation.id,
+            token=self.token,
+            lease_ms=LEASE_MS,
+            action=operation.action,
+            states=sorted(states),
+            cause=wanted.cause,
+            source=wanted.source,
+            min_attempts=wanted.attempts,
+            cursor=after,
+            kept_ms=KEPT_MS,
+            keys=members,
         )
         return (counted[0], counted[1]) if done else None
 
@@ -197,7 +210,8 @@ class Operations:
                 return False
             for at in range(0, len(saved), CHUNK):
                 chunk = saved[at : at + CHUNK]
-                if not self.db.run("restore", operation.id, operation.id, self.token, LEASE_MS, *chunk)[0]:
+                answer = self.db.run("restore", operation=operation.id, token=self.token, lease_ms=LEASE_MS, keys=chunk)
+                if not answer[0]:
                     return False
         return True
 
@@ -207,13 +221,21 @@ class Operations:
         return False
 
     def _set_state(
-        self, operation_id: str, to: OperationState, where: Iterable[OperationState], note: str = ""
+        self, operation_id: str, to: OperationState, sources: Iterable[OperationState], note: str = ""
     ) -> bool:
-        return bool(self.db.run("turn_operation", operation_id, to.value, _listed(where), note))
+        answer = self.db.run(
+            "set_operation_state",
+            operation=operation_id,
+            state=to,
+            is_active=to.is_active,
+            sources=sorted(sources),
+            note=note or None,
+        )
+        return bool(answer)
 
 
 def _allowed(operation: Operation) -> int | None:
-    """How many contacts may have been moved by now, or ``None`` for all of them."""
+    """Return how many contacts may have been moved by now, or ``None`` for all of them."""
     if operation.canary:
         for step in CANARY_STEPS:
             if operation.told < step:
@@ -222,16 +244,12 @@ def _allowed(operation: Operation) -> int | None:
 
 
 def _has_come_back(operation: Operation) -> bool:
-    """Whether the cause that the contacts were retried for is still there."""
+    """Return whether the contacts fail again with the cause that they were retried for."""
     if operation.action is BulkAction.DISCARD:
         return False
     if operation.canary and operation.moved <= CANARY_STEPS[-1]:
         return operation.same > 0
     return operation.same >= STOP_AFTER and operation.same >= operation.told * STOP_SHARE
-
-
-def _listed(states: Iterable[StrEnum]) -> str:
-    return "".join(f"{state.value}," for state in states)
 
 
 def _load(operation_id: str, fields: dict[str, str]) -> Operation:

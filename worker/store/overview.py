@@ -103,7 +103,7 @@ class OverviewReader:
             pipe.zcount(keys.state(State.FAILED), now - HOUR_MS, "+inf")
             pipe.zcount(keys.state(State.CONFLICT), now - HOUR_MS, "+inf")
             for back in range(MINUTES):
-                pipe.hmget(keys.minute(minute - back), "created", "well", "fault", "throttled")
+                pipe.hmget(keys.minute(minute - back), "created", "ok", "error", "throttled")
             answers: list[Any] = pipe.execute()
         standing, (next_retry, failed, conflicts, *minutes) = self._load_standing(now, answers)
         created = [int(values[0] or 0) for values in minutes]
@@ -123,7 +123,7 @@ class OverviewReader:
 
     def figures(self) -> Figures:
         """Return how things stand now and everything that was counted, over all processes and hosts."""
-        server = look(self.db.client)
+        server = look(self.db.connections)
         now = self.db.now()
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
             _queue_standing(pipe)
@@ -147,7 +147,7 @@ class OverviewReader:
 
     def health(self) -> Health:
         """Return whether an acknowledged delivery is as safe here as required, and whether one would be accepted."""
-        server = look(self.db.client)
+        server = look(self.db.connections)
         with translated():
             backlog = 0 if server.info.get("loading") else int(self.db.client.zcard(keys.DUE))
         return judge(server, self.db.requirements, backlog)

@@ -28,14 +28,22 @@ class Quarantine:
         terms = self.db.terms()
         if not terms.room:
             raise StoreFull("Redis's memory is nearly full")
-        problems, headers = json.dumps(delivery.problems), json.dumps(delivery.headers)
-        args = (delivery.source, delivery.payload, problems, headers, MAX_ENTRIES)
-        if not self.db.run("quarantine", entry, *args, wait=terms.wait):
+        is_kept = self.db.run(
+            "quarantine",
+            wait=terms.wait,
+            entry=entry,
+            source=delivery.source,
+            payload=delivery.payload,
+            problems=json.dumps(delivery.problems),
+            headers=json.dumps(delivery.headers),
+            max_entries=MAX_ENTRIES,
+        )
+        if not is_kept:
             raise StoreFull("the quarantine is full")
 
     def release(self, entry: str, *, after_ms: int = 0) -> bool:
         """Remove a delivery that has been here for ``after_ms``. Return whether there was one."""
-        return bool(self.db.run("release", entry, after_ms))
+        return bool(self.db.run("release", entry=entry, after_ms=after_ms))
 
     def prune(self) -> int:
         """Remove expired deliveries, a bounded number at a time. Return how many."""

@@ -66,7 +66,7 @@ class Queue:
 
     def __init__(self, db: Database, envelope: Envelope | None, policy: UpstreamPolicy, *, grace_ms: int) -> None:
         self.db = db
-        self.policy = policy
+        self.policy = policy.arguments()
         self.grace_ms = grace_ms
         self.bound = min(QUEUE_BOUNDS[0], ceil(policy.rate * QUEUE_SECONDS) or QUEUE_BOUNDS[0])
         self._envelope = envelope
@@ -83,16 +83,23 @@ class Queue:
 
     def sweep(self, worker: str = "") -> Swept:
         """Hand over to Celery what is due, as far as the queue has room, and record that this worker makes progress."""
-        sweep_id = secrets.token_hex(8)
-        bounds = (MAX_SWEPT, self.grace_ms, *QUEUE_BOUNDS)
-        args = (*bounds, worker, WORKER_KEPT_MS, self.policy.rate, self.policy.inbox_id or "")
-        handed, waiting, more = self.db.run("sweep", "", self.envelope.template, sweep_id, *args)
+        handed, waiting, more = self.db.run(
+            "sweep",
+            template=self.envelope.template,
+            sweep_id=secrets.token_hex(8),
+            max_messages=MAX_SWEPT,
+            grace_ms=self.grace_ms,
+            bounds=QUEUE_BOUNDS,
+            worker=worker,
+            worker_kept_ms=WORKER_KEPT_MS,
+            policy=self.policy,
+        )
         return Swept(handed, waiting, bool(more))
 
     def ping(self) -> str | None:
         """Enqueue a message that names no contact, to see whether a worker takes it. ``None``: there is no room."""
         message = self.message(secrets.token_hex(8))
-        return message if self.db.run("ping", "", message, QUEUE_BOUNDS[-1]) else None
+        return message if self.db.run("ping", message=message, queue_bound=QUEUE_BOUNDS[-1]) else None
 
     def length(self) -> int:
         with translated():

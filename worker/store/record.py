@@ -1,33 +1,33 @@
-"""How a contact's record is written down: the fields of the hash ``{lds}:c:<key>``, and their types.
+"""How a contact's record is stored: the fields of the hash ``{lds}:c:<key>``, and their types.
 
 A field that does not apply is absent. Numbers are decimal text; times are ms since the epoch on Redis's clock.
 
 ===================  ==========================================================================================
-``identifier``       as the sender gave it
+``identifier``       as the sender wrote it
 ``source``           the source of the newest delivery
 ``state``            ``model.State``
-``data``             JSON object: what is sent to LiveDesk besides the identifier; gone once ``created``
-``fingerprint``      four characters for each field of ``data``: tells whether a delivery brings other data, and where
-``notes``            JSON list of ``[field, text, code]``: what was left out or altered; older ones have no code
+``data``             JSON object: what is sent to LiveDesk, without the identifier; gone once ``created``
+``fingerprint``      four characters for each field of ``data`` (``FINGERPRINTS``): detects which fields differ
+``notes``            JSON list of ``[field, text, code]``: what was left out or altered; older notes have no code
 ``received_at``      first delivery
-``attempts``         the first attempt and the latest ones, each a line of JSON; the last one only once ``created``
-``attempts_made``    how many there were, those of workers that died included; absent where ``created`` took one
+``attempts``         the first attempt and the latest ones, each a line of JSON; only the last one once ``created``
+``attempts_made``    their number, including those of workers that died; absent where one attempt ``created`` it
 ``next_attempt_at``  not before then (``retrying``)
 ``token``            the lease's owner, until ``lease_until`` (``sending``)
 ``unknown_since``    a create was sent at that time at the latest, and nobody knows its answer
 ``late_id``          contact id that a worker learned after it had lost its lease
 ``failures``         attempts in a row that failed; ``repeats``: those with this same cause
 ``spent_ms``         retry budget spent
-``crashes``          how often a lease ran out
-``suspect``          how often an attempt failed although LiveDesk answered others meanwhile
-``trigger``          who asked for the next attempt, if a person did
+``crashes``          how often a lease expired
+``suspect``          how often an attempt failed while LiveDesk answered others
+``trigger``          who requested the next attempt, if a person did
 ``operation``        id of the operation that made it due, until that attempt ends
-``finders``          where it is noted by e-mail address and phone number (``keys.finder``); gone once ``created``
+``finders``          the finders of its e-mail address and phone number (``keys.finder``); gone once ``created``
 ``cause``            why the last attempt did not succeed
-``owner_id``         id of the contact that is in the way (``conflict``)
+``owner_id``         id of the contact in LiveDesk that conflicts with it (``conflict``)
 ``contact_id``       id in LiveDesk; ``outcome``: ``adopted`` where it is (``created``)
-``closed_at``        when it was given up; for ``created`` the end of the last attempt tells
-``newer``            fingerprint of other data that came after ``created``; ``newer_at``: when
+``closed_at``        when it was closed; for ``created`` this is the end of the last attempt
+``newer``            fingerprint of other data that arrived after ``created``; ``newer_at``: when
 ===================  ==========================================================================================
 """
 
@@ -38,19 +38,22 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from worker.model import Attempt, Contact, Note, NoteCode, Outcome, Position, State
+from worker.model import Attempt, Claim, Contact, Note, NoteCode, Outcome, Position, State
 from worker.store import keys
 
-#: The fields of ``data`` in the order of the fingerprint, and how many characters each has there.
-DATA_FIELDS = ("inbox_id", "name", "email", "phone_number", "avatar_url")
+#: Characters of each field in a fingerprint.
 CHUNK = 4
-#: How a field that is not there looks in a fingerprint.
+#: How a field without a value looks in a fingerprint.
 ABSENT = "-" * CHUNK
+#: The fields of a fingerprint in their order, by its version: what precedes the dot, and nothing in the first one.
+#: Never change a row, because stored fingerprints were made by it. When ``Contact`` gets a field, add a row with all of
+#: them as version "2"; the newest row is the last one.
+FINGERPRINTS: dict[str, tuple[str, ...]] = {"": ("inbox_id", "name", "email", "phone_number", "avatar_url")}
 
 
 @dataclass(frozen=True, slots=True)
 class ContactRecord:
-    """What we know about one contact. ``contact`` is ``None`` once it is created and its data are gone."""
+    """What we know about one contact. ``contact`` is ``None`` once it is created and its data is gone."""
 
     identifier: str
     state: State
@@ -68,10 +71,10 @@ class ContactRecord:
     closed_at: int | None = None
     newer_fields: tuple[str, ...] = ()
     newer_at: int | None = None
-    #: Since when the answer to a create is unknown.
+    #: A create was sent at that time at the latest, and nobody knows its answer.
     unknown_since: int | None = None
     lease_until: int | None = None
-    #: Who asked for the next attempt, and the operation that it is part of.
+    #: Who requested the next attempt, and the operation that it is part of.
     trigger: str = ""
     operation: str | None = None
     failures: int = 0
@@ -80,7 +83,7 @@ class ContactRecord:
 
 @dataclass(frozen=True, slots=True)
 class CreatedContact:
-    """What is left of a created contact. ``noted`` are the fields that it has notes about."""
+    """What remains of a created contact. ``noted`` are the fields that it has notes about."""
 
     place: Position
     identifier: str
@@ -92,11 +95,11 @@ class CreatedContact:
 
     @property
     def is_bare(self) -> bool:
-        """Whether it was brought to LiveDesk without e-mail address and phone number."""
+        """Whether it was sent to LiveDesk without an e-mail address and a phone number."""
         return not differing_values(self.fingerprint, {"email": None, "phone_number": None}, self.salt)
 
     def differing(self, shown: Mapping[str, str | None]) -> list[str]:
-        """The fields that LiveDesk shows with other values than we brought there. What the notes tell is no news."""
+        """Return the fields whose values in LiveDesk are not those that we sent, except those that notes explain."""
         differing = differing_values(self.fingerprint, shown, self.salt)
         return [name for name in differing if name not in self.noted]
 
@@ -112,8 +115,20 @@ def load_contact(identifier: str, data: str) -> Contact:
 
 
 def fingerprint(contact: Contact, salt: bytes) -> str:
-    """24 bits of a keyed hash for each field: two contacts differ in a field if its four characters differ."""
-    return "".join(_chunk(name, getattr(contact, name), salt) for name in DATA_FIELDS)
+    """Return 24 bits of a keyed hash for each field: two contacts differ in a field if its four characters differ."""
+    return _fingerprint(contact, salt, list(FINGERPRINTS)[-1])
+
+
+def older_fingerprints(contact: Contact, salt: bytes) -> list[str]:
+    """Return what older versions made of the same data, as far as they know all fields that have a value."""
+    *older, newest = FINGERPRINTS
+    present = {name for name in FINGERPRINTS[newest] if getattr(contact, name) is not None} if older else set()
+    return [_fingerprint(contact, salt, version) for version in older if present <= set(FINGERPRINTS[version])]
+
+
+def _fingerprint(contact: Contact, salt: bytes, version: str) -> str:
+    chunks = "".join(_chunk(name, getattr(contact, name), salt) for name in FINGERPRINTS[version])
+    return f"{version}.{chunks}" if version else chunks
 
 
 def _chunk(name: str, value: object, salt: bytes) -> str:
@@ -123,36 +138,39 @@ def _chunk(name: str, value: object, salt: bytes) -> str:
     return urlsafe_b64encode(digest).decode()
 
 
+def _chunks(fingerprint: str) -> dict[str, str]:
+    """Return the four characters of each field that the fingerprint's version knows."""
+    version, _, chunks = fingerprint.rpartition(".")
+    return {name: chunks[at * CHUNK :][:CHUNK] for at, name in enumerate(FINGERPRINTS[version])}
+
+
 def differing_fields(before: str, after: str) -> list[str]:
-    """The fields in which two fingerprints differ."""
-    chunks = range(0, CHUNK * len(DATA_FIELDS), CHUNK)
-    return [
-        name for name, at in zip(DATA_FIELDS, chunks, strict=True) if before[at : at + CHUNK] != after[at : at + CHUNK]
-    ]
-
-
-def dump_finders(contact: Contact, salt: bytes) -> str:
-    """Where a contact is noted by its addresses, so that it is found by them without their standing in a key's name."""
-    values = {"email": (contact.email or "").lower(), "phone_number": contact.phone_number or ""}
-    return " ".join(keys.finder(name, value, salt) for name, value in values.items() if value)
-
-
-def findable(text: str) -> Iterator[tuple[str, str]]:
-    """The fields by which a contact is found, with ``text`` as each of them is written there."""
-    yield from (("email", text.lower()), ("phone_number", text), ("contact_id", text))
+    """Return the fields in which two fingerprints differ, of whatever version each is."""
+    one, other = _chunks(before), _chunks(after)
+    return [name for name in {**one, **other} if one.get(name, ABSENT) != other.get(name, ABSENT)]
 
 
 def differing_values(fingerprint: str, values: Mapping[str, str | None], salt: bytes) -> list[str]:
-    """The fields of ``values`` that hold something else than the data that this fingerprint was taken of; fields that
-    were not there are not looked at."""
-    chunks = dict(
-        zip(DATA_FIELDS, (fingerprint[at : at + CHUNK] for at in range(0, len(fingerprint), CHUNK)), strict=True)
-    )
-    return [name for name, value in values.items() if chunks[name] not in (ABSENT, _chunk(name, value, salt))]
+    """Return the fields of ``values`` that differ from the data of this fingerprint, except those that had no value."""
+    chunks = _chunks(fingerprint)
+    return [
+        name for name, value in values.items() if chunks.get(name, ABSENT) not in (ABSENT, _chunk(name, value, salt))
+    ]
 
 
-def dump_notes(notes: tuple[Note, ...]) -> str:
-    return json.dumps([_dump_note(note) for note in notes], separators=(",", ":")) if notes else ""
+def dump_finders(contact: Contact, salt: bytes) -> str | None:
+    """Return the finders of a contact's e-mail address and phone number, or ``None`` without either."""
+    values = {"email": (contact.email or "").lower(), "phone_number": contact.phone_number or ""}
+    return " ".join(keys.finder(name, value, salt) for name, value in values.items() if value) or None
+
+
+def findable(text: str) -> Iterator[tuple[str, str]]:
+    """Return the fields by which a contact is found, with ``text`` as each of them is stored."""
+    yield from (("email", text.lower()), ("phone_number", text), ("contact_id", text))
+
+
+def dump_notes(notes: tuple[Note, ...]) -> str | None:
+    return json.dumps([_dump_note(note) for note in notes], separators=(",", ":")) if notes else None
 
 
 def _dump_note(note: Note) -> list[str]:
@@ -164,7 +182,7 @@ def load_notes(text: str | None) -> tuple[Note, ...]:
 
 
 def dump_attempt(attempt: Attempt) -> str:
-    """Short on purpose: up to 64 bytes Redis keeps the record of a created contact in its compact form."""
+    """Return a short line: up to 64 bytes, Redis keeps the record of a created contact in compact form."""
     line: list[Any] = [attempt.at, attempt.duration_ms, attempt.status, attempt.cause, attempt.excerpt, attempt.trigger]
     while len(line) > 2 and not line[-1]:
         line.pop()
@@ -172,7 +190,7 @@ def dump_attempt(attempt: Attempt) -> str:
 
 
 def ended_at(lines: str | None) -> int | None:
-    """When the last attempt ended, or ``None`` where there was none."""
+    """Return when the last attempt ended, or ``None`` without one."""
     if not lines:
         return None
     last = _load_attempt(json.loads(lines.rsplit("\n", 1)[-1]))
@@ -186,6 +204,29 @@ def load_attempts(lines: str | None) -> list[Attempt]:
 def _load_attempt(line: list[Any]) -> Attempt:
     at, duration_ms, status, cause, excerpt, trigger = (*line, None, None, None, None)[:6]
     return Attempt(at, duration_ms, status, cause, excerpt or "", trigger or "")
+
+
+def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
+    """Return a claim on the contact with these fields; ``lease`` has the fields of ``Claim`` that are not stored."""
+    return Claim(
+        contact=load_contact(fields["identifier"], fields["data"]),
+        fingerprint=fields["fingerprint"],
+        unknown_since=int(fields["unknown_since"]) if "unknown_since" in fields else None,
+        late_id=fields.get("late_id"),
+        cause=fields.get("cause"),
+        failures=int(fields.get("failures", 0)),
+        repeats=int(fields.get("repeats", 0)),
+        spent_ms=int(fields.get("spent_ms", 0)),
+        crashes=int(fields.get("crashes", 0)),
+        notes=load_notes(fields.get("notes")),
+        failed_at=ended_at(fields.get("attempts")),
+        suspect=int(fields.get("suspect", 0)),
+        trigger=fields.get("trigger"),
+        source=fields["source"],
+        received_at=int(fields["received_at"]),
+        number=int(fields["attempts_made"]),
+        **lease,
+    )
 
 
 def load_created(place: Position, fields: dict[str, str], salt: bytes) -> CreatedContact:

@@ -19,7 +19,8 @@ class RateLimiter:
 
     def try_sign_in(self, address: str) -> int:
         """Count a sign-in attempt from this address. Return 0, or the ms to wait after too many."""
-        return int(self.db.run("try_sign_in", self.db.key_of(address), MAX_SIGN_INS, SIGN_INS_MS))
+        hashed = self.db.key_of(address)
+        return int(self.db.run("try_sign_in", address=hashed, max_attempts=MAX_SIGN_INS, window_ms=SIGN_INS_MS))
 
 
 class SecretUses:

@@ -1,13 +1,15 @@
 """The store of one process: everything that LiveDesk Sync keeps in Redis, one attribute for each subject."""
 
+import time
+from collections.abc import Callable
+
 import redis
 
-from worker.model import UpstreamPolicy
+from worker.model import Requirements, UpstreamPolicy
 from worker.store.audit import Audit
 from worker.store.contacts import Contacts
 from worker.store.counters import Counters
 from worker.store.database import Database
-from worker.store.durability import Guard
 from worker.store.findings import Findings
 from worker.store.lists import ContactLists
 from worker.store.operations import Operations
@@ -29,7 +31,7 @@ class Store(Database):
     get lost, and then the caller repeats it): a claim carries its caller's token, a change is tied to the token, the
     rest is harmless to repeat.
 
-    A process that only reads needs no ``envelope``. ``guard`` decides whether deliveries are accepted.
+    A process that only reads needs no ``envelope``. For ``requirements`` and ``clock`` see ``Database``.
     """
 
     def __init__(
@@ -40,9 +42,10 @@ class Store(Database):
         lease_ms: int = 0,
         grace_ms: int = GRACE_MS,
         policy: UpstreamPolicy = UNLIMITED,
-        guard: Guard | None = None,
+        requirements: Requirements | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(client, guard)
+        super().__init__(client, requirements, clock)
         self.upstream = UpstreamControl(self, policy)
         self.queue = Queue(self, envelope, policy, grace_ms=grace_ms)
         self.contacts = Contacts(self, self.queue, policy, lease_ms=lease_ms)

@@ -65,31 +65,32 @@ class UpstreamControl:
     def __init__(self, db: Database, policy: UpstreamPolicy) -> None:
         self.db = db
         self.policy = policy
+        self.arguments = policy.arguments()
 
     def pace(self, *, look_up: bool) -> int:
         """Reserve a time for a request that a claim did not include, and return the ms until then.
 
         A negative number: there is no room within a second; ask again after that many ms.
         """
-        return int(self.db.run("pace", "", self.policy.rate, self.policy.look_ups_per_second, int(look_up)))
+        return int(self.db.run("pace", policy=self.arguments, look_ups=int(look_up)))
 
     def pause(self, who: str, why: str) -> bool:
         """Send nothing to LiveDesk until ``resume``. ``False``: it was paused already."""
-        is_new = bool(self.db.run("pause", "", who, why))
+        is_new = bool(self.db.run("pause", who=who, why=why))
         if is_new:
             log.warning(LogEvent("sync paused by an operator"))
         return is_new
 
     def resume(self) -> bool:
         """End an operator's pause; where the sync stopped by itself, send a probe. ``False``: neither was so."""
-        was_stopped = bool(self.db.run("resume", ""))
+        was_stopped = bool(self.db.run("resume", policy=self.arguments))
         if was_stopped:
             log.warning(LogEvent("sync resumed by an operator"))
         return was_stopped
 
     def probe_now(self) -> bool:
         """Send the next probe at once where the sync or an inbox is stopped. ``False``: nothing is."""
-        return bool(self.db.run("probe_now", ""))
+        return bool(self.db.run("probe_now", policy=self.arguments))
 
     def read(self) -> Upstream:
         with translated(), self.db.client.pipeline(transaction=False) as pipe:

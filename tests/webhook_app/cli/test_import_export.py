@@ -332,11 +332,11 @@ def test_a_contact_is_not_erased_during_an_attempt(office: Office) -> None:
     assert "An attempt is in progress" in result.stderr
     assert office.record("ada").state is State.SENDING
     office.store.shift_ms += LEASE_MS
-    assert office.store.contacts.erase("ada") == Erased("erased", "", True), "its worker has died"
+    assert office.store.contacts.erase(office.store.key_of("ada")) == Erased("erased", "", True), "its worker has died"
     assert not office.store.contacts.renew(claim)
     assert not office.store.contacts.finish(claim, CREATED, Attempt(1, 1)).written, "a late answer brings nobody back"
     assert office.store.contacts.find("ada") is None
-    assert office.store.contacts.erase("ada") == Erased("gone")
+    assert office.store.contacts.erase(office.store.key_of("ada")) == Erased("gone")
 
 
 def test_a_contact_cannot_be_erased_twice(office: Office) -> None:

@@ -62,8 +62,8 @@ def test_comparing_is_the_first_choice_for_a_conflict_and_retrying_for_the_other
 def test_an_attempt_that_sent_nothing_is_told_from_the_one_that_created(door: Door) -> None:
     key = door.bring("ada-1", AttemptResult(state=State.RETRYING, delay_ms=0, signal=Signal.NOTHING))
     assert door.get(f"{LIST}/{key}").count("<td>not sent</td>") == 1
-    door.store.contacts.retry_now("ada-1")
-    claim = door.store.contacts.claim(key, "ab" * 8, asks=False)
+    door.store.contacts.retry_now(door.store.key_of("ada-1"))
+    claim = door.store.contacts.claim(key, "ab" * 8, sends=False)
     assert claim is not None
     created = AttemptResult(state=State.CREATED, contact_id="12", outcome=Outcome.CREATED, status=200)
     door.store.contacts.finish(claim, created, Attempt(claim.now, 31, 200))
@@ -104,7 +104,7 @@ def test_one_of_ours_is_named(door: Door, standin: StandIn) -> None:
 
 def test_adopting_the_one_in_the_way(door: Door, standin: StandIn) -> None:
     key = door.bring("ada-1", CONFLICT)
-    told = door.redis.hget(keys.COUNTS, "well")
+    told = door.redis.hget(keys.COUNTS, "ok")
     page = door.send(f"{LIST}/{key}/adopt", {"contact_id": "12", "why": "the same person"}, follow_redirects=True).text
     assert "Adopted: contact 12 in LiveDesk is this person." in page
     record = door.store.contacts.read(key)
@@ -116,7 +116,7 @@ def test_adopting_the_one_in_the_way(door: Door, standin: StandIn) -> None:
     entry = door.audit()[0]
     assert (entry.did, entry.target, entry.why) == ("adopted 12", key, "the same person")
     assert standin.requests(None) == [], "LiveDesk is asked nothing"
-    assert door.redis.hget(keys.COUNTS, "well") == told, "and nothing is told of it"
+    assert door.redis.hget(keys.COUNTS, "ok") == told, "and nothing is told of it"
 
 
 def test_adopting_works_while_the_sync_is_paused(door: Door) -> None:

@@ -190,7 +190,7 @@ def test_the_verdict_in_every_state(door: Door) -> None:
         text = re.sub(r"<[^>]+>", "", door.get(f"{LIST}/{key}"))
         assert sentence in " ".join(text.split())
     key = door.bring("discarded", FAILED)
-    door.store.contacts.discard("discarded")
+    door.store.contacts.discard(door.store.key_of("discarded"))
     assert "It will not be tried again" in door.get(f"{LIST}/{key}")
 
 
@@ -269,7 +269,7 @@ def test_retry_now_and_discard(door: Door) -> None:
 
 def test_nothing_is_done_while_an_attempt_is_running(door: Door) -> None:
     key = door.bring("person")
-    assert door.store.contacts.claim(key, "token", asks=False) is not None
+    assert door.store.contacts.claim(key, "token", sends=False) is not None
     for act in ("retry", "discard", "edit"):
         page = door.send(f"{LIST}/{key}/{act}", {"email": "new@example.com"}, follow_redirects=True).text
         assert "An attempt is in progress. Nothing was changed" in page, act
@@ -333,7 +333,7 @@ def test_what_changed_while_somebody_edited_it_is_kept(door: Door) -> None:
 
 def test_a_discarded_contact_can_be_edited_too(door: Door) -> None:
     key = door.bring("person", FAILED)
-    door.store.contacts.discard("person")
+    door.store.contacts.discard(door.store.key_of("person"))
     door.send(f"{LIST}/{key}/edit", form())
     assert door.state(key) is State.RETRYING
 

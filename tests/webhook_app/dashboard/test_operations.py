@@ -63,8 +63,8 @@ def test_the_plan_says_who_is_meant_and_who_is_skipped_and_why(door: Door) -> No
     door.redis.zadd(keys.cause("http_422"), {key: 1})
     door.redis.hset(keys.contact(key), "cause", "http_422")
     running = door.bring("running", FAILED)
-    door.store.contacts.retry_now("running")
-    assert door.store.contacts.claim(running, "token", asks=False) is not None
+    door.store.contacts.retry_now(door.store.key_of("running"))
+    assert door.store.contacts.claim(running, "token", sends=False) is not None
     page = door.get(f"{NEW}?action=retry&cause=http_422")
     assert "Retry 12 contacts?" in page
     assert re.search(r"failed</span></th><td class=\"figure\">11<", page)

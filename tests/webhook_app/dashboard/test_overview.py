@@ -141,7 +141,7 @@ def test_livedesk_is_down(parts: Parts) -> None:
 
 def test_so_many_lost_answers_are_livedesks_fault(parts: Parts) -> None:
     for number in range(5):
-        bring(parts.store, person(f"person-{number}"), retrying("answer_timeout", Signal.FAULT))
+        bring(parts.store, person(f"person-{number}"), retrying("answer_timeout", Signal.ERROR))
     text = words(enter(parts))
     assert "LiveDesk is down: LiveDesk did not answer in time" in text
     assert "Caused by LiveDesk. 5 people are waiting. Nothing is lost." in text

@@ -6,22 +6,22 @@ from pathlib import Path
 from tests.rig.processes import LOCALHOST
 from tests.rig.sentinel import SERVICE, SentinelCluster, say
 from tests.world import wait_until
-from worker.store.connection import Script, connect
+from worker.store.connection import Connections, Script, connect
 
-SCRIPT = "return redis.call('INCR', KEYS[1])"
+SCRIPT = Script("return redis.call('INCR', KEYS[1])", "n")
 
 
 def test_what_a_replica_refuses_goes_to_the_primary(tmp_path: Path) -> None:
     """In each thread, which has a connection of its own; and no call fails for it."""
     with SentinelCluster(tmp_path) as cluster, ThreadPoolExecutor(1) as other_thread:
         client = connect(cluster.url, timeout_s=5)
-        script = Script(client, SCRIPT)
-        assert script(["n"], []) == 1
-        assert other_thread.submit(script, ["n"], []).result() == 2
+        connections = Connections(client)
+        assert connections.run(SCRIPT, b"") == 1
+        assert other_thread.submit(connections.run, SCRIPT, b"").result() == 2
 
         fail_over(cluster)
-        assert script(["n"], []) == 3
-        assert other_thread.submit(script.then, ["n"], [], [("INCR", "n")], 1).result() == [4, 5]
+        assert connections.run(SCRIPT, b"") == 3
+        assert other_thread.submit(connections.run_then, SCRIPT, b"", [("INCR", "n")], 1).result() == [4, 5]
         client.close()
 
 

@@ -568,7 +568,7 @@ def test_a_cause_that_nobody_saw_for_a_day_is_new_again(bench: Bench) -> None:
 
 def test_a_pending_contact_is_due_at_once_as_a_new_one(bench: Bench) -> None:
     bench.accept()
-    assert bench.store.contacts.retry_now("ada") == "pending"
+    assert bench.store.contacts.retry_now(bench.store.key_of("ada")) == "pending"
     due = bench.due()
     assert due is not None
     assert due <= bench.now()
@@ -577,7 +577,7 @@ def test_a_pending_contact_is_due_at_once_as_a_new_one(bench: Bench) -> None:
 @pytest.mark.parametrize("verdict", [RETRYING, FAILED, CONFLICT, DISCARDED], ids=lambda verdict: verdict.state)
 def test_retry_now_gives_a_fresh_budget_at_once(verdict: AttemptResult, bench: Bench) -> None:
     bench.bring_to(verdict)
-    assert bench.store.contacts.retry_now("ada") == "retrying"
+    assert bench.store.contacts.retry_now(bench.store.key_of("ada")) == "retrying"
     record = bench.record()
     assert (record.state, record.closed_at, record.owner_id) == (State.RETRYING, None, None)
     assert bench.store.queue.sweep().handed == 1
@@ -587,7 +587,7 @@ def test_retry_now_gives_a_fresh_budget_at_once(verdict: AttemptResult, bench: B
 
 def test_retry_now_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
     bench.bring_to(AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
-    bench.store.contacts.retry_now("ada")
+    bench.store.contacts.retry_now(bench.store.key_of("ada"))
     assert bench.claim().unknown_since is not None
 
 
@@ -595,19 +595,19 @@ def test_retry_now_leaves_a_running_attempt_alone(bench: Bench) -> None:
     bench.accept()
     bench.claim()
     before = bench.everything()
-    assert bench.store.contacts.retry_now("ada") == "busy"
+    assert bench.store.contacts.retry_now(bench.store.key_of("ada")) == "busy"
     assert bench.everything() == before
 
 
 def test_retry_now_leaves_a_created_contact_alone(bench: Bench) -> None:
     bench.bring_to(CREATED)
     before = bench.everything()
-    assert bench.store.contacts.retry_now("ada") == "created"
+    assert bench.store.contacts.retry_now(bench.store.key_of("ada")) == "created"
     assert bench.everything() == before
 
 
 def test_retry_now_tells_that_nobody_is_there(bench: Bench) -> None:
-    assert bench.store.contacts.retry_now("ada") == "gone"
+    assert bench.store.contacts.retry_now(bench.store.key_of("ada")) == "gone"
 
 
 # edit
@@ -616,7 +616,7 @@ def test_retry_now_tells_that_nobody_is_there(bench: Bench) -> None:
 @pytest.mark.parametrize("verdict", [FAILED, CONFLICT, RETRYING])
 def test_edit_brings_other_data_and_a_fresh_budget_at_once(verdict: AttemptResult, bench: Bench) -> None:
     bench.bring_to(verdict)
-    assert bench.store.contacts.edit(NEWER, (NOTE,), who="bob", before=ADA) == "retrying"
+    assert bench.store.contacts.edit(bench.store.key_of("ada"), NEWER, (NOTE,), who="bob", before=ADA) == "retrying"
     assert bench.store.queue.sweep().handed == 1
     claim = bench.claim()
     assert (claim.contact, claim.notes, claim.trigger) == (NEWER, (NOTE,), "bob")
@@ -625,20 +625,22 @@ def test_edit_brings_other_data_and_a_fresh_budget_at_once(verdict: AttemptResul
 
 def test_edit_of_a_new_contact_leaves_it_pending(bench: Bench) -> None:
     bench.accept()
-    assert bench.store.contacts.edit(NEWER, who="bob", before=ADA) == "pending"
+    assert bench.store.contacts.edit(bench.store.key_of("ada"), NEWER, who="bob", before=ADA) == "pending"
     assert bench.claim().contact == NEWER
 
 
 def test_edit_may_run_twice(bench: Bench) -> None:
     """Its answer may get lost, and the person does it again."""
     bench.bring_to(FAILED)
-    assert [bench.store.contacts.edit(NEWER, who="bob", before=ADA) for _ in range(2)] == ["retrying"] * 2
+    assert [bench.store.contacts.edit(bench.store.key_of("ada"), NEWER, who="bob", before=ADA) for _ in range(2)] == [
+        "retrying"
+    ] * 2
     assert bench.claim().contact == NEWER
 
 
 def test_edit_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
     bench.bring_to(AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
-    bench.store.contacts.edit(NEWER, who="bob", before=ADA)
+    bench.store.contacts.edit(bench.store.key_of("ada"), NEWER, who="bob", before=ADA)
     assert bench.claim().unknown_since is not None
 
 
@@ -647,7 +649,7 @@ def test_edit_leaves_alone_what_is_under_way_or_done(verdict: AttemptResult | No
     bench.accept()
     bench.claim() if verdict is None else bench.bring_to(verdict)
     before = bench.everything()
-    assert bench.store.contacts.edit(NEWER, who="bob", before=ADA) == says
+    assert bench.store.contacts.edit(bench.store.key_of("ada"), NEWER, who="bob", before=ADA) == says
     assert bench.everything() == before
 
 
@@ -655,12 +657,14 @@ def test_edit_does_not_overwrite_what_came_meanwhile(bench: Bench) -> None:
     bench.bring_to(FAILED)
     bench.accept(NEWER)
     before = bench.everything()
-    assert bench.store.contacts.edit(ADA.without("email"), who="bob", before=ADA) == "changed"
+    assert (
+        bench.store.contacts.edit(bench.store.key_of("ada"), ADA.without("email"), who="bob", before=ADA) == "changed"
+    )
     assert bench.everything() == before
 
 
 def test_edit_tells_that_nobody_is_there(bench: Bench) -> None:
-    assert bench.store.contacts.edit(NEWER) == "gone"
+    assert bench.store.contacts.edit(bench.store.key_of("ada"), NEWER) == "gone"
 
 
 # sweep
@@ -823,7 +827,10 @@ def test_a_contact_is_looked_at_again_at_the_moment_when_it_is_forgotten(bench: 
     bench.bring_to(CREATED)
     bench.bring_to(FAILED, Contact("bob", 1))
     before = bench.everything()
-    assert [bench.store.run("forget", bench.key(name), DAY_MS) for name in ("ada", "bob", "cyd")] == [0, 0, 0]
+    assert [
+        bench.store.run("forget", key=bench.key(name), keep_ms=DAY_MS, contact_id="7", contact_finder="")
+        for name in ("ada", "bob", "cyd")
+    ] == [0, 0, 0]
     assert bench.everything() == before
 
 
@@ -957,7 +964,7 @@ def test_a_full_redis_lets_a_person_retry_and_old_contacts_be_forgotten(own: Ben
     own.turn(1)
     fill(own)
     started_anew = make_store(own.client)
-    assert started_anew.contacts.retry_now("ada") == "retrying"
+    assert started_anew.contacts.retry_now(own.key()) == "retrying"
     assert own.store.contacts.forget(0) == 1
 
 
@@ -966,7 +973,7 @@ def test_a_full_redis_lets_a_person_be_forgotten_and_put_back(own: Bench) -> Non
     own.bring_to(CREATED, Contact("bob", 1))
     fill(own)
     started_anew = make_store(own.client).contacts
-    assert started_anew.erase("ada") == Erased("erased")
+    assert started_anew.erase(own.key()) == Erased("erased")
     assert started_anew.recreate(own.key("bob"), "7", Contact("bob"))
 
 
@@ -978,15 +985,15 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "claim": lambda store: store.contacts.claim("key", "token"),
     "renew": lambda store: store.contacts.renew(CLAIM),
     "finish": lambda store: store.contacts.finish(CLAIM, CREATED, Attempt(1, 1)),
-    "retry_now": lambda store: store.contacts.retry_now("ada"),
-    "edit": lambda store: store.contacts.edit(NEWER, who="bob", before=ADA),
+    "retry_now": lambda store: store.contacts.retry_now("key"),
+    "edit": lambda store: store.contacts.edit("key", NEWER, who="bob", before=ADA),
     "sweep": lambda store: store.queue.sweep(),
     "probe_now": lambda store: store.upstream.probe_now(),
     "forget": lambda store: store.contacts.forget(0),
     "quarantine": lambda store: store.quarantine.add(HELD),
     "release": lambda store: store.quarantine.release("entry"),
     "prune_quarantine": lambda store: store.quarantine.prune(),
-    "erase": lambda store: store.contacts.erase("ada"),
+    "erase": lambda store: store.contacts.erase("key"),
     "put_back": lambda store: store.contacts.recreate("key", "7", ADA),
     "ping": lambda store: store.queue.ping(),
     "note_account": lambda store: store.findings.save_account("name", Account(unique=True)),
@@ -1016,7 +1023,9 @@ def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey, mo
     finally:
         own_server.resume()
     assert time.monotonic() - began < 1
-    assert store.contacts.retry_now("bob") == "gone", "the answer that came too late is not taken for this one"
+    assert store.contacts.retry_now(store.key_of("bob")) == "gone", (
+        "the answer that came too late is not taken for this one"
+    )
     client.flushall()
     client.close()
 
@@ -1025,7 +1034,7 @@ def test_a_connection_that_was_closed_while_it_was_idle_is_opened_again(own: Ben
     own.accept()
     for _ in range(2):
         own.client.client_kill_filter(_type="normal", skipme=False)
-        assert own.store.contacts.retry_now("ada") == "pending"
+        assert own.store.contacts.retry_now(own.store.key_of("ada")) == "pending"
 
 
 def test_a_redis_that_was_restarted_is_used_again(own: Bench, own_server: Valkey) -> None:

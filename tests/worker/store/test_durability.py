@@ -18,8 +18,8 @@ from tests.world import make_store, wait_until
 from worker.errors import StoreFull, StoreUnavailable
 from worker.model import Accepted, Ack, Contact, Note, Quarantined, Requirements, State, Status
 from worker.store import connection, keys
-from worker.store.connection import AGAIN_S, connect, lines_of
-from worker.store.durability import Guard, Server, Wait, announce, judge, look, needed_wait, unmet
+from worker.store.connection import AGAIN_S, Connections, connect
+from worker.store.durability import Server, Wait, announce, judge, look, needed_wait, unmet
 from worker.store.store import Store
 
 NO_NOTES: tuple[Note, ...] = ()
@@ -39,7 +39,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Valkey, 
 def primary(servers: tuple[Valkey, Valkey]) -> Iterator[redis.Redis]:
     client = connect(servers[0].url, timeout_s=1)
     client.flushall()
-    wait_until(lambda: look(client).has_replica)
+    wait_until(lambda: look(Connections(client)).has_replica)
     yield client
     for name, value in {"appendonly": "yes", "appendfsync": "always", "maxmemory": "1gb"}.items():
         client.config_set(name, value)
@@ -49,8 +49,8 @@ def primary(servers: tuple[Valkey, Valkey]) -> Iterator[redis.Redis]:
 def store_of(client: redis.Redis, ack: Ack | None = None, **demands: Any) -> Store:
     """A store whose guard looks anew at each delivery."""
     clock = count(0, 10)
-    guard = Guard(client, Requirements(ack, **demands), clock=lambda: next(clock))
-    return make_store(client, lease_ms=1, guard=guard)
+    requirements = Requirements(ack, **demands)
+    return make_store(client, lease_ms=1, requirements=requirements, clock=lambda: next(clock))
 
 
 def accept(store: Store, identifier: str = "ada") -> Accepted:
@@ -87,7 +87,7 @@ def commands_of(client: redis.Redis, work: Callable[[], object]) -> list[str]:
 def test_what_a_server_gives_is_found_out(config: dict[str, str], given: Ack, primary: redis.Redis) -> None:
     for name, value in config.items():
         primary.config_set(name, value)
-    assert look(primary).given is given
+    assert look(Connections(primary)).given is given
 
 
 def server(*, aof: bool | None = True, fsync: str | None = "everysec", valkey: bool = False, **info: Any) -> Server:
@@ -148,7 +148,7 @@ def test_nothing_is_taken_where_it_cannot_be_as_safe_as_required(primary: redis.
         store.quarantine.add(Quarantined(source="signup", payload="{}", problems={}, headers={}))
     assert not primary.exists(keys.DUE, keys.QUARANTINE)
     primary.config_set("appendonly", "yes")
-    wait_until(lambda: look(primary).info["aof_rewrite_in_progress"] == 0)
+    wait_until(lambda: look(Connections(primary)).info["aof_rewrite_in_progress"] == 0)
     assert accept(store).status is Status.ACCEPTED
 
 
@@ -182,7 +182,7 @@ def is_confirmed(store: Store) -> bool:
 
 def test_waiting_costs_no_turn_of_its_own_and_a_batch_waits_once(primary: redis.Redis) -> None:
     now = 0.0
-    store = make_store(primary, lease_ms=1, guard=Guard(primary, Requirements(Ack.REPLICA), clock=lambda: now))
+    store = make_store(primary, lease_ms=1, requirements=Requirements(Ack.REPLICA), clock=lambda: now)
     accept(store)
     assert commands_of(primary, lambda: accept(store)) == ["EVALSHA", "SET", "WAIT"]
     batch = [(Contact(str(number), 1), NO_NOTES) for number in range(5)]
@@ -192,7 +192,7 @@ def test_waiting_costs_no_turn_of_its_own_and_a_batch_waits_once(primary: redis.
 
 def test_where_the_server_gives_it_nothing_is_waited_for(primary: redis.Redis) -> None:
     now = 0.0
-    store = make_store(primary, lease_ms=1, guard=Guard(primary, Requirements(Ack.FSYNC), clock=lambda: now))
+    store = make_store(primary, lease_ms=1, requirements=Requirements(Ack.FSYNC), clock=lambda: now)
     accept(store)
     assert commands_of(primary, lambda: accept(store, "bob")) == ["EVALSHA"]
     now = 1.0
@@ -213,7 +213,7 @@ def test_a_batch_whose_connection_was_lost_is_not_acknowledged(primary: redis.Re
 
     def batch() -> Iterator[tuple[Contact, tuple[Note, ...]]]:
         yield Contact("one", 1), NO_NOTES
-        lines_of(primary).connection().disconnect()
+        store.connections.connection().disconnect()
         yield Contact("two", 1), NO_NOTES
 
     with pytest.raises(StoreUnavailable, match="connection was lost"):
@@ -320,14 +320,14 @@ def test_one_line_at_start_tells_it(
 ) -> None:
     primary.config_set("appendfsync", "everysec")
     with caplog.at_level(logging.INFO):
-        announce(primary, Requirements(ack))
+        announce(Connections(primary), Requirements(ack))
     [line] = caplog.records
     assert says in line.getMessage()
     assert line.levelno == level
 
 
 def test_a_redis_that_is_away_at_start_is_no_reason_not_to_start(caplog: pytest.LogCaptureFixture) -> None:
-    announce(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1), Requirements())
+    announce(Connections(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)), Requirements())
     assert "not known yet" in caplog.text
 
 
@@ -355,7 +355,7 @@ def test_of_many_who_ask_a_silent_redis_one_waits(
 ) -> None:
     monkeypatch.setattr(connection, "AGAIN_S", 0)
     now = 0.0
-    store = make_store(primary, lease_ms=1, guard=Guard(primary, Requirements(), clock=lambda: now))
+    store = make_store(primary, lease_ms=1, requirements=Requirements(), clock=lambda: now)
     accept(store)
     servers[0].pause()
     waited: list[float] = []

@@ -105,7 +105,7 @@ def test_a_row_that_leaves_shifts_no_other(bench: Bench) -> None:
     bench.bring(30, FAILED)
     page = bench.store.lists.page(ALL_FAILED, limit=10)
     for row in page.rows:
-        bench.store.contacts.discard(row.identifier)
+        bench.store.contacts.discard(bench.store.key_of(row.identifier))
     rest = bench.store.lists.page(ALL_FAILED, after=page.after, limit=100)
     assert len(rest.rows) == 20
 
@@ -172,7 +172,7 @@ def test_a_contact_is_found_by_all_that_it_is_known_by(bench: Bench) -> None:
     for text in ("person-0", "PERSON-0@example.com", "+4930000000", key):
         assert bench.store.lists.search(text) == [key], text
     assert bench.store.lists.search("nobody") == []
-    bench.store.contacts.retry_now("person-0")
+    bench.store.contacts.retry_now(bench.store.key_of("person-0"))
     bench.end(key, CREATED)
     assert bench.store.lists.search("7") == [key]
     assert bench.store.lists.search("person-0@example.com") == [], "its address is no longer kept"
@@ -211,7 +211,7 @@ def test_it_is_done_when_all_have_told_how_it_went(bench: Bench) -> None:
     bench.end(made[0], CREATED)
     bench.end(made[1], FAILED)
     bench.end(made[2], CONFLICT)
-    bench.store.contacts.discard("person-3")
+    bench.store.contacts.discard(bench.store.key_of("person-3"))
     bench.run()
     operation = bench.read(operation_id)
     assert operation.state is OperationState.DONE
@@ -346,16 +346,16 @@ def test_another_worker_goes_on_when_the_runner_dies(bench: Bench) -> None:
     bench.bring(150, FAILED)
     operation_id = bench.open(ALL_FAILED)
     dead = Operations(bench.store, bench.store.lists)
-    taken = bench.store.run("take_operation", operation_id, dead.token, 10_000)
+    taken = bench.store.run("take_operation", operation=operation_id, token=dead.token, lease_ms=10_000)
     assert taken
     bench.run()
     assert bench.read(operation_id).moved == 0, "it is still the other's"
     bench.store.shift_ms += 10_001
     bench.run()
     assert bench.read(operation_id).moved == 150
-    assert not bench.store.run("move", operation_id, operation_id, dead.token, 1, "retry", "failed,", "", "", 0, "", 1)[
-        0
-    ]
+    args: dict[str, Any] = {"action": "retry", "states": ["failed"], "min_attempts": 0, "cursor": "", "kept_ms": 1}
+    dead_move = bench.store.run("move", operation=operation_id, token=dead.token, lease_ms=1, keys=[], **args)
+    assert not dead_move[0]
 
 
 def test_equal_ones_do_not_run_side_by_side_nor_too_many(bench: Bench) -> None:

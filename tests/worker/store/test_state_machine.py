@@ -198,11 +198,11 @@ class Contacts(RuleBasedStateMachine):
 
     @rule(identifier=st.sampled_from(PEOPLE))
     def retry_now(self, identifier: str) -> None:
-        self.store.contacts.retry_now(identifier)
+        self.store.contacts.retry_now(self.store.key_of(identifier))
 
     @rule(identifier=st.sampled_from(PEOPLE))
     def discard(self, identifier: str) -> None:
-        self.store.contacts.discard(identifier)
+        self.store.contacts.discard(self.store.key_of(identifier))
 
     @rule(is_paused=st.booleans())
     def pause_or_resume(self, is_paused: bool) -> None:
@@ -256,10 +256,45 @@ class Contacts(RuleBasedStateMachine):
             if record.state is State.CREATED:
                 assert self.livedesk.contacts.count(identifier) == 1
         assert_invariants(self.client)
+        self.store.connections.release()
 
 
 class RepairedContacts(Contacts):
-    """The same with people who are deleted in LiveDesk, and put back, or whose data a person mends."""
+    """The same with contacts that are deleted in LiveDesk and recreated, edited, adopted or erased by a person."""
+
+    @rule(identifier=st.sampled_from(PEOPLE))
+    def adopt(self, identifier: str) -> None:
+        """A person says that the contact is in LiveDesk: it is, from then on at the latest."""
+        key, record = self.key(identifier), self.store.contacts.find(identifier)
+        answer = self.store.contacts.adopt(key, "7", who="bob")
+        if record is None:
+            assert answer == "gone"
+        elif record.state is State.CONFLICT:
+            assert answer == "adopted"
+            if not self.livedesk.contacts.count(identifier):
+                self.livedesk.contacts.append(identifier)
+        else:
+            assert answer == {State.SENDING: "busy", State.CREATED: "created", State.DISCARDED: "discarded"}.get(
+                record.state, "wrong_state"
+            )
+
+    @rule(identifier=st.sampled_from(PEOPLE))
+    def erase(self, identifier: str) -> None:
+        """What is erased here is deleted in LiveDesk, too, once nothing is on its way there any more."""
+        record = self.store.contacts.find(identifier)
+        if record is not None and (record.unknown_since is not None or record.state is State.SENDING):
+            return  # an answer that is unknown is forgotten with the record: then a create may follow another one
+        erased = self.store.contacts.erase(self.key(identifier))
+        if erased.result != "erased":
+            assert erased.result == ("gone" if record is None else "busy")
+            return
+        assert self.store.contacts.find(identifier) is None
+        assert record is not None
+        assert erased.contact_id == (record.contact_id or "")
+        assert not self.store.lists.search(identifier), "it is still found"
+        self.accepted.discard(identifier)
+        if identifier in self.livedesk.contacts:
+            self.livedesk.contacts.remove(identifier)
 
     @rule(identifier=st.sampled_from(PEOPLE), is_missing=st.booleans())
     def put_back(self, identifier: str, is_missing: bool) -> None:
@@ -275,7 +310,9 @@ class RepairedContacts(Contacts):
     def edit(self, identifier: str, name: str) -> None:
         record = self.store.contacts.find(identifier)
         if record is not None and record.contact is not None:
-            self.store.contacts.edit(replace(record.contact, name=name), who="bob", before=record.contact)
+            self.store.contacts.edit(
+                self.key(identifier), replace(record.contact, name=name), who="bob", before=record.contact
+            )
 
 
 class ImpatientContacts(Contacts):

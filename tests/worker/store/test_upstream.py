@@ -55,7 +55,7 @@ class Bench:
 
     def go_down(self) -> None:
         for _ in range(5):
-            self.attempt(failing(Signal.FAULT))
+            self.attempt(failing(Signal.ERROR))
         assert self.upstream()["stop"] == "down"
 
     def turn(self, ms: int) -> None:
@@ -188,8 +188,8 @@ def test_a_new_contact_waits_behind_those_that_are_due(bench: Bench) -> None:
 
 def test_a_few_contacts_in_a_row_open_the_breaker(bench: Bench) -> None:
     for _ in range(4):
-        assert bench.attempt(failing(Signal.FAULT)).turn == ""
-    assert bench.attempt(failing(Signal.FAULT)).turn == "down"
+        assert bench.attempt(failing(Signal.ERROR)).turn == ""
+    assert bench.attempt(failing(Signal.ERROR)).turn == "down"
     assert bench.claim() is None
     up = bench.upstream()
     assert (up["stop"], up["stop_cause"]) == ("down", "http_503")
@@ -197,23 +197,23 @@ def test_a_few_contacts_in_a_row_open_the_breaker(bench: Bench) -> None:
 
 def test_an_answer_between_begins_the_row_anew(bench: Bench) -> None:
     for _ in range(4):
-        bench.attempt(failing(Signal.FAULT))
+        bench.attempt(failing(Signal.ERROR))
     bench.attempt()
     for _ in range(4):
-        assert bench.attempt(failing(Signal.FAULT)).turn == ""
+        assert bench.attempt(failing(Signal.ERROR)).turn == ""
 
 
 def test_one_contact_alone_never_opens_it(bench: Bench) -> None:
     key = bench.accept()
     for number in range(30):
         bench.turn(120_000)
-        assert bench.attempt(failing(Signal.FAULT), key).turn == "", number
+        assert bench.attempt(failing(Signal.ERROR), key).turn == "", number
 
 
 def test_half_of_many_opens_it_though_others_succeed(bench: Bench) -> None:
     turns = []
     for number in range(30):
-        verdict = failing(Signal.FAULT) if number % 2 else CREATED
+        verdict = failing(Signal.ERROR) if number % 2 else CREATED
         claim = bench.must_claim()
         turns.append(bench.finish(claim, verdict).turn)
         bench.turn(100)
@@ -234,7 +234,7 @@ def test_while_it_is_open_deliveries_are_taken_and_one_probe_goes_at_a_time(benc
     probe = bench.must_claim()
     assert bench.claim() is None, "one at a time"
     assert bench.handed() == 0
-    bench.finish(probe, failing(Signal.FAULT))
+    bench.finish(probe, failing(Signal.ERROR))
     assert bench.claim() is None
     bench.turn(FIRST_MS + 1000)
     assert bench.claim() is None, "the wait has doubled"
@@ -247,7 +247,7 @@ def test_the_wait_for_a_probe_has_a_bound(bench: Bench) -> None:
     bench.go_down()
     for _ in range(12):
         bench.turn(LONGEST_MS)
-        bench.finish(bench.must_claim(), failing(Signal.FAULT))
+        bench.finish(bench.must_claim(), failing(Signal.ERROR))
     bench.turn(LONGEST_MS)
     assert bench.claim() is not None
 
@@ -285,7 +285,7 @@ def test_after_a_stop_the_pace_begins_low(bench: Bench) -> None:
 
 def test_a_suspect_contact_does_not_open_it(bench: Bench) -> None:
     for _ in range(10):
-        assert bench.attempt(failing(Signal.FAULT, suspect=1)).turn == ""
+        assert bench.attempt(failing(Signal.ERROR, suspect=1)).turn == ""
 
 
 # Pause
@@ -406,4 +406,4 @@ def test_an_operators_pause_and_its_end_are_a_line_each(bench: Bench, caplog: py
 def test_what_is_done_by_hand_without_livedesk_needs_no_pace(bench: Bench) -> None:
     key = bench.accept()
     bench.store.upstream.pause("ada", "")
-    assert bench.store.contacts.claim(key, "by hand", asks=False) is not None
+    assert bench.store.contacts.claim(key, "by hand", sends=False) is not None

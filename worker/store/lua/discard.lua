@@ -1,12 +1,13 @@
--- A person gives a contact up. It stays, so that a repeated delivery is known for one, and a person may still retry it.
+-- include: finders, causes, lifecycle
+-- Gives a contact up. The record stays, so that a repeated delivery is recognised, and it can still be retried.
 --
--- Returns {'discarded'} or {reason}: 'gone' (no such record), 'busy' (an attempt is running), 'created' (nothing to do).
+-- allowed: list of string   the states in which this is allowed (model.ACTIONS)
+-- Returns {'discarded'}, or {'gone'} (no such record), or {'refused', state}: nothing was done.
 
 local record = redis.call('HMGET', RECORD, 'state', 'cause', 'operation')
 local state = record[1]
 if not state then return { 'gone' } end
-if state == 'sending' then return { 'busy' } end
-if state == 'created' or state == 'discarded' then return { state } end
+if not contains(args.allowed, state) then return { 'refused', state } end
 
 close_as_discarded(state, record[2])
 leave_operation(record[3], 'left')

@@ -1,22 +1,25 @@
--- Forgets a person: the record, and its places in `due`, in the indexes and among the finders.
+-- include: finders, causes, lifecycle
+-- Deletes a person: the record, and its places in `due`, in the indexes and among the finders.
 --
--- ARGV   [3] finder of the contact id ('' for none)
--- Returns {'erased', contact id or '', 1 if a create was sent and nobody knows what became of it, else 0},
---         or {reason}: 'gone' (no such record), 'busy' (an attempt is running): nothing was done.
+-- contact_id: string or nil       the contact's id in LiveDesk, as the caller knows it
+-- contact_finder: string or nil   the finder of that id
+-- Returns {'erased', contact id or '', 1 if a create was sent and nobody knows its answer, else 0}; or {'gone'} (no such
+-- record), {'busy'} (an attempt is running), or {'changed', contact id}: that is the id now. Then nothing was done.
 
 local record = redis.call('HMGET', RECORD, 'state', 'lease_until', 'contact_id', 'late_id', 'unknown_since', 'cause',
   'finders', 'operation')
-local state = record[1]
+local state, contact_id = record[1], record[3]
 if not state then return { 'gone' } end
 if state == 'sending' and tonumber(record[2]) > now then return { 'busy' } end
+if contact_id and contact_id ~= args.contact_id then return { 'changed', contact_id } end
 
 redis.call('ZREM', DUE, key)
-redis.call('ZREM', INDEX[state], key)
+redis.call('ZREM', index(state), key)
 forget_cause(record[6])
 remove_finders(record[7])
-remove_finders(ARGV[3])
+if contact_id then remove_finders(args.contact_finder) end
 leave_operation(record[8], 'left')
 redis.call('SREM', FAILING, key)
 redis.call('DEL', RECORD)
 local is_unknown = state == 'sending' or (record[5] and state ~= 'created')
-return { 'erased', record[3] or record[4] or '', is_unknown and 1 or 0 }
+return { 'erased', contact_id or record[4] or '', is_unknown and 1 or 0 }

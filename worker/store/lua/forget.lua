@@ -1,11 +1,14 @@
--- Removes one created contact whose time is over.
+-- include: finders
+-- Removes one created contact that has expired.
 --
--- ARGV   [3] keep in ms   [4] finders of the contact
--- Returns 1, or 0 when the contact is not created or not old enough.
+-- keep_ms: int
+-- contact_id, contact_finder: string   the contact's id in LiveDesk as the caller knows it, and its finder
+-- Returns 1, or 0 when the contact is not created, not old enough, or has another contact id: nothing was done.
 
-local created_at = redis.call('ZSCORE', INDEX.created, key)
-if not created_at or tonumber(created_at) > now - ARGV[3] then return 0 end
-redis.call('ZREM', INDEX.created, key)
-remove_finders(ARGV[4])
+local created_at = redis.call('ZSCORE', index('created'), key)
+if not created_at or tonumber(created_at) > now - args.keep_ms then return 0 end
+if redis.call('HGET', RECORD, 'contact_id') ~= args.contact_id then return 0 end
+redis.call('ZREM', index('created'), key)
+remove_finders(args.contact_finder)
 redis.call('DEL', RECORD)
 return 1

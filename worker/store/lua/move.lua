@@ -1,56 +1,57 @@
--- One chunk of an operation: each contact that still is as the filter wants it is made due in the lane of bulk work, or
--- discarded; what it was before is kept, so that the operation can be undone.
+-- include: operation, finders, causes, lifecycle
+-- Runs one chunk of an operation: each contact that still matches the filter is made due in the lane of bulk work, or
+-- discarded. What it was before is kept, so that the operation can be undone.
 --
--- KEYS   [1] the beginning of all records   [22] what its contacts were before
--- ARGV   [3] the operation's id   [4] runner's token   [5] length of the runner's lease in ms   [6] 'retry' or 'discard'
---        [7] states that may be moved, with a comma behind each   [8] cause ('' for any)   [9] source ('' for any)
---        [10] attempts at least   [11] cursor after this chunk   [12] ms that what was is kept   [13..] keys
+-- token: string            the runner's
+-- lease_ms: int            of the runner
+-- action: string           'retry' or 'discard'
+-- states: list of string   in which a contact is moved
+-- cause, source: string or nil   of the filter
+-- min_attempts: int        of the filter
+-- cursor: string           after this chunk
+-- kept_ms: int             how long the earlier state is kept
+-- keys: list of string     the contacts
 -- Returns {1, moved, skipped}, or {0} when another worker runs the operation: nothing was done.
 
-local SAVED, BEGINNING = KEYS[22], KEYS[1]
-local name = OPERATION .. ARGV[3]
-
-local running = redis.call('HMGET', name, 'state', 'runner')
-if running[1] ~= 'running' or running[2] ~= ARGV[4] then return { 0 } end
+if not is_running('running') then return { 0 } end
 
 write_even_when_full()
 
-local function move(record)
-  local state = record[1]
-  local saved = {
-    state = state, cause = record[2] or nil, next_attempt_at = record[6] or nil, closed_at = record[7] or nil,
-    owner_id = record[8] or nil, failures = record[9] or nil, repeats = record[10] or nil, spent_ms = record[11] or nil,
-    suspect = record[12] or nil, entered = redis.call('ZSCORE', INDEX[state], key),
-  }
-  if ARGV[6] == 'retry' then
+-- What `restore` brings back, besides the state and when the contact entered it.
+local RESTORED = { 'cause', 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'suspect' }
+
+local function move(state, cause)
+  local saved = { state = state, entered = redis.call('ZSCORE', index(state), key) }
+  for i, value in ipairs(redis.call('HMGET', RECORD, unpack(RESTORED))) do saved[RESTORED[i]] = value or nil end
+  if args.action == 'retry' then
     start_anew(state)
     due_at(BULK, now)
-    redis.call('HSET', RECORD, 'trigger', 'operation ' .. ARGV[3])
+    redis.call('HSET', RECORD, 'trigger', 'operation ' .. args.operation)
   else
-    close_as_discarded(state, record[2])
+    close_as_discarded(state, cause)
   end
-  redis.call('HSET', RECORD, 'operation', ARGV[3])
+  redis.call('HSET', RECORD, 'operation', args.operation)
   redis.call('HSET', SAVED, key, cjson.encode(saved))
 end
 
 local moved, skipped = 0, 0
-for i = 13, #ARGV do
-  key, RECORD = ARGV[i], BEGINNING .. ARGV[i]
-  local record = redis.call('HMGET', RECORD, 'state', 'cause', 'source', 'attempts_made', 'operation', 'next_attempt_at',
-    'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'suspect')
-  local is_meant = record[1] and string.find(ARGV[7], record[1] .. ',', 1, true)
-      and (ARGV[8] == '' or record[2] == ARGV[8]) and (ARGV[9] == '' or record[3] == ARGV[9])
-      and tonumber(record[4] or 0) >= tonumber(ARGV[10]) and record[5] ~= ARGV[3]
-  if is_meant then
-    if record[5] then leave_operation(record[5], 'left') end
-    move(record)
+for _, contact in ipairs(args.keys) do
+  switch_to(contact)
+  local record = redis.call('HMGET', RECORD, 'state', 'cause', 'source', 'attempts_made', 'operation')
+  local state, cause, operation = record[1], record[2], record[5]
+  local matches = state and contains(args.states, state)
+      and (not args.cause or cause == args.cause) and (not args.source or record[3] == args.source)
+      and tonumber(record[4] or 0) >= args.min_attempts and operation ~= args.operation
+  if matches then
+    leave_operation(operation, 'left')
+    move(state, cause)
     moved = moved + 1
   else
     skipped = skipped + 1
   end
 end
-if moved > 0 then redis.call('PEXPIRE', SAVED, ARGV[12]) end
-redis.call('HINCRBY', name, 'moved', moved)
-redis.call('HINCRBY', name, 'skipped', skipped)
-redis.call('HSET', name, 'cursor', ARGV[11], 'runner_until', now + ARGV[5])
+if moved > 0 then redis.call('PEXPIRE', SAVED, args.kept_ms) end
+redis.call('HINCRBY', OPERATION, 'moved', moved)
+redis.call('HINCRBY', OPERATION, 'skipped', skipped)
+redis.call('HSET', OPERATION, 'cursor', args.cursor, 'runner_until', now + args.lease_ms)
 return { 1, moved, skipped }

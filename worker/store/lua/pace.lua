@@ -1,8 +1,10 @@
--- Gives one more request to LiveDesk its time, beside the one that came with the claim.
+-- include: upstream
+-- Reserves a time for one more request to LiveDesk than a claim includes.
 --
--- ARGV   [3] requests a second, 0 for no limit   [4] look-ups a second   [5] 1 if it is a look-up, else 0
+-- policy: map      see upstream
+-- look_ups: int    1 if it is a look-up, else 0
 -- Returns the ms to wait before it; or, as a negative number, after how many ms to ask again.
 
 write_even_when_full()
-local wait, again = reserve(tonumber(ARGV[3]), 1, tonumber(ARGV[5]), tonumber(ARGV[4]))
+local wait, again = reserve(1, args.look_ups)
 return wait or now - again

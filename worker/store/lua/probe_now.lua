@@ -1,5 +1,6 @@
--- A worker starts, perhaps because the configuration was mended: whatever stopped by itself is probed at once. An operator's
--- pause stays.
+-- include: upstream
+-- Makes the next probe due now wherever the sync stopped by itself: a worker starts, perhaps because the configuration was
+-- fixed. An operator's pause stays.
 --
 -- Returns 1, or 0 when nothing was stopped.
 

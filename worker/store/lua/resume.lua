@@ -1,4 +1,5 @@
--- An operator lets the sync go on. Where it stopped by itself, the next probe goes at once; a 429 holds nobody longer.
+-- include: upstream
+-- Resumes the sync for an operator. Where it stopped by itself, a probe is due now; a 429 no longer delays anything.
 --
 -- Returns 1, or 0 when nothing was paused or stopped.
 

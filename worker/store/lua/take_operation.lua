@@ -1,12 +1,13 @@
+-- include: operation
 -- Gives one worker the right to run an operation for a while.
 --
--- ARGV   [2] the operation's id   [3] token   [4] length of the lease in ms
--- Returns {field, value, ...}, or {} when it is not to be run, or somebody else runs it.
+-- token: string
+-- lease_ms: int
+-- Returns {field, value, ...}, or {} when it is not to be run, or another worker runs it.
 
-local name = OPERATION .. key
-local fields = redis.call('HMGET', name, 'state', 'runner', 'runner_until')
+local fields = redis.call('HMGET', OPERATION, 'state', 'runner', 'runner_until')
 if fields[1] ~= 'running' and fields[1] ~= 'undoing' then return {} end
-if fields[2] ~= ARGV[3] and now < tonumber(fields[3] or 0) then return {} end
+if fields[2] ~= args.token and now < tonumber(fields[3] or 0) then return {} end
 write_even_when_full()
-redis.call('HSET', name, 'runner', ARGV[3], 'runner_until', now + ARGV[4])
-return redis.call('HGETALL', name)
+redis.call('HSET', OPERATION, 'runner', args.token, 'runner_until', now + args.lease_ms)
+return redis.call('HGETALL', OPERATION)

@@ -1,0 +1,76 @@
+"""The scripts as files, and on a Redis Cluster."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.rig.processes import free_port
+from tests.rig.valkey import Valkey
+from tests.world import ADA, CONFLICT, CREATED, World, make_store, wait_until
+from worker.model import BulkAction, Command, Quarantined, State
+from worker.store import keys
+from worker.store.connection import connect
+from worker.store.database import LIBRARIES, LUA, source_of
+from worker.store.lists import Filter
+
+SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua") if path.stem not in LIBRARIES)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_takes_one_prefix_and_one_table(name: str) -> None:
+    """Everything else would need a position that the reader has to count."""
+    assert set(re.findall(r"\b(?:KEYS|ARGV)\b(?:\[\w+\])?", source_of(name))) == {"KEYS[1]", "ARGV[1]"}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_header_names_every_argument_that_the_script_uses(name: str) -> None:
+    text = (LUA / f"{name}.lua").read_text()
+    header = re.match(r"(?:--.*\n)+", text)
+    assert header
+    assert "Returns" in header[0]
+    used = set(re.findall(r"\bargs\.(\w+)", text)) - {"key", "shift_ms"}
+    if "include: operation" in header[0]:
+        used.discard("operation")
+    assert {argument for argument in used if not re.search(rf"\b{argument}\b", header[0])} == set()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
+    """A cluster of one node, which has all slots: it refuses a script that uses keys of several slots."""
+    folder: Path = tmp_path_factory.mktemp("cluster")
+    config = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
+    with Valkey(folder, port=free_port(), config=config) as server:
+        client: Any = connect(server.url, timeout_s=5)
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        wait_until(lambda: "cluster_state:ok" in str(client.execute_command("CLUSTER", "INFO")), "the cluster is up")
+        yield client
+        client.close()
+
+
+def test_every_step_works_on_a_cluster(node: Any) -> None:
+    world = World(node, store=make_store(node))
+    store = world.store
+    key = world.bring(ADA, CONFLICT)
+    store.queue.sweep("host")
+    opened = store.operations.open(BulkAction.RETRY, Filter(state=State.CONFLICT), who="", why="", total=1)
+    store.operations.step()
+    assert store.operations.command(opened, Command.UNDO)
+    store.operations.step()
+    assert world.record("ada").state is State.CONFLICT
+    assert store.contacts.adopt(key, "12") == "adopted"
+    assert store.contacts.recreate(key, "12", ADA)
+    claim = world.claim("ada", sends=False)
+    assert store.contacts.renew(claim)
+    assert world.finish(claim, CREATED).written
+    assert store.contacts.erase(key).result == "erased"
+    store.quarantine.add(Quarantined(source="signup", payload="{}", problems={}, headers={}))
+    assert store.rate_limiter.try_sign_in("127.0.0.1") == 0
+    assert store.upstream.pause("ada", "")
+    assert store.upstream.resume()
+    slots = {node.execute_command("CLUSTER", "KEYSLOT", name) for name in node.scan_iter()}
+    assert len(slots) == 1
+    assert node.exists(keys.SALT)

@@ -1,0 +1,57 @@
+-- Steps in the life of a contact that several scripts take. Needs: finders, causes.
+
+-- The fields that belong to earlier attempts, and not to the next one with a fresh retry budget.
+local SPENT = { 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect' }
+
+-- Makes another attempt possible at once, with a fresh retry budget. Returns the new state: a contact that was never
+-- tried stays pending. An unknown answer to an earlier create (unknown_since) stays unknown.
+local function start_anew(state)
+  local to = state == 'pending' and 'pending' or 'retrying'
+  redis.call('HDEL', RECORD, unpack(SPENT))
+  if to ~= state then enter(to, state) end
+  return to
+end
+
+local function close_as_discarded(state, cause)
+  redis.call('ZREM', DUE, key)
+  enter('discarded', state)
+  forget_cause(cause)
+  redis.call('HDEL', RECORD, 'next_attempt_at', 'trigger')
+  redis.call('HSET', RECORD, 'closed_at', now)
+end
+
+-- Ends the contact's part in an operation, which counts how it ended.
+local function leave_operation(operation, how)
+  if not operation then return end
+  redis.call('HDEL', RECORD, 'operation')
+  local name = PREFIX .. 'op:' .. operation
+  if redis.call('EXISTS', name) == 1 then redis.call('HINCRBY', name, how, 1) end
+end
+
+-- Due now because a person asked for it: outside any operation.
+local function due_by_hand(state, operation, who)
+  if who then redis.call('HSET', RECORD, 'trigger', who) end
+  leave_operation(operation, 'left')
+  due_at(lane_of(state), now)
+end
+
+-- Shrinks the record of a contact that is now created to what idempotency needs. The personal data goes, and so does
+-- what the last attempt says (when it was closed) and what is the usual case (outcome 'created', one attempt).
+local function shrink(contact_id, outcome, attempt, notes, contact_finder, finders)
+  local kept = { 'state', 'created', 'contact_id', contact_id, 'attempts', attempt }
+  local stays = { 'identifier', 'source', 'received_at', 'fingerprint', 'attempts_made' }
+  local values = redis.call('HMGET', RECORD, unpack(stays))
+  for i, field in ipairs(stays) do
+    if values[i] and not (field == 'attempts_made' and values[i] == '1') then
+      kept[#kept + 1] = field
+      kept[#kept + 1] = values[i]
+    end
+  end
+  redis.call('ZREM', DUE, key)
+  if finders then remove_finders(finders) end
+  redis.call('DEL', RECORD)
+  redis.call('HSET', RECORD, unpack(kept))
+  if outcome ~= 'created' then redis.call('HSET', RECORD, 'outcome', outcome) end
+  if notes then redis.call('HSET', RECORD, 'notes', notes) end
+  add_finders(contact_finder)
+end
