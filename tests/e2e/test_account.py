@@ -24,7 +24,7 @@ def doctor(system: System) -> str:
 def test_where_identifiers_are_not_unique_nobody_is_created_twice(start_system: StartSystem) -> None:
     system = start_system(fresh=True)
     system.livedesk.behave("identifier_not_unique")
-    assert "The worker will look up before every create." in doctor(system)
+    assert "The workers will look up before every create." in doctor(system)
 
     there = system.livedesk.add_contact(identifier=WHO)
     system.accept(WHO)

@@ -172,14 +172,14 @@ def test_a_cause_is_reported_once_and_names_nobody(system: System, sink: Sink) -
     expected = Counter(["http_422", "http_500", "answer_timeout", "email_taken"])
     wait_until(lambda: sink.causes() >= expected, "every cause is reported")
     assert sink.causes() == expected
-    assert sink.stops() == Counter([": LiveDesk does not let us in (unauthorized)"])
+    assert sink.stops() == Counter([": LiveDesk rejects our configuration (unauthorized)"])
     assert_nobody_was_named(system, sink)
 
 
 @pytest.mark.parametrize(
     ("misbehaviour", "stop"),
     [
-        ({"mode": "unauthorized"}, ": LiveDesk does not let us in (unauthorized)"),
+        ({"mode": "unauthorized"}, ": LiveDesk rejects our configuration (unauthorized)"),
         ({"mode": "status", "status": 503}, ": LiveDesk is down (http_503)"),
     ],
 )
