@@ -14,6 +14,7 @@ from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.errors import page
 from webhook_app.dashboard.session import begin, local_path, needs
 from webhook_app.parts import Parts, current_parts
+from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _claims(client: Any, provider: Provider) -> dict[str, Any]:
 
 
 def _failed(error: Exception) -> Response:
-    log.warning("sign-in with the identity provider failed: %s", type(error).__name__)
+    log.warning(LogEvent("sign-in failed", method="identity provider", error=type(error).__name__))
     return page(
         502,
         "Sign-in with the identity provider failed",

@@ -20,6 +20,7 @@ from werkzeug import Response
 from webhook_app.access import Access, Role
 from webhook_app.parts import Parts
 from worker.errors import StoreError
+from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def begin(name: str, role: Role, now: float) -> None:
     session.clear()
     tidy = "".join(letter for letter in name if letter.isprintable()).strip()[:MAX_NAME]
     session.update(name=tidy or role.value, role=role.value, until=int(now) + SESSION_S)
-    log.info("signed in to the dashboard as %s", role)
+    log.info(LogEvent("signed in", role=role))
 
 
 def csrf_token() -> str:

@@ -94,7 +94,7 @@ class DeliveryLog:
         try:
             self.parts.store.secret_uses.mark(source.name, source.secret_names[secret])
         except StoreError as error:
-            log.warning("source=%s the use of a secret was not recorded: %s", source.name, error)
+            log.warning(LogEvent("secret use not recorded", source=source.name, error=error))
 
 
 def reason_of(error: Exception) -> str:

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from webhook_app.sources.delivery import Undecided, Unsigned
 from worker import telemetry
 from worker.errors import StoreError, SyncError
+from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def report(source: str, error: Exception) -> None:
     kind = type(error).__name__
     if not isinstance(error, SyncError | HTTPException):
         telemetry.report_bug(error)
-    log.error("source=%s a signup was allowed but not stored, and is lost: %s", source, kind)
+    log.error(LogEvent("signup lost", source=source, error=kind))
     now = time.monotonic()
     with _lock:
         is_due = now - _reported.get(source, float("-inf")) >= REPORT_EVERY_S

@@ -15,6 +15,7 @@ from worker import telemetry
 from worker.errors import StoreError
 from worker.store.queue import Swept
 from worker.store.store import Store
+from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class Sweeper:
                 swept = self.once()
                 pause = BACKLOG_INTERVAL_S if self.store.operations.step() or swept.more else INTERVAL_S
             except StoreError as error:
-                log.warning("sweep failed, will try again: %s", error)
+                log.warning(LogEvent("sweep failed", error=error))
                 pause = INTERVAL_S
             except Exception as error:  # noqa: BLE001 - without this thread nothing that is due would be handed over
                 telemetry.report_bug(error)
@@ -99,5 +100,5 @@ class Sweeper:
         if waiting == 0:
             self.moved_at = self.clock()
         elif self.clock() - self.moved_at > self.stuck_after_s:
-            log.critical("stuck: %d messages wait and no task started for %.0f s", waiting, self.stuck_after_s)
+            log.critical(LogEvent("worker stuck", waiting=waiting, idle_s=round(self.stuck_after_s)))
             self.on_stuck()

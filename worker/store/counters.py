@@ -16,6 +16,7 @@ from worker.errors import StoreError
 from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
+from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Counters:
         try:
             self.write(counts)
         except StoreError as error:
-            log.info("counters are kept until Redis takes them: %s", error)
+            log.info(LogEvent("counters delayed", error=error))
             with self._lock:
                 self._counts.update(counts)
 

@@ -19,6 +19,7 @@ from worker.errors import StoreError, StoreUnavailable
 from worker.model import BACKLOG_MOST, Ack, Requirements
 from worker.store import keys
 from worker.store.connection import Command, Connections, translated
+from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
@@ -261,21 +262,19 @@ class Guard:
 
 
 def announce(connections: Connections, requirements: Requirements) -> None:
-    """One line in the log at start: what a 200 means here."""
-    required = f"ACK={requirements.ack}" if requirements.ack else "ACK is not set"
+    """Log at startup what a 200 means here."""
+    required = requirements.ack or "not set"
     try:
         server = look(connections)
     except StoreError as error:
-        log.warning("what a 200 means is not known yet (%s): Redis cannot be used: %s", required, error)
+        log.warning(LogEvent("durability unknown", ack=required, error=error))
         return
-    told = MEANINGS[server.given] if server.given else "not told by Redis"
+    provided = MEANINGS[server.given] if server.given else "unknown"
     wait = needed_wait(server, requirements.ack)
-    means = f"{told}; with {wait.name} waited for: {MEANINGS[requirements.ack]}" if wait and requirements.ack else told
+    means = f"{provided}; with {wait.name}: {MEANINGS[requirements.ack]}" if wait and requirements.ack else provided
     why = unmet(server, requirements.ack)
+    is_weak = requirements.ack is None and server.given is not Ack.FSYNC
     log.log(
-        logging.WARNING if why or (requirements.ack is None and server.given is not Ack.FSYNC) else logging.INFO,
-        "a 200 means: %s (%s)%s",
-        means,
-        required,
-        f"; nothing is taken: {why}" if why else "",
+        logging.WARNING if why or is_weak else logging.INFO,
+        LogEvent("durability", ack=required, guarantee=means, rejected_because=why or None),
     )

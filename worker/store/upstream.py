@@ -78,14 +78,14 @@ class UpstreamControl:
         """Send nothing to LiveDesk until ``resume``. ``False``: it was paused already."""
         is_new = bool(self.db.run("pause", who=who, why=why))
         if is_new:
-            log.warning(LogEvent("sync paused by an operator"))
+            log.warning(LogEvent("sync paused", by="operator"))
         return is_new
 
     def resume(self) -> bool:
         """End an operator's pause; where the sync stopped by itself, send a probe. ``False``: neither was so."""
         was_stopped = bool(self.db.run("resume", policy=self.arguments))
         if was_stopped:
-            log.warning(LogEvent("sync resumed by an operator"))
+            log.warning(LogEvent("sync resumed", by="operator"))
         return was_stopped
 
     def probe_now(self) -> bool:

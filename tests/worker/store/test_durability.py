@@ -309,10 +309,10 @@ def test_a_full_backlog_is_told() -> None:
 @pytest.mark.parametrize(
     ("ack", "says", "level"),
     [
-        (None, "a 200 means: in the append-only file, but perhaps not on disk yet (ACK is not set)", logging.WARNING),
-        (Ack.AOF, "a 200 means: in the append-only file, but perhaps not on disk yet (ACK=aof)", logging.INFO),
-        (Ack.REPLICA, "with WAIT waited for: in a replica's memory, too (ACK=replica)", logging.INFO),
-        (Ack.FSYNC, "nothing is taken: ACK=fsync cannot be met", logging.WARNING),
+        (None, 'ack="not set" guarantee="in the append-only file, but perhaps not on disk yet"', logging.WARNING),
+        (Ack.AOF, 'ack=aof guarantee="in the append-only file, but perhaps not on disk yet', logging.INFO),
+        (Ack.REPLICA, "with WAIT: in a replica's memory, too", logging.INFO),
+        (Ack.FSYNC, 'rejected_because="ACK=fsync cannot be met', logging.WARNING),
     ],
 )
 def test_one_line_at_start_tells_it(
@@ -328,7 +328,7 @@ def test_one_line_at_start_tells_it(
 
 def test_a_redis_that_is_away_at_start_is_no_reason_not_to_start(caplog: pytest.LogCaptureFixture) -> None:
     announce(Connections(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)), Requirements())
-    assert "not known yet" in caplog.text
+    assert "durability unknown" in caplog.text
 
 
 # A Redis that says nothing

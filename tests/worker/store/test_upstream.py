@@ -400,7 +400,7 @@ def test_an_operators_pause_and_its_end_are_a_line_each(bench: Bench, caplog: py
         bench.store.upstream.pause("ada@example.com", "a migration")
     for _ in range(2):
         bench.store.upstream.resume()
-    assert caplog.messages == ["sync paused by an operator", "sync resumed by an operator"]
+    assert caplog.messages == ["sync paused by=operator", "sync resumed by=operator"]
 
 
 def test_what_is_done_by_hand_without_livedesk_needs_no_pace(bench: Bench) -> None:

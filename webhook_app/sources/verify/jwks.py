@@ -20,6 +20,7 @@ from joserfc.jwk import JWKRegistry, Key, RSAKey
 
 from webhook_app.sources.body.reader import parse_json
 from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided
+from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class KeySet:
             self._fetched_at = now
             return True
         except (requests.RequestException, urllib3.exceptions.HTTPError, BadBody, ValueError) as error:
-            log.warning("the keys at %s cannot be fetched: %s", urlsplit(self.url).hostname, type(error).__name__)
+            log.warning(LogEvent("keys not fetched", host=urlsplit(self.url).hostname, error=type(error).__name__))
             return False
         finally:
             self._lock.release()
