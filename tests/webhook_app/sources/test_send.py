@@ -172,9 +172,16 @@ def test_what_cannot_be_made_up_is_said() -> None:
         sample_of(app(verify="token", only_if={"$.type": {"exists": True}}))
 
 
-def test_an_identifier_that_is_not_at_a_plain_path_stays(keys: Keys) -> None:
+def test_an_identifier_that_a_filter_finds_is_replaced() -> None:
     found = app(verify="token", map={"identifier": "$.users[?@.primary].id"})
-    sample = Sample({"users": [{"id": 1, "primary": True}]}, JSON)
+    sample = unique(found, Sample({"users": [{"id": 1, "primary": True}]}, JSON), "9")
+    assert sample is not None
+    assert sample.body == {"users": [{"id": 9, "primary": True}]}
+
+
+def test_an_identifier_that_is_not_in_the_body_as_it_is_stays() -> None:
+    found = app(verify="token", map={"identifier": {"join": ["$.shop", "$.id"], "with": "-"}})
+    sample = Sample({"shop": "a", "id": 1}, JSON)
     assert contact_in(found, sample) is not None
     assert unique(found, sample) is None
 
@@ -224,7 +231,7 @@ def test_another_body_is_data_where_it_is_json() -> None:
 
 def test_a_missing_sample_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("webhook_app.sources.sample.SAMPLES", tmp_path)
-    with pytest.raises(NoSample, match="The sample of the preset clerk is not installed here"):
+    with pytest.raises(NoSample, match="The sample of the preset clerk is not installed"):
         read_sample("clerk")
 
 
