@@ -1,4 +1,4 @@
-"""Who may open the dashboard, and what for: by password, or by what a company's identity provider says."""
+"""Access to the dashboard and the API: passwords, an identity provider, and tokens."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Role(StrEnum):
-    """A viewer looks, an operator acts as well."""
+    """A viewer can see everything but personal data; an operator can also act."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -21,7 +21,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """An OpenID Connect provider. ``operators`` and ``viewers`` hold e-mail addresses, in lower case, and groups."""
+    """An OpenID Connect provider. ``operators`` and ``viewers`` are e-mail addresses in lower case, and groups."""
 
     issuer: str
     client_id: str
@@ -31,10 +31,10 @@ class Provider:
     groups_claim: str = "groups"
 
     def role_of(self, claims: Mapping[str, Any]) -> Role | None:
-        """The role of the person with these claims, or ``None``.
+        """Return the role of the person with these claims, or ``None``.
 
-        An e-mail address counts only where the provider has verified it: with some, anybody may write any address
-        into their own account. No group counts that looks like an address.
+        An e-mail address counts only if the provider has verified it, because some providers let anybody enter any
+        address. A group with a name like an address never counts.
         """
         email, groups = claims.get("email"), claims.get(self.groups_claim)
         listed = groups if isinstance(groups, list) else []
@@ -48,7 +48,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """The ways in. ``proxies`` is how many proxies stand before us and say who asks, and whether over TLS."""
+    """The ways to sign in. ``proxies`` is the number of trusted reverse proxies in front of us."""
 
     operator_password: str | None = field(default=None, repr=False)
     viewer_password: str | None = field(default=None, repr=False)
@@ -64,7 +64,7 @@ class Access:
         return self.has_passwords or self.provider is not None
 
     def role_of_password(self, given: str) -> Role | None:
-        """The role that a password opens, or ``None``; takes as long whichever it is."""
+        """Return the role of a password, or ``None``, in constant time."""
         ways = {Role.OPERATOR: self.operator_password, Role.VIEWER: self.viewer_password}
         fitting = [
             role
@@ -74,10 +74,10 @@ class Access:
         return fitting[0] if fitting else None
 
     def signing_key(self, salt: bytes) -> bytes:
-        """What sessions are signed with: the same in every process, another as soon as anything here or the salt
-        changes. So whoever changes a password, or takes somebody off a list, ends all sessions.
+        """Return the key that signs sessions: the same in every process.
 
-        Slow on purpose (scrypt, RFC 7914): who got hold of the salt and a cookie cannot try passwords fast.
+        It changes with every setting here and with the salt: a changed password or list of people ends all sessions.
+        Slow on purpose (scrypt, RFC 7914), so that nobody with the salt and a cookie can try passwords quickly.
         """
         everything = json.dumps(asdict(self), sort_keys=True).encode()
         return hashlib.scrypt(everything, salt=b"dashboard:" + salt, n=2**14, r=8, p=1, dklen=32)

@@ -1,4 +1,4 @@
-"""What the receiver is told: the settings and the sources, with every mistake in either reported at once."""
+"""Reads the settings and the sources of the web process, and reports all mistakes in both at once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +11,10 @@ from worker.settings import Settings, load_settings
 
 
 def read_configuration(environ: Mapping[str, str]) -> tuple[Settings, dict[str, Source]]:
-    """The settings in ``environ`` and the sources that they name.
+    """Return the settings in ``environ`` and the sources in the file that they name.
 
     Raises:
-        SettingsError: with one sentence for each mistake, in the environment or in the sources file.
+        SettingsError: one sentence for each mistake, in the environment or in the sources file.
     """
     problems: list[str] = []
     settings, sources = None, {}
@@ -31,32 +31,33 @@ def read_configuration(environ: Mapping[str, str]) -> tuple[Settings, dict[str, 
         problems += problems_of_access(settings)
     if settings is None or problems:
         raise SettingsError(problems)
-    homeless = [name for name, source in sources.items() if source.inbox_id is None]
-    if settings.livedesk_inbox_id is None and homeless:
+    without_inbox = [name for name, source in sources.items() if source.inbox_id is None]
+    if settings.livedesk_inbox_id is None and without_inbox:
         raise SettingsError(
-            [f"LIVEDESK_INBOX_ID is not set, and these sources have no inbox_id of their own: {', '.join(homeless)}."]
+            [
+                f"LIVEDESK_INBOX_ID is not set, and these sources have no inbox_id of their own: {', '.join(without_inbox)}."
+            ]
         )
     return settings, sources
 
 
 def problems_of_access(settings: Settings) -> list[str]:
-    """What is wrong with the ways into the dashboard, taken together: one sentence each."""
+    """Return one sentence for each mistake in the settings of the dashboard's access."""
     passwords = (settings.dashboard_password, settings.dashboard_viewer_password)
     client = (settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
     people = settings.oidc_operators + settings.oidc_viewers
     mistakes = {
         "DASHBOARD_PASSWORD and DASHBOARD_VIEWER_PASSWORD must differ.": passwords[0] is not None
         and passwords[0] == passwords[1],
-        "OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together; set all three or none.": any(client)
-        and not all(client),
-        "OIDC_ISSUER is set, and neither OIDC_OPERATORS nor OIDC_VIEWERS says who may sign in.": bool(client[0])
+        "OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET: set all three or none.": any(client) and not all(client),
+        "OIDC_ISSUER is set, but nobody can sign in: set OIDC_OPERATORS or OIDC_VIEWERS.": bool(client[0])
         and not people,
     }
     return [sentence for sentence, applies in mistakes.items() if applies]
 
 
 def access_of(settings: Settings) -> Access:
-    """The ways into the dashboard that the settings open."""
+    """Return the access to the dashboard that the settings allow."""
     provider = None
     if settings.oidc_issuer and settings.oidc_client_id and settings.oidc_client_secret:
         provider = Provider(
@@ -76,7 +77,7 @@ def access_of(settings: Settings) -> Access:
 
 
 def sources_given(environ: Mapping[str, str]) -> tuple[Path, str | None]:
-    """The path of the sources file and the secret of the shortcut, whatever else is wrong with the settings."""
+    """Return the path of the sources file and the secret of the shortcut, also if other settings have mistakes."""
     try:
         secret = read_secret("$WEBHOOK_SECRET", environ)
     except ValueError:

@@ -1,5 +1,4 @@
-"""Every error as ``application/problem+json`` (RFC 9457). Nothing of the request or of an exception is repeated in
-it."""
+"""Errors as ``application/problem+json`` (RFC 9457). They repeat nothing of the request or of an exception."""
 
 import json
 from http import HTTPStatus
@@ -16,7 +15,7 @@ RETRY_AFTER_S = 10
 
 
 def problem(status: int, detail: str, *, headers: dict[str, str] | None = None, **members: Any) -> Response:
-    """The answer for an error; ``members`` are added to the document."""
+    """Return the answer for an error; ``members`` are added to the document."""
     title = HTTPStatus(status).phrase
     document = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
     return Response(json.dumps(document), status, headers, content_type="application/problem+json")
@@ -36,11 +35,11 @@ def register(app: Flask) -> None:
 
 
 def http_problem(error: HTTPException) -> Response:
-    """The answer for an error that werkzeug raised: no such address, wrong method, body too large."""
+    """Return the answer for an error of Werkzeug: unknown URL, wrong method, body too large."""
     status = error.code or 500
     details = {
-        404: "There is nothing at this address.",
-        405: "This address does not take this method.",
+        404: "There is nothing at this URL.",
+        405: "This URL does not support this method.",
         413: "The body is too large.",
     }
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
@@ -50,6 +49,6 @@ def http_problem(error: HTTPException) -> Response:
 
 
 def bug(error: Exception) -> Response:
-    """The answer to an error that nobody planned for; it is logged and goes to Sentry."""
+    """Return the answer for an unexpected error, which is logged and reported to Sentry."""
     telemetry.report_bug(error)
     return problem(500, "Something went wrong on our side.")

@@ -1,7 +1,7 @@
-"""Where the receiver's parts are joined: ``webhook_app.wsgi:app`` is what a WSGI server runs.
+"""Creates the application from the environment: ``webhook_app.wsgi:app``, for a WSGI server and for ``flask``.
 
-``flask --app webhook_app.wsgi`` loads it too. With mistakes in the configuration a server does not start, but the
-commands are still there, for one of them, ``sources check``, is about those mistakes.
+With mistakes in the configuration a server does not start. The commands still do, because ``sources check`` reports
+those mistakes.
 """
 
 import os
@@ -22,17 +22,17 @@ from worker.store.durability import announce
 from worker.store.store import Store
 from worker.tasks import create_contact, join_livedesk
 
-#: Seconds that a request waits for Redis. Senders wait a few seconds for us at most.
+#: Seconds that a request waits for Redis; senders wait a few seconds for an answer.
 REDIS_TIMEOUT_S = 1.0
-#: Whether this is a ``flask`` command and no server; the mark is Flask's own.
+#: Whether this is a ``flask`` command and not a server; Flask sets the variable.
 IS_COMMAND = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
 
 def join() -> Flask:
-    """The app as the environment says.
+    """Create the application from the environment.
 
     Raises:
-        SettingsError: with one sentence for each mistake, in the environment or in the sources file.
+        SettingsError: one sentence for each mistake, in the environment or in the sources file.
     """
     settings, sources = read_configuration(os.environ)
     telemetry.configure_logging(settings.log_format, settings.log_level)

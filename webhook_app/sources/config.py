@@ -1,7 +1,7 @@
-"""The sources file (TOML) and the one-secret shortcut, read at start; every mistake is reported at once.
+"""Reads the sources file (TOML) and the shortcut with one secret, at start; all mistakes are reported at once.
 
-``sources.example.toml`` shows all that may stand there. A secret is best given as ``"$NAME"``: the environment variable
-``NAME``, or the content of the file that ``NAME_FILE`` names. No message repeats a secret.
+``sources.example.toml`` documents every key. A secret is best written as ``"$NAME"``: the environment variable
+``NAME``, or the content of the file ``NAME_FILE``. No message repeats a secret.
 """
 
 import re
@@ -25,24 +25,24 @@ from webhook_app.sources.verify.secret_forms import decode_key, read_secret
 from worker.errors import SettingsError
 from worker.normalise import MAX_INBOX_ID
 
-#: The source that ``WEBHOOK_SECRET`` makes.
+#: The name of the source that ``WEBHOOK_SECRET`` creates.
 SHORTCUT = "signup"
-#: Bytes: what ``max_bytes`` may be at most.
-LARGEST_BODY = 16 * 1024 * 1024
-#: What becomes of an authentic delivery that makes no contact.
+#: The largest ``max_bytes``.
+MAX_BODY_BYTES = 16 * 1024 * 1024
+#: What to do with an authentic delivery without a usable contact.
 ON_INVALID = ("quarantine", "reject")
 
 NAME = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def load_sources(path: Path, webhook_secret: str | None, environ: Mapping[str, str]) -> dict[str, Source]:
-    """The sources by name: those of the file at ``path``, and ``signup`` where there is a ``webhook_secret``.
+    """Return the sources by name: those of the file at ``path``, and ``signup`` if there is a ``webhook_secret``.
 
-    The file may be missing where there is a ``webhook_secret``, unless ``environ`` asks for it (``SOURCES_FILE``). A
-    ``signup`` in the file goes before the shortcut.
+    With a ``webhook_secret`` the file may be missing, unless ``SOURCES_FILE`` is in ``environ``. A ``signup`` in the
+    file replaces the shortcut.
 
     Raises:
-        SettingsError: every mistake, one sentence each, naming file, source and key.
+        SettingsError: one sentence for each mistake, with file, source and key.
     """
     problems: list[str] = []
     sources: dict[str, Source] = {}
@@ -53,21 +53,23 @@ def load_sources(path: Path, webhook_secret: str | None, environ: Mapping[str, s
         with collecting(problems, f"{path}: "):
             sources |= _read_file(path, environ)
     elif not webhook_secret:
-        problems.append(f"There is no source: set WEBHOOK_SECRET, or write {path} (see sources.example.toml)")
+        problems.append(f"There are no sources: set WEBHOOK_SECRET, or create {path} (see sources.example.toml)")
     if problems:
         raise SettingsError([problem if problem.endswith("?") else f"{problem}." for problem in problems])
     return sources
 
 
 def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str]) -> Source:
-    """The source that a table of the sources file is.
+    """Return the source in a table of the sources file.
 
     Raises:
-        SettingsError: every mistake, one sentence each, beginning with the key.
+        SettingsError: one sentence for each mistake, beginning with the key.
     """
     problems = unknown_keys(written, KEYS)
     if not NAME.fullmatch(name):
-        problems.append("the name may hold a-z, 0-9, - and _, up to 64 of them, and begins with a letter or digit")
+        problems.append(
+            "the name must have 1 to 64 of the characters a-z, 0-9, - and _, and begin with a letter or digit"
+        )
     entry: Mapping[str, Any] | None = None
     with collecting(problems):
         entry = completed(written)
@@ -86,7 +88,7 @@ def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str
 def _parts(
     entry: Mapping[str, Any], secrets: Mapping[str, str], environ: Mapping[str, str], problems: list[str]
 ) -> dict[str, Any]:
-    """What a source is made of, as far as it is free of mistakes."""
+    """Return the parts of a source that have no mistakes."""
     parts: dict[str, Any] = {"reader": Reader()}
     with collecting(problems):
         parts["reader"] = _reader(entry)
@@ -102,11 +104,12 @@ def _parts(
 
 
 def shortcut(secret: str) -> Source:
-    """The source that takes contacts in our own words. A secret that is no key of Standard Webhooks can still be a
-    bearer token.
+    """Return the source that accepts contacts with LiveDesk's field names.
+
+    A secret that is not a key of Standard Webhooks can still be a bearer token.
 
     Raises:
-        ValueError: it claims to be a key and is none.
+        ValueError: it begins like a key and is malformed.
         SettingsError: it is too short.
     """
     schemes = ["token"]
@@ -115,7 +118,7 @@ def shortcut(secret: str) -> Source:
         schemes.insert(0, "standard-webhooks")
     except ValueError:
         if secret.startswith("whsec_"):
-            raise ValueError("WEBHOOK_SECRET begins with whsec_ but what follows is not base64") from None
+            raise ValueError("WEBHOOK_SECRET begins with whsec_, but the rest is not base64") from None
     verifiers = read_verifiers(schemes, {"WEBHOOK_SECRET": secret})
     return Source(
         name=SHORTCUT, verifiers=verifiers, mapping=rules.read_mapping(OWN_WORDS), secret_names=("WEBHOOK_SECRET",)
@@ -132,7 +135,7 @@ def _read_file(path: Path, environ: Mapping[str, str]) -> dict[str, Source]:
     problems = unknown_keys(document, ("sources",))
     tables = document.get("sources")
     if not isinstance(tables, dict) or not tables:
-        raise SettingsError([*problems, "there is no [sources.<name>] in it"])
+        raise SettingsError([*problems, "it has no [sources.<name>]"])
     sources: dict[str, Source] = {}
     for name, table in tables.items():
         with collecting(problems, f"[sources.{name}] "):
@@ -149,7 +152,7 @@ def _checked_table(table: object) -> dict[str, Any]:
 
 
 def completed(written: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is written, over its preset; ``map`` and the options of ``verify`` key by key.
+    """Return a source merged over its preset; ``map`` and the options of ``verify`` are merged key by key.
 
     Raises:
         ValueError: there is no such preset.
@@ -171,12 +174,12 @@ def completed(written: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _secrets(entry: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
-    """The secrets by what they are called, in their order."""
+    """Return the secrets by name, in their order."""
     if not {"secret", "secrets"} & entry.keys() and not needs_secrets(entry.get("verify")):
         return {}
     written = entry.get("secrets", [entry["secret"]] if "secret" in entry else [])
     if not isinstance(written, list) or not written or ("secret" in entry and "secrets" in entry):
-        problems.append('secret: there must be secret = "$NAME", or secrets = ["$NEW", "$OLD"], and not both')
+        problems.append('secret: set either secret = "$NAME" or secrets = ["$NEW", "$OLD"]')
         return {}
     secrets: dict[str, str] = {}
     for number, text in enumerate(written, start=1):
@@ -204,7 +207,7 @@ def _reader(entry: Mapping[str, Any]) -> Reader:
 
 
 def _texts(written: object) -> tuple[str, ...] | None:
-    """One text, or a list of them, as a tuple; ``None`` if it is neither."""
+    """Return one text or a list of texts as a tuple, or ``None`` if it is neither."""
     items = written if isinstance(written, list) else [written]
     texts = tuple(item for item in items if isinstance(item, str))
     return texts if len(texts) == len(items) else None
@@ -218,7 +221,7 @@ def _each(written: object) -> JsonPath:
 
 
 def _handshake(written: object, secrets: Mapping[str, str], environ: Mapping[str, str]) -> Handshake | None:
-    """A handshake's name, or a table with it and the token that the sender shows."""
+    """Read a handshake: its name, or a table with ``name`` and the ``token`` that the sender sends."""
     if written is None:
         return None
     table = written if isinstance(written, dict) else {"name": written}
@@ -255,13 +258,13 @@ def _is_whole(value: object, largest: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= largest
 
 
-#: Keys of a source that are handed on as they are: what may stand there, as a check and in words.
+#: Keys of a source that are used as they are: the valid values as a check and in words.
 SETTINGS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "region": (_is_region, 'a country in two capitals, like "DE"'),
+    "region": (_is_region, 'the two-letter code of a country, like "DE"'),
     "inbox_id": (lambda value: _is_whole(value, MAX_INBOX_ID), "a whole number above 0"),
     "on_invalid": (lambda value: value in ON_INVALID, " or ".join(f'"{word}"' for word in ON_INVALID)),
     "blocking": (lambda value: isinstance(value, bool), "true or false"),
-    "max_bytes": (lambda value: _is_whole(value, LARGEST_BODY), f"a whole number from 1 to {LARGEST_BODY}"),
+    "max_bytes": (lambda value: _is_whole(value, MAX_BODY_BYTES), f"a whole number from 1 to {MAX_BODY_BYTES}"),
 }
 KEYS = (
     *("preset", "verify", "secret", "secrets", "handshake", "body", "json_fields", "each", "secret_fields"),

@@ -1,4 +1,4 @@
-"""The sources as they are written, for a person to look over: they are listed even where they have mistakes."""
+"""Lists the sources as they are written, also those with mistakes, for ``flask sources`` and the dashboard."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from webhook_app.sources.verify.secret_forms import read_secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One source. ``secrets`` maps what each is called to whether it is there; no value of one is kept."""
+    """One source. ``secrets`` maps the name of each secret to whether it is set; no secret is kept."""
 
     name: str
     preset: str | None = None
@@ -33,14 +33,14 @@ class Listed:
 
 
 def take_inventory(path: Path, webhook_secret: str | None, environ: Mapping[str, str]) -> list[Listed]:
-    """The sources that ``load_sources`` would give, right or not.
+    """Return the sources that ``load_sources`` would return, also those with mistakes.
 
     Raises:
-        SettingsError: there is no file, or it cannot be read as TOML.
+        SettingsError: there is no file, or it is not valid TOML.
     """
     tables = _tables(path)
     if tables is None and (path.exists() or not webhook_secret or "SOURCES_FILE" in environ):
-        load_sources(path, webhook_secret, environ)  # says what is wrong
+        load_sources(path, webhook_secret, environ)  # raises what is wrong
     tables = tables or {}
     listed = [_listed(name, table, environ) for name, table in tables.items() if isinstance(table, dict)]
     return [*_shortcut(webhook_secret, tables), *listed]
@@ -104,7 +104,7 @@ def _schemes(verify: object) -> Iterable[str]:
 
 
 def _secrets(entry: Mapping[str, Any], environ: Mapping[str, str]) -> Iterable[tuple[str, bool]]:
-    """The names are those under which uses are noted."""
+    """Yield the names under which the use of a secret is recorded, and whether each secret is set."""
     written = entry.get("secrets", [entry["secret"]] if "secret" in entry else [])
     for number, text in enumerate(written if isinstance(written, list) else [], start=1):
         name = text if isinstance(text, str) and text.startswith("$") else f"number {number}"
@@ -121,7 +121,7 @@ def _is_set(text: object, environ: Mapping[str, str]) -> bool:
 
 
 def _needs(preset: object, entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """What has to be got from the sender, and what the source cannot do without."""
+    """Return what the user has to get from the product, and what the source also needs."""
     known = PRESETS.get(preset) if isinstance(preset, str) else None
     if known is None:
         return ("a secret",) if needs_secrets(entry.get("verify")) else ()

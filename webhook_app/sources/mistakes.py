@@ -1,4 +1,4 @@
-"""How mistakes in the configuration are collected and worded: all at once, each as one sentence."""
+"""Collects mistakes in the configuration, one sentence each, so that all are reported at once."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from worker.errors import SettingsError
 
 @contextmanager
 def collecting(problems: list[str], prefix: str = "") -> Iterator[None]:
-    """Adds what goes wrong inside to ``problems``, with ``prefix`` before it, and goes on after the block."""
+    """Add the error of the block to ``problems``, after ``prefix``, and continue after the block."""
     try:
         yield
     except SettingsError as error:
@@ -19,12 +19,12 @@ def collecting(problems: list[str], prefix: str = "") -> Iterator[None]:
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """The known name that is close to ``name``, as the end of a sentence; otherwise all of them."""
+    """Return the known name that is similar to ``name``, or else all of them, as the end of a sentence."""
     if close := get_close_matches(name, known, n=1):
         return f'; did you mean "{close[0]}"?'
-    return f"; known are {', '.join(known)}" if known else ""
+    return f"; valid are {', '.join(known)}" if known else ""
 
 
 def unknown_keys(keys: Iterable[str], known: Collection[str]) -> list[str]:
-    """One sentence for each of ``keys`` that is not known."""
-    return [f"{key}: there is no such key{did_you_mean(key, known)}" for key in keys if key not in known]
+    """Return one sentence for each unknown key."""
+    return [f"{key}: unknown key{did_you_mean(key, known)}" for key in keys if key not in known]

@@ -1,7 +1,7 @@
-"""The counterpart of ``verify``: a delivery that a source will take, signed with the source's own first secret.
+"""Signs sample deliveries with a source's first secret: the counterpart of ``verify``.
 
-What is signed and how is told by the same values that verify it (``signature``, ``tokens``, ``jwts``), so that each
-scheme's mathematics are in one place. What only its sender can sign, with a key that we do not have, is ``Unsignable``.
+The verifiers themselves (``signature``, ``tokens``, ``jwts``) say what is signed and how, so that each scheme is
+implemented once. ``Unsignable``: only the sender has the private key.
 """
 
 import json
@@ -25,12 +25,12 @@ from worker.errors import SyncError
 
 
 class Unsignable(SyncError):
-    """Only the sender itself can sign this; the text says why."""
+    """Only the sender can sign this; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What proves a delivery: headers and query arguments besides, or another body."""
+    """What a signature adds to a delivery: headers, query arguments, or another body."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     args: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -38,12 +38,12 @@ class Signature:
 
 
 def sign(source: Source, sample: Sample, address: str, now: float) -> Delivery:
-    """The sample as its sender would send it to ``address`` at ``now``, in seconds since the epoch.
+    """Return the sample as its sender would send it to ``address`` at ``now``, in seconds since the epoch.
 
-    Of several verifiers to prove it, the one that the sample's own headers hint at goes first.
+    Of several verifiers, the one whose headers are in the sample is used first.
 
     Raises:
-        Unsignable: by none of the source's verifiers can anybody but the sender sign.
+        Unsignable: only the sender can sign for any of the source's verifiers.
     """
     named = {name.lower() for name in sample.headers}
     verifiers = [verifier.verifier if isinstance(verifier, Numbered) else verifier for verifier in source.verifiers]
@@ -57,10 +57,10 @@ def sign(source: Source, sample: Sample, address: str, now: float) -> Delivery:
 
 
 def check_signable(source: Source) -> None:
-    """Whether anybody but the sender can sign for this source at all.
+    """Raise an error if only the sender can sign for this source.
 
     Raises:
-        Unsignable: nobody can.
+        Unsignable: the reasons.
     """
     verifiers = [verifier.verifier if isinstance(verifier, Numbered) else verifier for verifier in source.verifiers]
     reasons = [reason for verifier in verifiers if (reason := _only_sender(verifier))]
@@ -69,7 +69,7 @@ def check_signable(source: Source) -> None:
 
 
 def _only_sender(verifier: Verifier) -> str:
-    """Why nobody but the sender can sign so; ``""`` where we can."""
+    """Return why only the sender can sign for this verifier, or ``""``."""
     match verifier:
         case Ed25519():
             return "its deliveries are signed with a private key that only the sender has (ed25519)"
@@ -79,7 +79,7 @@ def _only_sender(verifier: Verifier) -> str:
 
 
 def _headers_of(verifier: Verifier) -> set[str]:
-    """The headers that accompany a signature."""
+    """Return the headers that accompany a signature, in lower case."""
     match verifier:
         case Hmac():
             return {name.lower() for name in (verifier.timestamp_header, verifier.id_header) if name}
@@ -104,7 +104,7 @@ def _signature(verifier: Verifier, sample: Sample, address: str, now: float) -> 
             return _by_field(verifier, sample)
         case Jwt(key_set=None):
             return _by_jwt(verifier, sample)
-    raise Unsignable(_only_sender(verifier) or "there is no verifier to sign for it")
+    raise Unsignable(_only_sender(verifier) or "there is no way to sign for it")
 
 
 def _by_hmac(verifier: Hmac, sample: Sample, address: str, now: float) -> Signature:
@@ -123,7 +123,7 @@ def _by_hmac(verifier: Hmac, sample: Sample, address: str, now: float) -> Signat
 
 
 def _by_token(verifier: Token) -> Signature:
-    """A header of its own usually has the bare token; headers are Latin-1 to WSGI."""
+    """Headers other than Authorization usually have the bare token; WSGI decodes headers as Latin-1."""
     if verifier.query:
         return Signature(args={verifier.query: verifier.keys[0].decode()})
     token = verifier.keys[0].decode("latin-1")
@@ -133,15 +133,15 @@ def _by_token(verifier: Token) -> Signature:
 
 def _by_field(verifier: FieldToken, sample: Sample) -> Signature:
     if verifier.path.steps is None:
-        raise Unsignable("the place of the token in the body is not a plain path")
+        raise Unsignable("the path to the token in the body is not a plain one")
     try:
         return Signature(body=sample.put(verifier.path.steps, verifier.keys[0].decode()).encoded())
     except NoSample as reason:
-        raise Unsignable(f"the token cannot be put into the body: {reason}") from None
+        raise Unsignable(f"the token cannot be added to the body: {reason}") from None
 
 
 def _by_jwt(verifier: Jwt, sample: Sample) -> Signature:
-    """A token that is signed with a secret, not with a published key."""
+    """Sign a token with a secret, not with a published key."""
     named = {name: value for name, value in (("iss", verifier.issuer), ("aud", verifier.audience)) if value}
     body = sample.encoded()
     try:
@@ -149,14 +149,14 @@ def _by_jwt(verifier: Jwt, sample: Sample) -> Signature:
         text, head = json.dumps({**claims, **named}), {"alg": verifier.algorithms[0], "typ": "JWT"}
         token = jws.serialize_compact(head, text, OctKey.import_key(verifier.keys[0]), [verifier.algorithms[0]])
     except (ValueError, TypeError):
-        raise Unsignable("the body is no JSON object, and so cannot be made a token") from None
+        raise Unsignable("the body is not a JSON object, so it cannot become a token") from None
     if not verifier.header:
         return Signature({"Content-Type": "application/jwt"}, body=token.encode())
     return Signature({verifier.header: f"Bearer {token}" if verifier.header.lower() == "authorization" else token})
 
 
 def with_body(sample: Sample, raw: bytes) -> Sample:
-    """The sample with another body: data, where it is JSON."""
+    """Return the sample with another body, parsed if it is JSON."""
     try:
         return replace(sample, body=json.loads(raw))
     except ValueError:

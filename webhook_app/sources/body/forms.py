@@ -1,8 +1,8 @@
 """Forms as data: ``application/x-www-form-urlencoded`` and ``multipart/form-data``.
 
-Names with brackets become nested objects, as PHP reads them: ``data[merges][FNAME]=Ana``. What stands in brackets is
-always a name, a number too; empty brackets count up from 0. All values are texts. Of a name that is there twice the
-last value counts, as in JSON.
+Names with brackets become nested objects, as in PHP: ``data[merges][FNAME]=Ana``. The text in brackets is always a
+name, also if it is a number; empty brackets count up from 0. All values are texts. If a name occurs twice, the last
+value wins, as in JSON.
 """
 
 import re
@@ -16,25 +16,25 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 
 from webhook_app.sources.delivery import BadBody, TooLarge
 
-#: Fields of a form, and parts of a multipart body. Forms have dozens.
+#: Fields of a form, and parts of a multipart body; usual are dozens.
 MAX_FIELDS = 500
-#: How deep brackets may nest.
+#: Levels of nested brackets.
 MAX_BRACKETS = 8
-#: Bytes that are parsed at a time; the head of a part may be twice as long.
+#: Bytes that are parsed at a time; the headers of a part may be twice as long.
 CHUNK = 4096
-#: Lines in the head of a part. There are one or two.
+#: Headers of a part; usual are one or two.
 MAX_PART_HEADERS = 16
-#: Characters in the heads of all parts together.
+#: Characters in the headers of all parts together.
 MAX_HEADS = 64 * 1024
 
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
 
 
 def parse_form(raw: bytes) -> dict[str, object]:
-    """An urlencoded form in UTF-8 (WHATWG URL, section 5.1) as nested objects.
+    """Parse an urlencoded form in UTF-8 (WHATWG URL, section 5.1) into nested objects.
 
     Raises:
-        BadBody: it is none, not UTF-8, or brackets nest too deeply.
+        BadBody: it is malformed or not UTF-8, or brackets nest too deeply.
         TooLarge: it has more than ``MAX_FIELDS`` fields.
     """
     if raw.count(b"&") >= MAX_FIELDS:
@@ -45,15 +45,15 @@ def parse_form(raw: bytes) -> dict[str, object]:
         return _nested(parse_qsl(raw.decode(), keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
         pass
-    raise BadBody("the form is not UTF-8")  # out here, so that it does not carry the other error along with the body
+    raise BadBody("the form is not UTF-8")  # raised here so that it has no context: the other error contains the body
 
 
 def parse_multipart(raw: bytes, content_type: str) -> dict[str, object]:
-    """The fields of a multipart body (RFC 7578) in UTF-8 as nested objects; files are left out.
+    """Parse the fields of a multipart body (RFC 7578) in UTF-8 into nested objects, without its files.
 
     Raises:
-        BadBody: it is none, is cut off, is not UTF-8, or brackets nest too deeply.
-        TooLarge: it has more than ``MAX_FIELDS`` parts, or one whose head is longer than anybody's.
+        BadBody: it is malformed, cut off or not UTF-8, or brackets nest too deeply.
+        TooLarge: it has more than ``MAX_FIELDS`` parts, or one with oversized headers.
     """
     boundary = parse_options_header(content_type)[1].get("boundary", "")
     if not boundary or not boundary.isascii():
@@ -62,15 +62,15 @@ def parse_multipart(raw: bytes, content_type: str) -> dict[str, object]:
         return _nested([(name, text.decode()) for name, text in _fields(raw, boundary.encode())])
     except RequestEntityTooLarge:
         too_large = True
-    except (ValueError, AttributeError):  # AttributeError: werkzeug's, where a part's head has no end
+    except (ValueError, AttributeError):  # AttributeError: from werkzeug, if a part's headers do not end
         too_large = False
     if too_large:
-        raise TooLarge(f"the multipart body has more than {MAX_FIELDS} parts, or one with a long head")
-    raise BadBody("the multipart body is none, is cut off, or is not UTF-8")
+        raise TooLarge(f"the multipart body has more than {MAX_FIELDS} parts, or one with long headers")
+    raise BadBody("the multipart body is malformed, cut off, or not UTF-8")
 
 
 def _fields(raw: bytes, boundary: bytes) -> list[tuple[str, bytearray]]:
-    """Name and text of each part that is not a file."""
+    """Return the name and the text of each part that is not a file."""
     fields: list[tuple[str, bytearray]] = []
     text = bytearray()
     heads = 0
@@ -79,7 +79,7 @@ def _fields(raw: bytes, boundary: bytes) -> list[tuple[str, bytearray]]:
             text = bytearray()
             heads += sum(len(value) for _, value in event.headers)
             if not event.name or len(event.headers) > MAX_PART_HEADERS or heads > MAX_HEADS:
-                raise ValueError("a part without a name, or with too much of a head")
+                raise ValueError("a part without a name, or with too many headers")
             if isinstance(event, Field):
                 fields.append((event.name, text))
         elif isinstance(event, Data):
@@ -88,7 +88,7 @@ def _fields(raw: bytes, boundary: bytes) -> list[tuple[str, bytearray]]:
 
 
 def _events(raw: bytes, boundary: bytes) -> Iterator[Event]:
-    """What werkzeug reads; it holds no more than two chunks at a time."""
+    """Yield werkzeug's events; no more than two chunks are in memory at a time."""
     decoder = MultipartDecoder(boundary, max_form_memory_size=2 * CHUNK, max_parts=MAX_FIELDS)
     chunks = (raw[start : start + CHUNK] for start in range(0, len(raw), CHUNK))
     for chunk in (*chunks, None):
@@ -110,7 +110,7 @@ def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
 
 
 def _inside(place: dict[str, Any], key: str) -> dict[str, Any]:
-    """The object under ``key``, which takes the place of anything else there."""
+    """Return the object under ``key``, which replaces any other value there."""
     if not isinstance(place.get(key), dict):
         place[key] = {}
     inner: dict[str, Any] = place[key]
@@ -118,7 +118,7 @@ def _inside(place: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _keys(name: str) -> list[str]:
-    """``data[merges][FNAME]`` as its three names; a name whose brackets do not match is one name."""
+    """Split ``data[merges][FNAME]`` into its three names; a name whose brackets do not match is one name."""
     match = _NAME.fullmatch(name)
     if match is None:
         return [name]

@@ -17,31 +17,31 @@ from webhook_app.sources.body.forms import parse_form, parse_multipart
 from webhook_app.sources.delivery import BadBody, Delivery, TooLarge, WrongType
 from webhook_app.sources.mapping.paths import Path, Scope
 
-#: Bytes. Signups are a few kilobytes.
+#: Bytes; a signup has a few kilobytes.
 MAX_BYTES = 256 * 1024
-#: Characters of a Content-Type that is worth parsing.
+#: Characters of a Content-Type that is parsed.
 MAX_TYPE = 512
-#: What ``Content-Encoding`` may say, and whether it means gzip.
+#: The values of ``Content-Encoding``, and whether they mean gzip.
 PACKINGS = {"": False, "identity": False, "gzip": True, "x-gzip": True}
-#: Elements of a batch: each is a contact of its own, to be stored before the sender is answered.
+#: Elements of a batch; all are stored before the sender is answered.
 MAX_ELEMENTS = 500
-#: Objects and arrays in a JSON text. A signup has some dozens; making very many of them takes long.
+#: Objects and arrays in a JSON text; a signup has dozens, and creating very many takes long.
 MAX_CONTAINERS = 10_000
-#: Numbers with a fraction or an exponent: each is kept exact, which takes twenty times as long as a ``float`` would.
+#: Numbers with a fraction or an exponent: an exact one takes twenty times as long as a ``float``.
 MAX_FRACTIONS = 10_000
-#: What is in each of them, and hardly in anything else.
+#: Matches each of them, and hardly anything else.
 _FRACTION = re.compile(rb"[0-9](?:\.[0-9]+(?:[eE][-+0-9])?|[eE][-+0-9])")
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of body: which types announce it and how it is parsed, given the whole Content-Type."""
+    """A kind of body: its media types, and how it is parsed, given the whole Content-Type."""
 
     types: tuple[str, ...]
     parse: Callable[[bytes, str], object]
 
 
-#: What may stand under ``body``. Any ``application/...+json`` is JSON, too.
+#: The values of ``body``. Any ``application/...+json`` is JSON, too.
 FORMATS: Mapping[str, Format] = {
     "json": Format(("application/json", "text/json"), lambda raw, _: parse_json(raw)),
     "ndjson": Format(
@@ -58,9 +58,9 @@ FORMATS: Mapping[str, Format] = {
 class Reader:
     """How a source's bodies are read.
 
-    ``formats`` are the kinds that it takes, by their names in ``FORMATS``; a delivery without a Content-Type is of the
-    first. ``json_fields`` are names in the payload whose texts are JSON themselves. ``each`` is where the elements of a
-    batch are. ``max_bytes`` bounds what a body may unpack to.
+    ``formats`` are the accepted kinds, by their names in ``FORMATS``; a delivery without a Content-Type is of the
+    first. ``json_fields`` are fields of the payload that contain JSON as text. ``each`` is the path to the elements of
+    a batch. ``max_bytes`` limits the unpacked body.
     """
 
     formats: tuple[str, ...] = ("json",)
@@ -69,10 +69,10 @@ class Reader:
     max_bytes: int = MAX_BYTES
 
     def read(self, delivery: Delivery) -> object:
-        """The payload.
+        """Return the payload of a delivery.
 
         Raises:
-            BadBody: there is none; ``status`` says of what kind the problem is.
+            BadBody: it cannot be read; ``status`` is the HTTP status for the problem.
         """
         content_type = delivery.headers.get("Content-Type") or ""
         packing = delivery.headers.get("Content-Encoding")
@@ -81,11 +81,11 @@ class Reader:
         return self._with_json_fields(payload) if self.json_fields else payload
 
     def elements(self, payload: object, scope: Scope) -> list[object] | None:
-        """What is each a contact of its own; ``None`` where there is no such thing and it is about the payload itself.
+        """Return the elements of a batch, or ``None`` if the payload is not one.
 
         Raises:
             TooLarge: there are more than ``MAX_ELEMENTS``.
-            Unmappable: the payload holds too much to be searched.
+            Unmappable: the payload has too much in it to be searched.
         """
         if self.each is not None:
             elements = [value for value in self.each.values(payload, scope) if value is not None]
@@ -102,7 +102,7 @@ class Reader:
         return gunzip(body, self.max_bytes) if is_gzip else body
 
     def _parsed(self, raw: bytes, content_type: str) -> object:
-        """JSON and JSON Lines go by each other's names: where both are taken, the body itself says which it is."""
+        """Senders confuse the types of JSON and JSON Lines: if both are accepted, try one after the other."""
         name = self._format(content_type)
         try:
             return FORMATS[name].parse(raw, content_type)
@@ -112,10 +112,10 @@ class Reader:
         return parse_ndjson(raw)
 
     def _format(self, content_type: str) -> str:
-        """The name of the format that a Content-Type announces.
+        """Return the name of the format that a Content-Type means.
 
         Raises:
-            WrongType: it is none that the source takes.
+            WrongType: the source does not accept it.
         """
         if not content_type or (content_type == "application/json" and self.formats[0] == "json"):
             return self.formats[0]
@@ -128,7 +128,7 @@ class Reader:
         return name
 
     def _with_json_fields(self, payload: object) -> object:
-        """The payload with the texts of ``json_fields`` parsed; of a batch, in each element."""
+        """Return the payload with its ``json_fields`` parsed; in a batch, those of each element."""
         if isinstance(payload, list):
             return [self._with_parsed(element) for element in payload]
         return self._with_parsed(payload)
@@ -141,7 +141,7 @@ class Reader:
 
 
 def format_name(content_type: str) -> str:
-    """The format whose type this is; ``""`` for a type of none."""
+    """Return the format with this media type, or ``""``."""
     if len(content_type) > MAX_TYPE:
         return ""
     mimetype = content_type.partition(";")[0].strip().lower()
@@ -151,11 +151,11 @@ def format_name(content_type: str) -> str:
 
 
 def gunzip(packed: bytes, max_bytes: int) -> bytes:
-    """What gzip (RFC 1952) packed into one member.
+    """Unpack gzip (RFC 1952) of one member.
 
     Raises:
-        BadBody: it is not gzip, is cut off, or something follows.
-        TooLarge: it is more than ``max_bytes``; no more than that is unpacked.
+        BadBody: it is not gzip, is cut off, or is followed by other bytes.
+        TooLarge: it has more than ``max_bytes``; no more is unpacked.
     """
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
@@ -178,16 +178,14 @@ def _json_field(name: str, text: str) -> object:
 
 
 def parse_json(raw: bytes) -> object:
-    """The JSON text ``raw`` as Python data.
+    """Parse JSON. Whole numbers are ``int``, all others ``Decimal``, so that ids above 2**53 stay exact.
 
-    Whole numbers are ``int``, all others ``Decimal``: an id above 2**53 and a fraction come out digit for digit. A
-    UTF-8 byte order mark is skipped. Where an object has a name twice, the last one counts, as in most parsers.
+    A UTF-8 byte order mark is skipped. If an object has a name twice, the last value wins, as in most parsers.
 
     Raises:
-        BadBody: not UTF-8, not JSON, cut off or followed by something else, ``NaN`` or ``Infinity``, nested deeper than
-            the interpreter can follow (about 1,000 levels), an integer beyond Python's limit (4,300 digits), an
-            exponent beyond 18 digits.
-        TooLarge: more than ``MAX_CONTAINERS`` brackets and braces are opened, or more than ``MAX_FRACTIONS``.
+        BadBody: not UTF-8, not JSON, cut off or followed by other text, ``NaN`` or ``Infinity``, nested deeper than
+            Python's stack (about 1,000 levels), an integer of more than 4,300 digits, an exponent of more than 18.
+        TooLarge: more than ``MAX_CONTAINERS`` objects and arrays, or more than ``MAX_FRACTIONS``.
     """
     if raw.count(b"[") + raw.count(b"{") > MAX_CONTAINERS:
         raise TooLarge(f"the body has more than {MAX_CONTAINERS} objects and arrays")
@@ -203,15 +201,15 @@ def parse_json(raw: bytes) -> object:
         problem = "is nested too deeply"
     except (ValueError, InvalidOperation):
         problem = "has a number that is too long"
-    # Raised out here so that the error carries no other one along: those hold the body, which is personal data.
+    # Raised here so that it has no context: the other errors contain the body, which is personal data.
     raise BadBody(f"the body {problem}")
 
 
 def parse_ndjson(raw: bytes) -> list[object]:
-    """JSON Lines (jsonlines.org): one JSON text a line; empty lines are skipped.
+    """Parse JSON Lines (jsonlines.org): one JSON text per line; empty lines are skipped.
 
     Raises:
-        BadBody: one of the lines is none; the text says which.
+        BadBody: a line is not JSON; the text says which.
         TooLarge: there are more than ``MAX_ELEMENTS``.
     """
     if raw.count(b"\n") > 2 * MAX_ELEMENTS:
@@ -231,10 +229,10 @@ def _parse_line(number: int, line: bytes) -> object:
 
 
 def split_first(raw: bytes) -> tuple[bytes, bool]:
-    """The first element of the JSON array ``raw``, byte for byte, and whether anything but the bracket comes after it.
+    """Return the bytes of the first element of a JSON array, and whether other elements follow.
 
     Raises:
-        BadBody: this is not an array with an element in it.
+        BadBody: this is not an array with an element.
     """
     text = _decoded(raw).strip(_WHITE_SPACE)
     first = text[1:].lstrip(_WHITE_SPACE)
@@ -243,7 +241,7 @@ def split_first(raw: bytes) -> tuple[bytes, bool]:
     except (ValueError, RecursionError, InvalidOperation):
         end = 0
     if not end:
-        raise BadBody("the body is not an array with an element in it")
+        raise BadBody("the body is not an array with an element")
     return first[:end].encode(), first[end:].lstrip(_WHITE_SPACE) != "]"
 
 
@@ -256,14 +254,14 @@ def _decoded(raw: bytes) -> str:
 
 
 def _refuse_constant(_name: str) -> NoReturn:
-    raise BadBody("the body has NaN or Infinity, which JSON does not know")
+    raise BadBody("the body has NaN or Infinity, which are not JSON")
 
 
 def parse_jwt_claims(raw: bytes) -> object:
-    """The claims of a JSON Web Token in compact form (RFC 7515, section 7.1), unverified: ``jwts`` verifies.
+    """Return the claims of a JSON Web Token (RFC 7515, section 7.1); ``verify.jwts`` has verified it.
 
     Raises:
-        BadBody: it is none.
+        BadBody: it is malformed.
     """
     parts = raw.strip().split(b".")
     try:

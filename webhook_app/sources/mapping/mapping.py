@@ -1,7 +1,6 @@
-"""Where in a payload the contact is: rules compiled once, applied to every delivery.
+"""Rules that take a contact's fields from a payload, compiled once and applied to every delivery.
 
-What comes out is raw; ``worker.normalise`` judges it. How rules are written is told in ``rules``, what a path is in
-``paths``.
+The result is raw; ``worker.normalise`` validates it. ``rules`` documents how rules are written.
 """
 
 from collections import abc
@@ -14,14 +13,14 @@ from worker.normalise import MAX_URL, as_text
 
 
 class Rule(Protocol):
-    """Anything that finds a field's value in a payload."""
+    """Finds a field's value in a payload."""
 
     def value(self, payload: object, scope: Scope, /) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
 class FirstOf:
-    """Alternatives: the first that gives something usable; failing that, whatever the first of them found."""
+    """The first alternative with a usable value; without one, the first value of any kind."""
 
     rules: tuple[Rule, ...]
 
@@ -37,7 +36,7 @@ class FirstOf:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Several parts with ``glue`` between them; parts that are absent, blank or not text are dropped."""
+    """Parts joined with ``glue``; parts that are missing, blank or not text are skipped."""
 
     rules: tuple[Rule, ...]
     glue: str
@@ -49,8 +48,8 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Prefixed:
-    """A rule with text put before what it finds. Nothing is put before nothing; where the text is to be found in the
-    delivery and is not there, nothing is found, for two systems could have the same ids."""
+    """A prefix and the value of a rule. Without a value, or if the prefix is a rule without one, there is no value:
+    ids of two systems could be the same."""
 
     rule: Rule
     prefix: str | Rule
@@ -70,7 +69,7 @@ class Prefixed:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A rule with texts in what it finds put in place of others, one after the other."""
+    """The value of a rule with texts replaced, one after the other."""
 
     rule: Rule
     pairs: tuple[tuple[str, str], ...]
@@ -87,7 +86,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Absolute:
-    """A rule that finds an address which may be relative to another one (RFC 3986, section 5)."""
+    """A URL that may be relative to another one (RFC 3986, section 5)."""
 
     rule: Rule
     base: Rule
@@ -105,7 +104,7 @@ class Absolute:
 
 @dataclass(frozen=True, slots=True)
 class Unless:
-    """A rule that finds nothing where another one finds the same text, in whatever case."""
+    """The value of a rule, unless another rule has the same text, ignoring case."""
 
     rule: Rule
     other: Rule
@@ -142,7 +141,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Holds where one of the allowed values is found; with ``exists``, where anything but null is found, or is not."""
+    """Whether one of the allowed values is at a path; with ``exists``, whether anything but null is or is not."""
 
     place: Path | Header
     allowed: tuple[str | int | float | bool, ...] = ()
@@ -159,9 +158,9 @@ class Condition:
 class Mapping:
     """How a source's payload becomes the raw fields of a contact.
 
-    ``rules`` go by the names of ``worker.model.Contact``. Their ``$`` is the contact's own object: the first of
-    ``places`` in which there is an identifier. The ``$`` of ``places`` and of the conditions is the whole payload: all
-    of ``only_if`` must hold, and none of ``ignore_if``. ``headers`` are the names of those that are looked at.
+    ``rules`` have the names of ``worker.model.Contact``'s fields. Their ``$`` is the contact's object: the first of
+    ``places`` that has an identifier. The ``$`` of ``places`` and of the conditions is the whole payload: all of
+    ``only_if`` must hold, and none of ``ignore_if``. ``headers`` are the names of the headers that are used.
     """
 
     rules: abc.Mapping[str, Rule]
@@ -171,10 +170,10 @@ class Mapping:
     headers: tuple[str, ...] = ()
 
     def apply(self, payload: object, scope: Scope) -> dict[str, object] | None:
-        """The raw fields that were found; ``None`` for a delivery that is no signup and is to be ignored.
+        """Return the raw fields, or ``None`` for a delivery that is not a signup.
 
         Raises:
-            Unmappable: the payload holds too much to be searched.
+            Unmappable: the payload has too much in it to be searched.
         """
         if not all(condition.holds(payload, scope) for condition in self.only_if):
             return None
@@ -185,7 +184,7 @@ class Mapping:
         return {field: value for field, value in found if value is not None}
 
     def _contact(self, payload: object, scope: Scope) -> object:
-        """The object with the identifier; failing that the last one there is, so that the problem can be named."""
+        """Return the object with the identifier, or else the last object, so that the problem can be named."""
         contact = None
         for place in self.places:
             candidate = place.value(payload, scope)
@@ -196,5 +195,5 @@ class Mapping:
 
 
 def _same(value: object, allowed: str | int | float | bool) -> bool:
-    """Equality as JSON has it: ``true`` is not 1."""
+    """Compare as JSON does: ``true`` is not 1."""
     return value == allowed and isinstance(value, bool) == isinstance(allowed, bool)

@@ -1,23 +1,24 @@
-"""How the rules of a mapping are written, in a sources file or a preset, and how they are read.
+"""Compiles the rules of a mapping, as written in a sources file or a preset.
 
 In a sources file::
 
     email = "$.data.email"                                          # a path; "data.email" is the same
-    email = ["$.data.email", "$.data.emails[0]"]                    # the first that gives something
-    name = { join = ["$.first_name", "$.last_name"], with = " " }   # parts that are absent are dropped
+    email = ["$.data.email", "$.data.emails[0]"]                    # the first that has a usable value
+    name = { join = ["$.first_name", "$.last_name"], with = " " }   # missing parts are skipped
     identifier = { header = "X-Customer-Id" }                       # a header of the delivery
     inbox_id = { constant = 407 }
 
-A ``path`` (or a list of alternatives) in a table can be told what to do with what it finds. In this order::
+A table with a ``path`` (or a list of alternatives) can change the value that it finds, in this order::
 
-    { path = "$.name", unless_equal = "$.email" }          # nothing, where the other rule finds the same text
-    { path = "$.avatar", replace = { "{size}" = "240" } }  # texts in place of others
-    { path = "$.avatar", base = { header = "X-Site" } }    # an address that may be relative to another one
-    { path = "$.id", prefix = "shop-" }                    # a text before it, or a rule that finds the text;
-                                                           # where that finds nothing, there is nothing
+    { path = "$.name", unless_equal = "$.email" }          # no value, if the other rule has the same text
+    { path = "$.avatar", replace = { "{size}" = "240" } }  # replace texts
+    { path = "$.avatar", base = { header = "X-Site" } }    # resolve a relative URL
+    { path = "$.id", prefix = "shop-" }                    # add a prefix: a text, or a rule; without a prefix
+                                                           # there is no value
 
-A condition (``only_if``, ``ignore_if``, ``test_if``) is a path, or ``header:`` and a header's name, and what must be
-there: a text, number or boolean, a list of them, ``{ exists = true }`` (anything but null) or ``{ exists = false }``.
+A condition (``only_if``, ``ignore_if``, ``test_if``) is a path, or ``header:`` and the name of a header, and the values
+that it may have: a text, number or boolean, a list of them, ``{ exists = true }`` (anything but null) or
+``{ exists = false }``.
 """
 
 from collections.abc import Mapping as Table
@@ -42,21 +43,21 @@ from webhook_app.sources.mistakes import collecting, unknown_keys
 from worker.errors import SettingsError
 from worker.model import Contact
 
-#: What a rule may be for.
+#: The fields of a contact that have a rule.
 FIELDS = tuple(Contact.__dataclass_fields__)
-#: What begins a condition that is about a header.
+#: The beginning of a condition about a header.
 HEADER = "header:"
-#: What may be done with what a path finds.
+#: The changes that a rule can make to a value.
 TREATMENTS = frozenset({"unless_equal", "replace", "base", "prefix"})
-#: The keys of a source that make its mapping.
+#: The keys of a source that form its mapping.
 KEYS = ("contact", "map", "only_if", "ignore_if", "test_if")
 
 
 def read_mapping(entry: Table[str, object]) -> Mapping:
-    """The mapping that the keys ``KEYS`` of a source make.
+    """Compile the mapping in the keys ``KEYS`` of a source.
 
     Raises:
-        SettingsError: every mistake, one sentence each, beginning with the key.
+        SettingsError: one sentence for each mistake, beginning with the key.
     """
     problems: list[str] = []
     rules: dict[str, Rule] = {}
@@ -78,7 +79,7 @@ def read_mapping(entry: Table[str, object]) -> Mapping:
 
 
 def _headers(written: object) -> set[str]:
-    """The names of the headers that rules and conditions look at."""
+    """Return the names of the headers that rules and conditions use."""
     if isinstance(written, list):
         return {name for item in written for name in _headers(item)}
     if not isinstance(written, dict):
@@ -105,10 +106,10 @@ def _conditions(entry: Table[str, object], key: str, problems: list[str]) -> tup
 
 
 def compile_rule(written: object) -> Rule:
-    """The rule that stands in a sources file or a preset.
+    """Compile a rule of a sources file or a preset.
 
     Raises:
-        ValueError: it is none; the text says what is wrong.
+        ValueError: it is not a rule; the text says why.
     """
     match written:
         case str():
@@ -152,10 +153,10 @@ def _replacements(written: object) -> tuple[tuple[str, str], ...]:
 
 
 def compile_condition(place: str, allowed: object) -> Condition:
-    """One line of ``only_if``: where to look, and what must be there.
+    """Compile one line of ``only_if``: a path or a header, and the values that it may have.
 
     Raises:
-        ValueError: the path is none, or there is nothing that the value could be.
+        ValueError: it is not a path, or there are no values.
     """
     where: Path | Header = Header(name) if (name := _header_name(place)) else compile_path(place)
     match allowed:
@@ -169,20 +170,20 @@ def compile_condition(place: str, allowed: object) -> Condition:
 
 
 def _header_name(place: str) -> str:
-    """The header's name in a condition's key; ``""`` where it is a path."""
+    """Return the name of the header in a condition, or ``""`` if it is a path."""
     if not place.startswith(HEADER):
         return ""
     name = place.removeprefix(HEADER).strip()
     if not name:
-        raise ValueError(f"after {HEADER} there must be the name of a header")
+        raise ValueError(f"{HEADER} must be followed by the name of a header")
     return name
 
 
 def compile_places(written: object) -> list[Path]:
-    """The paths under ``contact``: one, or a list.
+    """Compile the paths under ``contact``: one, or a list.
 
     Raises:
-        ValueError: one of them is none.
+        ValueError: one of them is not a path.
     """
     paths = written if isinstance(written, list) else [written]
     places = [compile_path(path) for path in paths if isinstance(path, str)]

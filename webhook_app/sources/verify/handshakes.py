@@ -1,6 +1,6 @@
-"""How senders set up and test an address, and what they want to hear. None of it creates a contact.
+"""How senders verify a URL before they use it, and the replies that they expect. None of it creates a contact.
 
-Signed pings that want no more than a 200 need no handshake: ``test_if`` and ``ignore_if`` answer them.
+A signed ping that expects only a 200 needs no handshake: ``test_if`` or ``ignore_if`` answers it.
 """
 
 import hmac
@@ -14,14 +14,14 @@ from webhook_app.sources.delivery import Delivery, Unauthentic
 from webhook_app.sources.mistakes import did_you_mean
 from webhook_app.sources.verify.signature import present
 
-#: Characters of a challenge that is sent back. They are some dozens.
+#: Characters of a challenge that is sent back; usual are some dozens.
 MAX_CHALLENGE = 512
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered, with status 200."""
+    """An answer with status 200."""
 
     body: str
     content_type: str = JSON
@@ -29,7 +29,7 @@ class Reply:
 
 OK = Reply("{}")
 
-#: Raises ``Unauthentic`` where the request is not what it should be.
+#: Raises ``Unauthentic`` if the request is not valid.
 Visit = Callable[[Delivery], Reply]
 Ping = Callable[[Delivery], Reply | None]
 Challenge = Callable[[object], Reply | None]
@@ -37,11 +37,10 @@ Challenge = Callable[[object], Reply | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
-    """What a source answers besides deliveries.
+    """What a source answers other than deliveries.
 
-    ``visit`` answers GET and HEAD, which must prove themselves like a delivery if ``is_signed``. ``ping`` answers an
-    unsigned POST and ``challenge`` an authentic payload, if they are meant; otherwise they answer nothing, and the
-    delivery is one like any other.
+    ``visit`` answers GET and HEAD, which are verified like a delivery if ``is_signed``. ``ping`` answers an unsigned
+    POST, and ``challenge`` an authentic payload; they return ``None`` for what is an ordinary delivery.
     """
 
     visit: Visit | None = field(default=None, repr=False)
@@ -51,10 +50,10 @@ class Handshake:
 
 
 def make_handshake(name: object, secrets: tuple[str, ...], token: str) -> Handshake:
-    """The handshake ``name`` of a source with these secrets; ``token`` is what the sender must show, if it shows one.
+    """Return the handshake ``name`` for a source with these secrets; ``token`` is the one that the sender must send.
 
     Raises:
-        ValueError: there is none, or it needs what is not given.
+        ValueError: there is no such handshake, or a secret or token is missing.
     """
     if not isinstance(name, str) or name not in HANDSHAKES:
         raise ValueError(f'there is no handshake "{name}"{did_you_mean(str(name), tuple(HANDSHAKES))}')
@@ -62,14 +61,14 @@ def make_handshake(name: object, secrets: tuple[str, ...], token: str) -> Handsh
 
 
 def _meta(_secrets: tuple[str, ...], token: str) -> Handshake:
-    """developers.facebook.com, "Webhooks: getting started": the verify token is the operator's own."""
+    """developers.facebook.com, "Webhooks: getting started": the operator chooses the verify token."""
     if len(token) < 8:
-        raise ValueError('needs the verify token: { name = "meta", token = "$NAME" }, of 8 characters at least')
+        raise ValueError('needs the verify token: { name = "meta", token = "$NAME" }, of at least 8 characters')
     return Handshake(visit=partial(_echo_to_meta, token=token))
 
 
 def _linkedin(secrets: tuple[str, ...], _token: str) -> Handshake:
-    """learn.microsoft.com, LinkedIn's "Webhook validation": the key is the client secret, here the first of them."""
+    """learn.microsoft.com, LinkedIn's "Webhook validation": the key is the client secret, here the first secret."""
     if not secrets:
         raise ValueError("needs the client secret")
     return Handshake(visit=partial(_sign_for_linkedin, key=secrets[0].encode(errors="replace")))
@@ -86,7 +85,7 @@ def _echo_to_meta(delivery: Delivery, token: str) -> Reply:
 
 
 def _sign_for_linkedin(delivery: Delivery, key: bytes) -> Reply:
-    """Only a UUID is signed: anything else could be the text of a delivery, which is signed with the same key."""
+    """Sign a UUID only: anything else could be the body of a forged delivery, which the same key signs."""
     code = present(delivery.args.get("challengeCode"), "the query argument challengeCode")
     if not _UUID.fullmatch(code):
         raise Unauthentic("the challenge code is not a UUID")
@@ -103,7 +102,7 @@ def _echo_to_slack(payload: object) -> Reply | None:
 
 
 def _is_woocommerce_ping(delivery: Delivery) -> Reply | None:
-    """class-wc-webhook.php, ``deliver_ping``: an unsigned form, for which nothing but a 200 is right."""
+    """class-wc-webhook.php, ``deliver_ping``: an unsigned form that must get a 200."""
     is_form = (delivery.headers.get("Content-Type") or "").startswith("application/x-www-form-urlencoded")
     return OK if is_form and _WOOCOMMERCE_PING.fullmatch(delivery.body) else None
 
@@ -119,10 +118,10 @@ HANDSHAKES: Mapping[str, Callable[[tuple[str, ...], str], Handshake]] = {
     "linkedin": _linkedin,
     # a signed POST with a challenge
     "slack": lambda _secrets, _token: Handshake(challenge=_echo_to_slack),
-    # GET when the address is saved, with the token that is in the address
+    # GET when the URL is saved, with the token in the URL
     "mailchimp": lambda _secrets, _token: Handshake(visit=lambda _delivery: OK, is_signed=True),
     # an unsigned form when the webhook is saved
     "woocommerce": lambda _secrets, _token: Handshake(ping=_is_woocommerce_ping),
-    # HEAD when the address is saved
+    # HEAD when the URL is saved
     "intercom": lambda _secrets, _token: Handshake(visit=lambda _delivery: OK),
 }

@@ -26,14 +26,13 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which the keys are fetched again.
 FRESH_S = 600.0
-#: Seconds for which they are used while they cannot be fetched.
+#: Seconds for which keys are used while they cannot be fetched.
 STALE_S = 86_400.0
-#: Seconds between two fetches at least: after one that went well, and after one that did not.
+#: Minimum seconds between two fetches: after a success, and after a failure.
 COOLDOWN_S, RETRY_S = 30.0, 5.0
-#: Seconds: to connect, for the next bytes to come, and after which no more are read. The sender is waiting: two seconds
-#: are what it takes at worst.
+#: Seconds: to connect, to wait for bytes, and for the whole fetch. The sender waits for it, two seconds at most.
 CONNECT_S, READ_S, FETCH_S = 0.8, 0.6, 1.4
-#: Bytes of a key set, bytes that are read of it at a time, and keys in it.
+#: Limits of a key set: bytes, bytes per read, and keys.
 MAX_SET, CHUNK, MAX_KEYS = 64 * 1024, 8192, 32
 #: Signed with a key that the sender publishes.
 PUBLIC_ALGORITHMS = (
@@ -69,15 +68,15 @@ class Registry(jws.JWSRegistry):
 
 
 class KeySet:
-    """The keys at ``url`` that fit one of ``algorithms``. Threads may share it; each process has its own.
+    """The keys at ``url`` that fit one of ``algorithms``. Threads share it; each process has its own.
 
     Raises:
-        ValueError: ``url`` is not one that keys may be fetched from.
+        ValueError: keys must not be fetched from ``url``.
     """
 
     def __init__(self, url: str, algorithms: tuple[str, ...]) -> None:
         if not _is_allowed(url):
-            raise ValueError("must be an https address, or an http one of your own network")
+            raise ValueError("must be an https URL, or an http URL in your own network")
         self.url = url
         self.algorithms = algorithms
         self._keys: tuple[Key, ...] = ()
@@ -85,13 +84,13 @@ class KeySet:
         self._lock = threading.Lock()
 
     def find(self, kid: object, algorithm: str, now: float) -> list[Key]:
-        """The keys that a token can be signed with: those of the name ``kid``, or all where it has none.
+        """Return the keys that a token may be signed with: those with the id ``kid``, or all if it has none.
 
-        ``now``: seconds since the epoch.
+        ``now`` is in seconds since the epoch.
 
         Raises:
             Unauthentic: the sender does not publish such a key.
-            Undecided: that cannot be told, for the keys cannot be fetched, or were just a moment ago.
+            Undecided: the keys cannot be fetched, or were fetched only a moment ago.
         """
         found = self._matching(kid, algorithm, now)
         if found and now - self._fetched_at <= FRESH_S:
@@ -109,9 +108,9 @@ class KeySet:
         return [key for key in keys if kid in (None, key.kid) and _fits(key, algorithm)]
 
     def _refresh(self, now: float, *, wait: bool) -> bool:
-        """Fetches the keys, unless that was tried a moment ago. Whether there are new ones.
+        """Fetch the keys unless that was tried a moment ago; return whether they were fetched.
 
-        One thread at a time does; the others ``wait`` for it only if they can do nothing without.
+        One thread at a time fetches; the others ``wait`` for it only if they cannot do without.
         """
         if not self._lock.acquire(blocking=wait):
             return False
@@ -131,10 +130,10 @@ class KeySet:
 
 
 def fetch(url: str) -> bytes:
-    """The document at ``url``, without following redirects.
+    """Fetch the document at ``url``, without following redirects.
 
     Raises:
-        requests.RequestException, urllib3.exceptions.HTTPError: it cannot be had in time.
+        requests.RequestException, urllib3.exceptions.HTTPError: it cannot be fetched in time.
         ValueError: it is too large.
     """
     give_up_at = time.monotonic() + FETCH_S
@@ -183,7 +182,7 @@ def _fits(key: Key, algorithm: str) -> bool:
 
 
 def _is_allowed(url: str) -> bool:
-    """Keys come over TLS; without it only from one's own network: a name without a dot, or a private address."""
+    """Whether a URL has TLS, or is in our own network: a name without a dot, or a private address."""
     try:
         scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
     except ValueError:

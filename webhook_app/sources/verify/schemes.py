@@ -1,6 +1,6 @@
-"""What may stand under ``verify``: every scheme by its name, and how it is read.
+"""The schemes that a source can name under ``verify``, and how they are read.
 
-A new scheme is one entry of ``SCHEMES``: the options that a sources file may set, and what makes verifiers of them.
+A new scheme is one entry of ``SCHEMES``: its options, and the function that makes verifiers from them.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,10 +22,9 @@ from worker.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a scheme is made of: the secrets by what they are called, the options, and how the source's body is read.
+    """What a scheme is made from: the secrets by name, the options, and the source's body reader.
 
-    ``jwks`` has the address of every key set of the source. What proves a delivery has a number: the secrets' in their
-    order, and after them the key sets'.
+    ``jwks`` has the URLs of all key sets of the source. Credentials are numbered: first the secrets, then the key sets.
     """
 
     secrets: Mapping[str, str]
@@ -34,7 +33,7 @@ class Given:
     jwks: tuple[str, ...] = ()
 
     def taking(self, name: str, default: str) -> tuple[Any, "Given"]:
-        """The value of an option, and the same without it."""
+        """Return the value of an option, and a copy without it."""
         rest = {key: value for key, value in self.options.items() if key != name}
         return self.options.get(name, default), replace(self, options=rest)
 
@@ -57,12 +56,12 @@ class Scheme:
 
 
 def read_verifiers(written: object, secrets: Mapping[str, str], reader: Reader | None = None) -> tuple[Verifier, ...]:
-    """The verifiers that stand under ``verify``: a scheme's name, a table with a ``scheme`` and its options, or a list.
+    """Return the verifiers under ``verify``: a scheme's name, a table with a ``scheme`` and options, or a list of them.
 
-    ``secrets`` maps what a secret is called, for the messages, to the secret. Their order is that of their numbers.
+    ``secrets`` maps the name of each secret, for messages, to the secret, in the order of their numbers.
 
     Raises:
-        SettingsError: every mistake, as sentences that begin with the option's or the secret's name.
+        SettingsError: one sentence for each mistake, beginning with the name of the option or the secret.
     """
     verifiers: list[Verifier] = []
     problems: list[str] = []
@@ -78,13 +77,13 @@ def read_verifiers(written: object, secrets: Mapping[str, str], reader: Reader |
 
 
 def jwks_urls(written: object) -> tuple[str, ...]:
-    """The addresses of the key sets that stand under ``verify``, each once."""
+    """Return the URLs of the key sets under ``verify``, each once."""
     urls = [entry.get("jwks") for entry in _entries(written) if isinstance(entry, dict)]
     return tuple(dict.fromkeys(url for url in urls if isinstance(url, str)))
 
 
 def needs_secrets(written: object) -> bool:
-    """Whether anything under ``verify`` works with secrets, and not with a key set alone."""
+    """Whether anything under ``verify`` needs secrets, and not only a key set."""
     return not all(isinstance(entry, dict) and "jwks" in entry for entry in _entries(written))
 
 
@@ -112,7 +111,7 @@ def _is_right(option: str, value: object) -> bool:
 
 
 def _made(kind: Callable[..., Verifier], keys: tuple[Any, ...], *options: Mapping[str, Any]) -> Verifier:
-    """``kind`` of keys and options, of which the first count least; its mistakes are told as those of ``verify``."""
+    """Return ``kind`` with these keys and options, of which later ones win."""
     problems: list[str] = []
     with collecting(problems, "verify: "):
         return kind(keys=keys, **{name: value for some in options for name, value in some.items()})
@@ -125,7 +124,7 @@ def _hmac(given: Given, fixed: Mapping[str, Any]) -> list[Verifier]:
 
 
 def _standard_webhooks(given: Given) -> list[Verifier]:
-    """Standard Webhooks (github.com/standard-webhooks, spec 1.0.0); Svix signs alike under names of its own."""
+    """Standard Webhooks (github.com/standard-webhooks, spec 1.0.0); Svix signs alike with its own header names."""
     verifiers: list[Verifier] = []
     for kind, form, version in ((Hmac, "whsec", "v1,"), (Ed25519, "whpk", "v1a,")):
         own = {name: text for name, text in given.secrets.items() if text.startswith("whpk_") == (form == "whpk")}
@@ -154,7 +153,7 @@ def _token(given: Given) -> list[Verifier]:
     if not field:
         return [_made(Token, keys, given.options)]
     if given.options:
-        raise SettingsError(["verify: a token is in a field, in the query or in a header; several are a list"])
+        raise SettingsError(["verify: a token is in a field, in the query or in a header; for several, use a list"])
     try:
         path = compile_path(field)
     except ValueError as error:
@@ -167,7 +166,7 @@ def _basic(given: Given) -> list[Verifier]:
 
 
 def _jwt(given: Given, fixed: Mapping[str, Any]) -> list[Verifier]:
-    """With ``jwks`` the keys are fetched; without, the secrets are keys of an HMAC."""
+    """With ``jwks`` the keys are fetched; without it the secrets are HMAC keys."""
     url, given = given.taking("jwks", "")
     algorithms, given = given.taking("algorithms", "")
     options = {**fixed, **given.options, "algorithms": tuple(algorithms)}
@@ -216,7 +215,7 @@ def _is_algorithms(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(name in ALGORITHMS for name in value)
 
 
-#: What may stand as an option's value: as a check and in words.
+#: The valid values of each option: as a check and in words.
 OPTIONS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     **dict.fromkeys(("header", "hash", "encoding", "prefix", "separator", "template"), (_is_text, "a text")),
     **dict.fromkeys(("timestamp_header", "timestamp_prefix", "unit", "id_header", "url"), (_is_text, "a text")),

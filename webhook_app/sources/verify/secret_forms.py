@@ -1,4 +1,4 @@
-"""Where a secret comes from, how it may be written, and the key that it becomes. No message repeats it."""
+"""Reads secrets from the configuration and decodes them into keys. No message repeats a secret."""
 
 import base64
 import re
@@ -13,18 +13,18 @@ REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def read_secret(text: object, environ: Mapping[str, str]) -> str:
-    """The secret itself; of ``$NAME``, what the environment holds under ``NAME`` or in the file of ``NAME_FILE``.
+    """Return a secret; for ``$NAME`` the environment variable ``NAME`` or the content of the file ``NAME_FILE``.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no secret.
     """
     if not isinstance(text, str) or not text.strip():
-        raise ValueError("must be a text that is not empty")
+        raise ValueError("must be a text, and not empty")
     if not text.startswith("$"):
         return text
     reference = REFERENCE.fullmatch(text)
     if reference is None:
-        raise ValueError("after $ there must be the name of an environment variable")
+        raise ValueError("$ must be followed by the name of an environment variable")
     value = read_variable(reference[1], environ)
     if value is None:
         raise ValueError(missing(reference[1]))
@@ -32,10 +32,10 @@ def read_secret(text: object, environ: Mapping[str, str]) -> str:
 
 
 def decode_key(secret: str, form: str) -> bytes:
-    """The key that ``secret`` is, written as the entry ``form`` of ``FORMS`` says.
+    """Return the key in ``secret``, which is written in one of ``FORMS``.
 
     Raises:
-        ValueError: it is not written so, or too short; the text does not repeat it.
+        ValueError: it is malformed or too short; the text does not repeat it.
     """
     decoded = FORMS[form](secret)
     if len(decoded) < MIN_KEY:
@@ -44,10 +44,10 @@ def decode_key(secret: str, form: str) -> bytes:
 
 
 def decode_keys(secrets: Mapping[str, str], form: str) -> tuple[bytes, ...]:
-    """The keys of secrets, which go by what they are called, in their order.
+    """Return the keys in named secrets, in their order.
 
     Raises:
-        SettingsError: some are none; one sentence for each, beginning with what it is called.
+        SettingsError: some are malformed; one sentence for each, beginning with its name.
     """
     keys: list[bytes] = []
     problems: list[str] = []
@@ -82,7 +82,7 @@ def _hex(secret: str) -> bytes:
 
 
 def _whsec(secret: str) -> bytes:
-    """Base64 after an optional ``whsec_``, before which Supabase puts the version, ``v1,``."""
+    """Base64 after an optional ``whsec_``; Supabase puts the version ``v1,`` before that."""
     return _base64(secret.removeprefix("v1,").removeprefix("whsec_"))
 
 
@@ -95,9 +95,9 @@ def _whpk(secret: str) -> bytes:
 
 
 def _basic(secret: str) -> bytes:
-    """``user:password`` as RFC 7617 sends it."""
+    """Encode ``user:password`` as in RFC 7617."""
     if ":" not in secret:
-        raise ValueError("is not of the form user:password")
+        raise ValueError("must have the form user:password")
     return base64.b64encode(_utf8(secret))
 
 
@@ -109,5 +109,5 @@ FORMS: Mapping[str, Callable[[str], bytes]] = {
     "whpk": _whpk,
     "basic": _basic,
 }
-#: Those that ``verify`` may name as ``key``.
+#: The values of ``key`` under ``verify``.
 KEY_OPTIONS = ("utf8", "base64", "hex", "whsec", "basic")

@@ -1,15 +1,15 @@
-"""Is this delivery from who it says? Checked over the raw bytes, in constant time, before anything is parsed.
+"""Verifies who sent a delivery: over the raw bytes, in constant time, before anything is parsed.
 
-Every kind of proof is a small frozen value with ``verify``. A new product is a new value, not new code:
+Every verifier is a small frozen value with ``verify``. A new product is a new value, not new code:
 
 ``Hmac``      a keyed hash (RFC 2104) over the body, or over a template of body, time, id, method and address. Standard
               Webhooks and Svix are two of its values.
 ``Ed25519``   the same with a signature (RFC 8032) in place of the hash: version v1a of Standard Webhooks
-``tokens``    a secret that travels along: in a header (``Bearer``, ``Basic`` or bare), in the query, in the body
-``jwts``      a JSON Web Token that is the body, or that holds the body's hash
+``tokens``    a secret in a header (``Bearer``, ``Basic`` or bare), in the query or in the body
+``jwts``      a JSON Web Token that is the body, or that contains the body's hash
 
-Time is an argument, in seconds since the Unix epoch. Nothing here raises anything but ``Unauthentic`` and
-``Undecided``, whatever was sent; what an operator wrote is checked when the value is made.
+Whatever was sent, ``verify`` raises only ``Unauthentic`` and ``Undecided``; what an operator wrote is checked when the
+value is made.
 """
 
 import base64
@@ -28,49 +28,48 @@ from webhook_app.sources.body.reader import split_first
 from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided, Unsigned
 from worker.errors import SettingsError
 
-#: Characters. Room for dozens of signatures; bounds the work that a hostile header can cause.
+#: Characters of a header: room for dozens of signatures, and a bound on the work that a hostile one can cause.
 MAX_HEADER = 4096
 #: Bytes. A shorter key could be guessed; an empty one would verify anything.
 MIN_KEY = 8
-#: Signatures that are tried: a verification takes 0.1 ms, and a key is changed for one other at a time.
+#: Signatures that are tried: each takes 0.1 ms, and a rotation has two.
 MAX_SIGNATURES = 8
 #: Bytes.
 ED25519_KEY = 32
 HASHES = ("sha1", "sha256", "sha512")
 ENCODINGS = ("hex", "base64")
-#: Seconds into the past and the future, as the reference libraries of Standard Webhooks have it.
+#: Seconds into the past and the future, as in the reference libraries of Standard Webhooks.
 TOLERANCE = 300.0
-#: Seconds: a day. Beyond it a timestamp would not hinder anybody from sending an old delivery again.
+#: Seconds: a day. A longer tolerance would allow replays of old deliveries.
 MAX_TOLERANCE = 86_400
 #: Digits: enough for milliseconds until the year 33,000.
 MAX_TIMESTAMP = 15
-#: How many of each there are in a second.
+#: Units of a timestamp, by their number in a second.
 UNITS = {"s": 1, "ms": 1000}
-#: What a template may name.
+#: The placeholders of a template.
 PARTS = ("body", "t", "id", "method", "url", "decoded_url")
-#: What HubSpot decodes in an address before it signs it (its "Validating requests", version 3).
+#: What HubSpot decodes in a URL before it signs it ("Validating requests", version 3).
 HUBSPOT_DECODES = re.compile("%(" + "|".join(f"{ord(character):02X}" for character in ":/?@!$'()*,;") + ")", re.I)
 
 
 class Verifier(Protocol):
-    """One verifier in which a delivery can prove who sent it."""
+    """Verifies who sent a delivery."""
 
     def verify(self, delivery: Delivery, now: float, /) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """What a signature covers and where it is, in one of the forms that senders use.
+    """What a signature covers, and where in a delivery it is.
 
-    The header is one signature, or a list of items that ``separator`` parts. An item that begins with ``prefix`` is a
-    signature; one that begins with ``timestamp_prefix`` is the time, unless that has a header of its own.
-    ``tolerance`` is in seconds, ``unit`` what the sender counts time in. Items that we do not know are skipped: they
-    are for other versions. ``url`` is the address as the sender has it, where a proxy changes it on the verifier. With
-    ``first_element_only`` the signature of an array covers its first element and nothing else, so that it may have no
-    other.
+    The header is one signature, or a list of items separated by ``separator``. An item that begins with ``prefix`` is
+    a signature; one that begins with ``timestamp_prefix`` is the timestamp, unless that has its own header. Unknown
+    items are skipped, because they belong to other versions. ``tolerance`` is in seconds, ``unit`` is the timestamp's.
+    ``url`` is the URL as the sender knows it, if a proxy changes it. With ``first_element_only`` the signature of an
+    array covers only its first element, so that there must be no other.
 
     Raises:
-        SettingsError: the parts do not make a scheme that can be trusted; every mistake is named.
+        SettingsError: the options do not make a secure scheme; every mistake is named.
     """
 
     header: str = ""
@@ -92,7 +91,7 @@ class Signed:
         object.__setattr__(self, "_parts", _template_parts(self.template))
 
     def _signatures_and_message(self, delivery: Delivery, now: float) -> tuple[list[str], bytes]:
-        """The signatures that were sent, and the bytes that they should be of.
+        """Return the signatures that were sent, and the bytes that they should sign.
 
         Raises:
             Unauthentic: the time is not within the tolerance, or something is missing or malformed.
@@ -102,12 +101,12 @@ class Signed:
         return signatures, self.message(delivery, self._timestamp(delivery, items, now))
 
     def _items(self, header: str) -> list[str]:
-        """Supabase parts several signatures with ``", "`` where the standard has a space: a left-over comma goes."""
+        """Supabase separates signatures with ``", "`` instead of a space: remove the comma."""
         items = header.split(self.separator) if self.separator else [header]
         return [item.strip(" \t,") for item in items]
 
     def _timestamp(self, delivery: Delivery, items: list[str], now: float) -> str:
-        """The time exactly as it was written, for so it was signed; ``""`` where the scheme has none."""
+        """Return the timestamp exactly as it was sent and signed, or ``""`` if the scheme has none."""
         if self.timestamp_header:
             text = ascii_header(delivery, self.timestamp_header)
         elif self.timestamp_prefix:
@@ -122,7 +121,7 @@ class Signed:
         return text
 
     def message(self, delivery: Delivery, timestamp: str) -> bytes:
-        """The bytes that are signed. ``timestamp`` is written as the delivery has it.
+        """Return the bytes that are signed. ``timestamp`` is written as in the delivery.
 
         Raises:
             Unauthentic: something is missing or malformed.
@@ -133,7 +132,7 @@ class Signed:
         return b"".join(part if isinstance(part, bytes) else self._part(part, delivery, timestamp) for part in parts)
 
     def _part(self, name: str, delivery: Delivery, timestamp: str) -> bytes:
-        """What stands for one of ``PARTS``."""
+        """Return the value of one of ``PARTS``."""
         match name:
             case "body":
                 return _first_element(delivery.body) if self.first_element_only else delivery.body
@@ -148,21 +147,22 @@ class Signed:
 
     @property
     def needs_url(self) -> bool:
-        """Whether the address that a delivery was sent to is looked at."""
+        """Whether the signature covers the URL that a delivery was sent to."""
         return not self.url and bool({"url", "decoded_url"} & set(self._parts))
 
     def _problems(self) -> list[str]:
-        """Sentences about what does not fit together."""
+        """Return a sentence for each mistake in the options."""
         parts = [part for part in _template_parts(self.template) if isinstance(part, str)]
         timed = bool(self.timestamp_header or self.timestamp_prefix)
         rules = {
             "header is missing": bool(self.header),
             f"unit must be one of {', '.join(UNITS)}": self.unit in UNITS,
             f"tolerance must be above 0 and at most {MAX_TOLERANCE} seconds": 0 < self.tolerance <= MAX_TOLERANCE,
-            f"template may name {', '.join(PARTS)} only, each in braces": set(parts) <= set(PARTS),
-            "template must hold {body}: nothing else vouches for it": "body" in parts,
-            "template must hold {t} if there is a timestamp, and only then": ("t" in parts) == timed,
-            "template must hold {id} if there is an id_header, and only then": ("id" in parts) == bool(self.id_header),
+            f"template may contain only these placeholders in braces: {', '.join(PARTS)}": set(parts) <= set(PARTS),
+            "template must contain {body}, or the signature would not cover it": "body" in parts,
+            "template must contain {t} if there is a timestamp, and only then": ("t" in parts) == timed,
+            "template must contain {id} if there is an id_header, and only then": ("id" in parts)
+            == bool(self.id_header),
             "timestamp_prefix needs a separator": bool(self.separator or not self.timestamp_prefix),
         }
         return [problem for problem, holds in rules.items() if not holds]
@@ -177,7 +177,7 @@ class Hmac(Signed):
     encoding: str = "hex"
 
     def verify(self, delivery: Delivery, now: float) -> int:
-        """The index of the key that made one of the delivery's signatures.
+        """Return the index of the key that made one of the signatures.
 
         Raises:
             Unauthentic: none did, the time is not within the tolerance, or something is missing or malformed.
@@ -192,7 +192,7 @@ class Hmac(Signed):
         raise Unauthentic("the signature does not match")
 
     def signature(self, key: bytes, message: bytes) -> str:
-        """The hash as it is written in the header, without the prefix."""
+        """Return the hash as it is written in the header, without the prefix."""
         digest = hmac.digest(key, message, self.hash)
         return digest.hex() if self.encoding == "hex" else base64.b64encode(digest).decode()
 
@@ -207,16 +207,16 @@ class Hmac(Signed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ed25519(Signed):
-    """A signature in base64 that a public key verifies. ``keys`` are such keys, as their 32 bytes.
+    """A signature in base64 that a public key verifies. ``keys`` are public keys of 32 bytes.
 
     Raises:
-        SettingsError: as with ``Signed``, or a key is none.
+        SettingsError: as with ``Signed``, or a key is malformed.
     """
 
     keys: tuple[bytes, ...] = field(repr=False)
 
     def verify(self, delivery: Delivery, now: float) -> int:
-        """The index of the key that verifies one of the delivery's signatures.
+        """Return the index of the key that verifies one of the signatures.
 
         Raises:
             Unauthentic: none does, the time is not within the tolerance, or something is missing or malformed.
@@ -259,8 +259,8 @@ def verify(verifiers: Sequence[Verifier], delivery: Delivery, now: float) -> int
 
 
 def key_problems(keys: tuple[bytes, ...]) -> list[str]:
-    """A sentence, if one of the keys could be guessed."""
-    return [f"a secret must have {MIN_KEY} bytes at least"] if any(len(key) < MIN_KEY for key in keys) else []
+    """Return a sentence if one of the keys could be guessed."""
+    return [f"a secret must have at least {MIN_KEY} bytes"] if any(len(key) < MIN_KEY for key in keys) else []
 
 
 def _base64_or_nothing(text: str) -> bytes:
@@ -279,7 +279,7 @@ def _is_signed(key: bytes, signature: bytes, message: bytes) -> bool:
 
 
 def _first_element(body: bytes) -> bytes:
-    """What Segment signs: the first element of an array, and anything else whole."""
+    """Return what Segment signs: the first element of an array, or any other body as a whole."""
     if not body.lstrip().startswith(b"["):
         return body
     try:
@@ -287,7 +287,7 @@ def _first_element(body: bytes) -> bytes:
     except BadBody:
         raise Unauthentic("the body is not an array with an element in it") from None
     if has_others:
-        raise Unauthentic("the signature covers only the first element of a batch and cannot vouch for the others")
+        raise Unauthentic("the signature covers only the first element of a batch, and there are others")
     return element
 
 
@@ -296,7 +296,7 @@ def _hubspot_decoded(url: str) -> str:
 
 
 def _template_parts(template: str) -> tuple[bytes | str, ...]:
-    """``"{t}.{body}"`` as ``("t", b".", "body")``: names as ``str``, what stands between them as ``bytes``."""
+    """Parse ``"{t}.{body}"`` into ``("t", b".", "body")``: placeholders as ``str``, other text as ``bytes``."""
     try:
         pairs = [(literal, name) for literal, name, _, _ in string.Formatter().parse(template)]
     except ValueError:
@@ -305,10 +305,10 @@ def _template_parts(template: str) -> tuple[bytes | str, ...]:
 
 
 def present(value: str | None, what: str) -> str:
-    """``value``, if there is one of a length that is worth looking at.
+    """Return ``value`` if it is there and not too long.
 
     Raises:
-        Unauthentic: there is none, or it is too long; ``what`` names it in the text.
+        Unauthentic: it is missing or too long; ``what`` names it in the text.
     """
     if not value:
         raise Unsigned(f"{what} is missing")
@@ -318,7 +318,7 @@ def present(value: str | None, what: str) -> str:
 
 
 def ascii_header(delivery: Delivery, name: str) -> str:
-    """The value of a header that holds a signature, a time or an id.
+    """Return a header with a signature, a timestamp or an id.
 
     Raises:
         Unauthentic: it is missing, too long or not ASCII.

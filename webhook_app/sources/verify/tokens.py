@@ -1,4 +1,4 @@
-"""A secret that travels along with the delivery as it is."""
+"""A secret that is sent with the delivery as it is."""
 
 import hmac
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ from worker.normalise import as_text
 class Token:
     """A secret in the query argument ``query``, or else in ``header``.
 
-    The word ``auth_scheme`` (RFC 9110 11.1) may stand before it, in any case. ``keys`` are the bytes as they are sent.
+    The word ``auth_scheme`` (RFC 9110, section 11.1) may precede it, in any case. ``keys`` are the bytes as sent.
 
     Raises:
-        SettingsError: a key is too short, or there is nowhere to look.
+        SettingsError: a key is too short, or neither a header nor a query argument is named.
     """
 
     keys: tuple[bytes, ...] = field(repr=False)
@@ -34,7 +34,7 @@ class Token:
             raise SettingsError(problems)
 
     def verify(self, delivery: Delivery, now: float) -> int:
-        """The index of the key that was sent; ``now`` is not looked at.
+        """Return the index of the key that was sent; ``now`` is not used.
 
         Raises:
             Unauthentic: no key was sent, or a wrong one.
@@ -42,7 +42,7 @@ class Token:
         return _index(self.keys, self._token(delivery))
 
     def _token(self, delivery: Delivery) -> bytes:
-        """The token as bytes: a header is Latin-1 to WSGI and the query UTF-8 to everybody, whatever was meant."""
+        """Return the token as bytes: WSGI decodes headers as Latin-1, and everybody the query as UTF-8."""
         if self.query:
             return _encoded(present(delivery.args.get(self.query), f"the query argument {self.query}"), "utf-8")
         value = present(delivery.headers.get(self.header), f"the {self.header} header").strip()
@@ -52,7 +52,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldToken:
-    """A secret in the body itself, at ``path``; the body is parsed to find it, within all of ``reader``'s bounds.
+    """A secret in the body, at ``path``; the body is parsed to find it, within the limits of ``reader``.
 
     Raises:
         SettingsError: a key is too short.
@@ -67,7 +67,7 @@ class FieldToken:
             raise SettingsError(problems)
 
     def verify(self, delivery: Delivery, now: float) -> int:
-        """The index of the key that was sent; ``now`` is not looked at.
+        """Return the index of the key that was sent; ``now`` is not used.
 
         Raises:
             Unauthentic: no key was sent, or a wrong one, or the body cannot be read.
@@ -93,4 +93,4 @@ def _encoded(text: str, encoding: str) -> bytes:
         return text.encode(encoding)
     except UnicodeEncodeError:
         problem = "the token is not text"
-    raise Unauthentic(problem)  # out here, so that it does not carry the other error along, which holds the token
+    raise Unauthentic(problem)  # raised here so that it has no context: the other error contains the token
