@@ -33,11 +33,8 @@ def read_configuration(environ: Mapping[str, str]) -> tuple[Settings, dict[str, 
         raise SettingsError(problems)
     without_inbox = [name for name, source in sources.items() if source.inbox_id is None]
     if settings.livedesk_inbox_id is None and without_inbox:
-        raise SettingsError(
-            [
-                f"LIVEDESK_INBOX_ID is not set, and these sources have no inbox_id of their own: {', '.join(without_inbox)}."
-            ]
-        )
+        names = ", ".join(without_inbox)
+        raise SettingsError([f"LIVEDESK_INBOX_ID is not set, and these sources have no inbox_id: {names}."])
     return settings, sources
 
 

@@ -1,4 +1,4 @@
-"""``/healthz``: this process answers. ``/readyz``: a delivery would be taken, and be safe."""
+"""``/healthz``: the process is alive. ``/readyz``: deliveries can be accepted and stored durably."""
 
 import json
 from contextlib import suppress
@@ -29,7 +29,7 @@ def readyz() -> Response:
         "status": "not ready" if health.problems else "ready",
         "problems": health.problems,
         "warnings": health.warnings,
-        "ack": {"required": health.required, "given": health.given or "not told"},
+        "ack": {"required": health.required, "given": health.given or "unknown"},
     }
     # If Redis cannot report the figures, its problems are reported above.
     with suppress(StoreError):

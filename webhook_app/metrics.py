@@ -1,10 +1,10 @@
-"""``GET /metrics``, for Prometheus. What is behind each figure says ``worker.store.metrics``, and what to make of it
-``docs/operations.md``.
+"""``GET /metrics``, for Prometheus. ``docs/operations.md`` documents every metric.
 
-Labels are names of sources that an operator chose, and words of fixed vocabularies: no personal data.
+Labels are names of sources, which an operator chose, and words of fixed vocabularies: no personal data.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from flask import Blueprint, Response, request
 from prometheus_client import CollectorRegistry
@@ -18,19 +18,18 @@ from webhook_app.problems import problem, store_away
 from webhook_app.receiver import fail_open
 from webhook_app.receiver.delivery_log import REASONS
 from worker.errors import StoreError
-from worker.model import Ack, State, Status
+from worker.model import Ack, Signal, State, Status
 from worker.store.counters import BUCKETS_MS
 from worker.store.overview import Figures
 
 PREFIX = "livedesk_sync_"
-#: What becomes of a delivery that is answered with 200.
+#: The results of a delivery that is answered with 200.
 RESULTS = (*Status, fail_open.LOST)
-#: How an attempt ends.
-ENDS = (State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED)
-#: What LiveDesk's state may be, and what an answer of it says (``worker.model.Signal``).
-STOPS = ("up", "down", "misconfigured")
-ANSWERS = ("ok", "error", "throttled")
-
+#: The results of an attempt.
+ATTEMPT_RESULTS = (State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED)
+LIVEDESK_STATES = ("up", "down", "misconfigured")
+#: What attempts say about LiveDesk.
+SIGNALS = (Signal.OK, Signal.ERROR, Signal.THROTTLED)
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -50,18 +49,41 @@ def show() -> WerkzeugResponse:
 
 
 class Collected:
-    """Figures in the form that Prometheus's library wants them."""
+    """Figures as metrics, in the form that Prometheus's library expects.
+
+    Counters are 0 before the first event, because Prometheus would miss that otherwise.
+    """
 
     def __init__(self, figures: Figures, sources: list[str]) -> None:
         self.figures = figures
         self.sources = sources
 
     def collect(self) -> Iterator[Metric]:
-        yield from _deliveries(self.figures, self.sources)
-        yield from _contacts(self.figures)
-        yield from _attempts(self.figures)
-        yield from _livedesk(self.figures)
-        yield from _redis(self.figures)
+        figures, counters, stop = self.figures, self.figures.counters, self.figures.upstream.stop
+        for name, text, value in GAUGES:
+            if (number := value(figures)) is not None:
+                yield GaugeMetricFamily(PREFIX + name, text, value=number)
+        yield _labelled("contacts", "Contacts by state.", "state", figures.counts)
+        yield _one_of("livedesk_state", "1 for the current state of LiveDesk.", "state", LIVEDESK_STATES, stop or "up")
+        given = figures.health.given or "unknown"
+        yield _one_of("durability", "1 for what Redis does before a 200.", "level", (*Ack, "unknown"), given)
+        yield from self._delivery_counters()
+        results = {state: counters.get(state, 0) for state in ATTEMPT_RESULTS}
+        yield _labelled("attempts", "Attempts by result.", "result", results, CounterMetricFamily)
+        yield _counter("attempts_failed", "Attempts without success, by cause.", figures, "cause", ("cause",))
+        signals = {signal: counters.get(signal, 0) for signal in SIGNALS}
+        text = "What attempts said about LiveDesk."
+        yield _labelled("livedesk_signals", text, "signal", signals, CounterMetricFamily)
+        yield _histogram("livedesk_request_duration_seconds", "Duration of requests to LiveDesk.", figures, "livedesk")
+
+    def _delivery_counters(self) -> Iterator[Metric]:
+        labels = ("source", "result")
+        results = [(source, result) for source in self.sources for result in RESULTS]
+        yield _counter("deliveries", "Deliveries answered with 200.", self.figures, "delivery", labels, results)
+        labels = ("source", "reason")
+        refusals = [("", "no_source"), *((source, reason) for source in self.sources for reason in REASONS)]
+        yield _counter("deliveries_refused", "Refused deliveries.", self.figures, "refused", labels, refusals)
+        yield _histogram("accept_duration_seconds", "Time to answer with 200.", self.figures, "accept")
 
 
 def _text(figures: Figures, sources: list[str]) -> bytes:
@@ -70,90 +92,51 @@ def _text(figures: Figures, sources: list[str]) -> bytes:
     return generate_latest(registry)
 
 
-def _deliveries(figures: Figures, sources: list[str]) -> Iterator[Metric]:
-    """What has not happened yet is told as 0: Prometheus would not see the first time otherwise."""
-    results = [(source, result) for source in sources for result in RESULTS]
-    refusals = [("", "no_source"), *((source, reason) for source in sources for reason in REASONS)]
-    yield _counter("deliveries", "Deliveries answered with 200.", figures, "delivery", ("source", "result"), results)
-    yield _counter(
-        "deliveries_refused", "Deliveries not taken, by reason.", figures, "refused", ("source", "reason"), refusals
-    )
-    yield _histogram("accept_seconds", "How long a delivery that was taken waited for its answer.", figures, "accept")
-    yield _gauge("quarantined", "Deliveries in quarantine.", figures.quarantined)
-    yield _age(
-        "oldest_quarantined_seconds", "Age of the oldest one in quarantine.", figures, figures.oldest_quarantined
-    )
+def _age(figures: Figures, since: int | None) -> float:
+    """Return the seconds since a time, or 0 if there is none."""
+    return 0 if since is None else max(0, figures.now - since) / 1000
 
 
-def _contacts(figures: Figures) -> Iterator[Metric]:
-    yield _gauges("contacts", "Contacts by state.", "state", figures.counts)
-    yield _age(
-        "oldest_pending_seconds", "Age of the oldest contact that was never tried.", figures, figures.oldest_pending
-    )
-    yield _gauge("overdue_seconds", "How long what is due waits to be handed over.", figures.overdue_ms / 1000)
-    yield _gauge("queue_length", "Messages that wait for a worker.", figures.queue)
-    yield _gauge("workers", "Hosts with a worker that made progress in the last 30 s.", figures.workers)
-    if figures.swept_at is not None:
-        age = max(0, figures.now - figures.swept_at) / 1000
-        yield _gauge("sweep_age_seconds", "How long ago a worker last made progress.", age)
+def _sweep_age(figures: Figures) -> float | None:
+    return None if figures.swept_at is None else _age(figures, figures.swept_at)
 
 
-def _attempts(figures: Figures) -> Iterator[Metric]:
-    results = CounterMetricFamily(f"{PREFIX}attempts", "Attempts by how they ended.", labels=["result"])
-    for state in ENDS:
-        results.add_metric([state], figures.counters.get(state, 0))
-    yield results
-    yield _counter("attempts_failed", "Attempts that did not succeed, by cause.", figures, "cause", ("cause",))
-    answers = CounterMetricFamily(f"{PREFIX}answers", "What attempts said about LiveDesk.", labels=["answer"])
-    for answer in ANSWERS:
-        answers.add_metric([answer], figures.counters.get(answer, 0))
-    yield answers
-    yield _histogram("livedesk_request_seconds", "How long requests to LiveDesk took.", figures, "livedesk")
+#: Gauges without labels: name, help text, and value; ``None`` is left out.
+GAUGES: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (
+    ("quarantined_deliveries", "Deliveries in quarantine.", lambda now: now.quarantined),
+    ("oldest_quarantined_age_seconds", "Age of the oldest of them.", lambda now: _age(now, now.oldest_quarantined)),
+    ("oldest_pending_age_seconds", "Age of the oldest untried contact.", lambda now: _age(now, now.oldest_pending)),
+    ("overdue_seconds", "Time that due contacts wait for a worker.", lambda now: now.overdue_ms / 1000),
+    ("queue_length", "Messages waiting for a worker.", lambda now: now.queue),
+    ("workers", "Hosts with a worker that made progress in the last 30 s.", lambda now: now.workers),
+    ("sweep_age_seconds", "Time since a worker last made progress.", _sweep_age),
+    ("livedesk_stopped_seconds", "Time since LiveDesk stopped.", lambda now: _age(now, now.upstream.since)),
+    ("livedesk_failed_probes", "Failed probes since LiveDesk stopped.", lambda now: now.upstream.probes),
+    ("livedesk_unknown_inboxes", "Inboxes that LiveDesk does not know.", lambda now: len(now.upstream.inboxes)),
+    ("paused", "1 while an operator has paused the sync.", lambda now: int(now.upstream.paused_at is not None)),
+    ("pace_requests_per_second", "Current limit of requests to LiveDesk.", lambda now: now.upstream.pace),
+    ("rate_requests_per_second", "LIVEDESK_RATE, the highest limit.", lambda now: now.upstream.rate),
+    ("readiness_problems", "Problems in /readyz: deliveries are at risk.", lambda now: len(now.health.problems)),
+    ("readiness_warnings", "Warnings in /readyz.", lambda now: len(now.health.warnings)),
+    ("redis_memory_ratio", "Share of its memory limit that Redis uses.", lambda now: now.memory),
+)
 
 
-def _livedesk(figures: Figures) -> Iterator[Metric]:
-    upstream = figures.upstream
-    yield _one_of("livedesk_state", "1 for LiveDesk's state.", "state", STOPS, upstream.stop or "up")
-    yield _age("livedesk_stopped_seconds", "For how long the sync is stopped.", figures, upstream.since)
-    yield _gauge("failed_probes", "Probes that failed since it is stopped.", upstream.probes)
-    yield _gauge("paused", "1 while an operator has paused the sync.", int(upstream.paused_at is not None))
-    yield _gauge("held_inboxes", "Inboxes that LiveDesk does not know.", len(upstream.inboxes))
-    yield _gauge("pace", "Requests a second that are sent at most now.", upstream.pace)
-    yield _gauge("rate", "LIVEDESK_RATE: requests a second that are allowed.", upstream.rate)
-
-
-def _redis(figures: Figures) -> Iterator[Metric]:
-    health = figures.health
-    yield _gauge("readiness_problems", "Problems that /readyz names: deliveries are at risk.", len(health.problems))
-    yield _gauge("readiness_warnings", "Warnings that /readyz names.", len(health.warnings))
-    if figures.memory is not None:
-        yield _gauge("redis_memory_share", "The share of its memory that Redis uses.", figures.memory)
-    yield _one_of(
-        "durability", "1 for what Redis does before a 200.", "level", [*Ack, "not_told"], health.given or "not_told"
-    )
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(PREFIX + name, text, value=value)
-
-
-def _gauges(name: str, text: str, label: str, values: Mapping[State, int]) -> Metric:
-    family = GaugeMetricFamily(PREFIX + name, text, labels=[label])
+def _labelled(
+    name: str,
+    text: str,
+    label: str,
+    values: Mapping[Any, int],
+    family: type[GaugeMetricFamily | CounterMetricFamily] = GaugeMetricFamily,
+) -> Metric:
+    metric = family(PREFIX + name, text, labels=[label])
     for value, number in values.items():
-        family.add_metric([value], number)
-    return family
+        metric.add_metric([value], number)
+    return metric
 
 
-def _one_of(name: str, text: str, label: str, values: list[str] | tuple[str, ...], current: str) -> Metric:
-    family = GaugeMetricFamily(PREFIX + name, text, labels=[label])
-    for value in values:
-        family.add_metric([value], int(value == current))
-    return family
-
-
-def _age(name: str, text: str, figures: Figures, since: int | None) -> Metric:
-    """How many seconds ago it was, or 0 where there is nothing."""
-    return _gauge(name, text, 0 if since is None else max(0, figures.now - since) / 1000)
+def _one_of(name: str, text: str, label: str, values: Iterable[str], current: str) -> Metric:
+    return _labelled(name, text, label, {value: int(value == current) for value in values})
 
 
 def _counter(
@@ -164,8 +147,10 @@ def _counter(
     labels: tuple[str, ...],
     expected: Iterable[tuple[str, ...]] = (),
 ) -> Metric:
-    """The counts ``<group>:<label>[:<label>]``; those that are ``expected``, even where they are 0. A source's name and
-    a cause hold no colon."""
+    """Return the counters ``<group>:<label>[:<label>]``, and those ``expected`` even if they are 0.
+
+    The name of a source or a cause has no colon.
+    """
     found: dict[tuple[str, ...], int] = dict.fromkeys(expected, 0)
     for counted, number in figures.counters.items():
         kind, *values = counted.split(":")
@@ -178,7 +163,7 @@ def _counter(
 
 
 def _histogram(name: str, text: str, figures: Figures, counted: str) -> Metric:
-    """The durations counted under this name; the stored buckets are not cumulative, these are."""
+    """Return the durations counted under this name. Stored buckets are not cumulative; those of Prometheus are."""
     total, buckets = 0, []
     for bound in (*BUCKETS_MS, "inf"):
         total += figures.counters.get(f"{counted}_ms:{bound}", 0)

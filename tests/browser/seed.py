@@ -155,7 +155,7 @@ def _besides(store: Store) -> None:
         payload = f'{{"uid": {number}, "profile": {{"email": "ann-{number}@example.com"}}, "<b>key</b>": "{number}"}}'
         problems = {"identifier": "missing"} if number else {"identifier": HOSTILE}
         store.quarantine.add(Quarantined(source="shop", payload=payload, problems=problems, headers={}))
-    store.secret_uses.mark("signup", "number 1")
+    store.secret_uses.mark("signup", "secret")
     store.counters.write(
         {"delivery:signup:accepted": 214, "delivery:signup:duplicate": 9, "delivery:shop:accepted": 61}
     )

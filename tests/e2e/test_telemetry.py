@@ -36,7 +36,10 @@ def test_receiver_and_workers_tell_what_they_do(start_system: StartSystem) -> No
 
     def told() -> dict[tuple[str, ...], float]:
         found = figures(system)
-        whole = ("livedesk_sync_accept_seconds_count",), ("livedesk_sync_livedesk_request_seconds_count",)
+        whole = (
+            ("livedesk_sync_accept_duration_seconds_count",),
+            ("livedesk_sync_livedesk_request_duration_seconds_count",),
+        )
         return found if [found[name] for name in whole] == [10, 10] else {}
 
     found = wait_until(told, "every process has added what it counted")

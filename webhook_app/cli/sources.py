@@ -96,7 +96,7 @@ def _line(text: str, sentence: str) -> int:
         return line_of(lines, read_key(sentence))
     name, rest = source.groups()
     key = read_key(rest)
-    if rest.startswith(("$", "number ")) or key == ("secret",):
+    if rest.startswith(("$", "secret ", "secrets number ")) or key == ("secret",):
         key = ("secret",) if ("sources", name, "secret") in lines else ("secrets",)
     return line_of(lines, ("sources", name, *key))
 

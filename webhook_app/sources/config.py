@@ -67,9 +67,7 @@ def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str
     """
     problems = unknown_keys(written, KEYS)
     if not NAME.fullmatch(name):
-        problems.append(
-            "the name must have 1 to 64 of the characters a-z, 0-9, - and _, and begin with a letter or digit"
-        )
+        problems.append("the name must begin with a letter or digit, and have at most 64 of a-z, 0-9, - and _")
     entry: Mapping[str, Any] | None = None
     with collecting(problems):
         entry = completed(written)
@@ -177,16 +175,27 @@ def _secrets(entry: Mapping[str, Any], environ: Mapping[str, str], problems: lis
     """Return the secrets by name, in their order."""
     if not {"secret", "secrets"} & entry.keys() and not needs_secrets(entry.get("verify")):
         return {}
-    written = entry.get("secrets", [entry["secret"]] if "secret" in entry else [])
-    if not isinstance(written, list) or not written or ("secret" in entry and "secrets" in entry):
+    written = named_secrets(entry)
+    if not written or ("secret" in entry and "secrets" in entry):
         problems.append('secret: set either secret = "$NAME" or secrets = ["$NEW", "$OLD"]')
         return {}
     secrets: dict[str, str] = {}
-    for number, text in enumerate(written, start=1):
-        with collecting(problems, "secret: "):
-            name = text if isinstance(text, str) and text.startswith("$") else f"number {number}"
+    for name, text in written.items():
+        with collecting(problems, "secret: " if name.startswith("$") else f"{name}: "):
             secrets[name] = read_secret(text, environ)
     return secrets
+
+
+def named_secrets(entry: Mapping[str, Any]) -> dict[str, object]:
+    """Return the secrets as written, by the names that messages and records use, in their order."""
+    if "secrets" not in entry:
+        names = ["secret"] if "secret" in entry else []
+        written = [entry["secret"]] if names else []
+    else:
+        written = entry["secrets"] if isinstance(entry["secrets"], list) else []
+        names = [f"secrets number {number}" for number in range(1, len(written) + 1)]
+    variables = (text if isinstance(text, str) and text.startswith("$") else "" for text in written)
+    return {variable or name: text for variable, name, text in zip(variables, names, written, strict=True)}
 
 
 def _reader(entry: Mapping[str, Any]) -> Reader:

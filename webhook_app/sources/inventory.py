@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webhook_app.sources.config import SHORTCUT, completed, load_sources, read_source, shortcut
+from webhook_app.sources.config import SHORTCUT, completed, load_sources, named_secrets, read_source, shortcut
 from webhook_app.sources.mistakes import collecting
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets
@@ -105,9 +105,7 @@ def _schemes(verify: object) -> Iterable[str]:
 
 def _secrets(entry: Mapping[str, Any], environ: Mapping[str, str]) -> Iterable[tuple[str, bool]]:
     """Yield the names under which the use of a secret is recorded, and whether each secret is set."""
-    written = entry.get("secrets", [entry["secret"]] if "secret" in entry else [])
-    for number, text in enumerate(written if isinstance(written, list) else [], start=1):
-        name = text if isinstance(text, str) and text.startswith("$") else f"number {number}"
+    for name, text in named_secrets(entry).items():
         yield name, _is_set(text, environ)
     for url in jwks_urls(entry.get("verify")):
         yield f"jwks {url}", True

@@ -194,10 +194,10 @@ def test_livedesk_is_paused_and_resumed(api: Api) -> None:
 
 
 def test_sources_have_the_last_use_of_secrets(api: Api) -> None:
-    api.world.store.secret_uses.mark("signup", "number 1")
+    api.world.store.secret_uses.mark("signup", "secret")
     (source,) = document_of(api.get("/sources"))["sources"]
     assert (source["name"], source["address"], source["region"]) == ("signup", "/webhooks/signup", "DE")
-    assert [secret["name"] for secret in source["secrets"]] == ["number 1"]
+    assert [secret["name"] for secret in source["secrets"]] == ["secret"]
     assert source["secrets"][0]["last_used_at"]
 
 

@@ -151,7 +151,7 @@ def test_sources_are_listed_without_their_secrets(store: Store, sources_file: Pa
     assert "preset clerk" in lines
     assert any(re.match(r"secret \$NEW: set, last used (now|\d s ago) \(20", line) for line in lines)
     assert "secret $OLD: set, never used" in lines
-    assert "secret number 1: set, never used" in lines
+    assert "secret secret: set, never used" in lines
     assert "verified by token, basic" in lines
     assert "region DE" in lines
     assert "inbox 7" in lines
@@ -204,7 +204,7 @@ def test_sources_where_there_is_no_file(tmp_path: Path) -> None:
 
 def test_sources_that_are_no_tables(tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
-    for text, says in (("sources = 5", "there is no [sources.<name>] in it"), ("=", "Invalid")):
+    for text, says in (("sources = 5", "it has no [sources.<name>]"), ("=", "Invalid")):
         path.write_text(text, encoding="utf-8")
         result = without_parts("sources", env={"SOURCES_FILE": str(path)})
         assert result.exit_code == 1
@@ -268,7 +268,7 @@ def test_every_mistake_is_reported_with_its_line(tmp_path: Path) -> None:
     assert result.exit_code == 1
     told = [line.removeprefix(f"{tmp_path / 's.toml'}:") for line in result.output.splitlines()]
     assert [line.partition(":")[0] for line in told] == ["4", "3", "8", "12", "13"]
-    assert told[0].startswith('4: [sources.app] regoin: there is no such key; did you mean "region"?')
+    assert told[0].startswith('4: [sources.app] regoin: unknown key; did you mean "region"?')
 
 
 @pytest.mark.parametrize(

@@ -52,12 +52,12 @@ def test_each_source_with_its_counts(parts: Parts) -> None:
     parts.store.counters.write(
         {"delivery:shop:accepted": 1204, "refused:shop:unauthentic": 31, "delivery:old:ignored": 2}
     )
-    parts.store.secret_uses.mark("shop", "number 1")
+    parts.store.secret_uses.mark("shop", "secrets number 1")
     text = words(enter(parts), "sources")
     shop = text[text.index("http://localhost/webhooks/shop") :]
     assert "accepted 1,204 1,204" in shop
     assert "invalid signature 31 31" in shop
-    assert "number 1 now number 2 never" in shop or "s ago number 2 never" in shop
+    assert "secrets number 1 now secrets number 2 never" in shop or "s ago secrets number 2 never" in shop
     assert "old removed from the configuration" in text
 
 

@@ -169,7 +169,7 @@ def test_a_source_that_rejects_keeps_nothing(client: redis.Redis) -> None:
 
 def test_the_secret_that_proved_a_delivery_is_noted(parts: Parts) -> None:
     post(parts, {"user": {"id": 1}})
-    assert list(parts.store.secret_uses.read()) == ["app:number 2"]
+    assert list(parts.store.secret_uses.read()) == ["app:secrets number 2"]
 
 
 def test_a_secret_is_noted_once_a_minute(client: redis.Redis) -> None:
@@ -182,7 +182,7 @@ def test_a_secret_is_noted_once_a_minute(client: redis.Redis) -> None:
     assert parts.store.secret_uses.read() == {}
     now = RECORD_SECRET_EVERY_S
     log.used_secret(parts.sources["app"], 1)
-    assert list(parts.store.secret_uses.read()) == ["app:number 2"]
+    assert list(parts.store.secret_uses.read()) == ["app:secrets number 2"]
 
 
 VALUES = st.recursive(

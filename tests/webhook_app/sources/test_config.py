@@ -183,7 +183,7 @@ def test_a_bad_webhook_secret_is_a_mistake(tmp_path: Path, secret: str) -> None:
 
 
 def test_no_source_at_all_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="set WEBHOOK_SECRET, or write"):
+    with pytest.raises(SettingsError, match="set WEBHOOK_SECRET, or create"):
         load_sources(tmp_path / "none.toml", None, {})
 
 
@@ -265,18 +265,18 @@ def test_a_secret_from_a_file_is_stripped(load: Load, tmp_path: Path) -> None:
             {"NAME_FILE": "/does/not/exist"},
             "NAME_FILE names a file that cannot be read (FileNotFoundError)",
         ),
-        ('secret = "$"', {}, "after $ there must be the name of an environment variable"),
-        ('secret = "${NAME}"', {}, "after $ there must be the name of an environment variable"),
-        ('secret = ""', {}, "must be a text that is not empty"),
-        ("secret = 5", {}, "must be a text that is not empty"),
-        ("secrets = []", {}, 'there must be secret = "$NAME", or secrets = ["$NEW", "$OLD"], and not both'),
-        ('secrets = "$NAME"', {}, 'there must be secret = "$NAME", or secrets = ["$NEW", "$OLD"], and not both'),
+        ('secret = "$"', {}, "$ must be followed by the name of an environment variable"),
+        ('secret = "${NAME}"', {}, "$ must be followed by the name of an environment variable"),
+        ('secret = ""', {}, "must be a text, and not empty"),
+        ("secret = 5", {}, "must be a text, and not empty"),
+        ("secrets = []", {}, 'set either secret = "$NAME" or secrets = ["$NEW", "$OLD"]'),
+        ('secrets = "$NAME"', {}, 'set either secret = "$NAME" or secrets = ["$NEW", "$OLD"]'),
         (
             'secret = "a"\nsecrets = ["b"]',
             {},
-            'there must be secret = "$NAME", or secrets = ["$NEW", "$OLD"], and not both',
+            'set either secret = "$NAME" or secrets = ["$NEW", "$OLD"]',
         ),
-        ("", {}, 'there must be secret = "$NAME", or secrets = ["$NEW", "$OLD"], and not both'),
+        ("", {}, 'set either secret = "$NAME" or secrets = ["$NEW", "$OLD"]'),
     ],
 )
 def test_secrets_that_are_not_there(load: Load, secret: str, environ: dict[str, str], says: str) -> None:
@@ -290,17 +290,17 @@ def test_a_secret_that_is_no_key_is_named_by_its_variable(load: Load) -> None:
     )
     assert mistakes(load, text, NAME="not base64") == [
         "[sources.a] $NAME is not base64",
-        "[sources.b] number 1 is shorter than 8 bytes",
+        "[sources.b] secret is shorter than 8 bytes",
     ]
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ('regoin = "DE"', 'regoin: there is no such key; did you mean "region"?'),
-        ('region = "de"', 'region: must be a country in two capitals, like "DE"'),
-        ('region = "XX"', 'region: must be a country in two capitals, like "DE"'),
-        ("region = []", 'region: must be a country in two capitals, like "DE"'),
+        ('regoin = "DE"', 'regoin: unknown key; did you mean "region"?'),
+        ('region = "de"', 'region: must be the two-letter code of a country, like "DE"'),
+        ('region = "XX"', 'region: must be the two-letter code of a country, like "DE"'),
+        ("region = []", 'region: must be the two-letter code of a country, like "DE"'),
         ("inbox_id = 0", "inbox_id: must be a whole number above 0"),
         ('inbox_id = "407"', "inbox_id: must be a whole number above 0"),
         ("inbox_id = true", "inbox_id: must be a whole number above 0"),
@@ -313,11 +313,11 @@ def test_a_secret_that_is_no_key_is_named_by_its_variable(load: Load) -> None:
         ("each = 5", 'each: must be a path that can find several elements, like "$.users[*]"'),
         ('each = "$.["', "each: '$.[' is not a JSONPath"),
         ('handshake = "slakc"', 'handshake: there is no handshake "slakc"; did you mean "slack"?'),
-        ("handshake = 5", 'handshake: there is no handshake "5"; known are meta, '),
+        ("handshake = 5", 'handshake: there is no handshake "5"; valid are meta, '),
         ('handshake = "meta"', "handshake: needs the verify token"),
-        ('handshake = { name = "meta", tokne = "x" }', 'handshake: tokne: there is no such key; did you mean "token"?'),
+        ('handshake = { name = "meta", tokne = "x" }', 'handshake: tokne: unknown key; did you mean "token"?'),
         ('handshake = { name = "meta", token = "$T" }', "handshake: T is not set: set it, or T_FILE"),
-        ('ignore_if = { "header:" = 1 }', 'ignore_if."header:": after header: there must be the name of a header'),
+        ('ignore_if = { "header:" = 1 }', 'ignore_if."header:": header: must be followed by the name of a header'),
         ('test_if = { "$.a" = { exist = true } }', 'test_if."$.a": must be a text, number or boolean, a list of them'),
         ('map = { identifier = { path = "$.a", replace = {} } }', "map.identifier: replace must be a table of texts"),
         ('map = { identifier = { path = "$.a", prefix = 5 } }', "map.identifier: must be a path, a list"),
@@ -329,7 +329,7 @@ def test_a_secret_that_is_no_key_is_named_by_its_variable(load: Load) -> None:
         ("map = 5", "map: must be a table"),
         ('only_if = "$.a"', "only_if: must be a table"),
         ("contact = []", "contact: must be a path, or a list of paths"),
-        ('map = { identifier = "$.id", e_mail = "$.e" }', 'map.e_mail: there is no such key; did you mean "email"?'),
+        ('map = { identifier = "$.id", e_mail = "$.e" }', 'map.e_mail: unknown key; did you mean "email"?'),
         ('map = { email = "$.e" }', "map.identifier: is missing"),
         ("map = { identifier = 5 }", "map.identifier: must be a path, a list of alternatives, "),
         (
@@ -351,7 +351,7 @@ def test_each_mistake_has_its_sentence(load: Load, line: str, says: str) -> None
         ("{}", "verify: must be a scheme's name, or a table with a scheme"),
         ("[]", "verify: names no scheme"),
         ('"hmac"', "verify: header is missing"),
-        ('{ scheme = "hmac", haeder = "X" }', 'verify.haeder: there is no such key; did you mean "header"?'),
+        ('{ scheme = "hmac", haeder = "X" }', 'verify.haeder: unknown key; did you mean "header"?'),
         ('{ scheme = "hmac", header = 5 }', "verify.header: must be a text"),
         (
             '{ scheme = "hmac", header = "X", key = "rot13" }',
@@ -359,11 +359,11 @@ def test_each_mistake_has_its_sentence(load: Load, line: str, says: str) -> None
         ),
         ('{ scheme = "hmac", header = "X", tolerance = "5m" }', "verify.tolerance: must be a number of seconds"),
         ('{ scheme = "token", header = "" }', "verify: header, query or field is missing"),
-        ('{ scheme = "basic", header = "X" }', "verify.header: there is no such key"),
+        ('{ scheme = "basic", header = "X" }', "verify.header: unknown key"),
         ('{ scheme = "token", field = "$.[" }', "verify.field: '$.[' is not a JSONPath: "),
         (
             '{ scheme = "token", field = "$.a", query = "b" }',
-            "verify: a token is in a field, in the query or in a header; several are a list",
+            "verify: a token is in a field, in the query or in a header; for several, use a list",
         ),
         (
             '{ scheme = "hmac", header = "X", first_element_only = "yes" }',
@@ -379,7 +379,7 @@ def test_each_mistake_has_its_sentence(load: Load, line: str, says: str) -> None
         ),
         (
             '{ scheme = "jwt-body", jwks = "http://example.com", algorithms = ["RS256"] }',
-            "verify.jwks: must be an https address, or an http one of your own network",
+            "verify.jwks: must be an https URL, or an http URL in your own network",
         ),
         (
             '{ scheme = "jwt-header", claim = "", jwks = "https://example.com", algorithms = ["RS256"] }',
@@ -396,16 +396,19 @@ def test_each_mistake_about_verify_has_its_sentence(load: Load, verify: str, say
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "there is no [sources.<name>] in it"),
-        ("[sources]", "there is no [sources.<name>] in it"),
-        ("sources = 5", "there is no [sources.<name>] in it"),
+        ("", "it has no [sources.<name>]"),
+        ("[sources]", "it has no [sources.<name>]"),
+        ("sources = 5", "it has no [sources.<name>]"),
         ("[sources]\na = 5", "[sources.a] must be a table"),
         ("[sources", "Expected ']' at the end of a table declaration (at end of document)"),
-        ('[sources.Shop]\nverify = "token"\nsecret = "12345678"', "[sources.Shop] the name may hold a-z, 0-9, - and _"),
+        (
+            '[sources.Shop]\nverify = "token"\nsecret = "12345678"',
+            "[sources.Shop] the name must begin with a letter or digit, and ",
+        ),
         ('[sources.a]\npreset = "generc-hmac"', "[sources.a] preset: there is no preset 'generc-hmac'; did you mean"),
         (
             "[sources.a]\npreset = 5",
-            "[sources.a] preset: there is no preset 5; known are generic-hmac, generic-bearer",
+            "[sources.a] preset: there is no preset 5; valid are generic-hmac, generic-bearer",
         ),
     ],
 )

@@ -511,6 +511,11 @@ def test_secrets_and_key_sets_are_counted_together(publisher: Publisher) -> None
         "token",
     ]
     source = read_source("a", {"verify": verify, "secrets": ["first-secret", "second-secret"]}, {})
-    assert source.secret_names == ("number 1", "number 2", "jwks https://example.com/other", f"jwks {publisher.url}")
+    assert source.secret_names == (
+        "secrets number 1",
+        "secrets number 2",
+        "jwks https://example.com/other",
+        f"jwks {publisher.url}",
+    )
     assert source.verify(delivery(BODY, Authorization="Bearer second-secret"), NOW) == 1
     assert source.verify(delivery(BODY, Authorization=token(hashed(BODY, "hex")).decode()), NOW) == 3

@@ -486,7 +486,7 @@ def test_one_signed_event_is_taken(body: bytes) -> None:
 @pytest.mark.parametrize("others", [b'{"type": "identify"}', EVENT, b"null", b"", b"]"])
 def test_what_the_signature_of_a_batch_does_not_cover_is_refused(others: bytes) -> None:
     text = refusal(ways(SEGMENT, "sharedsecretvalue"), segment(b"[" + EVENT + b"," + others + b"]"))
-    assert text == "the signature covers only the first element of a batch and cannot vouch for the others"
+    assert text == "the signature covers only the first element of a batch, and there are others"
 
 
 @pytest.mark.parametrize(
@@ -649,7 +649,7 @@ def test_a_short_key_is_a_mistake_and_an_empty_one_never_a_key(key: bytes) -> No
         ("token", "", "is shorter than 8 bytes"),
         ("token", "1234567", "is shorter than 8 bytes"),
         ("token", "12345678\ud800", "is not text"),
-        ("basic", "no colon in it", "is not of the form user:password"),
+        ("basic", "no colon in it", "must have the form user:password"),
         ({"scheme": "hmac", "header": "X-Sig", "key": "hex"}, "xyzxyzxyz", "is not hexadecimal"),
     ],
 )
@@ -669,12 +669,12 @@ def test_a_secret_that_is_no_key_is_named_and_not_repeated(written: object, secr
         ({"tolerance": 0}, "tolerance must be above 0"),
         ({"tolerance": float("inf")}, "tolerance must be above 0 and at most 86400 seconds"),
         ({"tolerance": float("nan")}, "tolerance must be above 0"),
-        ({"template": "{t}."}, "must hold {body}"),
-        ({"template": "{body}{t}"}, "must hold {t} if there is a timestamp, and only then"),
-        ({"timestamp_header": "X-Time"}, "must hold {t} if there is a timestamp, and only then"),
-        ({"template": "{id}{body}"}, "must hold {id} if there is an id_header, and only then"),
-        ({"template": "{body}{password}"}, "template may name"),
-        ({"template": "{body}{"}, "template may name"),
+        ({"template": "{t}."}, "must contain {body}"),
+        ({"template": "{body}{t}"}, "must contain {t} if there is a timestamp, and only then"),
+        ({"timestamp_header": "X-Time"}, "must contain {t} if there is a timestamp, and only then"),
+        ({"template": "{id}{body}"}, "must contain {id} if there is an id_header, and only then"),
+        ({"template": "{body}{password}"}, "template may contain only these placeholders in braces:"),
+        ({"template": "{body}{"}, "template may contain only these placeholders in braces:"),
         ({"template": "{t}{body}", "timestamp_prefix": "t="}, "timestamp_prefix needs a separator"),
     ],
 )
