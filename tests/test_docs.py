@@ -122,3 +122,15 @@ def test_all_commands_are_listed() -> None:
     cli.register(app)
     assert app.cli.commands.keys() == listed
     assert len(listed) >= 13
+
+
+def test_all_log_events_are_listed() -> None:
+    listed = {
+        event
+        for row in table_rows(text_of("docs/operations.md").partition("## The log")[2].partition("\n## ")[0])
+        for event in re.findall(r"`([^`]+)`", row[0])
+    }
+    code = "".join(text_of(path) for folder in ("worker", "webhook_app") for path in (ROOT / folder).rglob("*.py"))
+    logged = set(re.findall(r'LogEvent\(\s*"([^"]+)"', code))
+    assert logged <= listed
+    assert len(logged) > 10
