@@ -574,13 +574,13 @@ def test_no_receiver_is_one_sentence(store: Store) -> None:
 
 def test_a_sample_that_cannot_be_made_new_is_sent_as_it_is(store: Store, tmp_path: Path) -> None:
     body = tmp_path / "body.json"
-    body.write_text('{"users": [{"uid": 5}]}', encoding="utf-8")
-    mapped = {"app": {**SOURCE, "map": {"identifier": "$.users[?@.uid].uid"}}}
+    body.write_text('{"shop": "a", "uid": 5}', encoding="utf-8")
+    mapped = {"app": {**SOURCE, "map": {"identifier": {"join": ["$.shop", "$.uid"], "with": "-"}}}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(send_test, "FOLLOW_S", 0)
         result = send(store, "app", "--body", str(body), "--identifier", "y", sources=mapped)
     assert "is sent unchanged" in result.output
-    assert '"identifier": "5"' in result.output
+    assert '"identifier": "a-5"' in result.output
 
 
 def test_what_cannot_be_sent_ends_with_2(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
