@@ -4,16 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from webhook_app.operator.filters import describe_filter
-from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
+from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason, require
 from worker.errors import Unmappable
-from worker.model import (
-    EDITABLE_FIELDS,
-    UNIQUE_FIELDS,
-    Contact,
-    Note,
-    NoteCode,
-    State,
-)
+from worker.model import EDITABLE_FIELDS, UNIQUE_FIELDS, Action, Contact, Note, NoteCode, State
 from worker.normalise import normalise
 from worker.store.contacts import Erased
 from worker.store.lists import Filter
@@ -44,9 +37,7 @@ class ContactActions(Actions):
 
     def discard(self, key: str, why: str = "") -> State:
         """Give a contact up. It can still be retried."""
-        record = self.get(key)
-        if record.state is State.DISCARDED:
-            raise ActionRefused(Reason.DISCARDED)
+        require(Action.DISCARD, self.get(key).state)
         state = _state_or_refuse(self.parts.store.contacts.discard(key), State.DISCARDED)
         self.audit("discarded", key, why)
         return state
@@ -61,8 +52,8 @@ class ContactActions(Actions):
             InvalidInput: LiveDesk would not accept a value. A delivery would leave it out; a person can correct it.
         """
         record = self.get(key)
-        if record.contact is None:
-            raise ActionRefused(Reason.CREATED)
+        require(Action.EDIT, record.state)
+        assert record.contact is not None
         before = seen or record.contact
         contact, notes = self._edited(record, before, fields)
         state = _state_or_refuse(self.parts.store.contacts.edit(key, contact, notes, who=self.who, before=before))
@@ -73,14 +64,14 @@ class ContactActions(Actions):
     def leave_out(self, key: str, why: str = "") -> State:
         """Retry a conflict without the field that another contact in LiveDesk has."""
         record = self.get(key)
+        require(Action.LEAVE_OUT, record.state)
         name = clashing_field(record)
-        if name is None or record.contact is None or record.state is not State.CONFLICT:
+        if name is None or record.contact is None:
             raise ActionRefused(Reason.NO_OWNER, "No field of this contact is in conflict now. Nothing was changed.")
         notes = (*record.notes, Note(name, "left out manually: another contact in LiveDesk has it", NoteCode.LEFT_OUT))
         contact = record.contact.without(name)
-        state = _state_or_refuse(
-            self.parts.store.contacts.edit(key, contact, notes, who=self.who, before=record.contact)
-        )
+        answer = self.parts.store.contacts.edit(key, contact, notes, who=self.who, before=record.contact)
+        state = _state_or_refuse(answer)
         self.audit(f"retried without {name}", key, why)
         return state
 
@@ -90,12 +81,13 @@ class ContactActions(Actions):
         LiveDesk is not contacted, and its contact keeps its data. Return its id.
         """
         record = self.get(key)
+        require(Action.ADOPT, record.state)
         contact_id = contact_id or record.owner_id
-        if record.state is not State.CONFLICT or contact_id is None:
+        if contact_id is None:
             raise ActionRefused(Reason.NO_OWNER)
         answer = self.parts.store.contacts.adopt(key, contact_id, who=self.who)
         if answer != "adopted":  # it has changed since it was read
-            raise ActionRefused(Reason.BUSY)
+            raise ActionRefused(Reason(answer))
         self.audit(f"adopted {contact_id}", key, why)
         return contact_id
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from webhook_app.parts import Parts
 from worker.errors import SyncError
+from worker.model import Action, State, may
 
 
 class Reason(StrEnum):
@@ -30,7 +31,10 @@ SENTENCES = {
     Reason.DISCARDED: "This contact is already discarded.",
     Reason.CHANGED: "A delivery has updated this contact in the meantime. Nothing was changed; review it again.",
     Reason.NO_OWNER: "No other contact in LiveDesk conflicts with this one. Nothing was changed.",
+    Reason.WRONG_STATE: "The state of this contact has changed in the meantime. Nothing was done; review it again.",
 }
+#: Why an action is refused in a state; in the others the contact has no conflict.
+REASONS = {State.SENDING: Reason.BUSY, State.CREATED: Reason.CREATED, State.DISCARDED: Reason.DISCARDED}
 
 
 class ActionRefused(SyncError):
@@ -47,6 +51,12 @@ class InvalidInput(SyncError):
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
         self.problems = dict(problems)
+
+
+def require(action: Action, state: State) -> None:
+    """Refuse an action that this state does not allow."""
+    if not may(action, state):
+        raise ActionRefused(REASONS.get(state, Reason.NO_OWNER))
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.world import CONFLICT, CREATED, FAILED, World
+from tests.world import CONFLICT, CREATED, DISCARDED, FAILED, RETRYING, World
 from webhook_app.operator import ActionRefused, InvalidInput, Operator, Plan, Reason
-from worker.model import BulkAction, State
+from worker.model import Action, BulkAction, State, may
 from worker.store.lists import Filter
 
 ALL_FAILED = Filter(state=State.FAILED)
@@ -35,10 +35,11 @@ def test_an_action_is_recorded_with_who_did_it_and_why(operator: Operator, world
 
 def test_a_refusal_has_a_reason_and_is_not_recorded(operator: Operator, world: World) -> None:
     created, conflict = world.bring("joan", CREATED), world.bring("eve", CONFLICT)
+    failed = world.bring("ida", FAILED)
     refusals: dict[Reason, Callable[[], object]] = {
         Reason.GONE: lambda: operator.contacts.retry("A" * 16),
         Reason.CREATED: lambda: operator.contacts.retry(created),
-        Reason.NO_OWNER: lambda: operator.contacts.adopt(created),
+        Reason.NO_OWNER: lambda: operator.contacts.adopt(failed),
         Reason.ALREADY: operator.sync.resume,
     }
     for reason, act in refusals.items():
@@ -50,6 +51,40 @@ def test_a_refusal_has_a_reason_and_is_not_recorded(operator: Operator, world: W
         operator.contacts.edit(conflict, {"email": "nobody"})
     assert invalid.value.problems.keys() == {"email"}
     assert audited(world) == []
+
+
+RESULTS = {
+    State.PENDING: (),
+    State.RETRYING: (RETRYING,),
+    State.FAILED: (FAILED,),
+    State.CONFLICT: (CONFLICT,),
+    State.CREATED: (CREATED,),
+    State.DISCARDED: (DISCARDED,),
+}
+
+
+@pytest.mark.parametrize("action", [Action.RETRY, Action.DISCARD, Action.EDIT, Action.LEAVE_OUT, Action.ADOPT])
+@pytest.mark.parametrize("state", RESULTS)
+def test_an_action_is_allowed_in_the_states_of_the_table(
+    state: State, action: Action, operator: Operator, world: World
+) -> None:
+    key = world.bring("eve", *RESULTS[state])
+    assert operator.contacts.get(key).state is state
+    acts: dict[Action, Callable[[], object]] = {
+        Action.RETRY: lambda: operator.contacts.retry(key),
+        Action.DISCARD: lambda: operator.contacts.discard(key),
+        Action.EDIT: lambda: operator.contacts.edit(key, {"name": "Eve"}),
+        Action.LEAVE_OUT: lambda: operator.contacts.leave_out(key),
+        Action.ADOPT: lambda: operator.contacts.adopt(key),
+    }
+    if may(action, state):
+        acts[action]()
+        assert len(audited(world)) == 1
+    else:
+        with pytest.raises(ActionRefused):
+            acts[action]()
+        assert operator.contacts.get(key).state is state
+        assert audited(world) == []
 
 
 def test_a_plan_says_how_many_and_how_long(operator: Operator, world: World) -> None:
