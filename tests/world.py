@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from secrets import token_hex
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import redis
 from click.testing import Result
@@ -36,6 +36,8 @@ LEASE_MS = 45_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 #: A message in the queue that tests can read: the contact's key, then the message's id.
 ENVELOPE = Envelope("@key@ @id@")
+#: Who signs in to the dashboard, and with what.
+PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
 #: No rate limit, so that tests do not wait.
 NO_PACE = UpstreamPolicy()
 
@@ -74,6 +76,9 @@ class World:
 
     ``sources`` maps names to sources as the sources file writes them; ``options`` go to ``Parts``.
     """
+
+    #: The inbox of contacts that ``bring`` makes; None is the default one.
+    inbox_id: int | None = 1
 
     def __init__(
         self,
@@ -128,21 +133,21 @@ class World:
     def bring(
         self,
         contact: Contact | str,
-        *results: AttemptResult,
+        *results: AttemptResult | None,
         source: str = "signup",
-        notes: tuple[Note, ...] = (),
-        excerpt: str = "",
         **fields: Any,
     ) -> str:
-        """Accept a contact and end one attempt for each result. Return its key.
+        """Accept a contact and end one attempt for each result; with None there was no attempt. Return its key.
 
-        ``contact`` is a whole contact, or an identifier with ``fields``. Nothing remains in the queue.
+        ``contact`` is a whole contact, or an identifier with ``fields``; these may include ``notes``, and an
+        ``excerpt`` of LiveDesk's answer. Nothing remains in the queue.
         """
+        notes, excerpt = fields.pop("notes", ()), fields.pop("excerpt", "")
         if isinstance(contact, str):
-            contact = Contact(contact, **{"email": f"{contact}@example.com", **fields})
+            contact = Contact(contact, **{"inbox_id": self.inbox_id, **fields})
         self.advance(1)  # so that lists have one order
         self.accept(contact, *notes, source=source)
-        for number, result in enumerate(results):
+        for number, result in enumerate(filter(None, results)):
             if number:
                 self.store.contacts.retry_now(self.store.key_of(contact.identifier))
             claim = self.claim(contact.identifier, sends=False)
@@ -202,15 +207,16 @@ class World:
 class DashboardWorld(World):
     """An installation with passwords, and one browser at its dashboard."""
 
-    PASSWORDS: ClassVar = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
+    inbox_id = None
 
     def __init__(self, client: redis.Redis, **options: Any) -> None:
-        operator, viewer = self.PASSWORDS.values()
-        access = Access(operator_password=operator, viewer_password=viewer)
-        super().__init__(client, **{"access": access, "inbox_id": 7, **options})
+        access = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
+        # With a rate, which pages show, but so high that no test waits.
+        policy = UpstreamPolicy(rate=1000, look_ups_per_minute=60_000)
+        super().__init__(client, **{"access": access, "inbox_id": 7, "policy": policy, **options})
 
     def sign_in(self, role: Role = Role.OPERATOR) -> None:
-        self.send("/dashboard/sign-in", {"password": self.PASSWORDS[role], "name": f"Ada the {role}"})
+        self.send("/dashboard/sign-in", {"password": PASSWORDS[role], "name": f"Ada the {role}"})
 
     def csrf(self) -> str:
         """Return the token that forms of this session must send."""
@@ -228,3 +234,9 @@ class DashboardWorld(World):
     def send(self, path: str, form: Mapping[str, object] | None = None, **options: Any) -> TestResponse:
         """Send a form as a page of ours does."""
         return self.http.post(path, data={"csrf": self.csrf(), **(form or {})}, **options)
+
+    def bring(self, contact: Contact | str, *results: AttemptResult | None, **options: Any) -> str:
+        """As in ``World``. A contact has an e-mail address unless the test says otherwise."""
+        if isinstance(contact, str):
+            options.setdefault("email", f"{contact}@example.com")
+        return super().bring(contact, *results, **options)

@@ -3,7 +3,7 @@
 import redis
 
 from tests.browser.specimen import HOSTILE
-from tests.dashboard_door import CONFLICT, FAILED, RETRYING, Door, open_door
+from tests.world import CONFLICT, FAILED, RETRYING, DashboardWorld
 from worker.model import AttemptResult, BulkAction, Note, Outcome, State
 from worker.store import keys
 from worker.store.lists import Filter
@@ -11,9 +11,9 @@ from worker.store.lists import Filter
 NAMES = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Edsger Dijkstra", "Barbara Liskov")
 
 
-def fill(client: redis.Redis) -> tuple[Door, dict[str, str]]:
+def fill(client: redis.Redis) -> tuple[DashboardWorld, dict[str, str]]:
     """People in every state, some of them hostile. Gives the keys of one in each state, and an operation's id."""
-    door = open_door(client)
+    door = DashboardWorld(client)
     made: dict[str, str] = {}
     for number, name in enumerate(NAMES * 3):
         sender = ("signup", "shop", "clerk")[number % 3]

@@ -25,7 +25,7 @@ OVERVIEWS = {
 }
 CONTACTS = {
     "contacts": "/dashboard/contacts",
-    "contacts-of-a-cause": "/dashboard/contacts?cause=http_422&source=shop",
+    "contacts-of-a-cause": "/dashboard/contacts?cause=email_refused&source=shop",
     "contacts-none": "/dashboard/contacts?state=failed&source=nobody",
     "contact-failed": "/dashboard/contacts/{failed}",
     "contact-retrying": "/dashboard/contacts/{retrying}",
@@ -45,7 +45,7 @@ Filled = tuple[str, dict[str, str]]
 def filled(client: redis.Redis) -> Iterator[Filled]:
     """Return the address of a dashboard with contacts in every state, and the keys of some."""
     door, made = fill_contacts(client)
-    with serve(door.client.application) as url:
+    with serve(door.app) as url:
         yield url, made
 
 

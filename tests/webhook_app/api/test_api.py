@@ -11,10 +11,11 @@ import pytest
 import redis
 from werkzeug.test import TestResponse
 
-from tests.api import BEARER, CONFLICT, CREATED, FAILED, RETRYING, TOKEN, World, empty_world_of, world_of
+from tests.api import BEARER, TOKEN, ApiWorld, populated
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
+from tests.world import CONFLICT, CREATED, FAILED, RETRYING
 from webhook_app.api import DOCUMENT
 from webhook_app.present.csv_export import CHUNK, INCOMPLETE, as_csv
 from worker.model import BulkAction, Contact, Note, NoteCode, Outcome, Quarantined, State
@@ -30,7 +31,7 @@ NO_KEY = "A" * 16
 class Api:
     """A client that acts as ada."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ApiWorld) -> None:
         self.world = world
         self.http = world.app.test_client()
         self.headers = {**BEARER, "X-Operator": "ada"}
@@ -45,7 +46,7 @@ class Api:
         return self.http.patch(f"/api/v1{path}", headers=self.headers, json=document)
 
     def record(self, key: str) -> ContactRecord:
-        record = self.world.parts.store.contacts.read(key)
+        record = self.world.store.contacts.read(key)
         assert record is not None
         return record
 
@@ -53,17 +54,17 @@ class Api:
         return [row["key"] for row in document_of(self.post("/contacts/find", {"text": text}))["contacts"]]
 
     def audited(self) -> list[tuple[str, str, str, str]]:
-        return [(one.who, one.did, one.target, one.why) for one in self.world.parts.store.audit.page()]
+        return [(one.who, one.did, one.target, one.why) for one in self.world.store.audit.page()]
 
 
 @pytest.fixture
-def world(client: redis.Redis) -> Iterator[World]:
-    yield empty_world_of(client)
+def world(client: redis.Redis) -> Iterator[ApiWorld]:
+    yield ApiWorld(client)
     assert_invariants(client)
 
 
 @pytest.fixture
-def api(world: World) -> Api:
+def api(world: ApiWorld) -> Api:
     return Api(world)
 
 
@@ -80,7 +81,7 @@ def problem_of(response: TestResponse, status: int) -> dict[str, Any]:
     return document
 
 
-def addresses(world: World) -> list[tuple[str, str]]:
+def addresses(world: ApiWorld) -> list[tuple[str, str]]:
     """Every address of the API with each of its methods."""
     return [
         (rule.rule, method)
@@ -90,7 +91,7 @@ def addresses(world: World) -> list[tuple[str, str]]:
     ]
 
 
-def test_every_address_is_in_the_document_and_no_other(world: World) -> None:
+def test_every_address_is_in_the_document_and_no_other(world: ApiWorld) -> None:
     documented = {
         (f"/api/v1{path}".replace("{", "<").replace("}", ">"), method.upper())
         for path, methods in DOCUMENT["paths"].items()
@@ -102,8 +103,8 @@ def test_every_address_is_in_the_document_and_no_other(world: World) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}])
 def test_nothing_is_answered_or_done_without_the_token(headers: dict[str, str], client: redis.Redis) -> None:
-    world = world_of(client)
-    before = client.dbsize(), world.parts.store.contacts.counts()
+    world = populated(client)
+    before = client.dbsize(), world.store.contacts.counts()
     http = world.app.test_client()
     asked = addresses(world)
     assert len(asked) > 40
@@ -114,11 +115,11 @@ def test_nothing_is_answered_or_done_without_the_token(headers: dict[str, str], 
         response = http.open(path, method=method, headers=headers)
         assert response.status_code == 401, (rule, method)
         assert response.headers["WWW-Authenticate"] == "Bearer"
-    assert (client.dbsize(), world.parts.store.contacts.counts()) == before
+    assert (client.dbsize(), world.store.contacts.counts()) == before
 
 
 def test_without_a_token_of_its_own_it_stays_closed(client: redis.Redis) -> None:
-    http = empty_world_of(client, token=None).app.test_client()
+    http = ApiWorld(client, token=None).app.test_client()
     for headers in ({}, {"Authorization": "Bearer None"}, {"Authorization": "Bearer "}):
         assert "API_TOKEN is not set" in problem_of(http.get("/api/v1/situation", headers=headers), 401)["detail"]
 
@@ -131,7 +132,7 @@ def test_no_cookie_is_set_and_nothing_is_cached(api: Api) -> None:
 
 def test_an_unavailable_redis_is_reported(tmp_path: Path) -> None:
     with Valkey(tmp_path, port=free_port(), config={"appendonly": "no"}) as server:
-        api = Api(empty_world_of(connect(server.url, timeout_s=0.1)))
+        api = Api(ApiWorld(connect(server.url, timeout_s=0.1)))
         api.get("/situation")
         server.pause()
         responses = [
@@ -151,7 +152,7 @@ def test_an_unavailable_redis_is_reported(tmp_path: Path) -> None:
 def test_the_situation_has_counts_and_livedesk(api: Api) -> None:
     api.world.bring("ada", FAILED)
     api.world.bring("eve", CONFLICT)
-    api.world.bring("ida", None)
+    api.world.bring("ida")
     document = document_of(api.get("/situation"))
     assert {state: number for state, number in document["contacts"].items() if number} == {
         "pending": 1,
@@ -322,7 +323,7 @@ def test_csv_has_personal_data_only_if_revealed_and_audited(api: Api) -> None:
 
 def test_an_incomplete_csv_says_so(tmp_path: Path) -> None:
     with Valkey(tmp_path, port=free_port(), config={"appendonly": "no"}) as server:
-        world = empty_world_of(connect(server.url, timeout_s=0.2))
+        world = ApiWorld(connect(server.url, timeout_s=0.2))
         for number in range(CHUNK + 1):
             world.store.contacts.accept(Contact(f"person-{number}", 1), "signup")
         lines = as_csv(world.parts, Filter(state=State.PENDING))
@@ -595,7 +596,7 @@ def hold(api: Api, payload: str) -> str:
     api.world.store.quarantine.add(
         Quarantined(source="signup", payload=payload, problems={"identifier": "missing"}, headers={"x-kind": "signup"})
     )
-    return next(one.entry for one in api.world.parts.store.quarantine.page() if one.payload == payload)
+    return next(one.entry for one in api.world.store.quarantine.page() if one.payload == payload)
 
 
 def test_a_delivery_in_quarantine_is_shown_without_its_payload_unless_revealed(api: Api) -> None:
@@ -638,7 +639,7 @@ def test_what_an_operation_would_do_is_what_it_does(api: Api) -> None:
     for name, verdict in {"ada": FAILED, "eve": CONFLICT, "mary": RETRYING, "joan": CREATED, "ida": None}.items():
         api.world.bring(name, verdict)
     for state in State:
-        operations = api.world.parts.store.operations
+        operations = api.world.store.operations
         for action in BulkAction:
             previewed = document_of(
                 api.post("/operations", {"action": action, "filter": {"state": state}, "dry_run": True})

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 
-from tests.api import BEARER, World, world_of
+from tests.api import BEARER, ApiWorld, populated
 from tests.invariants import assert_invariants
 from webhook_app.api import DOCUMENT
 
@@ -25,15 +25,15 @@ CONFIG = {
 
 
 @pytest.fixture
-def world(client: redis.Redis) -> Iterator[World]:
-    world = world_of(client)
+def world(client: redis.Redis) -> Iterator[ApiWorld]:
+    world = populated(client)
     yield world
     assert_invariants(client)
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize(("path", "method"), ENDPOINTS)
-def test_it_answers_as_its_document_says(path: str, method: str, mode: GenerationMode, world: World) -> None:
+def test_it_answers_as_its_document_says(path: str, method: str, mode: GenerationMode, world: ApiWorld) -> None:
     config = SchemathesisConfig.from_dict(CONFIG)
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", world.app, config=config, headers=BEARER)
 

@@ -9,8 +9,9 @@ import pytest
 import redis
 from click.testing import Result
 
-from tests.api import CONFLICT, CREATED, FAILED, RETRYING, World, empty_world_of
+from tests.api import ApiWorld
 from tests.invariants import assert_invariants
+from tests.world import CONFLICT, CREATED, FAILED, RETRYING
 from worker.errors import StoreError
 from worker.model import BulkAction, Contact, State
 from worker.store.lists import Filter
@@ -19,12 +20,12 @@ ADA = {"name": "Ada Lovelace", "email": "ada@example.com", "phone_number": "+493
 
 
 @pytest.fixture
-def world(client: redis.Redis) -> Iterator[World]:
-    yield empty_world_of(client)
+def world(client: redis.Redis) -> Iterator[ApiWorld]:
+    yield ApiWorld(client)
     assert_invariants(client)
 
 
-def flask(world: World, *arguments: str) -> Result:
+def flask(world: ApiWorld, *arguments: str) -> Result:
     return world.app.test_cli_runner().invoke(args=list(arguments))
 
 
@@ -33,17 +34,17 @@ def lines(result: Result) -> list[Any]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def state_of(world: World, key: str) -> State:
-    record = world.parts.store.contacts.read(key)
+def state_of(world: ApiWorld, key: str) -> State:
+    record = world.store.contacts.read(key)
     assert record is not None
     return record.state
 
 
-def audited(world: World) -> list[tuple[str, str, str, str]]:
-    return [(one.who, one.did, one.target, one.why) for one in world.parts.store.audit.page()]
+def audited(world: ApiWorld) -> list[tuple[str, str, str, str]]:
+    return [(one.who, one.did, one.target, one.why) for one in world.store.audit.page()]
 
 
-def test_contacts_are_listed_by_a_filter(world: World) -> None:
+def test_contacts_are_listed_by_a_filter(world: ApiWorld) -> None:
     world.bring("ada", FAILED)
     key = world.bring("mary", FAILED, source="shop")
     world.bring("eve", CONFLICT)
@@ -63,7 +64,7 @@ def test_contacts_are_listed_by_a_filter(world: World) -> None:
         assert [row["identifier"] for row in lines(flask(world, "contacts", "list", *options, "--json"))] == names
 
 
-def test_a_list_says_how_many_contacts_it_omits(world: World) -> None:
+def test_a_list_says_how_many_contacts_it_omits(world: ApiWorld) -> None:
     for number in range(3):
         world.bring(f"person-{number}", FAILED)
     result = flask(world, "contacts", "list", "--state", "failed", "--limit", "2")
@@ -71,7 +72,7 @@ def test_a_list_says_how_many_contacts_it_omits(world: World) -> None:
     assert flask(world, "contacts", "list", "--state", "created").output == "No contacts match.\n"
 
 
-def test_a_list_hides_identifiers_that_are_addresses(world: World) -> None:
+def test_a_list_hides_identifiers_that_are_addresses(world: ApiWorld) -> None:
     world.bring("ada@example.com", FAILED)
     world.bring("+4930123456", FAILED)
     for form in ([], ["--json"]):
@@ -87,12 +88,12 @@ def test_a_list_hides_identifiers_that_are_addresses(world: World) -> None:
     "options",
     [(), ("--source", "shop"), ("--state", "lost"), ("--state", "failed", "--since", "soon"), ("--colour", "red")],
 )
-def test_wrong_options_of_a_list_exit_with_2(options: tuple[str, ...], world: World) -> None:
+def test_wrong_options_of_a_list_exit_with_2(options: tuple[str, ...], world: ApiWorld) -> None:
     assert flask(world, "contacts", "list", *options).exit_code == 2
 
 
 @pytest.mark.parametrize("text", ["ada", "ada@example.com", "+4930123456", "KEY"])
-def test_a_contact_is_shown_masked_unless_revealed(text: str, world: World) -> None:
+def test_a_contact_is_shown_masked_unless_revealed(text: str, world: ApiWorld) -> None:
     key = world.bring("ada", FAILED, **ADA)
     told = text.replace("KEY", key)
     masked = flask(world, "contacts", "show", told)
@@ -107,14 +108,14 @@ def test_a_contact_is_shown_masked_unless_revealed(text: str, world: World) -> N
 
 
 @pytest.mark.parametrize("identifier", ["-1", "--json", "--", "-", "--reveal", "-ü b"])
-def test_an_identifier_may_begin_with_a_dash(identifier: str, world: World) -> None:
+def test_an_identifier_may_begin_with_a_dash(identifier: str, world: ApiWorld) -> None:
     key = world.bring(identifier, FAILED)
     for action, state in {"show": State.FAILED, "discard": State.DISCARDED, "retry": State.RETRYING}.items():
         assert flask(world, "contacts", action, "--", identifier).exit_code == 0
         assert state_of(world, key) is state
 
 
-def test_terminal_control_sequences_are_not_printed(world: World) -> None:
+def test_terminal_control_sequences_are_not_printed(world: ApiWorld) -> None:
     world.bring("\x1b[2J\u202eada", FAILED, name="\u202eAda")
     for arguments in (("list", "--state", "failed"), ("show", "--reveal", "--", "\x1b[2J\u202eada")):
         result = flask(world, "contacts", *arguments)
@@ -124,66 +125,66 @@ def test_terminal_control_sequences_are_not_printed(world: World) -> None:
 
 
 @pytest.mark.parametrize("action", ["show", "retry", "discard", "adopt"])
-def test_an_unknown_contact_is_not_found(action: str, world: World) -> None:
+def test_an_unknown_contact_is_not_found(action: str, world: ApiWorld) -> None:
     result = flask(world, "contacts", action, "nobody")
     assert (result.exit_code, result.stderr) == (1, "Error: There is no such contact.\n")
 
 
 @pytest.mark.parametrize("action", ["retry", "discard", "adopt"])
-def test_a_refused_action_exits_with_1(action: str, world: World) -> None:
+def test_a_refused_action_exits_with_1(action: str, world: ApiWorld) -> None:
     key = world.bring("joan", CREATED)
     assert flask(world, "contacts", action, "joan").exit_code == 1
     assert state_of(world, key) is State.CREATED
     assert audited(world) == []
 
 
-def test_contacts_with_one_address_are_distinguished_by_key(world: World) -> None:
+def test_contacts_with_one_address_are_distinguished_by_key(world: ApiWorld) -> None:
     found = {world.bring(name, FAILED, email="office@example.com") for name in ("ada", "mary")}
     result = flask(world, "contacts", "retry", "office@example.com")
     assert result.exit_code == 1
     assert all(key in result.stderr for key in found)
 
 
-def test_a_contact_is_adopted(world: World) -> None:
+def test_a_contact_is_adopted(world: ApiWorld) -> None:
     key = world.bring("eve", CONFLICT)
     assert flask(world, "contacts", "adopt", "eve").output == "Adopted contact 12.\n"
     assert state_of(world, key) is State.CREATED
 
 
-def test_a_contact_is_edited(world: World) -> None:
+def test_a_contact_is_edited(world: ApiWorld) -> None:
     key = world.bring("ada", FAILED, email="ada@exmaple.com", name="Ada")
     arguments = ("contacts", "edit", "ada", "--set", "email", "Ada@Example.com", "--unset", "name", "--json")
     assert lines(flask(world, *arguments)) == [{"key": key, "state": "retrying"}]
-    record = world.parts.store.contacts.read(key)
+    record = world.store.contacts.read(key)
     assert record is not None
     assert record.contact == Contact("ada", 1, None, "ada@example.com")
     for wrong in (("--set", "email", "nobody"), ("--set", "identifier", "eve"), ()):
         assert flask(world, "contacts", "edit", "ada", *wrong).exit_code == 2
 
 
-def test_livedesk_is_paused_and_resumed(world: World) -> None:
+def test_livedesk_is_paused_and_resumed(world: ApiWorld) -> None:
     assert flask(world, "pause", "--who", "ada", "--why", "they move").output == "Sync paused.\n"
     assert flask(world, "pause").exit_code == 1
-    assert world.parts.store.upstream.read().paused_by == "ada"
+    assert world.store.upstream.read().paused_by == "ada"
     assert flask(world, "resume").output == "Sync resumed.\n"
     assert flask(world, "resume").exit_code == 1
     assert audited(world)[-1] == ("ada", "paused the sync", "", "they move")
 
 
-def test_an_operation_starts_only_after_confirmation(world: World) -> None:
+def test_an_operation_starts_only_after_confirmation(world: ApiWorld) -> None:
     world.bring("ada", FAILED)
     start = ("operations", "start", "retry", "--state", "failed")
     result = flask(world, *start)
     assert (result.exit_code, result.stdout.startswith("1 contact.")) == (2, True)
     assert flask(world, *start, "--dry-run").exit_code == 0
     assert lines(flask(world, *start, "--dry-run", "--json"))[0]["eligible"] == 1
-    assert world.parts.store.operations.latest() == []
+    assert world.store.operations.latest() == []
     assert flask(world, "operations", "start", "retry", "--state", "created", "--yes").exit_code == 1
     assert flask(world, "operations", "start", "retry", "--yes").exit_code == 2
     assert flask(world, "operations", "start", "discard", "--state", "failed", "--canary", "--yes").exit_code == 2
 
 
-def test_an_operation_is_started_shown_and_changed(world: World) -> None:
+def test_an_operation_is_started_shown_and_changed(world: ApiWorld) -> None:
     world.bring("ada", FAILED)
     start = ("operations", "start", "retry", "--state", "failed", "--yes", "--canary", "--why", "mended", "--json")
     (begun,) = lines(flask(world, *start))
@@ -198,7 +199,7 @@ def test_an_operation_is_started_shown_and_changed(world: World) -> None:
     assert flask(world, "operations", "show", "0123456789ab").exit_code == 1
 
 
-def test_wait_ends_with_the_operation(world: World) -> None:
+def test_wait_ends_with_the_operation(world: ApiWorld) -> None:
     """A worker runs it meanwhile."""
     world.bring("ada", FAILED)
     world.bring("mary", RETRYING)
@@ -207,7 +208,7 @@ def test_wait_ends_with_the_operation(world: World) -> None:
     def work() -> None:
         while not ended.wait(0.05):
             try:
-                world.parts.store.operations.step()
+                world.store.operations.step()
             except StoreError:
                 return
 
@@ -220,9 +221,9 @@ def test_wait_ends_with_the_operation(world: World) -> None:
     assert (done["state"], done["moved"]) == ("done", 1)
 
 
-def test_wait_ends_if_the_operation_is_paused(world: World) -> None:
+def test_wait_ends_if_the_operation_is_paused(world: ApiWorld) -> None:
     world.bring("ada", FAILED)
-    operations = world.parts.store.operations
+    operations = world.store.operations
     opened = operations.open(BulkAction.RETRY, Filter(state=State.FAILED), who="", why="", total=1)
     timer = threading.Timer(0.3, lambda: flask(world, "operations", "pause", operations.latest()[0].id))
     flask(world, "operations", "cancel", opened)
@@ -233,14 +234,14 @@ def test_wait_ends_if_the_operation_is_paused(world: World) -> None:
     assert "paused" in result.stdout
 
 
-def test_an_unknown_command_is_answered_with_those_that_exist(world: World) -> None:
+def test_an_unknown_command_is_answered_with_those_that_exist(world: ApiWorld) -> None:
     result = flask(world, "contacts", "lst")
     assert result.exit_code == 2
     assert "list" in result.stderr
     assert all(name in result.stderr for name in ("show", "retry", "edit", "adopt", "discard"))
 
 
-def test_the_old_name_of_retry_is_not_listed(world: World) -> None:
+def test_the_old_name_of_retry_is_not_listed(world: ApiWorld) -> None:
     listed = flask(world, "--help").stdout
     assert "contacts" in listed
     assert "  retry" not in listed

@@ -7,9 +7,9 @@ import pytest
 import redis
 
 from tests.browser.specimen import HOSTILE
-from tests.dashboard_door import CONFLICT, FAILED, Door, open_door
 from tests.invariants import assert_invariants
 from tests.livedesk import StandIn, serve
+from tests.world import CONFLICT, FAILED, DashboardWorld
 from webhook_app.access import Role
 from worker.livedesk.client import LiveDesk
 from worker.model import Attempt, AttemptResult, Contact, Note, NoteCode, Outcome, Signal, State
@@ -31,15 +31,15 @@ def standin(running: StandIn) -> StandIn:
 
 
 @pytest.fixture
-def door(client: redis.Redis, standin: StandIn) -> Iterator[Door]:
-    door = open_door(client, livedesk=LiveDesk(standin.url, "demo-key", "demo-secret", timeout_s=1))
+def door(client: redis.Redis, standin: StandIn) -> Iterator[DashboardWorld]:
+    door = DashboardWorld(client, livedesk=LiveDesk(standin.url, "demo-key", "demo-secret", timeout_s=1))
     door.sign_in(Role.OPERATOR)
     yield door
     client.delete(keys.QUEUE)
     assert_invariants(client)
 
 
-def test_both_are_shown_side_by_side(door: Door, standin: StandIn) -> None:
+def test_both_are_shown_side_by_side(door: DashboardWorld, standin: StandIn) -> None:
     owner = standin.add_contact(name="Grace <b>", email="ada@example.com", identifier="grace-1")
     key = door.bring("ada-1", CONFLICT, email="ada@example.com", name="Ada")
     assert "Grace" not in door.get(f"{LIST}/{key}"), "LiveDesk is asked only when somebody wants it"
@@ -48,10 +48,10 @@ def test_both_are_shown_side_by_side(door: Door, standin: StandIn) -> None:
     assert "Grace &lt;b&gt;" in page
     assert "grace-1" in page
     assert f"Adopt {owner.id}" in page
-    assert door.audit()[0].did == "compared with LiveDesk"
+    assert door.store.audit.page()[0].did == "compared with LiveDesk"
 
 
-def test_comparing_is_the_first_choice_for_a_conflict_and_retrying_for_the_others(door: Door) -> None:
+def test_comparing_is_the_first_choice_for_a_conflict_and_retrying_for_the_others(door: DashboardWorld) -> None:
     conflict = door.get(f"{LIST}/{door.bring('ada-1', CONFLICT)}")
     assert conflict.index(">Compare with LiveDesk<") < conflict.index(">Retry now<")
     assert re.findall(r'<button class="primary"[^>]*>([^<]*)<', conflict) == ["Compare with LiveDesk"]
@@ -59,7 +59,7 @@ def test_comparing_is_the_first_choice_for_a_conflict_and_retrying_for_the_other
     assert re.findall(r'<button class="primary"[^>]*>([^<]*)<', failed) == ["Retry now"]
 
 
-def test_an_attempt_that_sent_nothing_is_told_from_the_one_that_created(door: Door) -> None:
+def test_an_attempt_that_sent_nothing_is_told_from_the_one_that_created(door: DashboardWorld) -> None:
     key = door.bring("ada-1", AttemptResult(state=State.RETRYING, delay_ms=0, signal=Signal.NOTHING))
     assert door.get(f"{LIST}/{key}").count("<td>not sent</td>") == 1
     door.store.contacts.retry_now(door.store.key_of("ada-1"))
@@ -71,7 +71,7 @@ def test_an_attempt_that_sent_nothing_is_told_from_the_one_that_created(door: Do
     assert [page.count(f"<td>{what}</td>") for what in ("not sent", "created")] == [0, 1], "its last alone is kept"
 
 
-def test_what_livedesk_shows_is_never_markup(door: Door, standin: StandIn) -> None:
+def test_what_livedesk_shows_is_never_markup(door: DashboardWorld, standin: StandIn) -> None:
     standin.add_contact(unchecked=True, name=HOSTILE, email="ada@example.com", identifier=HOSTILE)
     key = door.bring("ada-1", CONFLICT, email="ada@example.com")
     page = door.send(f"{LIST}/{key}/compare").text
@@ -79,12 +79,12 @@ def test_what_livedesk_shows_is_never_markup(door: Door, standin: StandIn) -> No
     assert "<script>alert" not in page
 
 
-def test_nobody_is_in_the_way_any_more(door: Door) -> None:
+def test_nobody_is_in_the_way_any_more(door: DashboardWorld) -> None:
     key = door.bring("ada-1", CONFLICT, email="ada@example.com", phone_number="+4930123456")
     assert "LiveDesk no longer has anyone" in door.send(f"{LIST}/{key}/compare").text
 
 
-def test_a_livedesk_that_does_not_answer_is_told_plainly(door: Door, standin: StandIn) -> None:
+def test_a_livedesk_that_does_not_answer_is_told_plainly(door: DashboardWorld, standin: StandIn) -> None:
     key = door.bring("ada-1", CONFLICT)
     standin.behave("unauthorized")
     page = door.send(f"{LIST}/{key}/compare").text
@@ -94,7 +94,7 @@ def test_a_livedesk_that_does_not_answer_is_told_plainly(door: Door, standin: St
     assert "LiveDesk is paused. Try again when it is up." in door.send(f"{LIST}/{key}/compare").text
 
 
-def test_one_of_ours_is_named(door: Door, standin: StandIn) -> None:
+def test_one_of_ours_is_named(door: DashboardWorld, standin: StandIn) -> None:
     owner = standin.add_contact(email="ada@example.com", identifier="ada-0")
     ours = door.bring("ada-0", AttemptResult(state=State.CREATED, contact_id=str(owner.id), outcome=Outcome.CREATED))
     key = door.bring("ada-1", CONFLICT, email="ada@example.com")
@@ -102,9 +102,9 @@ def test_one_of_ours_is_named(door: Door, standin: StandIn) -> None:
     assert f'<a href="{LIST}/{ours}">already one of our contacts</a>' in page
 
 
-def test_adopting_the_one_in_the_way(door: Door, standin: StandIn) -> None:
+def test_adopting_the_one_in_the_way(door: DashboardWorld, standin: StandIn) -> None:
     key = door.bring("ada-1", CONFLICT)
-    told = door.redis.hget(keys.COUNTS, "ok")
+    told = door.client.hget(keys.COUNTS, "ok")
     page = door.send(f"{LIST}/{key}/adopt", {"contact_id": "12", "why": "the same person"}, follow_redirects=True).text
     assert "Adopted: contact 12 in LiveDesk is this person." in page
     record = door.store.contacts.read(key)
@@ -113,13 +113,13 @@ def test_adopting_the_one_in_the_way(door: Door, standin: StandIn) -> None:
     assert record.contact is None, "the personal data went"
     assert Note("identifier", "adopted manually: LiveDesk's contact keeps its data", NoteCode.ADOPTED) in record.notes
     assert record.attempts[-1].trigger == "Ada the operator"
-    entry = door.audit()[0]
+    entry = door.store.audit.page()[0]
     assert (entry.did, entry.target, entry.why) == ("adopted 12", key, "the same person")
     assert standin.requests(None) == [], "LiveDesk is asked nothing"
-    assert door.redis.hget(keys.COUNTS, "ok") == told, "and nothing is told of it"
+    assert door.client.hget(keys.COUNTS, "ok") == told, "and nothing is told of it"
 
 
-def test_adopting_works_while_the_sync_is_paused(door: Door) -> None:
+def test_adopting_works_while_the_sync_is_paused(door: DashboardWorld) -> None:
     key = door.bring("ada-1", CONFLICT)
     door.store.upstream.pause("Grace", "")
     door.send(f"{LIST}/{key}/adopt", {"contact_id": "12"})
@@ -127,15 +127,15 @@ def test_adopting_works_while_the_sync_is_paused(door: Door) -> None:
 
 
 @pytest.mark.parametrize("contact_id", ["", "0", "-1", "x", "1" * 20, "1\n"])
-def test_what_is_no_contact_s_id_is_not_adopted(door: Door, contact_id: str) -> None:
+def test_what_is_no_contact_s_id_is_not_adopted(door: DashboardWorld, contact_id: str) -> None:
     key = door.bring("ada-1", CONFLICT)
     page = door.send(f"{LIST}/{key}/adopt", {"contact_id": contact_id}, follow_redirects=True).text
     assert "Nothing was changed" in page
     assert door.state(key) is State.CONFLICT
-    assert door.audit() == []
+    assert door.store.audit.page() == []
 
 
-def test_only_a_conflict_is_adopted_or_sent_without_a_field(door: Door) -> None:
+def test_only_a_conflict_is_adopted_or_sent_without_a_field(door: DashboardWorld) -> None:
     key = door.bring("ada-1", FAILED)
     for act in ("adopt", "without"):
         page = door.send(f"{LIST}/{key}/{act}", {"contact_id": "12"}, follow_redirects=True).text
@@ -143,7 +143,7 @@ def test_only_a_conflict_is_adopted_or_sent_without_a_field(door: Door) -> None:
     assert door.state(key) is State.FAILED
 
 
-def test_sent_without_what_clashes(door: Door) -> None:
+def test_sent_without_what_clashes(door: DashboardWorld) -> None:
     key = door.bring("ada-1", CONFLICT, email="ada@example.com", name="Ada")
     door.send(f"{LIST}/{key}/without", {"why": "a shared address"})
     record = door.store.contacts.read(key)
@@ -151,7 +151,7 @@ def test_sent_without_what_clashes(door: Door) -> None:
     assert record.contact == Contact("ada-1", name="Ada")
     assert record.state is State.RETRYING
     assert record.notes[-1].field == "email"
-    assert door.audit()[0].did == "retried without email"
+    assert door.store.audit.page()[0].did == "retried without email"
     claim = door.store.contacts.claim(key, "token")
     assert claim is not None
     assert claim.trigger == "Ada the operator"

@@ -7,8 +7,8 @@ import pytest
 import redis
 
 from tests.browser.specimen import HOSTILE
-from tests.dashboard_door import CONFLICT, FAILED, RETRYING, Door, open_door
 from tests.invariants import assert_invariants
+from tests.world import CONFLICT, FAILED, RETRYING, DashboardWorld
 from webhook_app.access import Role
 from webhook_app.dashboard.operations import shares
 from worker.model import BulkAction, OperationState, State
@@ -20,8 +20,8 @@ NEW = "/dashboard/operations/new"
 
 
 @pytest.fixture
-def door(client: redis.Redis) -> Iterator[Door]:
-    door = open_door(client)
+def door(client: redis.Redis) -> Iterator[DashboardWorld]:
+    door = DashboardWorld(client)
     door.sign_in(Role.OPERATOR)
     yield door
     client.delete(keys.QUEUE)
@@ -29,15 +29,15 @@ def door(client: redis.Redis) -> Iterator[Door]:
 
 
 @pytest.fixture
-def operations(door: Door) -> Operations:
+def operations(door: DashboardWorld) -> Operations:
     return door.store.operations
 
 
-def bring(door: Door, number: int, start: int = 0) -> list[str]:
+def bring(door: DashboardWorld, number: int, start: int = 0) -> list[str]:
     return [door.bring(f"person-{at}", FAILED) for at in range(start, start + number)]
 
 
-def begin(door: Door, number: int, **fields: str) -> str:
+def begin(door: DashboardWorld, number: int, **fields: str) -> str:
     """Begins to retry the failed; gives the operation's id."""
     form = {"action": "retry", "state": "failed", "expected": number, **fields}
     answer = door.send(NEW, form)
@@ -57,31 +57,31 @@ def read(operations: Operations, operation_id: str) -> Operation:
     return operation
 
 
-def test_the_plan_says_who_is_meant_and_who_is_skipped_and_why(door: Door) -> None:
+def test_the_plan_says_who_is_meant_and_who_is_skipped_and_why(door: DashboardWorld) -> None:
     bring(door, 11)
     key = door.bring("waits", RETRYING)
-    door.redis.zadd(keys.cause("http_422"), {key: 1})
-    door.redis.hset(keys.contact(key), "cause", "http_422")
+    door.client.zadd(keys.cause("email_refused"), {key: 1})
+    door.client.hset(keys.contact(key), "cause", "email_refused")
     running = door.bring("running", FAILED)
     door.store.contacts.retry_now(door.store.key_of("running"))
     assert door.store.contacts.claim(running, "token", sends=False) is not None
-    page = door.get(f"{NEW}?action=retry&cause=http_422")
+    page = door.get(f"{NEW}?action=retry&cause=email_refused")
     assert "Retry 12 contacts?" in page
     assert re.search(r"failed</span></th><td class=\"figure\">11<", page)
     assert "skipped: an attempt is running" in page
     assert "per second, after new signups" in page
     assert 'name="canary" value="1" checked' in page
-    door.redis.zrem(keys.cause("http_422"), key)
-    door.redis.zadd(keys.cause("http_503"), {key: 1})
-    door.redis.hset(keys.contact(key), "cause", "http_503")
+    door.client.zrem(keys.cause("email_refused"), key)
+    door.client.zadd(keys.cause("http_503"), {key: 1})
+    door.client.hset(keys.contact(key), "cause", "http_503")
 
 
-def test_a_canary_is_not_proposed_for_a_few(door: Door) -> None:
+def test_a_canary_is_not_proposed_for_a_few(door: DashboardWorld) -> None:
     bring(door, 10)
     assert "checked" not in door.get(f"{NEW}?action=retry&state=failed").partition("<main")[2].partition("</main")[0]
 
 
-def test_a_plan_for_nobody(door: Door) -> None:
+def test_a_plan_for_nobody(door: DashboardWorld) -> None:
     page = door.get(f"{NEW}?action=discard&state=failed")
     assert "No contact matches now" in page
     assert (
@@ -91,16 +91,16 @@ def test_a_plan_for_nobody(door: Door) -> None:
 
 
 @pytest.mark.parametrize("query", ["action=explode&state=failed", "action=retry", "action=retry&state=x", ""])
-def test_a_plan_that_makes_no_sense(door: Door, query: str) -> None:
+def test_a_plan_that_makes_no_sense(door: DashboardWorld, query: str) -> None:
     door.get(f"{NEW}?{query}", status=400)
 
 
-def test_it_begins_and_tells_how_it_goes(door: Door, operations: Operations) -> None:
+def test_it_begins_and_tells_how_it_goes(door: DashboardWorld, operations: Operations) -> None:
     bring(door, 3)
     operation_id = begin(door, 3, why="LiveDesk is back", canary="1")
     operation = read(operations, operation_id)
     assert (operation.who, operation.why, operation.canary) == ("Ada the operator", "LiveDesk is back", True)
-    entry = door.audit()[0]
+    entry = door.store.audit.page()[0]
     assert (entry.did, entry.target) == ("retry 3: failed", f"operation {operation_id}")
     assert entry.why == "LiveDesk is back"
     run(operations)
@@ -110,7 +110,7 @@ def test_it_begins_and_tells_how_it_goes(door: Door, operations: Operations) -> 
     assert "Retry: failed" in door.get("/dashboard/operations")
 
 
-def test_a_filtered_retry_touches_only_what_the_filter_shows(door: Door, operations: Operations) -> None:
+def test_a_filtered_retry_touches_only_what_the_filter_shows(door: DashboardWorld, operations: Operations) -> None:
     bring(door, 2)
     shop = door.bring("of-shop", FAILED, source="shop")
     other = door.bring("conflict", CONFLICT)
@@ -122,7 +122,9 @@ def test_a_filtered_retry_touches_only_what_the_filter_shows(door: Door, operati
 
 
 @pytest.mark.parametrize(("now", "begins"), [(20, True), (22, True), (23, False), (17, False)])
-def test_a_number_that_moved_is_shown_again(door: Door, operations: Operations, now: int, begins: bool) -> None:
+def test_a_number_that_moved_is_shown_again(
+    door: DashboardWorld, operations: Operations, now: int, begins: bool
+) -> None:
     bring(door, now)
     answer = door.send(NEW, {"action": "retry", "state": "failed", "expected": 20, "why": "mended"})
     assert answer.status_code == (303 if begins else 409)
@@ -133,14 +135,14 @@ def test_a_number_that_moved_is_shown_again(door: Door, operations: Operations, 
         assert 'value="mended"' in answer.text
 
 
-def test_without_a_number_that_somebody_saw_nothing_begins(door: Door, operations: Operations) -> None:
+def test_without_a_number_that_somebody_saw_nothing_begins(door: DashboardWorld, operations: Operations) -> None:
     bring(door, 2)
     for expected in ("", "x", "-1", "9" * 30):
         assert door.send(NEW, {"action": "retry", "state": "failed", "expected": expected}).status_code == 409
     assert operations.latest() == []
 
 
-def test_equal_and_too_many_ones_are_refused_with_a_sentence(door: Door, operations: Operations) -> None:
+def test_equal_and_too_many_ones_are_refused_with_a_sentence(door: DashboardWorld, operations: Operations) -> None:
     bring(door, 2)
     begin(door, 2)
     form = {"action": "retry", "state": "failed", "expected": 2}
@@ -151,7 +153,7 @@ def test_equal_and_too_many_ones_are_refused_with_a_sentence(door: Door, operati
     assert "operations are running" in page or "is already running" in page
 
 
-def test_pause_resume_cancel_and_undo(door: Door, operations: Operations) -> None:
+def test_pause_resume_cancel_and_undo(door: DashboardWorld, operations: Operations) -> None:
     made = bring(door, 3)
     operation_id = begin(door, 3)
     page = f"/dashboard/operations/{operation_id}"
@@ -173,19 +175,19 @@ def test_pause_resume_cancel_and_undo(door: Door, operations: Operations) -> Non
     run(operations)
     assert read(operations, operation_id).state is OperationState.UNDONE
     assert all(door.state(key) is State.FAILED for key in made)
-    assert [entry.did for entry in door.audit()][:4] == ["undo", "cancel", "resume", "pause"]
+    assert [entry.did for entry in door.store.audit.page()][:4] == ["undo", "cancel", "resume", "pause"]
     assert "3</strong> undone" in door.get(page)
 
 
-def test_the_figures_load_the_page_anew_once_its_buttons_are_old(door: Door) -> None:
+def test_the_figures_load_the_page_anew_once_its_buttons_are_old(door: DashboardWorld) -> None:
     bring(door, 2)
     page = f"/dashboard/operations/{begin(door, 2)}"
-    assert "HX-Refresh" not in door.client.get(f"{page}/progress?seen=running").headers
+    assert "HX-Refresh" not in door.http.get(f"{page}/progress?seen=running").headers
     door.send(f"{page}/pause")
-    assert door.client.get(f"{page}/progress?seen=running").headers["HX-Refresh"] == "true"
+    assert door.http.get(f"{page}/progress?seen=running").headers["HX-Refresh"] == "true"
 
 
-def test_what_is_not_there(door: Door) -> None:
+def test_what_is_not_there(door: DashboardWorld) -> None:
     for path in ("/dashboard/operations/none", "/dashboard/operations/none/progress"):
         assert "Operations are kept for seven days" in door.get(path, status=404)
     assert door.send("/dashboard/operations/none/undo").status_code == 404
@@ -194,29 +196,31 @@ def test_what_is_not_there(door: Door) -> None:
     assert "No operations yet" in open_page_of_nobody(door)
 
 
-def open_page_of_nobody(door: Door) -> str:
-    for name in door.redis.scan_iter("{lds}:op*"):
-        door.redis.delete(name)
+def open_page_of_nobody(door: DashboardWorld) -> str:
+    for name in door.client.scan_iter("{lds}:op*"):
+        door.client.delete(name)
     return door.get("/dashboard/operations")
 
 
-def test_a_viewer_and_a_form_of_others_change_nothing(client: redis.Redis, door: Door, operations: Operations) -> None:
+def test_a_viewer_and_a_form_of_others_change_nothing(
+    client: redis.Redis, door: DashboardWorld, operations: Operations
+) -> None:
     bring(door, 2)
     operation_id = begin(door, 2)
-    viewer = open_door(client)
+    viewer = DashboardWorld(client)
     viewer.sign_in(Role.VIEWER)
     page = viewer.get(f"/dashboard/operations/{operation_id}")
     assert ">Undo<" not in page
-    assert viewer.client.get(f"{NEW}?action=retry&state=failed").status_code == 403
+    assert viewer.http.get(f"{NEW}?action=retry&state=failed").status_code == 403
     for path in (NEW, f"/dashboard/operations/{operation_id}/undo"):
         form = {"action": "retry", "state": "failed", "expected": "2"}
         assert viewer.send(path, form).status_code == 403
-        assert door.client.post(path, data=form).status_code == 400, "without the token"
+        assert door.http.post(path, data=form).status_code == 400, "without the token"
     assert len(operations.latest()) == 1
     assert read(operations, operation_id).state is OperationState.RUNNING
 
 
-def test_what_others_wrote_is_never_markup(door: Door, operations: Operations) -> None:
+def test_what_others_wrote_is_never_markup(door: DashboardWorld, operations: Operations) -> None:
     door.bring("person", FAILED, source=HOSTILE)
     wanted = Filter(state=State.FAILED, source=HOSTILE)
     operation_id = operations.open(BulkAction.RETRY, wanted, who=HOSTILE, why=HOSTILE, total=1)
@@ -229,7 +233,7 @@ def test_what_others_wrote_is_never_markup(door: Door, operations: Operations) -
         page = door.get(path)
         assert "<script>alert" not in page
         assert "<img" not in page
-    page = door.client.get(NEW, query_string={"action": "retry", "state": "failed", "source": HOSTILE}).text
+    page = door.http.get(NEW, query_string={"action": "retry", "state": "failed", "source": HOSTILE}).text
     assert "<script>alert" not in page
 
 
