@@ -136,7 +136,7 @@ def test_refused_mended_canary_retry_all_drained(open_page: OpenPage, system: Sy
     shows(page, operation_is(page, "done"), javascript=javascript)
     expect(page.locator("#progress")).to_contain_text(re.compile(r"120\s+created"))
     page.goto("/dashboard/contacts?state=failed")
-    expect(page.get_by_text("No contact is failed")).to_be_visible()
+    expect(page.get_by_text("No failed contacts")).to_be_visible()
     system.drain()
     system.assert_everybody(names)
 

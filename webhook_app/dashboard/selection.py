@@ -13,9 +13,9 @@ from worker.store.lists import Filter
 #: How long contacts have been in their state: words, and what the filter says.
 AGES: dict[str, tuple[str, dict[str, str]]] = {
     "": ("any time", {}),
-    "1h": ("last hour", {"since": "1h"}),
-    "24h": ("last 24 hours", {"since": "24h"}),
-    "7d": ("last 7 days", {"since": "7d"}),
+    "1h": ("in the last hour", {"since": "1h"}),
+    "24h": ("in the last 24 hours", {"since": "24h"}),
+    "7d": ("in the last 7 days", {"since": "7d"}),
     "over-1h": ("more than 1 hour ago", {"until": "1h"}),
     "over-24h": ("more than 24 hours ago", {"until": "24h"}),
     "over-7d": ("more than 7 days ago", {"until": "7d"}),
