@@ -17,11 +17,10 @@ from webhook_app.dashboard.explanation import explain_contact, planned_attempts
 from webhook_app.dashboard.pages import back, operator, read_overview, reason, show
 from webhook_app.dashboard.session import needs
 from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, InvalidInput, Reason, clashing_field
-from webhook_app.parts import Parts, current_parts
+from webhook_app.parts import current_parts
 from webhook_app.present.masking import mask
 from worker.livedesk.client import CONTACTS
 from worker.model import CONTACT_FIELDS, Contact, Note, State
-from worker.store.audit import AuditEntry
 from worker.store.lists import Filter
 from worker.store.record import ContactRecord
 
@@ -143,7 +142,7 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
         clashing=clashing_field(record),
         others=max(0, waiting - 1),
         labels=LABELS,
-        audited=_audited(parts, key),
+        audited=[entry for entry in parts.store.audit.page(limit=AUDIT_SEARCHED) if entry.target == key],
         **{**defaults, **values},
     )
 
@@ -159,8 +158,3 @@ def _notes(notes: tuple[Note, ...]) -> dict[str, str]:
     for note in notes:
         by_field.setdefault(note.field, []).append(note.text)
     return {name: "; ".join(texts) for name, texts in by_field.items()}
-
-
-def _audited(parts: Parts, key: str) -> list[AuditEntry]:
-    """Return the latest entries of the audit log about this contact."""
-    return [entry for entry in parts.store.audit.page(limit=AUDIT_SEARCHED) if entry.target == key]

@@ -9,14 +9,13 @@ from webhook_app.access import Role
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.operations import MAX_INLINE
 from webhook_app.dashboard.pages import operator, read_overview, show
-from webhook_app.dashboard.selection import AGES, Selection, select
+from webhook_app.dashboard.selection import AGES, select
 from webhook_app.dashboard.session import needs
 from webhook_app.operator import describe_filter
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.csv_export import as_csv
 from worker.model import BulkAction, State
 from worker.store.lists import MAX_SCANNED, Filter, Page
-from worker.store.overview import Overview
 
 ROWS = 50
 #: The tabs, those that need an operator first.
@@ -32,24 +31,29 @@ MAX_SEARCH = 300
 @blueprint.get("/contacts")
 @needs(Role.VIEWER)
 def contacts() -> str:
-    parts, overview = current_parts(), read_overview()
-    selected = select(request.args, _most_urgent(overview))
-    after = request.args.get("after")
-    page = parts.store.lists.page(selected.filter, after=_position(after), limit=ROWS)
+    store, overview = current_parts().store, read_overview()
+    counts = overview.counts if overview else {}
+    # If the address names no list: the first that is not empty.
+    selected = select(request.args, next((state for state in TABS if counts.get(state)), State.PENDING))
+    wanted, after = selected.filter, request.args.get("after")
+    if after is not None and not POSITION.fullmatch(after):
+        abort(400, "'after' is not a position in a list. Start again from the first page.")
+    page = store.lists.page(wanted, after=after, limit=ROWS)
     return show(
         "contacts",
         selected=selected,
         page=page,
         is_first=after is None,
-        number=_number(parts, selected.filter, page, is_first=after is None),
-        filter_words=describe_filter(selected.filter),
-        tabs=_tabs(overview, selected),
-        causes=_options(parts.store.overview.cause_names(), selected.filter.cause),
-        sources=_options([*parts.sources, "import"], selected.filter.source),
+        number=_number(wanted, page, is_first=after is None),
+        filter_words=describe_filter(wanted),
+        # Each tab counts every contact in its state, so its link has no filter.
+        tabs=[(s.capitalize(), url_for(".contacts", state=s), counts.get(s), wanted.state is s) for s in TABS],
+        causes=_options(store.overview.cause_names(), wanted.cause),
+        sources=_options([*current_parts().sources, "import"], wanted.source),
         ages=[(name, words) for name, (words, _) in AGES.items()],
-        actions=[action for action in BulkAction if _can(action, selected.filter)],
+        actions=[action for action in BulkAction if wanted.state is None or wanted.state in action.eligible],
         max_inline=MAX_INLINE,
-        is_empty=overview is not None and not any(overview.counts.values()),
+        is_empty=overview is not None and not any(counts.values()),
     )
 
 
@@ -84,46 +88,17 @@ def find(parts: Parts, text: str) -> list[str]:
     return found
 
 
-def _most_urgent(overview: Overview | None) -> State:
-    """Return the list to open if the address names none: the first that is not empty."""
-    counts = overview.counts if overview else {}
-    return next((state for state in TABS if counts.get(state)), State.PENDING)
-
-
-def _position(after: str | None) -> str | None:
-    if after is not None and not POSITION.fullmatch(after):
-        abort(400, "'after' is not a position in a list. Start again from the first page.")
-    return after
-
-
-def _number(parts: Parts, wanted: Filter, page: Page, *, is_first: bool) -> int | None:
+def _number(wanted: Filter, page: Page, *, is_first: bool) -> int | None:
     """Return how many contacts match, or ``None`` if there are too many to check each of them."""
     if is_first and page.after is None:
         return len(page.rows)
-    counted = parts.store.lists.count(wanted, most=MAX_SCANNED)
+    counted = current_parts().store.lists.count(wanted, most=MAX_SCANNED)
     return None if counted.at_least else counted.number
-
-
-def _tabs(overview: Overview | None, selected: Selection) -> list[tuple[str, str, int | None, bool]]:
-    """Return the tabs. Each counts every contact in its state, so its link has no filter."""
-    return [
-        (
-            state.value.capitalize(),
-            url_for("dashboard.contacts", state=state.value),
-            overview.counts[state] if overview else None,
-            selected.filter.state is state,
-        )
-        for state in TABS
-    ]
 
 
 def _options(names: list[str], chosen: str | None) -> list[tuple[str, str]]:
     more = [chosen] if chosen and chosen not in names else []
     return [("", "any"), *((name, name) for name in [*names, *more])]
-
-
-def _can(action: BulkAction, wanted: Filter) -> bool:
-    return wanted.state is None or wanted.state in action.eligible
 
 
 def _download(*, personal: bool) -> Response:

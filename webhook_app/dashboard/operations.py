@@ -145,17 +145,9 @@ def _plan(fields: Mapping[str, str]) -> Plan:
 
 def _show_plan(plan: Plan, *, canary: bool, expected: int | None = None, why: str = "") -> str:
     """Render the plan; with ``expected`` it says that the number of contacts has changed."""
-    words = describe_filter(plan.filter)
-    return show(
-        "plan",
-        plan=plan,
-        expected=expected,
-        why=why,
-        canary=canary,
-        filter_words=words,
-        skipped_words=SKIPPED,
-        back=list_of(plan.filter),
-    )
+    words, back_to = describe_filter(plan.filter), list_of(plan.filter)
+    values = {"expected": expected, "why": why, "canary": canary, "skipped_words": SKIPPED}
+    return show("plan", plan=plan, filter_words=words, back=back_to, **values)
 
 
 def _progress(operation_id: str) -> dict[str, Any]:
