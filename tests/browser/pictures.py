@@ -1,6 +1,6 @@
-"""``python -m tests.browser.pictures [FOLDER]`` makes the pictures in ``docs/images`` again.
+"""``python -m tests.browser.pictures [FOLDER]`` takes the screenshots in ``docs/images``.
 
-They show what ``seed`` fills a store with, in Debian's Chromium; no worker, so that nothing moves meanwhile.
+They show the data of ``seed`` in Debian's Chromium. No worker runs, so nothing changes meanwhile.
 """
 
 import logging
@@ -34,7 +34,7 @@ RETRIED, RECOVERED = 240, 150
 
 
 def refuse(parts: Parts) -> str:
-    """Signups that LiveDesk has refused, and one that is in somebody's way. Returns the key of that one."""
+    """Add signups that LiveDesk rejects, and a conflict. Return the key of the conflict."""
     parts.store.contacts.discard(parts.store.key_of(HOSTILE))
     for operation in parts.store.operations.latest():
         parts.store.operations.command(operation.id, Command.CANCEL)
@@ -48,7 +48,7 @@ def refuse(parts: Parts) -> str:
 
 
 def retry(parts: Parts) -> str:
-    """Retries the refused; some of them are created by now. Returns the operation's id."""
+    """Retry the rejected signups, some of which are created by now. Return the operation's id."""
     at(parts.store, 1)
     wanted, why = Filter(state=State.FAILED, cause=REFUSED.cause), "The shop sends numbers with a country code now"
     operation = parts.store.operations.open(BulkAction.RETRY, wanted, who="Ada", why=why, total=RETRIED)

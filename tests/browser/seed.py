@@ -1,6 +1,6 @@
-"""A system in which much has happened, for pages to look at: ``fill`` it, and make LiveDesk go ``down`` or not.
+"""A system with an hour of history, for tests of pages: ``fill`` it, with LiveDesk ``down`` or not.
 
-Everything is written by the store itself, with its clock turned back. No worker and no LiveDesk are needed.
+The store itself writes everything, with its clock set back. Neither a worker nor LiveDesk is needed.
 """
 
 from secrets import token_hex
@@ -28,7 +28,7 @@ from worker.store.lists import Filter
 from worker.store.store import Store
 
 MINUTE_MS = 60_000
-#: What a sender, or LiveDesk, might write.
+#: What a sender or LiveDesk may send.
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"{{ 7*7 }}"
 CREATED = AttemptResult(state=State.CREATED, contact_id="7001", outcome=Outcome.CREATED, status=200, signal=Signal.OK)
 PASSWORD = "the-operator-of-the-tests"
@@ -36,7 +36,7 @@ SOURCE = {"verify": "token", "secrets": ["a-secret-of-the-tests", "another-secre
 
 
 def build(client: redis.Redis) -> Parts:
-    """Parts with two sources, ``signup`` and ``shop``, ready for ``create_app`` and ``fill``."""
+    """Return parts with two sources, ``signup`` and ``shop``, for ``create_app`` and ``fill``."""
     store = make_store(client, policy=UpstreamPolicy(10, inbox_id=1))
     mapped = {"identifier": "$.id", "email": "$.email"}
     sources = {name: read_source(name, {**SOURCE, "map": mapped}, {}) for name in ("signup", "shop")}
@@ -45,9 +45,9 @@ def build(client: redis.Redis) -> Parts:
 
 
 def fill(store: Store, *, down: bool = True) -> None:
-    """An hour of signups, and people in every state; a held inbox, a quarantine, an operation, an audit.
+    """Add an hour of signups, contacts in every state, an unknown inbox, a quarantine, an operation and an audit log.
 
-    ``down``: six minutes ago LiveDesk went down, and some wait.
+    ``down``: LiveDesk went down six minutes ago, and some contacts wait.
     """
     for ago in range(58, 0, -1):
         at(store, ago)
@@ -68,7 +68,7 @@ def at(store: Store, minutes_ago: float) -> None:
 
 
 def bring(store: Store, contact: Contact, *verdicts: AttemptResult, source: str = "signup") -> str:
-    """A signup, and attempts that end so. Returns its key."""
+    """Add a signup, and an attempt for each result. Return its key."""
     key = store.key_of(contact.identifier)
     store.contacts.accept(contact, source)
     for verdict in verdicts:
@@ -117,7 +117,7 @@ def _minute(store: Store, ago: int, *, is_down: bool) -> None:
 
 
 def _probes(store: Store) -> None:
-    """One contact at a time has tried whether LiveDesk is back; the next one goes in two minutes or so."""
+    """Add failed probes; the next one is due in about two minutes."""
     for ago in (4.5, 3.5, 2.5, 1.5, 0.1):
         at(store, ago)
         store.contacts.retry_now(store.key_of("user-6-0"))
@@ -129,7 +129,7 @@ def _probes(store: Store) -> None:
 
 
 def _people(store: Store) -> None:
-    """At least one in every state, and for each kind of cause."""
+    """Add at least one contact in every state, and for each kind of cause."""
     for number in range(12):
         at(store, 50 - number * 4)
         refused = closed(State.FAILED, "email_refused", "E-mail is invalid")
@@ -166,6 +166,6 @@ def _besides(store: Store) -> None:
     parts.store.operations.open(
         BulkAction.RETRY, retried, who="Ada", why="The shop sends whole addresses now", total=12
     )
-    store.audit.add("Ada", "retried a contact", store.key_of("refused-1"), "mended at the shop")
+    store.audit.add("Ada", "retried a contact", store.key_of("refused-1"), "fixed at the shop")
     store.audit.add(HOSTILE, "paused the sync", "", HOSTILE)
     store.audit.add("Grace", "resumed the sync")

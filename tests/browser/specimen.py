@@ -1,4 +1,4 @@
-"""A dashboard with a page that shows every part that pages are made of, in each of its states; for the tests alone."""
+"""A dashboard with a page that shows every component in each of its states, for the tests."""
 
 import time
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ from worker.store.overview import Overview
 from worker.store.upstream import Upstream
 
 HERE = Path(__file__).resolve().parent
-#: What a sender might write.
+#: What a sender may send.
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"{{ 7*7 }}"
 
 
 def busy_overview() -> Overview:
-    """LiveDesk is down, and many contacts wait."""
+    """Return an overview in which LiveDesk is down and many contacts wait."""
     now = int(time.time() * 1000)
     upstream = Upstream(
         stop="down",
@@ -64,7 +64,7 @@ def busy_overview() -> Overview:
 
 @contextmanager
 def specimen(client: redis.Redis) -> Iterator[str]:
-    """Serves it; gives its address, at ``/dashboard/specimen``. ``/dashboard/specimen/enter`` signs in."""
+    """Serve it, and return its address. ``/dashboard/specimen`` is the page, ``/dashboard/specimen/enter`` signs in."""
     store = make_store(client)
     provider = Provider(issuer="https://login.example", client_id="us", client_secret="secret", viewers=("staff",))
     access = Access(operator_password="the-operator-of-the-tests", provider=provider)

@@ -22,14 +22,14 @@ def page(open_page: OpenPage, specimen_url: str) -> Page:
     return open_page("/dashboard/specimen/enter", role=None, url=specimen_url)
 
 
-def test_slash_goes_to_the_search(page: Page) -> None:
+def test_slash_focuses_the_search(page: Page) -> None:
     page.keyboard.press("/")
     expect(page.get_by_label("Identifier, e-mail or phone")).to_be_focused()
     page.keyboard.type("j?g/o")
     expect(page.get_by_label("Identifier, e-mail or phone")).to_have_value("j?g/o")
 
 
-def test_rows_by_keys(page: Page) -> None:
+def test_j_and_k_move_between_rows(page: Page) -> None:
     links = page.locator(".rows tbody a")
     for key, place in [("j", 0), ("k", 0), ("j", 1), ("j", 2), ("k", 1)]:
         page.keyboard.press(key)
@@ -38,7 +38,7 @@ def test_rows_by_keys(page: Page) -> None:
     expect(page).to_have_url(re.compile("open=sending"))
 
 
-def test_the_list_of_keys_and_another_page(page: Page) -> None:
+def test_the_list_of_shortcuts_and_another_page(page: Page) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
@@ -48,7 +48,7 @@ def test_the_list_of_keys_and_another_page(page: Page) -> None:
     expect(page).to_have_title("Overview · LiveDesk Sync")
 
 
-def test_keys_can_be_turned_off(page: Page) -> None:
+def test_shortcuts_can_be_disabled(page: Page) -> None:
     page.get_by_role("button", name="Shortcuts").click()
     page.get_by_label("Enable shortcuts in this browser").uncheck()
     page.get_by_role("button", name="Close").click()
@@ -59,7 +59,7 @@ def test_keys_can_be_turned_off(page: Page) -> None:
     assert page.evaluate("document.activeElement.tagName") == "BODY"
 
 
-def test_a_dangerous_button_asks_first(page: Page) -> None:
+def test_a_dangerous_button_asks_for_confirmation(page: Page) -> None:
     question = page.get_by_text("Discard this contact?")
     page.locator("summary", has_text="Discard").focus()
     page.keyboard.press("Enter")
@@ -72,7 +72,7 @@ def test_a_dangerous_button_asks_first(page: Page) -> None:
     expect(question).to_be_hidden()
 
 
-def test_it_asks_without_javascript_too(open_page: OpenPage, specimen_url: str) -> None:
+def test_confirmation_without_javascript(open_page: OpenPage, specimen_url: str) -> None:
     page = open_page("/dashboard/specimen/enter", role=None, url=specimen_url, javascript=False)
     expect(page.get_by_role("button", name="Discard it")).to_be_hidden()
     page.locator("summary", has_text="Discard").click()
@@ -97,7 +97,7 @@ def test_times_tick(page: Page) -> None:
     expect(due).to_have_text(re.compile("in [45] s"))
 
 
-def test_the_first_stop_leads_to_the_content(page: Page) -> None:
+def test_the_first_tab_stop_skips_to_the_content(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")

@@ -17,13 +17,13 @@ from worker.model import State
 
 @pytest.fixture
 def seeded(parts: Parts) -> Iterator[str]:
-    """The address of a dashboard in which much has happened."""
+    """Return the address of a dashboard with an hour of history."""
     fill(parts.store)
     with serve(create_app(parts)) as url:
         yield url
 
 
-def test_numbers_change_and_rows_stay(open_page: OpenPage, parts: Parts, seeded: str) -> None:
+def test_refreshing_changes_numbers_but_moves_no_rows(open_page: OpenPage, parts: Parts, seeded: str) -> None:
     page = open_page("/dashboard/", url=seeded)
     rows = page.locator("td.cause a")
     before = rows.all_inner_texts()
@@ -50,7 +50,7 @@ def test_the_overview_without_javascript(open_page: OpenPage, seeded: str) -> No
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
-def test_a_pause_and_its_end(open_page: OpenPage, parts: Parts, seeded: str, javascript: bool) -> None:
+def test_pausing_resuming_and_probing(open_page: OpenPage, parts: Parts, seeded: str, javascript: bool) -> None:
     page = open_page("/dashboard/upstream", url=seeded, javascript=javascript)
     page.locator("summary", has_text="Pause sync").click()
     page.get_by_label("Reason").fill("LiveDesk moves to another host")

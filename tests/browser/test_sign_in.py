@@ -1,4 +1,4 @@
-"""A person at the dashboard: in, around, out; with JavaScript and without."""
+"""Signing in and out, refreshing, and other sites; with JavaScript and without."""
 
 import re
 
@@ -29,7 +29,7 @@ def test_signing_in_and_out(open_page: OpenPage, role: Role, javascript: bool) -
 
 
 @with_and_without_javascript
-def test_a_wrong_password_and_too_many_of_them(open_page: OpenPage, javascript: bool) -> None:
+def test_wrong_passwords_and_the_limit(open_page: OpenPage, javascript: bool) -> None:
     page = open_page("/dashboard/", role=None, javascript=javascript)
     for _ in range(MAX_SIGN_INS):
         sign_in(page, "not the password")
@@ -38,7 +38,7 @@ def test_a_wrong_password_and_too_many_of_them(open_page: OpenPage, javascript: 
     expect(page.get_by_role("alert")).to_have_text(re.compile("Too many sign-in attempts. Try again in 4 min|5 min"))
 
 
-def test_another_site_cannot_act_with_somebody_s_session(open_page: OpenPage, dashboard: str) -> None:
+def test_another_site_cannot_use_the_session(open_page: OpenPage, dashboard: str) -> None:
     page = open_page("/dashboard/")
     options = "{method: 'POST', body: new URLSearchParams({csrf: 'guessed'})}"
     assert page.evaluate(f"fetch('/dashboard/sign-out', {options}).then(answer => answer.status)") == 400
@@ -52,14 +52,14 @@ def test_another_site_cannot_act_with_somebody_s_session(open_page: OpenPage, da
     expect(page).to_have_title("Overview · LiveDesk Sync")
 
 
-def test_another_site_cannot_show_it_in_a_frame(open_page: OpenPage, dashboard: str) -> None:
+def test_another_site_cannot_embed_the_dashboard(open_page: OpenPage, dashboard: str) -> None:
     headers = requests.get(f"{dashboard}/dashboard/sign-in", timeout=5).headers
     assert headers["X-Frame-Options"] == "DENY"
     page = open_page("/dashboard/")
     assert page.evaluate("window.trustedTypes !== undefined") is True, "a browser of today"
 
 
-def test_the_way_back_to_the_page_that_was_wanted(browser: Browser, dashboard: str) -> None:
+def test_sign_in_leads_back_to_the_requested_page(browser: Browser, dashboard: str) -> None:
     with new_context(browser, dashboard) as context:
         page = context.new_page()
         page.goto("/dashboard/?state=failed")
@@ -72,7 +72,7 @@ def header_time(page: Page) -> str:
     return page.locator("#header").get_attribute("data-now") or ""
 
 
-def test_the_header_keeps_fresh_until_it_is_paused(open_page: OpenPage, dashboard: str) -> None:
+def test_the_header_refreshes_until_it_is_stopped(open_page: OpenPage, dashboard: str) -> None:
     page = open_page("/dashboard/")
     before = header_time(page)
     page.evaluate("htmx.trigger(document.body, 'poll')")
@@ -87,14 +87,14 @@ def test_the_header_keeps_fresh_until_it_is_paused(open_page: OpenPage, dashboar
     expect(page.locator("#live")).to_have_text("not refreshing Start refreshing")
 
 
-def test_a_page_that_is_signed_out_elsewhere_says_so(open_page: OpenPage) -> None:
+def test_a_page_whose_session_ended_says_so(open_page: OpenPage) -> None:
     page = open_page("/dashboard/")
     page.context.clear_cookies()
     page.evaluate("htmx.trigger(document.body, 'poll')")
     expect(page.locator("#live-text")).to_have_text("signed out: reload to sign in")
 
 
-def test_polling_stops_while_nobody_looks(open_page: OpenPage) -> None:
+def test_polling_stops_while_the_page_is_hidden(open_page: OpenPage) -> None:
     page = open_page("/dashboard/")
     page.clock.install()
     page.reload()
@@ -110,7 +110,7 @@ def test_polling_stops_while_nobody_looks(open_page: OpenPage) -> None:
         page.clock.run_for(6_000)
 
 
-def test_without_javascript_the_page_has_nothing_that_needs_it(open_page: OpenPage) -> None:
+def test_without_javascript_no_button_needs_it(open_page: OpenPage) -> None:
     page = open_page("/dashboard/", javascript=False)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     for name in ("Shortcuts", "Stop refreshing", "Copy"):

@@ -1,6 +1,6 @@
-"""The whole story in a real browser, on a whole system: LiveDesk fails, people wait, an operator mends it and watches.
+"""Whole incidents in a real browser, on a whole system: LiveDesk fails, contacts wait, an operator fixes it.
 
-With JavaScript and, the main path, without. Where there is none, a person reloads the page.
+The main path runs with JavaScript and without, where the page is reloaded.
 """
 
 import re
@@ -19,7 +19,7 @@ from worker.model import Contact, State
 from worker.store import keys
 
 MANY = 1000
-#: More than a list asks about on the spot.
+#: More than a list confirms without the page of the plan.
 REFUSED = 120
 with_and_without_javascript = pytest.mark.parametrize("javascript", [True, False], ids=["js", "no-js"])
 
@@ -57,7 +57,7 @@ def count(system: System, state: State) -> int:
 
 
 def take(system: System, number: int, source: str = "signup", name: str = "person") -> list[str]:
-    """So many signups, taken at once."""
+    """Accept many signups. Return their identifiers."""
     people = [Contact(f"{name}-{at}", email=f"{name}-{at}@example.com") for at in range(number)]
     for person in people:
         system.store.contacts.accept(person, source)
@@ -87,7 +87,7 @@ def operation_is(page: Page, state: str) -> Locator:
     return page.locator(f"#progress .badge.operation-{state}")
 
 
-def test_livedesk_is_down_a_thousand_wait_and_go_on_by_themselves(open_page: OpenPage, system: System) -> None:
+def test_a_thousand_contacts_wait_for_livedesk_and_recover_automatically(open_page: OpenPage, system: System) -> None:
     system.livedesk.behave("html_503")
     names = take(system, MANY)
     wait_until(lambda: system.client.hget(keys.UPSTREAM, "stop"), "LiveDesk is known to be down")
@@ -110,28 +110,30 @@ def test_livedesk_is_down_a_thousand_wait_and_go_on_by_themselves(open_page: Ope
 
 
 @with_and_without_javascript
-def test_refused_mended_canary_retry_all_drained(open_page: OpenPage, system: System, javascript: bool) -> None:
+def test_a_canary_stops_and_after_the_fix_all_are_retried(
+    open_page: OpenPage, system: System, javascript: bool
+) -> None:
     system.livedesk.behave("status", status=422, on="create")
     names = take(system, REFUSED)
     wait_for_state(system, State.FAILED, REFUSED)
     page = enter(open_page, system, javascript=javascript)
-    # What is so, and for whom.
+    # What is broken, and for which contacts.
     page.goto("/dashboard/contacts")
     page.get_by_label("Cause").select_option("http_422")
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("120 contacts: failed, cause http_422")).to_be_visible()
-    # Too early: the canary finds the same cause again, and nobody else is tried.
+    # Too early: the canary fails with the same cause, and no other contact is tried.
     page.get_by_role("link", name="Retry 120 matching").click()
     expect(page.get_by_label("Canary")).to_be_checked()
     page.get_by_role("button", name="Retry 120").click()
     shows(page, operation_is(page, "stopped"), javascript=javascript)
     expect(page.get_by_text("The same cause came back")).to_be_visible()
     assert count(system, State.FAILED) == REFUSED
-    # It is mended: the rest follows the canary, and a person watches it drain.
+    # It is fixed: the rest follows the canary, and the page shows the progress.
     system.livedesk.clear()
     page.goto("/dashboard/contacts?state=failed&cause=http_422")
     page.get_by_role("link", name="Retry 120 matching").click()
-    page.get_by_label("Reason").fill("LiveDesk has mended it")
+    page.get_by_label("Reason").fill("LiveDesk has fixed it")
     page.get_by_role("button", name="Retry 120").click()
     shows(page, operation_is(page, "done"), javascript=javascript)
     expect(page.locator("#progress")).to_contain_text(re.compile(r"120\s+created"))
@@ -142,7 +144,7 @@ def test_refused_mended_canary_retry_all_drained(open_page: OpenPage, system: Sy
 
 
 @with_and_without_javascript
-def test_a_conflict_is_seen_side_by_side_and_resolved(open_page: OpenPage, system: System, javascript: bool) -> None:
+def test_a_conflict_is_compared_and_resolved(open_page: OpenPage, system: System, javascript: bool) -> None:
     owner = system.livedesk.add_contact(identifier="crm-9", name="Ada <b>L.</b>", email="ada@example.com")
     for identifier in ("ada-1", "ada-2"):
         system.accept(identifier, name="Ada Lovelace", email="ada@example.com")
@@ -157,7 +159,7 @@ def test_a_conflict_is_seen_side_by_side_and_resolved(open_page: OpenPage, syste
     page.get_by_role("button", name=f"Adopt {owner.id}", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text(f"Adopted: contact {owner.id} in LiveDesk is this person.")
     expect(page.get_by_label("Summary")).to_contain_text(f"In LiveDesk as contact {owner.id}")
-    # The other one is somebody else who shares the address.
+    # The other one is another person with the same address.
     page.goto("/dashboard/contacts?state=conflict")
     page.get_by_role("searchbox").fill("ADA-2")
     page.get_by_role("button", name="Find").click()
@@ -170,9 +172,7 @@ def test_a_conflict_is_seen_side_by_side_and_resolved(open_page: OpenPage, syste
     assert [person.email for person in system.livedesk.contacts("ada-2")] == [None]
 
 
-def test_a_filtered_retry_touches_only_what_the_filter_shows_and_can_be_undone(
-    open_page: OpenPage, system: System
-) -> None:
+def test_a_filtered_retry_affects_only_matching_contacts_and_can_be_undone(open_page: OpenPage, system: System) -> None:
     system.livedesk.behave("status", status=422, on="create")
     take(system, 12, source="shop", name="shop")
     take(system, 5, name="other")
@@ -195,7 +195,7 @@ def test_a_filtered_retry_touches_only_what_the_filter_shows_and_can_be_undone(
     system.store.upstream.resume()
 
 
-def test_edited_by_hand_and_retried(open_page: OpenPage, system: System) -> None:
+def test_editing_and_retrying(open_page: OpenPage, system: System) -> None:
     system.livedesk.behave("status", status=422, on="create")
     system.accept("ada-1", name="Ada", email="ada@example.com")
     wait_for_state(system, State.FAILED, 1)

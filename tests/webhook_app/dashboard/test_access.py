@@ -1,4 +1,4 @@
-"""Who gets into the dashboard, for how long, and what no other site can make their browser do."""
+"""Signing in, sessions, roles, and protection against other sites."""
 
 import gzip
 import re
@@ -54,7 +54,7 @@ def door(open_door: OpenDoor) -> FlaskClient:
 
 
 def add_forms(app: Flask) -> None:
-    """A form that operators may send, and one that viewers may."""
+    """Add a form for operators, and one for viewers."""
     for role in Role:
         app.add_url_rule(
             f"/dashboard/{role}-form", f"dashboard.{role}", sessions.needs(role)(lambda: "done"), methods=["POST"]
@@ -69,7 +69,7 @@ def csrf(door: FlaskClient) -> str:
 
 
 def send(door: FlaskClient, path: str, form: dict[str, str] | None = None, **options: Any) -> TestResponse:
-    """Sends a form as a page of ours would."""
+    """Send a form as one of our pages does."""
     return door.post(path, data={"csrf": csrf(door), **(form or {})}, **options)
 
 
@@ -85,7 +85,7 @@ def cookie_of(response: TestResponse) -> str:
     return next(value for name, value in response.headers if name == "Set-Cookie")
 
 
-def test_every_view_says_whom_it_is_for(door: FlaskClient) -> None:
+def test_every_view_names_the_role_it_needs(door: FlaskClient) -> None:
     app = door.application
     views = {rule.endpoint: app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules()}
     ours = {name: view for name, view in views.items() if name.startswith("dashboard.")}
@@ -100,7 +100,7 @@ def test_every_view_says_whom_it_is_for(door: FlaskClient) -> None:
     }
 
 
-def test_without_a_password_it_is_closed(open_door: OpenDoor) -> None:
+def test_without_a_password_the_dashboard_is_disabled(open_door: OpenDoor) -> None:
     door = open_door(access=Access())
     for path in ("/dashboard/", "/dashboard/sign-in", "/dashboard/header"):
         page = door.get(path)
@@ -109,7 +109,7 @@ def test_without_a_password_it_is_closed(open_door: OpenDoor) -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_password_opens_its_role(door: FlaskClient, role: Role) -> None:
+def test_each_password_gives_its_role(door: FlaskClient, role: Role) -> None:
     assert not is_in(door)
     assert sign_in(door, PASSWORDS[role], name="Zoë").status_code == 303
     page = door.get("/dashboard/").text
@@ -119,7 +119,7 @@ def test_a_password_opens_its_role(door: FlaskClient, role: Role) -> None:
 
 @pytest.mark.parametrize("access", [ACCESS, Access(operator_password=PASSWORDS[Role.OPERATOR])])
 @pytest.mark.parametrize("password", ["", "wrong", "an-operator-passwor", "an-operator-password ", "\udcff", "ü" * 99])
-def test_another_password_opens_nothing(open_door: OpenDoor, access: Access, password: str) -> None:
+def test_a_wrong_password_is_rejected(open_door: OpenDoor, access: Access, password: str) -> None:
     door = open_door(access=access)
     answer = sign_in(door, password.encode(errors="replace").decode())
     assert (answer.status_code, "Wrong password." in answer.text) == (403, True)
@@ -127,7 +127,7 @@ def test_another_password_opens_nothing(open_door: OpenDoor, access: Access, pas
     assert 'value="A &#34;b&#34;"' in sign_in(door, "wrong", name='A "b"').text, "what else was typed is still there"
 
 
-def test_a_viewer_may_not_act(door: FlaskClient) -> None:
+def test_a_viewer_cannot_act(door: FlaskClient) -> None:
     sign_in(door, PASSWORDS[Role.VIEWER])
     assert send(door, "/dashboard/viewer-form").text == "done"
     refused = send(door, "/dashboard/operator-form")
@@ -135,7 +135,7 @@ def test_a_viewer_may_not_act(door: FlaskClient) -> None:
     sign_in(door, PASSWORDS[Role.OPERATOR])
 
 
-def test_who_is_not_signed_in_is_asked_to_and_led_on(door: FlaskClient) -> None:
+def test_sign_in_leads_back_to_the_requested_page(door: FlaskClient) -> None:
     asked = door.get("/dashboard/?state=failed")
     assert (asked.status_code, asked.location) == (303, "/dashboard/sign-in?next=/dashboard/?state%3Dfailed")
     assert sign_in(door, next="/dashboard/?state=failed").location == "/dashboard/?state=failed"
@@ -150,18 +150,18 @@ def test_who_is_not_signed_in_is_asked_to_and_led_on(door: FlaskClient) -> None:
         *("/dashboard/\\..\\\\evil.example", "https:/dashboard", "/contacts/1", "http://localhost.evil/dashboard/", ""),
     ],
 )
-def test_nobody_is_led_to_another_site(door: FlaskClient, address: str) -> None:
+def test_redirects_never_leave_the_dashboard(door: FlaskClient, address: str) -> None:
     with door.application.test_request_context("/dashboard/"):
         assert local_path(address) == "/dashboard/"
 
 
 @pytest.mark.parametrize("address", ["/dashboard", "/dashboard/", "/dashboard/upstream", "/dashboard/causes/x?a=b%26c"])
-def test_everybody_is_led_to_the_page_that_they_wanted(door: FlaskClient, address: str) -> None:
+def test_redirects_keep_the_requested_page(door: FlaskClient, address: str) -> None:
     with door.application.test_request_context("/dashboard/"):
         assert local_path(address) == address
 
 
-def test_the_cookie_is_out_of_reach(door: FlaskClient) -> None:
+def test_the_cookie_is_http_only_and_same_site(door: FlaskClient) -> None:
     cookie = cookie_of(sign_in(door))
     assert cookie.startswith("livedesk-sync=")
     assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
@@ -180,7 +180,7 @@ def test_over_tls_the_cookie_is_bound_to_this_host(open_door: OpenDoor) -> None:
     assert "Domain" not in cookie
 
 
-def test_a_session_holds_in_every_process_and_over_a_restart(open_door: OpenDoor) -> None:
+def test_a_session_is_valid_in_every_process(open_door: OpenDoor) -> None:
     first, second = open_door(), open_door()
     sign_in(first)
     cookie = first.get_cookie("livedesk-sync")
@@ -197,7 +197,7 @@ def test_a_session_holds_in_every_process_and_over_a_restart(open_door: OpenDoor
         Access(operator_password=PASSWORDS[Role.OPERATOR]),
     ],
 )
-def test_another_password_ends_all_sessions(open_door: OpenDoor, access: Access) -> None:
+def test_a_changed_password_ends_all_sessions(open_door: OpenDoor, access: Access) -> None:
     before, after = open_door(), open_door(access=access)
     sign_in(before)
     cookie = before.get_cookie("livedesk-sync")
@@ -206,7 +206,7 @@ def test_another_password_ends_all_sessions(open_door: OpenDoor, access: Access)
     assert not is_in(after)
 
 
-def test_a_session_of_another_installation_counts_nothing(open_door: OpenDoor, client: redis.Redis) -> None:
+def test_a_session_of_another_installation_is_invalid(open_door: OpenDoor, client: redis.Redis) -> None:
     elsewhere = open_door()
     sign_in(elsewhere)
     cookie = elsewhere.get_cookie("livedesk-sync")
@@ -217,7 +217,7 @@ def test_a_session_of_another_installation_counts_nothing(open_door: OpenDoor, c
     assert not is_in(here)
 
 
-def test_a_session_ends_after_a_working_day(client: redis.Redis, store: Store) -> None:
+def test_a_session_expires_after_a_working_day(client: redis.Redis, store: Store) -> None:
     time = Clock()
     parts = Parts(store=store, sources={}, access=ACCESS, clock=time)
     door = create_app(parts).test_client()
@@ -236,13 +236,13 @@ def test_signing_out(door: FlaskClient) -> None:
     assert not is_in(door)
 
 
-def test_signing_in_begins_anew(door: FlaskClient) -> None:
+def test_signing_in_starts_a_new_session(door: FlaskClient) -> None:
     before = csrf(door)
     sign_in(door)
     assert door.post("/dashboard/sign-out", data={"csrf": before}).status_code == 400
 
 
-def test_a_token_reads_otherwise_in_each_answer_and_each_is_good(door: FlaskClient) -> None:
+def test_csrf_tokens_differ_in_each_response_and_all_are_valid(door: FlaskClient) -> None:
     sign_in(door)
     first, second = csrf(door), csrf(door)
     assert first != second
@@ -252,7 +252,7 @@ def test_a_token_reads_otherwise_in_each_answer_and_each_is_good(door: FlaskClie
         assert door.post("/dashboard/operator-form", data={"csrf": wrong}).status_code == 400
 
 
-def test_pages_are_compressed_for_those_who_ask(door: FlaskClient) -> None:
+def test_pages_are_compressed_on_request(door: FlaskClient) -> None:
     sign_in(door)
     plain = door.get("/dashboard/")
     zipped = door.get("/dashboard/", headers={"Accept-Encoding": "br, gzip"})
@@ -275,7 +275,7 @@ def test_pages_are_compressed_for_those_who_ask(door: FlaskClient) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["operator-form", "sign-out", "sign-in"])
-def test_a_form_of_another_site_is_refused(
+def test_a_form_from_another_site_is_rejected(
     door: FlaskClient, path: str, headers: dict[str, str], form: dict[str, str] | None
 ) -> None:
     sign_in(door)
@@ -285,20 +285,20 @@ def test_a_form_of_another_site_is_refused(
     assert is_in(door)
 
 
-def test_a_form_of_ours_is_taken(door: FlaskClient) -> None:
+def test_our_own_forms_are_accepted(door: FlaskClient) -> None:
     sign_in(door)
     same = {"Sec-Fetch-Site": "same-origin"}
     assert send(door, "/dashboard/operator-form", headers=same).text == "done"
     assert door.post("/dashboard/operator-form", headers={"X-CSRF-Token": csrf(door)}).text == "done"
 
 
-def test_a_form_that_is_too_large_is_refused(door: FlaskClient) -> None:
+def test_a_form_that_is_too_large_is_rejected(door: FlaskClient) -> None:
     sign_in(door)
     answer = send(door, "/dashboard/operator-form", {"much": "x" * 70_000})
     assert (answer.status_code, answer.content_type) == (413, "text/html; charset=utf-8")
 
 
-def test_tries_are_counted_over_all_processes(open_door: OpenDoor, store: Store, client: redis.Redis) -> None:
+def test_attempts_are_counted_across_processes(open_door: OpenDoor, store: Store, client: redis.Redis) -> None:
     doors = open_door(), open_door()
     for number in range(MAX_SIGN_INS):
         assert sign_in(doors[number % 2], "wrong").status_code == 403
@@ -312,7 +312,7 @@ def test_tries_are_counted_over_all_processes(open_door: OpenDoor, store: Store,
     assert sign_in(doors[0]).status_code == 303
 
 
-def test_one_can_sign_in_when_redis_is_full(door: FlaskClient, client: redis.Redis) -> None:
+def test_sign_in_works_while_redis_is_full(door: FlaskClient, client: redis.Redis) -> None:
     sign_in(door, "wrong")
     client.config_set("maxmemory", "1")
     try:
@@ -324,7 +324,7 @@ def test_one_can_sign_in_when_redis_is_full(door: FlaskClient, client: redis.Red
         client.config_set("maxmemory", "1gb")
 
 
-def test_tries_from_elsewhere_are_counted_apart(open_door: OpenDoor) -> None:
+def test_attempts_are_counted_per_address(open_door: OpenDoor) -> None:
     door = open_door(access=Access(operator_password=PASSWORDS[Role.OPERATOR], proxies=1))
     token = csrf(door)
 
@@ -345,14 +345,14 @@ def test_tries_from_elsewhere_are_counted_apart(open_door: OpenDoor) -> None:
         *(("fe80::1%eth0", "fe80::"), (None, ""), ("unix:", "")),
     ],
 )
-def test_whose_tries_count_together(address: str | None, counted: str) -> None:
+def test_which_addresses_count_together(address: str | None, counted: str) -> None:
     assert network(address) == counted
 
 
 @pytest.mark.parametrize(
     "path", ["/dashboard", "/dashboard/", "/dashboard/sign-in", "/dashboard/nowhere", "/dashboard/header"]
 )
-def test_every_answer_is_strict_and_not_kept(door: FlaskClient, path: str) -> None:
+def test_every_response_has_security_headers_and_is_not_cached(door: FlaskClient, path: str) -> None:
     for answer in (door.get(path), door.put(path)):
         assert answer.headers["Content-Security-Policy"] == POLICY
         assert answer.headers["Cache-Control"] == "no-store"
@@ -368,7 +368,9 @@ def test_the_policy_allows_our_own_files_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(("path", "method", "status"), [("nowhere", "GET", 404), ("", "DELETE", 405)])
-def test_errors_are_pages_there_and_problems_elsewhere(door: FlaskClient, path: str, method: str, status: int) -> None:
+def test_errors_are_pages_under_dashboard_and_problems_elsewhere(
+    door: FlaskClient, path: str, method: str, status: int
+) -> None:
     answer = door.open(f"/dashboard/{path}", method=method)
     assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
     assert "/dashboard/" in answer.text, "it leads on"
@@ -376,7 +378,7 @@ def test_errors_are_pages_there_and_problems_elsewhere(door: FlaskClient, path: 
     assert "Set-Cookie" not in door.get("/healthz").headers
 
 
-def test_a_bug_is_a_page_that_tells_nothing(door: FlaskClient) -> None:
+def test_a_bug_shows_no_details(door: FlaskClient) -> None:
     def bug() -> str:
         raise ZeroDivisionError("a secret")
 
@@ -387,7 +389,7 @@ def test_a_bug_is_a_page_that_tells_nothing(door: FlaskClient) -> None:
 
 
 class Clock:
-    """Seconds since the epoch; the test turns it."""
+    """A clock in seconds since the epoch that the test sets."""
 
     now = 1_800_000_000.0
 
@@ -396,13 +398,13 @@ class Clock:
 
 
 class AwayStore(Store):
-    """A Redis that cannot be reached."""
+    """A store whose Redis is unavailable."""
 
     def salt(self) -> bytes:
         raise StoreUnavailable("ConnectionError")
 
 
-def test_without_redis_nobody_signs_in_and_the_page_says_so(open_door: OpenDoor, client: redis.Redis) -> None:
+def test_without_redis_the_page_says_that_sign_in_is_unavailable(open_door: OpenDoor, client: redis.Redis) -> None:
     door = open_door(store=AwayStore(client, ENVELOPE, lease_ms=1))
     for answer in (door.get("/dashboard/"), door.get("/dashboard/sign-in"), door.post("/dashboard/sign-in")):
         assert (answer.status_code, "Redis is unavailable" in answer.text) == (503, True)

@@ -1,4 +1,4 @@
-"""Signing in to the dashboard by an OpenID Connect provider, an honest one and others."""
+"""Signing in with an OpenID Connect provider, honest or hostile."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -45,7 +45,7 @@ def door(client: redis.Redis, provider: Provider) -> FlaskClient:
 
 
 def at_the_provider(address: str) -> str:
-    """What a browser does with the redirect to the provider; where that sends it back to, on our side."""
+    """Follow the redirect to the provider as a browser does. Return the address that it redirects back to."""
     answer = requests.get(address, allow_redirects=False, timeout=5)
     assert answer.status_code == 302
     back = urlsplit(answer.headers["Location"])
@@ -64,7 +64,7 @@ def assert_refused(door: FlaskClient, answer: TestResponse) -> None:
     assert door.get("/dashboard/").status_code == 303
 
 
-def test_an_operator_signs_in_and_goes_where_they_wanted(door: FlaskClient) -> None:
+def test_an_operator_signs_in_and_returns_to_the_requested_page(door: FlaskClient) -> None:
     assert START in door.get("/dashboard/sign-in").text
     assert 'type="password"' not in door.get("/dashboard/sign-in").text
     answer = sign_in(door, f"{START}?next=/dashboard/?state=failed")
@@ -73,7 +73,7 @@ def test_an_operator_signs_in_and_goes_where_they_wanted(door: FlaskClient) -> N
     assert (page.status_code, "ada@example.com" in page.text, "operator" in page.text) == (200, True, True)
 
 
-def test_what_is_asked_of_the_provider(door: FlaskClient) -> None:
+def test_the_request_to_the_provider(door: FlaskClient) -> None:
     asked = {name: value[0] for name, value in parse_qs(urlsplit(door.get(START).location).query).items()}
     assert asked["redirect_uri"] == f"http://localhost{ANSWER}"
     assert asked["code_challenge_method"] == "S256"
@@ -99,7 +99,9 @@ def test_what_is_asked_of_the_provider(door: FlaskClient) -> None:
         ({}, None),
     ],
 )
-def test_who_gets_which_role(door: FlaskClient, provider: Provider, person: dict[str, Any], role: Role | None) -> None:
+def test_roles_by_email_and_group(
+    door: FlaskClient, provider: Provider, person: dict[str, Any], role: Role | None
+) -> None:
     provider.person = {"sub": "7", **person}
     answer = sign_in(door)
     if role is None:
@@ -124,7 +126,7 @@ LIES: list[Callable[[dict[str, Any]], object]] = [
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_token_that_was_not_made_for_us_now_is_refused(
+def test_a_token_for_another_client_or_time_is_rejected(
     door: FlaskClient, provider: Provider, lie: Callable[[dict[str, Any]], object]
 ) -> None:
     provider.lie = lie
@@ -140,51 +142,51 @@ def test_a_token_that_was_not_made_for_us_now_is_refused(
         lambda claims: "x",
     ],
 )
-def test_a_token_that_the_provider_did_not_sign_is_refused(
+def test_a_token_with_a_foreign_signature_is_rejected(
     door: FlaskClient, provider: Provider, sign: Callable[[dict[str, Any]], str]
 ) -> None:
     provider.sign = sign
     assert_refused(door, sign_in(door))
 
 
-def test_a_provider_that_says_it_is_another_is_refused(door: FlaskClient, provider: Provider) -> None:
+def test_a_provider_with_another_issuer_is_rejected(door: FlaskClient, provider: Provider) -> None:
     provider.issuer = "https://another.example"
     provider.lie = lambda claims: claims.update(iss=provider.issuer)
     assert_refused(door, sign_in(door))
 
 
-def test_an_answer_that_this_browser_did_not_ask_for_is_refused(door: FlaskClient) -> None:
+def test_an_answer_that_this_browser_did_not_request_is_rejected(door: FlaskClient) -> None:
     back = at_the_provider(door.get(START).location)
     another = FlaskClient(door.application, door.response_wrapper)
     assert_refused(another, another.get(back))
     assert_refused(door, door.get(back.replace("state=", "state=x")))
 
 
-def test_an_answer_counts_once(door: FlaskClient) -> None:
+def test_an_answer_is_valid_once(door: FlaskClient) -> None:
     back = at_the_provider(door.get(START).location)
     assert door.get(back).status_code == 303
     assert door.get(back).status_code == 502
 
 
-def test_a_provider_that_says_no(door: FlaskClient) -> None:
+def test_a_provider_that_denies_access(door: FlaskClient) -> None:
     door.get(START)
     assert_refused(door, door.get(f"{ANSWER}?error=access_denied&error_description=%3Cscript%3E"))
 
 
-def test_a_provider_that_is_down_and_comes_back(door: FlaskClient, provider: Provider) -> None:
+def test_a_provider_that_is_down_and_recovers(door: FlaskClient, provider: Provider) -> None:
     provider.is_down = True
     assert_refused(door, door.get(START))
     provider.is_down = False
     assert sign_in(door).status_code == 303
 
 
-def test_the_provider_may_change_its_key(door: FlaskClient, provider: Provider) -> None:
+def test_the_provider_can_rotate_its_key(door: FlaskClient, provider: Provider) -> None:
     assert sign_in(door).status_code == 303
     provider.key = providers.new_key("2")
     assert sign_in(door).status_code == 303
 
 
-def test_without_a_provider_there_is_nothing_to_go_to(client: redis.Redis) -> None:
+def test_without_a_provider_its_addresses_are_not_found(client: redis.Redis) -> None:
     store = make_store(client, lease_ms=1)
     closed = Access(operator_password="an-operator-password")
     door = create_app(Parts(store=store, sources={}, access=closed)).test_client()

@@ -1,4 +1,4 @@
-"""What is broken, and one cause: the verdict first, and never 0 for what is unknown."""
+"""The overview and the page of a cause: the headline first, and unknown is never 0."""
 
 import re
 from collections.abc import Iterator
@@ -35,14 +35,14 @@ def parts(client: redis.Redis) -> Iterator[Parts]:
 
 
 def enter(parts: Parts, role: Role = Role.OPERATOR) -> FlaskClient:
-    """A browser of somebody who is signed in."""
+    """Return a browser that is signed in."""
     door = create_app(parts).test_client()
     assert send(door, "/dashboard/sign-in", {"password": PASSWORDS[role], "name": "Ada"}).status_code == 303
     return door
 
 
 def words(door: FlaskClient, path: str = "") -> str:
-    """What a person reads on a page."""
+    """Return the visible text of a page."""
     answer = door.get(f"/dashboard/{path}")
     assert answer.status_code == 200
     return plain(answer.text)
@@ -60,7 +60,7 @@ def title(door: FlaskClient, path: str = "") -> str:
 
 
 class Lonely(Store):
-    """A store whose Redis has gone away since it told its salt."""
+    """A store that has read its salt before Redis became unavailable."""
 
     def __init__(self, client: redis.Redis, salt: bytes, **options: Any) -> None:
         super().__init__(client, **options)
@@ -71,7 +71,7 @@ class Lonely(Store):
 
 
 def enter_then_lose_redis(parts: Parts) -> FlaskClient:
-    """The browser of somebody who signed in before Redis went away."""
+    """Return a browser that signed in before Redis became unavailable."""
     cookie = enter(parts).get_cookie("livedesk-sync")
     assert cookie is not None
     away = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
@@ -84,7 +84,7 @@ def enter_then_lose_redis(parts: Parts) -> FlaskClient:
     return door
 
 
-def test_an_empty_system_says_what_to_do(parts: Parts) -> None:
+def test_an_empty_system_shows_the_first_step(parts: Parts) -> None:
     parts.store.queue.sweep("worker-1")
     text = words(enter(parts))
     assert "No signups yet" in text
@@ -100,7 +100,7 @@ def test_all_is_well(parts: Parts) -> None:
     assert title(door) == "Overview · LiveDesk Sync"
 
 
-def test_a_quarantine_is_told_where_one_looks_first(parts: Parts) -> None:
+def test_the_overview_shows_the_quarantine(parts: Parts) -> None:
     parts.store.queue.sweep("worker-1")
     for number in range(2):
         parts.store.quarantine.add(Quarantined(source="shop", payload=f'{{"n": {number}}}', problems={}, headers={}))
@@ -109,7 +109,7 @@ def test_a_quarantine_is_told_where_one_looks_first(parts: Parts) -> None:
     assert '<a href="/dashboard/sources/quarantine">2 deliveries in quarantine</a>' in door.get("/dashboard/").text
 
 
-def test_those_who_are_due_are_not_said_to_be_due_in_the_past(parts: Parts) -> None:
+def test_a_due_time_in_the_past_reads_due(parts: Parts) -> None:
     lost = replace(retrying("http_503", Signal.NOTHING, 503), delay_ms=60_000)
     parts.store.shift_ms = -600_000
     bring(parts.store, person("ada"), lost)
@@ -121,7 +121,7 @@ def test_those_who_are_due_are_not_said_to_be_due_in_the_past(parts: Parts) -> N
     assert "Retrying 1 due, but waiting" in words(door)
 
 
-def test_no_worker_is_what_is_wrong(parts: Parts) -> None:
+def test_the_headline_without_a_worker(parts: Parts) -> None:
     bring(parts.store, person("ada"))
     parts.store.shift_ms = -60_000
     parts.store.queue.sweep("worker-1")
@@ -129,7 +129,7 @@ def test_no_worker_is_what_is_wrong(parts: Parts) -> None:
     assert "No worker is running for 1 min 1 person is waiting. Nothing is lost. Start a worker." in words(enter(parts))
 
 
-def test_livedesk_is_down(parts: Parts) -> None:
+def test_the_headline_when_livedesk_is_down(parts: Parts) -> None:
     fill(parts.store)
     door = enter(parts)
     text = words(door)
@@ -139,7 +139,7 @@ def test_livedesk_is_down(parts: Parts) -> None:
     assert title(door).startswith("(LiveDesk down, 13 failed, 3 conflicts) ")
 
 
-def test_so_many_lost_answers_are_livedesks_fault(parts: Parts) -> None:
+def test_many_lost_answers_are_caused_by_livedesk(parts: Parts) -> None:
     for number in range(5):
         bring(parts.store, person(f"person-{number}"), retrying("answer_timeout", Signal.ERROR))
     text = words(enter(parts))
@@ -147,7 +147,7 @@ def test_so_many_lost_answers_are_livedesks_fault(parts: Parts) -> None:
     assert "Caused by LiveDesk. 5 people are waiting. Nothing is lost." in text
 
 
-def test_a_pause_tells_who_and_why(parts: Parts) -> None:
+def test_the_headline_of_a_pause_names_the_operator_and_the_reason(parts: Parts) -> None:
     parts.store.upstream.pause("Grace", HOSTILE)
     answer = enter(parts).get("/dashboard/")
     assert "Sync paused by Grace: &lt;script&gt;" in answer.text
@@ -155,14 +155,14 @@ def test_a_pause_tells_who_and_why(parts: Parts) -> None:
     assert "alert(1)</script>" not in answer.text
 
 
-def test_a_wrong_key_is_our_fault(parts: Parts) -> None:
+def test_a_wrong_api_key_is_caused_by_our_configuration(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("unauthorized", Signal.MISCONFIGURED, 401))
     text = words(enter(parts))
     assert "The sync is misconfigured: LiveDesk rejects our API key (401)" in text
     assert "Caused by our configuration. 1 person is waiting. Nothing is lost." in text
 
 
-def test_a_held_inbox_is_told(parts: Parts) -> None:
+def test_the_headline_of_an_unknown_inbox(parts: Parts) -> None:
     bring(parts.store, person("ada", inbox_id=99), retrying("inbox_not_found", Signal.INBOX, 404))
     parts.store.queue.sweep("worker-1")
     text = words(enter(parts))
@@ -173,7 +173,7 @@ def test_a_held_inbox_is_told(parts: Parts) -> None:
     assert "Retrying 1 waiting for their inbox" in words(enter(parts))
 
 
-def test_a_cause_is_what_is_wrong(parts: Parts) -> None:
+def test_the_headline_of_the_most_frequent_cause(parts: Parts) -> None:
     for name in ("ada", "bob"):
         bring(parts.store, person(name), closed(State.FAILED, "email_refused"))
     bring(parts.store, person("cyd"), closed(State.CONFLICT, "phone_number_taken", owner_id="1"))
@@ -183,7 +183,7 @@ def test_a_cause_is_what_is_wrong(parts: Parts) -> None:
     assert "Caused by the contact's data. 1 person more with 1 other cause. 3 people need an operator." in text
 
 
-def test_who_may_act_is_led_to_the_preview(parts: Parts) -> None:
+def test_only_operators_see_links_to_the_plan(parts: Parts) -> None:
     bring(parts.store, person("ada"), closed(State.FAILED, "email_refused"))
     link = 'href="/dashboard/operations/new?action=retry&amp;cause=email_refused"'
     assert link in enter(parts).get("/dashboard/").text
@@ -194,7 +194,7 @@ def test_who_may_act_is_led_to_the_preview(parts: Parts) -> None:
     assert "?action=" not in enter(parts, Role.VIEWER).get("/dashboard/causes/email_refused").text
 
 
-def test_a_page_that_polls_is_told_of_new_causes(parts: Parts) -> None:
+def test_a_page_that_polls_learns_of_new_causes(parts: Parts) -> None:
     bring(parts.store, person("ada"), closed(State.FAILED, "email_refused"))
     door = enter(parts)
     assert "shown=email_refused" in door.get("/dashboard/").text
@@ -211,7 +211,7 @@ def test_a_running_operation_is_shown(parts: Parts) -> None:
     assert "Retry 12 people" in page
 
 
-def test_the_flow_has_a_table_that_says_the_same(parts: Parts) -> None:
+def test_the_chart_has_a_table_with_the_same_numbers(parts: Parts) -> None:
     fill(parts.store)
     page = enter(parts).get("/dashboard/").text
     chart = page[page.index('class="chart lines"') :]
@@ -232,12 +232,12 @@ def test_one_cause(parts: Parts) -> None:
     assert text.count("needs you") == 2
 
 
-def test_a_cause_that_was_never_seen(parts: Parts) -> None:
+def test_an_unknown_cause_is_not_found(parts: Parts) -> None:
     answer = enter(parts).get("/dashboard/causes/<script>")
     assert (answer.status_code, "No attempt has failed with this cause." in answer.text) == (404, True)
 
 
-def test_nothing_hostile_is_markup(parts: Parts) -> None:
+def test_hostile_text_is_escaped(parts: Parts) -> None:
     fill(parts.store)
     door = enter(parts)
     for path in (*PAGES, "causes/name_refused"):
@@ -249,7 +249,7 @@ def test_nothing_hostile_is_markup(parts: Parts) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_what_cannot_be_read_is_unknown_and_never_zero(parts: Parts, path: str) -> None:
+def test_what_cannot_be_read_is_unknown_not_zero(parts: Parts, path: str) -> None:
     fill(parts.store)
     answer = enter_then_lose_redis(parts).get(f"/dashboard/{path}")
     assert answer.status_code == 200

@@ -1,4 +1,4 @@
-"""Sources and quarantine, workers and audit."""
+"""The pages about sources, the quarantine, workers and the audit log."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def parts(client: redis.Redis) -> Iterator[Parts]:
 
 
 def hold(parts: Parts, payload: object, source: str = "shop") -> str:
-    """Puts a delivery into quarantine. Returns its entry."""
+    """Put a delivery into quarantine. Return its id."""
     before = {held.entry for held in parts.store.quarantine.page(limit=1000)}
     problems = {"identifier": "missing"}
     parts.store.quarantine.add(Quarantined(source=source, payload=json.dumps(payload), problems=problems, headers={}))
@@ -61,7 +61,7 @@ def test_each_source_with_its_counts(parts: Parts) -> None:
     assert "old removed from the configuration" in text
 
 
-def test_what_is_older_than_an_hour_counts_since_ever_alone(parts: Parts) -> None:
+def test_deliveries_older_than_an_hour_count_in_the_total_only(parts: Parts) -> None:
     parts.store.shift_ms = -2 * 3_600_000
     parts.store.counters.write({"delivery:shop:accepted": 7})
     parts.store.shift_ms = 0
@@ -69,11 +69,11 @@ def test_what_is_older_than_an_hour_counts_since_ever_alone(parts: Parts) -> Non
     assert "accepted 2 9" in words(enter(parts), "sources")
 
 
-def test_no_source_says_what_to_do(parts: Parts) -> None:
+def test_without_sources_the_page_shows_the_first_step(parts: Parts) -> None:
     assert "No sources configured" in words(enter(replace(parts, sources={})), "sources")
 
 
-def test_a_quarantined_delivery_shows_its_keys_and_no_value(parts: Parts) -> None:
+def test_a_quarantined_delivery_shows_its_keys_but_no_values(parts: Parts) -> None:
     entry = hold(parts, {"uid": 7, "user": {"email": "ada@example.com", "<b>": 1}})
     door = enter(parts, Role.VIEWER)
     assert "identifier: missing" in words(door, "sources/quarantine")
@@ -84,7 +84,7 @@ def test_a_quarantined_delivery_shows_its_keys_and_no_value(parts: Parts) -> Non
     assert did(parts) == []
 
 
-def test_values_are_revealed_to_an_operator_and_that_is_noted(parts: Parts) -> None:
+def test_an_operator_reveals_values_and_it_is_audited(parts: Parts) -> None:
     entry = hold(parts, {"uid": 7, "email": "ada@example.com", "bad": "</pre><script>"})
     answer = send(enter(parts), f"/dashboard/sources/quarantine/{entry}/reveal")
     assert "ada@example.com" in answer.text
@@ -93,7 +93,7 @@ def test_values_are_revealed_to_an_operator_and_that_is_noted(parts: Parts) -> N
     assert did(parts) == [("Ada", "revealed a delivery in quarantine", entry)]
 
 
-def test_one_is_replayed(parts: Parts) -> None:
+def test_replaying_one_delivery(parts: Parts) -> None:
     entry = hold(parts, {"uid": "ada"})
     still = send(enter(parts), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
     assert "Replayed, but it still cannot be turned into a contact: identifier missing." in still.text
@@ -105,7 +105,7 @@ def test_one_is_replayed(parts: Parts) -> None:
     assert did(parts) == [("Ada", "replayed a delivery in quarantine", entry)], "once it is done"
 
 
-def test_all_are_replayed_a_bounded_number_at_a_time(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replaying_all_deliveries_in_batches(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quarantine, "MAX_REPLAYED", 3)
     for number in range(5):
         hold(parts, {"uid": f"person-{number}"} if number != 1 else {"nothing": number})
@@ -119,7 +119,7 @@ def test_all_are_replayed_a_bounded_number_at_a_time(parts: Parts, monkeypatch: 
     assert did(parts) == [("Ada", "replayed the quarantine", "")] * 2
 
 
-def test_one_is_discarded(parts: Parts) -> None:
+def test_discarding_one_delivery(parts: Parts) -> None:
     entry = hold(parts, {"uid": 7})
     door = enter(parts)
     path = f"/dashboard/sources/quarantine/{entry}/discard"
@@ -132,7 +132,7 @@ def test_one_is_discarded(parts: Parts) -> None:
 
 
 @pytest.mark.parametrize("verb", ["reveal", "replay", "discard", ""])
-def test_a_viewer_and_another_site_are_refused(parts: Parts, verb: str) -> None:
+def test_viewers_and_other_sites_are_rejected(parts: Parts, verb: str) -> None:
     entry = hold(parts, {"uid": 7})
     path = f"/dashboard/sources/quarantine/{entry}/{verb}" if verb else "/dashboard/sources/quarantine/replay"
     operator = enter(parts)

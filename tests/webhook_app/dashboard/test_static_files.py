@@ -1,4 +1,4 @@
-"""Style and scripts: small, kept by browsers, and those of others exactly as they were published."""
+"""Styles and scripts: small, cached, and third-party files unmodified."""
 
 import gzip
 import json
@@ -32,7 +32,7 @@ def door(client: redis.Redis) -> FlaskClient:
     return door
 
 
-def test_what_others_made_is_as_they_published_it() -> None:
+def test_vendored_files_are_unmodified() -> None:
     manifest = json.loads((VENDOR / "manifest.json").read_text())
     files = {path.name for path in VENDOR.iterdir()} - {"manifest.json"}
     assert files == manifest.keys()
@@ -54,7 +54,7 @@ def test_the_first_load_is_small(door: FlaskClient) -> None:
     assert len(FILES["app.js"].zipped) < 4_000
 
 
-def test_a_file_is_kept_for_as_long_as_it_is_the_same(door: FlaskClient) -> None:
+def test_a_file_is_cached_until_it_changes(door: FlaskClient) -> None:
     address = f"/dashboard/static/{FILES['app.css'].digest}/app.css"
     plain, zipped = door.get(address), door.get(address, headers={"Accept-Encoding": "gzip"})
     assert plain.data == gzip.decompress(zipped.data) == (FOLDER / "app.css").read_bytes()
@@ -68,11 +68,11 @@ def test_a_file_is_kept_for_as_long_as_it_is_the_same(door: FlaskClient) -> None
 @pytest.mark.parametrize(
     "name", ["nothing.css", "../access.py", "..%2faccess.py", "vendor/../../access.py", "/etc/passwd", "vendor", ""]
 )
-def test_nothing_else_is_a_file(door: FlaskClient, name: str) -> None:
+def test_other_paths_are_not_found(door: FlaskClient, name: str) -> None:
     assert door.get(f"/dashboard/static/{FILES['app.css'].digest}/{name}").status_code == 404
 
 
-def test_no_page_has_code_or_style_in_it_or_says_that_something_is_safe() -> None:
+def test_templates_have_no_inline_code_or_style_and_no_safe_filter() -> None:
     for path in (FOLDER.parent / "templates").rglob("*.html"):
         text = path.read_text()
         assert not re.search(r"\|\s*safe|Markup|autoescape|<style|\sstyle=|\son[a-z]+=|hx-on|javascript:", text), path

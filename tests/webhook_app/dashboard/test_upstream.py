@@ -1,4 +1,4 @@
-"""LiveDesk's page: what is told of it, and who may pause, resume and probe."""
+"""The page of LiveDesk: its state, and pause, resume and probe."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -51,7 +51,7 @@ def test_a_pause_needs_a_reason(parts: Parts) -> None:
     assert len(parts.store.upstream.read().paused_why or "") == 200
 
 
-def test_a_probe_goes_at_once(parts: Parts) -> None:
+def test_an_operator_probes_now(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("unauthorized", Signal.MISCONFIGURED, 401))
     door = enter(parts)
     before = parts.store.upstream.read().probe_at
@@ -63,7 +63,7 @@ def test_a_probe_goes_at_once(parts: Parts) -> None:
     assert did(parts) == [("Ada", "probed LiveDesk", "")]
 
 
-def test_a_probe_does_not_end_the_pause_of_somebody_else(parts: Parts) -> None:
+def test_a_probe_does_not_end_a_pause(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("unauthorized", Signal.MISCONFIGURED, 401))
     parts.store.upstream.pause("Grace", "a migration")
     assert "The sync is paused" in send(enter(parts), "/dashboard/upstream/probe", follow_redirects=True).text
@@ -71,12 +71,12 @@ def test_a_probe_does_not_end_the_pause_of_somebody_else(parts: Parts) -> None:
     assert did(parts) == []
 
 
-def test_where_nothing_is_stopped_there_is_nothing_to_probe(parts: Parts) -> None:
+def test_there_is_nothing_to_probe_while_livedesk_is_up(parts: Parts) -> None:
     assert "nothing to probe" in send(enter(parts), "/dashboard/upstream/probe", follow_redirects=True).text
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "probe"])
-def test_a_viewer_and_another_site_are_refused(parts: Parts, verb: str) -> None:
+def test_viewers_and_other_sites_are_rejected(parts: Parts, verb: str) -> None:
     parts.store.upstream.pause("Grace", "a migration")
     path, form = f"/dashboard/upstream/{verb}", {"why": "because"}
     assert send(enter(parts, Role.VIEWER), path, form).status_code == 403
@@ -89,12 +89,12 @@ def test_a_viewer_and_another_site_are_refused(parts: Parts, verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "probe"])
-def test_without_redis_nothing_is_changed_and_the_page_says_so(parts: Parts, verb: str) -> None:
+def test_without_redis_the_page_says_that_nothing_was_changed(parts: Parts, verb: str) -> None:
     answer = send(enter_then_lose_redis(parts), f"/dashboard/upstream/{verb}", {"why": "because"})
     assert (answer.status_code, "Nothing was changed." in answer.text) == (503, True)
 
 
-def test_all_that_is_known_is_told(parts: Parts) -> None:
+def test_the_page_of_livedesk(parts: Parts) -> None:
     fill(parts.store)
     text = words(enter(parts), "upstream")
     assert "LiveDesk answers with an error (503) HTTP 503" in text
@@ -114,7 +114,7 @@ def test_a_lowered_pace_is_explained(parts: Parts) -> None:
     assert "Slow" in text
 
 
-def test_what_the_doctor_has_found(parts: Parts) -> None:
+def test_the_results_of_flask_doctor(parts: Parts) -> None:
     livedesk = LiveDesk("http://127.0.0.1:9", "key", "secret")
     parts.store.findings.save_account(livedesk.account, Account(unique=False, searchable=True, searchable_bare=True))
     text = words(enter(replace(parts, livedesk=livedesk)), "upstream")
