@@ -16,38 +16,16 @@
 from flask import Flask
 from werkzeug.exceptions import ServiceUnavailable
 
-from webhook_app.cli import (
-    contacts,
-    doctor,
-    export,
-    imports,
-    operations,
-    quarantine,
-    reconcile,
-    send_test,
-    sources,
-)
+from webhook_app.cli import contacts, doctor, export, imports, operations, quarantine, reconcile, send_test, sources
 from webhook_app.cli.commands import cli
 from webhook_app.parts import EXTENSION
 from worker.errors import SettingsError
 
-__all__ = [
-    "contacts",
-    "doctor",
-    "export",
-    "imports",
-    "operations",
-    "quarantine",
-    "reconcile",
-    "register",
-    "send_test",
-    "sources",
-    "without_parts",
-]
+MODULES = (contacts, doctor, export, imports, operations, quarantine, reconcile, send_test, sources)
 
 
 def register(app: Flask) -> None:
-    """Add the commands to an application."""
+    """Add the commands of all ``MODULES`` to an application."""
     for command in cli.commands.values():
         app.cli.add_command(command)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
-from worker.model import EDITABLE_FIELDS, BulkAction, OperationState, Outcome, State, Status
+from worker.model import EDITABLE_FIELDS, BulkAction, NoteCode, OperationState, Outcome, State, Status
 
 
 class Time(str):
@@ -61,6 +61,7 @@ class ContactRow(Answer):
 class Note(Answer):
     field: str
     text: str
+    code: NoteCode
 
 
 class Attempt(Answer):
@@ -112,13 +113,11 @@ class ContactState(Answer):
     state: State
 
 
-class AdoptedContact(Answer):
-    key: Key
-    state: State
+class AdoptedContact(ContactState):
     contact_id: int
 
 
-class HeldInbox(Answer):
+class UnknownInbox(Answer):
     """An inbox that LiveDesk does not know; its contacts wait."""
 
     inbox: str
@@ -141,7 +140,7 @@ class Reachability(Answer):
     pace: Annotated[float, Meta(description="Requests per second at present.")]
     rate: Annotated[float, Meta(description="The limit in requests per second; 0 is none.")]
     answered_at: Time | None
-    inboxes: list[HeldInbox] = field(name="held_inboxes")
+    inboxes: list[UnknownInbox] = field(name="held_inboxes")
 
 
 class Upstream(Reachability):

@@ -100,7 +100,7 @@ def test_a_contact_that_waits_is_shown(http: FlaskClient, store: Store) -> None:
         "contact_id": None,
         "cause": None,
         "owner_id": None,
-        "notes": [{"field": "email", "text": "left out: it is not an address"}],
+        "notes": [{"field": "email", "text": "left out: it is not an address", "code": ""}],
         "attempts": [],
         "attempts_made": 0,
         "next_attempt_at": None,
