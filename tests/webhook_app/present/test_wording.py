@@ -1,8 +1,12 @@
 """Numbers and charts in words."""
 
+import re
+
 import pytest
 
+from webhook_app.dashboard.static_files import FOLDER
 from webhook_app.present import wording
+from worker import durations
 
 
 @pytest.mark.parametrize(
@@ -31,3 +35,12 @@ def test_a_line_has_a_gap_where_nothing_is_known() -> None:
 def test_counted_nouns(number: int, text: str) -> None:
     assert wording.counted(number, "delivery", "deliveries") == text
     assert wording.counted(number, "cause") == f"{number:,} cause{'' if number == 1 else 's'}"
+
+
+def test_the_script_counts_in_the_same_units() -> None:
+    script = (FOLDER / "app.js").read_text()
+    written = re.findall(r"ms < (\d+e\d+) \? `\$\{Math.floor\(ms / (\d+e\d+)\)\} (\w+)`", script)
+    assert [(unit, int(float(length)), int(float(below))) for below, length, unit in written] == list(
+        durations.DISPLAY_UNITS
+    )
+    assert f"${{Math.floor(ms / {durations.DAY_MS // 100_000}e5)}} d" in script
