@@ -1,7 +1,7 @@
 """``POST /webhooks/<source>``: a signup arrives, is checked, and is stored before the sender gets its 200.
 
-``view``          the Flask view
-``storing``       contacts and quarantined deliveries into the store; also used to replay the quarantine (``replay``)
+``view``          the Flask view: verifies, reads and stores a delivery
+``replay``        reads and stores quarantined deliveries again
 ``fail_open``     sources that must never make a signup fail
 ``delivery_log``  what is logged and counted for each delivery
 """

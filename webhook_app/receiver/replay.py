@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from webhook_app.parts import Parts
-from webhook_app.receiver.storing import store
+from webhook_app.receiver.view import store_readings
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined
@@ -25,7 +25,7 @@ def replay(parts: Parts, held: Quarantined) -> str:
     source = parts.sources.get(held.source)
     if source is None:
         raise Unmappable({"source": f"there is no source {held.source} any more"})
-    result = store(parts, source, source.read_payload(load_payload(held.payload), held.headers))
+    result = store_readings(parts.store, source, source.read_payload(load_payload(held.payload), held.headers))
     parts.store.quarantine.release(held.entry)
     return str(result["status"])
 

@@ -5,28 +5,37 @@ The exception is a source with ``blocking = false``: see ``fail_open``.
 
 import json
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from webhook_app.parts import Parts, current_parts
+from webhook_app.parts import Parts
 from webhook_app.problems import bug, http_problem, problem, store_away
 from webhook_app.receiver import fail_open
 from webhook_app.receiver.delivery_log import DeliveryLog, NoSource
-from webhook_app.receiver.storing import result, store
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided
+from webhook_app.sources.source import Reading
 from webhook_app.sources.verify.handshakes import Reply
 from worker.errors import StoreError, Unmappable
+from worker.model import Accepted, Contact, Quarantined, Status
+from worker.store.store import Store
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+T = TypeVar("T")
+
 #: The key of the delivery log in ``app.extensions``.
 EXTENSION = "livedesk_sync_deliveries"
+#: Seconds after which nothing more of a batch is stored. Redis may need another second for the last contact, and some
+#: senders wait two. When the sender repeats the batch, what was stored is a duplicate.
+BATCH_S = 0.9
+#: Which result of a batch comes first in the answer.
+RANKS = (Status.ACCEPTED, Status.QUARANTINED, Status.DUPLICATE, Status.IGNORED)
 #: If storing took longer than this, the use of the secret is not recorded: that waits for Redis, too.
 SLOW_S = 0.5
 
@@ -47,31 +56,30 @@ class AcceptedResponse(Response):
 
 @blueprint.record
 def set_up(state: BlueprintSetupState) -> None:
-    parts = Parts.of(state.app)
-    state.app.extensions[EXTENSION] = DeliveryLog(parts)
+    state.app.extensions[EXTENSION] = DeliveryLog(Parts.of(state.app))
 
 
 @blueprint.post("/<source>")
 def receive(source: str) -> Response:
     """Verify, read and store one delivery. Raises the reason why it is refused."""
-    parts, found = current_parts(), _begin(source)
+    log, found = _begin(source)
     take = _take if found.blocking else _take_and_fail_open
-    response = take(parts, found)
+    response = take(log, found)
     if isinstance(response, AcceptedResponse):
-        _log().accepted(source, response.document, time.perf_counter() - g.began)
+        log.accepted(source, response.document, time.perf_counter() - g.began)
     return response
 
 
 @blueprint.get("/<source>", provide_automatic_options=False)
 def verify_address(source: str) -> Response:
     """Answer GET and HEAD, which some senders use to verify an address."""
-    found = _begin(source)
+    log, found = _begin(source)
     handshake = found.handshake
     if handshake is None or handshake.visit is None:
         raise MethodNotAllowed(["POST"])
     delivery = Delivery(request.headers, b"", request.args, request.method, request.url)
     if handshake.is_signed:
-        found.verify(delivery, current_parts().clock())
+        found.verify(delivery, log.parts.clock())
     return _reply(handshake.visit(delivery))
 
 
@@ -86,21 +94,18 @@ def other_method(source: str) -> Response:
 def refuse(error: Exception) -> Response:
     """Answer a delivery that is refused, and log why."""
     response = _refusal(error)
-    _log().refused((request.view_args or {})["source"], error, response.status_code, time.perf_counter() - g.began)
+    log: DeliveryLog = current_app.extensions[EXTENSION]
+    log.refused((request.view_args or {})["source"], error, response.status_code, time.perf_counter() - g.began)
     return response
 
 
-def _begin(name: str) -> Source:
+def _begin(name: str) -> tuple[DeliveryLog, Source]:
     g.began = time.perf_counter()
-    source = current_parts().sources.get(name)
+    log: DeliveryLog = current_app.extensions[EXTENSION]
+    source = log.parts.sources.get(name)
     if source is None:
         raise NoSource
-    return source
-
-
-def _log() -> DeliveryLog:
-    log: DeliveryLog = current_app.extensions[EXTENSION]
-    return log
+    return log, source
 
 
 def _delivery(source: Source) -> Delivery:
@@ -110,39 +115,100 @@ def _delivery(source: Source) -> Delivery:
     body = request.get_data(cache=False)
     if len(body) > source.max_bytes:
         raise RequestEntityTooLarge
-    return Delivery(request.headers, body, request.args, request.method, request.url if source.needs_url else "")
+    args = request.args if request.query_string else {}
+    return Delivery(request.headers, body, args, request.method, request.url if source.needs_url else "")
 
 
-def _take(parts: Parts, source: Source) -> Response:
-    return _take_delivery(parts, source, _delivery(source))
+def _take(log: DeliveryLog, source: Source) -> Response:
+    return _take_delivery(log, source, _delivery(source))
 
 
-def _take_delivery(parts: Parts, source: Source, delivery: Delivery) -> Response:
+def _take_delivery(log: DeliveryLog, source: Source, delivery: Delivery) -> Response:
     """Verify a delivery and store what is in it.
 
     Raises:
         SyncError: why the delivery is refused.
     """
-    read = source.read(delivery, parts.clock())
+    read = source.read(delivery, log.parts.clock())
     if isinstance(read, Reply):
         return _reply(read)
     began = time.monotonic()
-    document = store(parts, source, read.readings)
+    document = store_readings(log.parts.store, source, read.readings)
     if time.monotonic() - began < SLOW_S:
-        _log().used_secret(source, read.secret)
+        log.used_secret(source, read.secret)
     return AcceptedResponse(document)
 
 
-def _take_and_fail_open(parts: Parts, source: Source) -> Response:
+def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:
     """For a sender that blocks a signup until we answer: report success even if something fails here."""
     try:
         delivery = _delivery(source)
-        return fail_open.retry(lambda: _take_delivery(parts, source, delivery))
+        return fail_open.retry(lambda: _take_delivery(log, source, delivery))
     except fail_open.NOT_THE_SENDER:
         raise
     except Exception as error:  # noqa: BLE001 - no error of ours may fail a signup
         fail_open.report(source.name, error)
-        return AcceptedResponse(result(fail_open.LOST))
+        return AcceptedResponse(_result(fail_open.LOST))
+
+
+def store_readings(store: Store, source: Source, readings: Reading | list[Reading] | Quarantined) -> dict[str, Any]:
+    """Store what a delivery contains.
+
+    Raises:
+        StoreError: it could not be stored.
+    """
+    match readings:
+        case Quarantined():
+            store.quarantine.add(readings)
+            return {**_result(Status.QUARANTINED), "errors": readings.problems}
+        case list():
+            return _store_batch(store, source, readings)
+        case None:
+            return _result(Status.IGNORED)
+    contact, notes = readings
+    return _result_of(contact, store.contacts.accept(contact, source.name, notes))
+
+
+def _store_batch(store: Store, source: Source, readings: list[Reading]) -> dict[str, Any]:
+    """Store a batch. The answer is its first result of the highest rank, and the result of each element.
+
+    Raises:
+        StoreError: part of it could not be stored, or not in time; the sender will repeat all of it.
+    """
+    contacts = [reading for reading in readings if reading is not None]
+    accepted = iter(store.contacts.accept_all(_in_time(contacts), source.name))
+    results = [
+        _result(Status.IGNORED) if reading is None else _result_of(reading[0], next(accepted)) for reading in readings
+    ]
+    best = min(results, key=lambda result: RANKS.index(result["status"]))
+    return {**best, "results": results}
+
+
+def _result(status: str, contact: Contact | None = None, accepted: Accepted | None = None) -> dict[str, Any]:
+    contact_id = accepted.contact_id if accepted else None
+    return {
+        "status": status,
+        "identifier": contact.identifier if contact else None,
+        "state": accepted.state if accepted else None,
+        "contact_id": int(contact_id) if contact_id else None,
+    }
+
+
+def _result_of(contact: Contact, accepted: Accepted) -> dict[str, Any]:
+    return _result(accepted.status, contact, accepted)
+
+
+def _in_time(deliveries: Iterable[T]) -> Iterator[T]:
+    """Yield the deliveries of a batch until its time is over.
+
+    Raises:
+        StoreError: the time is over.
+    """
+    give_up_at = time.monotonic() + BATCH_S
+    for delivery in deliveries:
+        if time.monotonic() > give_up_at:
+            raise StoreError("the batch took too long")
+        yield delivery
 
 
 def _refusal(error: Exception) -> Response:

@@ -13,7 +13,7 @@ from tests.invariants import assert_invariants
 from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
-from webhook_app.receiver import storing
+from webhook_app.receiver import view
 from webhook_app.sources.body.reader import MAX_ELEMENTS
 from webhook_app.sources.config import read_source
 from worker.errors import StoreFull, StoreUnavailable
@@ -158,7 +158,7 @@ def test_what_cannot_be_stored_to_the_end_is_to_be_sent_again(error: Exception) 
 
 
 def test_a_batch_that_takes_too_long_is_to_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storing, "BATCH_S", -1)
+    monkeypatch.setattr(view, "BATCH_S", -1)
     assert post([user("a")]).status_code == 503
     assert post(user("a")).status_code == 200
 
