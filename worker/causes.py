@@ -230,7 +230,7 @@ for _field, _info in CONTACT_FIELDS.items():
         _row(f"{_field}_taken", Fault.CONTACT, Signal.OK, "create",
             f"Another contact has this {_info.label}",
             f"LiveDesk allows each {_info.label} once, and a contact with another identifier has it.",
-            f"Open one to compare the two: adopt that contact, send without the {_info.label}, or discard.")
+            f"Compare the two, then adopt that contact, create without the {_info.label}, edit, or discard.")
     _row(f"{_field}_refused", Fault.CONTACT, Signal.OK, "create",
         f"LiveDesk rejects the {_info.label}",
         f"It does not accept the {_info.label}, and the contact cannot be created without it.",

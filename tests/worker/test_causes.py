@@ -32,7 +32,7 @@ def test_every_row_can_be_named_in_code_and_is() -> None:
     assert {name.lower() for name in CONSTANTS} | families == CAUSES.keys()
     assert all(CAUSES[name.lower()] is row for name, row in CONSTANTS.items())
     sources = "".join(path.read_text() for path in Path(causes.__file__).parent.rglob("*.py"))
-    used = set(re.findall(r"causes\.([A-Z_]+)", sources))
+    used = set(re.findall(r"causes\.([A-Z_]+)\b", sources))
     assert used == CONSTANTS.keys() - {"OTHER"}, "that one is written by a script"
 
 

@@ -52,10 +52,8 @@ def _closed(record: ContactRecord) -> Explanation:
         return Explanation("", ["Discarded", *at, ". It will not be tried again."], "Retry brings it back.")
     if record.state is State.CONFLICT:
         owner = f" (contact {record.owner_id})" if record.owner_id else ""
-        is_taken = (record.cause or "").endswith("_taken")
-        choices = "Compare the two, then choose: adopt that one, create without the clashing field, edit, or discard."
         sentence: Sentence = ["Needs you. LiveDesk rejected it", *at, f": {explained.title}{owner}."]
-        return Explanation("bad", sentence, choices if is_taken else explained.todo)
+        return Explanation("bad", sentence, explained.todo)
     given_up: Sentence = ["Given up", *at, f" after attempt {record.attempts_made}: {explained.title}."]
     return Explanation("bad", given_up, "Read LiveDesk's answer below. Then edit and retry, or discard it.")
 

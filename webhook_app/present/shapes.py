@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
+from worker.causes import Fault
 from worker.model import EDITABLE_FIELDS, BulkAction, NoteCode, OperationState, Outcome, State, Status
 
 
@@ -177,10 +178,21 @@ class Minute(Answer):
     conflict: Count
 
 
+class CauseExplanation(Answer):
+    """What a cause means. ``docs/causes.md`` lists all of them."""
+
+    title: str
+    fault: Fault
+    spends_budget: Annotated[bool, Meta(description="Whether waits after it count towards RETRY_FOR.")]
+    meaning: str
+    todo: str
+
+
 class Cause(Answer):
     """Contacts that fail for the same reason."""
 
     cause: str
+    explanation: CauseExplanation
     waiting: Count
     people: Count
     attempts: Count

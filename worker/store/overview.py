@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from worker import causes
 from worker.model import State
 from worker.store import keys
 from worker.store.connection import translated
@@ -66,6 +67,10 @@ class Cause:
     first_seen: int | None
     last_seen: int
     minutes: tuple[int, ...] = ()
+
+    @property
+    def explanation(self) -> causes.Cause:
+        return causes.explain(self.cause)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

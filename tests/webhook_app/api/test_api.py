@@ -170,6 +170,8 @@ def test_causes_count_contacts(api: Api) -> None:
     api.world.bring("eve", CONFLICT)
     causes = document_of(api.get("/causes"))["causes"]
     assert [(cause["cause"], cause["waiting"]) for cause in causes] == [("email_refused", 2), ("email_taken", 1)]
+    assert causes[0]["explanation"]["title"] == "LiveDesk rejects the e-mail address"
+    assert (causes[0]["explanation"]["fault"], causes[0]["explanation"]["spends_budget"]) == ("contact", True)
     assert document_of(api.get("/causes/email_refused")) == causes[0]
     assert sum(causes[0]["minutes"]) == 2
     problem_of(api.get("/causes/unheard_of"), 404)
