@@ -591,7 +591,7 @@ def test_what_cannot_be_sent_ends_with_2(store: Store, monkeypatch: pytest.Monke
     monkeypatch.setattr("webhook_app.sources.sample.SAMPLES", tmp_path)
     result = flask(store, "send-test", "app", sources={"app": {**SOURCE, "preset": "shopify"}})
     assert result.exit_code == 2
-    assert "The sample of the preset shopify is not installed here." in result.output
+    assert "The sample of the preset shopify is not installed." in result.output
     assert flask(store, "send-test", "nobody", sources=NEW_MAP).exit_code == 2
     assert flask(store, "send-test", "app", "--url", "file:///x", sources=NEW_MAP).exit_code == 2
 

@@ -68,7 +68,7 @@ RESULTS = {
 def test_an_action_is_allowed_in_the_states_of_the_table(
     state: State, action: Action, operator: Operator, world: World
 ) -> None:
-    key = world.bring("eve", *RESULTS[state])
+    key = world.bring("eve", *RESULTS[state], email="eve@example.com")
     assert operator.contacts.get(key).state is state
     acts: dict[Action, Callable[[], object]] = {
         Action.RETRY: lambda: operator.contacts.retry(key),
