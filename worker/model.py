@@ -1,4 +1,4 @@
-"""The words of LiveDesk Sync as types. Standard library only; nothing here talks to anything.
+"""The terms of LiveDesk Sync as types. Standard library only; nothing here does I/O.
 
 Times are milliseconds since the Unix epoch (``int``) unless a name says otherwise.
 """
@@ -8,37 +8,37 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
-#: Contacts that may be open, unless told otherwise: they take about 0.8 GB of Redis's memory.
-BACKLOG_MOST = 1_000_000
+#: Contacts that may be open by default: they use about 0.8 GB of Redis's memory.
+MAX_BACKLOG = 1_000_000
 
 
 class Ack(StrEnum):
-    """What Redis has done with a delivery by the time that its sender hears 200."""
+    """What Redis has done with a delivery before its sender receives 200."""
 
     MEMORY = "memory"
-    #: Handed to the operating system: it outlives the server's process.
+    #: Passed to the operating system: it survives a crash of the server.
     AOF = "aof"
-    #: On disk: it outlives the machine's power.
+    #: On disk: it survives a power failure.
     FSYNC = "fsync"
-    #: In the memory of another server, too: it outlives the machine.
+    #: Also in the memory of another server: it survives the loss of the machine.
     REPLICA = "replica"
 
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What must hold for a delivery to be taken: how safe it must be, what share of Redis's memory may be in use, and
+    """What must hold for a delivery to be accepted: its durability, the share of Redis's memory that may be in use, and
     how many contacts may be open."""
 
     ack: Ack | None = None
-    memory_most: float = 0.8
-    backlog_most: int = BACKLOG_MOST
+    max_memory: float = 0.8
+    max_backlog: int = MAX_BACKLOG
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPolicy:
     """``rate``: requests a second, 0 for no limit. ``look_ups_per_minute``: Chatwoot allows 100 searches a minute
     (``rack_attack.rb``, ``RATE_LIMIT_CONTACT_SEARCH``). The wait for a probe doubles from ``probe_first_ms`` to
-    ``probe_longest_ms``. ``inbox_id``: that of contacts that name none."""
+    ``probe_longest_ms``. ``inbox_id`` is for contacts that name none."""
 
     rate: float = 0.0
     look_ups_per_minute: float = 100.0
@@ -58,14 +58,14 @@ class UpstreamPolicy:
 
 
 class LogFormat(StrEnum):
-    """How a line of the log is written: for people and machines, or for machines alone."""
+    """The format of log lines: for people and machines, or for machines only."""
 
     LOGFMT = "logfmt"
     JSON = "json"
 
 
 class State(StrEnum):
-    """Where a contact stands. The first three are open: somebody must still look at it."""
+    """The state of a contact. The first three are open: it is not finished."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -273,7 +273,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of a delivery, once it is safe in Redis."""
+    """The result of a delivery that is now stored."""
 
     status: Status
     state: State
@@ -282,16 +282,15 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to work on one contact until ``lease_until``, and all that an attempt needs to know about it.
+    """The right to work on one contact until ``lease_until``, and everything that an attempt needs to know about it.
 
-    ``now`` and ``lease_until`` are Redis's time. ``unknown_since`` is when an earlier create was sent at the latest
-    whose answer nobody knows. ``late_id`` is the contact's id as a worker learned it that had lost its lease by then.
-    ``wait_ms`` is how long to wait before the first request, by the pace, and ``apart_ms`` from that to the next one.
-    ``answered_at`` is when LiveDesk last
-    answered anybody as it should, ``failed_at`` when this contact's last attempt ended; ``suspect`` counts the
-    attempts that failed although LiveDesk answered others. ``trigger`` is who asked for this attempt, if a person did.
-    ``received_at`` is when the contact was first heard of, ``source`` who sent its data; ``number`` counts its
-    attempts, this one included.
+    ``now`` and ``lease_until`` are Redis's time. ``unknown_since``: an earlier create was sent at that time at the
+    latest, and nobody knows its answer. ``late_id`` is a contact id that a worker learned after it had lost its lease.
+    ``wait_ms`` is the wait before the first request, by the pace, and ``apart_ms`` the time from that to the next one.
+    ``answered_at`` is when LiveDesk last answered any attempt, ``failed_at`` when this contact's last attempt ended;
+    ``suspect`` counts the attempts that failed while LiveDesk answered others. ``trigger`` is who requested this
+    attempt, if a person did. ``received_at`` is the time of the first delivery, ``source`` who sent the data;
+    ``number`` counts the attempts, including this one.
     """
 
     key: str
@@ -320,8 +319,8 @@ class Claim:
 
 
 class Signal(StrEnum):
-    """What an attempt says about LiveDesk, for all contacts: it answers, it has a fault, it wants fewer requests, it
-    does not let us in, it does not know the inbox, or nothing. ``postponed``: it was no attempt after all."""
+    """What an attempt says about LiveDesk, for all contacts: it answers, it fails, it wants fewer requests, it rejects
+    our configuration, it does not know the inbox, or nothing. ``postponed``: nothing was attempted after all."""
 
     OK = "ok"
     ERROR = "error"
@@ -333,7 +332,7 @@ class Signal(StrEnum):
 
 
 class Unanswered(StrEnum):
-    """What an attempt means for the create whose answer is unknown: it was this one's, stays as it was, is settled."""
+    """What an attempt means for a create with an unknown answer: it is this attempt's, is as before, or is settled."""
 
     NOW = "now"
     KEEP = "keep"
@@ -342,7 +341,7 @@ class Unanswered(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """How an attempt ended. The state decides which of the other fields mean something."""
+    """How an attempt ended. Which of the other fields are used depends on the state."""
 
     state: State
     cause: str | None = None
@@ -364,10 +363,10 @@ class AttemptResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """An authentic delivery that could not be mapped to a contact: what was read, without what its preset calls secret.
+    """An authentic delivery that could not be mapped to a contact, without the fields that its preset calls secret.
 
-    ``payload`` is JSON, ``headers`` those that the mapping looks at, ``problems`` a sentence for each wrong field.
-    ``entry`` and ``since`` are the store's.
+    ``payload`` is JSON, ``headers`` are those that the mapping reads, ``problems`` has a sentence for each wrong field.
+    The store sets ``entry`` and ``since``.
     """
 
     source: str
@@ -380,11 +379,11 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What live probes found out about the LiveDesk account (``worker.livedesk.probe``). ``None``: nobody has asked.
+    """What live probes found out about the LiveDesk account (``worker.livedesk.probe``). ``None``: not probed.
 
-    ``unique``: a second create with the same identifier is refused, and the refusal names it. ``searchable``: a search
-    finds a contact by its identifier; ``searchable_bare``: even one that has no e-mail address and no phone number.
-    ``probed_at`` is when.
+    ``unique``: a second create with the same identifier is refused, and the refusal names the identifier.
+    ``searchable``: a search finds a contact by its identifier; ``searchable_bare``: even without an e-mail address and
+    a phone number.
     """
 
     unique: bool | None = None
@@ -393,13 +392,13 @@ class Account:
     probed_at: int | None = None
 
     def finds(self, contact: Contact) -> bool | None:
-        """Whether a search shows this contact once it is there."""
+        """Return whether a search finds this contact once it exists."""
         return self.searchable if contact.email or contact.phone_number else self.searchable_bare
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in the walk over all created contacts: behind the one of this key, created at this time."""
+    """A position in a list of contacts by time: after the contact with this key, which entered the list at ``at``."""
 
     at: int = 0
     key: str = ""
@@ -407,7 +406,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a walk over all created contacts has come, and what it has met with."""
+    """How many created contacts were compared up to ``place``, and how many differences were found."""
 
     place: Position = Position()
     checked: int = 0
@@ -416,10 +415,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to bring a contact to LiveDesk: when it began, how long it took, what answered.
+    """One attempt to create a contact in LiveDesk: when it began and how long it took.
 
-    ``status`` is the last HTTP status; ``cause`` is ``None`` where the attempt brought the contact home. ``trigger`` is
-    who asked for it, where it did not come by itself.
+    ``status`` is the last HTTP status; ``cause`` is ``None`` if the attempt succeeded. ``trigger`` is who requested it,
+    if a person did.
     """
 
     at: int

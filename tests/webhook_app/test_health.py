@@ -179,8 +179,8 @@ def test_how_livedesk_is_treated_is_told_and_not_judged(own: redis.Redis) -> Non
     ("demands", "says"),
     [
         (Requirements(Ack.REPLICA), "ACK=replica cannot be met"),
-        (Requirements(backlog_most=1), "contacts are open (MAX_BACKLOG)"),
-        (Requirements(memory_most=0.0001), "of its memory or more (MAX_MEMORY)"),
+        (Requirements(max_backlog=1), "contacts are open (MAX_BACKLOG)"),
+        (Requirements(max_memory=0.0001), "of its memory or more (MAX_MEMORY)"),
     ],
 )
 def test_while_nothing_new_is_taken_the_sender_is_told_to_come_again_and_the_operator_why(

@@ -92,7 +92,7 @@ def _number(wanted: Filter, page: Page, *, is_first: bool) -> int | None:
     """Return how many contacts match, or ``None`` if there are too many to check each of them."""
     if is_first and page.after is None:
         return len(page.rows)
-    counted = current_parts().store.lists.count(wanted, most=MAX_SCANNED)
+    counted = current_parts().store.lists.count(wanted, limit=MAX_SCANNED)
     return None if counted.at_least else counted.number
 
 

@@ -1,11 +1,10 @@
-"""Celery's message for one contact: a hint to look at its record, nothing more.
+"""Celery's message for one contact, which only says which record to look at.
 
-The envelope is kombu's own wire format. Celery and kombu build it here once, at start, by publishing to kombu's
-in-memory transport, and leave two marks in it: ``@key@`` for the contact's key and ``@id@`` for the message's ids.
-Filling in a mark costs a microsecond; a publish costs several hundred, and could not be one atomic step with the
-record.
+The envelope has kombu's own wire format. Celery and kombu build it once, at start, by publishing to kombu's in-memory
+transport with marks for the contact's key and the message's ids. Filling in a mark takes a microsecond; a publish takes
+several hundred, and could not be one atomic step with the record.
 
-It works because the app sets the transport option ``body_encoding`` to ``utf-8``, so that the body is readable text
+This works because the app sets the transport option ``body_encoding`` to ``utf-8``, so that the body is readable text
 in the envelope and not base64 (kombu, virtual transports, ``Channel.from_transport_options``).
 """
 
@@ -19,11 +18,11 @@ from worker.store.queue import ID_MARK, KEY_MARK, Envelope
 
 
 def build_envelope(task: "Task[..., Any]") -> Envelope:
-    """Lets Celery publish ``task(key)`` to memory, and takes the envelope from there.
+    """Let Celery publish ``task(key)`` to memory, and return the envelope.
 
     Raises:
-        RuntimeError: if Celery or kombu no longer build what we rely on. It is better not to start than to write
-            messages that workers choke on.
+        RuntimeError: Celery or kombu no longer build what we rely on. It is better not to start than to write messages
+            that break workers.
     """
     options = task.app.conf.broker_transport_options
     with Connection("memory://", transport_options={"body_encoding": options["body_encoding"]}) as connection:
@@ -31,7 +30,7 @@ def build_envelope(task: "Task[..., Any]") -> Envelope:
         publish(args=[KEY_MARK], task_id=ID_MARK, connection=connection)
         channel: Any = connection.default_channel
         envelope = channel._get(task.app.conf.task_default_queue)
-    # Unique for each message, as kombu's own would be.
+    # Unique for each message, like kombu's own.
     envelope["properties"]["delivery_tag"] = ID_MARK
     template = json.dumps(envelope)
     if json.loads(envelope["body"])[0] != [KEY_MARK] or envelope["headers"]["id"] != ID_MARK:

@@ -1,8 +1,7 @@
-"""What runs beside the tasks in every worker process: the sweep, the forgetting, the operations on many contacts, and
-the watch over the worker itself.
+"""What runs beside the tasks in every worker process: sweeps, expiry, operations, and a watch over the worker itself.
 
-Each process sweeps for all (docs/adr/0002-sweep-in-every-worker.md): there is no scheduler to fail, and as long as
-one worker lives, whatever is due is handed over.
+Every process sweeps (docs/adr/0002-sweep-in-every-worker.md), so there is no scheduler that could fail: as long as one
+worker lives, whatever is due is handed over.
 """
 
 import logging
@@ -19,24 +18,24 @@ from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two sweeps, and between two while there is a backlog to hand over.
+#: Seconds between two sweeps, and while there is a backlog.
 INTERVAL_S = 1.0
 BACKLOG_INTERVAL_S = 0.2
-#: Seconds between two rounds of forgetting created contacts that are old.
+#: Seconds between two removals of what has expired.
 FORGET_INTERVAL_S = 60.0
-#: A worker that starts no task for this long, in seconds, although messages wait, is stuck.
+#: A worker that starts no task for this long although messages wait is stuck, in seconds.
 STUCK_AFTER_S = 120.0
 #: Exit status of a worker that ends itself because it is stuck (EX_SOFTWARE of sysexits.h).
 STUCK_STATUS = 70
 
 
 def end_process() -> None:
-    """At once: a process that is stuck cannot be asked to shut down. Whoever supervises it starts it again."""
+    """Exit at once, because a stuck process cannot shut down. Its supervisor starts it again."""
     os._exit(STUCK_STATUS)
 
 
 class Sweeper:
-    """Runs in a thread of its own from ``start`` to ``stop``."""
+    """Runs in its own thread from ``start`` to ``stop``. ``name`` is the host; ``clock`` is in seconds."""
 
     def __init__(
         self,
@@ -54,7 +53,7 @@ class Sweeper:
         self.stuck_after_s = stuck_after_s
         self.on_stuck = on_stuck
         self.clock = clock
-        self.moved_at = clock()
+        self.progress_at = clock()
         self.forget_at = clock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
@@ -66,37 +65,37 @@ class Sweeper:
         self._stopping.set()
 
     def task_started(self) -> None:
-        """The worker makes progress."""
-        self.moved_at = self.clock()
+        """Record that the worker makes progress."""
+        self.progress_at = self.clock()
 
     def _run(self) -> None:
-        pause = 0.0
-        while not self._stopping.wait(pause):
+        interval_s = 0.0
+        while not self._stopping.wait(interval_s):
+            interval_s = INTERVAL_S
             try:
                 swept = self.once()
-                pause = BACKLOG_INTERVAL_S if self.store.operations.step() or swept.more else INTERVAL_S
+                if self.store.operations.step() or swept.more:
+                    interval_s = BACKLOG_INTERVAL_S
             except StoreError as error:
                 log.warning(LogEvent("sweep failed", error=error))
-                pause = INTERVAL_S
             except Exception as error:  # noqa: BLE001 - without this thread nothing that is due would be handed over
                 telemetry.report_bug(error)
-                pause = INTERVAL_S
 
     def once(self) -> Swept:
-        """One round."""
+        """Sweep, and from time to time remove what has expired."""
         try:
             swept = self.store.queue.sweep(self.name)
         except StoreError:
-            self.moved_at = self.clock()  # without Redis no task can start: that is no fault of this process
+            self.progress_at = self.clock()  # without Redis no task can start: this process is not to blame
             raise
         self._watch(swept.waiting)
         if self.clock() >= self.forget_at:
-            forgotten = self.store.contacts.forget(self.keep_created_ms) + self.store.quarantine.prune()
-            self.forget_at = self.clock() + (0.0 if forgotten else FORGET_INTERVAL_S)
+            removed = self.store.contacts.forget(self.keep_created_ms) + self.store.quarantine.prune()
+            self.forget_at = self.clock() + (0.0 if removed else FORGET_INTERVAL_S)
         return swept
 
     def _watch(self, waiting: int) -> None:
-        """Progress tells whether a worker lives, not its pid: after a lost connection it may hang for ever."""
+        """End the process when it makes no progress: after a lost connection it may hang for ever."""
         if waiting == 0:
             self.moved_at = self.clock()
         elif self.clock() - self.moved_at > self.stuck_after_s:

@@ -1,9 +1,9 @@
-"""What a 200 means: what this Redis does with a write before it answers, what is required, and whether it has room.
+"""What a 200 means: what this Redis does with a write before it answers, what is required, and whether there is room.
 
-Redis is looked at about once a second (``Guard``), never for each delivery. Where its own settings give less than
-``ACK`` requires, a mark is written behind the delivery over the same connection, and ``WAITAOF`` or ``WAIT`` behind
-that: they wait for the last write of their connection, and a repeated delivery has written nothing. Wherever the mark
-is, the delivery before it is. See docs/operations.md, "What a 200 means", and docs/adr/0014-ack.md.
+Redis is inspected about once a second (``Guard``), never for each delivery. If its settings give less than ``ACK``
+requires, a mark is written after the delivery over the same connection, and ``WAITAOF`` or ``WAIT`` follows: those wait
+for the last write of their connection, and a repeated delivery writes nothing. Redis writes in order, so once the mark
+is durable, the delivery before it is too. See docs/operations.md, "What a 200 means", and docs/adr/0014-ack.md.
 """
 
 import logging
@@ -16,24 +16,24 @@ from typing import Any
 import redis
 
 from worker.errors import StoreError, StoreUnavailable
-from worker.model import BACKLOG_MOST, Ack, Requirements
+from worker.model import MAX_BACKLOG, Ack, Requirements
 from worker.store import keys
 from worker.store.connection import Command, Connections, translated
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which Redis is looked at again, and for which others go by an old look while one of them looks.
+#: Seconds after which Redis is inspected again, and for which other threads use the last result meanwhile.
 LOOK_EVERY_S, LOOK_KEPT_S = 1.0, 5.0
-#: Share of what ``MAX_MEMORY`` allows from which on the readiness check warns.
+#: The readiness check warns from this share of what ``MAX_MEMORY`` allows.
 NEARLY = 0.9
-#: The mark behind a delivery.
+#: The mark after a delivery.
 MARK: Command = ("SET", keys.MARK, "1")
-#: What is asked of the server itself; managed ones often refuse CONFIG.
+#: What is read from the server itself; managed servers often refuse CONFIG.
 CONFIG = ("appendfsync", "min-replicas-to-write", "stop-writes-on-bgsave-error", "save")
 SECTIONS = ("server", "memory", "persistence", "replication")
 MEANINGS = {
-    Ack.MEMORY: "in Redis's memory alone",
+    Ack.MEMORY: "in Redis's memory only",
     Ack.AOF: "in the append-only file, but perhaps not on disk yet",
     Ack.FSYNC: "on disk",
     Ack.REPLICA: "in a replica's memory, too",
@@ -42,9 +42,8 @@ MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How safe an acknowledged delivery is here: a plain sentence for each ``problem``, with which no delivery should
-    be taken, and for each ``warning``. ``given`` is what a 200 means by the server's own settings, ``None`` where it
-    does not tell."""
+    """How durable an acknowledged delivery is here: a sentence for each problem, with which no delivery should be
+    accepted, and for each warning. ``given`` is what a 200 means by the server's settings, ``None`` if unknown."""
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -54,7 +53,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The command behind a mark, and how long it may wait, in ms; the answer 1 means that it is where it must be."""
+    """The command after a mark, and how long it may wait, in ms; the answer 1 means that the mark is durable."""
 
     name: str
     ms: int
@@ -64,7 +63,7 @@ class Wait:
         return MARK, ("WAITAOF", 1, 0, self.ms) if self.name == "WAITAOF" else ("WAIT", 1, self.ms)
 
     def check(self, answer: Any) -> None:
-        """Raises ``StoreUnavailable`` unless the answer says that the delivery is safe."""
+        """Raise ``StoreUnavailable`` unless the answer says that the delivery is durable."""
         if int(answer[0] if isinstance(answer, list) else answer) < 1:
             place = "on disk" if self.name == "WAITAOF" else "on a replica"
             raise StoreUnavailable(f"it may be stored, but was not {place} in time")
@@ -77,15 +76,15 @@ WAIT_FOR_REPLICA = Wait("WAIT", 800)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How deliveries are taken now: how many contacts may be open, and what is waited for after each."""
+    """How deliveries are accepted now: how many contacts may be open, and what to wait for after each delivery."""
 
-    room: int = BACKLOG_MOST
+    room: int = MAX_BACKLOG
     wait: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a Redis told of itself: the lines of INFO, and its settings. What it refused to tell is missing."""
+    """What a Redis reports about itself: INFO, and its settings as far as it reveals them."""
 
     info: Mapping[str, Any]
     config: Mapping[str, str]
@@ -96,7 +95,7 @@ class Server:
 
     @property
     def given(self) -> Ack | None:
-        """What a 200 means without ``ACK``; ``None`` where it does not tell."""
+        """What a 200 means without ``ACK``; ``None`` if unknown."""
         if self.has_aof is None:
             return None
         if not self.has_aof:
@@ -105,23 +104,23 @@ class Server:
 
     @property
     def waits_honestly(self) -> bool:
-        """Whether WAITAOF tells the truth: Redis 7.2 and newer. Valkey 8.1.8 and 9.1.2 answer it before the disk has
-        the write (measured under ``appendfsync everysec``: no fdatasync between the write and the answer)."""
+        """Whether WAITAOF waits for the disk: Redis 7.2 and newer. Valkey 8.1.8 and 9.1.2 answer earlier (measured
+        under ``appendfsync everysec``: no fdatasync between the write and the answer)."""
         version = str(self.info.get("redis_version", "0")).split(".")
         return "valkey_version" not in self.info and [int(part) for part in version[:2] if part.isdecimal()] >= [7, 2]
 
     @property
     def memory(self) -> int:
-        """Bytes that it may use: ``maxmemory``, or else all that the machine has; 0 where it does not tell."""
+        """Bytes that it may use: ``maxmemory``, or all memory of the machine; 0 if unknown."""
         return int(self.info.get("maxmemory", 0) or self.info.get("total_system_memory", 0))
 
     def uses(self, share: float) -> bool:
-        """Whether it uses this share of its memory, or more."""
+        """Return whether it uses at least this share of its memory."""
         return 0 < self.memory * share <= int(self.info.get("used_memory", 0))
 
     @property
     def lacks_replicas(self) -> bool:
-        """Whether ``min-replicas-to-write`` makes it refuse writes. The count is told only where that is set."""
+        """Whether ``min-replicas-to-write`` makes it refuse writes. INFO has the count only if that is set."""
         wanted = int(self.config.get("min-replicas-to-write", 1))
         good = self.info.get("min_slaves_good_slaves", self.info.get("min_replicas_good_replicas"))
         return good is not None and int(good) < wanted
@@ -134,7 +133,7 @@ class Server:
 
     @property
     def has_replica(self) -> bool:
-        """Whether a replica is connected and up to date, or may be: it does not tell."""
+        """Whether a replica is connected and up to date, or that is unknown."""
         if "connected_slaves" not in self.info:
             return True
         replicas = [value for name, value in self.info.items() if name.startswith("slave") and isinstance(value, dict)]
@@ -142,11 +141,7 @@ class Server:
 
 
 def look(connections: Connections) -> Server:
-    """One round trip.
-
-    Raises:
-        StoreError: Redis is away.
-    """
+    """Inspect a server in one round trip."""
     with translated(), connections.unresponsive.call(), connections.client.pipeline(transaction=False) as pipe:
         for section in SECTIONS:
             pipe.info(section)
@@ -160,57 +155,57 @@ def look(connections: Connections) -> Server:
 
 
 def unmet(server: Server, ack: Ack | None) -> str | None:
-    """Why nothing that is taken here can be as safe as ``ACK`` requires, in a sentence; else ``None``."""
+    """Return why this server can never meet ``ACK``, in a sentence; or ``None``."""
     if ack is Ack.REPLICA and not server.has_replica:
         return "ACK=replica cannot be met: no replica is connected"
     if ack in (Ack.AOF, Ack.FSYNC) and server.has_aof is False:
         return f"ACK={ack} cannot be met: appendonly is off"
     if ack is Ack.FSYNC and server.given is not Ack.FSYNC and not server.waits_honestly:
-        return "ACK=fsync cannot be met: this server must have, and tell, appendfsync always for it"
+        return "ACK=fsync cannot be met: it needs appendfsync always, and a server that reports it"
     return None
 
 
 def needed_wait(server: Server, ack: Ack | None) -> Wait | None:
-    """What must be waited for, because the server's own settings give less than ``ACK`` requires."""
+    """Return what to wait for, because the server's settings give less than ``ACK`` requires."""
     if ack is Ack.REPLICA:
         return WAIT_FOR_REPLICA
     is_given = server.given is ack or server.given is Ack.FSYNC
     return WAIT_FOR_DISK if ack in (Ack.AOF, Ack.FSYNC) and not is_given else None
 
 
-def judge(server: Server, demands: Requirements, backlog: int) -> Health:
-    """Every weakness of a server in a sentence; ``backlog`` is the number of open contacts."""
-    info, ack, off = server.info, demands.ack, server.has_aof is False
-    is_crowded = server.uses(demands.memory_most)
+def judge(server: Server, required: Requirements, backlog: int) -> Health:
+    """Return every weakness of a server in a sentence; ``backlog`` is the number of open contacts."""
+    info, ack, off = server.info, required.ack, server.has_aof is False
+    is_crowded = server.uses(required.max_memory)
     why_unmet = unmet(server, ack)
     lost = "appendonly is off: when Redis restarts, acknowledged deliveries are lost"
     policy = info.get("maxmemory_policy", "noeviction")
     problems = {
-        "Redis is still reading its file": bool(info.get("loading")),
+        "Redis is still loading its data": bool(info.get("loading")),
         "Redis is a read-only replica": info.get("role") == "slave",
         "the last write to Redis's AOF failed: is the disk full?": info.get("aof_last_write_status", "ok") != "ok",
         "Redis could not save its snapshot and refuses writes: is the disk full?": server.fails_to_save,
-        "maxmemory-policy is not noeviction: Redis may throw records away": policy != "noeviction",
+        "maxmemory-policy is not noeviction: Redis may evict records": policy != "noeviction",
         lost: off and ack is None,
         why_unmet or "": why_unmet is not None,
         "Redis has fewer replicas than min-replicas-to-write and refuses writes": server.lacks_replicas,
         "Redis's memory is full: it refuses writes": bool(info.get("maxmemory")) and server.uses(1),
-        f"Redis uses {demands.memory_most:.0%} of its memory or more (MAX_MEMORY): nothing new is taken": is_crowded,
-        f"{backlog} contacts are open (MAX_BACKLOG): nothing new is taken": backlog >= demands.backlog_most,
+        f"Redis uses {required.max_memory:.0%} of its memory or more (MAX_MEMORY): it accepts no contacts": is_crowded,
+        f"{backlog} contacts are open (MAX_BACKLOG): it accepts no more": backlog >= required.max_backlog,
     }
     warnings = {
         lost: off and ack in (Ack.MEMORY, Ack.REPLICA),
         "appendfsync is not always: a power failure loses the last second": server.has_aof is True
         and server.config.get("appendfsync", "always") != "always"
         and ack is not Ack.FSYNC,
-        "Redis does not tell its settings: whether a power failure loses deliveries is not known": not off
+        "Redis does not reveal its settings: whether a power failure loses deliveries is unknown": not off
         and "appendfsync" not in server.config
         and ack is not Ack.FSYNC,
         "the last rewrite of Redis's AOF failed: the file keeps growing": info.get("aof_last_bgrewrite_status", "ok")
         != "ok",
-        "Redis's memory is nearly as full as MAX_MEMORY allows": server.uses(NEARLY * demands.memory_most)
+        "Redis's memory is nearly as full as MAX_MEMORY allows": server.uses(NEARLY * required.max_memory)
         and not is_crowded,
-        "maxmemory is not set: Redis may grow until the system ends it": info.get("maxmemory") == 0,
+        "maxmemory is not set: Redis may grow until the system kills it": info.get("maxmemory") == 0,
     }
     return Health(_applying(problems), _applying(warnings), server.given, ack)
 
@@ -220,7 +215,7 @@ def _applying(sentences: dict[str, bool]) -> tuple[str, ...]:
 
 
 class Guard:
-    """Says on which terms deliveries are taken. One for each process; ``clock`` is in seconds."""
+    """Decides on which terms deliveries are accepted. ``clock`` is in seconds."""
 
     def __init__(
         self, connections: Connections, requirements: Requirements, *, clock: Callable[[], float] = time.monotonic
@@ -232,20 +227,20 @@ class Guard:
         self._looking = threading.Lock()
 
     def terms(self) -> Terms:
-        """How a delivery is to be taken now.
+        """Return the terms of a delivery now.
 
         Raises:
-            StoreUnavailable: Redis is away, or cannot make it as safe as ``ACK`` requires.
+            StoreUnavailable: Redis is away, or cannot meet ``ACK``.
         """
         server = self._server()
         why = unmet(server, self.requirements.ack)
         if why:
             raise StoreUnavailable(why)
-        room = 0 if server.uses(self.requirements.memory_most) else self.requirements.backlog_most
+        room = 0 if server.uses(self.requirements.max_memory) else self.requirements.max_backlog
         return Terms(room, needed_wait(server, self.requirements.ack))
 
     def _server(self) -> Server:
-        """The last look, or a new one when its time has come: then one thread looks and the others need not wait."""
+        """Return the last result, or a new one when it is due: then one thread inspects, and the others do not wait."""
         seen, now = self._seen, self.clock()
         age = now - seen[0] if seen else LOOK_KEPT_S
         if seen and age < LOOK_EVERY_S:

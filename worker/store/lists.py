@@ -1,8 +1,8 @@
-"""Lists of contacts: by state or cause, filtered, in pages. Nothing here changes anything.
+"""Lists of contacts: by state or cause, filtered, in pages.
 
-A page is read from a sorted set, from where the last page ended, so that every page costs the same and no row is
-skipped or shown twice because others moved. What the set does not tell (the source, the number of attempts) is looked
-at record by record, up to a bound: then the page ends early, and the next one goes on from there.
+A page is read from a sorted set, starting where the last page ended. So every page costs the same, and no contact is
+skipped or repeated because others moved. What the set does not contain (source, number of attempts) is read from the
+records, up to a bound: then the page ends early, and the next page continues from there.
 """
 
 from collections import Counter
@@ -16,11 +16,13 @@ from worker.store.connection import translated
 from worker.store.database import Database
 from worker.store.record import ContactRecord, CreatedContact
 
-#: Records looked at for one page at most.
+#: Records that are read for one page at most.
 MAX_SCANNED = 1000
-#: Contacts of a state and a cause that are counted; so many take Redis a few ms.
+#: Records that are read to count a filter at most.
+MAX_COUNTED = 10 * MAX_SCANNED
+#: Contacts of both a state and a cause that are counted; this many take Redis a few ms.
 MAX_PAIR = 20_000
-#: Records read in one go.
+#: Records that are read at once.
 CHUNK = 250
 FIELDS = (
     *("identifier", "state", "source", "cause", "attempts_made", "received_at", "next_attempt_at", "contact_id"),
@@ -30,8 +32,11 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which contacts. ``state`` or ``cause`` must be given. ``since`` and ``until`` bound when a contact entered its
-    state (or its last attempt ended with the cause), in ms since the epoch; ``attempts`` is a least number."""
+    """Which contacts; ``state`` or ``cause`` is required.
+
+    ``since`` and ``until`` bound when a contact entered its state (or when its last attempt ended with the cause), in
+    ms since the epoch; ``attempts`` is the minimum number.
+    """
 
     state: State | None = None
     cause: str | None = None
@@ -46,7 +51,7 @@ class Filter:
 
     @property
     def index(self) -> str:
-        """The sorted set that holds all of them, and perhaps others."""
+        """The sorted set that contains all of them, and perhaps others."""
         if self.cause is not None:
             return keys.cause(self.cause)
         assert self.state is not None
@@ -54,12 +59,12 @@ class Filter:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the index holds nobody else."""
+        """Whether the index contains no others."""
         return not self.source and not self.attempts and (self.cause is None or self.state is None)
 
     @property
     def is_pair(self) -> bool:
-        """Whether two indexes hold, both, exactly those that it finds."""
+        """Whether the matching contacts are exactly those in two indexes."""
         bounded = self.source or self.attempts or self.since is not None or self.until is not None
         return self.state is not None and self.cause is not None and not bounded
 
@@ -68,24 +73,15 @@ class Filter:
 
     @classmethod
     def load(cls, fields: dict[str, str]) -> Self:
-        """Raises ``ValueError`` where something is not what it must be."""
-
-        def number(name: str) -> int | None:
-            return int(fields[name]) if fields.get(name) else None
-
-        return cls(
-            state=State(fields["state"]) if fields.get("state") else None,
-            cause=fields.get("cause") or None,
-            source=fields.get("source") or None,
-            since=number("since"),
-            until=number("until"),
-            attempts=number("attempts") or 0,
-        )
+        """Raises ``ValueError`` for an invalid value."""
+        numbers = {name: int(fields[name]) for name in ("since", "until", "attempts") if fields.get(name)}
+        state = State(fields["state"]) if fields.get("state") else None
+        return cls(state=state, cause=fields.get("cause"), source=fields.get("source"), **numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A contact in a list. ``at`` is its place there: when it entered its state, or when its last attempt ended."""
+    """A contact in a list. ``at`` is when it entered its state, or when its last attempt ended with the cause."""
 
     key: str
     at: int
@@ -103,7 +99,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows, and where the next page begins; ``None`` where there is none."""
+    """Some rows, and where the next page starts; ``None``: this is the last page."""
 
     rows: list[Row]
     after: str | None
@@ -112,7 +108,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How many contacts a filter finds; ``at_least`` where not all were looked at."""
+    """How many contacts match a filter; ``at_least``: not all were read."""
 
     number: int
     at_least: bool = False
@@ -123,7 +119,7 @@ class ContactLists:
         self.db = db
 
     def page(self, wanted: Filter, *, after: str | None = None, limit: int = 25, newest_first: bool = True) -> Page:
-        """A page of contacts. ``after`` is where the last one ended (``Page.after``).
+        """Return a page of contacts. ``after`` is where the last page ended (``Page.after``).
 
         Raises:
             ValueError: ``after`` is not a place in a list.
@@ -140,13 +136,13 @@ class ContactLists:
         return Page(rows, None, looked_at)
 
     def members(self, wanted: Filter, after: str | None, limit: int) -> tuple[list[str], str | None]:
-        """The keys in the filter's index, the oldest first, whoever they are, and where the next ones begin."""
+        """Return the keys in the filter's index, oldest first, whether they match or not, and where the next start."""
         with translated():
             members = self._slice(wanted, after, limit, newest_first=False)
         return [key for key, _ in members], _place(members[-1]) if members else None
 
-    def count(self, wanted: Filter, most: int = 10 * MAX_SCANNED) -> Matching:
-        """How many there are: exactly where the indexes tell, else of those, at ``most``, that were looked at."""
+    def count(self, wanted: Filter, limit: int = MAX_COUNTED) -> Matching:
+        """Count the contacts: exactly where the indexes suffice, otherwise those among ``limit`` records."""
         low, high = _bounds(wanted)
         with translated():
             if wanted.is_exact:
@@ -157,26 +153,26 @@ class ContactLists:
                 pair = [wanted.index, keys.state(wanted.state)]
                 both: Any = self.db.client.zintercard(len(pair), pair, limit=MAX_PAIR)
                 return Matching(int(both), at_least=both == MAX_PAIR)
-            found = 0
-            for looked_at, (_, row) in enumerate(self._walk(wanted, None, newest_first=True), start=1):
-                found += row is not None and _matches(wanted, row)
-                if looked_at == most:
-                    return Matching(found, at_least=True)
-        return Matching(found)
+        counted, at_least = self._count_records(wanted, limit)
+        return Matching(counted.total(), at_least)
 
     def by_state(self, wanted: Filter) -> tuple[dict[State, int], bool]:
-        """How many there are in each state; and whether there may be more, because not all were looked at."""
+        """Count the contacts in each state; the second value is true if there may be more than were read."""
         if wanted.state is not None:
             matching = self.count(wanted)
             return ({wanted.state: matching.number} if matching.number else {}), matching.at_least
-        found: Counter[State] = Counter()
+        counted, at_least = self._count_records(wanted, MAX_COUNTED)
+        return dict(counted), at_least
+
+    def _count_records(self, wanted: Filter, limit: int) -> tuple[Counter[State], bool]:
+        counted: Counter[State] = Counter()
         with translated():
-            for looked_at, (_, row) in enumerate(self._walk(wanted, None, newest_first=True), start=1):
+            for scanned, (_, row) in enumerate(self._walk(wanted, None, newest_first=True), start=1):
                 if row is not None and _matches(wanted, row):
-                    found[row.state] += 1
-                if looked_at == 10 * MAX_SCANNED:
-                    return dict(found), True
-        return dict(found), False
+                    counted[row.state] += 1
+                if scanned == limit:
+                    return counted, True
+        return counted, False
 
     def search(self, text: str) -> list[str]:
         """Return the keys of contacts with exactly this identifier, key, e-mail address, phone number or contact id."""
@@ -196,39 +192,34 @@ class ContactLists:
         found += [key for value in values for key in keys.split(value or "")]
         return list(dict.fromkeys(found))
 
-    def rows(self, found: list[str]) -> list[Row]:
-        """The contacts with these keys, as rows; those that are gone are left out."""
+    def rows(self, wanted: list[str]) -> list[Row]:
+        """Return the contacts with these keys as rows, without those that are gone."""
         with translated():
-            return [row for row in self._read([(key, 0.0) for key in found]) if row is not None]
+            return [row for row in self._read([(key, 0.0) for key in wanted]) if row is not None]
 
     def in_state(self, state: State, behind: Position, limit: int) -> list[tuple[Position, ContactRecord]]:
-        """Return records of this state and the place of each, those first that are in it for longest."""
-        return [(place, record.load_record(fields)) for place, fields in self._behind(state, behind, limit)]
+        """Return records of this state after a position, oldest first, and the position of each."""
+        return [(position, record.load_record(fields)) for position, fields in self._behind(state, behind, limit)]
 
     def created(self, behind: Position, limit: int) -> list[CreatedContact]:
-        """Return created contacts behind this place, the oldest first; those created meanwhile follow at the end."""
+        """Return created contacts after a position, oldest first; those created meanwhile follow at the end."""
         salt = self.db.stored_salt() or b""
         page = self._behind(State.CREATED, behind, limit)
-        return [record.load_created(place, fields, salt) for place, fields in page if "contact_id" in fields]
+        return [record.load_created(position, fields, salt) for position, fields in page if "contact_id" in fields]
 
     def _behind(self, state: State, behind: Position, limit: int) -> list[tuple[Position, dict[str, str]]]:
-        """Records behind this place in the index of a state; those that are gone meanwhile are left out."""
-        index = keys.state(state)
+        after = f"{behind.at}:{behind.key}" if behind.key else None
         with translated():
-            first: Any = self.db.client.zcount(index, "-inf", f"({behind.at}")
-            if self.db.client.zscore(index, behind.key) == behind.at:  # else it is gone, or was created anew
-                rank: Any = self.db.client.zrank(index, behind.key)
-                first = rank + 1
-            page: Any = self.db.client.zrange(index, first, first + limit - 1, withscores=True)
+            members = self._slice(Filter(state=state), after, limit, newest_first=False)
             with self.db.client.pipeline(transaction=False) as pipe:
-                for key, _ in page:
+                for key, _ in members:
                     pipe.hgetall(keys.contact(key))
                 records = pipe.execute()
-        rows = zip(page, records, strict=True)
+        rows = zip(members, records, strict=True)
         return [(Position(int(at), key), fields) for (key, at), fields in rows if fields]
 
     def _walk(self, wanted: Filter, after: str | None, newest_first: bool) -> Iterator[tuple[str, Row | None]]:
-        """The members of the index from a place on, with their places."""
+        """Yield the members of the index after a place, with their places."""
         while True:
             members = self._slice(wanted, after, CHUNK, newest_first=newest_first)
             for member, row in zip(members, self._read(members), strict=True):
@@ -238,7 +229,7 @@ class ContactLists:
             after = _place(members[-1])
 
     def _slice(self, wanted: Filter, after: str | None, limit: int, *, newest_first: bool) -> list[tuple[str, float]]:
-        """The next members of the index. Those with equal times are in the order of their keys."""
+        """Return the next members of the index. Members with equal times are in the order of their keys."""
         low, high = _bounds(wanted)
         last: tuple[float, str] | None = None
         if after is not None:
@@ -285,7 +276,7 @@ def _matches(wanted: Filter, row: Row) -> bool:
 
 
 def _row(key: str, at: float, values: list[str | None]) -> Row | None:
-    """``None`` where the record is gone, or cannot be read: one bad record spoils no page."""
+    """Return ``None`` if the record is gone or cannot be read, so that one bad record does not break a page."""
     fields = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
     try:
         state = State(fields["state"])

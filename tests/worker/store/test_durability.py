@@ -230,7 +230,7 @@ def test_an_answer_below_one_is_no_confirmation(answer: object) -> None:
 
 
 def test_above_the_backlog_new_work_is_refused_and_what_is_known_is_answered(primary: redis.Redis) -> None:
-    store = store_of(primary, backlog_most=2)
+    store = store_of(primary, max_backlog=2)
     accept(store, "ada")
     accept(store, "bob")
     with pytest.raises(StoreFull, match="too many contacts are open"):
@@ -245,7 +245,7 @@ def test_above_the_backlog_new_work_is_refused_and_what_is_known_is_answered(pri
 
 
 def test_near_the_end_of_memory_new_work_is_refused_until_there_is_room(primary: redis.Redis) -> None:
-    store = store_of(primary, memory_most=0.5)
+    store = store_of(primary, max_memory=0.5)
     accept(store, "ada")
     primary.config_set("maxmemory", int(primary.info("memory")["used_memory"] * 1.5))
     with pytest.raises(StoreFull, match="memory is nearly full"):
@@ -261,7 +261,7 @@ def test_near_the_end_of_memory_new_work_is_refused_until_there_is_room(primary:
 
 
 WEAK: list[tuple[dict[str, Any], dict[str, str], str]] = [
-    ({"loading": 1}, {}, "reading its file"),
+    ({"loading": 1}, {}, "loading its data"),
     ({"role": "slave"}, {}, "read-only replica"),
     ({"aof_last_write_status": "err"}, {}, "AOF failed"),
     ({"rdb_last_bgsave_status": "err"}, {"stop-writes-on-bgsave-error": "yes", "save": "60 1"}, "could not save"),
@@ -303,7 +303,7 @@ def test_who_requires_no_more_than_memory_is_only_warned_that_the_aof_is_off() -
 
 
 def test_a_full_backlog_is_told() -> None:
-    assert "MAX_BACKLOG" in judge(Server(WELL, {"appendfsync": "always"}), Requirements(backlog_most=5), 5).problems[0]
+    assert "MAX_BACKLOG" in judge(Server(WELL, {"appendfsync": "always"}), Requirements(max_backlog=5), 5).problems[0]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_a_server_that_hides_its_configuration_is_judged_by_what_it_tells(client
         health = Store(limited).overview.health()
         assert (health.problems, health.given) == ((), Ack.AOF)
         assert (
-            "Redis does not tell its settings: whether a power failure loses deliveries is not known" in health.warnings
+            "Redis does not reveal its settings: whether a power failure loses deliveries is unknown" in health.warnings
         )
     finally:
         limited.close()
