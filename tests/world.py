@@ -189,6 +189,19 @@ class World:
         messages: Any = self.client.lrange(keys.QUEUE, 0, -1)
         return [message.split()[0] for message in reversed(messages)]
 
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole keyspace, without the counters."""
+        read: dict[str, Callable[[str], Any]] = {
+            "hash": self.client.hgetall,
+            "list": lambda name: self.client.lrange(name, 0, -1),
+            "string": self.client.get,
+            "set": self.client.smembers,
+            "zset": lambda name: self.client.zrange(name, 0, -1, withscores=True),
+        }
+        counters = (keys.COUNTS, keys.minute(""), keys.people(""))
+        found: Any = self.client.keys()
+        return {name: read[str(self.client.type(name))](name) for name in found if not name.startswith(counters)}
+
     def upstream(self) -> dict[str, str]:
         """Return what the workers share about LiveDesk."""
         fields: dict[str, str] = self.client.hgetall(keys.UPSTREAM)  # type: ignore[assignment]

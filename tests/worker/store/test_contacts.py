@@ -6,15 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import redis
 
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
-from tests.world import make_store
+from tests.world import World, make_store
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.model import (
     Accepted,
@@ -36,7 +35,6 @@ from worker.store.contacts import ATTEMPTS_KEPT, CAUSE_FRESH_MS, Erased, Finishe
 from worker.store.database import MAX_REMOVED
 from worker.store.quarantine import KEPT_MS, MAX_ENTRIES
 from worker.store.queue import GRACE_MS, MAX_SWEPT, QUEUE_BOUNDS, WORKER_KEPT_MS, Envelope, Swept
-from worker.store.record import ContactRecord
 from worker.store.store import Store
 
 LEASE_MS, DAY_MS = 45_000, 86_400_000
@@ -52,80 +50,6 @@ DISCARDED = AttemptResult(state=State.DISCARDED)
 CLOSED = (CREATED, FAILED, CONFLICT, DISCARDED)
 
 
-class Bench:
-    """A store, and short words for what tests do with it."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self.client = client
-        self.store = make_store(client)
-        self.tokens = 0
-
-    def key(self, identifier: str = "ada") -> str:
-        return keys.contact_key(identifier, self.store.salt())
-
-    def accept(self, contact: Contact = ADA, *notes: Note) -> Accepted:
-        return self.store.contacts.accept(contact, "signup", notes)
-
-    def claim(self, identifier: str = "ada") -> Claim:
-        self.tokens += 1
-        claim = self.store.contacts.claim(self.key(identifier), f"token-{self.tokens}")
-        assert claim is not None
-        return claim
-
-    def finish(self, claim: Claim, verdict: AttemptResult = CREATED) -> Finished:
-        return self.store.contacts.finish(claim, verdict, Attempt(claim.now, 12, verdict.status, verdict.cause))
-
-    def bring_to(self, verdict: AttemptResult, contact: Contact = ADA) -> None:
-        """Accepts the contact and ends its first attempt so; nothing waits in the queue afterwards."""
-        self.accept(contact)
-        self.finish(self.claim(contact.identifier), verdict)
-        self.client.delete(keys.QUEUE)
-
-    def turn(self, ms: int) -> None:
-        self.store.shift_ms += ms
-
-    def now(self) -> int:
-        return self.store.now()
-
-    def due(self, identifier: str = "ada") -> float | None:
-        score: float | None = self.client.zscore(keys.DUE, self.key(identifier))
-        return score
-
-    def fields(self, identifier: str = "ada") -> dict[str, str]:
-        fields: Any = self.client.hgetall(keys.contact(self.key(identifier)))
-        return dict(fields)
-
-    def record(self, identifier: str = "ada") -> ContactRecord:
-        record = Store(self.client).contacts.find(identifier)
-        assert record is not None
-        return record
-
-    def queue(self) -> list[str]:
-        """The keys that wait in the queue, the next one first."""
-        messages: Any = self.client.lrange(keys.QUEUE, 0, -1)
-        return [message.split()[0] for message in reversed(messages)]
-
-    def everything(self) -> dict[str, Any]:
-        """The whole keyspace, but for what only counts."""
-        read: dict[str, Callable[[str], Any]] = {
-            "hash": self.client.hgetall,
-            "list": lambda name: self.client.lrange(name, 0, -1),
-            "string": self.client.get,
-            "set": self.client.smembers,
-            "zset": lambda name: self.client.zrange(name, 0, -1, withscores=True),
-        }
-        counts = (keys.COUNTS, keys.minute(""), keys.people(""))
-        names = [name for name in cast(list[str], self.client.keys()) if not name.startswith(counts)]
-        return {name: read[str(self.client.type(name))](name) for name in names}
-
-
-@pytest.fixture
-def bench(client: redis.Redis) -> Iterator[Bench]:
-    bench = Bench(client)
-    yield bench
-    assert_invariants(client)
-
-
 @pytest.fixture(scope="module")
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """A server that this module may do anything to."""
@@ -135,11 +59,11 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def own(own_server: Valkey) -> Iterator[Bench]:
+def own(own_server: Valkey) -> Iterator[World]:
     client = connect(own_server.url, timeout_s=5)
     client.flushall()
-    bench = Bench(client)
-    yield bench
+    world = World(client)
+    yield world
     client.config_set("maxmemory", "0")
     assert_invariants(client)
     client.close()
@@ -148,227 +72,227 @@ def own(own_server: Valkey) -> Iterator[Bench]:
 # accept
 
 
-def test_a_new_contact_is_pending_and_on_its_way(bench: Bench) -> None:
-    before = bench.now()
-    assert bench.accept(ADA, NOTE) == Accepted(Status.ACCEPTED, State.PENDING, None)
-    record = bench.record()
+def test_a_new_contact_is_pending_and_on_its_way(world: World) -> None:
+    before = world.now()
+    assert world.accept(ADA, NOTE) == Accepted(Status.ACCEPTED, State.PENDING, None)
+    record = world.record()
     assert (record.state, record.source, record.contact, record.notes) == (State.PENDING, "signup", ADA, (NOTE,))
     assert (record.attempts, record.attempts_made) == ([], 0)
-    assert before <= record.received_at <= bench.now()
-    assert bench.queue() == [bench.key()]
-    assert bench.due() == record.received_at + GRACE_MS, "left alone while its message is on its way"
+    assert before <= record.received_at <= world.now()
+    assert world.queue() == [world.key()]
+    assert world.due() == record.received_at + GRACE_MS, "left alone while its message is on its way"
 
 
 @pytest.mark.parametrize("verdict", [None, RETRYING, *CLOSED], ids=lambda verdict: verdict and verdict.state)
-def test_the_same_data_again_change_nothing_in_any_state(verdict: AttemptResult | None, bench: Bench) -> None:
-    bench.accept()
+def test_the_same_data_again_change_nothing_in_any_state(verdict: AttemptResult | None, world: World) -> None:
+    world.accept()
     if verdict is not None:
-        bench.finish(bench.claim(), verdict)
-    before = bench.everything()
+        world.finish(world.claim(), verdict)
+    before = world.snapshot()
     state = verdict.state if verdict else State.PENDING
     contact_id = "7" if state is State.CREATED else None
-    assert bench.accept() == Accepted(Status.DUPLICATE, state, contact_id)
-    assert bench.everything() == before
+    assert world.accept() == Accepted(Status.DUPLICATE, state, contact_id)
+    assert world.snapshot() == before
 
 
-def test_another_source_with_the_same_data_changes_nothing(bench: Bench) -> None:
-    bench.accept()
-    assert bench.store.contacts.accept(ADA, "shop").status is Status.DUPLICATE
-    assert bench.record().source == "signup"
+def test_another_source_with_the_same_data_changes_nothing(world: World) -> None:
+    world.accept()
+    assert world.store.contacts.accept(ADA, "shop").status is Status.DUPLICATE
+    assert world.record().source == "signup"
 
 
-def test_newer_data_of_an_open_contact_take_the_place_of_the_older(bench: Bench) -> None:
-    bench.accept(ADA, NOTE)
-    before = bench.due()
-    assert bench.store.contacts.accept(NEWER, "shop") == Accepted(Status.ACCEPTED, State.PENDING, None)
-    record = bench.record()
+def test_newer_data_of_an_open_contact_take_the_place_of_the_older(world: World) -> None:
+    world.accept(ADA, NOTE)
+    before = world.due()
+    assert world.store.contacts.accept(NEWER, "shop") == Accepted(Status.ACCEPTED, State.PENDING, None)
+    record = world.record()
     assert (record.contact, record.source, record.notes) == (NEWER, "shop", ())
-    assert bench.queue() == [bench.key()], "one message is enough"
-    assert bench.due() == before
+    assert world.queue() == [world.key()], "one message is enough"
+    assert world.due() == before
 
 
-def test_newer_data_do_not_hasten_a_retry(bench: Bench) -> None:
-    bench.bring_to(RETRYING)
-    due = bench.due()
-    assert bench.accept(NEWER) == Accepted(Status.ACCEPTED, State.RETRYING, None)
-    assert (bench.record().contact, bench.due(), bench.queue()) == (NEWER, due, [])
+def test_newer_data_do_not_hasten_a_retry(world: World) -> None:
+    world.bring(ADA, RETRYING)
+    due = world.due()
+    assert world.accept(NEWER) == Accepted(Status.ACCEPTED, State.RETRYING, None)
+    assert (world.record().contact, world.due(), world.queue()) == (NEWER, due, [])
 
 
-def test_newer_data_of_a_created_contact_are_told_but_livedesk_keeps_what_it_has(bench: Bench) -> None:
-    bench.bring_to(CREATED)
-    assert bench.accept(NEWER) == Accepted(Status.DUPLICATE, State.CREATED, "7")
-    record = bench.record()
+def test_newer_data_of_a_created_contact_are_told_but_livedesk_keeps_what_it_has(world: World) -> None:
+    world.bring(ADA, CREATED)
+    assert world.accept(NEWER) == Accepted(Status.DUPLICATE, State.CREATED, "7")
+    record = world.record()
     assert (record.state, record.newer_fields, record.contact) == (State.CREATED, ("name",), None)
     assert record.newer_at is not None
-    assert bench.queue() == []
+    assert world.queue() == []
 
 
-def test_the_time_of_newer_data_is_that_of_their_first_delivery(bench: Bench) -> None:
-    bench.bring_to(CREATED)
-    bench.accept(NEWER)
-    first = bench.record().newer_at
-    bench.turn(1_000)
-    bench.accept(NEWER)
-    assert bench.record().newer_at == first
+def test_the_time_of_newer_data_is_that_of_their_first_delivery(world: World) -> None:
+    world.bring(ADA, CREATED)
+    world.accept(NEWER)
+    first = world.record().newer_at
+    world.advance(1_000)
+    world.accept(NEWER)
+    assert world.record().newer_at == first
 
 
-def test_the_data_that_livedesk_has_are_no_newer_ones(bench: Bench) -> None:
-    bench.bring_to(CREATED)
-    bench.accept(NEWER)
-    bench.accept(ADA)
-    assert (bench.record().newer_fields, bench.record().newer_at) == ((), None)
+def test_the_data_that_livedesk_has_are_no_newer_ones(world: World) -> None:
+    world.bring(ADA, CREATED)
+    world.accept(NEWER)
+    world.accept(ADA)
+    assert (world.record().newer_fields, world.record().newer_at) == ((), None)
 
 
-def test_data_that_came_while_the_older_were_sent_are_told_as_newer(bench: Bench) -> None:
-    bench.accept()
-    claim = bench.claim()
-    assert bench.accept(NEWER) == Accepted(Status.ACCEPTED, State.SENDING, None)
-    bench.finish(claim)
-    record = bench.record()
+def test_data_that_came_while_the_older_were_sent_are_told_as_newer(world: World) -> None:
+    world.accept()
+    claim = world.claim()
+    assert world.accept(NEWER) == Accepted(Status.ACCEPTED, State.SENDING, None)
+    world.finish(claim)
+    record = world.record()
     assert (record.state, record.newer_fields) == (State.CREATED, ("name",))
-    assert bench.accept(ADA).status is Status.DUPLICATE
-    assert bench.record().newer_fields == ()
+    assert world.accept(ADA).status is Status.DUPLICATE
+    assert world.record().newer_fields == ()
 
 
 @pytest.mark.parametrize("verdict", [FAILED, CONFLICT], ids=lambda verdict: verdict.state)
 def test_data_that_came_while_the_older_were_refused_get_a_try_of_their_own(
-    verdict: AttemptResult, bench: Bench
+    verdict: AttemptResult, world: World
 ) -> None:
-    bench.accept()
-    claim = bench.claim()
-    bench.accept(NEWER, NOTE)
-    bench.finish(claim, verdict)
-    record = bench.record()
+    world.accept()
+    claim = world.claim()
+    world.accept(NEWER, NOTE)
+    world.finish(claim, verdict)
+    record = world.record()
     assert (record.state, record.contact, record.notes) == (State.RETRYING, NEWER, (NOTE,))
-    assert bench.claim().contact == NEWER, "at once"
+    assert world.claim().contact == NEWER, "at once"
 
 
 @pytest.mark.parametrize("verdict", [FAILED, CONFLICT], ids=lambda verdict: verdict.state)
-def test_newer_data_of_a_contact_that_was_given_up_are_a_fresh_try(verdict: AttemptResult, bench: Bench) -> None:
-    bench.accept()
-    bench.finish(bench.claim(), RETRYING)
-    bench.turn(5_000)
-    bench.finish(bench.claim(), verdict)
-    bench.client.delete(keys.QUEUE)
-    assert bench.accept(NEWER) == Accepted(Status.ACCEPTED, State.PENDING, None)
-    record = bench.record()
+def test_newer_data_of_a_contact_that_was_given_up_are_a_fresh_try(verdict: AttemptResult, world: World) -> None:
+    world.accept()
+    world.finish(world.claim(), RETRYING)
+    world.advance(5_000)
+    world.finish(world.claim(), verdict)
+    world.client.delete(keys.QUEUE)
+    assert world.accept(NEWER) == Accepted(Status.ACCEPTED, State.PENDING, None)
+    record = world.record()
     assert (record.contact, record.cause, record.owner_id, record.closed_at) == (NEWER, None, None, None)
-    assert bench.queue() == [bench.key()]
-    claim = bench.claim()
+    assert world.queue() == [world.key()]
+    claim = world.claim()
     assert (claim.failures, claim.repeats, claim.spent_ms, claim.crashes) == (0, 0, 0, 0)
 
 
-def test_a_fresh_try_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
-    bench.accept()
-    claim = bench.claim()
-    bench.finish(claim, AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
-    bench.accept(NEWER)
-    assert bench.claim().unknown_since is not None
+def test_a_fresh_try_does_not_forget_that_an_answer_is_unknown(world: World) -> None:
+    world.accept()
+    claim = world.claim()
+    world.finish(claim, AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
+    world.accept(NEWER)
+    assert world.claim().unknown_since is not None
 
 
-def test_what_a_person_discarded_stays_so_whatever_comes(bench: Bench) -> None:
-    bench.bring_to(DISCARDED)
-    before = bench.everything()
-    assert bench.accept(NEWER) == Accepted(Status.DUPLICATE, State.DISCARDED, None)
-    assert bench.everything() == before
+def test_what_a_person_discarded_stays_so_whatever_comes(world: World) -> None:
+    world.bring(ADA, DISCARDED)
+    before = world.snapshot()
+    assert world.accept(NEWER) == Accepted(Status.DUPLICATE, State.DISCARDED, None)
+    assert world.snapshot() == before
 
 
-def test_no_message_is_pushed_beyond_the_bound_of_the_queue(bench: Bench) -> None:
-    bench.client.rpush(keys.QUEUE, *["another"] * QUEUE_BOUNDS[0])
-    bench.accept()
-    assert bench.client.llen(keys.QUEUE) == QUEUE_BOUNDS[0]
-    due = bench.due()
+def test_no_message_is_pushed_beyond_the_bound_of_the_queue(world: World) -> None:
+    world.client.rpush(keys.QUEUE, *["another"] * QUEUE_BOUNDS[0])
+    world.accept()
+    assert world.client.llen(keys.QUEUE) == QUEUE_BOUNDS[0]
+    due = world.due()
     assert due is not None
-    assert due <= bench.now(), "it is for the next sweep"
+    assert due <= world.now(), "it is for the next sweep"
 
 
-def test_key_names_tell_nothing_about_a_person(bench: Bench) -> None:
-    bench.accept(Contact("ada@example.com", 1))
-    assert not [name for name in bench.everything() if "ada" in name]
+def test_key_names_tell_nothing_about_a_person(world: World) -> None:
+    world.accept(Contact("ada@example.com", 1))
+    assert not [name for name in world.snapshot() if "ada" in name]
 
 
 # The salt
 
 
-def test_every_process_uses_the_same_salt(bench: Bench) -> None:
-    bench.accept()
-    other = make_store(bench.client)
+def test_every_process_uses_the_same_salt(world: World) -> None:
+    world.accept()
+    other = make_store(world.client)
     assert other.contacts.accept(ADA, "signup").status is Status.DUPLICATE
 
 
-def test_a_redis_that_was_emptied_is_begun_anew(bench: Bench) -> None:
-    bench.accept()
-    old_key = bench.key()
-    bench.client.flushall()
-    assert bench.accept() == Accepted(Status.ACCEPTED, State.PENDING, None)
-    assert bench.key() != old_key
-    assert bench.record().contact == ADA
+def test_a_redis_that_was_emptied_is_begun_anew(world: World) -> None:
+    world.accept()
+    old_key = world.key()
+    world.client.flushall()
+    assert world.accept() == Accepted(Status.ACCEPTED, State.PENDING, None)
+    assert world.key() != old_key
+    assert world.record().contact == ADA
 
 
-def test_a_salt_that_keeps_changing_is_an_error_and_nothing_is_written(bench: Bench) -> None:
+def test_a_salt_that_keeps_changing_is_an_error_and_nothing_is_written(world: World) -> None:
     class Stale(Store):
         def salt(self) -> bytes:
             return b"of yesterday"
 
-    bench.accept()
-    before = bench.everything()
+    world.accept()
+    before = world.snapshot()
     with pytest.raises(StoreError, match="salt"):
-        Stale(bench.client, Envelope(""), lease_ms=0).contacts.accept(NEWER, "signup")
-    assert bench.everything() == before
+        Stale(world.client, Envelope(""), lease_ms=0).contacts.accept(NEWER, "signup")
+    assert world.snapshot() == before
 
 
 # claim and renew
 
 
-def test_a_claim_knows_all_that_an_attempt_needs(bench: Bench) -> None:
-    bench.accept(ADA, NOTE)
-    first = bench.claim()
+def test_a_claim_knows_all_that_an_attempt_needs(world: World) -> None:
+    world.accept(ADA, NOTE)
+    first = world.claim()
     assert (first.contact, first.notes, first.lease_until) == (ADA, (NOTE,), first.now + LEASE_MS)
     assert (first.unknown_since, first.late_id, first.cause) == (None, None, None)
-    bench.finish(
+    world.finish(
         first,
         AttemptResult(
             state=State.RETRYING, cause="http_500", failures=3, repeats=2, spent_ms=9, unanswered=Unanswered.NOW
         ),
     )
-    second = bench.claim()
+    second = world.claim()
     assert (second.cause, second.failures, second.repeats, second.spent_ms) == ("http_500", 3, 2, 9)
     assert second.unknown_since is not None
 
 
-def test_a_claim_may_be_repeated_by_its_owner(bench: Bench) -> None:
-    bench.accept()
-    first = bench.store.contacts.claim(bench.key(), "mine")
-    before = bench.everything()
-    bench.turn(1_000)
-    again = bench.store.contacts.claim(bench.key(), "mine")
+def test_a_claim_may_be_repeated_by_its_owner(world: World) -> None:
+    world.accept()
+    first = world.store.contacts.claim(world.key(), "mine")
+    before = world.snapshot()
+    world.advance(1_000)
+    again = world.store.contacts.claim(world.key(), "mine")
     assert first is not None
     assert again is not None
     assert again.lease_until == first.lease_until
-    assert bench.everything() == before
+    assert world.snapshot() == before
 
 
-def test_a_lease_belongs_to_one(bench: Bench) -> None:
-    bench.accept()
-    bench.claim()
-    before = bench.everything()
-    bench.turn(LEASE_MS - 1_000)
-    assert bench.store.contacts.claim(bench.key(), "another") is None
-    assert bench.everything() == before
+def test_a_lease_belongs_to_one(world: World) -> None:
+    world.accept()
+    world.claim()
+    before = world.snapshot()
+    world.advance(LEASE_MS - 1_000)
+    assert world.store.contacts.claim(world.key(), "another") is None
+    assert world.snapshot() == before
 
 
-def test_a_lease_that_ran_out_is_taken_over_with_the_answer_unknown(bench: Bench) -> None:
-    bench.accept()
-    first = bench.claim()
-    bench.turn(LEASE_MS + 1_000)
-    second = bench.claim()
+def test_a_lease_that_ran_out_is_taken_over_with_the_answer_unknown(world: World) -> None:
+    world.accept()
+    first = world.claim()
+    world.advance(LEASE_MS + 1_000)
+    second = world.claim()
     assert (second.unknown_since, second.crashes) == (first.lease_until, 1)
-    assert bench.record().attempts_made == 2
+    assert world.record().attempts_made == 2
 
 
-def test_of_many_who_claim_at_once_one_gets_it(bench: Bench, redis_url: str) -> None:
-    bench.accept()
-    key, got = bench.key(), []
+def test_of_many_who_claim_at_once_one_gets_it(world: World, redis_url: str) -> None:
+    world.accept()
+    key, got = world.key(), []
 
     def claim(token: str) -> None:
         client = connect(redis_url, timeout_s=5)
@@ -379,150 +303,150 @@ def test_of_many_who_claim_at_once_one_gets_it(bench: Bench, redis_url: str) -> 
     assert len([claim for claim in got if claim]) == 1
 
 
-def test_a_retry_cannot_be_claimed_before_its_time(bench: Bench) -> None:
-    bench.bring_to(RETRYING)
-    assert bench.store.contacts.claim(bench.key(), "early") is None
-    bench.turn(5_000)
-    assert bench.claim().cause == "http_500"
+def test_a_retry_cannot_be_claimed_before_its_time(world: World) -> None:
+    world.bring(ADA, RETRYING)
+    assert world.store.contacts.claim(world.key(), "early") is None
+    world.advance(5_000)
+    assert world.claim().cause == "http_500"
 
 
 @pytest.mark.parametrize("verdict", CLOSED, ids=lambda verdict: verdict.state)
-def test_what_is_closed_cannot_be_claimed(verdict: AttemptResult, bench: Bench) -> None:
-    bench.bring_to(verdict)
-    assert bench.store.contacts.claim(bench.key(), "token") is None
+def test_what_is_closed_cannot_be_claimed(verdict: AttemptResult, world: World) -> None:
+    world.bring(ADA, verdict)
+    assert world.store.contacts.claim(world.key(), "token") is None
 
 
-def test_what_is_not_there_cannot_be_claimed_and_leaves_no_trace(bench: Bench) -> None:
-    bench.accept()
-    before = bench.everything()
-    assert bench.store.contacts.claim(bench.key("bob"), "token") is None
-    assert bench.everything() == before
+def test_what_is_not_there_cannot_be_claimed_and_leaves_no_trace(world: World) -> None:
+    world.accept()
+    before = world.snapshot()
+    assert world.store.contacts.claim(world.key("bob"), "token") is None
+    assert world.snapshot() == before
 
 
-def test_a_lease_is_lengthened_from_now(bench: Bench) -> None:
-    bench.accept()
-    claim = bench.claim()
-    bench.turn(LEASE_MS - 1_000)
-    assert bench.store.contacts.renew(claim)
-    bench.turn(LEASE_MS - 1_000)
-    assert bench.store.contacts.claim(bench.key(), "another") is None
-    assert int(bench.fields()["lease_until"]) > claim.lease_until
-    assert bench.due() == keys.LANE + int(bench.fields()["lease_until"])
+def test_a_lease_is_lengthened_from_now(world: World) -> None:
+    world.accept()
+    claim = world.claim()
+    world.advance(LEASE_MS - 1_000)
+    assert world.store.contacts.renew(claim)
+    world.advance(LEASE_MS - 1_000)
+    assert world.store.contacts.claim(world.key(), "another") is None
+    assert int(world.fields()["lease_until"]) > claim.lease_until
+    assert world.due() == keys.LANE + int(world.fields()["lease_until"])
 
 
-def test_a_lease_that_is_lost_cannot_be_renewed(bench: Bench) -> None:
-    bench.accept()
-    claim = bench.claim()
-    bench.turn(LEASE_MS)
-    before = bench.everything()
-    assert not bench.store.contacts.renew(claim), "it ran out"
-    assert bench.everything() == before
-    other = bench.claim()
-    assert not bench.store.contacts.renew(claim), "somebody else has it"
-    bench.finish(other)
-    assert not bench.store.contacts.renew(other), "it is finished"
+def test_a_lease_that_is_lost_cannot_be_renewed(world: World) -> None:
+    world.accept()
+    claim = world.claim()
+    world.advance(LEASE_MS)
+    before = world.snapshot()
+    assert not world.store.contacts.renew(claim), "it ran out"
+    assert world.snapshot() == before
+    other = world.claim()
+    assert not world.store.contacts.renew(claim), "somebody else has it"
+    world.finish(other)
+    assert not world.store.contacts.renew(other), "it is finished"
 
 
 # finish
 
 
-def test_a_created_contact_keeps_what_idempotency_needs_and_no_personal_data(bench: Bench) -> None:
-    bench.accept(ADA, NOTE)
-    bench.finish(bench.claim())
-    fields = bench.fields()
+def test_a_created_contact_keeps_what_idempotency_needs_and_no_personal_data(world: World) -> None:
+    world.accept(ADA, NOTE)
+    world.finish(world.claim())
+    fields = world.fields()
     assert set(fields) == {"identifier", "source", "state", "fingerprint", "received_at", "attempts", "contact_id"}
     told = " ".join(fields.values())
     for value in (ADA.name, ADA.email, ADA.phone_number, ADA.avatar_url):
         assert value is not None
         assert value not in told
-    assert bench.due() is None
-    assert bench.client.object("encoding", keys.contact(bench.key())) == "listpack", "Redis's compact form"
+    assert world.due() is None
+    assert world.client.object("encoding", keys.contact(world.key())) == "listpack", "Redis's compact form"
 
 
-def test_a_created_contact_tells_what_was_unusual(bench: Bench) -> None:
-    bench.accept()
-    bench.finish(bench.claim(), RETRYING)
-    bench.turn(5_000)
+def test_a_created_contact_tells_what_was_unusual(world: World) -> None:
+    world.accept()
+    world.finish(world.claim(), RETRYING)
+    world.advance(5_000)
     adopted = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.ADOPTED, notes=(NOTE,), status=200)
-    claim = bench.claim()
-    bench.finish(claim, adopted)
-    record = bench.record()
+    claim = world.claim()
+    world.finish(claim, adopted)
+    record = world.record()
     assert (record.outcome, record.notes, record.attempts_made) == (Outcome.ADOPTED, (NOTE,), 2)
     assert record.closed_at == claim.now + 12
     assert (record.cause, record.next_attempt_at) == (None, None)
 
 
-def test_a_failed_attempt_sets_the_time_of_the_next(bench: Bench) -> None:
-    bench.accept()
-    bench.finish(bench.claim(), RETRYING)
-    record = bench.record()
+def test_a_failed_attempt_sets_the_time_of_the_next(world: World) -> None:
+    world.accept()
+    world.finish(world.claim(), RETRYING)
+    record = world.record()
     assert (record.state, record.cause) == (State.RETRYING, "http_500")
     assert record.next_attempt_at is not None
-    assert 4_000 < record.next_attempt_at - bench.now() <= 5_000
-    assert bench.due() == keys.LANE + record.next_attempt_at
+    assert 4_000 < record.next_attempt_at - world.now() <= 5_000
+    assert world.due() == keys.LANE + record.next_attempt_at
 
 
 @pytest.mark.parametrize("verdict", [FAILED, CONFLICT], ids=lambda verdict: verdict.state)
-def test_a_contact_that_is_given_up_keeps_its_data_and_says_why(verdict: AttemptResult, bench: Bench) -> None:
-    bench.bring_to(verdict)
-    record = bench.record()
+def test_a_contact_that_is_given_up_keeps_its_data_and_says_why(verdict: AttemptResult, world: World) -> None:
+    world.bring(ADA, verdict)
+    record = world.record()
     assert (record.state, record.cause, record.owner_id) == (verdict.state, verdict.cause, verdict.owner_id)
     assert record.contact == ADA
     assert record.closed_at is not None
-    assert bench.due() is None
+    assert world.due() is None
 
 
 @pytest.mark.parametrize("verdict", [FAILED, CREATED], ids=lambda verdict: verdict.state)
-def test_a_verdict_counts_once(verdict: AttemptResult, bench: Bench) -> None:
-    bench.accept()
-    claim = bench.claim()
-    assert bench.finish(claim, verdict).written
-    before = bench.everything()
-    assert not bench.finish(claim, CREATED).written
+def test_a_verdict_counts_once(verdict: AttemptResult, world: World) -> None:
+    world.accept()
+    claim = world.claim()
+    assert world.finish(claim, verdict).written
+    before = world.snapshot()
+    assert not world.finish(claim, CREATED).written
     if verdict is FAILED:
-        before[keys.contact(bench.key())]["late_id"] = "7"
-    assert bench.everything() == before
+        before[keys.contact(world.key())]["late_id"] = "7"
+    assert world.snapshot() == before
 
 
 @pytest.mark.parametrize("verdict", [RETRYING, FAILED, CONFLICT], ids=lambda verdict: verdict.state)
-def test_who_lost_the_lease_changes_nothing(verdict: AttemptResult, bench: Bench) -> None:
-    bench.accept()
-    late = bench.claim()
-    bench.turn(LEASE_MS)
-    bench.claim()
-    before = bench.everything()
-    assert bench.finish(late, verdict) == Finished(written=False)
-    assert bench.everything() == before
+def test_who_lost_the_lease_changes_nothing(verdict: AttemptResult, world: World) -> None:
+    world.accept()
+    late = world.claim()
+    world.advance(LEASE_MS)
+    world.claim()
+    before = world.snapshot()
+    assert world.finish(late, verdict) == Finished(written=False)
+    assert world.snapshot() == before
 
 
-def test_what_a_late_success_learned_is_kept_beside_the_record(bench: Bench) -> None:
-    bench.accept()
-    late = bench.claim()
-    bench.turn(LEASE_MS)
-    bench.claim()
-    before = bench.everything()
-    assert not bench.finish(late, CREATED).written
-    before[keys.contact(bench.key())]["late_id"] = "7"
-    assert bench.everything() == before
-    bench.turn(LEASE_MS)
-    assert bench.claim().late_id == "7"
+def test_what_a_late_success_learned_is_kept_beside_the_record(world: World) -> None:
+    world.accept()
+    late = world.claim()
+    world.advance(LEASE_MS)
+    world.claim()
+    before = world.snapshot()
+    assert not world.finish(late, CREATED).written
+    before[keys.contact(world.key())]["late_id"] = "7"
+    assert world.snapshot() == before
+    world.advance(LEASE_MS)
+    assert world.claim().late_id == "7"
 
 
-def test_a_late_success_of_a_contact_that_is_gone_leaves_no_trace(bench: Bench) -> None:
-    bench.accept()
-    claim = bench.claim()
-    bench.client.flushall()
-    bench.finish(claim)
-    assert bench.everything() == {}
+def test_a_late_success_of_a_contact_that_is_gone_leaves_no_trace(world: World) -> None:
+    world.accept()
+    claim = world.claim()
+    world.client.flushall()
+    world.finish(claim)
+    assert world.snapshot() == {}
 
 
-def test_of_many_attempts_the_first_and_the_latest_are_kept(bench: Bench) -> None:
-    bench.accept()
+def test_of_many_attempts_the_first_and_the_latest_are_kept(world: World) -> None:
+    world.accept()
     for number in range(ATTEMPTS_KEPT + 10):
-        claim = bench.claim()
+        claim = world.claim()
         again = AttemptResult(state=State.RETRYING, cause="http_500")
-        bench.store.contacts.finish(claim, again, Attempt(number, 1, 500, "http_500", "it says why"))
-    record = bench.record()
+        world.store.contacts.finish(claim, again, Attempt(number, 1, 500, "http_500", "it says why"))
+    record = world.record()
     assert [attempt.at for attempt in record.attempts] == [0, *range(10, ATTEMPTS_KEPT + 10)]
     assert record.attempts_made == ATTEMPTS_KEPT + 10
 
@@ -537,184 +461,184 @@ def test_of_many_attempts_the_first_and_the_latest_are_kept(bench: Bench) -> Non
     ],
 )
 def test_what_is_unknown_stays_so_until_it_is_settled(
-    before: Unanswered, after: Unanswered, is_known: bool, bench: Bench
+    before: Unanswered, after: Unanswered, is_known: bool, world: World
 ) -> None:
-    bench.accept()
+    world.accept()
     for unanswered in (before, after):
-        bench.finish(bench.claim(), AttemptResult(state=State.RETRYING, cause="x", unanswered=unanswered))
-    assert (bench.claim().unknown_since is None) is is_known
+        world.finish(world.claim(), AttemptResult(state=State.RETRYING, cause="x", unanswered=unanswered))
+    assert (world.claim().unknown_since is None) is is_known
 
 
-def test_unknown_counts_from_the_end_of_the_attempt(bench: Bench) -> None:
-    bench.accept()
-    claim = bench.claim()
-    bench.turn(30_000)
-    bench.finish(claim, AttemptResult(state=State.RETRYING, cause="x", unanswered=Unanswered.NOW))
-    unknown_since = bench.claim().unknown_since
+def test_unknown_counts_from_the_end_of_the_attempt(world: World) -> None:
+    world.accept()
+    claim = world.claim()
+    world.advance(30_000)
+    world.finish(claim, AttemptResult(state=State.RETRYING, cause="x", unanswered=Unanswered.NOW))
+    unknown_since = world.claim().unknown_since
     assert unknown_since is not None
     assert 30_000 <= unknown_since - claim.now < 35_000
 
 
-def test_a_cause_that_nobody_saw_for_a_day_is_new_again(bench: Bench) -> None:
+def test_a_cause_that_nobody_saw_for_a_day_is_new_again(world: World) -> None:
     turns = (("a", 0, True), ("b", CAUSE_FRESH_MS - 5_000, False), ("c", CAUSE_FRESH_MS + 1, True))
     for identifier, turn, is_new in turns:
-        bench.turn(turn)
-        bench.accept(Contact(identifier, 1))
-        assert bench.finish(bench.claim(identifier), RETRYING).new_cause is is_new
+        world.advance(turn)
+        world.accept(Contact(identifier, 1))
+        assert world.finish(world.claim(identifier), RETRYING).new_cause is is_new
 
 
 # retry_now
 
 
-def test_a_pending_contact_is_due_at_once_as_a_new_one(bench: Bench) -> None:
-    bench.accept()
-    assert bench.store.contacts.retry_now(bench.store.key_of("ada")) == "pending"
-    due = bench.due()
+def test_a_pending_contact_is_due_at_once_as_a_new_one(world: World) -> None:
+    world.accept()
+    assert world.store.contacts.retry_now(world.store.key_of("ada")) == "pending"
+    due = world.due()
     assert due is not None
-    assert due <= bench.now()
+    assert due <= world.now()
 
 
 @pytest.mark.parametrize("verdict", [RETRYING, FAILED, CONFLICT, DISCARDED], ids=lambda verdict: verdict.state)
-def test_retry_now_gives_a_fresh_budget_at_once(verdict: AttemptResult, bench: Bench) -> None:
-    bench.bring_to(verdict)
-    assert bench.store.contacts.retry_now(bench.store.key_of("ada")) == "retrying"
-    record = bench.record()
+def test_retry_now_gives_a_fresh_budget_at_once(verdict: AttemptResult, world: World) -> None:
+    world.bring(ADA, verdict)
+    assert world.store.contacts.retry_now(world.store.key_of("ada")) == "retrying"
+    record = world.record()
     assert (record.state, record.closed_at, record.owner_id) == (State.RETRYING, None, None)
-    assert bench.store.queue.sweep().handed == 1
-    claim = bench.claim()
+    assert world.store.queue.sweep().handed == 1
+    claim = world.claim()
     assert (claim.failures, claim.repeats, claim.spent_ms, claim.crashes) == (0, 0, 0, 0)
 
 
-def test_retry_now_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
-    bench.bring_to(AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
-    bench.store.contacts.retry_now(bench.store.key_of("ada"))
-    assert bench.claim().unknown_since is not None
+def test_retry_now_does_not_forget_that_an_answer_is_unknown(world: World) -> None:
+    world.bring(ADA, AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
+    world.store.contacts.retry_now(world.store.key_of("ada"))
+    assert world.claim().unknown_since is not None
 
 
-def test_retry_now_leaves_a_running_attempt_alone(bench: Bench) -> None:
-    bench.accept()
-    bench.claim()
-    before = bench.everything()
-    assert bench.store.contacts.retry_now(bench.store.key_of("ada")) == "busy"
-    assert bench.everything() == before
+def test_retry_now_leaves_a_running_attempt_alone(world: World) -> None:
+    world.accept()
+    world.claim()
+    before = world.snapshot()
+    assert world.store.contacts.retry_now(world.store.key_of("ada")) == "busy"
+    assert world.snapshot() == before
 
 
-def test_retry_now_leaves_a_created_contact_alone(bench: Bench) -> None:
-    bench.bring_to(CREATED)
-    before = bench.everything()
-    assert bench.store.contacts.retry_now(bench.store.key_of("ada")) == "created"
-    assert bench.everything() == before
+def test_retry_now_leaves_a_created_contact_alone(world: World) -> None:
+    world.bring(ADA, CREATED)
+    before = world.snapshot()
+    assert world.store.contacts.retry_now(world.store.key_of("ada")) == "created"
+    assert world.snapshot() == before
 
 
-def test_retry_now_tells_that_nobody_is_there(bench: Bench) -> None:
-    assert bench.store.contacts.retry_now(bench.store.key_of("ada")) == "gone"
+def test_retry_now_tells_that_nobody_is_there(world: World) -> None:
+    assert world.store.contacts.retry_now(world.store.key_of("ada")) == "gone"
 
 
 # edit
 
 
 @pytest.mark.parametrize("verdict", [FAILED, CONFLICT, RETRYING])
-def test_edit_brings_other_data_and_a_fresh_budget_at_once(verdict: AttemptResult, bench: Bench) -> None:
-    bench.bring_to(verdict)
-    assert bench.store.contacts.edit(bench.store.key_of("ada"), NEWER, (NOTE,), who="bob", before=ADA) == "retrying"
-    assert bench.store.queue.sweep().handed == 1
-    claim = bench.claim()
+def test_edit_brings_other_data_and_a_fresh_budget_at_once(verdict: AttemptResult, world: World) -> None:
+    world.bring(ADA, verdict)
+    assert world.store.contacts.edit(world.store.key_of("ada"), NEWER, (NOTE,), who="bob", before=ADA) == "retrying"
+    assert world.store.queue.sweep().handed == 1
+    claim = world.claim()
     assert (claim.contact, claim.notes, claim.trigger) == (NEWER, (NOTE,), "bob")
     assert (claim.failures, claim.repeats, claim.spent_ms, claim.crashes) == (0, 0, 0, 0)
 
 
-def test_edit_of_a_new_contact_leaves_it_pending(bench: Bench) -> None:
-    bench.accept()
-    assert bench.store.contacts.edit(bench.store.key_of("ada"), NEWER, who="bob", before=ADA) == "pending"
-    assert bench.claim().contact == NEWER
+def test_edit_of_a_new_contact_leaves_it_pending(world: World) -> None:
+    world.accept()
+    assert world.store.contacts.edit(world.store.key_of("ada"), NEWER, who="bob", before=ADA) == "pending"
+    assert world.claim().contact == NEWER
 
 
-def test_edit_may_run_twice(bench: Bench) -> None:
+def test_edit_may_run_twice(world: World) -> None:
     """Its answer may get lost, and the person does it again."""
-    bench.bring_to(FAILED)
-    assert [bench.store.contacts.edit(bench.store.key_of("ada"), NEWER, who="bob", before=ADA) for _ in range(2)] == [
+    world.bring(ADA, FAILED)
+    assert [world.store.contacts.edit(world.store.key_of("ada"), NEWER, who="bob", before=ADA) for _ in range(2)] == [
         "retrying"
     ] * 2
-    assert bench.claim().contact == NEWER
+    assert world.claim().contact == NEWER
 
 
-def test_edit_does_not_forget_that_an_answer_is_unknown(bench: Bench) -> None:
-    bench.bring_to(AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
-    bench.store.contacts.edit(bench.store.key_of("ada"), NEWER, who="bob", before=ADA)
-    assert bench.claim().unknown_since is not None
+def test_edit_does_not_forget_that_an_answer_is_unknown(world: World) -> None:
+    world.bring(ADA, AttemptResult(state=State.FAILED, cause="x", unanswered=Unanswered.NOW))
+    world.store.contacts.edit(world.store.key_of("ada"), NEWER, who="bob", before=ADA)
+    assert world.claim().unknown_since is not None
 
 
 @pytest.mark.parametrize(("verdict", "says"), [(None, "busy"), (CREATED, "created")])
-def test_edit_leaves_alone_what_is_under_way_or_done(verdict: AttemptResult | None, says: str, bench: Bench) -> None:
-    bench.accept()
-    bench.claim() if verdict is None else bench.bring_to(verdict)
-    before = bench.everything()
-    assert bench.store.contacts.edit(bench.store.key_of("ada"), NEWER, who="bob", before=ADA) == says
-    assert bench.everything() == before
+def test_edit_leaves_alone_what_is_under_way_or_done(verdict: AttemptResult | None, says: str, world: World) -> None:
+    world.accept()
+    world.claim() if verdict is None else world.bring(ADA, verdict)
+    before = world.snapshot()
+    assert world.store.contacts.edit(world.store.key_of("ada"), NEWER, who="bob", before=ADA) == says
+    assert world.snapshot() == before
 
 
-def test_edit_does_not_overwrite_what_came_meanwhile(bench: Bench) -> None:
-    bench.bring_to(FAILED)
-    bench.accept(NEWER)
-    before = bench.everything()
+def test_edit_does_not_overwrite_what_came_meanwhile(world: World) -> None:
+    world.bring(ADA, FAILED)
+    world.accept(NEWER)
+    before = world.snapshot()
     assert (
-        bench.store.contacts.edit(bench.store.key_of("ada"), ADA.without("email"), who="bob", before=ADA) == "changed"
+        world.store.contacts.edit(world.store.key_of("ada"), ADA.without("email"), who="bob", before=ADA) == "changed"
     )
-    assert bench.everything() == before
+    assert world.snapshot() == before
 
 
-def test_edit_tells_that_nobody_is_there(bench: Bench) -> None:
-    assert bench.store.contacts.edit(bench.store.key_of("ada"), NEWER) == "gone"
+def test_edit_tells_that_nobody_is_there(world: World) -> None:
+    assert world.store.contacts.edit(world.store.key_of("ada"), NEWER) == "gone"
 
 
 # sweep
 
 
-def backlog(bench: Bench, *identifiers: str) -> None:
+def backlog(world: World, *identifiers: str) -> None:
     """New contacts whose messages got lost, oldest first, due now."""
     for identifier in identifiers:
-        bench.accept(Contact(identifier, 1))
-        bench.turn(10)
-    bench.client.delete(keys.QUEUE)
-    bench.turn(GRACE_MS)
+        world.accept(Contact(identifier, 1))
+        world.advance(10)
+    world.client.delete(keys.QUEUE)
+    world.advance(GRACE_MS)
 
 
-def test_what_is_due_is_handed_over_once_until_its_message_counts_as_lost(bench: Bench) -> None:
-    backlog(bench, "ada")
-    assert bench.store.queue.sweep() == Swept(handed=1, waiting=0)
-    assert bench.store.queue.sweep() == Swept(handed=0, waiting=1)
-    assert bench.queue() == [bench.key()]
-    bench.client.delete(keys.QUEUE)
-    bench.turn(GRACE_MS - 1_000)
-    assert bench.store.queue.sweep() == Swept(handed=0, waiting=0)
-    bench.turn(1_000)
-    assert bench.store.queue.sweep() == Swept(handed=1, waiting=0)
+def test_what_is_due_is_handed_over_once_until_its_message_counts_as_lost(world: World) -> None:
+    backlog(world, "ada")
+    assert world.store.queue.sweep() == Swept(handed=1, waiting=0)
+    assert world.store.queue.sweep() == Swept(handed=0, waiting=1)
+    assert world.queue() == [world.key()]
+    world.client.delete(keys.QUEUE)
+    world.advance(GRACE_MS - 1_000)
+    assert world.store.queue.sweep() == Swept(handed=0, waiting=0)
+    world.advance(1_000)
+    assert world.store.queue.sweep() == Swept(handed=1, waiting=0)
 
 
 @pytest.mark.parametrize("verdict", CLOSED, ids=lambda verdict: verdict.state)
-def test_what_is_closed_is_never_handed_over(verdict: AttemptResult, bench: Bench) -> None:
-    bench.bring_to(verdict)
-    bench.turn(DAY_MS)
-    assert bench.store.queue.sweep().handed == 0
+def test_what_is_closed_is_never_handed_over(verdict: AttemptResult, world: World) -> None:
+    world.bring(ADA, verdict)
+    world.advance(DAY_MS)
+    assert world.store.queue.sweep().handed == 0
 
 
-def test_a_lease_that_ran_out_is_handed_over(bench: Bench) -> None:
-    bench.accept()
-    bench.claim()
-    bench.client.delete(keys.QUEUE)
-    bench.turn(LEASE_MS - 1_000)
-    assert bench.store.queue.sweep().handed == 0
-    bench.turn(1_000)
-    assert bench.store.queue.sweep().handed == 1
+def test_a_lease_that_ran_out_is_handed_over(world: World) -> None:
+    world.accept()
+    world.claim()
+    world.client.delete(keys.QUEUE)
+    world.advance(LEASE_MS - 1_000)
+    assert world.store.queue.sweep().handed == 0
+    world.advance(1_000)
+    assert world.store.queue.sweep().handed == 1
 
 
-def test_new_contacts_go_before_retries_and_older_before_younger(bench: Bench) -> None:
-    bench.bring_to(RETRYING, Contact("old retry", 1))
-    bench.turn(1_000)
-    bench.bring_to(RETRYING, Contact("young retry", 1))
-    backlog(bench, "old", "young")
-    bench.store.queue.sweep()
-    assert bench.queue() == [bench.key(identifier) for identifier in ("old", "young", "old retry", "young retry")]
+def test_new_contacts_go_before_retries_and_older_before_younger(world: World) -> None:
+    world.bring(Contact("old retry", 1), RETRYING)
+    world.advance(1_000)
+    world.bring(Contact("young retry", 1), RETRYING)
+    backlog(world, "old", "young")
+    world.store.queue.sweep()
+    assert world.queue() == [world.key(identifier) for identifier in ("old", "young", "old retry", "young retry")]
 
 
 @pytest.mark.parametrize(
@@ -728,61 +652,61 @@ def test_new_contacts_go_before_retries_and_older_before_younger(bench: Bench) -
         (QUEUE_BOUNDS[0], 0),
     ],
 )
-def test_retries_never_fill_the_room_of_new_contacts(waiting: int, handed: int, bench: Bench) -> None:
+def test_retries_never_fill_the_room_of_new_contacts(waiting: int, handed: int, world: World) -> None:
     for identifier in ("retry 1", "retry 2"):
-        bench.bring_to(RETRYING, Contact(identifier, 1))
-        bench.turn(10)
-    backlog(bench, "new 1", "new 2")
+        world.bring(Contact(identifier, 1), RETRYING)
+        world.advance(10)
+    backlog(world, "new 1", "new 2")
     if waiting:
-        bench.client.rpush(keys.QUEUE, *["another"] * waiting)
-    swept = bench.store.queue.sweep()
+        world.client.rpush(keys.QUEUE, *["another"] * waiting)
+    swept = world.store.queue.sweep()
     assert (swept.handed, swept.waiting, swept.more) == (handed, waiting, handed < 4)
-    added = bench.queue()[waiting:]
-    assert added == [bench.key(identifier) for identifier in ("new 1", "new 2", "retry 1", "retry 2")[:handed]]
+    added = world.queue()[waiting:]
+    assert added == [world.key(identifier) for identifier in ("new 1", "new 2", "retry 1", "retry 2")[:handed]]
 
 
-def test_each_message_has_an_id_of_its_own_and_nothing_else_of_it_is_touched(bench: Bench) -> None:
-    bench.store.queue._envelope = Envelope(
+def test_each_message_has_an_id_of_its_own_and_nothing_else_of_it_is_touched(world: World) -> None:
+    world.store.queue._envelope = Envelope(
         '{"origin": "gen7@host", "to": "@nobody@", "key": "@key@", "id": "@id@", "tag": "@id@"}'
     )
-    backlog(bench, "ada", "bob")
-    bench.store.queue.sweep()
-    messages: Any = bench.client.lrange(keys.QUEUE, 0, -1)
+    backlog(world, "ada", "bob")
+    world.store.queue.sweep()
+    messages: Any = world.client.lrange(keys.QUEUE, 0, -1)
     ids = {message.split('"')[-6] for message in messages}
     assert len(ids) == 2
     for message, identifier in zip(reversed(messages), ("ada", "bob"), strict=True):
-        assert message.startswith(f'{{"origin": "gen7@host", "to": "@nobody@", "key": "{bench.key(identifier)}"')
+        assert message.startswith(f'{{"origin": "gen7@host", "to": "@nobody@", "key": "{world.key(identifier)}"')
         assert message.count(message.split('"')[-6]) == 2
 
 
-def test_a_large_backlog_is_handed_over_in_bounded_steps_that_hold_redis_for_a_moment_only(bench: Bench) -> None:
+def test_a_large_backlog_is_handed_over_in_bounded_steps_that_hold_redis_for_a_moment_only(world: World) -> None:
     for number in range(MAX_SWEPT + 100):
-        bench.accept(Contact(f"contact-{number}", 1))
+        world.accept(Contact(f"contact-{number}", 1))
     took: list[float] = []
     for _ in range(5):
-        bench.client.delete(keys.QUEUE)
-        bench.turn(GRACE_MS)
+        world.client.delete(keys.QUEUE)
+        world.advance(GRACE_MS)
         began = time.perf_counter()
-        assert bench.store.queue.sweep().handed == MAX_SWEPT
+        assert world.store.queue.sweep().handed == MAX_SWEPT
         took.append(time.perf_counter() - began)
     assert min(took) < 0.05, "the aim is 10 ms; this machine may be busy"
 
 
-def test_sweeps_at_the_same_time_hand_each_contact_over_once(bench: Bench, redis_url: str) -> None:
-    backlog(bench, *(f"contact-{number}" for number in range(300)))
+def test_sweeps_at_the_same_time_hand_each_contact_over_once(world: World, redis_url: str) -> None:
+    backlog(world, *(f"contact-{number}" for number in range(300)))
     handed: list[int] = []
 
     def sweep(_: str) -> None:
         client = connect(redis_url, timeout_s=5)
         store = make_store(client)
-        store.shift_ms = bench.store.shift_ms
+        store.shift_ms = world.store.shift_ms
         handed.extend(store.queue.sweep().handed for _ in range(3))
         client.close()
 
     in_threads(sweep, [""] * 6)
     assert sum(handed) == 300
-    assert set(Counter(bench.queue()).values()) == {1}
-    assert len(bench.queue()) == 300
+    assert set(Counter(world.queue()).values()) == {1}
+    assert len(world.queue()) == 300
 
 
 def in_threads(do: Callable[[str], None], arguments: list[str]) -> None:
@@ -803,52 +727,52 @@ def in_threads(do: Callable[[str], None], arguments: list[str]) -> None:
 # forget and beat
 
 
-def test_created_contacts_are_forgotten_when_their_time_is_over(bench: Bench) -> None:
-    bench.bring_to(CREATED)
-    bench.turn(DAY_MS - 1_000)
-    assert bench.store.contacts.forget(DAY_MS) == 0
-    bench.turn(1_000)
-    assert bench.store.contacts.forget(DAY_MS) == 1
-    assert Store(bench.client).contacts.find("ada") is None
-    assert bench.accept() == Accepted(Status.ACCEPTED, State.PENDING, None)
+def test_created_contacts_are_forgotten_when_their_time_is_over(world: World) -> None:
+    world.bring(ADA, CREATED)
+    world.advance(DAY_MS - 1_000)
+    assert world.store.contacts.forget(DAY_MS) == 0
+    world.advance(1_000)
+    assert world.store.contacts.forget(DAY_MS) == 1
+    assert Store(world.client).contacts.find("ada") is None
+    assert world.accept() == Accepted(Status.ACCEPTED, State.PENDING, None)
 
 
 @pytest.mark.parametrize("verdict", [RETRYING, FAILED, CONFLICT, DISCARDED], ids=lambda verdict: verdict.state)
-def test_nothing_else_is_forgotten(verdict: AttemptResult, bench: Bench) -> None:
-    bench.bring_to(verdict)
-    bench.turn(DAY_MS)
-    before = bench.everything()
-    assert bench.store.contacts.forget(0) == 0
-    assert bench.everything() == before
+def test_nothing_else_is_forgotten(verdict: AttemptResult, world: World) -> None:
+    world.bring(ADA, verdict)
+    world.advance(DAY_MS)
+    before = world.snapshot()
+    assert world.store.contacts.forget(0) == 0
+    assert world.snapshot() == before
 
 
-def test_a_contact_is_looked_at_again_at_the_moment_when_it_is_forgotten(bench: Bench) -> None:
+def test_a_contact_is_looked_at_again_at_the_moment_when_it_is_forgotten(world: World) -> None:
     """Between the search for old ones and then, it may have been forgotten and created anew by somebody else."""
-    bench.bring_to(CREATED)
-    bench.bring_to(FAILED, Contact("bob", 1))
-    before = bench.everything()
+    world.bring(ADA, CREATED)
+    world.bring(Contact("bob", 1), FAILED)
+    before = world.snapshot()
     assert [
-        bench.store.run("forget", key=bench.key(name), keep_ms=DAY_MS, contact_id="7", contact_finder="")
+        world.store.run("forget", key=world.key(name), keep_ms=DAY_MS, contact_id="7", contact_finder="")
         for name in ("ada", "bob", "cyd")
     ] == [0, 0, 0]
-    assert bench.everything() == before
+    assert world.snapshot() == before
 
 
-def test_forgetting_goes_in_bounded_steps(bench: Bench) -> None:
+def test_forgetting_goes_in_bounded_steps(world: World) -> None:
     for number in range(MAX_REMOVED + 1):
-        bench.bring_to(CREATED, Contact(f"contact-{number}", 1))
-    bench.turn(1)
-    assert [bench.store.contacts.forget(0) for _ in range(3)] == [MAX_REMOVED, 1, 0]
+        world.bring(Contact(f"contact-{number}", 1), CREATED)
+    world.advance(1)
+    assert [world.store.contacts.forget(0) for _ in range(3)] == [MAX_REMOVED, 1, 0]
 
 
-def test_hosts_are_remembered_for_a_day(bench: Bench) -> None:
-    bench.store.queue.sweep("gone")
-    bench.turn(WORKER_KEPT_MS - 1_000)
-    bench.store.queue.sweep("here")
-    assert set(Store(bench.client).queue.workers().seen) == {"gone", "here"}
-    bench.turn(2_000)
-    bench.store.queue.sweep("here")
-    assert set(Store(bench.client).queue.workers().seen) == {"here"}
+def test_hosts_are_remembered_for_a_day(world: World) -> None:
+    world.store.queue.sweep("gone")
+    world.advance(WORKER_KEPT_MS - 1_000)
+    world.store.queue.sweep("here")
+    assert set(Store(world.client).queue.workers().seen) == {"gone", "here"}
+    world.advance(2_000)
+    world.store.queue.sweep("here")
+    assert set(Store(world.client).queue.workers().seen) == {"here"}
 
 
 # The quarantine
@@ -858,88 +782,88 @@ HELD = Quarantined(
 )
 
 
-def test_what_is_quarantined_is_kept_as_it_is(bench: Bench) -> None:
-    before = bench.now()
-    bench.store.quarantine.add(HELD)
-    (held,) = Store(bench.client).quarantine.page()
+def test_what_is_quarantined_is_kept_as_it_is(world: World) -> None:
+    before = world.now()
+    world.store.quarantine.add(HELD)
+    (held,) = Store(world.client).quarantine.page()
     assert replace(held, entry="", since=0) == HELD
-    assert before <= held.since <= bench.now()
-    assert Store(bench.client).quarantine.read(held.entry) == held
+    assert before <= held.since <= world.now()
+    assert Store(world.client).quarantine.read(held.entry) == held
 
 
-def test_the_same_delivery_is_quarantined_once(bench: Bench) -> None:
-    bench.store.quarantine.add(HELD)
-    before = bench.everything()
-    bench.turn(1_000)
-    bench.store.quarantine.add(HELD)
-    assert bench.everything() == before
-    bench.store.quarantine.add(replace(HELD, source="crm"))
-    assert [held.source for held in Store(bench.client).quarantine.page()] == ["shop", "crm"]
+def test_the_same_delivery_is_quarantined_once(world: World) -> None:
+    world.store.quarantine.add(HELD)
+    before = world.snapshot()
+    world.advance(1_000)
+    world.store.quarantine.add(HELD)
+    assert world.snapshot() == before
+    world.store.quarantine.add(replace(HELD, source="crm"))
+    assert [held.source for held in Store(world.client).quarantine.page()] == ["shop", "crm"]
 
 
-def test_a_quarantine_that_is_full_takes_nothing_more(bench: Bench) -> None:
+def test_a_quarantine_that_is_full_takes_nothing_more(world: World) -> None:
     for number in range(MAX_ENTRIES):
-        bench.store.quarantine.add(replace(HELD, payload=str(number)))
-    before = bench.everything()
+        world.store.quarantine.add(replace(HELD, payload=str(number)))
+    before = world.snapshot()
     with pytest.raises(StoreFull):
-        bench.store.quarantine.add(HELD)
-    bench.store.quarantine.add(replace(HELD, payload="7"))
-    assert bench.everything() == before
+        world.store.quarantine.add(HELD)
+    world.store.quarantine.add(replace(HELD, payload="7"))
+    assert world.snapshot() == before
 
 
-def test_what_is_released_is_gone(bench: Bench) -> None:
-    bench.store.quarantine.add(HELD)
-    (held,) = Store(bench.client).quarantine.page()
-    assert bench.store.quarantine.release(held.entry)
-    assert not bench.store.quarantine.release(held.entry)
-    assert Store(bench.client).quarantine.page() == []
-    assert Store(bench.client).quarantine.read(held.entry) is None
+def test_what_is_released_is_gone(world: World) -> None:
+    world.store.quarantine.add(HELD)
+    (held,) = Store(world.client).quarantine.page()
+    assert world.store.quarantine.release(held.entry)
+    assert not world.store.quarantine.release(held.entry)
+    assert Store(world.client).quarantine.page() == []
+    assert Store(world.client).quarantine.read(held.entry) is None
 
 
-def test_the_quarantine_is_kept_for_its_time_only(bench: Bench) -> None:
-    bench.store.quarantine.add(HELD)
-    bench.turn(KEPT_MS - 1_000)
-    bench.store.quarantine.add(replace(HELD, source="crm"))
-    assert bench.store.quarantine.prune() == 0
-    bench.turn(2_000)
-    assert bench.store.quarantine.prune() == 1
-    assert [held.source for held in Store(bench.client).quarantine.page()] == ["crm"]
+def test_the_quarantine_is_kept_for_its_time_only(world: World) -> None:
+    world.store.quarantine.add(HELD)
+    world.advance(KEPT_MS - 1_000)
+    world.store.quarantine.add(replace(HELD, source="crm"))
+    assert world.store.quarantine.prune() == 0
+    world.advance(2_000)
+    assert world.store.quarantine.prune() == 1
+    assert [held.source for held in Store(world.client).quarantine.page()] == ["crm"]
 
 
-def test_when_a_secret_was_last_used_is_known(bench: Bench) -> None:
-    before = bench.now()
-    bench.store.secret_uses.mark("shop", "SHOP_SECRET")
-    (used,) = Store(bench.client).secret_uses.read().items()
+def test_when_a_secret_was_last_used_is_known(world: World) -> None:
+    before = world.now()
+    world.store.secret_uses.mark("shop", "SHOP_SECRET")
+    (used,) = Store(world.client).secret_uses.read().items()
     assert used[0] == "shop:SHOP_SECRET"
-    assert before <= used[1] <= bench.now()
+    assert before <= used[1] <= world.now()
 
 
 # A full Redis
 
 
-def fill(bench: Bench) -> None:
+def fill(world: World) -> None:
     """From now on every command that needs memory is refused, as long as nothing lifts the limit."""
-    bench.client.config_set("maxmemory", "1")
+    world.client.config_set("maxmemory", "1")
 
 
 @pytest.mark.parametrize("verdict", [None, RETRYING, FAILED, CONFLICT], ids=lambda verdict: verdict and verdict.state)
-def test_a_full_redis_takes_no_delivery_and_writes_no_half_of_it(verdict: AttemptResult | None, own: Bench) -> None:
+def test_a_full_redis_takes_no_delivery_and_writes_no_half_of_it(verdict: AttemptResult | None, own: World) -> None:
     own.accept(ADA, NOTE)
     if verdict is not None:
         own.finish(own.claim(), verdict)
-    before = own.everything()
+    before = own.snapshot()
     fill(own)
     for contact in (NEWER, Contact("bob", 1)):
         with pytest.raises(StoreFull):
             own.accept(contact)
-    assert own.everything() == before
+    assert own.snapshot() == before
 
 
 @pytest.mark.parametrize("verdict", [CREATED, RETRYING, FAILED, CONFLICT], ids=lambda verdict: verdict.state)
-def test_a_full_redis_can_still_be_drained(verdict: AttemptResult, own: Bench) -> None:
+def test_a_full_redis_can_still_be_drained(verdict: AttemptResult, own: World) -> None:
     own.accept()
     own.client.delete(keys.QUEUE)
-    own.turn(GRACE_MS)
+    own.advance(GRACE_MS)
     fill(own)
     assert own.store.queue.sweep().handed == 1
     claim = own.claim()
@@ -948,29 +872,29 @@ def test_a_full_redis_can_still_be_drained(verdict: AttemptResult, own: Bench) -
     assert own.record().state is verdict.state
 
 
-def test_a_full_redis_brings_back_what_a_dead_worker_held(own: Bench) -> None:
+def test_a_full_redis_brings_back_what_a_dead_worker_held(own: World) -> None:
     own.accept()
     own.claim()
-    own.turn(LEASE_MS)
+    own.advance(LEASE_MS)
     own.client.delete(keys.QUEUE)
     fill(own)
     assert own.store.queue.sweep().handed == 1
     assert own.claim().crashes == 1
 
 
-def test_a_full_redis_lets_a_person_retry_and_old_contacts_be_forgotten(own: Bench) -> None:
-    own.bring_to(FAILED)
-    own.bring_to(CREATED, Contact("bob", 1))
-    own.turn(1)
+def test_a_full_redis_lets_a_person_retry_and_old_contacts_be_forgotten(own: World) -> None:
+    own.bring(ADA, FAILED)
+    own.bring(Contact("bob", 1), CREATED)
+    own.advance(1)
     fill(own)
     started_anew = make_store(own.client)
     assert started_anew.contacts.retry_now(own.key()) == "retrying"
     assert own.store.contacts.forget(0) == 1
 
 
-def test_a_full_redis_lets_a_person_be_forgotten_and_put_back(own: Bench) -> None:
-    own.bring_to(FAILED)
-    own.bring_to(CREATED, Contact("bob", 1))
+def test_a_full_redis_lets_a_person_be_forgotten_and_put_back(own: World) -> None:
+    own.bring(ADA, FAILED)
+    own.bring(Contact("bob", 1), CREATED)
     fill(own)
     started_anew = make_store(own.client).contacts
     assert started_anew.erase(own.key()) == Erased("erased")
@@ -1030,20 +954,20 @@ def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey, mo
     client.close()
 
 
-def test_a_connection_that_was_closed_while_it_was_idle_is_opened_again(own: Bench) -> None:
+def test_a_connection_that_was_closed_while_it_was_idle_is_opened_again(own: World) -> None:
     own.accept()
     for _ in range(2):
         own.client.client_kill_filter(_type="normal", skipme=False)
         assert own.store.contacts.retry_now(own.store.key_of("ada")) == "pending"
 
 
-def test_a_redis_that_was_restarted_is_used_again(own: Bench, own_server: Valkey) -> None:
+def test_a_redis_that_was_restarted_is_used_again(own: World, own_server: Valkey) -> None:
     own.accept()
     own_server.restart()
     assert own.accept(Contact("bob", 1)).state is State.PENDING
 
 
-def test_a_read_only_replica_is_unavailable(own: Bench) -> None:
+def test_a_read_only_replica_is_unavailable(own: World) -> None:
     own.accept()
     own.client.replicaof("127.0.0.1", str(free_port()))
     try:
@@ -1054,12 +978,12 @@ def test_a_read_only_replica_is_unavailable(own: Bench) -> None:
     assert own.record().contact == ADA
 
 
-def test_anything_else_that_redis_refuses_is_an_error_of_its_own(bench: Bench) -> None:
-    bench.client.set(keys.DUE, "not a sorted set")
+def test_anything_else_that_redis_refuses_is_an_error_of_its_own(world: World) -> None:
+    world.client.set(keys.DUE, "not a sorted set")
     with pytest.raises(StoreError, match="WRONGTYPE") as caught:
-        bench.store.queue.sweep()
+        world.store.queue.sweep()
     assert type(caught.value) is StoreError
-    bench.client.flushall()
+    world.client.flushall()
 
 
 class HangingUp(socketserver.BaseRequestHandler):

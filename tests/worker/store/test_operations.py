@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.invariants import assert_invariants
-from tests.world import make_store
+from tests.world import World
 from worker.model import Attempt, AttemptResult, BulkAction, Command, Contact, OperationState, Outcome, Signal, State
 from worker.store import keys
 from worker.store.lists import CHUNK, MAX_SCANNED, Filter, Row
@@ -23,28 +23,21 @@ RETRYING = AttemptResult(
 CREATED = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED)
 
 
-class Bench:
-    def __init__(self, client: redis.Redis) -> None:
-        self.client = client
-        self.store = make_store(client)
-        self.operations = self.store.operations
+class Office(World):
+    """Operations on many contacts."""
 
-    def bring(self, number: int, verdict: AttemptResult, *, source: str = "signup", start: int = 0) -> list[str]:
-        """So many contacts whose first attempt ended so. Returns their keys."""
+    def bring_many(self, number: int, verdict: AttemptResult, *, source: str = "signup", start: int = 0) -> list[str]:
+        """Bring contacts whose first attempt ended so. Return their keys."""
         made = []
         for at in range(start, start + number):
-            contact = Contact(f"person-{at}", email=f"person-{at}@example.com", phone_number=f"+4930{at:06}")
-            self.store.contacts.accept(contact, source)
-            key = self.store.key_of(contact.identifier)
-            self.end(key, verdict)
-            made.append(key)
-        self.client.delete(keys.QUEUE)
+            fields = {"email": f"person-{at}@example.com", "phone_number": f"+4930{at:06}"}
+            made.append(self.bring(f"person-{at}", verdict, source=source, **fields))
         return made
 
     def end(self, key: str, verdict: AttemptResult) -> None:
         claim = self.store.contacts.claim(key, token_hex(8))
         assert claim is not None
-        self.store.contacts.finish(claim, verdict, Attempt(claim.now, 1, None, verdict.cause))
+        self.finish(claim, verdict)
 
     def open(self, wanted: Filter, action: BulkAction = BulkAction.RETRY, *, canary: bool = False) -> str:
         total = self.store.lists.count(wanted).number
@@ -60,9 +53,6 @@ class Bench:
         assert operation is not None
         return operation
 
-    def counts(self) -> dict[State, int]:
-        return {state: self.client.zcard(keys.state(state)) for state in State if self.client.zcard(keys.state(state))}
-
     def all_rows(self, wanted: Filter, limit: int = 25) -> list[Row]:
         rows, after = [], None
         while True:
@@ -74,9 +64,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(client: redis.Redis) -> Iterator[Bench]:
-    bench = Bench(client)
-    yield bench
+def office(client: redis.Redis) -> Iterator[Office]:
+    office = Office(client)
+    yield office
     client.delete(keys.QUEUE)
     assert_invariants(client)
 
@@ -87,55 +77,55 @@ ALL_FAILED = Filter(state=State.FAILED)
 # Lists
 
 
-def test_pages_show_everybody_once_the_newest_first(bench: Bench) -> None:
-    made = bench.bring(60, FAILED)
-    rows = bench.all_rows(ALL_FAILED)
+def test_pages_show_everybody_once_the_newest_first(office: Office) -> None:
+    made = office.bring_many(60, FAILED)
+    rows = office.all_rows(ALL_FAILED)
     assert sorted(row.key for row in rows) == sorted(made)
     assert [row.at for row in rows] == sorted((row.at for row in rows), reverse=True)
 
 
-def test_pages_go_on_where_times_are_equal(bench: Bench) -> None:
-    made = bench.bring(CHUNK + 20, FAILED)
+def test_pages_go_on_where_times_are_equal(office: Office) -> None:
+    made = office.bring_many(CHUNK + 20, FAILED)
     for key in made:
-        bench.client.zadd(keys.state(State.FAILED), {key: 1_000})
-    assert sorted(row.key for row in bench.all_rows(ALL_FAILED, limit=7)) == sorted(made)
+        office.client.zadd(keys.state(State.FAILED), {key: 1_000})
+    assert sorted(row.key for row in office.all_rows(ALL_FAILED, limit=7)) == sorted(made)
 
 
-def test_a_row_that_leaves_shifts_no_other(bench: Bench) -> None:
-    bench.bring(30, FAILED)
-    page = bench.store.lists.page(ALL_FAILED, limit=10)
+def test_a_row_that_leaves_shifts_no_other(office: Office) -> None:
+    office.bring_many(30, FAILED)
+    page = office.store.lists.page(ALL_FAILED, limit=10)
     for row in page.rows:
-        bench.store.contacts.discard(bench.store.key_of(row.identifier))
-    rest = bench.store.lists.page(ALL_FAILED, after=page.after, limit=100)
+        office.store.contacts.discard(office.store.key_of(row.identifier))
+    rest = office.store.lists.page(ALL_FAILED, after=page.after, limit=100)
     assert len(rest.rows) == 20
 
 
-def test_a_filter_by_cause_source_attempts_and_time(bench: Bench) -> None:
-    bench.bring(3, FAILED)
-    bench.bring(2, RETRYING, start=10)
-    bench.bring(4, CONFLICT, source="shop", start=20)
-    assert len(bench.all_rows(Filter(cause=CAUSE))) == 5
-    assert len(bench.all_rows(Filter(cause=CAUSE, state=State.RETRYING))) == 2
-    assert len(bench.all_rows(Filter(state=State.CONFLICT, source="shop"))) == 4
-    assert bench.all_rows(Filter(state=State.CONFLICT, source="signup")) == []
-    assert bench.all_rows(Filter(state=State.FAILED, attempts=2)) == []
-    now = bench.store.now()
-    assert bench.all_rows(Filter(state=State.FAILED, since=now + 1)) == []
-    assert len(bench.all_rows(Filter(state=State.FAILED, until=now, since=now - 60_000))) == 3
-    assert bench.store.lists.count(Filter(cause=CAUSE)).number == 5
-    assert bench.store.lists.count(Filter(cause=CAUSE, state=State.FAILED)).number == 3
-    assert bench.store.lists.count(Filter(cause=CAUSE, state=State.FAILED, attempts=1)).number == 3
-    assert bench.store.lists.by_state(Filter(cause=CAUSE)) == ({State.FAILED: 3, State.RETRYING: 2}, False)
-    assert bench.store.lists.by_state(Filter(cause=CAUSE, state=State.FAILED)) == ({State.FAILED: 3}, False)
-    assert bench.store.lists.by_state(Filter(cause="nobody", state=State.FAILED)) == ({}, False)
+def test_a_filter_by_cause_source_attempts_and_time(office: Office) -> None:
+    office.bring_many(3, FAILED)
+    office.bring_many(2, RETRYING, start=10)
+    office.bring_many(4, CONFLICT, source="shop", start=20)
+    assert len(office.all_rows(Filter(cause=CAUSE))) == 5
+    assert len(office.all_rows(Filter(cause=CAUSE, state=State.RETRYING))) == 2
+    assert len(office.all_rows(Filter(state=State.CONFLICT, source="shop"))) == 4
+    assert office.all_rows(Filter(state=State.CONFLICT, source="signup")) == []
+    assert office.all_rows(Filter(state=State.FAILED, attempts=2)) == []
+    now = office.store.now()
+    assert office.all_rows(Filter(state=State.FAILED, since=now + 1)) == []
+    assert len(office.all_rows(Filter(state=State.FAILED, until=now, since=now - 60_000))) == 3
+    assert office.store.lists.count(Filter(cause=CAUSE)).number == 5
+    assert office.store.lists.count(Filter(cause=CAUSE, state=State.FAILED)).number == 3
+    assert office.store.lists.count(Filter(cause=CAUSE, state=State.FAILED, attempts=1)).number == 3
+    assert office.store.lists.by_state(Filter(cause=CAUSE)) == ({State.FAILED: 3, State.RETRYING: 2}, False)
+    assert office.store.lists.by_state(Filter(cause=CAUSE, state=State.FAILED)) == ({State.FAILED: 3}, False)
+    assert office.store.lists.by_state(Filter(cause="nobody", state=State.FAILED)) == ({}, False)
 
 
-def test_a_page_looks_at_a_bounded_number_of_records(bench: Bench) -> None:
-    bench.bring(MAX_SCANNED + 5, FAILED)
-    page = bench.store.lists.page(Filter(state=State.FAILED, source="nobody"))
+def test_a_page_looks_at_a_bounded_number_of_records(office: Office) -> None:
+    office.bring_many(MAX_SCANNED + 5, FAILED)
+    page = office.store.lists.page(Filter(state=State.FAILED, source="nobody"))
     assert (page.rows, page.looked_at) == ([], MAX_SCANNED)
     assert page.after is not None, "and the next one goes on from there"
-    assert bench.store.lists.page(Filter(state=State.FAILED, source="nobody"), after=page.after).after is None
+    assert office.store.lists.page(Filter(state=State.FAILED, source="nobody"), after=page.after).after is None
 
 
 def test_a_filter_needs_something_to_go_by() -> None:
@@ -149,9 +139,9 @@ def test_a_filter_that_makes_no_sense(fields: dict[str, str]) -> None:
         Filter.load(fields)
 
 
-def test_a_place_that_is_none(bench: Bench) -> None:
+def test_a_place_that_is_none(office: Office) -> None:
     with pytest.raises(ValueError, match="could not convert"):
-        bench.store.lists.page(ALL_FAILED, after="elsewhere")
+        office.store.lists.page(ALL_FAILED, after="elsewhere")
 
 
 def test_a_filter_survives_being_written_down() -> None:
@@ -159,216 +149,216 @@ def test_a_filter_survives_being_written_down() -> None:
     assert Filter.load(wanted.dump()) == wanted
 
 
-def test_a_broken_record_spoils_no_page(bench: Bench) -> None:
-    key, other = bench.bring(2, FAILED)
-    received = bench.client.hget(keys.contact(key), "received_at")
-    bench.client.hset(keys.contact(key), "received_at", "yesterday")
-    assert [row.key for row in bench.all_rows(ALL_FAILED)] == [other]
-    bench.client.hset(keys.contact(key), "received_at", str(received))
+def test_a_broken_record_spoils_no_page(office: Office) -> None:
+    key, other = office.bring_many(2, FAILED)
+    received = office.client.hget(keys.contact(key), "received_at")
+    office.client.hset(keys.contact(key), "received_at", "yesterday")
+    assert [row.key for row in office.all_rows(ALL_FAILED)] == [other]
+    office.client.hset(keys.contact(key), "received_at", str(received))
 
 
-def test_a_contact_is_found_by_all_that_it_is_known_by(bench: Bench) -> None:
-    (key,) = bench.bring(1, FAILED)
+def test_a_contact_is_found_by_all_that_it_is_known_by(office: Office) -> None:
+    (key,) = office.bring_many(1, FAILED)
     for text in ("person-0", "PERSON-0@example.com", "+4930000000", key):
-        assert bench.store.lists.search(text) == [key], text
-    assert bench.store.lists.search("nobody") == []
-    bench.store.contacts.retry_now(bench.store.key_of("person-0"))
-    bench.end(key, CREATED)
-    assert bench.store.lists.search("7") == [key]
-    assert bench.store.lists.search("person-0@example.com") == [], "its address is no longer kept"
+        assert office.store.lists.search(text) == [key], text
+    assert office.store.lists.search("nobody") == []
+    office.store.contacts.retry_now(office.store.key_of("person-0"))
+    office.end(key, CREATED)
+    assert office.store.lists.search("7") == [key]
+    assert office.store.lists.search("person-0@example.com") == [], "its address is no longer kept"
 
 
-def test_all_who_share_an_address_are_found(bench: Bench) -> None:
+def test_all_who_share_an_address_are_found(office: Office) -> None:
     made = []
     for number in range(3):
-        bench.store.contacts.accept(Contact(f"same-{number}", email="same@example.com"), "signup")
-        made.append(bench.store.key_of(f"same-{number}"))
-    bench.client.delete(keys.QUEUE)
-    assert sorted(bench.store.lists.search("same@example.com")) == sorted(made)
+        office.store.contacts.accept(Contact(f"same-{number}", email="same@example.com"), "signup")
+        made.append(office.store.key_of(f"same-{number}"))
+    office.client.delete(keys.QUEUE)
+    assert sorted(office.store.lists.search("same@example.com")) == sorted(made)
 
 
 # Operations
 
 
-def test_a_retry_of_all_makes_them_due_behind_all_others(bench: Bench) -> None:
-    made = bench.bring(250, FAILED)
-    operation_id = bench.open(ALL_FAILED)
-    bench.run()
-    operation = bench.read(operation_id)
+def test_a_retry_of_all_makes_them_due_behind_all_others(office: Office) -> None:
+    made = office.bring_many(250, FAILED)
+    operation_id = office.open(ALL_FAILED)
+    office.run()
+    operation = office.read(operation_id)
     assert (operation.moved, operation.skipped, operation.total) == (250, 0, 250)
-    assert bench.counts() == {State.RETRYING: 250}
-    due: Any = bench.client.zrange(keys.DUE, 0, -1, withscores=True)
+    assert office.counts() == {State.RETRYING: 250}
+    due: Any = office.client.zrange(keys.DUE, 0, -1, withscores=True)
     scores: dict[str, float] = dict(due)
     assert set(scores) == set(made)
     assert all(2 * keys.LANE <= score < 3 * keys.LANE for score in scores.values())
 
 
-def test_it_is_done_when_all_have_told_how_it_went(bench: Bench) -> None:
-    made = bench.bring(4, FAILED)
-    operation_id = bench.open(ALL_FAILED)
-    bench.run()
-    assert bench.read(operation_id).state is OperationState.RUNNING
-    bench.end(made[0], CREATED)
-    bench.end(made[1], FAILED)
-    bench.end(made[2], CONFLICT)
-    bench.store.contacts.discard(bench.store.key_of("person-3"))
-    bench.run()
-    operation = bench.read(operation_id)
+def test_it_is_done_when_all_have_told_how_it_went(office: Office) -> None:
+    made = office.bring_many(4, FAILED)
+    operation_id = office.open(ALL_FAILED)
+    office.run()
+    assert office.read(operation_id).state is OperationState.RUNNING
+    office.end(made[0], CREATED)
+    office.end(made[1], FAILED)
+    office.end(made[2], CONFLICT)
+    office.store.contacts.discard(office.store.key_of("person-3"))
+    office.run()
+    operation = office.read(operation_id)
     assert operation.state is OperationState.DONE
     assert (operation.recovered, operation.same, operation.again, operation.left) == (1, 1, 1, 1)
 
 
-def test_a_filtered_retry_touches_only_what_the_filter_shows(bench: Bench) -> None:
-    bench.bring(3, FAILED)
-    bench.bring(2, FAILED, source="shop", start=10)
-    bench.bring(2, CONFLICT, start=20)
-    operation_id = bench.open(Filter(cause=CAUSE, source="shop"))
-    bench.run()
-    operation = bench.read(operation_id)
+def test_a_filtered_retry_touches_only_what_the_filter_shows(office: Office) -> None:
+    office.bring_many(3, FAILED)
+    office.bring_many(2, FAILED, source="shop", start=10)
+    office.bring_many(2, CONFLICT, start=20)
+    operation_id = office.open(Filter(cause=CAUSE, source="shop"))
+    office.run()
+    operation = office.read(operation_id)
     assert (operation.moved, operation.skipped) == (2, 3)
-    assert bench.counts() == {State.FAILED: 3, State.RETRYING: 2, State.CONFLICT: 2}
+    assert office.counts() == {State.FAILED: 3, State.RETRYING: 2, State.CONFLICT: 2}
 
 
-def test_who_comes_later_is_not_meant(bench: Bench) -> None:
-    bench.bring(2, FAILED)
-    operation_id = bench.open(ALL_FAILED)
-    bench.store.shift_ms += 1000
-    bench.bring(1, FAILED, start=10)
-    bench.run()
-    assert bench.read(operation_id).moved == 2
-    assert bench.counts()[State.FAILED] == 1
+def test_who_comes_later_is_not_meant(office: Office) -> None:
+    office.bring_many(2, FAILED)
+    operation_id = office.open(ALL_FAILED)
+    office.store.shift_ms += 1000
+    office.bring_many(1, FAILED, start=10)
+    office.run()
+    assert office.read(operation_id).moved == 2
+    assert office.counts()[State.FAILED] == 1
 
 
-def test_a_manual_retry_spends_no_automatic_budget(bench: Bench) -> None:
-    (key,) = bench.bring(1, FAILED)
-    bench.open(ALL_FAILED)
-    bench.run()
-    claim = bench.store.contacts.claim(key, "token")
+def test_a_manual_retry_spends_no_automatic_budget(office: Office) -> None:
+    (key,) = office.bring_many(1, FAILED)
+    office.open(ALL_FAILED)
+    office.run()
+    claim = office.store.contacts.claim(key, "token")
     assert claim is not None
     assert (claim.spent_ms, claim.failures) == (0, 0)
     assert claim.trigger is not None
     assert claim.trigger.startswith("operation ")
-    bench.store.contacts.finish(claim, FAILED, Attempt(claim.now, 1, None, CAUSE))
+    office.store.contacts.finish(claim, FAILED, Attempt(claim.now, 1, None, CAUSE))
 
 
-def test_undo_puts_back_whoever_was_not_touched(bench: Bench) -> None:
-    failed = bench.bring(3, FAILED)
-    waiting = bench.bring(2, RETRYING, start=10)
-    before = {key: (bench.client.hgetall(keys.contact(key)), bench.client.zscore(keys.DUE, key)) for key in waiting}
-    entered = {key: bench.client.zscore(keys.state(State.FAILED), key) for key in failed}
-    operation_id = bench.open(Filter(cause=CAUSE))
-    bench.run()
-    bench.end(failed[0], CREATED)
-    assert bench.operations.command(operation_id, Command.UNDO)
-    bench.run()
-    operation = bench.read(operation_id)
+def test_undo_puts_back_whoever_was_not_touched(office: Office) -> None:
+    failed = office.bring_many(3, FAILED)
+    waiting = office.bring_many(2, RETRYING, start=10)
+    before = {key: (office.client.hgetall(keys.contact(key)), office.client.zscore(keys.DUE, key)) for key in waiting}
+    entered = {key: office.client.zscore(keys.state(State.FAILED), key) for key in failed}
+    operation_id = office.open(Filter(cause=CAUSE))
+    office.run()
+    office.end(failed[0], CREATED)
+    assert office.operations.command(operation_id, Command.UNDO)
+    office.run()
+    operation = office.read(operation_id)
     assert (operation.state, operation.restored) == (OperationState.UNDONE, 4)
-    assert bench.counts() == {State.CREATED: 1, State.FAILED: 2, State.RETRYING: 2}
+    assert office.counts() == {State.CREATED: 1, State.FAILED: 2, State.RETRYING: 2}
     for key in waiting:
-        assert (bench.client.hgetall(keys.contact(key)), bench.client.zscore(keys.DUE, key)) == before[key]
+        assert (office.client.hgetall(keys.contact(key)), office.client.zscore(keys.DUE, key)) == before[key]
     for key in failed[1:]:
-        assert bench.client.zscore(keys.state(State.FAILED), key) == entered[key]
-    assert not bench.operations.command(operation_id, Command.UNDO)
+        assert office.client.zscore(keys.state(State.FAILED), key) == entered[key]
+    assert not office.operations.command(operation_id, Command.UNDO)
 
 
-def test_a_discard_of_many_can_be_undone(bench: Bench) -> None:
-    made = bench.bring(2, CONFLICT)
-    before = [bench.client.hgetall(keys.contact(key)) for key in made]
-    operation_id = bench.open(Filter(state=State.CONFLICT), BulkAction.DISCARD)
-    bench.run()
-    assert bench.counts() == {State.DISCARDED: 2}
-    assert bench.read(operation_id).state is OperationState.DONE
-    assert bench.client.exists(keys.cause("email_taken")) == 0
-    bench.operations.command(operation_id, Command.UNDO)
-    bench.run()
-    assert bench.counts() == {State.CONFLICT: 2}
-    assert [bench.client.hgetall(keys.contact(key)) for key in made] == before
+def test_a_discard_of_many_can_be_undone(office: Office) -> None:
+    made = office.bring_many(2, CONFLICT)
+    before = [office.client.hgetall(keys.contact(key)) for key in made]
+    operation_id = office.open(Filter(state=State.CONFLICT), BulkAction.DISCARD)
+    office.run()
+    assert office.counts() == {State.DISCARDED: 2}
+    assert office.read(operation_id).state is OperationState.DONE
+    assert office.client.exists(keys.cause("email_taken")) == 0
+    office.operations.command(operation_id, Command.UNDO)
+    office.run()
+    assert office.counts() == {State.CONFLICT: 2}
+    assert [office.client.hgetall(keys.contact(key)) for key in made] == before
 
 
-def test_a_canary_goes_one_then_ten_then_the_rest(bench: Bench) -> None:
-    bench.bring(40, FAILED)
-    operation_id = bench.open(ALL_FAILED, canary=True)
+def test_a_canary_goes_one_then_ten_then_the_rest(office: Office) -> None:
+    office.bring_many(40, FAILED)
+    operation_id = office.open(ALL_FAILED, canary=True)
     for moved in (1, 11, 40):
-        bench.run()
-        assert bench.read(operation_id).moved == moved
-        for row in bench.all_rows(Filter(state=State.RETRYING)):
-            bench.end(row.key, CREATED)
-    bench.run()
-    assert bench.read(operation_id).state is OperationState.DONE
+        office.run()
+        assert office.read(operation_id).moved == moved
+        for row in office.all_rows(Filter(state=State.RETRYING)):
+            office.end(row.key, CREATED)
+    office.run()
+    assert office.read(operation_id).state is OperationState.DONE
 
 
 @pytest.mark.parametrize("goes_well", [0, 1])
-def test_a_canary_stops_when_the_same_cause_comes_back(bench: Bench, goes_well: int) -> None:
-    bench.bring(40, FAILED)
-    operation_id = bench.open(ALL_FAILED, canary=True)
+def test_a_canary_stops_when_the_same_cause_comes_back(office: Office, goes_well: int) -> None:
+    office.bring_many(40, FAILED)
+    operation_id = office.open(ALL_FAILED, canary=True)
     for _ in range(goes_well):
-        bench.run()
-        for row in bench.all_rows(Filter(state=State.RETRYING)):
-            bench.end(row.key, CREATED)
-    bench.run()
-    bench.end(bench.all_rows(Filter(state=State.RETRYING))[0].key, FAILED)
-    bench.run()
-    operation = bench.read(operation_id)
+        office.run()
+        for row in office.all_rows(Filter(state=State.RETRYING)):
+            office.end(row.key, CREATED)
+    office.run()
+    office.end(office.all_rows(Filter(state=State.RETRYING))[0].key, FAILED)
+    office.run()
+    operation = office.read(operation_id)
     assert operation.state is OperationState.STOPPED
     assert "came back" in operation.note
-    assert bench.counts().get(State.RETRYING) is None, "nobody else is tried"
-    assert bench.counts()[State.FAILED] == 40 - goes_well
+    assert office.counts().get(State.RETRYING) is None, "nobody else is tried"
+    assert office.counts()[State.FAILED] == 40 - goes_well
 
 
-def test_it_stops_later_too_and_puts_back_the_rest(bench: Bench) -> None:
-    made = bench.bring(100, FAILED)
-    operation_id = bench.open(ALL_FAILED)
-    bench.run()
+def test_it_stops_later_too_and_puts_back_the_rest(office: Office) -> None:
+    made = office.bring_many(100, FAILED)
+    operation_id = office.open(ALL_FAILED)
+    office.run()
     for key in made[:10]:
-        bench.end(key, FAILED)
-    bench.run()
-    operation = bench.read(operation_id)
+        office.end(key, FAILED)
+    office.run()
+    operation = office.read(operation_id)
     assert (operation.state, operation.restored) == (OperationState.STOPPED, 90)
-    assert bench.counts() == {State.FAILED: 100}
+    assert office.counts() == {State.FAILED: 100}
 
 
-def test_pause_resume_and_cancel(bench: Bench) -> None:
-    bench.bring(5, FAILED)
-    operation_id = bench.open(ALL_FAILED)
-    command = bench.operations.command
+def test_pause_resume_and_cancel(office: Office) -> None:
+    office.bring_many(5, FAILED)
+    operation_id = office.open(ALL_FAILED)
+    command = office.operations.command
     assert command(operation_id, Command.PAUSE)
     assert not command(operation_id, Command.PAUSE)
-    bench.run()
-    assert bench.read(operation_id).moved == 0
+    office.run()
+    assert office.read(operation_id).moved == 0
     assert command(operation_id, Command.RESUME)
     assert command(operation_id, Command.CANCEL)
-    bench.run()
-    assert bench.read(operation_id).moved == 0
-    assert bench.read(operation_id).ended_at is not None
+    office.run()
+    assert office.read(operation_id).moved == 0
+    assert office.read(operation_id).ended_at is not None
 
 
-def test_another_worker_goes_on_when_the_runner_dies(bench: Bench) -> None:
-    bench.bring(150, FAILED)
-    operation_id = bench.open(ALL_FAILED)
-    dead = Operations(bench.store, bench.store.lists)
-    taken = bench.store.run("take_operation", operation=operation_id, token=dead.token, lease_ms=10_000)
+def test_another_worker_goes_on_when_the_runner_dies(office: Office) -> None:
+    office.bring_many(150, FAILED)
+    operation_id = office.open(ALL_FAILED)
+    dead = Operations(office.store, office.store.lists)
+    taken = office.store.run("take_operation", operation=operation_id, token=dead.token, lease_ms=10_000)
     assert taken
-    bench.run()
-    assert bench.read(operation_id).moved == 0, "it is still the other's"
-    bench.store.shift_ms += 10_001
-    bench.run()
-    assert bench.read(operation_id).moved == 150
+    office.run()
+    assert office.read(operation_id).moved == 0, "it is still the other's"
+    office.store.shift_ms += 10_001
+    office.run()
+    assert office.read(operation_id).moved == 150
     args: dict[str, Any] = {"action": "retry", "states": ["failed"], "min_attempts": 0, "cursor": "", "kept_ms": 1}
-    dead_move = bench.store.run("move", operation=operation_id, token=dead.token, lease_ms=1, keys=[], **args)
+    dead_move = office.store.run("move", operation=operation_id, token=dead.token, lease_ms=1, keys=[], **args)
     assert not dead_move[0]
 
 
-def test_equal_ones_do_not_run_side_by_side_nor_too_many(bench: Bench) -> None:
-    first = bench.open(ALL_FAILED)
+def test_equal_ones_do_not_run_side_by_side_nor_too_many(office: Office) -> None:
+    first = office.open(ALL_FAILED)
     with pytest.raises(NotOpened, match=first):
-        bench.open(ALL_FAILED)
+        office.open(ALL_FAILED)
     for number in range(MAX_ACTIVE - 1):
-        bench.open(Filter(cause=f"cause-{number}"))
+        office.open(Filter(cause=f"cause-{number}"))
     with pytest.raises(NotOpened, match="operations are running"):
-        bench.open(Filter(cause="one-more"))
-    assert len(bench.operations.latest()) == MAX_ACTIVE
+        office.open(Filter(cause="one-more"))
+    assert len(office.operations.latest()) == MAX_ACTIVE
 
 
-def test_an_operation_that_is_not_there(bench: Bench) -> None:
-    assert bench.operations.read("nothing") is None
-    assert not bench.operations.command("nothing", Command.CANCEL)
+def test_an_operation_that_is_not_there(office: Office) -> None:
+    assert office.operations.read("nothing") is None
+    assert not office.operations.command("nothing", Command.CANCEL)
