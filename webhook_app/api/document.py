@@ -52,54 +52,39 @@ class Listing:
     shape: type[Answer]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
-    """What the document says of a view. ``answers`` are statuses with the shapes of what is answered."""
+class describe:  # noqa: N801 - used as a decorator only
+    """Describes a view for the document, and checks each request against that before the view is called.
 
-    answers: tuple[tuple[int, type | Listing], ...]
-    query: Schema
-    body: Schema | None
-    acts: bool
-    problems: tuple[int, ...]
-
-
-def describe(
-    *answers: type | Listing | tuple[int, type],
-    query: Schema = NO_PARAMETERS,
-    body: Schema | None = None,
-    acts: bool = False,
-    problems: tuple[int, ...] = (),
-) -> Callable[[Callable[..., object]], Callable[..., Response]]:
-    """Describe a view for the document, and check each request against that before the view is called.
-
-    The view gets ``query`` and ``body`` if it has them and, if it ``acts``, an ``operator``. It returns a shape, or a
-    response where it has more to say than status 200.
+    ``answers`` are the shapes of what the view answers, with a status if it is not 200. The view gets ``query`` and
+    ``body`` if it has them and, if it ``acts``, an ``operator``. It returns a shape, or a response with another status.
     """
-    described = Description(
-        answers=tuple(one if isinstance(one, tuple) else (200, one) for one in answers),
-        query=query,
-        body=body,
-        acts=acts,
-        problems=problems,
-    )
 
-    def decorate(view: Callable[..., object]) -> Callable[..., Response]:
+    def __init__(
+        self,
+        *answers: type | Listing | tuple[int, type],
+        query: Schema = NO_PARAMETERS,
+        body: Schema | None = None,
+        acts: bool = False,
+        problems: tuple[int, ...] = (),
+    ) -> None:
+        self.answers = [one if isinstance(one, tuple) else (200, one) for one in answers]
+        self.query, self.body, self.acts, self.problems = query, body, acts, problems
+
+    def __call__(self, view: Callable[..., object]) -> Callable[..., Response]:
         @wraps(view)
         def checked(**arguments: Any) -> Response:
-            values = read_query(query)
-            if query["properties"]:
+            values = read_query(self.query)
+            if self.query["properties"]:
                 arguments["query"] = values
-            if acts:
+            if self.acts:
                 arguments["operator"] = get_operator()
-            if body:
-                arguments["body"] = read_body(body)
+            if self.body:
+                arguments["body"] = read_body(self.body)
             made = view(**arguments)
             return made if isinstance(made, Response) else answer(made)
 
-        checked.description = described  # type: ignore[attr-defined]
+        checked.description = self  # type: ignore[attr-defined]
         return checked
-
-    return decorate
 
 
 def build_document(blueprint: Blueprint) -> Schema:
@@ -143,8 +128,8 @@ def _schemas(views: list[Callable[..., Any]]) -> Schema:
     )[1]
 
 
-def _description(view: Any) -> Description:
-    described: Description = view.description
+def _description(view: Any) -> describe:
+    described: describe = view.description
     return described
 
 
@@ -179,7 +164,7 @@ def _operation(operation_id: str, view: Callable[..., Any]) -> Schema:
     return operation
 
 
-def _responses(described: Description, summary: str) -> Schema:
+def _responses(described: describe, summary: str) -> Schema:
     responses: Schema = {}
     for status, shape in described.answers:
         response = responses.setdefault(str(status), {"description": summary})

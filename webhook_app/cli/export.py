@@ -7,24 +7,23 @@ from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import click
+from msgspec.structs import fields
 
 from webhook_app.cli.commands import audit_options, cli
 from webhook_app.cli.rows import FIELDS
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
 from webhook_app.present.csv_export import guarded
+from webhook_app.present.shapes import Record
 from worker.model import Position, State
 from worker.store.record import ContactRecord
 
 FORMATS = ("csv", "jsonl")
+LISTS = ("notes", "attempts", "newer_fields")
 #: Records read at once.
 PAGE = 200
-#: The columns of CSV: what ``flask import`` reads, then the state.
-COLUMNS = (
-    *FIELDS,
-    *("state", "outcome", "contact_id", "owner_id", "cause", "source", "received_at", "closed_at"),
-    *("next_attempt_at", "attempts_made", "newer_at"),
-)
+#: The columns of CSV: what ``flask import`` reads, then what else is known, except for lists.
+COLUMNS = (*FIELDS, *(one.name for one in fields(Record) if one.name not in (*FIELDS, *LISTS)))
 
 
 @cli.command("export")

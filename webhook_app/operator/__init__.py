@@ -10,8 +10,6 @@
     operator.contacts.retry(key, why="LiveDesk is back")
 """
 
-from functools import cached_property
-
 from webhook_app.operator.contacts import ContactActions, clashing_field
 from webhook_app.operator.filters import describe_filter, parse_filter
 from webhook_app.operator.operations import CHANGES, OperationActions, Plan
@@ -65,19 +63,7 @@ class Operator:
     def __init__(self, parts: Parts, who: str) -> None:
         self.parts = parts
         self.who = who
-
-    @cached_property
-    def contacts(self) -> ContactActions:
-        return ContactActions(self.parts, self.who)
-
-    @cached_property
-    def operations(self) -> OperationActions:
-        return OperationActions(self.parts, self.who)
-
-    @cached_property
-    def quarantine(self) -> QuarantineActions:
-        return QuarantineActions(self.parts, self.who)
-
-    @cached_property
-    def sync(self) -> SyncActions:
-        return SyncActions(self.parts, self.who)
+        self.contacts = ContactActions(parts, who)
+        self.operations = OperationActions(parts, who)
+        self.quarantine = QuarantineActions(parts, who)
+        self.sync = SyncActions(parts, who)
