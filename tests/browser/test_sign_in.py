@@ -104,9 +104,9 @@ def test_polling_stops_while_the_page_is_hidden(open_page: OpenPage) -> None:
     page.clock.run_for(30_000)
     assert asked == []
     page.evaluate("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
-    with page.expect_request("**/dashboard/header"):
+    with page.expect_response("**/dashboard/header"):
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    with page.expect_request("**/dashboard/header"):
+    with page.expect_response("**/dashboard/header"):
         page.clock.run_for(6_000)
 
 
