@@ -1,4 +1,4 @@
-"""People in every state, for tests that look at pages: no workers, so that nothing moves meanwhile."""
+"""Contacts in every state, for tests of pages. No workers run, so nothing changes meanwhile."""
 
 import redis
 
@@ -12,7 +12,7 @@ NAMES = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Ed
 
 
 def fill(client: redis.Redis) -> tuple[DashboardWorld, dict[str, str]]:
-    """People in every state, some of them hostile. Gives the keys of one in each state, and an operation's id."""
+    """Add contacts in every state, some hostile. Return the key of one in each state, and an operation's id."""
     door = DashboardWorld(client)
     made: dict[str, str] = {}
     for number, name in enumerate(NAMES * 3):

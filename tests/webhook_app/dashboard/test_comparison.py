@@ -1,4 +1,4 @@
-"""A conflict, resolved by hand: compared with LiveDesk, adopted, or sent without what clashes."""
+"""Resolving a conflict: compare with LiveDesk, adopt, or create without the clashing field."""
 
 import re
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def door(client: redis.Redis, standin: StandIn) -> Iterator[DashboardWorld]:
     assert_invariants(client)
 
 
-def test_both_are_shown_side_by_side(door: DashboardWorld, standin: StandIn) -> None:
+def test_both_contacts_are_compared(door: DashboardWorld, standin: StandIn) -> None:
     owner = standin.add_contact(name="Grace <b>", email="ada@example.com", identifier="grace-1")
     key = door.bring("ada-1", CONFLICT, email="ada@example.com", name="Ada")
     assert "Grace" not in door.get(f"{LIST}/{key}"), "LiveDesk is asked only when somebody wants it"
@@ -51,7 +51,7 @@ def test_both_are_shown_side_by_side(door: DashboardWorld, standin: StandIn) -> 
     assert door.store.audit.page()[0].did == "compared with LiveDesk"
 
 
-def test_comparing_is_the_first_choice_for_a_conflict_and_retrying_for_the_others(door: DashboardWorld) -> None:
+def test_the_primary_action_is_compare_for_a_conflict_and_retry_otherwise(door: DashboardWorld) -> None:
     conflict = door.get(f"{LIST}/{door.bring('ada-1', CONFLICT)}")
     assert conflict.index(">Compare with LiveDesk<") < conflict.index(">Retry now<")
     assert re.findall(r'<button class="primary"[^>]*>([^<]*)<', conflict) == ["Compare with LiveDesk"]
@@ -59,7 +59,7 @@ def test_comparing_is_the_first_choice_for_a_conflict_and_retrying_for_the_other
     assert re.findall(r'<button class="primary"[^>]*>([^<]*)<', failed) == ["Retry now"]
 
 
-def test_an_attempt_that_sent_nothing_is_told_from_the_one_that_created(door: DashboardWorld) -> None:
+def test_attempts_that_sent_nothing_are_marked(door: DashboardWorld) -> None:
     key = door.bring("ada-1", AttemptResult(state=State.RETRYING, delay_ms=0, signal=Signal.NOTHING))
     assert door.get(f"{LIST}/{key}").count("<td>not sent</td>") == 1
     door.store.contacts.retry_now(door.store.key_of("ada-1"))
@@ -71,7 +71,7 @@ def test_an_attempt_that_sent_nothing_is_told_from_the_one_that_created(door: Da
     assert [page.count(f"<td>{what}</td>") for what in ("not sent", "created")] == [0, 1], "its last alone is kept"
 
 
-def test_what_livedesk_shows_is_never_markup(door: DashboardWorld, standin: StandIn) -> None:
+def test_values_from_livedesk_are_escaped(door: DashboardWorld, standin: StandIn) -> None:
     standin.add_contact(unchecked=True, name=HOSTILE, email="ada@example.com", identifier=HOSTILE)
     key = door.bring("ada-1", CONFLICT, email="ada@example.com")
     page = door.send(f"{LIST}/{key}/compare").text
@@ -79,12 +79,12 @@ def test_what_livedesk_shows_is_never_markup(door: DashboardWorld, standin: Stan
     assert "<script>alert" not in page
 
 
-def test_nobody_is_in_the_way_any_more(door: DashboardWorld) -> None:
+def test_comparing_when_the_conflict_is_gone(door: DashboardWorld) -> None:
     key = door.bring("ada-1", CONFLICT, email="ada@example.com", phone_number="+4930123456")
     assert "LiveDesk no longer has anyone" in door.send(f"{LIST}/{key}/compare").text
 
 
-def test_a_livedesk_that_does_not_answer_is_told_plainly(door: DashboardWorld, standin: StandIn) -> None:
+def test_comparing_while_livedesk_fails(door: DashboardWorld, standin: StandIn) -> None:
     key = door.bring("ada-1", CONFLICT)
     standin.behave("unauthorized")
     page = door.send(f"{LIST}/{key}/compare").text
@@ -94,7 +94,7 @@ def test_a_livedesk_that_does_not_answer_is_told_plainly(door: DashboardWorld, s
     assert "LiveDesk is paused. Try again when it is up." in door.send(f"{LIST}/{key}/compare").text
 
 
-def test_one_of_ours_is_named(door: DashboardWorld, standin: StandIn) -> None:
+def test_a_comparison_links_our_own_contacts(door: DashboardWorld, standin: StandIn) -> None:
     owner = standin.add_contact(email="ada@example.com", identifier="ada-0")
     ours = door.bring("ada-0", AttemptResult(state=State.CREATED, contact_id=str(owner.id), outcome=Outcome.CREATED))
     key = door.bring("ada-1", CONFLICT, email="ada@example.com")
@@ -102,7 +102,7 @@ def test_one_of_ours_is_named(door: DashboardWorld, standin: StandIn) -> None:
     assert f'<a href="{LIST}/{ours}">already one of our contacts</a>' in page
 
 
-def test_adopting_the_one_in_the_way(door: DashboardWorld, standin: StandIn) -> None:
+def test_adopting_the_conflicting_contact(door: DashboardWorld, standin: StandIn) -> None:
     key = door.bring("ada-1", CONFLICT)
     told = door.client.hget(keys.COUNTS, "ok")
     page = door.send(f"{LIST}/{key}/adopt", {"contact_id": "12", "why": "the same person"}, follow_redirects=True).text
@@ -127,7 +127,7 @@ def test_adopting_works_while_the_sync_is_paused(door: DashboardWorld) -> None:
 
 
 @pytest.mark.parametrize("contact_id", ["", "0", "-1", "x", "1" * 20, "1\n"])
-def test_what_is_no_contact_s_id_is_not_adopted(door: DashboardWorld, contact_id: str) -> None:
+def test_an_invalid_contact_id_is_not_adopted(door: DashboardWorld, contact_id: str) -> None:
     key = door.bring("ada-1", CONFLICT)
     page = door.send(f"{LIST}/{key}/adopt", {"contact_id": contact_id}, follow_redirects=True).text
     assert "Nothing was changed" in page
@@ -135,7 +135,7 @@ def test_what_is_no_contact_s_id_is_not_adopted(door: DashboardWorld, contact_id
     assert door.store.audit.page() == []
 
 
-def test_only_a_conflict_is_adopted_or_sent_without_a_field(door: DashboardWorld) -> None:
+def test_only_conflicts_can_be_adopted_or_sent_without_a_field(door: DashboardWorld) -> None:
     key = door.bring("ada-1", FAILED)
     for act in ("adopt", "without"):
         page = door.send(f"{LIST}/{key}/{act}", {"contact_id": "12"}, follow_redirects=True).text
@@ -143,7 +143,7 @@ def test_only_a_conflict_is_adopted_or_sent_without_a_field(door: DashboardWorld
     assert door.state(key) is State.FAILED
 
 
-def test_sent_without_what_clashes(door: DashboardWorld) -> None:
+def test_creating_without_the_clashing_field(door: DashboardWorld) -> None:
     key = door.bring("ada-1", CONFLICT, email="ada@example.com", name="Ada")
     door.send(f"{LIST}/{key}/without", {"why": "a shared address"})
     record = door.store.contacts.read(key)

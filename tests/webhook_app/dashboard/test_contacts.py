@@ -1,4 +1,4 @@
-"""The pages about contacts, and all that a person can do there to one of them."""
+"""The pages about contacts, and the actions on one contact."""
 
 import csv
 import io
@@ -43,7 +43,7 @@ def did(door: DashboardWorld) -> list[tuple[str, str, str, str]]:
 # Lists
 
 
-def test_the_list_that_needs_a_person_most_opens_first(door: DashboardWorld) -> None:
+def test_the_most_urgent_list_opens_first(door: DashboardWorld) -> None:
     page = door.get(LIST)
     assert "No signups yet" in page
     door.bring("a")
@@ -57,7 +57,7 @@ def test_the_list_that_needs_a_person_most_opens_first(door: DashboardWorld) -> 
     assert ">b</a>" not in page
 
 
-def test_filters_live_in_the_address(door: DashboardWorld) -> None:
+def test_filters_are_in_the_address(door: DashboardWorld) -> None:
     door.bring("of-shop", FAILED, source="shop")
     door.bring("of-signup", FAILED)
     door.bring("other-cause", AttemptResult(state=State.FAILED, cause="name_refused"))
@@ -76,17 +76,17 @@ def test_filters_live_in_the_address(door: DashboardWorld) -> None:
     "query",
     ["state=gone", "state=failed&since=x", "state=failed&age=1w", "after=nan:x", f"attempts={'9' * 400}", "since=-1"],
 )
-def test_a_filter_that_makes_no_sense(door: DashboardWorld, query: str) -> None:
+def test_an_invalid_filter_is_rejected(door: DashboardWorld, query: str) -> None:
     page = door.get(f"{LIST}?{query}", status=400)
     assert "Invalid request" in page
     assert "Go to the overview" in page
 
 
-def test_a_time_beyond_all_calendars(door: DashboardWorld) -> None:
+def test_a_time_after_the_year_9999_is_rejected(door: DashboardWorld) -> None:
     assert "until must be a time from 1970 to 9999" in door.get(f"{LIST}?state=failed&until={'9' * 15}", status=400)
 
 
-def test_pages_by_place(door: DashboardWorld) -> None:
+def test_pages_of_a_list(door: DashboardWorld) -> None:
     for number in range(60):
         door.bring(f"person-{number}", FAILED)
     first = door.get(f"{LIST}?state=failed")
@@ -100,7 +100,7 @@ def test_pages_by_place(door: DashboardWorld) -> None:
     assert "End of list" in second
 
 
-def test_a_page_that_ended_early_says_so(door: DashboardWorld) -> None:
+def test_a_page_that_scanned_its_limit_says_so(door: DashboardWorld) -> None:
     door.bring("the-oldest", FAILED, source="shop")
     for number in range(MAX_SCANNED):
         door.bring(f"person-{number}", FAILED)
@@ -111,7 +111,7 @@ def test_a_page_that_ended_early_says_so(door: DashboardWorld) -> None:
     assert ">the-oldest</a>" in door.get(going_on[1].replace("&amp;", "&"))
 
 
-def test_buttons_carry_scope_and_number_and_are_for_operators(door: DashboardWorld) -> None:
+def test_buttons_show_their_scope_and_are_for_operators(door: DashboardWorld) -> None:
     for number in range(3):
         door.bring(f"person-{number}", FAILED)
     page = door.get(f"{LIST}?state=failed")
@@ -128,7 +128,7 @@ def test_buttons_carry_scope_and_number_and_are_for_operators(door: DashboardWor
 # Looking up
 
 
-def test_one_is_found_by_all_that_they_are_known_by_and_no_address_tells(door: DashboardWorld) -> None:
+def test_finding_a_contact_leaves_no_personal_data_in_the_address(door: DashboardWorld) -> None:
     key = door.bring("person", FAILED, email="ada@example.com", phone_number="+4930123456")
     for text in ("person", " ADA@example.com ", "+4930123456", "+49 (30) 123-456", key):
         answer = door.send(f"{LIST}/find", {"q": text})
@@ -170,13 +170,13 @@ def test_a_list_as_csv(door: DashboardWorld) -> None:
 # One contact
 
 
-def test_a_contact_that_is_gone(door: DashboardWorld) -> None:
+def test_an_unknown_contact_is_not_found(door: DashboardWorld) -> None:
     assert "There is no such contact" in door.get(f"{LIST}/AAAAAAAAAAAAAAAA", status=404)
     for act in ("reveal", "compare", "retry", "discard", "edit", "without", "adopt"):
         assert door.send(f"{LIST}/AAAAAAAAAAAAAAAA/{act}").status_code == 404
 
 
-def test_the_verdict_in_every_state(door: DashboardWorld) -> None:
+def test_the_explanation_of_every_state(door: DashboardWorld) -> None:
     verdicts = {
         None: "Not tried yet",
         RETRYING: "Waiting after attempt 1: LiveDesk answers with an error (503). The next attempt is",
@@ -193,7 +193,7 @@ def test_the_verdict_in_every_state(door: DashboardWorld) -> None:
     assert "It will not be tried again" in door.get(f"{LIST}/{key}")
 
 
-def test_why_it_waits(door: DashboardWorld) -> None:
+def test_the_reasons_for_waiting(door: DashboardWorld) -> None:
     key = door.bring("person")
     assert "It is in the queue" in door.get(f"{LIST}/{key}")
     door.store.upstream.pause("Grace", "they move house")
@@ -214,7 +214,7 @@ def test_why_it_waits(door: DashboardWorld) -> None:
     door.client.hdel(keys.contact(key), "unknown_since")
 
 
-def test_what_was_tried_and_what_is_planned(door: DashboardWorld) -> None:
+def test_past_and_planned_attempts(door: DashboardWorld) -> None:
     key = door.bring("person", RETRYING, excerpt="<b>Service Unavailable</b>")
     page = door.get(f"{LIST}/{key}")
     assert "&lt;b&gt;Service Unavailable&lt;/b&gt;</pre>" in page
@@ -224,7 +224,7 @@ def test_what_was_tried_and_what_is_planned(door: DashboardWorld) -> None:
     assert "1 other contact with this cause" in door.get(f"{LIST}/{key}")
 
 
-def test_personal_data_is_masked_until_somebody_reveals_it(door: DashboardWorld) -> None:
+def test_personal_data_is_masked_until_it_is_revealed(door: DashboardWorld) -> None:
     key = door.bring("person", FAILED, email="ada@example.com", name="Ada Lovelace", phone_number="+4930123456")
     page = door.get(f"{LIST}/{key}")
     assert "a***@e***.com" in page
@@ -250,7 +250,7 @@ def test_a_created_contact_has_nothing_to_reveal_or_to_change(door: DashboardWor
 
 def test_retry_now_and_discard(door: DashboardWorld) -> None:
     key = door.bring("person", FAILED)
-    page = door.send(f"{LIST}/{key}/retry", {"why": "it is mended"}, follow_redirects=True).text
+    page = door.send(f"{LIST}/{key}/retry", {"why": "it is fixed"}, follow_redirects=True).text
     assert "Retrying now, with a new retry budget." in page
     assert "requested by Ada the operator" in page
     record = door.store.contacts.read(key)
@@ -262,11 +262,11 @@ def test_retry_now_and_discard(door: DashboardWorld) -> None:
     assert [(entry[1], entry[3]) for entry in did(door)] == [
         ("discarded", ""),
         ("retried", ""),
-        ("retried", "it is mended"),
+        ("retried", "it is fixed"),
     ]
 
 
-def test_nothing_is_done_while_an_attempt_is_running(door: DashboardWorld) -> None:
+def test_actions_are_refused_while_an_attempt_is_running(door: DashboardWorld) -> None:
     key = door.bring("person")
     assert door.store.contacts.claim(key, "token", sends=False) is not None
     for act in ("retry", "discard", "edit"):
@@ -305,7 +305,7 @@ def test_edit_and_retry(door: DashboardWorld) -> None:
     assert door.send(f"{LIST}/find", {"q": "person@example.com"}).status_code == 200, "found by the old one no more"
 
 
-def test_edits_that_cannot_be_sent_are_asked_about(door: DashboardWorld) -> None:
+def test_invalid_edits_are_shown_again(door: DashboardWorld) -> None:
     key = door.bring("person", FAILED)
     answer = door.send(f"{LIST}/{key}/edit", form(email="no address", phone_number="12"))
     assert answer.status_code == 422
@@ -317,7 +317,7 @@ def test_edits_that_cannot_be_sent_are_asked_about(door: DashboardWorld) -> None
     assert did(door) == []
 
 
-def test_what_changed_while_somebody_edited_it_is_kept(door: DashboardWorld) -> None:
+def test_an_edit_does_not_overwrite_newer_data(door: DashboardWorld) -> None:
     key = door.bring("person", FAILED)
     page = door.send(f"{LIST}/{key}/reveal").text
     seen = re.search(r'name="seen" value="([0-9a-f]+)"', page)
@@ -344,7 +344,7 @@ ACTS = ("reveal", "compare", "retry", "discard", "edit", "without", "adopt")
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_a_viewer_and_a_form_of_others_change_nothing(client: redis.Redis, door: DashboardWorld, act: str) -> None:
+def test_viewers_and_other_sites_change_nothing(client: redis.Redis, door: DashboardWorld, act: str) -> None:
     key = door.bring("person", CONFLICT)
     before = client.hgetall(keys.contact(key))
     fields = {**form(), "contact_id": "12"}
@@ -373,7 +373,7 @@ def test_a_viewer_sees_no_personal_data(client: redis.Redis, door: DashboardWorl
 
 
 @pytest.mark.parametrize("act", ["", "/reveal", "/compare"])
-def test_what_others_wrote_is_never_markup(door: DashboardWorld, act: str) -> None:
+def test_foreign_text_is_escaped(door: DashboardWorld, act: str) -> None:
     bad = AttemptResult(state=State.CONFLICT, cause="phone_number_taken", owner_id="13", status=422)
     key = door.bring(
         HOSTILE,
@@ -397,7 +397,7 @@ def test_what_others_wrote_is_never_markup(door: DashboardWorld, act: str) -> No
     door.client.hdel(keys.contact(key), "trigger")
 
 
-def test_a_cause_that_livedesk_made_up_is_text(door: DashboardWorld) -> None:
+def test_an_unknown_cause_is_escaped(door: DashboardWorld) -> None:
     key = door.bring("person", AttemptResult(state=State.FAILED, cause=HOSTILE))
     for path in (f"{LIST}/{key}", f"{LIST}?state=failed"):
         assert "<script>alert" not in door.get(path)
@@ -407,13 +407,13 @@ def test_a_cause_that_livedesk_made_up_is_text(door: DashboardWorld) -> None:
 
 
 class Away(Store):
-    """A Redis that takes nothing any more."""
+    """A store whose Redis accepts no writes."""
 
     def retry_now(self, identifier: str, *, who: str = "") -> str:
         raise StoreUnavailable("away")
 
 
-def test_a_redis_that_fails_is_told_by_a_page(client: redis.Redis) -> None:
+def test_a_failing_redis_shows_an_error_page(client: redis.Redis) -> None:
     door = DashboardWorld(client, store=Away(client, ENVELOPE, lease_ms=45_000))
     door.sign_in(Role.OPERATOR)
     key = door.bring("person", FAILED, email="ada@example.com")
@@ -438,7 +438,7 @@ def test_masks(email: str | None, masked: str | None) -> None:
     assert (hidden.phone_number, hidden.avatar_url) == ("+49***56", "https://***")
 
 
-def test_a_curl_command_holds_no_secret_and_quotes_what_others_wrote() -> None:
+def test_the_curl_command_has_no_secret_and_quotes_values() -> None:
     command = as_curl(Contact("x", name="'; rm -rf / #$(id)`id`"), 7, "https://livedesk.example/x")
     assert '-u "$LIVEDESK_API_KEY:$LIVEDESK_API_SECRET"' in command
     assert "'\"'\"'; rm -rf / #$(id)`id`\"" in command

@@ -1,4 +1,4 @@
-"""Many contacts at once: the plan, the beginning, and the ways to stop it or take it back."""
+"""Operations on many contacts: plan, start, pause, cancel, undo."""
 
 import re
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def bring(door: DashboardWorld, number: int, start: int = 0) -> list[str]:
 
 
 def begin(door: DashboardWorld, number: int, **fields: str) -> str:
-    """Begins to retry the failed; gives the operation's id."""
+    """Start to retry the failed contacts. Return the operation's id."""
     form = {"action": "retry", "state": "failed", "expected": number, **fields}
     answer = door.send(NEW, form)
     assert answer.status_code == 303, answer.text
@@ -57,7 +57,7 @@ def read(operations: Operations, operation_id: str) -> Operation:
     return operation
 
 
-def test_the_plan_says_who_is_meant_and_who_is_skipped_and_why(door: DashboardWorld) -> None:
+def test_the_plan_shows_affected_and_skipped_contacts(door: DashboardWorld) -> None:
     bring(door, 11)
     key = door.bring("waits", RETRYING)
     door.client.zadd(keys.cause("email_refused"), {key: 1})
@@ -76,12 +76,12 @@ def test_the_plan_says_who_is_meant_and_who_is_skipped_and_why(door: DashboardWo
     door.client.hset(keys.contact(key), "cause", "http_503")
 
 
-def test_a_canary_is_not_proposed_for_a_few(door: DashboardWorld) -> None:
+def test_no_canary_is_suggested_for_a_few_contacts(door: DashboardWorld) -> None:
     bring(door, 10)
     assert "checked" not in door.get(f"{NEW}?action=retry&state=failed").partition("<main")[2].partition("</main")[0]
 
 
-def test_a_plan_for_nobody(door: DashboardWorld) -> None:
+def test_a_plan_without_contacts(door: DashboardWorld) -> None:
     page = door.get(f"{NEW}?action=discard&state=failed")
     assert "No contact matches now" in page
     assert (
@@ -91,11 +91,11 @@ def test_a_plan_for_nobody(door: DashboardWorld) -> None:
 
 
 @pytest.mark.parametrize("query", ["action=explode&state=failed", "action=retry", "action=retry&state=x", ""])
-def test_a_plan_that_makes_no_sense(door: DashboardWorld, query: str) -> None:
+def test_an_invalid_plan_is_rejected(door: DashboardWorld, query: str) -> None:
     door.get(f"{NEW}?{query}", status=400)
 
 
-def test_it_begins_and_tells_how_it_goes(door: DashboardWorld, operations: Operations) -> None:
+def test_starting_an_operation_and_its_progress(door: DashboardWorld, operations: Operations) -> None:
     bring(door, 3)
     operation_id = begin(door, 3, why="LiveDesk is back", canary="1")
     operation = read(operations, operation_id)
@@ -110,7 +110,7 @@ def test_it_begins_and_tells_how_it_goes(door: DashboardWorld, operations: Opera
     assert "Retry: failed" in door.get("/dashboard/operations")
 
 
-def test_a_filtered_retry_touches_only_what_the_filter_shows(door: DashboardWorld, operations: Operations) -> None:
+def test_a_filtered_retry_affects_only_matching_contacts(door: DashboardWorld, operations: Operations) -> None:
     bring(door, 2)
     shop = door.bring("of-shop", FAILED, source="shop")
     other = door.bring("conflict", CONFLICT)
@@ -122,27 +122,27 @@ def test_a_filtered_retry_touches_only_what_the_filter_shows(door: DashboardWorl
 
 
 @pytest.mark.parametrize(("now", "begins"), [(20, True), (22, True), (23, False), (17, False)])
-def test_a_number_that_moved_is_shown_again(
+def test_a_plan_that_has_drifted_is_shown_again(
     door: DashboardWorld, operations: Operations, now: int, begins: bool
 ) -> None:
     bring(door, now)
-    answer = door.send(NEW, {"action": "retry", "state": "failed", "expected": 20, "why": "mended"})
+    answer = door.send(NEW, {"action": "retry", "state": "failed", "expected": 20, "why": "fixed"})
     assert answer.status_code == (303 if begins else 409)
     assert len(operations.latest()) == begins
     if not begins:
         assert "You saw 20 contacts; now there are" in answer.text
         assert f'name="expected" value="{now}"' in answer.text
-        assert 'value="mended"' in answer.text
+        assert 'value="fixed"' in answer.text
 
 
-def test_without_a_number_that_somebody_saw_nothing_begins(door: DashboardWorld, operations: Operations) -> None:
+def test_nothing_starts_without_an_expected_number(door: DashboardWorld, operations: Operations) -> None:
     bring(door, 2)
     for expected in ("", "x", "-1", "9" * 30):
         assert door.send(NEW, {"action": "retry", "state": "failed", "expected": expected}).status_code == 409
     assert operations.latest() == []
 
 
-def test_equal_and_too_many_ones_are_refused_with_a_sentence(door: DashboardWorld, operations: Operations) -> None:
+def test_equal_or_too_many_operations_are_refused(door: DashboardWorld, operations: Operations) -> None:
     bring(door, 2)
     begin(door, 2)
     form = {"action": "retry", "state": "failed", "expected": 2}
@@ -179,7 +179,7 @@ def test_pause_resume_cancel_and_undo(door: DashboardWorld, operations: Operatio
     assert "3</strong> undone" in door.get(page)
 
 
-def test_the_figures_load_the_page_anew_once_its_buttons_are_old(door: DashboardWorld) -> None:
+def test_the_page_reloads_when_the_state_changes(door: DashboardWorld) -> None:
     bring(door, 2)
     page = f"/dashboard/operations/{begin(door, 2)}"
     assert "HX-Refresh" not in door.http.get(f"{page}/progress?seen=running").headers
@@ -187,7 +187,7 @@ def test_the_figures_load_the_page_anew_once_its_buttons_are_old(door: Dashboard
     assert door.http.get(f"{page}/progress?seen=running").headers["HX-Refresh"] == "true"
 
 
-def test_what_is_not_there(door: DashboardWorld) -> None:
+def test_unknown_operations_are_not_found(door: DashboardWorld) -> None:
     for path in ("/dashboard/operations/none", "/dashboard/operations/none/progress"):
         assert "Operations are kept for seven days" in door.get(path, status=404)
     assert door.send("/dashboard/operations/none/undo").status_code == 404
@@ -202,7 +202,7 @@ def open_page_of_nobody(door: DashboardWorld) -> str:
     return door.get("/dashboard/operations")
 
 
-def test_a_viewer_and_a_form_of_others_change_nothing(
+def test_viewers_and_other_sites_change_nothing(
     client: redis.Redis, door: DashboardWorld, operations: Operations
 ) -> None:
     bring(door, 2)
@@ -220,7 +220,7 @@ def test_a_viewer_and_a_form_of_others_change_nothing(
     assert read(operations, operation_id).state is OperationState.RUNNING
 
 
-def test_what_others_wrote_is_never_markup(door: DashboardWorld, operations: Operations) -> None:
+def test_foreign_text_is_escaped(door: DashboardWorld, operations: Operations) -> None:
     door.bring("person", FAILED, source=HOSTILE)
     wanted = Filter(state=State.FAILED, source=HOSTILE)
     operation_id = operations.open(BulkAction.RETRY, wanted, who=HOSTILE, why=HOSTILE, total=1)
@@ -237,7 +237,7 @@ def test_what_others_wrote_is_never_markup(door: DashboardWorld, operations: Ope
     assert "<script>alert" not in page
 
 
-def test_the_bar_shows_everybody_once() -> None:
+def test_the_bar_counts_every_contact_once() -> None:
     wanted = Filter(state=State.FAILED)
     numbers = {"moved": 60, "recovered": 20, "same": 5, "again": 4, "left": 1, "restored": 10}
     operation = Operation(

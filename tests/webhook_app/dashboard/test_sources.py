@@ -21,7 +21,7 @@ from worker.model import Quarantined
 from worker.store import keys
 
 #: What reads the deliveries that ``hold`` puts into quarantine.
-MENDED: dict[str, Any] = {**SOURCE, "map": {"identifier": "$.uid"}}
+FIXED: dict[str, Any] = {**SOURCE, "map": {"identifier": "$.uid"}}
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def hold(parts: Parts, payload: object, source: str = "shop") -> str:
     return entry
 
 
-def mended(parts: Parts) -> Parts:
-    return replace(parts, sources={**parts.sources, "shop": read_source("shop", MENDED, {})})
+def fixed(parts: Parts) -> Parts:
+    return replace(parts, sources={**parts.sources, "shop": read_source("shop", FIXED, {})})
 
 
 def did(parts: Parts) -> list[tuple[str, str, str]]:
@@ -98,7 +98,7 @@ def test_replaying_one_delivery(parts: Parts) -> None:
     still = send(enter(parts), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
     assert "Replayed, but it still cannot be turned into a contact: identifier missing." in still.text
     assert parts.store.quarantine.size() == 1
-    done = send(enter(mended(parts)), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
+    done = send(enter(fixed(parts)), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
     assert "Replayed: accepted." in done.text
     assert parts.store.quarantine.size() == 0
     assert parts.store.contacts.find("ada") is not None
@@ -109,7 +109,7 @@ def test_replaying_all_deliveries_in_batches(parts: Parts, monkeypatch: pytest.M
     monkeypatch.setattr(quarantine, "MAX_REPLAYED", 3)
     for number in range(5):
         hold(parts, {"uid": f"person-{number}"} if number != 1 else {"nothing": number})
-    door = enter(mended(parts))
+    door = enter(fixed(parts))
     first = send(door, "/dashboard/sources/quarantine/replay", follow_redirects=True)
     assert "2 accepted, 1 still without a contact. 2 not replayed yet: replay them next." in first.text
     assert "Replay the other 2" in first.text
