@@ -1,4 +1,4 @@
-"""The settings taken together: what each alone allows, and all of them do not."""
+"""Mistakes between settings that are valid by themselves."""
 
 import pytest
 
@@ -28,18 +28,18 @@ def access(**environ: str) -> Access:
         (OIDC, "OIDC_ISSUER is set, and neither OIDC_OPERATORS nor OIDC_VIEWERS says who may sign in."),
     ],
 )
-def test_ways_into_the_dashboard_that_do_not_fit_together(environ: dict[str, str], sentence: str) -> None:
+def test_contradictory_access_settings_are_mistakes(environ: dict[str, str], sentence: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_configuration({**NEEDED, **environ})
     assert caught.value.problems == [sentence]
 
 
-def test_without_any_the_dashboard_is_closed() -> None:
+def test_without_access_settings_the_dashboard_is_closed() -> None:
     assert access() == Access()
     assert not access().is_open
 
 
-def test_each_way_opens_it() -> None:
+def test_each_kind_of_access_opens_the_dashboard() -> None:
     assert access(DASHBOARD_PASSWORD="a long password") == Access(operator_password="a long password")
     assert access(DASHBOARD_VIEWER_PASSWORD="a long password").is_open
     assert access(**OIDC, OIDC_OPERATORS="Ada@example.com", OIDC_VIEWERS="staff", TRUSTED_PROXIES="2") == Access(

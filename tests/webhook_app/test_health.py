@@ -1,4 +1,4 @@
-"""Whether a delivery would be taken, and be safe: on a server of this module's own, which is told to be careless."""
+"""Readiness: whether deliveries are accepted and stored durably, on a server with changing configuration."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from worker.store.connection import connect
 
 @pytest.fixture(scope="module")
 def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    """Configured as production must be."""
+    """Return a server that is configured as production must be."""
     with Valkey(tmp_path_factory.mktemp("durable"), port=free_port()) as server:
         yield server
 
@@ -80,7 +80,7 @@ def test_a_durable_redis_is_ready(own: redis.Redis) -> None:
         ("min-replicas-to-write", "1", "Redis has fewer replicas than"),
     ],
 )
-def test_a_redis_that_may_lose_a_delivery_is_not_ready(name: str, value: str, says: str, own: redis.Redis) -> None:
+def test_a_redis_that_can_lose_a_delivery_is_not_ready(name: str, value: str, says: str, own: redis.Redis) -> None:
     own.config_set(name, value)
     status, document = readiness(own)
     assert (status, document["status"]) == (503, "not ready")
@@ -94,11 +94,11 @@ def test_a_full_redis_is_not_ready(own: redis.Redis) -> None:
     assert "Redis's memory is full: it refuses writes" in document["problems"]
 
 
-def test_memory_that_is_not_used_up_is_no_problem(own: redis.Redis) -> None:
+def test_free_memory_is_not_a_problem(own: redis.Redis) -> None:
     assert readiness(own)[0] == 200
 
 
-def test_every_problem_is_told(own: redis.Redis) -> None:
+def test_every_problem_is_reported(own: redis.Redis) -> None:
     own.config_set("appendonly", "no")
     own.config_set("maxmemory-policy", "volatile-ttl")
     assert len(readiness(own)[1]["problems"]) == 2
@@ -130,7 +130,7 @@ def test_without_redis_it_is_not_ready_but_alive() -> None:
     assert (alive.status_code, alive.json) == (200, {"status": "alive"})
 
 
-def test_a_redis_that_says_nothing_is_told_in_time(durable: Valkey) -> None:
+def test_an_unresponsive_redis_is_reported_in_time(durable: Valkey) -> None:
     with connect(durable.url, timeout_s=0.2) as client:
         durable.pause()
         began = monotonic()
@@ -142,7 +142,7 @@ def test_a_redis_that_says_nothing_is_told_in_time(durable: Valkey) -> None:
     assert monotonic() - began < 2
 
 
-def test_what_a_200_means_is_told(own: redis.Redis) -> None:
+def test_readyz_reports_what_a_200_means(own: redis.Redis) -> None:
     assert readiness(own)[1]["ack"] == {"required": None, "given": "fsync"}
     own.config_set("appendfsync", "everysec")
     assert json.loads(http_of(own, Requirements(Ack.AOF)).get("/readyz").text)["ack"] == {
@@ -151,7 +151,7 @@ def test_what_a_200_means_is_told(own: redis.Redis) -> None:
     }
 
 
-def test_how_livedesk_is_treated_is_told_and_not_judged(own: redis.Redis) -> None:
+def test_readyz_reports_livedesk_but_stays_ready(own: redis.Redis) -> None:
     store = make_store(own, policy=UpstreamPolicy(10, inbox_id=7))
     livedesk = readiness(own)[1]["livedesk"]
     assert (livedesk["state"], livedesk["since"], livedesk["held_inboxes"]) == ("up", None, [])
@@ -183,9 +183,7 @@ def test_how_livedesk_is_treated_is_told_and_not_judged(own: redis.Redis) -> Non
         (Requirements(max_memory=0.0001), "of its memory or more (MAX_MEMORY)"),
     ],
 )
-def test_while_nothing_new_is_taken_the_sender_is_told_to_come_again_and_the_operator_why(
-    demands: Requirements, says: str, own: redis.Redis
-) -> None:
+def test_a_full_redis_answers_503_and_readyz_says_why(demands: Requirements, says: str, own: redis.Redis) -> None:
     deliver(http_of(own), "ada")
     http = http_of(own, demands)
     answer = deliver(http, "bob")

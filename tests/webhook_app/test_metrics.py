@@ -1,4 +1,4 @@
-"""What Prometheus is told, and that no name of a person or a stranger's choice is in it."""
+"""Metrics for Prometheus, without personal data and without names that a stranger chose."""
 
 import re
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ RATE = 10.0
 
 
 class Web:
-    """A web process without its threads: what it has counted goes to Redis before each look at its metrics."""
+    """A web process without threads: its counts are written to Redis before each request for metrics."""
 
     def __init__(self, client: redis.Redis, token: str | None = None) -> None:
         self.store = make_store(client, policy=UpstreamPolicy(RATE))
@@ -87,7 +87,7 @@ def signup(identifier: object) -> dict[str, object]:
     return {"event": "signup", "id": identifier}
 
 
-def test_deliveries_are_told_by_source_and_result(web: Web) -> None:
+def test_deliveries_are_counted_by_source_and_result(web: Web) -> None:
     for identifier in ("ada", "ada", "bob"):
         assert web.deliver("app", signup(identifier)) == 200
     web.deliver("app", {"event": "login", "id": "cyd"})
@@ -104,7 +104,7 @@ def test_deliveries_are_told_by_source_and_result(web: Web) -> None:
     assert (figures["contacts", "pending"], figures["queue_length",]) == (2, 2)
 
 
-def test_refusals_are_told_by_source_and_reason(web: Web) -> None:
+def test_refusals_are_counted_by_source_and_reason(web: Web) -> None:
     assert web.deliver("ada@example.com", {}) == 404
     assert web.deliver("app", {}, secret="another one") == 401
     assert web.deliver("strict", signup(["no", "identifier"])) == 422
@@ -127,7 +127,7 @@ def test_refusals_are_told_by_source_and_reason(web: Web) -> None:
     }
 
 
-def test_a_signup_that_was_let_through_and_lost_is_told(web: Web) -> None:
+def test_a_lost_signup_is_counted(web: Web) -> None:
     assert web.figures()["deliveries_total", "hook", "lost"] == 0, "else Prometheus would not see the first one"
     assert web.deliver("hook", signup(["no", "identifier"])) == 200
     assert web.figures()["deliveries_total", "hook", "lost"] == 1
@@ -157,7 +157,7 @@ def test_a_batch_is_one_line_and_counts_each_element(web: Web, caplog: pytest.Lo
     assert (figures["deliveries_total", "app", "accepted"], figures["deliveries_total", "app", "ignored"]) == (2, 1)
 
 
-def test_attempts_are_told_by_result_and_cause(web: Web) -> None:
+def test_attempts_are_counted_by_result_and_cause(web: Web) -> None:
     web.bring("ada", AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED))
     web.bring("bob", AttemptResult(state=State.CONFLICT, cause="email_taken", owner_id="1"))
     web.bring("cyd", AttemptResult(state=State.RETRYING, cause="http_500", delay_ms=60_000, signal=Signal.ERROR))
@@ -188,7 +188,7 @@ def test_requests_to_livedesk_are_a_histogram(web: Web) -> None:
     assert figures["livedesk_request_duration_seconds_sum",] == pytest.approx(40.22)
 
 
-def test_a_stop_a_pause_and_a_held_inbox_are_told(web: Web) -> None:
+def test_a_stop_a_pause_and_an_unknown_inbox_are_reported(web: Web) -> None:
     figures = web.figures()
     assert (figures["livedesk_state", "up"], figures["livedesk_stopped_seconds",], figures["paused",]) == (1, 0, 0)
     web.bring("bob", AttemptResult(state=State.RETRYING, cause="inbox_not_found", delay_ms=1, signal=Signal.INBOX))
@@ -212,7 +212,7 @@ def test_a_stop_a_pause_and_a_held_inbox_are_told(web: Web) -> None:
     ) == (1, 1, RATE / 2, RATE)
 
 
-def test_workers_and_what_waits_for_them_are_told(web: Web) -> None:
+def test_workers_and_their_backlog_are_reported(web: Web) -> None:
     assert (web.figures()["workers",], ("sweep_age_seconds",) in web.figures()) == (0, False)
     web.store.queue.sweep("one")
     web.store.shift_ms = -90_000
@@ -225,7 +225,7 @@ def test_workers_and_what_waits_for_them_are_told(web: Web) -> None:
     assert 90 <= figures["oldest_pending_age_seconds",] < 100
 
 
-def test_redis_is_told(web: Web) -> None:
+def test_redis_is_reported(web: Web) -> None:
     figures = web.figures()
     assert figures["durability", "aof"] == 1
     assert sum(number for labels, number in figures.items() if labels[0] == "durability") == 1
@@ -236,14 +236,14 @@ def test_redis_is_told(web: Web) -> None:
     assert 0 < figures["redis_memory_ratio",] < 1
 
 
-def test_any_web_process_tells_the_whole_truth(web: Web, client: redis.Redis) -> None:
+def test_any_web_process_reports_the_counts_of_all(web: Web, client: redis.Redis) -> None:
     other = Web(client)
     other.deliver("app", {}, secret="another one")
     other.parts.store.counters.flush()
     assert web.figures()["deliveries_refused_total", "app", "unauthentic"] == 1
 
 
-def test_with_a_token_nobody_else_may_look(client: redis.Redis) -> None:
+def test_metrics_need_their_token(client: redis.Redis) -> None:
     http = Web(client, token="the-token-of-metrics").http
     assert http.get("/metrics").status_code == 401
     assert http.get("/metrics", headers={"Authorization": "Bearer another"}).status_code == 401
@@ -255,7 +255,7 @@ def test_without_redis_there_are_no_metrics() -> None:
         assert Web(away).http.get("/metrics").status_code == 503
 
 
-def test_a_look_is_two_round_trips_and_scans_nothing(web: Web) -> None:
+def test_metrics_take_two_round_trips_and_no_scan(web: Web) -> None:
     web.deliver("app", signup("ada"))
     web.parts.store.counters.flush()
     client = web.store.client
@@ -276,14 +276,14 @@ RULES = ROOT / "docs" / "prometheus-rules.yml"
 
 
 def exported(web: Web) -> set[str]:
-    """Every name that an expression may ask for."""
+    """Return every name that an expression can use."""
     web.store.queue.sweep("one")  # so that there is a worker
     families = list(text_string_to_metric_families(web.text()))
     counters = {f"{family.name}_total" for family in families if family.type == "counter"}
     return counters | {sample.name for family in families for sample in family.samples}
 
 
-def test_the_example_asks_only_for_what_is_told(web: Web) -> None:
+def test_the_example_rules_use_only_existing_metrics(web: Web) -> None:
     names = exported(web)
     rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
     assert len(rules) > 10
@@ -294,12 +294,12 @@ def test_the_example_asks_only_for_what_is_told(web: Web) -> None:
         assert asked <= names, f"{rule['alert']} asks for {asked - names}"
 
 
-def test_what_to_do_about_each_alert_is_written_down() -> None:
+def test_the_action_for_each_alert_is_documented() -> None:
     alerts = set(re.findall(r"alert: (\w+)", RULES.read_text()))
     assert alerts - set(re.findall(r"`(\w+)`", (ROOT / "docs" / "operations.md").read_text())) == set()
 
 
-def test_every_metric_is_written_down(web: Web) -> None:
+def test_every_metric_is_documented(web: Web) -> None:
     told = {re.sub(r"_(bucket|sum|count)$", "", name) for name in exported(web)}
     page = (ROOT / "docs" / "operations.md").read_text()
     assert {name for name in told if f"`{name.removeprefix(PREFIX)}" not in page} == set()

@@ -1,4 +1,4 @@
-"""Deliveries in quarantine are read again, once the mapping that could not read them has been mended."""
+"""Replays deliveries from the quarantine, for example after a mapping was fixed, and shows what is in them."""
 
 import json
 from collections.abc import Iterator
@@ -9,29 +9,30 @@ from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined
 
-#: Levels of a payload whose keys are shown.
+#: Levels of a payload whose keys are listed.
 KEYS_DEEP = 12
 
 
-def replay(parts: Parts, held: Quarantined) -> str:
-    """Reads a delivery with its source as it is now, stores what is in it, and releases it.
+def replay(parts: Parts, quarantined: Quarantined) -> str:
+    """Read a delivery with its source's present settings, store what is in it, and release it.
 
-    Returns what became of it, as the receiver would have answered: ``accepted``, ``duplicate`` or ``ignored``.
+    Returns the status that the receiver would have answered: ``accepted``, ``duplicate`` or ``ignored``.
 
     Raises:
-        Unmappable: it still makes no contact, or its source is gone; it stays where it is.
-        StoreError: Redis is away or full; it stays where it is.
+        Unmappable: it still has no usable contact, or its source no longer exists; it stays in quarantine.
+        StoreError: Redis is unavailable or full; it stays in quarantine.
     """
-    source = parts.sources.get(held.source)
+    source = parts.sources.get(quarantined.source)
     if source is None:
-        raise Unmappable({"source": f"there is no source {held.source} any more"})
-    result = store_readings(parts.store, source, source.read_payload(load_payload(held.payload), held.headers))
-    parts.store.quarantine.release(held.entry)
+        raise Unmappable({"source": f"the source {quarantined.source} no longer exists"})
+    readings = source.read_payload(load_payload(quarantined.payload), quarantined.headers)
+    result = store_readings(parts.store, source, readings)
+    parts.store.quarantine.release(quarantined.entry)
     return str(result["status"])
 
 
 def keys_in(payload: object, before: str = "$", levels: int = KEYS_DEEP) -> Iterator[str]:
-    """The paths to all values, without numbers of elements, as far down as anybody would read."""
+    """Yield the paths to all values, with ``[*]`` for every element of an array."""
     match payload:
         case dict() if payload and levels:
             for name, value in payload.items():
@@ -44,7 +45,7 @@ def keys_in(payload: object, before: str = "$", levels: int = KEYS_DEEP) -> Iter
 
 
 def revealed(text: str) -> str:
-    """A payload laid out, unless it is nested too deeply for that. JSON escapes what a terminal would obey."""
+    """Return a payload with indentation. JSON escapes control characters, which a terminal would obey."""
     try:
         return json.dumps(load_payload(text), indent=2, default=str)
     except (Unmappable, RecursionError):

@@ -448,7 +448,7 @@ def test_all_are_replayed_and_the_rest_is_reported(store: Store) -> None:
     assert lines[1].startswith("  2 of app: identifier: ")
     assert len(entries(store)) == 2
     result = flask(store, "quarantine", "replay", "--all", sources={})
-    assert "2 of app: source: there is no source app any more" in result.stdout
+    assert "2 of app: source: the source app no longer exists" in result.stdout
 
 
 def test_replay_needs_an_entry_or_all(store: Store) -> None:

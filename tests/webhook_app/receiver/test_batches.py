@@ -1,4 +1,4 @@
-"""Several contacts in one delivery: each is stored before the sender hears 200, or the sender hears why not."""
+"""Batches: all contacts in a delivery are stored before the answer 200."""
 
 import gzip
 import json
@@ -59,7 +59,7 @@ def test_each_element_of_an_array_is_a_contact_in_redis(client: redis.Redis) -> 
     assert [one["status"] for one in again.get_json()["results"]] == ["duplicate"] * 3
 
 
-def test_a_batch_is_answered_as_a_whole_and_one_by_one() -> None:
+def test_the_answer_has_the_result_of_the_batch_and_of_each_element() -> None:
     store = MemoryStore()
     answer = post([user("a"), {"type": "deleted"}, user("b"), user("a")], store=store)
     results = [result("accepted", "a"), result("ignored", None), result("accepted", "b"), result("duplicate", "a")]
@@ -76,7 +76,7 @@ def test_a_batch_is_answered_as_a_whole_and_one_by_one() -> None:
         ([user("old")], result("duplicate", "old")),
     ],
 )
-def test_the_best_that_became_of_a_batch_is_told_first(payload: list[object], first: dict[str, object]) -> None:
+def test_the_best_result_of_a_batch_comes_first(payload: list[object], first: dict[str, object]) -> None:
     store = MemoryStore()
     post(user("old"), store=store)
     document = post(payload, store=store).get_json()
@@ -101,7 +101,7 @@ def test_each_line_is_a_contact(content_type: str) -> None:
     assert list(store.taken) == ["a", "b", "c"]
 
 
-def test_elements_may_be_anywhere() -> None:
+def test_elements_can_be_anywhere() -> None:
     store = MemoryStore()
     answer = post({"events": [{"user": user("a")}, {"user": user("b")}, {"other": 1}]}, "nested", store)
     assert [one["identifier"] for one in answer.get_json()["results"]] == ["a", "b"]
@@ -110,7 +110,7 @@ def test_elements_may_be_anywhere() -> None:
     assert post(user(None), "nested", store).status_code == 422
 
 
-def test_one_element_that_makes_no_contact_refuses_all_and_every_problem_is_named() -> None:
+def test_one_element_without_a_contact_rejects_the_batch_and_names_every_problem() -> None:
     store = MemoryStore()
     answer = post([user("a"), user(""), user("b", inbox_id="x"), user("c"), 5], "any", store)
     assert answer.status_code == 422
@@ -123,7 +123,7 @@ def test_one_element_that_makes_no_contact_refuses_all_and_every_problem_is_name
 
 
 @pytest.mark.parametrize("payload", [[], [[]], [None], ["a"], [[user("a")]], [[[]]]])
-def test_what_holds_no_objects_makes_no_contacts(payload: object) -> None:
+def test_elements_that_are_not_objects_have_no_contacts(payload: object) -> None:
     assert post(payload, "any").status_code == 422
 
 
@@ -140,7 +140,7 @@ def test_too_many_elements_are_too_large() -> None:
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("ConnectionError"), StoreFull("out of memory")], ids=str)
-def test_what_cannot_be_stored_to_the_end_is_to_be_sent_again(error: Exception) -> None:
+def test_a_batch_that_is_stored_in_part_must_be_sent_again(error: Exception) -> None:
     store = MemoryStore()
 
     def fail_at_the_third() -> None:
@@ -157,13 +157,13 @@ def test_what_cannot_be_stored_to_the_end_is_to_be_sent_again(error: Exception) 
     assert [one["status"] for one in again] == ["duplicate", "duplicate", "accepted", "accepted"]
 
 
-def test_a_batch_that_takes_too_long_is_to_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_takes_too_long_must_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(view, "BATCH_S", -1)
     assert post([user("a")]).status_code == 503
     assert post(user("a")).status_code == 200
 
 
-def test_a_packed_batch_is_unpacked_after_it_was_verified() -> None:
+def test_a_compressed_batch_is_unpacked_after_verification() -> None:
     packed = gzip.compress(json.dumps([user("a"), user("b")]).encode())
     http = door(SOURCES)
     options = {"data": packed, "content_type": "application/json"}
@@ -173,7 +173,7 @@ def test_a_packed_batch_is_unpacked_after_it_was_verified() -> None:
     assert http.post("/webhooks/crm", headers=TOKEN, **options).status_code == 400
 
 
-def test_a_bomb_is_too_large_and_is_not_even_touched_without_a_signature() -> None:
+def test_a_zip_bomb_is_too_large_and_never_unpacked_without_a_signature() -> None:
     bomb = gzip.compress(b"[" + b" " * 50_000_000 + b"]")
     http = door(SOURCES)
     options = {"data": bomb, "content_type": "application/json"}

@@ -1,4 +1,4 @@
-"""A source with ``blocking = false`` never fails a signup, and never hides that it lost one."""
+"""A source with ``blocking = false`` never fails a signup, and reports every signup that it loses."""
 
 import base64
 import hmac
@@ -30,7 +30,7 @@ LOST = {"status": "lost", "identifier": None, "state": None, "contact_id": None}
 
 @pytest.fixture(autouse=True)
 def reports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What goes to Sentry."""
+    """Return what is reported to Sentry."""
     sent: list[str] = []
     monkeypatch.setattr(telemetry, "report_new_cause", lambda cause, _state: sent.append(cause))
     monkeypatch.setattr(fail_open, "_reported", {})
@@ -54,7 +54,7 @@ def post(body: bytes = BODY, store: MemoryStore | None = None, blocking: bool = 
 
 
 def assert_well_received(answer: TestResponse) -> None:
-    """What Supabase takes: 200 with a JSON body and its type, and no ``error`` in it."""
+    """Assert what Supabase accepts: 200, JSON, and no ``error`` in it."""
     assert answer.status_code == 200
     assert answer.content_type == "application/json"
     assert "error" not in json.loads(answer.data)
@@ -64,14 +64,16 @@ def away() -> None:
     raise StoreUnavailable("ConnectionError")
 
 
-def test_a_signup_that_is_stored_is_answered_as_ever(reports: list[str]) -> None:
+def test_a_stored_signup_is_answered_as_by_any_source(reports: list[str]) -> None:
     answer = post()
     assert_well_received(answer)
     assert answer.get_json()["status"] == "accepted"
     assert reports == []
 
 
-def test_a_signup_is_not_failed_because_redis_is_away(reports: list[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_signup_does_not_fail_because_redis_is_unavailable(
+    reports: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR):
         answer = post(store=MemoryStore(away))
     assert_well_received(answer)
@@ -81,7 +83,7 @@ def test_a_signup_is_not_failed_because_redis_is_away(reports: list[str], caplog
     assert "ff7fc9ae" not in caplog.text
 
 
-def test_storing_is_tried_again_before_a_signup_is_lost(monkeypatch: pytest.MonkeyPatch, reports: list[str]) -> None:
+def test_storing_is_retried_before_a_signup_is_lost(monkeypatch: pytest.MonkeyPatch, reports: list[str]) -> None:
     monkeypatch.setattr(fail_open.retry, "__kwdefaults__", {"retry_for_s": 60, "retry_every_s": 0.01})
     store = MemoryStore()
     tries = []
@@ -97,7 +99,7 @@ def test_storing_is_tried_again_before_a_signup_is_lost(monkeypatch: pytest.Monk
     assert reports == []
 
 
-def test_patience_has_an_end_well_before_the_senders() -> None:
+def test_retries_end_well_before_the_sender_gives_up() -> None:
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         fail_open.retry(away, retry_for_s=0.2, retry_every_s=0.05)
@@ -134,20 +136,20 @@ def test_a_bug_does_not_fail_a_signup_and_is_reported_as_one(caplog: pytest.LogC
     assert "personal" not in caplog.text
 
 
-def test_whoever_does_not_even_sign_is_not_the_sender(reports: list[str]) -> None:
+def test_an_unsigned_delivery_is_rejected(reports: list[str]) -> None:
     for headers in ({}, {"webhook-id": "msg_1"}, {"Authorization": f"Bearer {SECRET}"}):
         assert post(headers=headers).status_code == 401
     assert reports == []
 
 
-def test_one_report_to_sentry_is_enough_for_a_while(reports: list[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_sentry_gets_one_report_for_many_losses(reports: list[str], caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(5):
         post(store=MemoryStore(away))
     assert len(reports) == 1
     assert caplog.text.count("signup lost source=hook") == 5, "each is logged"
 
 
-def test_who_asks_for_it_is_blocked() -> None:
+def test_a_blocking_source_fails_the_signup() -> None:
     assert post(store=MemoryStore(away), blocking=True).status_code == 503
     assert post(b'{"user": {}}', blocking=True).status_code == 422
     assert post(headers=signed(BODY, b"another key that was rotated"), blocking=True).status_code == 401

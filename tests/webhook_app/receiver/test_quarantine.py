@@ -1,4 +1,4 @@
-"""Deliveries that make no contact are kept, without secrets, and read again when the mapping has been mended."""
+"""The quarantine stores deliveries without a usable contact, without secrets, and replays them."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def post(parts: Parts, document: object, **headers: str) -> Any:
     return door(parts).post("/webhooks/app", json=document, headers={**HEADERS, **headers})
 
 
-def test_what_makes_no_contact_is_kept_and_answered_200(parts: Parts) -> None:
+def test_a_delivery_without_a_contact_is_quarantined_and_answered_200(parts: Parts) -> None:
     answer = post(parts, {"uid": 7})
     assert (answer.status_code, answer.json["status"]) == (200, "quarantined")
     assert answer.json["errors"] == {"identifier": "missing"}
@@ -62,13 +62,13 @@ def test_what_makes_no_contact_is_kept_and_answered_200(parts: Parts) -> None:
     assert (held.source, held.problems) == ("app", {"identifier": "missing"})
 
 
-def test_the_same_delivery_is_kept_once(parts: Parts) -> None:
+def test_the_same_delivery_is_quarantined_once(parts: Parts) -> None:
     post(parts, {"uid": 7})
     post(parts, {"uid": 7})
     assert len(parts.store.quarantine.page()) == 1
 
 
-def test_secrets_are_not_kept(parts: Parts, client: redis.Redis) -> None:
+def test_secrets_are_not_stored(parts: Parts, client: redis.Redis) -> None:
     post(parts, {"uid": 7, "password": "hunter2", "list": [{"token": "t0p"}, {"token": "s3cret"}]})
     [held] = parts.store.quarantine.page()
     assert json.loads(held.payload) == {"uid": 7, "list": [{}, {}]}
@@ -79,7 +79,7 @@ def post_text(parts: Parts, body: str) -> int:
     return answer.status_code
 
 
-def test_secrets_are_not_kept_however_deep_they_are(parts: Parts) -> None:
+def test_secrets_are_not_stored_at_any_depth(parts: Parts) -> None:
     body = '{"a":' * 900 + '{"token": "s3cret"}' + "}" * 900
     assert post_text(parts, body) == 200
     [held] = parts.store.quarantine.page()
@@ -87,7 +87,7 @@ def test_secrets_are_not_kept_however_deep_they_are(parts: Parts) -> None:
 
 
 @pytest.mark.parametrize("levels", [*range(900, 1000, 7), *range(960, 1000)])
-def test_what_is_nested_very_deeply_is_kept_or_refused(parts: Parts, levels: int) -> None:
+def test_a_deeply_nested_delivery_is_quarantined_or_rejected(parts: Parts, levels: int) -> None:
     body = '{"a":' * levels + "1" + "}" * levels
     status = post_text(parts, body)
     held = [replayed(parts, held) for held in parts.store.quarantine.page()]
@@ -100,7 +100,7 @@ def replayed(parts: Parts, held: Quarantined) -> dict[str, str]:
     return caught.value.problems
 
 
-def test_what_holds_too_much_to_be_searched_for_secrets_is_refused(client: redis.Redis) -> None:
+def test_a_delivery_too_large_to_search_for_secrets_is_rejected(client: redis.Redis) -> None:
     parts = parts_with(client, {**SOURCE, "secret_fields": ["$..a..a..token"]})
     payload: dict[str, Any] = {f"k{number}": number for number in range(10_000)}
     for _ in range(100):
@@ -109,12 +109,12 @@ def test_what_holds_too_much_to_be_searched_for_secrets_is_refused(client: redis
     assert parts.store.quarantine.page() == []
 
 
-def test_nothing_of_a_stranger_is_kept(parts: Parts) -> None:
+def test_an_unauthentic_delivery_is_not_stored(parts: Parts) -> None:
     assert door(parts).post("/webhooks/app", json={"uid": 7}).status_code == 401
     assert parts.store.quarantine.page() == []
 
 
-def test_a_mended_mapping_reads_it_again_with_its_headers(parts: Parts, client: redis.Redis) -> None:
+def test_a_fixed_mapping_replays_a_delivery_with_its_headers(parts: Parts, client: redis.Redis) -> None:
     post(parts, {"uid": 12345678901234567890}, **{"X-Name": "Ada"})
     mended = parts_with(client, MENDED)
     [held] = mended.store.quarantine.page()
@@ -127,7 +127,7 @@ def test_a_mended_mapping_reads_it_again_with_its_headers(parts: Parts, client: 
     assert mended.store.quarantine.page() == []
 
 
-def test_what_still_makes_no_contact_stays(parts: Parts) -> None:
+def test_a_delivery_that_still_has_no_contact_stays(parts: Parts) -> None:
     post(parts, {"uid": 7})
     [held] = parts.store.quarantine.page()
     with pytest.raises(Unmappable):
@@ -135,7 +135,7 @@ def test_what_still_makes_no_contact_stays(parts: Parts) -> None:
     assert parts.store.quarantine.page() == [held]
 
 
-def test_a_delivery_of_a_source_that_is_gone_stays(parts: Parts, client: redis.Redis) -> None:
+def test_a_delivery_of_a_removed_source_stays(parts: Parts, client: redis.Redis) -> None:
     post(parts, {"uid": 7})
     [held] = parts.store.quarantine.page()
     without = Parts(store=parts.store, sources={})
@@ -144,7 +144,7 @@ def test_a_delivery_of_a_source_that_is_gone_stays(parts: Parts, client: redis.R
     assert parts.store.quarantine.read(held.entry) == held
 
 
-def test_a_full_quarantine_takes_nothing_and_says_so(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_quarantine_rejects_deliveries_with_503(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quarantine, "MAX_ENTRIES", 1)
     assert post(parts, {"uid": 1}).status_code == 200
     answer = post(parts, {"uid": 2})
@@ -153,7 +153,7 @@ def test_a_full_quarantine_takes_nothing_and_says_so(parts: Parts, monkeypatch: 
     assert len(parts.store.quarantine.page()) == 1
 
 
-def test_a_batch_is_kept_whole(parts: Parts) -> None:
+def test_a_batch_is_quarantined_as_a_whole(parts: Parts) -> None:
     answer = post(parts, [{"user": {"id": 1}}, {"uid": 2}])
     assert answer.json["status"] == "quarantined"
     assert parts.store.contacts.find("1") is None
@@ -161,18 +161,18 @@ def test_a_batch_is_kept_whole(parts: Parts) -> None:
     assert list(held.problems) == ["[1].identifier"]
 
 
-def test_a_source_that_rejects_keeps_nothing(client: redis.Redis) -> None:
+def test_a_rejecting_source_stores_nothing(client: redis.Redis) -> None:
     parts = parts_with(client, {**SOURCE, "on_invalid": "reject"})
     assert post(parts, {"uid": 7}).status_code == 422
     assert parts.store.quarantine.page() == []
 
 
-def test_the_secret_that_proved_a_delivery_is_noted(parts: Parts) -> None:
+def test_the_use_of_a_secret_is_recorded(parts: Parts) -> None:
     post(parts, {"user": {"id": 1}})
     assert list(parts.store.secret_uses.read()) == ["app:secrets number 2"]
 
 
-def test_a_secret_is_noted_once_a_minute(client: redis.Redis) -> None:
+def test_the_use_of_a_secret_is_recorded_once_a_minute(client: redis.Redis) -> None:
     parts = parts_with(client, SOURCE)
     now = 0.0
     log = DeliveryLog(parts, clock=lambda: now)
@@ -193,12 +193,12 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_a_payload_comes_back_as_it_was(payload: object) -> None:
+def test_a_payload_survives_the_quarantine_unchanged(payload: object) -> None:
     loaded = load_payload(dump_payload(payload, ()))
     assert loaded == payload
     assert repr(loaded) == repr(payload)
 
 
-def test_what_looks_like_our_number_but_is_none_stays_text() -> None:
+def test_an_object_that_looks_like_our_number_stays_an_object() -> None:
     assert load_payload('{"$number": "x"}') == {"$number": "x"}
     assert load_payload('{"$number": "1.50"}') == Decimal("1.50")

@@ -1,4 +1,4 @@
-"""The door: what a sender is answered, and what is in Redis by then."""
+"""The receiver: the answers, and what is stored before them."""
 
 import io
 import json
@@ -47,7 +47,7 @@ ADA = {"identifier": "ada", "name": "Ada", "email": "Ada@Example.com", "phone_nu
 
 
 class BrokenContacts(Contacts):
-    """Contacts whose ``accept`` ends with an error."""
+    """Contacts whose ``accept`` raises an error."""
 
     error: Exception
 
@@ -65,7 +65,7 @@ def broken(client: redis.Redis, error: Exception) -> Store:
 
 @dataclass
 class Door:
-    """The application, and short words for what tests do with it."""
+    """The application, with short helpers for tests."""
 
     client: redis.Redis
     store: Store
@@ -98,7 +98,7 @@ def door(client: redis.Redis, tmp_path: Path) -> Iterator[Door]:
 
 
 def problem_of(response: TestResponse, status: int) -> dict[str, Any]:
-    """The problem document (RFC 9457), which repeats nothing that was sent."""
+    """Return the problem document (RFC 9457), which must repeat nothing that was sent."""
     assert response.status_code == status
     assert response.content_type == "application/problem+json"
     document: dict[str, Any] = json.loads(response.text)
@@ -111,10 +111,10 @@ def problem_of(response: TestResponse, status: int) -> dict[str, Any]:
     return document
 
 
-# What is taken is answered with exactly 200
+# Accepted deliveries are answered with exactly 200
 
 
-def test_a_signup_is_in_redis_when_it_is_answered(door: Door) -> None:
+def test_a_signup_is_stored_before_the_answer(door: Door) -> None:
     response = door.post()
     assert (response.status_code, response.content_type) == (200, "application/json")
     assert response.json == {"status": "accepted", "identifier": "ada", "state": "pending", "contact_id": None}
@@ -125,13 +125,13 @@ def test_a_signup_is_in_redis_when_it_is_answered(door: Door) -> None:
     assert door.client.llen(keys.QUEUE) == 1
 
 
-def test_the_same_again_is_a_duplicate(door: Door) -> None:
+def test_a_repeated_delivery_is_a_duplicate(door: Door) -> None:
     door.post()
     assert door.post().json == {"status": "duplicate", "identifier": "ada", "state": "pending", "contact_id": None}
     assert door.client.llen(keys.QUEUE) == 1
 
 
-def test_a_duplicate_of_a_created_contact_tells_its_id_as_a_number(door: Door) -> None:
+def test_the_answer_for_a_created_contact_has_its_id_as_a_number(door: Door) -> None:
     door.post()
     claim = door.store.contacts.claim(keys.contact_key("ada", door.store.salt()), "token")
     assert claim is not None
@@ -140,16 +140,16 @@ def test_a_duplicate_of_a_created_contact_tells_its_id_as_a_number(door: Door) -
     assert door.post().json == {"status": "duplicate", "identifier": "ada", "state": "created", "contact_id": 7}
 
 
-def test_a_number_is_an_identifier_as_a_text(door: Door) -> None:
+def test_a_number_becomes_a_text_identifier(door: Door) -> None:
     assert door.post({"identifier": 12345678901234567890}).json["identifier"] == "12345678901234567890"  # type: ignore[index]
 
 
-def test_a_bad_optional_field_is_noted_and_no_reason_to_refuse(door: Door) -> None:
+def test_an_invalid_optional_field_is_noted_and_not_rejected(door: Door) -> None:
     assert door.post({**ADA, "email": "at"}).status_code == 200
     assert [note.field for note in door.record("ada").notes] == ["email"]
 
 
-def test_a_delivery_that_is_no_signup_is_ignored(door: Door) -> None:
+def test_a_delivery_that_is_not_a_signup_is_ignored(door: Door) -> None:
     response = door.post({"type": "user.deleted", "identifier": "ada"}, "crm")
     assert response.status_code == 200
     assert response.json == {"status": "ignored", "identifier": None, "state": None, "contact_id": None}
@@ -159,11 +159,11 @@ def test_a_delivery_that_is_no_signup_is_ignored(door: Door) -> None:
 @pytest.mark.parametrize(
     "content_type", ["application/json", "application/json; charset=utf-8", "application/cloudevents+json", "", None]
 )
-def test_json_has_many_names_and_may_have_none(content_type: str | None, door: Door) -> None:
+def test_json_is_accepted_under_any_of_its_types_or_none(content_type: str | None, door: Door) -> None:
     assert door.post(content_type=content_type).status_code == 200
 
 
-# What is wrong with a delivery
+# Rejected deliveries
 
 
 @pytest.mark.parametrize(
@@ -177,14 +177,14 @@ def test_json_has_many_names_and_may_have_none(content_type: str | None, door: D
         {"Authorization": "Bearer ünïcode"},
     ],
 )
-def test_who_cannot_prove_it_gets_401_and_leaves_no_trace(headers: dict[str, str], door: Door) -> None:
+def test_an_unauthentic_delivery_gets_401_and_stores_nothing(headers: dict[str, str], door: Door) -> None:
     response = door.post(headers=headers)
     problem_of(response, 401)
     assert response.headers["WWW-Authenticate"] == "Bearer"
     assert door.record("ada") is None
 
 
-def test_the_body_is_not_looked_at_before_it_is_proved_who_sent_it(door: Door) -> None:
+def test_the_body_is_not_parsed_before_verification(door: Door) -> None:
     response = door.http.post("/webhooks/signup", data=b"\xff{", content_type="text/plain")
     problem_of(response, 401)
 
@@ -196,31 +196,31 @@ def test_a_body_that_is_not_json_is_a_bad_request(body: bytes, door: Door) -> No
 
 
 @pytest.mark.parametrize("source", ["unknown", "Signup", "sign%20up", "%F0%9F%94%91", "signup%2F.."])
-def test_a_source_that_nobody_named_is_not_found(source: str, door: Door) -> None:
+def test_an_unknown_source_is_not_found(source: str, door: Door) -> None:
     problem_of(door.post(source=source), 404)
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/webhooks", "/webhooks/", "/webhooks/signup/", "//webhooks/signup", "/favicon.ico"]
 )
-def test_there_is_nothing_elsewhere(path: str, door: Door) -> None:
+def test_other_urls_are_not_found(path: str, door: Door) -> None:
     problem_of(door.http.post(path, json=ADA, headers=BEARER), 404)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-def test_a_webhook_is_a_post(method: str, door: Door) -> None:
+def test_only_post_is_allowed(method: str, door: Door) -> None:
     response = door.http.open("/webhooks/signup", method=method, headers=BEARER)
     problem_of(response, 405)
     assert "POST" in response.headers["Allow"]
 
 
-def test_a_body_that_is_too_large_is_refused(door: Door) -> None:
+def test_a_body_that_is_too_large_is_rejected(door: Door) -> None:
     fits = {"identifier": "ada", "x": "x" * (2000 - len('{"identifier": "ada", "x": ""}'))}
     assert door.post(fits).status_code == 200
     problem_of(door.post({**fits, "x": fits["x"] + "x"}), 413)
 
 
-def test_a_body_without_a_length_is_refused_when_it_turns_out_too_large(door: Door) -> None:
+def test_a_chunked_body_that_is_too_large_is_rejected(door: Door) -> None:
     response = door.http.post(
         "/webhooks/signup",
         input_stream=io.BytesIO(b" " * 2001),
@@ -232,7 +232,7 @@ def test_a_body_without_a_length_is_refused_when_it_turns_out_too_large(door: Do
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "text/html", "multipart/form-data", "application/xml"])
-def test_what_does_not_say_that_it_is_json_is_refused(content_type: str, door: Door) -> None:
+def test_other_content_types_are_rejected(content_type: str, door: Door) -> None:
     problem_of(door.post(content_type=content_type), 415)
 
 
@@ -250,28 +250,28 @@ def test_what_does_not_say_that_it_is_json_is_refused(content_type: str, door: D
         (None, "identifier"),
     ],
 )
-def test_what_makes_no_contact_is_told_field_by_field(payload: object, field: str, door: Door) -> None:
+def test_a_rejection_names_every_invalid_field(payload: object, field: str, door: Door) -> None:
     document = problem_of(door.post(payload), 422)
     assert list(document["errors"]) == [field]
 
 
-# What is no fault of the sender's: never 2xx, never 4xx
+# Errors that are not the sender's: never 2xx, never 4xx
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("ConnectionError"), StoreFull("Redis is out of memory")], ids=str)
-def test_what_cannot_be_stored_is_to_be_sent_again(error: Exception, door: Door) -> None:
+def test_a_delivery_that_cannot_be_stored_must_be_sent_again(error: Exception, door: Door) -> None:
     store = broken(door.client, error)
     response = door.with_store(store).post()
     problem_of(response, 503)
     assert response.headers["Retry-After"] == "10"
 
 
-def test_without_redis_a_sender_waits_no_longer_than_the_connection_may(door: Door) -> None:
+def test_without_redis_the_answer_comes_within_the_connection_timeout(door: Door) -> None:
     away = connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)
     problem_of(door.with_store(make_store(away)).post(), 503)
 
 
-def test_a_bug_is_ours_and_tells_nobody_what_was_sent(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_is_a_500_that_reveals_nothing_of_the_delivery(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     store = broken(door.client, KeyError("Ada@Example.com"))
     with caplog.at_level(logging.DEBUG):
         problem_of(door.with_store(store).post(), 500)
@@ -279,7 +279,7 @@ def test_a_bug_is_ours_and_tells_nobody_what_was_sent(door: Door, caplog: pytest
     assert "Ada" not in caplog.text
 
 
-def test_nothing_that_was_sent_gets_into_a_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_contain_nothing_of_a_delivery(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     store = broken(door.client, StoreUnavailable("ConnectionError"))
     with caplog.at_level(logging.DEBUG):
         door.post()

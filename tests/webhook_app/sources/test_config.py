@@ -39,7 +39,7 @@ Load = Callable[..., dict[str, Source]]
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    """Loads a sources file with this text; the keywords are the environment."""
+    """Load a sources file with this text; keywords are the environment."""
 
     def load(text: str, webhook_secret: str | None = None, **environ: str) -> dict[str, Source]:
         path = tmp_path / "sources.toml"
@@ -50,7 +50,7 @@ def load(tmp_path: Path) -> Load:
 
 
 def mistakes(load: Load, text: str, webhook_secret: str | None = None, **environ: str) -> list[str]:
-    """What is wrong with the file, without its path and the full stop."""
+    """Return the mistakes in the file, without its path and the full stop."""
     with pytest.raises(SettingsError) as caught:
         load(text, webhook_secret, **environ)
     assert all(re.search(r"[^.?][.?]$", problem) for problem in caught.value.problems)
@@ -85,7 +85,7 @@ def signed_sample(product: str) -> Delivery:
 
 
 @pytest.mark.parametrize("product", SAMPLES)
-def test_a_preset_takes_what_its_product_sends(product: str) -> None:
+def test_a_preset_accepts_its_products_deliveries(product: str) -> None:
     preset, secret = SAMPLES[product]
     source = read_source(product, {"preset": preset, "secret": secret, "region": "US"}, {})
     delivery = signed_sample(product)
@@ -104,7 +104,7 @@ def test_a_preset_takes_what_its_product_sends(product: str) -> None:
 
 
 @pytest.mark.parametrize("product", SAMPLES)
-def test_a_preset_refuses_another_secret_and_another_body(product: str) -> None:
+def test_a_preset_rejects_another_secret_and_another_body(product: str) -> None:
     preset, secret = SAMPLES[product]
     delivery = signed_sample(product)
     sent_at = int(delivery.headers.get("webhook-timestamp") or NOW)
@@ -132,7 +132,7 @@ def test_a_preset_can_be_overridden_key_by_key() -> None:
     assert read[0] == Contact("7", email="a@b.c")
 
 
-def test_another_scheme_in_place_of_the_presets() -> None:
+def test_a_source_can_replace_its_presets_scheme() -> None:
     verify = {"scheme": "token", "header": "X-Token"}
     source = read_source("app", {"preset": "generic-hmac", "secret": "test_token", "verify": verify}, {})
     assert source.verify(Delivery(Headers({"X-Token": "test_token"}), b""), NOW) == 0
@@ -146,7 +146,7 @@ def signup(tmp_path: Path) -> Source:
     return load_sources(tmp_path / "sources.toml", SECRET, {})["signup"]
 
 
-def test_one_secret_makes_the_source_signup(signup: Source) -> None:
+def test_one_secret_creates_the_source_signup(signup: Source) -> None:
     body = b'{"identifier": 42, "name": "Ana"}'
     assert signup.verify(standard(SECRET, body), NOW) == 0
     assert signup.verify(bearer(SECRET, body), NOW) == 0
@@ -154,7 +154,7 @@ def test_one_secret_makes_the_source_signup(signup: Source) -> None:
         signup.verify(bearer("whsec_another", body), NOW)
 
 
-def test_signup_takes_a_contact_bare_or_as_data(signup: Source) -> None:
+def test_signup_accepts_a_contact_bare_or_as_data(signup: Source) -> None:
     fields = {"identifier": 42, "name": "Ana", "email": "ana@example.com", "phone_number": "+48225550100"}
     fields |= {"avatar_url": "https://example.com/a.png", "inbox_id": 407}
     contact = Contact("42", 407, "Ana", "ana@example.com", "+48225550100", "https://example.com/a.png")
@@ -187,13 +187,13 @@ def test_no_source_at_all_is_a_mistake(tmp_path: Path) -> None:
         load_sources(tmp_path / "none.toml", None, {})
 
 
-def test_a_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+def test_a_configured_file_must_exist(tmp_path: Path) -> None:
     path = tmp_path / "none.toml"
     with pytest.raises(SettingsError, match="cannot be read"):
         load_sources(path, SECRET, {"SOURCES_FILE": str(path)})
 
 
-def test_the_shortcut_stands_beside_the_file_and_behind_it(load: Load) -> None:
+def test_the_file_adds_to_the_shortcut_and_can_replace_it(load: Load) -> None:
     other = '[sources.{}]\nverify = "token"\nsecret = "other-token"'
     assert load(other.format("crm"), SECRET).keys() == {"signup", "crm"}
     assert load(other.format("signup"), SECRET)["signup"].verify(bearer("other-token"), NOW) == 0
@@ -202,7 +202,7 @@ def test_the_shortcut_stands_beside_the_file_and_behind_it(load: Load) -> None:
 # The file
 
 
-def test_the_example_file_is_free_of_mistakes_and_shows_every_key() -> None:
+def test_the_example_file_has_no_mistakes_and_shows_every_key() -> None:
     text = (ROOT / "sources.example.toml").read_text(encoding="utf-8")
     environ = {name: f"{name}-for-tests" for name in re.findall(r'"\$([A-Z_]+)"', text)}
     environ |= dict.fromkeys(["APP_WEBHOOK_SECRET", "AUTH_HOOK_SECRET"], SECRET)
@@ -214,7 +214,7 @@ def test_the_example_file_is_free_of_mistakes_and_shows_every_key() -> None:
         assert word in text
 
 
-def test_a_source_as_the_example_has_it(load: Load) -> None:
+def test_a_source_of_the_example(load: Load) -> None:
     text = """
     [sources.app]
     verify = "standard-webhooks"
@@ -237,7 +237,7 @@ def test_a_source_as_the_example_has_it(load: Load) -> None:
     assert source.read_payload({"type": "user.deleted", "data": {"user": user}}) is None
 
 
-def test_two_secrets_while_one_is_being_changed(load: Load) -> None:
+def test_two_secrets_during_a_rotation(load: Load) -> None:
     text = '[sources.shop]\nverify = "token"\nsecrets = ["$NEW", "$OLD"]'
     source = load(text, NEW="new-secret", OLD="old-secret")["shop"]
     assert source.verify(bearer("new-secret"), NOW) == 0
@@ -279,12 +279,12 @@ def test_a_secret_from_a_file_is_stripped(load: Load, tmp_path: Path) -> None:
         ("", {}, 'set either secret = "$NAME" or secrets = ["$NEW", "$OLD"]'),
     ],
 )
-def test_secrets_that_are_not_there(load: Load, secret: str, environ: dict[str, str], says: str) -> None:
+def test_missing_secrets(load: Load, secret: str, environ: dict[str, str], says: str) -> None:
     text = f'[sources.a]\nverify = "token"\n{secret}'
     assert mistakes(load, text, **environ) == [f"[sources.a] secret: {says}"]
 
 
-def test_a_secret_that_is_no_key_is_named_by_its_variable(load: Load) -> None:
+def test_a_malformed_secret_is_named_by_its_variable(load: Load) -> None:
     text = (
         '[sources.a]\nverify = "standard-webhooks"\nsecret = "$NAME"\n[sources.b]\nverify = "token"\nsecret = "short"'
     )
@@ -412,7 +412,7 @@ def test_each_mistake_about_verify_has_its_sentence(load: Load, verify: str, say
         ),
     ],
 )
-def test_a_file_that_is_none(load: Load, text: str, says: str) -> None:
+def test_a_malformed_file(load: Load, text: str, says: str) -> None:
     (found,) = mistakes(load, text)
     assert found.startswith(says)
 
@@ -454,7 +454,7 @@ def test_all_mistakes_of_all_sources_are_reported_at_once(load: Load) -> None:
     assert len(caught.value.problems) == 11
 
 
-def test_secrets_that_are_missing_are_the_only_mistake(load: Load) -> None:
+def test_a_missing_secret_is_one_mistake(load: Load) -> None:
     text = '[sources.a]\nverify = "standard-webhooks"\nsecret = "$A"'
     assert mistakes(load, text) == ["[sources.a] secret: A is not set: set it, or A_FILE"]
 

@@ -1,4 +1,4 @@
-"""What we sign ourselves, our sources take: every preset, every scheme; what cannot be signed is said."""
+"""Signed samples are accepted by their sources, for every preset and every scheme."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def test_a_signed_sample_is_a_new_contact_each_time(preset: str, keys: Keys) -> 
 
 
 @pytest.mark.parametrize("preset", sorted(BY_KEY_SET))
-def test_what_only_the_product_can_sign_is_said(preset: str, keys: Keys) -> None:
+def test_a_source_that_only_its_product_can_sign_for_is_reported(preset: str, keys: Keys) -> None:
     with pytest.raises(Unsignable, match="private key that only the sender has"):
         check_signable(source(preset, keys))
 
@@ -123,14 +123,14 @@ def test_the_first_of_two_secrets_signs() -> None:
     assert found.verify(sign(found, Sample({"id": 1}, JSON), ADDRESS, NOW), NOW) == 0
 
 
-def test_of_two_ways_that_can_be_signed_the_samples_own_is_taken(keys: Keys) -> None:
+def test_of_two_signable_verifiers_the_samples_own_is_used(keys: Keys) -> None:
     found = source("clerk", keys)
     sent = sign(found, sample_of(found), ADDRESS, NOW)
     assert sent.headers.get("svix-signature")
     assert not sent.headers.get("webhook-signature")
 
 
-def test_of_two_ways_the_one_that_can_be_signed_is_taken() -> None:
+def test_of_two_verifiers_the_signable_one_is_used() -> None:
     ways = [
         {"scheme": "jwt-header", "jwks": "https://keys.example.com/jwks.json", "algorithms": ["RS256"]},
         {"scheme": "token", "header": "X-Key"},
@@ -143,7 +143,7 @@ def test_of_two_ways_the_one_that_can_be_signed_is_taken() -> None:
 @pytest.mark.parametrize(
     ("field", "body"), [("$..key", {"id": 1}), ("$.key", "not data"), ("$.id.key", {"id": 1}), ("$[0].key", [])]
 )
-def test_a_token_that_has_no_place_in_the_body(field: str, body: object) -> None:
+def test_a_token_that_cannot_be_added_to_the_body(field: str, body: object) -> None:
     with pytest.raises(Unsignable):
         sign(app(verify={"scheme": "token", "field": field}), Sample(body, JSON), ADDRESS, NOW)
 
@@ -165,7 +165,7 @@ def test_without_a_preset_a_contact_is_made_up(kind: str) -> None:
     assert re.fullmatch(r"test-[0-9a-f]{12}@example\.com", contact.email)
 
 
-def test_what_cannot_be_made_up_is_said() -> None:
+def test_a_sample_that_cannot_be_made_up_is_reported() -> None:
     with pytest.raises(NoSample, match="--body FILE"):
         sample_of(app(verify="token", map={"identifier": "$.users[?@.primary].id"}))
     with pytest.raises(NoSample):
@@ -179,7 +179,7 @@ def test_an_identifier_that_a_filter_finds_is_replaced() -> None:
     assert sample.body == {"users": [{"id": 9, "primary": True}]}
 
 
-def test_an_identifier_that_is_not_in_the_body_as_it_is_stays() -> None:
+def test_an_identifier_that_is_not_in_the_body_verbatim_stays() -> None:
     found = app(verify="token", map={"identifier": {"join": ["$.shop", "$.id"], "with": "-"}})
     sample = Sample({"shop": "a", "id": 1}, JSON)
     assert contact_in(found, sample) is not None
@@ -189,7 +189,7 @@ def test_an_identifier_that_is_not_in_the_body_as_it_is_stays() -> None:
 @pytest.mark.parametrize(
     ("old", "wanted", "new"), [(7, "8", 8), (7, "eight", "eight"), ("7", "8", "8"), ("a", "b", "b")]
 )
-def test_a_wanted_identifier_is_of_the_same_kind(old: object, wanted: str, new: object) -> None:
+def test_a_given_identifier_keeps_its_type(old: object, wanted: str, new: object) -> None:
     sample = unique(app(verify="token"), Sample({"id": old}, JSON), wanted)
     assert sample is not None
     assert sample.body == {"id": new}
@@ -216,7 +216,7 @@ def test_addresses_change_wherever_they_are() -> None:
     assert (sample.body["flag"], sample.body["list"][1]) == (True, 3)
 
 
-def test_of_a_batch_the_first_signup_changes() -> None:
+def test_the_first_signup_of_a_batch_changes() -> None:
     found = app(verify="token", only_if={"$.type": "signup"})
     body = [{"id": 1, "type": "login"}, {"id": 2, "type": "signup"}]
     sample = unique(found, Sample(body, JSON), "9")
@@ -224,7 +224,7 @@ def test_of_a_batch_the_first_signup_changes() -> None:
     assert sample.body == [{"id": 1, "type": "login"}, {"id": 9, "type": "signup"}]
 
 
-def test_another_body_is_data_where_it_is_json() -> None:
+def test_another_body_is_parsed_if_it_is_json() -> None:
     assert with_body(Sample({}), b'{"id": 1}').body == {"id": 1}
     assert with_body(Sample({}), b"id=1").encoded() == b"id=1"
 
@@ -235,7 +235,7 @@ def test_a_missing_sample_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_p
         read_sample("clerk")
 
 
-def test_samples_bring_no_signatures_of_their_own() -> None:
+def test_samples_have_no_signatures() -> None:
     assert SAMPLES == SENDERS
     for preset in PRESETS:
         assert "<" not in str(dict(read_sample(preset).headers))

@@ -50,7 +50,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a rule has besides the payload: the delivery's headers, and the work that is left."""
+    """What a rule uses in addition to the payload: the headers, and the work that is left."""
 
     headers: Lookup = field(default_factory=dict[str, str], repr=False)
     work: Work = field(default_factory=Work)

@@ -234,11 +234,11 @@ class Ed25519(Signed):
 
 
 def verify(verifiers: Sequence[Verifier], delivery: Delivery, now: float) -> int:
-    """The number of the secret by which the first of ``verifiers`` that can vouches for the delivery.
+    """Return the number of the secret with which the first of ``verifiers`` verifies the delivery.
 
     Raises:
-        Unauthentic: none can. The text speaks of the proofs that were tried, or of those that are missing.
-        Undecided: none can, and one cannot tell for now.
+        Unauthentic: none does. The text names the failures, or what is missing.
+        Undecided: none does, and one has no keys at the moment.
     """
     tried, missing = [], []
     undecided: Undecided | None = None
@@ -255,7 +255,7 @@ def verify(verifiers: Sequence[Verifier], delivery: Delivery, now: float) -> int
         raise undecided
     if tried:
         raise Unauthentic("; ".join(tried))
-    raise Unsigned("; ".join(missing) or "nothing can vouch for a delivery here")
+    raise Unsigned("; ".join(missing) or "the source has no verifier")
 
 
 def key_problems(keys: tuple[bytes, ...]) -> list[str]:

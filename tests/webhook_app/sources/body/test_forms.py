@@ -1,4 +1,4 @@
-"""Forms become objects; whatever is sent as one, nothing but data or BadBody comes out, and soon."""
+"""Forms become objects; any bytes give data or BadBody, quickly."""
 
 from contextlib import suppress
 from urllib.parse import urlencode
@@ -42,14 +42,14 @@ def test_forms(raw: bytes, form: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"a=\xff", b"a=%ff", b"%c3=1", b"a=%ed%a0%80", b"%" * 30])
-def test_what_is_not_a_form_in_utf8_is_refused(raw: bytes) -> None:
+def test_a_malformed_form_is_rejected(raw: bytes) -> None:
     with pytest.raises(BadBody) as caught:
         parse_form(raw)
     assert caught.value.status == 400
     assert caught.value.__context__ is None
 
 
-def test_brackets_nest_to_a_bound() -> None:
+def test_the_depth_of_brackets_is_limited() -> None:
     assert parse_form(b"a" + b"[b]" * 8 + b"=1")
     with pytest.raises(BadBody, match="nest too deeply"):
         parse_form(b"a" + b"[b]" * 9 + b"=1")
@@ -80,13 +80,13 @@ FIELD_NAMES = st.text(st.characters(codec="utf-8", exclude_characters='[]"\\\r\n
 
 
 @given(st.dictionaries(FIELD_NAMES, st.text(st.characters(codec="utf-8"))))
-def test_what_was_written_in_parts_is_read(fields: dict[str, str]) -> None:
+def test_a_written_multipart_body_is_read_back(fields: dict[str, str]) -> None:
     _, raw = encode_multipart(fields, boundary="b")
     with suppress(BadBody):  # a name that means something else where it stands, such as one with a %
         assert list(parse_multipart(raw, BOUNDARY).values()) == list(fields.values())
 
 
-def test_parts_may_nest_and_files_are_left_out() -> None:
+def test_multipart_names_nest_and_files_are_skipped() -> None:
     raw = (
         b"ignored\r\n"
         b'--b\r\nContent-Disposition: form-data; name="user[name]"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n'
@@ -115,7 +115,7 @@ def test_parts_may_nest_and_files_are_left_out() -> None:
         *(HEAD + b"A: b\r\n" * 50 + b"\r\nx\r\n--b--", HEAD.replace(b'"a"', b'""') + b"\r\nx\r\n--b--"),
     ],
 )
-def test_what_is_not_multipart_is_refused(raw: bytes) -> None:
+def test_a_malformed_multipart_body_is_rejected(raw: bytes) -> None:
     with pytest.raises(BadBody) as caught:
         parse_multipart(raw, BOUNDARY)
     assert caught.value.status == 400
@@ -162,7 +162,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_no_form_takes_long(name: str) -> None:
+def test_every_form_is_parsed_quickly(name: str) -> None:
     parse, raw = BOMBS[name]
 
     def read() -> None:

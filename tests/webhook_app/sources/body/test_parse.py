@@ -1,4 +1,4 @@
-"""Strict JSON with exact numbers; whatever comes in, nothing but BadBody comes out."""
+"""Strict JSON with exact numbers; any other bytes raise BadBody."""
 
 import json
 from contextlib import suppress
@@ -36,7 +36,7 @@ def test_a_byte_order_mark_is_skipped() -> None:
     assert parse_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
-def test_of_a_name_that_is_there_twice_the_last_one_counts() -> None:
+def test_the_last_value_of_a_repeated_name_wins() -> None:
     assert parse_json(b'{"id": 1, "id": 2}') == {"id": 2}
 
 
@@ -64,12 +64,12 @@ def test_of_a_name_that_is_there_twice_the_last_one_counts() -> None:
         (b"1e99999999999999999999999", "too long"),
     ],
 )
-def test_what_is_not_strict_json_is_refused(raw: bytes, says: str) -> None:
+def test_malformed_json_is_rejected(raw: bytes, says: str) -> None:
     with pytest.raises(BadBody, match=says):
         parse_json(raw)
 
 
-def test_the_error_carries_nothing_of_the_body() -> None:
+def test_the_error_contains_nothing_of_the_body() -> None:
     with pytest.raises(BadBody) as caught:
         parse_json(b'{"email": "alice@example.com", "name": oops}')
     assert "alice" not in str(caught.value)
@@ -88,7 +88,7 @@ def test_any_bytes_give_data_or_badbody(raw: bytes) -> None:
         parse_json(raw)
 
 
-def test_very_many_objects_and_arrays_are_refused() -> None:
+def test_too_many_objects_and_arrays_are_rejected() -> None:
     parse_json(b"[" + b"{}," * (MAX_CONTAINERS - 2) + b"{}]")
     for many in (
         b"[" + b"{}," * MAX_CONTAINERS + b"{}]",
@@ -100,17 +100,17 @@ def test_very_many_objects_and_arrays_are_refused() -> None:
 
 
 @pytest.mark.parametrize("number", [b"0.5", b"1e5", b"-1E-5", b"12.25e+10"])
-def test_very_many_fractions_are_refused(number: bytes) -> None:
+def test_too_many_fractions_are_rejected(number: bytes) -> None:
     parse_json(b"[" + (number + b",") * (MAX_FRACTIONS - 1) + number + b"]")
     with pytest.raises(TooLarge):
         parse_json(b"[" + (number + b",") * MAX_FRACTIONS + number + b"]")
 
 
-def test_whole_numbers_and_texts_are_no_fractions() -> None:
+def test_whole_numbers_and_texts_are_not_fractions() -> None:
     parse_json(b"[" + b'10,"a. b",' * 2 * MAX_FRACTIONS + b"1]")
 
 
-def test_ndjson_is_a_text_a_line() -> None:
+def test_ndjson_has_one_json_text_per_line() -> None:
     assert parse_ndjson(b'{"a": 1}\n\n [2] \r\n"3"') == [{"a": 1}, [2], "3"]
     assert parse_ndjson(b"\xef\xbb\xbf{}\n") == [{}]
     assert parse_ndjson(b"") == parse_ndjson(b"\n \r\n") == []
@@ -134,13 +134,13 @@ def test_a_bad_line_is_named(raw: bytes, says: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"1\n" * (MAX_ELEMENTS + 1), b"\n" * 100_000])
-def test_too_many_lines_are_refused(raw: bytes) -> None:
+def test_too_many_lines_are_rejected(raw: bytes) -> None:
     with pytest.raises(TooLarge):
         parse_ndjson(raw)
 
 
 @given(st.lists(JSON, max_size=4))
-def test_what_was_written_in_lines_is_read(values: list[object]) -> None:
+def test_written_lines_are_read_back(values: list[object]) -> None:
     assert parse_ndjson("\n".join(json.dumps(value) for value in values).encode()) == values
 
 

@@ -123,12 +123,12 @@ def test_a_path_may_begin_with_an_index() -> None:
     assert find("[0].id", [{"id": 5}]) == 5
 
 
-def test_of_several_values_the_first_usable_one_is_taken() -> None:
+def test_the_first_usable_of_several_values_is_used() -> None:
     payload = {"emails": [None, "", "  ", {"a": 1}, ["x"], True, "a@b.c", "d@e.f"]}
     assert find("$.emails[*]", payload) == "a@b.c"
 
 
-def test_a_value_of_a_wrong_type_is_seen_unless_an_alternative_has_a_right_one() -> None:
+def test_a_value_of_a_wrong_type_is_returned_unless_an_alternative_is_usable() -> None:
     """Intercom's avatar is a text or an object with the text in it."""
     payload = {"avatar": {"url": "https://example.com/a.png"}}
     assert find("$.avatar", payload) == payload["avatar"]
@@ -184,11 +184,11 @@ AVATAR = {"path": "$.avatar", "replace": {"{size}": "240"}, "base": {"header": "
         ({"path": "$.avatar", "base": {"header": "X-Nope"}}, {"avatar": "/a.png"}, "/a.png"),
     ],
 )
-def test_rules_that_look_further(rule: object, payload: object, found: object) -> None:
+def test_rules_that_use_headers_and_other_values(rule: object, payload: object, found: object) -> None:
     assert compile_rule(rule).value(payload, HEADERS) == found
 
 
-def test_the_headers_that_are_looked_at_are_known() -> None:
+def test_the_headers_that_a_mapping_uses_are_known() -> None:
     made = mapping(
         {"avatar_url": [AVATAR], "name": {"join": ["$.a", {"header": "X-Name"}]}},
         only_if={"header:X-Event": "a", "$.b": 1},
@@ -205,7 +205,7 @@ def test_numbers_stay_exact() -> None:
 
 
 @pytest.mark.parametrize("value", ["", " ", None, True, {}, []])
-def test_nothing_is_put_before_what_is_no_identifier(value: object) -> None:
+def test_a_missing_identifier_gets_no_prefix(value: object) -> None:
     raw = mapping({"identifier": {"path": "$.id", "prefix": "shop-"}}).apply({"id": value}, Scope())
     assert raw is not None
     with pytest.raises(Unmappable):
@@ -254,7 +254,7 @@ def test_only_if(only_if: dict[str, object], is_signup: bool) -> None:
     ],
 )
 def test_conditions(place: str, allowed: object, holds: bool) -> None:
-    """``only_if`` lets in where a condition holds; ``ignore_if`` and ``test_if`` leave out where one of theirs does."""
+    """``only_if`` needs all of its conditions; one of ``ignore_if`` or ``test_if`` is enough to ignore."""
     signup, another = {"identifier": "user_29w83"}, {"type": ["user.deleted", False]}
     for key, conditions, let_in in [
         ("only_if", {place: allowed}, holds),
@@ -314,7 +314,7 @@ def test_what_is_nested_deeply_is_found() -> None:
     "path",
     ["", "$.", "$.a.[", "$.a b", "$.a..", "$.a-b", "$['", "$[99999999999999999999]", "$.a[?nope(@)]", "$.a[?@.b ==]"],
 )
-def test_what_is_no_path_is_a_mistake(path: str) -> None:
+def test_a_malformed_path_is_a_mistake(path: str) -> None:
     with pytest.raises(ValueError, match="is not a JSONPath: "):
         compile_path(path)
 
@@ -346,7 +346,7 @@ def test_what_is_no_path_is_a_mistake(path: str) -> None:
         {"constant": 5, "prefix": "a"},
     ],
 )
-def test_what_is_no_rule_is_a_mistake(rule: object) -> None:
+def test_a_malformed_rule_is_a_mistake(rule: object) -> None:
     with pytest.raises(ValueError, match="must be a path"):
         compile_rule(rule)
 
@@ -366,7 +366,7 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 
 @given(st.sampled_from(PATHS), PAYLOADS)
-def test_a_plain_path_is_walked_as_the_library_would(text: str, payload: object) -> None:
+def test_a_plain_path_finds_what_the_reference_finds(text: str, payload: object) -> None:
     path = compile_path(text)
     node = jsonpath_rfc9535.compile(text).find_one(payload)  # type: ignore[arg-type]
     if path.steps is not None:

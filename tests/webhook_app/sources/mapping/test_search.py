@@ -1,4 +1,4 @@
-"""Our search finds what the library's does, and nothing that a payload holds makes it run long."""
+"""Paths find what the reference implementation finds, and no payload makes them slow."""
 
 import json
 from contextlib import suppress
@@ -47,7 +47,7 @@ PAYLOADS = st.recursive(FLAT, lambda inner: st.lists(inner) | st.dictionaries(NA
 
 
 @given(st.sampled_from(PATHS + MORE_PATHS), PAYLOADS)
-def test_what_the_library_finds_is_found(text: str, payload: object) -> None:
+def test_a_path_finds_what_the_reference_finds(text: str, payload: object) -> None:
     expected = jsonpath_rfc9535.compile(text).find(payload).values()  # type: ignore[arg-type]
     assert compile_path(text).values(payload, Scope()) == expected
 
@@ -65,8 +65,8 @@ def named(levels: int, inside: object) -> object:
 
 
 @given(st.sampled_from([path for path in PATHS + MORE_PATHS if path != "$"]), PAYLOADS)
-def test_what_is_found_can_be_taken_out(text: str, payload: object) -> None:
-    """Nothing else changes; in an array ``None`` stays in its place."""
+def test_what_is_found_can_be_removed(text: str, payload: object) -> None:
+    """Nothing else changes; in an array ``None`` takes its place."""
     expected = deepcopy(payload)
     places = [node.location for node in jsonpath_rfc9535.compile(text).find(payload)]  # type: ignore[arg-type]
     last: Any
@@ -110,7 +110,7 @@ def test_filters(path: str, payload: object, found: object) -> None:
         "$[?match(@, 'a') == 1]",
     ],
 )
-def test_what_is_no_question_is_no_path(path: str) -> None:
+def test_an_invalid_filter_is_a_mistake(path: str) -> None:
     with pytest.raises(ValueError, match="is not a JSONPath"):
         compile_path(path)
 
@@ -159,7 +159,7 @@ PATHS_AT_WORST = [
 
 @pytest.mark.parametrize("path", PATHS_AT_WORST)
 @pytest.mark.parametrize("name", PAYLOADS_AT_WORST)
-def test_the_worst_payload_does_not_run_long_on_the_worst_path(name: str, path: str) -> None:
+def test_the_worst_payload_is_searched_quickly_by_the_worst_path(name: str, path: str) -> None:
     compiled = compile_path(path)
 
     def search() -> None:
@@ -185,7 +185,7 @@ def test_all_paths_of_a_mapping_share_the_work() -> None:
         assert seconds(read) < QUICK_S
 
 
-def test_what_a_signup_holds_is_far_below_the_bound() -> None:
+def test_a_signup_stays_far_below_the_limit() -> None:
     answers = [
         {"type": "text", "text": "a", "field": {"id": str(number), "type": "short_text"}} for number in range(100)
     ]
@@ -196,7 +196,7 @@ def test_what_a_signup_holds_is_far_below_the_bound() -> None:
     assert scope.work.left > 0.9 * MAX_WORK
 
 
-def test_work_is_counted_to_its_end() -> None:
+def test_work_has_a_limit() -> None:
     work = Work(3)
     work.spend(3)
     with pytest.raises(TooMuchWork) as caught:
@@ -205,8 +205,8 @@ def test_work_is_counted_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["$.a", "@.b", "'('", "'(?=a)'", "'a**'", "5"])
-def test_a_pattern_must_be_written_out(pattern: str) -> None:
-    """Else a payload could bring one along that runs for years."""
+def test_a_pattern_must_be_a_literal(pattern: str) -> None:
+    """Otherwise a payload could bring a pattern that runs for years."""
     for function in ("match", "search"):
         with pytest.raises(ValueError, match="is not a JSONPath"):
             compile_path(f"$[?{function}(@.a, {pattern})]")

@@ -1,4 +1,4 @@
-"""Every preset takes what its product sends, and nothing else; the page about them says what they do."""
+"""Every preset accepts its product's deliveries and nothing else, and is documented on the page."""
 
 import hashlib
 import json
@@ -64,7 +64,7 @@ def members(value: object) -> Iterator[tuple[str, object]]:
         yield from members(member)
 
 
-# What each product sends
+# The deliveries of each product
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -76,7 +76,7 @@ def test_a_sample_verifies_and_becomes_the_contact(preset: str, keys: Keys) -> N
 
 
 @pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset not in TOKENS])
-def test_a_changed_byte_is_refused(preset: str, keys: Keys) -> None:
+def test_a_changed_byte_is_rejected(preset: str, keys: Keys) -> None:
     found, sent = source(preset, keys), sample_delivery(preset, keys)
     for index in (0, len(sent.body) // 2, len(sent.body) - 10):
         other = bytes([sent.body[index] ^ 1])
@@ -86,7 +86,7 @@ def test_a_changed_byte_is_refused(preset: str, keys: Keys) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_what_proves_nothing_is_refused(preset: str, keys: Keys) -> None:
+def test_an_unsigned_sample_is_rejected(preset: str, keys: Keys) -> None:
     found, data = source(preset, keys), sample(preset)
     bare = Delivery(Headers({"Content-Type": "application/json"}), json.dumps(data["body"]).encode())
     with pytest.raises(Unauthentic):
@@ -94,7 +94,7 @@ def test_what_proves_nothing_is_refused(preset: str, keys: Keys) -> None:
 
 
 @pytest.mark.parametrize("preset", [preset for preset in PRESETS if "secret_hint" in PRESETS[preset]])
-def test_another_secret_is_refused(preset: str, keys: Keys) -> None:
+def test_another_secret_is_rejected(preset: str, keys: Keys) -> None:
     other = source(preset, keys, secret="whsec_" + "A" * 32)
     with pytest.raises(Unauthentic):
         other.verify(sample_delivery(preset, keys), NOW)
@@ -103,12 +103,12 @@ def test_another_secret_is_refused(preset: str, keys: Keys) -> None:
 @pytest.mark.parametrize(
     "preset", [*SVIX, *STANDARD, "workos", "stripe", "paddle", "calendly", "ghost", "webflow", "slack"]
 )
-def test_an_old_signature_is_refused(preset: str, keys: Keys) -> None:
+def test_an_old_signature_is_rejected(preset: str, keys: Keys) -> None:
     with pytest.raises(Unauthentic):
         source(preset, keys).verify(sample_delivery(preset, keys), NOW + 301)
 
 
-# Vectors: what products publish, and what was worked out from their documentation
+# Vectors: published by the products, or derived from their documentation
 
 
 def vectors(preset: str) -> list[tuple[dict[str, Any], bytes]]:
@@ -144,12 +144,12 @@ def test_vectors(preset: str, vector: dict[str, Any], body: bytes) -> None:
         found.verify(Delivery(Headers(headers), body + b" "), at)
 
 
-# The entries themselves, and the page that is made from them
+# The presets themselves, and the generated page
 
 
 @given(data=st.data())
 def test_anything_in_a_payload_gives_contacts_or_none(data: st.DataObject) -> None:
-    """A sample with something else somewhere in it: never an error but that there is no contact in it."""
+    """A sample with any other value in it never raises an error other than Unmappable."""
     preset = data.draw(st.sampled_from(list(PRESETS)))
     body = sample(preset)["body"]
     parents = [
@@ -163,7 +163,7 @@ def test_anything_in_a_payload_gives_contacts_or_none(data: st.DataObject) -> No
 
 
 def assert_read_soon(preset: str, body: object) -> None:
-    """There are contacts in it, or nothing of interest, or it can be kept; and it does not take long."""
+    """Assert that it has contacts, is ignored, or can be quarantined, quickly."""
     found = read_source("a", written(preset), {})
     headers = Headers(sample(preset)["headers"])
 
@@ -179,7 +179,7 @@ def assert_read_soon(preset: str, body: object) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_lists_as_long_as_a_body_may_be_are_read_soon(preset: str) -> None:
+def test_the_longest_lists_are_read_quickly(preset: str) -> None:
     def lengthen(value: Any, times: int) -> Any:
         if isinstance(value, dict):
             return {name: lengthen(member, times) for name, member in value.items()}
@@ -192,12 +192,12 @@ def test_lists_as_long_as_a_body_may_be_are_read_soon(preset: str) -> None:
     assert_read_soon(preset, largest)
 
 
-def test_presets_and_samples_go_together() -> None:
+def test_every_preset_has_a_sample_and_every_sample_a_preset() -> None:
     assert {file.stem.replace("_", "-") for file in SENDERS.glob("*.json")} == set(PRESETS)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_an_entry_is_free_of_mistakes(preset: str) -> None:
+def test_a_preset_has_no_mistakes(preset: str) -> None:
     assert read_source("a", written(preset), {}).verifiers
 
 
@@ -208,7 +208,7 @@ def test_secret_fields_are_paths(preset: str) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_what_is_secret_in_a_sample_is_marked(preset: str) -> None:
+def test_secrets_in_a_sample_are_secret_fields(preset: str) -> None:
     body = sample(preset)["body"]
     marked = [
         value
@@ -234,7 +234,7 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def sections() -> list[tuple[str, str]]:
-    """The page's parts by the preset that they are about."""
+    """Yield the sections of the page by preset."""
     found = []
     for part in re.split(r"^### ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         preset = re.search(r'^preset = "(.*)"$', part, re.MULTILINE)
@@ -254,7 +254,7 @@ def test_the_page_has_every_preset_once_and_its_lines_make_a_source() -> None:
 
 
 @pytest.mark.parametrize(("preset", "part"), sections())
-def test_what_the_page_says_to_write_can_be_written(preset: str, part: str) -> None:
+def test_the_toml_on_the_page_is_valid(preset: str, part: str) -> None:
     text = " ".join(part.split())
     lines = re.findall(r"`((?:map|only_if|ignore_if|test_if|verify|secrets|blocking) = [^`]+)`", text)
     for line in lines:

@@ -1,4 +1,4 @@
-"""What makes a product's deliveries hard: one case for each trap, as a change to the product's sample."""
+"""Difficult deliveries of each product: one case for each trap, as a change to the product's sample."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -666,7 +666,7 @@ def test_traps(preset: str, changes: Changes, outcome: Outcome, keys: Keys) -> N
         assert contacts(found, sent) == [Contact(**fields)]
 
 
-def test_segment_vouches_for_the_first_event_of_a_batch_only(keys: Keys) -> None:
+def test_segment_signs_only_the_first_event_of_a_batch(keys: Keys) -> None:
     events = [{"type": "identify", "userId": "u1"}, {"type": "identify", "userId": "forged"}]
     first = json.dumps(events[0], separators=(",", ":")).encode()
     headers = Headers({"Content-Type": "application/json", "X-Signature": hexed(first, "sha1")})
@@ -684,7 +684,7 @@ def test_supabase_joins_several_signatures_with_a_comma(keys: Keys) -> None:
         assert source("supabase-auth-hook", keys).verify(Delivery(headers, sent.body), NOW) == 0
 
 
-def test_the_supabase_hook_blocks_no_signup_unless_told_so(keys: Keys) -> None:
+def test_the_supabase_hook_is_non_blocking_by_default(keys: Keys) -> None:
     assert not source("supabase-auth-hook", keys).blocking
     assert source("supabase-auth-hook", keys, blocking=True).blocking
 

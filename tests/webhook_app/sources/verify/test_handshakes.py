@@ -1,4 +1,4 @@
-"""What senders ask before and besides deliveries is answered as they want it, and creates nothing."""
+"""Handshakes are answered as their senders expect, and create nothing."""
 
 import hashlib
 import hmac
@@ -66,26 +66,26 @@ def signed(body: bytes, digest: str = "sha256") -> str:
     return f"{digest}={hmac.digest(SECRET.encode(), body, digest).hex()}"
 
 
-# Who does not visit
+# Sources without a handshake
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("source", ["plain", "slack", "woocommerce", "discourse"])
-def test_other_methods_are_not_taken(http: FlaskClient, source: str, method: str) -> None:
+def test_other_methods_are_rejected(http: FlaskClient, source: str, method: str) -> None:
     answer = http.open(f"/webhooks/{source}", method=method, headers={"Authorization": f"Bearer {SECRET}"})
     assert answer.status_code == 405
     assert "POST" in answer.headers["Allow"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_source_that_is_not_there(http: FlaskClient, method: str) -> None:
+def test_an_unknown_source(http: FlaskClient, method: str) -> None:
     assert http.open("/webhooks/nobody", method=method).status_code == 404
 
 
 # Meta
 
 
-def test_meta_hears_its_challenge(http: FlaskClient) -> None:
+def test_meta_gets_its_challenge_back(http: FlaskClient) -> None:
     query = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "my-verify-token"}
     answer = http.get("/webhooks/meta", query_string=query)
     assert (answer.status_code, answer.text, answer.mimetype) == (200, "1158201444", "text/plain")
@@ -105,7 +105,7 @@ def test_meta_hears_its_challenge(http: FlaskClient) -> None:
         {"hub.challenge": "1" * 9999, "hub.verify_token": "my-verify-token"},
     ],
 )
-def test_meta_must_know_the_token(http: FlaskClient, query: dict[str, str]) -> None:
+def test_meta_must_send_the_token(http: FlaskClient, query: dict[str, str]) -> None:
     assert http.get("/webhooks/meta", query_string=query).status_code == 401
 
 
@@ -119,7 +119,7 @@ def test_what_is_echoed_is_text_and_nothing_else(http: FlaskClient) -> None:
 # LinkedIn
 
 
-def test_linkedin_hears_its_code_signed(http: FlaskClient) -> None:
+def test_linkedin_gets_its_code_signed(http: FlaskClient) -> None:
     answer = http.get("/webhooks/linkedin", query_string={"challengeCode": UUID})
     response = hmac.new(SECRET.encode(), UUID.encode(), hashlib.sha256).hexdigest()
     assert answer.get_json() == {"challengeCode": UUID, "challengeResponse": response}
@@ -128,8 +128,8 @@ def test_linkedin_hears_its_code_signed(http: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "code", ["", "a", f"{UUID} ", f"{UUID}\n", "hmacsha256={}", 'hmacsha256={"type": "x"}', UUID[:-1] + "\u0661"]
 )
-def test_linkedins_secret_signs_nothing_but_a_uuid(http: FlaskClient, code: str) -> None:
-    """LinkedIn signs deliveries with the same key: we would forge them for anybody who asks."""
+def test_linkedins_secret_signs_only_a_uuid(http: FlaskClient, code: str) -> None:
+    """LinkedIn signs deliveries with the same key: anybody could let us forge one."""
     assert http.get("/webhooks/linkedin", query_string={"challengeCode": code}).status_code == 401
     assert http.get("/webhooks/linkedin").status_code == 401
 
@@ -142,7 +142,7 @@ def slack(body: bytes, secret: str = SLACK_SECRET, now: int = NOW) -> dict[str, 
     return {"X-Slack-Request-Timestamp": str(now), "X-Slack-Signature": f"v0={code}"}
 
 
-def test_slack_hears_its_challenge(http: FlaskClient, store: MemoryStore) -> None:
+def test_slack_gets_its_challenge_back(http: FlaskClient, store: MemoryStore) -> None:
     body = json.dumps(
         {"token": "z26uFbvR1xHJEdHE1OQiO6t8", "challenge": "3eZbrw1aB", "type": "url_verification"}
     ).encode()
@@ -163,7 +163,7 @@ def test_slack_hears_its_challenge(http: FlaskClient, store: MemoryStore) -> Non
         "url_verification",
     ],
 )
-def test_what_is_no_challenge_is_a_delivery_like_any_other(http: FlaskClient, payload: object) -> None:
+def test_a_delivery_without_a_challenge_is_an_ordinary_one(http: FlaskClient, payload: object) -> None:
     body = json.dumps(payload).encode()
     document = http.post("/webhooks/slack", data=body, headers=slack(body)).get_json()
     assert document["status"] == "ignored"
@@ -173,7 +173,7 @@ def test_what_is_no_challenge_is_a_delivery_like_any_other(http: FlaskClient, pa
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_mailchimp_may_look_at_the_address_with_the_token(http: FlaskClient, method: str) -> None:
+def test_mailchimp_can_verify_the_url_with_the_token(http: FlaskClient, method: str) -> None:
     assert http.open(f"/webhooks/mailchimp?token={SECRET}", method=method).status_code == 200
     for query in ("", "?token=", "?token=another-token"):
         assert http.open(f"/webhooks/mailchimp{query}", method=method).status_code == 401
@@ -203,7 +203,7 @@ def test_woocommerce_pings_without_a_signature(http: FlaskClient, store: MemoryS
 # Intercom, Discourse
 
 
-def test_intercom_looks_and_pings(http: FlaskClient, store: MemoryStore) -> None:
+def test_intercom_sends_head_and_ping(http: FlaskClient, store: MemoryStore) -> None:
     assert http.head("/webhooks/intercom").status_code == 200
     body = b'{"topic": "ping", "identifier": "5"}'
     headers = {"X-Hub-Signature": signed(body, "sha1")}
@@ -212,7 +212,7 @@ def test_intercom_looks_and_pings(http: FlaskClient, store: MemoryStore) -> None
     assert store.taken == {}
 
 
-def test_discourse_tells_its_events_in_a_header(http: FlaskClient, store: MemoryStore) -> None:
+def test_discourse_names_its_events_in_a_header(http: FlaskClient, store: MemoryStore) -> None:
     for event, status in [("ping", "ignored"), ("user_confirmed_email", "ignored"), ("user_created", "accepted")]:
         body = b'{"ping": "OK"}' if event == "ping" else b'{"user": {"id": 7}}'
         headers = {"X-Discourse-Event": event, "X-Discourse-Event-Signature": signed(body)}
