@@ -97,7 +97,7 @@ class Sweeper:
     def _watch(self, waiting: int) -> None:
         """End the process when it makes no progress: after a lost connection it may hang for ever."""
         if waiting == 0:
-            self.moved_at = self.clock()
-        elif self.clock() - self.moved_at > self.stuck_after_s:
+            self.progress_at = self.clock()
+        elif self.clock() - self.progress_at > self.stuck_after_s:
             log.critical(LogEvent("worker stuck", waiting=waiting, idle_s=round(self.stuck_after_s)))
             self.on_stuck()
