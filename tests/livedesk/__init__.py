@@ -1,4 +1,4 @@
-"""The stand-in: an imitation of the LiveDesk contacts API that can misbehave in every way that we know of.
+"""The stand-in: an imitation of the LiveDesk contacts API that can misbehave in every known way.
 
 On its own: ``python -m tests.livedesk --port 9100``. In a test::
 
@@ -8,26 +8,26 @@ On its own: ``python -m tests.livedesk --port 9100``. In a test::
         assert len(standin.ledger()) == 1
 
 It answers ``/api/v2/accounts/contacts`` as livedesk-api.md 2.1 to 2.9 describes: what Chatwoot's source does, behind
-LiveDesk's paths and HTTP Basic (``demo-key`` / ``demo-secret``). It has no rate limit of its own; see ``throttle``.
+LiveDesk's paths and HTTP Basic (``demo-key`` / ``demo-secret``). It has no rate limit; see ``throttle``.
 
 Control
 -------
-JSON over HTTP, no credentials, never disturbed by a rule. What is wrong with a request is said in ``error`` with 400.
+JSON over HTTP, without credentials, not affected by rules. An invalid request is answered 400 with ``error``.
 
 ==================================  ===================================================================================
-``POST /_control/behave``           add a rule (below); answers it with its ``id``
+``POST /_control/behave``           add a rule (see below); returns it with its ``id``
 ``GET /_control/behave``            the active rules, each with the uses that are ``left``
 ``DELETE /_control/behave``         drop all rules
 ``GET /_control/ledger``            every create that was executed: time, identifier, contact_id, email, request
-``GET /_control/requests[?kind=]``  every request: what it was, when it came, was executed and finished, what it got
-``GET /_control/stats``             counts; ``duplicates`` and ``overlaps`` ought to be 0
+``GET /_control/requests[?kind=]``  every request: kind, when it arrived, was executed and ended, its answer
+``GET /_control/stats``             counts; ``duplicates`` and ``overlaps`` should be 0
 ``GET /_control/contacts``          the book; ``?identifier=`` for those with exactly this one
 ``POST /_control/contacts``         insert a contact as the widget or an agent would; with ``"unchecked": true`` even
                                     one that breaks the rules (a second with the same identifier, an old phone number)
 ``POST /_control/merge``            ``{"base": id, "mergee": id}``
 ``POST /_control/delete``           ``{"id": id}``
 ``POST /_control/credentials``      ``{"api_key": ..., "api_secret": ...}``: only these are valid from now on
-``POST /_control/reset``            forget everything; requests that are being held are dropped unexecuted
+``POST /_control/reset``            forget everything; delayed requests are dropped unexecuted
 ==================================  ===================================================================================
 
 A rule
@@ -36,10 +36,10 @@ A rule
 
 * ``on``: ``create``, ``search`` (lists too), ``update`` or ``any``. The default is ``any`` or what the mode is about.
 * ``identifier``: only requests about exactly this one: in the body, as ``q``, or of the contact that is updated.
-* ``share``: apply to this share of the requests, 0 to 1; ``seed`` makes the dice repeatable.
-* ``times``: so many times, then the rule is gone; null (default) until it is cleared. Counted atomically.
-* ``commit``: whether the request is executed. Modes marked + do it by default, those marked - do not; the others do
-  what their line says.
+* ``share``: apply to this share of the requests, 0 to 1; ``seed`` makes the choice repeatable.
+* ``times``: how many times it applies; null (default): until it is cleared. Counted atomically.
+* ``commit``: whether the request is executed. By default it is in modes marked +, and is not in those marked -; for
+  the others, see their line.
 
 Modes
 -----
@@ -57,20 +57,21 @@ Answers lost, late or slow:
 * ``drip``: the normal answer one byte at a time, ``delay`` seconds apart (0.005).
 * ``idle_close``: the normal answer, then a keep-alive connection that is closed without a word.
 
-Errors; all take ``status``, ``shape`` and ``retry_after`` where their line names nothing else:
+Errors; all accept ``status``, ``shape`` and ``retry_after`` unless their line says otherwise:
 
 * ``status`` -: any ``status`` (500), with ``body`` as ``content_type`` (JSON) or a ``shape``.
 * ``status_500`` -, ``html_502`` -, ``html_503`` -, ``status_504`` -: as Rails, or as a gateway's page.
 * ``throttle`` -: 429, text/plain, ``Retry later``. ``retry_after``: a number of seconds, or any text; with
-  ``as_date`` the HTTP date so many seconds from now. Without it there is no Retry-After, as with rack-attack.
+  ``as_date`` an HTTP date that many seconds from now. Without it there is no Retry-After, as with rack-attack.
 * ``unauthorized`` -: 401. ``forbidden`` -: 403. ``not_found`` -: 404. ``method_not_allowed`` -: 405.
-* ``redirect`` -: ``status`` (302) to ``location`` (``/elsewhere``); who follows shows as a request of kind ``other``.
+* ``redirect`` -: ``status`` (302) to ``location`` (``/elsewhere``); a client that follows it sends a request of kind
+  ``other``.
 
 ``shape`` of an error's body: ``error_text`` (``{"error": "Invalid Access Token"}``), ``errors_list`` (Devise),
 ``suspended``, ``not_authorized``, ``not_found``, ``rails`` (``{"status", "error"}``), ``error_object``
 (``{"error": {"code", "message"}}``), ``code_message``, ``message_attributes``, ``text``, ``html``, ``empty``.
 
-2xx answers that nobody can use; where the normal answer is not 2xx, that one goes out in those not marked:
+Unusable 2xx answers; unmarked modes send the normal answer if that is not 2xx:
 
 * ``html_200`` +, ``empty_200`` +: a page; nothing.
 * ``huge_200`` +: ``size`` bytes of JSON, or chunks without end.
@@ -86,17 +87,17 @@ Errors; all take ``status``, ``shape`` and ``retry_after`` where their line name
 
 What is stored, shown or found is not what was sent:
 
-* ``null_identifier_echo``, ``other_identifier_echo`` (``echo``): stored well, shown as null, as another.
-* ``identifier_not_stored``: the contact is made without it, so that each create makes another one.
-* ``identifier_not_unique``: a taken identifier is no obstacle, each such create makes another contact.
-* ``q_ignored``: searches list everybody. ``endless_pages``: full pages for ever, of identifiers that contain ``q``.
+* ``null_identifier_echo``, ``other_identifier_echo`` (``echo``): stored correctly, shown as null, as another one.
+* ``identifier_not_stored``: the contact is created without it, so every create makes another one.
+* ``identifier_not_unique``: a taken identifier is accepted, so every such create makes another contact.
+* ``q_ignored``: searches list everybody. ``endless_pages``: endless full pages of identifiers that contain ``q``.
 * ``invisible``: never found, though creates collide; ``identifier`` names one contact, otherwise all.
 * ``crm_v2``: as ``invisible``, for contacts with nothing but an identifier (Chatwoot's flag of that name).
 * ``search_lag``: as ``invisible``, for contacts younger than ``delay`` seconds (1).
 * ``index_race_500``: a taken identifier or e-mail answers 500, as if the unique index was hit, not 422.
 * ``localised``: the messages of a 422 in ``language`` (``zh``, ``de``).
 
-Not on the menu: refusing connections, which a listening server cannot do. A test uses a port where nobody listens.
+Not offered: refusing connections, which a listening server cannot do. Tests use a closed port for that.
 """
 
 from tests.livedesk.book import Book

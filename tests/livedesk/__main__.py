@@ -31,14 +31,14 @@ def port_number(text: str) -> int:
 
 
 def refusal(error: OSError, host: str, port: int) -> str:
-    """Why it cannot listen, in one sentence."""
+    """Return why it cannot listen, in one sentence."""
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} on {host} is taken; choose another one with --port."
     return f"Cannot listen on port {port} of {host}: {error.strerror or error}."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; 0 then, 1 where it cannot listen."""
+    """Serve until SIGTERM or SIGINT. Return 0 then, or 1 if it cannot listen."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

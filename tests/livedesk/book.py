@@ -1,7 +1,7 @@
 """The contact book behind the stand-in: exact, in memory, safe to use from many threads; no HTTP.
 
-It holds what Chatwoot's one table of contacts holds, and refuses what Chatwoot's validations and unique indexes
-refuse. Source: livedesk-api.md 2.1 to 2.10.
+It stores what Chatwoot's table of contacts stores, and refuses what Chatwoot's validations and unique indexes refuse.
+Source: livedesk-api.md 2.1 to 2.10.
 """
 
 import random
@@ -29,7 +29,7 @@ from tests.livedesk.contact import (
 from tests.livedesk.search import Query, arranged, haystack
 
 INDEXED = ("email", "identifier")
-"""The columns with a unique index; a phone number is unique by validation alone (2.4)."""
+"""The columns with a unique index; a phone number is unique only by validation (2.4)."""
 
 
 class Refused(Exception):
@@ -41,15 +41,15 @@ class Refused(Exception):
 
 
 class Missing(Exception):
-    """No such contact, or no such inbox."""
+    """The contact or the inbox does not exist."""
 
 
 class Broken(Exception):
-    """The database raised and Chatwoot does not catch it: a unique index, a NUL byte."""
+    """The database raised an error that Chatwoot does not catch: a unique index, a NUL byte."""
 
 
 class Book:
-    """All contacts of one account. ``clock`` gives seconds since the epoch, ``seed`` fixes the orders of lists."""
+    """All contacts of one account. ``clock`` returns seconds since the epoch; ``seed`` fixes the order of lists."""
 
     def __init__(
         self, inbox_ids: Iterable[int] = (1,), *, clock: Callable[[], float] = time.time, seed: int | None = None
@@ -83,7 +83,7 @@ class Book:
             return self._put(contact)
 
     def insert(self, params: Mapping[str, object], *, unchecked: bool = False) -> Contact:
-        """Store a contact as the widget or an agent would; ``unchecked``: even one that no validation lets pass."""
+        """Store a contact as the widget or an agent would; with ``unchecked`` even an invalid one."""
         if not unchecked:
             return self.create(params)
         with self._lock:
@@ -104,7 +104,7 @@ class Book:
             return self._rows.pop(contact.id)
 
     def merge(self, base_id: object, mergee_id: object) -> Contact:
-        """Merge two contacts: the base's values win, the mergee's fill its gaps, the mergee is gone (2.10)."""
+        """Merge two contacts: the base's values win, the mergee's fill its gaps, the mergee is deleted (2.10)."""
         with self._lock:
             base, mergee = self.get(base_id), self.get(mergee_id)
             if base.id == mergee.id:
@@ -116,12 +116,12 @@ class Book:
             return self._put(replace(base, links=base.links + mergee.links, **gaps, **merged))
 
     def contacts(self) -> list[Contact]:
-        """Every contact, oldest first."""
+        """Return every contact, oldest first."""
         with self._lock:
             return list(self._rows.values())
 
     def search(self, q: str | None) -> list[Contact]:
-        """The resolved contacts, all of them (``None``) or those that ``q`` finds, in no particular order."""
+        """Return the resolved contacts, all of them (``None``) or those that ``q`` finds, in no particular order."""
         if q is None:
             return [contact for contact in self.contacts() if contact.is_resolved]
         if not is_storable(q):
@@ -132,7 +132,7 @@ class Book:
         return [contact for contact in hits if contact.is_resolved and query(contact)]
 
     def arranged(self, contacts: list[Contact], sort: str, direction: str) -> list[Contact]:
-        """The contacts sorted, or shuffled where ``sort`` names no order."""
+        """Return the contacts sorted, or shuffled if ``sort`` names no order."""
         with self._lock:
             return arranged(contacts, sort, direction, self._dice)
 
@@ -141,7 +141,7 @@ class Book:
         return changed(Contact(self._last_id, self.clock()), permitted(params))
 
     def _check(self, contact: Contact) -> None:
-        """Raise what the database or a validation would; nothing is changed yet."""
+        """Raise what the database or a validation would raise. Changes nothing."""
         if not all(is_storable(getattr(contact, name)) for name in TEXTS + HASHES):
             raise Broken
         faults = faults_of(contact, lambda name, value: self._is_taken(contact, name, value))
@@ -154,7 +154,7 @@ class Book:
         return value is not None and bool(self._owners[name].get(value, set()) - {contact.id})
 
     def _link_for(self, params: Mapping[str, object]) -> Link | None:
-        """The row of contact_inboxes to make; a ``source_id`` that another contact has in this inbox raises (2.4)."""
+        """Return the row of contact_inboxes to insert; a ``source_id`` that is taken in this inbox raises (2.4)."""
         if is_blank(params.get("inbox_id")):
             return None
         inbox_id = whole_number(params["inbox_id"])

@@ -1,4 +1,4 @@
-"""What tests hold of a running stand-in: its address, and its control API as methods."""
+"""A client for a running stand-in: its address, and its control API as methods."""
 
 import http.client
 import json
@@ -11,14 +11,14 @@ from tests.livedesk.service import CONTACTS
 
 
 class StandInError(Exception):
-    """The stand-in refused what its control API was asked; the text is its sentence."""
+    """The stand-in refused a request to its control API; the text says why."""
 
 
 class StandIn:
     """A running stand-in at ``base_url``, in this process or another. Safe to share between threads.
 
-    Every method is one HTTP request on a connection of its own. Raises StandInError where the stand-in objects
-    and OSError where it cannot be reached.
+    Every method is one HTTP request on a connection of its own. Raises StandInError if the stand-in refuses
+    it, and OSError if it cannot be reached.
     """
 
     def __init__(self, base_url: str, *, timeout: float = 10.0) -> None:
@@ -28,28 +28,28 @@ class StandIn:
         self._address = urlsplit(self.url).netloc
 
     def behave(self, mode: str, **options: object) -> int:
-        """Add a rule; the options are those of the package docstring. Returns the rule's number."""
+        """Add a rule; the options are those of the package docstring. Return the rule's number."""
         return int(self._do("POST", "behave", {"mode": mode, **options})["id"])
 
     def rules(self) -> list[Json]:
-        """The active rules in order, with the uses that each has ``left``."""
+        """Return the active rules in order, with the uses that each has ``left``."""
         return self._rows("behave")
 
     def clear(self) -> None:
-        """Drop all rules: healthy from the next request on. Requests that are being held stay held."""
+        """Drop all rules: healthy from the next request on. Delayed requests stay delayed."""
         self._do("DELETE", "behave")
 
     def ledger(self) -> list[LedgerEntry]:
-        """Every create that was executed, in order."""
+        """Return every create that was executed, in order."""
         return [LedgerEntry(**entry) for entry in self._rows("ledger")]
 
     def requests(self, kind: str | None = "create") -> list[RequestRecord]:
-        """Every request of one kind (``None``: of every kind) that has come, in order."""
+        """Return every request of one kind (``None``: of every kind) that arrived, in order."""
         path = "requests" if kind is None else f"requests?kind={quote(kind)}"
         return [RequestRecord(**record) for record in self._rows(path)]
 
     def overlapping(self) -> list[tuple[RequestRecord, RequestRecord]]:
-        """Pairs of creates for one identifier of which the later came before the earlier was finished."""
+        """Return pairs of creates for one identifier where the later one arrived before the earlier one ended."""
         pending: dict[str, list[RequestRecord]] = {}
         pairs = []
         for record in self.requests("create"):
@@ -63,16 +63,16 @@ class StandIn:
         return Stats(**self._do("GET", "stats"))
 
     def contacts(self, identifier: str | None = None) -> list[Contact]:
-        """Every contact, oldest first; or those with exactly this identifier."""
+        """Return every contact, oldest first, or those with exactly this identifier."""
         path = "contacts" if identifier is None else f"contacts?identifier={quote(identifier, safe='')}"
         return [contact_of(row) for row in self._rows(path)]
 
     def add_contact(self, *, unchecked: bool = False, **fields: object) -> Contact:
-        """Insert a contact as the widget or an agent would; ``unchecked`` lets an invalid or equal one in."""
+        """Insert a contact as the widget or an agent would; ``unchecked`` allows an invalid or duplicate one."""
         return contact_of(self._do("POST", "contacts", {**fields, "unchecked": unchecked}))
 
     def merge(self, base: int, mergee: int) -> Contact:
-        """Merge as an agent would: ``mergee`` is gone afterwards. Returns the base."""
+        """Merge as an agent would, which deletes ``mergee``. Return the base."""
         return contact_of(self._do("POST", "merge", {"base": base, "mergee": mergee}))
 
     def delete_contact(self, contact_id: int) -> Contact:
@@ -80,11 +80,11 @@ class StandIn:
         return contact_of(self._do("POST", "delete", {"id": contact_id}))
 
     def set_credentials(self, api_key: str, api_secret: str) -> None:
-        """From now on only these are valid."""
+        """Make these the only valid credentials."""
         self._do("POST", "credentials", {"api_key": api_key, "api_secret": api_secret})
 
     def reset(self) -> None:
-        """Forget everything: contacts, ledger, rules, rotated credentials. Requests that are being held are dropped."""
+        """Forget everything: contacts, ledger, rules, rotated credentials. Delayed requests are dropped."""
         self._do("POST", "reset")
 
     def _rows(self, path: str) -> list[Json]:

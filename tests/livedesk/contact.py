@@ -1,6 +1,6 @@
-"""One contact as the stand-in stores it: what a request may set, how Rails casts it, what makes it invalid.
+"""One contact as the stand-in stores it: what a request can set, how Rails casts it, what makes it invalid.
 
-Source of every rule: livedesk-api.md 2.1 (what is permitted, the validations) and 2.3 (their words).
+Source of every rule: livedesk-api.md 2.1 (what is permitted, the validations) and 2.3 (their messages).
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 Json = dict[str, Any]
 
 MAX_LENGTH = 255
-"""Characters that any string column holds (2.1)."""
+"""The limit of string columns, in characters (2.1)."""
 
 TEXTS = ("name", "email", "phone_number", "identifier")
 """The string columns in the order of the table, which is the order of the "too long" messages."""
@@ -22,7 +22,7 @@ PHONE = re.compile(r"\+[1-9]\d{1,14}\Z", re.ASCII)
 """Not anchored at the start: ``tel:+8613...`` passes in 4.10 (2.1)."""
 
 UNIQUE = ("email", "identifier", "phone_number")
-"""The unique columns in the order of their validations; e-mails are stored in lower case, the others as they came."""
+"""The unique columns in the order of their validations; e-mails are stored in lower case, the others unchanged."""
 
 FORMATS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "email": ("email", EMAIL.fullmatch),
@@ -50,7 +50,7 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
         "phone": "应为 e164 格式",
     },
 }
-"""What a fault says, by language. The attribute's name before it stays English, as in Chatwoot."""
+"""The message of a fault, by language. The attribute's name before it stays English, as in Chatwoot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ class Contact:
 
     @property
     def company(self) -> str:
-        """``company_name`` of the additional attributes, the fifth text that a search looks at (2.6)."""
+        """``company_name`` of the additional attributes, the fifth text that a search compares (2.6)."""
         return text_of(self.additional_attributes.get("company_name")) or ""
 
     @property
     def is_resolved(self) -> bool:
-        """Whether lists and searches show it at all (2.6)."""
+        """Whether lists and searches show it (2.6)."""
         return bool(self.email or self.phone_number or self.identifier)
 
     @property
@@ -94,7 +94,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failed validation: the attribute and which of ``MESSAGES`` it earns."""
+    """One failed validation: the attribute and its entry in ``MESSAGES``."""
 
     attribute: str
     kind: str
@@ -104,7 +104,7 @@ class Fault:
 
 
 def text_of(value: object) -> str | None:
-    """The value as a string column keeps it; Rails casts ``true`` to "t" and numbers to their digits."""
+    """Return the value as a string column stores it; Rails casts ``true`` to "t" and numbers to their digits."""
     if isinstance(value, bool):
         return "t" if value else "f"
     return value if value is None or isinstance(value, str) else str(value)
@@ -116,7 +116,7 @@ def is_blank(value: object) -> bool:
 
 
 def whole_number(value: object) -> int:
-    """Ruby's idea of an id: a number, or the digits that a string begins with; 0 where there are none."""
+    """Return an id as Ruby reads it: a number, or the leading digits of a string; 0 without any."""
     if isinstance(value, float):
         return int(value) if abs(value) < 1e18 else 0
     if isinstance(value, int) and not isinstance(value, bool):
@@ -126,7 +126,7 @@ def whole_number(value: object) -> int:
 
 
 def permitted(params: Mapping[str, object]) -> Json:
-    """What create and update take of a request, cast; every other key is silently dropped (2.1)."""
+    """Return what create and update accept of a request, cast; other keys are ignored (2.1)."""
     wanted: Json = {
         key: text_of(params[key]) for key in TEXTS if key in params and not isinstance(params[key], dict | list)
     }
@@ -139,13 +139,13 @@ def permitted(params: Mapping[str, object]) -> Json:
 
 
 def changed(contact: Contact, wanted: Json) -> Contact:
-    """The contact with the wanted fields; attributes are merged key by key, the rest is replaced (2.8)."""
+    """Return the contact with these fields; attributes are merged key by key, the rest is replaced (2.8)."""
     merged = {key: getattr(contact, key) | wanted[key] for key in HASHES if key in wanted}
     return replace(contact, **(wanted | merged))
 
 
 def faults_of(contact: Contact, is_taken: Callable[[str, str], bool]) -> list[Fault]:
-    """Every failed validation in Chatwoot's order; ``is_taken(attribute, value)`` knows the other contacts."""
+    """Return every failed validation in Chatwoot's order; ``is_taken(attribute, value)`` checks other contacts."""
     faults = [Fault(name, "too_long") for name in TEXTS if len(getattr(contact, name) or "") > MAX_LENGTH]
     for name in UNIQUE:
         value = getattr(contact, name)
@@ -159,7 +159,7 @@ def faults_of(contact: Contact, is_taken: Callable[[str, str], bool]) -> list[Fa
 
 
 def is_storable(value: object) -> bool:
-    """Whether the database takes it: no NUL and no lone surrogate in any string, at any depth (3.3)."""
+    """Whether the database accepts it: no NUL and no lone surrogate in any string, at any depth (3.3)."""
     if isinstance(value, str):
         return "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The control API under ``/_control/``: no credentials, never misbehaves. The package docstring lists it."""
+"""The control API under ``/_control/``: no credentials, no misbehaviour. The package docstring lists it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ DEFAULTS = {name: mode.defaults for name, mode in MODES.items()}
 
 
 class BadControl(Exception):
-    """The request to the control API makes no sense; the text says why."""
+    """The request to the control API is invalid; the text says why."""
 
 
 def control(world: World, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
-    """Answer one request to the control API; what is wrong with it is told in one sentence with status 400."""
+    """Answer one request to the control API; an invalid one gets status 400 and one sentence."""
     action = ACTIONS.get((method, path.removeprefix(PREFIX)))
     if action is None:
         return json_answer(404, {"error": f"There is no {method} {path}."})
@@ -46,61 +46,61 @@ def object_of(body: bytes) -> Json:
     return value
 
 
-def behave(world: World, query: Mapping[str, str], asked: Json) -> Json:
-    rule = rule_of(asked, DEFAULTS)
+def behave(world: World, query: Mapping[str, str], params: Json) -> Json:
+    rule = rule_of(params, DEFAULTS)
     MODES[rule.mode].check(rule)
     return {"id": world.scene.rules.add(rule)} | asdict(rule)
 
 
-def rules(world: World, query: Mapping[str, str], asked: Json) -> object:
+def rules(world: World, query: Mapping[str, str], params: Json) -> object:
     return world.scene.rules.listed()
 
 
-def clear(world: World, query: Mapping[str, str], asked: Json) -> Json:
+def clear(world: World, query: Mapping[str, str], params: Json) -> Json:
     world.scene.rules.clear()
     return {}
 
 
-def ledger(world: World, query: Mapping[str, str], asked: Json) -> object:
+def ledger(world: World, query: Mapping[str, str], params: Json) -> object:
     return [asdict(entry) for entry in world.scene.ledger.entries()]
 
 
-def requests(world: World, query: Mapping[str, str], asked: Json) -> object:
+def requests(world: World, query: Mapping[str, str], params: Json) -> object:
     return world.scene.ledger.records(query.get("kind"))
 
 
-def stats(world: World, query: Mapping[str, str], asked: Json) -> Json:
+def stats(world: World, query: Mapping[str, str], params: Json) -> Json:
     return asdict(world.scene.ledger.stats(len(world.scene.book)))
 
 
-def contacts(world: World, query: Mapping[str, str], asked: Json) -> object:
+def contacts(world: World, query: Mapping[str, str], params: Json) -> object:
     wanted = query.get("identifier")
     found = world.scene.book.contacts()
     return [asdict(contact) for contact in found if wanted is None or contact.identifier == wanted]
 
 
-def add_contact(world: World, query: Mapping[str, str], asked: Json) -> Json:
-    return asdict(world.scene.book.insert(asked, unchecked=asked.get("unchecked") is True))
+def add_contact(world: World, query: Mapping[str, str], params: Json) -> Json:
+    return asdict(world.scene.book.insert(params, unchecked=params.get("unchecked") is True))
 
 
-def merge(world: World, query: Mapping[str, str], asked: Json) -> Json:
-    return asdict(world.scene.book.merge(asked.get("base"), asked.get("mergee")))
+def merge(world: World, query: Mapping[str, str], params: Json) -> Json:
+    return asdict(world.scene.book.merge(params.get("base"), params.get("mergee")))
 
 
-def delete(world: World, query: Mapping[str, str], asked: Json) -> Json:
-    contact: Contact = world.scene.book.delete(asked.get("id"))
+def delete(world: World, query: Mapping[str, str], params: Json) -> Json:
+    contact: Contact = world.scene.book.delete(params.get("id"))
     return asdict(contact)
 
 
-def credentials(world: World, query: Mapping[str, str], asked: Json) -> Json:
+def credentials(world: World, query: Mapping[str, str], params: Json) -> Json:
     for name in ("api_key", "api_secret"):
-        if not isinstance(asked.get(name), str):
+        if not isinstance(params.get(name), str):
             raise BadControl(f"{name} must be a text.")
-    world.scene.credentials.api_key, world.scene.credentials.api_secret = asked["api_key"], asked["api_secret"]
+    world.scene.credentials.api_key, world.scene.credentials.api_secret = params["api_key"], params["api_secret"]
     return {}
 
 
-def reset(world: World, query: Mapping[str, str], asked: Json) -> Json:
+def reset(world: World, query: Mapping[str, str], params: Json) -> Json:
     world.reset()
     return {}
 

@@ -1,6 +1,6 @@
-"""One request on its way through: executed at most once, answered at most once, and everything noted.
+"""One request: executed at most once, answered at most once, and recorded.
 
-The misbehaviours (``modes``) are short because they are written in these terms.
+The misbehaviours (``modes``) are written in these terms.
 """
 
 import threading
@@ -12,15 +12,15 @@ from tests.livedesk.service import HEALTHY, Quirks, Service
 from tests.livedesk.wire import Wire, answer_bytes
 
 GLANCE = 0.03
-"""Seconds between two looks at whether a waiting client has left."""
+"""Seconds between two checks whether a waiting client has left."""
 
 
 class Released(Exception):
-    """The stand-in was reset or stopped while this request was being held: drop it, execute nothing."""
+    """The stand-in was reset or stopped while this request was delayed: drop it, execute nothing."""
 
 
 class Exchange:
-    """A request, what would execute it, and the wire that leads back. ``released`` frees whoever waits here."""
+    """A request, the service that executes it, and the connection. ``released`` ends every delay."""
 
     def __init__(
         self,
@@ -36,19 +36,19 @@ class Exchange:
         self.request = request
         self.record = record
         self.closing = closing
-        """Whether the connection is to be closed after the answer."""
+        """Whether the connection must be closed after the answer."""
         self._service, self._ledger, self._wire, self._released = service, ledger, wire, released
         self._verdict: Answer | None = None
 
     def execute(self, quirks: Quirks = HEALTHY) -> Answer:
-        """Let the service do it, the first time; then the same answer again. Nothing is sent."""
+        """Execute the request the first time; return the same answer after that. Sends nothing."""
         if self._verdict is None:
             self._verdict = self._service.execute(self.request, quirks)
             self._ledger.execute(self.record, self._verdict.status, self._verdict.contact)
         return self._verdict
 
     def send(self, answer: Answer, *, closing: bool = False) -> None:
-        """Answer. ``closing`` says so in a header and hangs up afterwards."""
+        """Send the answer. ``closing`` announces and closes the connection."""
         self.closing = self.closing or closing
         raw = self.bytes_of(answer)
         self.note_answered(answer.status)
@@ -66,24 +66,24 @@ class Exchange:
         self._wire.send(raw[-1:])
 
     def send_raw(self, raw: bytes) -> None:
-        """Send bytes as they are; the exchange goes on. The connection is closed at its end."""
+        """Send bytes as they are. The connection is closed when the exchange ends."""
         self.closing = True
         self._nap(0)
         self._wire.send(raw)
 
     def break_off(self, status: int | None = None) -> None:
-        """Hang up in the orderly way (FIN) with the answer missing or incomplete."""
+        """Close the connection (FIN) with the answer missing or incomplete."""
         self.closing = True
         self.note("broken", status)
 
     def reset(self) -> None:
-        """Hang up the hard way (RST)."""
+        """Reset the connection (RST)."""
         self.closing = True
         self.note("broken")
         self._wire.reset()
 
-    def hold(self, seconds: float | None) -> bool:
-        """Keep the client waiting, for ever with ``None``: True when the time is up, False as soon as it has left."""
+    def delay(self, seconds: float | None) -> bool:
+        """Keep the client waiting, without end for ``None``. Return False as soon as it leaves, otherwise True."""
         end = None if seconds is None else time.monotonic() + seconds
         while end is None or (left := end - time.monotonic()) > 0:
             self._nap(GLANCE if end is None else min(left, GLANCE))
@@ -94,19 +94,19 @@ class Exchange:
         return True
 
     def sleep(self, seconds: float) -> None:
-        """Let the time pass whether the client stays or leaves; when it left is noted."""
+        """Wait whether the client stays or leaves; record when it left."""
         end = time.monotonic() + seconds
-        if not self.hold(seconds):
+        if not self.delay(seconds):
             self._nap(max(0.0, end - time.monotonic()))
 
     def note_answered(self, status: int) -> None:
-        """The answer is about to be complete. It is noted first: who has it may ask for the ledger at once."""
+        """Record that the answer is complete, before it is: its receiver may read the ledger at once."""
         if self._wire.peer_left():
             self.note("client_left")
         self.note("answered", status)
 
     def note(self, ending: str, status: int | None = None) -> None:
-        """How it ended; the first word stands."""
+        """Record how it ended; only the first call counts."""
         self._ledger.close(self.record, ending, status)
 
     def _nap(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What the stand-in keeps of what happened: every create that was executed, every request that came, counts.
+"""The records of the stand-in: every executed create, every request, and counts.
 
 Times are seconds since the epoch (``float``), read from the clock of this machine. A request is *finished* when its
 last byte was sent, when its connection was broken on purpose, or when its client was seen to have left: from then on
@@ -42,13 +42,13 @@ class RequestRecord:
     finished: float | None = None
 
     def overlaps(self, later: "RequestRecord") -> bool:
-        """Whether a later request for the same identifier came while this one was still unanswered."""
+        """Whether a later request for the same identifier arrived while this one was unanswered."""
         return self.identifier == later.identifier and (self.finished is None or later.received < self.finished)
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One create that was executed: a contact came into being by ``request``, which asked for this identifier."""
+    """One create that was executed: ``request`` created a contact with this identifier."""
 
     time: float
     identifier: str | None
@@ -79,7 +79,7 @@ class Stats:
 
 
 class Ledger:
-    """Append-only, safe to use from many threads. ``limit`` bounds both lists; 0 keeps the counts alone.
+    """Append-only, safe to use from many threads. ``limit`` limits both lists; 0 keeps only counts.
 
     Duplicates are counted over the identifiers seen, which costs memory for each; with ``limit=0`` they are not.
     """
@@ -98,7 +98,7 @@ class Ledger:
         self._counts: Counter[str] = Counter()
 
     def open(self, request: Request, received: float) -> RequestRecord:
-        """A request has come."""
+        """A request arrived."""
         record = RequestRecord(request.number, request.kind, request.method, request.path, request.identifier, received)
         with self._lock:
             self._records.append(record)
@@ -115,7 +115,7 @@ class Ledger:
             self._misbehaved[mode] += 1
 
     def execute(self, record: RequestRecord, verdict: int, contact: Contact | None) -> None:
-        """The book has decided; ``contact`` is the one that the request made or changed."""
+        """Record the execution; ``contact`` is the one that the request created or changed."""
         with self._lock:
             record.verdict = verdict
             if contact is None:
@@ -127,7 +127,7 @@ class Ledger:
                 self._enter(record, contact)
 
     def close(self, record: RequestRecord, ending: str, status: int | None = None) -> None:
-        """The request is finished; only the first call counts."""
+        """Record the end of the request; only the first call counts."""
         with self._lock:
             if record.ending is not None:
                 return
@@ -140,7 +140,7 @@ class Ledger:
                 self._landed(record.identifier)
 
     def fault(self) -> None:
-        """The stand-in itself has failed."""
+        """Count an error of the stand-in itself."""
         with self._lock:
             self._counts["faults"] += 1
 
@@ -149,7 +149,7 @@ class Ledger:
             return list(self._entries)
 
     def records(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """The requests as JSON objects, oldest first; all of them, or those of one kind."""
+        """Return the requests as JSON objects, oldest first; all of them, or those of one kind."""
         with self._lock:
             return [asdict(record) for record in self._records if kind in (None, record.kind)]
 

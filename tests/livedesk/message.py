@@ -17,7 +17,7 @@ TEXT = "text/plain"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, read completely. ``kind`` is what it asks for; ``params`` its body, ``None`` if broken."""
+    """One request, read completely. ``kind`` is what it requests; ``params`` its body, ``None`` if broken."""
 
     number: int
     method: str
@@ -39,14 +39,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, before it goes out of whichever wire."""
+    """One answer."""
 
     status: int
     body: bytes = b""
     content_type: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     contact: Contact | None = field(default=None, compare=False)
-    """The contact that it tells of, where it tells of one."""
+    """The contact that it describes, if any."""
 
     @property
     def payload(self) -> Json:
@@ -68,7 +68,7 @@ def not_found() -> Answer:
 
 
 def no_route() -> Answer:
-    """Rails' own 404, for a path or method that leads nowhere."""
+    """Rails' own 404, for an unknown path or method."""
     return json_answer(404, {"status": 404, "error": "Not Found"})
 
 
@@ -164,7 +164,7 @@ def contact_view(contact: Contact, *, with_inboxes: bool = True) -> Json:
 
 
 def created(contact: Contact) -> Answer:
-    """The answer to a create: 200, not 201. Both parts of ``contact_inbox`` are null where no inbox was given."""
+    """The answer to a create: 200, not 201. Both parts of ``contact_inbox`` are null without an inbox."""
     link = contact.links[0] if contact.links else None
     inbox = {
         "inbox": inbox_view(link.inbox_id) | {"account_id": 1, "enable_auto_assignment": True} if link else None,
@@ -174,11 +174,11 @@ def created(contact: Contact) -> Answer:
 
 
 def shown(contact: Contact) -> Answer:
-    """The answer to an update or a look at one contact."""
+    """The answer to an update of a contact, or to reading one."""
     return json_answer(200, {"payload": contact_view(contact)}, contact)
 
 
 def listed(page: Sequence[Contact], count: int, current_page: str | int, *, with_inboxes: bool) -> Answer:
-    """One page of a list or search; ``current_page`` echoes the parameter, as text where one was given."""
+    """One page of a list or search; ``current_page`` echoes the parameter, as text if it was given."""
     payload = [contact_view(contact, with_inboxes=with_inboxes) for contact in page]
     return json_answer(200, {"meta": {"count": count, "current_page": current_page}, "payload": payload})

@@ -1,7 +1,7 @@
-"""When to misbehave, and how: the rules that tests switch over HTTP.
+"""When and how to misbehave: the rules that tests set over HTTP.
 
 A rule is a JSON object. It applies to the requests that ``on``, ``identifier`` and ``share`` select, ``times`` times
-or until it is cleared; of several the first that applies wins.
+or until it is cleared. The first rule that applies wins.
 """
 
 import random
@@ -17,12 +17,12 @@ ON = ("create", "search", "update", "any")
 
 
 class BadRule(Exception):
-    """The rule cannot be understood; the text says why."""
+    """The rule is invalid; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One misbehaviour that was asked for. The package docstring says what each option means to which mode."""
+    """One requested misbehaviour. The package docstring explains the options of each mode."""
 
     mode: str
     on: str = "any"
@@ -62,7 +62,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "size": (int, type(None)),
     "depth": (int, type(None)),
 }
-"""What each option may be; the others are texts or null."""
+"""The types of the options; the others are text or null."""
 
 RANGES: Mapping[str, tuple[float, float]] = {
     "times": (1, 1e9),
@@ -74,18 +74,18 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 
 
-def rule_of(asked: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> Rule:
-    """Make a rule of a JSON object; ``defaults`` has for each mode the options that it starts from."""
-    mode = asked.get("mode")
+def rule_of(params: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> Rule:
+    """Make a rule of a JSON object; ``defaults`` has the default options of each mode."""
+    mode = params.get("mode")
     if not isinstance(mode, str) or mode not in defaults:
         raise BadRule(f"mode must be one of: {', '.join(sorted(defaults))}.")
     known = {field.name for field in fields(Rule)}
-    for name, value in asked.items():
+    for name, value in params.items():
         if name not in known:
             raise BadRule(f"There is no option {name!r}.")
         check_option(name, value)
-    check_words(asked)
-    return Rule(**{**defaults[mode], **asked})
+    check_words(params)
+    return Rule(**{**defaults[mode], **params})
 
 
 def check_option(name: str, value: object) -> None:
@@ -97,10 +97,10 @@ def check_option(name: str, value: object) -> None:
         raise BadRule(f"{name} must be from {low:g} to {high:g}.")
 
 
-def check_words(asked: Mapping[str, Any]) -> None:
-    """Check the options that are words out of a list; ``shape`` is checked by the mode that uses it."""
+def check_words(params: Mapping[str, Any]) -> None:
+    """Check the options that have a list of values; each mode checks its ``shape`` itself."""
     for name, words in (("on", ON), ("language", tuple(MESSAGES))):
-        if asked.get(name) is not None and asked[name] not in words:
+        if params.get(name) is not None and params[name] not in words:
             raise BadRule(f"{name} must be one of: {', '.join(words)}.")
 
 
@@ -111,7 +111,7 @@ def shape_among(rule: Rule, shapes: tuple[str, ...] = ERROR_SHAPES) -> None:
 
 
 class Rulebook:
-    """The active rules in the order in which they came; safe to use from many threads."""
+    """The active rules, oldest first; safe to use from many threads."""
 
     def __init__(self, *, filters: frozenset[str] = frozenset()) -> None:
         """``filters`` names the modes whose ``identifier`` selects contacts in an answer, not requests."""
@@ -138,7 +138,7 @@ class Rulebook:
             return [{"id": key, **asdict(rule), "left": self._left[key]} for key, (rule, _) in self._active.items()]
 
     def pick(self, request: Request, identifier: str | None) -> Rule | None:
-        """The rule for this request about ``identifier``, counted down; ``None``: behave well."""
+        """Return the rule for this request about ``identifier``, counted down; ``None``: behave normally."""
         with self._lock:
             for key, (rule, dice) in self._active.items():
                 if self._selects(rule, request, identifier) and (rule.share >= 1 or dice.random() < rule.share):

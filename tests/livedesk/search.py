@@ -8,10 +8,10 @@ from typing import Any
 from tests.livedesk.contact import Contact
 
 PAGE = 15
-"""Contacts on a page, and the most that ``page_size`` is honoured for."""
+"""Contacts on a page, which is also the maximum of ``page_size``."""
 
 ANY = ""
-"""Stands for ``_`` in a parsed pattern: one character, whichever."""
+"""``_`` in a parsed pattern: any one character."""
 
 SORTS: dict[str, Callable[[Contact], Any]] = {
     "email": lambda contact: contact.email,
@@ -57,7 +57,7 @@ class Contains:
         self._last, self._last_length = compiled(last), len(last)
         runs = "".join(item if item != ANY else "\0" for part in (*middle, last) for item in (*part, ANY)).split("\0")
         self.hint = max(runs, key=len)
-        """The longest text without a wildcard: where it is missing, nothing can match."""
+        """The longest text without a wildcard: without it nothing can match."""
 
     def __call__(self, text: str) -> bool:
         position = 0
@@ -71,7 +71,7 @@ class Contains:
 
 
 def folded(text: str) -> str:
-    """Lower case, character by character like PostgreSQL's; Python's own looks at the neighbours of a sigma."""
+    """Lower case, character by character like PostgreSQL's; Python's own depends on the neighbours of a sigma."""
     return text.lower() if text.isascii() else "".join(map(str.lower, text))
 
 
@@ -88,13 +88,13 @@ class Query:
 
 
 def haystack(contact: Contact) -> str:
-    """Everything a search looks at in one lower-case text, to rule most contacts out with one look (see ``hint``)."""
+    """Everything that a search compares as one lower-case text, to exclude most contacts at once (see ``hint``)."""
     texts = (contact.name, contact.email, contact.phone_number, contact.identifier, contact.company)
     return folded("\0".join(text for text in texts if text))
 
 
 def arranged(contacts: list[Contact], sort: str, direction: str, dice: random.Random) -> list[Contact]:
-    """The contacts in the order asked for, nulls last. Equals, and all where no order was named, come in any order."""
+    """Return the contacts in the requested order, nulls last; equal ones, or all without an order, in any order."""
     shuffled = dice.sample(contacts, len(contacts))
     key = SORTS.get(sort)
     if key is None:

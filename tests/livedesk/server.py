@@ -1,7 +1,7 @@
 """The stand-in as an HTTP server: one thread for each connection, HTTP/1.1 with keep-alive.
 
-Whatever comes, it answers or hangs up and goes on; an error of its own is printed, counted in ``stats().faults``,
-and costs that one connection.
+It answers any request or closes the connection. An error of its own is printed, counted in ``stats().faults``, and
+ends only that connection.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ from tests.livedesk.world import Settings, World
 
 DEFAULTS = Settings()
 PATIENCE = 60.0
-"""Seconds that a client may be idle, or take to send or to read."""
+"""Seconds that a client can be idle, or take to send or to read."""
 
 
 class Server(ThreadingHTTPServer):
-    """Listens as soon as it is made; ``port`` 0 takes a free one. Raises OSError where it cannot listen."""
+    """Listens as soon as it is created; ``port`` 0 means any free one. Raises OSError if it cannot listen."""
 
     daemon_threads = True
     request_queue_size = 1024
@@ -67,13 +67,13 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A connection has failed: of no interest where the client broke it, our own fault otherwise."""
+        """A connection failed: ignore it if the client broke it, otherwise it is a fault of ours."""
         if not isinstance(sys.exception(), OSError):
             self.world.scene.ledger.fault()
             traceback.print_exc()
 
     def stop(self) -> None:
-        """Stop listening, free whoever is being held, hang up on everybody. ``serve_forever`` must be running."""
+        """Stop listening, end all delays, close all connections. ``serve_forever`` must be running."""
         self.shutdown()
         self.world.release()
         self.server_close()
@@ -151,10 +151,10 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             exchange.note("broken")
             self.close_connection = exchange.closing
-            self._tell(request, record.status, record.mode, received)
+            self._log_request(request, record.status, record.mode, received)
 
     def _identifier(self, book: Book, request: Request) -> str | None:
-        """What a rule's ``identifier`` is compared with: that of the body or search, else of the contact named."""
+        """Return what a rule's ``identifier`` is compared with: that of the body or search, or of the contact."""
         if request.identifier is not None or not request.contact_id:
             return request.identifier
         try:
@@ -166,19 +166,19 @@ class Handler(BaseHTTPRequestHandler):
         without_body = self.command == "HEAD"
         self.connection.sendall(answer_bytes(answer, without_body=without_body, closing=self.close_connection))
 
-    def _tell(self, request: Request, status: int | None, mode: str | None, received: float) -> None:
+    def _log_request(self, request: Request, status: int | None, mode: str | None, received: float) -> None:
         if not self.server.quiet:
             taken = (time.time() - received) * 1000
             tail = f" ({mode})" if mode else ""
             sys.stderr.write(f"{request.number} {request.kind} {status or 'no answer'} {taken:.0f} ms{tail}\n")
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse what is not even HTTP; the base class would leave out the status line where it doubts the version."""
+        """Refuse what is not HTTP; the base class would omit the status line for an unknown version."""
         self.close_connection = True
         self._send(Answer(code, html_page(f"{code} {phrase_of(code)}"), HTML))
 
     def log_message(self, template: str, *values: object) -> None:
-        """Say nothing: the one line for each request is ``_tell``'s."""
+        """Log nothing: ``_log_request`` writes one line for each request."""
 
 
 for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
@@ -197,7 +197,7 @@ def serve(
     ledger_limit: int | None = None,
     seed: int | None = None,
 ) -> Iterator[StandIn]:
-    """Run a stand-in on threads of this process and yield its client; ``port`` 0 takes a free one."""
+    """Run a stand-in on threads of this process and yield its client; ``port`` 0 means any free one."""
     settings = Settings(api_key, api_secret, tuple(inbox_ids), by_id, ledger_limit, seed)
     server = Server(host, port, settings)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="livedesk", daemon=True)

@@ -1,4 +1,4 @@
-"""What the contacts API does with a request that arrives undisturbed: route, authenticate, execute, answer.
+"""What the contacts API does with a request: route, authenticate, execute, answer.
 
 Source: livedesk-api.md 1.1 to 1.5 and 2.1 to 2.9.
 """
@@ -22,18 +22,18 @@ from tests.livedesk.search import page_of
 CONTACTS = "/api/v2/accounts/contacts"
 ONE_CONTACT = re.compile(re.escape(CONTACTS) + r"/([^/]+)")
 MAX_NESTING = 100
-"""Ruby's JSON parser takes no deeper body."""
+"""The depth limit of Ruby's JSON parser."""
 
 KINDS = ("create", "search", "update", "read", "delete", "other")
 
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """How this one execution differs from a healthy one; the misbehaviours set these."""
+    """How this execution differs from a healthy one; the misbehaviours set these."""
 
     language: str = "en"
     race_lost: bool = False
-    """An identifier or e-mail that is taken hits the unique index (500) instead of the validation (422)."""
+    """A taken identifier or e-mail violates the unique index (500) instead of the validation (422)."""
     identifier_kept: bool = True
     identifier_unique: bool = True
     q_heeded: bool = True
@@ -45,7 +45,7 @@ HEALTHY = Quirks()
 
 
 def route(method: str, path: str) -> tuple[str, str]:
-    """The kind of the request, and the contact's id where the path has one."""
+    """Return the kind of the request, and the contact's id if the path has one."""
     path = path.removesuffix("/")
     if path == CONTACTS:
         return {"POST": "create", "GET": "search", "HEAD": "search"}.get(method, "other"), ""
@@ -55,7 +55,7 @@ def route(method: str, path: str) -> tuple[str, str]:
 
 
 def fields_of(encoded: str) -> dict[str, str]:
-    """The parameters of a query string or form; the last of equal ones counts."""
+    """Return the parameters of a query string or form; the last of equal names counts."""
     return dict(parse_qsl(encoded, keep_blank_values=True))
 
 
@@ -68,7 +68,7 @@ def body_of(headers: Message, body: bytes) -> Json | None:
 
 
 def json_object(body: bytes) -> Json | None:
-    """A JSON body as Rails takes it: anything but an object counts as no parameters, the broken is ``None``."""
+    """Return a JSON body as Rails reads it: only an object has parameters; ``None`` if it is broken."""
     try:
         value = json.loads(body.decode(), parse_constant=refuse_constant)
     except (ValueError, RecursionError):
@@ -79,12 +79,12 @@ def json_object(body: bytes) -> Json | None:
 
 
 def refuse_constant(name: str) -> None:
-    """Python reads NaN and Infinity, which are not JSON."""
+    """Python accepts NaN and Infinity, which are not JSON."""
     raise ValueError(name)
 
 
 def depth_of(value: object) -> int:
-    """How deeply lists and objects are nested; stops counting beyond what is allowed."""
+    """Return how deeply lists and objects are nested; stops counting beyond the limit."""
     layer, depth = [value], 0
     while (layer := [item for item in layer if isinstance(item, dict | list)]) and depth <= MAX_NESTING:
         layer = [child for item in layer for child in (item.values() if isinstance(item, dict) else item)]
@@ -94,13 +94,13 @@ def depth_of(value: object) -> int:
 
 @dataclass(slots=True)
 class Credentials:
-    """The key and secret that are valid just now."""
+    """The key and secret that are valid now."""
 
     api_key: str
     api_secret: str
 
     def refusal(self, headers: Message) -> Answer | None:
-        """The 401 that this request earns, ``None`` where its credentials are right."""
+        """Return the 401 for this request, or ``None`` if its credentials are right."""
         scheme, _, encoded = headers.get("Authorization", "").partition(" ")
         if not scheme:
             return message.error_shaped(401, "Unauthorized", "errors_list")
@@ -126,7 +126,7 @@ class Service:
             self._actions |= {"read": self._read, "delete": self._delete}
 
     def execute(self, request: Request, quirks: Quirks = HEALTHY) -> Answer:
-        """What a healthy LiveDesk does and answers, or one with these quirks."""
+        """Do and answer what a healthy LiveDesk would, or one with these quirks."""
         action = self._actions.get(request.kind)
         if action is None:
             return message.no_route()
@@ -175,13 +175,13 @@ class Service:
         return listing(visible, request.query, self._book)
 
     def _found(self, q: str | None, query: Mapping[str, str]) -> list[Contact]:
-        """No contact of ours has a label, so a list restricted to labels is empty."""
+        """No contact here has a label, so a list restricted to labels is empty."""
         labelled = not is_blank(query.get("labels")) or not is_blank(query.get("labels[]"))
         return [] if labelled else self._book.search(q)
 
 
 def listing(found: list[Contact], query: Mapping[str, str], book: Book) -> Answer:
-    """The page asked for; a ``page`` that was given comes back as the text that it is."""
+    """Return the requested page; a given ``page`` is returned as text."""
     arranged = book.arranged(found, query.get("sort", ""), query.get("direction", "asc"))
     page = page_of(arranged, whole_number(query.get("page", "1")), whole_number(query.get("page_size", "0")))
     with_inboxes = query.get("include_contact_inboxes") or "true"

@@ -143,7 +143,7 @@ def test_book_breaks_on_the_second_blank_identifier(blank: str) -> None:
 
 
 @pytest.mark.parametrize("poison", ["a\0b", "a\ud800b", {"deep": ["a\0"]}])
-def test_book_breaks_on_what_the_database_cannot_hold(poison: object) -> None:
+def test_book_breaks_on_what_the_database_cannot_store(poison: object) -> None:
     with pytest.raises(Broken):
         Book().create({"identifier": "ok", "custom_attributes": poison, "name": poison})
 
@@ -223,7 +223,7 @@ def test_like(q: str, text: str, expected: bool) -> None:
     assert Contains(q)(text) is expected
 
 
-def test_like_takes_no_exponential_time() -> None:
+def test_like_needs_no_exponential_time() -> None:
     started = time.monotonic()
     assert not Contains("%a_" * 60 + "b")("a" * 255)
     assert time.monotonic() - started < 1
@@ -420,7 +420,7 @@ def test_of_many_equal_creates_one_is_executed(standin: StandIn) -> None:
     assert (stats.executed, stats.duplicates, stats.in_flight, stats.contacts) == (1, 0, 0, 1)
 
 
-def test_creates_that_overlap_are_seen(api: Api, standin: StandIn) -> None:
+def test_creates_that_overlap_are_recorded(api: Api, standin: StandIn) -> None:
     standin.behave("hang", times=1)
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(requests.post, standin.contacts_url, json=PERSON, auth=AUTH, timeout=SOON)
@@ -527,7 +527,7 @@ def test_hang_then_commit_commits_after_the_client_has_gone(api: Api, standin: S
     assert api.found("u-1") == ["u-1"]
 
 
-def test_slow_drops_what_nobody_waits_for(api: Api, standin: StandIn) -> None:
+def test_slow_drops_a_request_whose_client_left(api: Api, standin: StandIn) -> None:
     standin.behave("slow", delay=0.1)
     started = time.monotonic()
     assert api.create().status_code == 200
@@ -612,7 +612,7 @@ def test_retry_after(api: Api, standin: StandIn) -> None:
     assert 28 < until.timestamp() - time.time() <= 31
 
 
-def test_redirect_shows_who_follows(api: Api, standin: StandIn) -> None:
+def test_redirect_shows_when_it_is_followed(api: Api, standin: StandIn) -> None:
     standin.behave("redirect", times=1, status=307)
     response = api.call("POST", json=PERSON, allow_redirects=True)
     assert [record.path for record in standin.requests("other")] == ["/elsewhere"]
@@ -739,7 +739,7 @@ def test_invisible(api: Api, standin: StandIn, identifier: str | None) -> None:
     assert api.create().status_code == 422
 
 
-def test_crm_v2_hides_who_has_only_an_identifier(api: Api, standin: StandIn) -> None:
+def test_crm_v2_hides_contacts_with_only_an_identifier(api: Api, standin: StandIn) -> None:
     standin.behave("crm_v2")
     api.create(email=None)
     assert api.found("u-1") == []
@@ -870,7 +870,7 @@ def test_contacts_can_be_inserted_even_twice(standin: StandIn, api: Api) -> None
         standin.merge(1, 2)
 
 
-def test_reset_forgets_everything_and_drops_who_is_held(standin: StandIn, api: Api) -> None:
+def test_reset_forgets_everything_and_drops_delayed_requests(standin: StandIn, api: Api) -> None:
     standin.set_credentials("a", "b")
     standin.behave("hang_then_commit", delay=60, times=1)
     standin.behave("status_500")
@@ -884,7 +884,7 @@ def test_reset_forgets_everything_and_drops_who_is_held(standin: StandIn, api: A
     assert api.create().json()["payload"]["contact"]["id"] == 1
 
 
-def test_bad_control_requests_are_told(standin: StandIn) -> None:
+def test_bad_control_requests_are_reported(standin: StandIn) -> None:
     url = f"{standin.url}/_control/"
     assert requests.get(f"{url}nonsense", timeout=3).status_code == 404
     for body in (b"{", b"[]", b"[" * 100_000, b'{"api_key": 1}'):
@@ -892,7 +892,7 @@ def test_bad_control_requests_are_told(standin: StandIn) -> None:
         assert (response.status_code, list(response.json())) == (400, ["error"])
 
 
-def test_a_ledger_can_be_bounded() -> None:
+def test_a_ledger_can_be_limited() -> None:
     with serve(ledger_limit=0) as standin, requests.Session() as session:
         api = Api(standin, session)
         assert [api.create().status_code, api.create().status_code] == [200, 422]
@@ -970,7 +970,7 @@ def run(*arguments: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
+def test_the_command_serves_until_a_signal(number: signal.Signals) -> None:
     with run("--port", "0", "--inbox-id", "407", "--inbox-id", "408", "--api-key", "k", "--api-secret", "s") as process:
         assert process.stdout is not None
         ready = process.stdout.readline()

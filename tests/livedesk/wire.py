@@ -1,4 +1,4 @@
-"""The raw connection: answers as bytes, requests' bodies off the socket, and the ways to break it off."""
+"""The raw connection: answers as bytes, requests' bodies from the socket, and the ways to break it."""
 
 import contextlib
 import os
@@ -13,13 +13,13 @@ from io import BufferedIOBase
 from tests.livedesk.message import Answer
 
 MAX_BODY = 8 << 20
-"""Bytes of a request's body that are read; more is answered 413."""
+"""The longest request body, in bytes; a longer one is answered 413."""
 
 NO_BODY = (204, 304)
 
 
 class BadBody(Exception):
-    """The request's body cannot be read; ``status`` is what to answer, ``None`` where nobody is left to answer."""
+    """The request's body cannot be read; ``status`` is the answer, or ``None`` if the client has left."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__(status)
@@ -34,14 +34,14 @@ def phrase_of(status: int) -> str:
 
 
 def head_bytes(status: int, headers: list[tuple[str, str]]) -> bytes:
-    """The status line and the headers, up to and with the empty line."""
+    """Return the status line and the headers, including the empty line."""
     lines = [f"HTTP/1.1 {status} {phrase_of(status)}", f"Date: {formatdate(usegmt=True)}"]
     lines += [f"{name}: {value}".replace("\r", " ").replace("\n", " ") for name, value in headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "replace")
 
 
 def answer_bytes(answer: Answer, *, without_body: bool = False, closing: bool = False) -> bytes:
-    """An answer as it goes over the wire; a header that the answer itself names is not added again."""
+    """Return an answer as bytes; a header that the answer already has is not added again."""
     headers = [("Content-Type", answer.content_type)] if answer.content_type else []
     headers += answer.headers
     named = {name.lower() for name, _ in headers}
@@ -101,11 +101,11 @@ class Wire:
         self._connection = connection
 
     def send(self, raw: bytes) -> None:
-        """Send everything; raises OSError where the client is gone or does not read for a minute."""
+        """Send everything. Raises OSError if the client has left or does not read for a minute."""
         self._connection.sendall(raw)
 
     def peer_left(self) -> bool:
-        """Whether the client has closed its side. Bytes of a next request that wait unread hide that."""
+        """Whether the client has closed its side. Unread bytes of a next request hide that."""
         try:
             poll = select.poll()
             poll.register(self._connection, select.POLLIN)
@@ -118,8 +118,8 @@ class Wire:
     def reset(self) -> None:
         """Break the connection so that the client's next read fails with ECONNRESET, not with an end of file.
 
-        A zero linger makes close send RST. The descriptor is closed here, for the server's own way to close
-        would send a FIN first.
+        A zero linger makes close send RST. The descriptor is closed here, because the server's own
+        close would send a FIN first.
         """
         with contextlib.suppress(OSError):
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

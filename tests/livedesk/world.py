@@ -1,4 +1,4 @@
-"""Everything that the stand-in has in its head, and how it forgets all of it at once."""
+"""The state of the stand-in, and its reset."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from tests.livedesk.service import Credentials, Service
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a stand-in is started with. ``ledger_limit`` bounds what it keeps of the past: ``None`` all, 0 counts."""
+    """The options of a stand-in. ``ledger_limit`` limits its records: ``None``: no limit, 0: only counts."""
 
     api_key: str = "demo-key"
     api_secret: str = "demo-secret"
@@ -24,7 +24,7 @@ class Settings:
 
 
 class Scene:
-    """What there is from one reset to the next. A request sees one scene, even if a reset comes in between."""
+    """The state from one reset to the next. A request sees one scene, even if a reset happens meanwhile."""
 
     def __init__(self, settings: Settings) -> None:
         self.book = Book(settings.inbox_ids, clock=time.time, seed=settings.seed)
@@ -36,17 +36,17 @@ class Scene:
 
 
 class World:
-    """The present scene."""
+    """The current scene."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.scene = Scene(settings)
 
     def reset(self) -> None:
-        """Begin anew: empty book, empty ledger, no rules, the first credentials. Held requests are dropped."""
+        """Start again: empty book, empty ledger, no rules, the first credentials. Delayed requests are dropped."""
         past, self.scene = self.scene, Scene(self._settings)
         past.released.set()
 
     def release(self) -> None:
-        """Drop whoever is being held: the stand-in stops."""
+        """Drop all delayed requests: the stand-in stops."""
         self.scene.released.set()

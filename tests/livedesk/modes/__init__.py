@@ -1,8 +1,7 @@
-"""The menu of misbehaviours. Each function is one mode; its name is the mode's name, its docstring the menu's line.
+"""The misbehaviours. Each function is one mode; its name is the mode's name, its docstring describes it.
 
-``commit`` in a rule says whether the request is executed although the answer does not tell; each mode has its own
-default, which is no unless its line here says ``commit=True``. Where a mode damages the normal answer, an answer
-that is not 2xx goes out as it is.
+``commit`` in a rule says whether the request is executed, whatever the answer is. The default is no, unless the mode
+is declared with ``commit=True``. A mode that damages the normal answer leaves one that is not 2xx as it is.
 """
 
 from tests.livedesk.modes import errors, lost, untrue, unusable

@@ -14,7 +14,7 @@ from tests.livedesk.wire import phrase_of
 
 
 def refuse(exchange: Exchange, rule: Rule, status: int, shape: str) -> None:
-    """Answer with an error, executing or not as the rule says; its ``status`` and ``shape`` win over ours."""
+    """Answer with an error, executed or not as the rule says; its ``status`` and ``shape`` override ours."""
     execute_if_wanted(exchange, rule)
     status = rule.status or status
     answer = message.error_shaped(status, phrase_of(status), rule.shape or shape)
@@ -22,7 +22,7 @@ def refuse(exchange: Exchange, rule: Rule, status: int, shape: str) -> None:
 
 
 def retry_after(rule: Rule) -> tuple[tuple[str, str], ...]:
-    """The Retry-After header: seconds, with ``as_date`` the date so many seconds from now, a text as it is."""
+    """The Retry-After header: seconds; with ``as_date`` the date that many seconds from now; other text unchanged."""
     value = rule.retry_after
     if value is None:
         return ()
@@ -44,7 +44,7 @@ def status(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def status_500(exchange: Exchange, rule: Rule) -> None:
-    """500 as Rails says it, not executed."""
+    """500 as Rails answers it, not executed."""
     refuse(exchange, rule, 500, "rails")
 
 
@@ -99,6 +99,6 @@ def method_not_allowed(exchange: Exchange, rule: Rule) -> None:
 
 @mode(status=302)
 def redirect(exchange: Exchange, rule: Rule) -> None:
-    """A redirect (``status``, default 302) to ``location``, default ``/elsewhere``: who follows it shows as "other"."""
+    """A redirect (``status``, default 302) to ``location``, default ``/elsewhere``; following it appears as "other"."""
     execute_if_wanted(exchange, rule)
     exchange.send(Answer(rule.status or 302, b"", HTML, (("Location", rule.location or "/elsewhere"),)))

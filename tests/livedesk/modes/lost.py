@@ -1,4 +1,4 @@
-"""The answer is lost, late or slow; nothing about it is wrong."""
+"""Answers that are lost, late or slow, but correct."""
 
 from tests.livedesk.exchange import Exchange
 from tests.livedesk.modes.errors import refuse
@@ -14,9 +14,9 @@ def commit_then_500(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def commit_then_hang(exchange: Exchange, rule: Rule) -> None:
-    """Executed, then silence until the client leaves, or for ``delay`` seconds and then a hang-up."""
+    """Executed, then silence until the client leaves, or for ``delay`` seconds, then close."""
     exchange.execute()
-    if exchange.hold(rule.delay):
+    if exchange.delay(rule.delay):
         exchange.break_off()
 
 
@@ -29,14 +29,14 @@ def commit_then_reset(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def commit_then_close(exchange: Exchange, rule: Rule) -> None:
-    """Executed, then an orderly hang-up with no answer."""
+    """Executed, then an orderly close without an answer."""
     exchange.execute()
     exchange.break_off()
 
 
 @mode()
 def commit_then_truncate(exchange: Exchange, rule: Rule) -> None:
-    """Executed, then half of the answer's body, short of its Content-Length, and a hang-up."""
+    """Executed, then half of the answer's body, less than its Content-Length, then close."""
     answer = exchange.execute()
     raw = exchange.bytes_of(answer)
     exchange.send_raw(raw[: len(raw) - (len(answer.body) + 1) // 2])
@@ -59,22 +59,22 @@ def reset(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def close(exchange: Exchange, rule: Rule) -> None:
-    """An orderly hang-up with no answer, nothing executed."""
+    """An orderly close without an answer, nothing executed."""
     execute_if_wanted(exchange, rule)
     exchange.break_off()
 
 
 @mode()
 def hang(exchange: Exchange, rule: Rule) -> None:
-    """Silence until the client leaves, or for ``delay`` seconds and then a hang-up; never executed."""
-    if exchange.hold(rule.delay):
+    """Silence until the client leaves, or for ``delay`` seconds, then close; never executed."""
+    if exchange.delay(rule.delay):
         exchange.break_off()
 
 
 @mode(delay=1.0)
 def slow(exchange: Exchange, rule: Rule) -> None:
     """A normal answer after ``delay`` seconds (default 1); not executed if the client leaves before."""
-    if exchange.hold(rule.delay or 0):
+    if exchange.delay(rule.delay or 0):
         exchange.send(exchange.execute())
 
 
@@ -87,14 +87,14 @@ def drip(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def idle_close(exchange: Exchange, rule: Rule) -> None:
-    """The normal answer that promises keep-alive, then a hang-up: the client's next request meets a dead connection."""
+    """The normal answer with keep-alive, then close: the client's next request meets a dead connection."""
     exchange.send(exchange.execute())
     exchange.closing = True
 
 
 @mode()
 def garbage(exchange: Exchange, rule: Rule) -> None:
-    """Bytes that are not HTTP, then a hang-up."""
+    """Bytes that are not HTTP, then close."""
     execute_if_wanted(exchange, rule)
     exchange.send_raw(b"\x15\x03\x01\x00\x02\x02\x28 not HTTP\r\n\r\n")
     exchange.break_off()

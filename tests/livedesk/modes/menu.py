@@ -1,4 +1,4 @@
-"""How a function gets on the menu, and what several modes share."""
+"""How a function becomes a mode, and what several modes share."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Check = Callable[[Rule], None]
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """A misbehaviour and the options that a rule for it starts from."""
+    """A misbehaviour and the default options of its rules."""
 
     act: Act
     defaults: Mapping[str, Any]
@@ -24,11 +24,11 @@ class Mode:
 
 MODES: dict[str, Mode] = {}
 FILTERS = frozenset({"invisible", "crm_v2", "search_lag"})
-"""The modes that keep contacts out of an answer: their ``identifier`` names the contact, not the request."""
+"""The modes that hide contacts from an answer: their ``identifier`` names the contact, not the request."""
 
 
 def mode(*, check: Check = shape_among, **defaults: object) -> Callable[[Act], Act]:
-    """Put a function on the menu."""
+    """Register a function as a mode."""
 
     def enter(act: Act) -> Act:
         MODES[act.__name__] = Mode(act, {"mode": act.__name__, **defaults}, check)
@@ -43,7 +43,7 @@ def execute_if_wanted(exchange: Exchange, rule: Rule) -> None:
 
 
 def send_damaged(exchange: Exchange, damage: Callable[[Json], object]) -> None:
-    """Send the normal answer after ``damage`` was done to each contact in it."""
+    """Send the normal answer after applying ``damage`` to each contact in it."""
     answer = exchange.execute()
     if answer.is_success and answer.body:
         body = answer.payload
@@ -54,6 +54,6 @@ def send_damaged(exchange: Exchange, damage: Callable[[Json], object]) -> None:
 
 
 def contacts_in(body: Json) -> list[Json]:
-    """The contacts in the answer to a create, a list, or an update."""
+    """Return the contacts in the answer to a create, a list, or an update."""
     payload = body["payload"]
     return payload if isinstance(payload, list) else [payload.get("contact", payload)]

@@ -1,4 +1,4 @@
-"""What is stored, shown or found is not what was sent."""
+"""Answers that do not match what was sent or stored."""
 
 import time
 
@@ -25,13 +25,13 @@ def other_identifier_echo(exchange: Exchange, rule: Rule) -> None:
 
 @mode(on="create")
 def identifier_not_stored(exchange: Exchange, rule: Rule) -> None:
-    """The contact is stored without its identifier: each such create makes another one."""
+    """The contact is stored without its identifier, so every create makes another one."""
     exchange.send(exchange.execute(Quirks(identifier_kept=False)))
 
 
 @mode(on="create")
 def identifier_not_unique(exchange: Exchange, rule: Rule) -> None:
-    """A taken identifier is no obstacle: each such create makes another contact."""
+    """A taken identifier is accepted: every such create makes another contact."""
     exchange.send(exchange.execute(Quirks(identifier_unique=False)))
 
 
@@ -68,7 +68,7 @@ def concerns(rule: Rule, contact: Contact) -> bool:
 
 @mode(on="search")
 def endless_pages(exchange: Exchange, rule: Rule) -> None:
-    """Searches give full pages without end; every identifier contains ``q``, none equals it."""
+    """Searches return endless full pages; every identifier contains ``q``, none equals it."""
     answer = exchange.execute()
     if answer.is_success:
         query = exchange.request.query
@@ -84,7 +84,7 @@ def lookalikes(q: str, page: int) -> list[Contact]:
 
 @mode(on="create")
 def index_race_500(exchange: Exchange, rule: Rule) -> None:
-    """A taken identifier or e-mail is answered 500, as if the unique index had been hit, not 422."""
+    """A taken identifier or e-mail is answered 500 instead of 422, as if the unique index was violated."""
     exchange.send(exchange.execute(Quirks(race_lost=True)))
 
 

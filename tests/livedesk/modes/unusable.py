@@ -1,4 +1,4 @@
-"""2xx answers that nobody can use; what was asked is executed unless ``commit`` is false."""
+"""Unusable 2xx answers; the request is executed unless ``commit`` is false."""
 
 import gzip
 import json
@@ -31,7 +31,7 @@ def empty_200(exchange: Exchange, rule: Rule) -> None:
 
 @mode(commit=True)
 def huge_200(exchange: Exchange, rule: Rule) -> None:
-    """200 with ``size`` bytes of valid JSON; without ``size`` chunks without end."""
+    """200 with ``size`` bytes of valid JSON; without ``size``, endless chunks."""
     execute_if_wanted(exchange, rule)
     if rule.size is None:
         exchange.send_raw(head_bytes(200, [("Content-Type", JSON), ("Transfer-Encoding", "chunked")]))
@@ -81,7 +81,7 @@ WRONG: Mapping[str, Callable[[Any], Any]] = {
     "top_null": lambda body: None,
     "top_number": lambda body: 1,
 }
-"""By shape, what wrong_types_200 makes of a healthy body."""
+"""What wrong_types_200 makes of a healthy body, by shape."""
 
 
 def with_id(body: Json, wrong: object) -> Json:
@@ -113,7 +113,7 @@ def no_id_200(exchange: Exchange, rule: Rule) -> None:
 
 @mode(check=lambda rule: shape_among(rule, ("garbage", "cut")))
 def bad_gzip(exchange: Exchange, rule: Rule) -> None:
-    """The normal status, a body said to be gzip that is not (``shape``: ``garbage``), or is cut short (``cut``)."""
+    """The normal status, a body declared as gzip that is not (``shape``: ``garbage``), or is cut short (``cut``)."""
     answer = exchange.execute()
     packed = gzip.compress(answer.body)
     body = packed[: len(packed) // 2] if rule.shape == "cut" else b"this is not gzip"
