@@ -29,7 +29,14 @@ def build_envelope(task: "Task[..., Any]") -> Envelope:
         publish: Any = task.apply_async  # the stubs of celery-types know fewer options than Celery takes
         publish(args=[KEY_MARK], task_id=ID_MARK, connection=connection)
         channel: Any = connection.default_channel
-        envelope = channel._get(task.app.conf.task_default_queue)
+        message = channel.basic_get(task.app.conf.task_default_queue, no_ack=True)
+    envelope = {
+        "body": message.body.decode(),
+        "content-encoding": message.content_encoding,
+        "content-type": message.content_type,
+        "headers": message.headers,
+        "properties": message.properties,
+    }
     # Unique for each message, like kombu's own.
     envelope["properties"]["delivery_tag"] = ID_MARK
     template = json.dumps(envelope)
