@@ -134,3 +134,13 @@ def test_all_log_events_are_listed() -> None:
     logged = set(re.findall(r'LogEvent\(\s*"([^"]+)"', code))
     assert logged <= listed
     assert len(logged) > 10
+
+
+def test_pages_name_files_that_exist() -> None:
+    decisions = ROOT / "docs" / "adr"
+    texts = [text_of(page) for page in PAGES if page.parent != decisions]
+    named = {
+        path for text in texts for path in re.findall(r"`((?:worker|webhook_app|tests|bench|docs)/[\w./-]+)`", text)
+    }
+    assert len(named) > 10
+    assert {path for path in named if not (ROOT / path).exists()} == set()
