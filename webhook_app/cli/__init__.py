@@ -3,7 +3,7 @@
 ``contacts``    ``flask contacts``, ``erase`` and the old ``retry``
 ``operations``  ``flask operations``, ``pause`` and ``resume``
 ``quarantine``  deliveries without a usable contact
-``imports``     contacts from a file; ``export``: contacts to a file; ``rows``: the formats of both
+``imports``     contacts from a file; ``export``: contacts to a file
 ``reconcile``   created contacts, compared with LiveDesk
 ``sources``     the senders you accept, and the mistakes in their file
 ``doctor``      what is broken between a sender and LiveDesk

@@ -10,12 +10,11 @@ import click
 from msgspec.structs import fields
 
 from webhook_app.cli.commands import audit_options, cli
-from webhook_app.cli.rows import FIELDS
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
 from webhook_app.present.csv_export import guarded
 from webhook_app.present.shapes import Record
-from worker.model import Position, State
+from worker.model import CONTACT_FIELDS, Position, State
 from worker.store.record import ContactRecord
 
 FORMATS = ("csv", "jsonl")
@@ -23,7 +22,7 @@ LISTS = ("notes", "attempts", "newer_fields")
 #: Records read at once.
 PAGE = 200
 #: The columns of CSV: what ``flask import`` reads, then what else is known, except for lists.
-COLUMNS = (*FIELDS, *(one.name for one in fields(Record) if one.name not in (*FIELDS, *LISTS)))
+COLUMNS = (*CONTACT_FIELDS, *(one.name for one in fields(Record) if one.name not in (*CONTACT_FIELDS, *LISTS)))
 
 
 @cli.command("export")
@@ -63,7 +62,7 @@ def _records(parts: Parts, states: list[State]) -> Iterator[ContactRecord]:
 def _row(record: ContactRecord) -> dict[str, Any]:
     """What the API shows of a contact, and its data."""
     data = record.contact.present() if record.contact else {}
-    return {**dict.fromkeys(FIELDS), **data, **serializers.to_dict(serializers.record(record))}
+    return {**dict.fromkeys(CONTACT_FIELDS), **data, **serializers.to_dict(serializers.record(record))}
 
 
 def _csv_writer(stream: TextIO) -> Callable[[dict[str, Any]], None]:

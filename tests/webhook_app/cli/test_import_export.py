@@ -18,7 +18,7 @@ from tests.rig.processes import free_port
 from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.cli.export import PAGE
-from webhook_app.cli.rows import csv_rows
+from webhook_app.cli.imports import csv_rows
 from webhook_app.parts import Parts
 from webhook_app.present.csv_export import bare, guarded
 from worker.model import Attempt, AttemptResult, Contact, Outcome, State, Unanswered
