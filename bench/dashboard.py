@@ -59,7 +59,7 @@ def lay_in_one(pipe: Any, number: int, state: State, at: int, secret: bytes) -> 
     contact = Contact(
         f"user-{number:08}", 407, "Ada Lovelace", f"ada.lovelace.{number}@example.com", f"+49301{number:07}"
     )
-    key = keys.contact_key(contact.identifier, secret)
+    key = record.contact_key(contact.identifier, secret)
     fields = {
         "identifier": contact.identifier,
         "source": "signup",
@@ -69,7 +69,7 @@ def lay_in_one(pipe: Any, number: int, state: State, at: int, secret: bytes) -> 
         "attempts": f"[{at},183,200]",
     }
     pipe.zadd(keys.state(state), {key: at})
-    finders = [keys.finder("contact_id", str(2_000_000 + number), secret)]
+    finders = [record.finder("contact_id", str(2_000_000 + number), secret)]
     if state is State.CREATED:
         fields["contact_id"] = 2_000_000 + number
     else:

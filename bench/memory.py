@@ -14,7 +14,7 @@ from bench.machine import BenchError, ask, say, valkey
 from bench.report import Row
 from bench.sync import our_contact, our_store
 from worker.model import Attempt, AttemptResult, Outcome, State
-from worker.store import keys
+from worker.store import keys, record
 
 PENDING_MOST = 1200
 CREATED_MOST = 400
@@ -33,7 +33,7 @@ def finish(redis_url: str, part: int, parts: int, count: int) -> None:
     store = our_store(redis_url)
     salt = store.salt()
     for number in range(part, count, parts):
-        key = keys.contact_key(payload.identifier("memory", number), salt)
+        key = record.contact_key(payload.identifier("memory", number), salt)
         claim = store.contacts.claim(key, f"{number:016x}")
         if claim is None:
             raise BenchError(f"contact {number} cannot be claimed")

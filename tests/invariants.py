@@ -72,7 +72,7 @@ def assert_invariants(client: redis.Redis) -> None:
 
 def _finders(fields: dict[str, str], salt: bytes) -> list[str]:
     if "contact_id" in fields:
-        return [keys.finder("contact_id", fields["contact_id"], salt)]
+        return [record.finder("contact_id", fields["contact_id"], salt)]
     return (record.dump_finders(record.load_contact(fields["identifier"], fields["data"]), salt) or "").split()
 
 
@@ -81,7 +81,7 @@ def _assert_record(
 ) -> None:
     state = State(fields["state"])
     assert key in indexed[state], f"{key}: {state} by its record, but not in that index"
-    assert keys.contact_key(fields["identifier"], salt) == key, f"{key}: not the key of its identifier"
+    assert record.contact_key(fields["identifier"], salt) == key, f"{key}: not the key of its identifier"
     assert (key in due) == state.is_open, f"{key}: {state}, and in due: {key in due}"
 
     has_lease = "token" in fields and "lease_until" in fields

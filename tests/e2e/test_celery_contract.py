@@ -86,7 +86,7 @@ def test_a_stock_worker_runs_what_accept_and_sweep_push_and_its_events_show_it(
         wait_until(lambda: len(runs.read_text().splitlines()) == 2, "what sweep has pushed has been run")
         wait_until(lambda: dump.log_text().count(SUCCEEDED) == 2, "the events show both")
 
-    key = keys.contact_key("user-42", store.salt())
+    key = store.key_of("user-42")
     assert [json.loads(line) for line in runs.read_text().splitlines()] == [[[key], {}]] * 2
     assert key in dump.log_text()
     assert client.llen(keys.QUEUE) == 0

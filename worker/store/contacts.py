@@ -4,6 +4,7 @@ Lists of contacts are in ``lists``.
 """
 
 import json
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +70,7 @@ class Contacts:
 
     def __init__(self, db: Database, queue: Queue, policy: UpstreamPolicy, *, lease_ms: int) -> None:
         self.db = db
-        self.queue = queue
+        self.enqueueing = queue.arguments()
         self.policy = policy.arguments()
         self.lease_ms = lease_ms
 
@@ -108,9 +109,11 @@ class Contacts:
         *,
         bulk: bool = False,
     ) -> Accepted:
+        if not self.enqueueing:
+            raise RuntimeError("a store without an envelope only reads")
         for _ in range(MAX_TRIES):
             salt = self.db.salt()
-            key = keys.contact_key(contact.identifier, salt)
+            key = record.contact_key(contact.identifier, salt)
             answer = self.db.run(
                 "accept",
                 wait=wait,
@@ -122,9 +125,8 @@ class Contacts:
                 fingerprint=record.fingerprint(contact, salt),
                 same=record.older_fingerprints(contact, salt),
                 notes=record.dump_notes(notes),
-                message=self.queue.message(key),
-                queue_bound=self.queue.bound,
-                grace_ms=self.queue.grace_ms,
+                message_id=secrets.token_hex(8),
+                **self.enqueueing,
                 finders=record.dump_finders(contact, salt),
                 is_bulk=bulk,
                 max_open=terms.room,
@@ -291,7 +293,7 @@ class Contacts:
     def find(self, identifier: str) -> ContactRecord | None:
         """Return the contact with this identifier, or ``None``."""
         salt = self.db.stored_salt()
-        return self.read(keys.contact_key(identifier, salt)) if salt else None
+        return self.read(record.contact_key(identifier, salt)) if salt else None
 
     def read(self, key: str) -> ContactRecord | None:
         """Return the contact with this key, or ``None``."""

@@ -11,7 +11,7 @@ import msgspec
 import redis
 
 from worker.model import Requirements
-from worker.store import keys
+from worker.store import keys, record
 from worker.store.connection import Connections, Script, translated
 from worker.store.durability import Guard, Terms, Wait
 
@@ -93,11 +93,11 @@ class Database:
 
     def key_of(self, identifier: str) -> str:
         """Return the key of the contact with this identifier."""
-        return keys.contact_key(identifier, self.salt())
+        return record.contact_key(identifier, self.salt())
 
     def finder_of_id(self, contact_id: str) -> str:
         """Return the finder of a contact id in LiveDesk."""
-        return keys.finder("contact_id", contact_id, self.salt())
+        return record.finder("contact_id", contact_id, self.salt())
 
     def now(self) -> int:
         """Return Redis's time in ms since the epoch."""

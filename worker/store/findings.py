@@ -3,7 +3,7 @@
 from typing import Any
 
 from worker.model import Account, Position, Progress
-from worker.store import keys
+from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.database import Database
 
@@ -27,7 +27,7 @@ class Findings:
         salt = self.db.stored_salt()
         with translated():
             fields: Any = self.db.client.hgetall(keys.ACCOUNT)
-        if salt is None or not fields or fields["account"] != keys.contact_key(name, salt):
+        if salt is None or not fields or fields["account"] != record.contact_key(name, salt):
             return Account()
         known = {ability: fields[ability] == "1" for ability in ABILITIES if fields[ability]}
         return Account(**known, probed_at=int(fields["probed_at"]))

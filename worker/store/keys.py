@@ -2,8 +2,8 @@
 
 All keys share one hash tag, so that a script may use several of them on a Redis Cluster.
 
-``<key>`` below is a contact's key: 16 characters, a keyed hash of its identifier (``contact_key``). Names of keys end
-up in logs, monitors and backups, where an e-mail address must not appear.
+``<key>`` below is a contact's key: 16 characters, a keyed hash of its identifier (``record.contact_key``). Names of
+keys end up in logs, monitors and backups, where an e-mail address must not appear.
 
 ========================  ======  =========================================================================
 ``{lds}:c:<key>``         HASH    the record of one contact (fields: ``record``)
@@ -36,9 +36,6 @@ up in logs, monitors and backups, where an e-mail address must not appear.
 ========================  ======  =========================================================================
 """
 
-from base64 import b64encode
-from hashlib import blake2b
-
 from worker.model import State
 
 PREFIX = "{lds}:"
@@ -65,25 +62,8 @@ MARK = PREFIX + "mark"
 
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14
-LANES = 4
 #: Where the lanes start that the sweep hands over; in the last lane contacts wait for their inbox.
 SWEPT_LANES = (0, LANE, 2 * LANE)
-#: How many hashes the finders are spread over: few enough in each that Redis stores it in compact form.
-BUCKETS = 2**14
-
-
-#: Characters of a contact's key.
-KEY_LENGTH = 16
-
-
-def contact_key(identifier: str, salt: bytes) -> str:
-    """Return the key of the contact with this identifier: BLAKE2b (RFC 7693) keyed with the salt, 96 bits.
-
-    Base64 with ``.`` and ``_``, so that it fits into a URL, and into a command line, where a leading ``-`` would make
-    it an option. The chance that two of ten million contacts share a key is 10^-15.
-    """
-    digest = blake2b(identifier.encode(), key=salt, digest_size=12).digest()
-    return b64encode(digest, altchars=b"._").decode()
 
 
 def contact(key: str) -> str:
@@ -120,18 +100,6 @@ def operation(name: str) -> str:
 
 def saved(operation_id: str) -> str:
     return f"{operation(operation_id)}:saved"
-
-
-def finder(name: str, value: str, salt: bytes) -> str:
-    """Return ``<bucket>:<field>``, where the contacts with this value are listed: a keyed hash of 62 bits."""
-    digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=8).digest()
-    field = b64encode(digest[2:], altchars=b"._").decode()
-    return f"{int.from_bytes(digest[:2], 'big') % BUCKETS}:{field}"
-
-
-def split(found: str) -> list[str]:
-    """Split what a finder leads to into the contacts' keys."""
-    return [found[at : at + KEY_LENGTH] for at in range(0, len(found), KEY_LENGTH)]
 
 
 def finders(bucket: str) -> str:

@@ -179,8 +179,8 @@ class ContactLists:
         salt = self.db.stored_salt()
         if salt is None:
             return []
-        own = keys.contact_key(text, salt)
-        finders = [keys.finder(name, value, salt) for name, value in record.findable(text)]
+        own = record.contact_key(text, salt)
+        finders = [record.finder(name, value, salt) for name, value in record.findable(text)]
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
             pipe.exists(keys.contact(own))
             pipe.exists(keys.contact(text))
@@ -189,7 +189,7 @@ class ContactLists:
                 pipe.hget(keys.finders(bucket), field)
             is_identifier, is_key, *values = pipe.execute()
         found = [own] * bool(is_identifier) + [text] * bool(is_key)
-        found += [key for value in values for key in keys.split(value or "")]
+        found += [key for value in values for key in record.split(value or "")]
         return list(dict.fromkeys(found))
 
     def rows(self, wanted: list[str]) -> list[Row]:

@@ -74,21 +74,23 @@ class Queue:
     @property
     def envelope(self) -> Envelope:
         if self._envelope is None:
-            raise RuntimeError("this store was opened for reading, without an envelope for messages")
+            raise RuntimeError("a store without an envelope only reads")
         return self._envelope
 
-    def message(self, key: str) -> str:
-        """Return a new message for the contact with this key."""
-        return self.envelope.message(key, secrets.token_hex(8))
+    def arguments(self) -> dict[str, Any]:
+        """Return what ``accept`` needs to enqueue a message; empty for a store that only reads."""
+        if self._envelope is None:
+            return {}
+        return {"template": self._envelope.template, "queue_bound": self.bound, "grace_ms": self.grace_ms}
 
     def sweep(self, worker: str = "") -> Swept:
         """Hand over to Celery what is due, as far as the queue has room, and record that this worker makes progress."""
         handed, waiting, more = self.db.run(
             "sweep",
             template=self.envelope.template,
+            grace_ms=self.grace_ms,
             sweep_id=secrets.token_hex(8),
             max_messages=MAX_SWEPT,
-            grace_ms=self.grace_ms,
             bounds=QUEUE_BOUNDS,
             worker=worker,
             worker_kept_ms=WORKER_KEPT_MS,
@@ -98,7 +100,7 @@ class Queue:
 
     def ping(self) -> str | None:
         """Enqueue a message that names no contact, to see whether a worker takes it. ``None``: there is no room."""
-        message = self.message(secrets.token_hex(8))
+        message = self.envelope.message(secrets.token_hex(8), secrets.token_hex(8))
         return message if self.db.run("ping", message=message, queue_bound=QUEUE_BOUNDS[-1]) else None
 
     def length(self) -> int:

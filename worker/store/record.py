@@ -22,7 +22,7 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 ``suspect``          how often an attempt failed while LiveDesk answered others
 ``trigger``          who requested the next attempt, if a person did
 ``operation``        id of the operation that made it due, until that attempt ends
-``finders``          the finders of its e-mail address and phone number (``keys.finder``); gone once ``created``
+``finders``          the finders of its e-mail address and phone number (``finder``); gone once ``created``
 ``cause``            why the last attempt did not succeed
 ``owner_id``         id of the contact in LiveDesk that conflicts with it (``conflict``)
 ``contact_id``       id in LiveDesk; ``outcome``: ``adopted`` where it is (``created``)
@@ -32,14 +32,13 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 """
 
 import json
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 from worker.model import Attempt, Claim, Contact, Note, NoteCode, Outcome, Position, State
-from worker.store import keys
 
 #: Characters of each field in a fingerprint.
 CHUNK = 4
@@ -49,6 +48,10 @@ ABSENT = "-" * CHUNK
 #: Never change a row, because stored fingerprints were made by it. When ``Contact`` gets a field, add a row with all of
 #: them as version "2"; the newest row is the last one.
 FINGERPRINTS: dict[str, tuple[str, ...]] = {"": ("inbox_id", "name", "email", "phone_number", "avatar_url")}
+#: How many hashes the finders are spread over: few enough in each that Redis stores it in compact form.
+BUCKETS = 2**14
+#: Characters of a contact's key.
+KEY_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,28 @@ class CreatedContact:
         """Return the fields whose values in LiveDesk are not those that we sent, except those that notes explain."""
         differing = differing_values(self.fingerprint, shown, self.salt)
         return [name for name in differing if name not in self.noted]
+
+
+def contact_key(identifier: str, salt: bytes) -> str:
+    """Return the key of the contact with this identifier: BLAKE2b (RFC 7693) keyed with the salt, 96 bits.
+
+    Base64 with ``.`` and ``_``, so that it fits into a URL, and into a command line, where a leading ``-`` would make
+    it an option. The chance that two of ten million contacts share a key is 10^-15.
+    """
+    digest = blake2b(identifier.encode(), key=salt, digest_size=12).digest()
+    return b64encode(digest, altchars=b"._").decode()
+
+
+def finder(name: str, value: str, salt: bytes) -> str:
+    """Return ``<bucket>:<field>``, where the contacts with this value are listed: a keyed hash of 62 bits."""
+    digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=8).digest()
+    field = b64encode(digest[2:], altchars=b"._").decode()
+    return f"{int.from_bytes(digest[:2], 'big') % BUCKETS}:{field}"
+
+
+def split(found: str) -> list[str]:
+    """Split what a finder leads to into the contacts' keys."""
+    return [found[at : at + KEY_LENGTH] for at in range(0, len(found), KEY_LENGTH)]
 
 
 def dump_data(contact: Contact) -> str:
@@ -161,7 +186,7 @@ def differing_values(fingerprint: str, values: Mapping[str, str | None], salt: b
 def dump_finders(contact: Contact, salt: bytes) -> str | None:
     """Return the finders of a contact's e-mail address and phone number, or ``None`` without either."""
     values = {"email": (contact.email or "").lower(), "phone_number": contact.phone_number or ""}
-    return " ".join(keys.finder(name, value, salt) for name, value in values.items() if value) or None
+    return " ".join(finder(name, value, salt) for name, value in values.items() if value) or None
 
 
 def findable(text: str) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,6 @@ from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.present.serializers import time
 from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, State
-from worker.store import keys
 from worker.store.connection import connect
 from worker.store.store import Store
 
@@ -71,7 +70,7 @@ def http(client: redis.Redis) -> FlaskClient:
 
 
 def finish(store: Store, verdict: AttemptResult, attempt: Attempt) -> None:
-    claim = store.contacts.claim(keys.contact_key("ada", store.salt()), f"token-{attempt.at}")
+    claim = store.contacts.claim(store.key_of("ada"), f"token-{attempt.at}")
     assert claim is not None
     store.contacts.finish(claim, verdict, attempt)
 

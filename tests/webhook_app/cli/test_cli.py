@@ -30,7 +30,6 @@ from webhook_app.receiver.replay import KEYS_DEEP
 from webhook_app.sources.config import read_source
 from worker.errors import SettingsError
 from worker.model import Attempt, AttemptResult, Contact, Outcome, Quarantined, State
-from worker.store import keys
 from worker.store.connection import connect
 from worker.store.store import Store
 
@@ -52,7 +51,7 @@ def flask(
 def bring_to(store: Store, verdict: AttemptResult | None) -> None:
     """The contact, with an attempt that is running (``None``) or has ended so."""
     store.contacts.accept(Contact("a b/ü", 1), "signup")
-    claim = store.contacts.claim(keys.contact_key("a b/ü", store.salt()), "token")
+    claim = store.contacts.claim(store.key_of("a b/ü"), "token")
     assert claim is not None
     if verdict is not None:
         store.contacts.finish(claim, verdict, Attempt(1, 1))

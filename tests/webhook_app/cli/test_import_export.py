@@ -62,7 +62,7 @@ class Office:
         return contact
 
     def key(self, identifier: str) -> str:
-        return keys.contact_key(identifier, self.store.salt())
+        return self.store.key_of(identifier)
 
     def bring(self, contact: Contact, verdict: AttemptResult) -> None:
         self.store.contacts.accept(contact, "app")

@@ -133,7 +133,7 @@ def test_a_repeated_delivery_is_a_duplicate(door: Door) -> None:
 
 def test_the_answer_for_a_created_contact_has_its_id_as_a_number(door: Door) -> None:
     door.post()
-    claim = door.store.contacts.claim(keys.contact_key("ada", door.store.salt()), "token")
+    claim = door.store.contacts.claim(door.store.key_of("ada"), "token")
     assert claim is not None
     created = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
     door.store.contacts.finish(claim, created, Attempt(claim.now, 1, 200))

@@ -14,7 +14,7 @@ from tests.world import ENVELOPE
 from worker.errors import StoreUnavailable
 from worker.model import Attempt, AttemptResult, Contact, Outcome, State, UpstreamPolicy
 from worker.process.sweeper import FORGET_INTERVAL_S, STUCK_STATUS, Sweeper
-from worker.store import keys
+from worker.store import keys, record
 from worker.store.database import MAX_REMOVED
 from worker.store.queue import GRACE_MS, Queue, Swept
 from worker.store.store import Store
@@ -49,7 +49,7 @@ class ScriptedStore(Store):
     def create(self, identifier: str) -> None:
         """A contact that is created and a day old."""
         self.contacts.accept(Contact(identifier, 1), "signup")
-        claim = self.contacts.claim(keys.contact_key(identifier, self.salt()), "token")
+        claim = self.contacts.claim(record.contact_key(identifier, self.salt()), "token")
         assert claim is not None
         self.contacts.finish(
             claim, AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED), Attempt(1, 1, 200)

@@ -10,7 +10,6 @@ from tests.rig.processes import free_port
 from tests.world import make_store
 from worker.errors import StoreUnavailable
 from worker.model import Ack, Attempt, AttemptResult, Contact, Note, Outcome, Position, State, Unanswered
-from worker.store import keys
 from worker.store.connection import connect
 from worker.store.record import ContactRecord
 from worker.store.store import Store
@@ -25,7 +24,7 @@ def store(client: redis.Redis) -> Store:
 
 def attempt(store: Store, identifier: str, verdict: AttemptResult, duration_ms: int = 12) -> int:
     """One attempt at a contact; returns when it began."""
-    claim = store.contacts.claim(keys.contact_key(identifier, store.salt()), "token")
+    claim = store.contacts.claim(store.key_of(identifier), "token")
     assert claim is not None
     store.contacts.finish(claim, verdict, Attempt(claim.now, duration_ms, verdict.status, verdict.cause))
     return claim.now
@@ -77,7 +76,7 @@ def test_a_created_contact_is_closed_when_its_last_attempt_ended(store: Store) -
 
 def test_attempts_of_workers_that_died_count_too(store: Store) -> None:
     store.contacts.accept(ADA, "signup")
-    store.contacts.claim(keys.contact_key("ada", store.salt()), "of a worker that dies")
+    store.contacts.claim(store.key_of("ada"), "of a worker that dies")
     store.shift_ms += 45_000
     attempt(store, "ada", AttemptResult(state=State.RETRYING, cause="http_500", unanswered=Unanswered.NOW))
     record = store.contacts.find("ada")

@@ -155,7 +155,7 @@ class Contacts(RuleBasedStateMachine):
         self.store.shift_ms += ms
 
     def key(self, identifier: str) -> str:
-        return keys.contact_key(identifier, self.store.salt())
+        return self.store.key_of(identifier)
 
     def work(self, key: str) -> None:
         with suppress(Died):

@@ -67,9 +67,8 @@ for lane = NEW, BULK do
     'LIMIT', 0, most + 1)
   for i = 1, math.min(most, #keys) do
     handed = handed + 1
-    local fill = { key = keys[i], id = args.sweep_id .. '-' .. handed }
     redis.call('ZADD', DUE, string.format('%.0f', base + now + args.grace_ms), keys[i])
-    redis.call('LPUSH', QUEUE, (string.gsub(args.template, '@(%l+)@', fill)))
+    enqueue(args.template, keys[i], args.sweep_id .. '-' .. handed)
   end
   if #keys > most then more = 1 end
 end
