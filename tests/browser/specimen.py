@@ -58,7 +58,6 @@ def busy_overview() -> Overview:
         created_per_minute=52.4,
         usual_per_minute=60.2,
         requests_per_second=9.6,
-        clear_s=840.0,
     )
 
 

@@ -47,6 +47,10 @@ STOP_AFTER, STOP_SHARE = 10, 0.5
 END = "-"
 
 
+#: The fields of an operation that are counts or times.
+NUMBERS = ("created_at", "total", "moved", "skipped", "recovered", "same", "again", "left", "restored")
+
+
 class NotOpened(SyncError):
     """The operation was not started: an equal one is active, or too many are."""
 
@@ -253,9 +257,6 @@ def _has_come_back(operation: Operation) -> bool:
 
 
 def _load(operation_id: str, fields: dict[str, str]) -> Operation:
-    def number(name: str) -> int:
-        return int(fields.get(name, 0))
-
     return Operation(
         id=operation_id,
         action=BulkAction(fields["action"]),
@@ -264,16 +265,8 @@ def _load(operation_id: str, fields: dict[str, str]) -> Operation:
         who=fields["who"],
         why=fields["why"],
         canary=fields["canary"] == "1",
-        created_at=number("created_at"),
-        ended_at=number("ended_at") or None,
+        ended_at=int(fields["ended_at"]) if "ended_at" in fields else None,
         note=fields.get("note", ""),
-        total=number("total"),
-        moved=number("moved"),
-        skipped=number("skipped"),
-        recovered=number("recovered"),
-        same=number("same"),
-        again=number("again"),
-        left=number("left"),
-        restored=number("restored"),
         cursor=fields.get("cursor", ""),
+        **{name: int(fields.get(name, 0)) for name in NUMBERS},
     )

@@ -28,23 +28,38 @@ LATELY = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """What the header of every page shows. ``overdue_ms`` is how long the first contact that is due has waited to be
-    handed over; ``clear_s`` how long the backlog takes at the present pace, in seconds."""
+class Standing:
+    """``overdue_ms`` is how long the first contact that is due has waited to be handed over; ``oldest_pending`` is when
+    the contact arrived that waits longest for its first attempt."""
 
     now: int
     upstream: Upstream
     counts: dict[State, int]
     queue: int
     oldest_pending: int | None
-    next_retry: int | None
     overdue_ms: int
+
+    @property
+    def backlog(self) -> int:
+        """The number of open contacts."""
+        return sum(number for state, number in self.counts.items() if state.is_open)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview(Standing):
+    """What the header of every page shows."""
+
+    next_retry: int | None
     failed_last_hour: int
     conflicts_last_hour: int
     created_per_minute: float
     usual_per_minute: float
     requests_per_second: float
-    clear_s: float | None
+
+    @property
+    def clear_s(self) -> float | None:
+        """How long the backlog takes at the present pace, in seconds."""
+        return self.backlog / self.upstream.pace if self.upstream.pace else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +89,11 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What ``/metrics`` reports: ``counts`` of contacts, ``counters`` since ever by name. ``swept_at`` is when a worker
-    last made progress; ``oldest_...`` when the one arrived that has waited longest; ``memory`` the share in use."""
+class Figures(Standing):
+    """What ``/metrics`` reports: also ``counters`` since ever by name, when a worker last made progress (``swept_at``),
+    and the share of its memory that Redis uses."""
 
-    now: int
     counters: Mapping[str, int]
-    upstream: Upstream
-    counts: dict[State, int]
-    queue: int
-    overdue_ms: int
-    oldest_pending: int | None
     oldest_quarantined: int | None
     quarantined: int
     workers: int
@@ -113,9 +122,7 @@ class OverviewReader:
         standing, (next_retry, failed, conflicts, *minutes) = self._load_standing(now, answers)
         created = [int(values[0] or 0) for values in minutes]
         requests = [sum(int(value or 0) for value in values[1:]) for values in minutes]
-        pace = standing["upstream"].pace
         return Overview(
-            now=now,
             **standing,
             next_retry=int(next_retry[0][1] % keys.LANE) if next_retry else None,
             failed_last_hour=failed,
@@ -123,7 +130,6 @@ class OverviewReader:
             created_per_minute=sum(created[1 : LATELY + 1]) / LATELY,
             usual_per_minute=sum(created[1:]) / (MINUTES - 1),
             requests_per_second=sum(requests[1 : LATELY + 1]) / LATELY / 60,
-            clear_s=_backlog(standing["counts"]) / pace if pace else None,
         )
 
     def figures(self) -> Figures:
@@ -139,14 +145,13 @@ class OverviewReader:
             answers: list[Any] = pipe.execute()
         standing, (counters, oldest, quarantined, workers) = self._load_standing(now, answers)
         return Figures(
-            now=now,
             **standing,
             counters={name: int(number) for name, number in counters.items()},
             oldest_quarantined=_first(oldest),
             quarantined=quarantined,
             workers=len(Workers(now, dict(workers)).alive()),
             swept_at=max((int(at) for _, at in workers), default=None),
-            health=judge(server, self.db.requirements, _backlog(standing["counts"])),
+            health=judge(server, self.db.requirements, Standing(**standing).backlog),
             memory=int(server.info.get("used_memory", 0)) / server.memory if server.memory else None,
         )
 
@@ -202,6 +207,7 @@ class OverviewReader:
         queue, pending, *rest = rest[len(State) :]
         lanes, rest = rest[: len(keys.SWEPT_LANES)], rest[len(keys.SWEPT_LANES) :]
         standing = {
+            "now": now,
             "upstream": self.upstream.load(fields, inboxes),
             "counts": counts,
             "queue": queue,
@@ -253,10 +259,6 @@ def _queue_standing(pipe: Any) -> None:
     pipe.zrange(keys.state(State.PENDING), 0, 0, withscores=True)
     for lane in keys.SWEPT_LANES:
         pipe.zrange(keys.DUE, lane, lane + keys.LANE - 1, byscore=True, offset=0, num=1, withscores=True)
-
-
-def _backlog(counts: dict[State, int]) -> int:
-    return sum(number for state, number in counts.items() if state.is_open)
 
 
 def _first(found: list[tuple[str, float]]) -> int | None:

@@ -3,30 +3,26 @@
 -- What the attempt reports about LiveDesk moves the pace and the circuit breaker for all workers.
 --
 -- token, fingerprint: string      of the claim; the fingerprint is that of the data that was sent
+-- result: map                     a model.AttemptResult
 -- attempt: string                 one line of JSON
--- state: string                   the new state
--- cause, contact_id, outcome, owner_id: string or nil
--- contact_finder: string or nil   the finder of the contact id
 -- notes: string or nil            JSON
--- delay_ms: int                   until the next attempt (state 'retrying' only)
--- unanswered: string              the create whose answer is unknown: 'now' (this attempt's), 'keep' or 'clear'
--- failures, repeats: int          failures in a row, and those with this cause
--- spent_ms: int                   retry budget spent
--- suspect: int                    failures while LiveDesk answered others
+-- contact_finder: string or nil   the finder of the contact id
+-- inbox: string                   the contact's
+-- policy: map                     see upstream
 -- attempts_kept: int              besides the first one
 -- cause_fresh_ms, max_causes: int   see causes
--- signal, status, hold_ms, inbox, policy   see upstream.report
 -- Returns {'done', 1 if the cause is new else 0, change for all contacts: '', 'down', 'misconfigured', 'inbox' or
 -- 'resumed'}; or {'stale'}: the lease was lost and nothing changed, but the contact id that a late success learned is kept
 -- for the next look-up.
 
 local record = redis.call('HMGET', RECORD, 'state', 'token', 'attempts', 'fingerprint', 'cause', 'operation', 'finders')
 local from, fingerprint, cause_before, operation = record[1], record[4], record[5], record[6]
-local to, cause = args.state, args.cause
-local is_attempt = args.signal ~= 'postponed'
+local result = args.result
+local to, cause = result.state, result.cause
+local is_attempt = result.signal ~= 'postponed'
 
 if from ~= 'sending' or record[2] ~= args.token then
-  if args.contact_id and from and from ~= 'created' then redis.call('HSET', RECORD, 'late_id', args.contact_id) end
+  if result.contact_id and from and from ~= 'created' then redis.call('HSET', RECORD, 'late_id', result.contact_id) end
   return { 'stale' }
 end
 
@@ -47,17 +43,17 @@ local function end_lease()
   redis.call('HDEL', RECORD, 'token', 'lease_until')
   if is_attempt then redis.call('HDEL', RECORD, 'trigger') end
   if not is_newer then set('notes', args.notes) end
-  set('owner_id', args.owner_id)
-  if args.unanswered == 'now' then redis.call('HSET', RECORD, 'unknown_since', now) end
+  set('owner_id', result.owner_id)
+  if result.unanswered == 'now' then redis.call('HSET', RECORD, 'unknown_since', now) end
   -- The worker outlived LiveDesk's answer, or its silence: this contact is not what kills workers.
-  if args.unanswered ~= 'keep' then redis.call('HDEL', RECORD, 'crashes') end
-  if args.unanswered == 'clear' then redis.call('HDEL', RECORD, 'unknown_since') end
-  redis.call('HSET', RECORD, 'attempts', with_attempt(record[3]), 'failures', args.failures, 'repeats', args.repeats,
-    'spent_ms', args.spent_ms)
-  set('suspect', args.suspect > 0 and args.suspect)
+  if result.unanswered ~= 'keep' then redis.call('HDEL', RECORD, 'crashes') end
+  if result.unanswered == 'clear' then redis.call('HDEL', RECORD, 'unknown_since') end
+  redis.call('HSET', RECORD, 'attempts', with_attempt(record[3]), 'failures', result.failures, 'repeats', result.repeats,
+    'spent_ms', result.spent_ms)
+  set('suspect', result.suspect > 0 and result.suspect)
   if to == 'retrying' then
-    redis.call('HSET', RECORD, 'next_attempt_at', now + args.delay_ms)
-    due_at(args.signal == 'inbox' and HELD or RETRY, now + args.delay_ms)
+    redis.call('HSET', RECORD, 'next_attempt_at', now + result.delay_ms)
+    due_at(result.signal == 'inbox' and HELD or RETRY, now + result.delay_ms)
   else
     redis.call('HSET', RECORD, 'closed_at', now)
     redis.call('ZREM', DUE, key)
@@ -68,7 +64,7 @@ local is_new_cause = false
 enter(to, from)
 if cause_before and cause_before ~= cause then forget_cause(cause_before) end
 if to == 'created' then
-  shrink(args.contact_id, args.outcome, args.attempt, args.notes, args.contact_finder, record[7])
+  shrink(result.contact_id, result.outcome, args.attempt, args.notes, args.contact_finder, record[7])
   if is_newer then redis.call('HSET', RECORD, 'fingerprint', args.fingerprint, 'newer', fingerprint, 'newer_at', now) end
 else
   if cause and (cause_before ~= cause or is_attempt) then
@@ -80,4 +76,4 @@ if is_attempt then
   count(to)
   leave_operation(operation, to == 'created' and 'recovered' or cause == cause_before and 'same' or 'again')
 end
-return { 'done', is_new_cause and 1 or 0, report(args.signal, cause) }
+return { 'done', is_new_cause and 1 or 0, report(result, cause) }

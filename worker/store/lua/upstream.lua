@@ -60,8 +60,8 @@ local function backoff(probes)
   return math.min(policy.probe_longest_ms, policy.probe_first_ms * 2 ^ math.min(probes, 30))
 end
 
-local function stop(kind, cause)
-  redis.call('HSET', UPSTREAM, 'stop', kind, 'stop_cause', cause, 'stop_status', args.status or '', 'stop_since', now,
+local function stop(kind, cause, status)
+  redis.call('HSET', UPSTREAM, 'stop', kind, 'stop_cause', cause, 'stop_status', status or '', 'stop_since', now,
     'probes', 0, 'probe_at', now + policy.probe_first_ms)
   redis.call('HDEL', UPSTREAM, 'probe', 'probe_until')
 end
@@ -145,13 +145,13 @@ local function free_inbox(inbox)
   return true
 end
 
--- Takes in what an attempt says about LiveDesk. `signal` is a model.Signal; from the arguments: token, suspect, hold_ms
--- (for how long LiveDesk wants no request), inbox (the contact's), status (the HTTP status or nil).
+-- Takes in what a model.AttemptResult says about LiveDesk; from the arguments: token, inbox (the contact's).
 -- Returns what changed for all contacts: '', 'down', 'misconfigured', 'inbox' or 'resumed'.
-local function report(signal, cause)
+local function report(result, cause)
+  local signal = result.signal
   local up = redis.call('HMGET', UPSTREAM, 'stop', 'probe', 'probes')
   local stopped, is_probe = up[1], up[1] and up[2] == args.token
-  local is_suspect = args.suspect > 0
+  local is_suspect = result.suspect > 0
 
   local function delay_probe(wait, failed)
     if not is_probe then return end
@@ -174,15 +174,15 @@ local function report(signal, cause)
   end
   if signal == 'throttled' then
     count('throttled')
-    lower_pace(args.hold_ms)
-    delay_probe(args.hold_ms, 0)
+    lower_pace(result.hold_ms)
+    delay_probe(result.hold_ms, 0)
   elseif signal == 'inbox' then
     delay_probe(0, 0)
     return hold_inbox(args.inbox) and 'inbox' or ''
   elseif signal == 'misconfigured' then
     delay_probe(backoff(tonumber(up[3] or 0) + 1), 1)
     if stopped == 'misconfigured' or is_suspect then return '' end
-    stop('misconfigured', cause)
+    stop('misconfigured', cause, result.status)
     return 'misconfigured'
   elseif signal == 'error' then
     count('error')
@@ -190,7 +190,7 @@ local function report(signal, cause)
     if stopped or is_suspect then return '' end
     redis.call('SADD', FAILING, key)
     if redis.call('SCARD', FAILING) < TRIP_CONTACTS and not is_mostly_failing() then return '' end
-    stop('down', cause)
+    stop('down', cause, result.status)
     return 'down'
   else
     delay_probe(0, 0)
