@@ -129,21 +129,15 @@ class Setting:
     is_required: bool = False
 
 
-def _setting(name: str, parse: Callable[[str], T], default: str, meaning: str, *, secret: bool = False) -> T:
-    setting = Setting(name, parse, default, meaning)
-    value: Any = field(default=parse(default), repr=not secret, metadata={"setting": setting})
-    return value  # type: ignore[no-any-return]  # the field becomes a value when the class is made
+def _setting(
+    name: str, parse: Callable[[str], object], default: str | None, meaning: str, *, secret: bool = False
+) -> Any:
+    value = None if default is None else parse(default)
+    return field(default=value, repr=not secret, metadata={"setting": Setting(name, parse, default, meaning)})
 
 
-def _optional(name: str, parse: Callable[[str], T], meaning: str, *, secret: bool = False) -> T | None:
-    value: Any = field(default=None, repr=not secret, metadata={"setting": Setting(name, parse, None, meaning)})
-    return value  # type: ignore[no-any-return]
-
-
-def _required(name: str, meaning: str) -> str:
-    setting = Setting(name, str, None, meaning, is_required=True)
-    value: Any = field(repr=False, metadata={"setting": setting})
-    return value  # type: ignore[no-any-return]
+def _required(name: str, meaning: str) -> Any:
+    return field(repr=False, metadata={"setting": Setting(name, str, None, meaning, is_required=True)})
 
 
 # fmt: off
@@ -153,7 +147,7 @@ class Settings:
 
     livedesk_api_key: str = _required("LIVEDESK_API_KEY", "API key")
     livedesk_api_secret: str = _required("LIVEDESK_API_SECRET", "API secret")
-    livedesk_inbox_id: int | None = _optional("LIVEDESK_INBOX_ID", parse_positive,
+    livedesk_inbox_id: int | None = _setting("LIVEDESK_INBOX_ID", parse_positive, None,
         "inbox of new contacts; required unless every source names its own")
     livedesk_base_url: str = _setting("LIVEDESK_BASE_URL", parse_http_url, "https://livedesk-api.engagelab.com",
         "address of the API")
@@ -169,7 +163,7 @@ class Settings:
         "adopt a contact that has the address and no identifier (yes or no)")
     redis_url: str = _setting("REDIS_URL", parse_redis_url, "redis://127.0.0.1:6379/0",
         "also `rediss://`, `unix://`, `redis+sentinel://`", secret=True)
-    ack: Ack | None = _optional("ACK", choice(*Ack),
+    ack: Ack | None = _setting("ACK", choice(*Ack), None,
         "required before a 200: `memory`, `aof`, `fsync` or `replica`")
     max_backlog: int = _setting("MAX_BACKLOG", parse_positive, "1000000",
         "open contacts from which on new ones are rejected with 503")
@@ -177,18 +171,18 @@ class Settings:
         "the same, as a fraction of Redis's memory (`0.8` or `80%`)")
     sources_file: Path = _setting("SOURCES_FILE", Path, "sources.toml",
         "the file that lists the senders you accept")
-    webhook_secret: str | None = _optional("WEBHOOK_SECRET", str,
+    webhook_secret: str | None = _setting("WEBHOOK_SECRET", str, None,
         "creates the source `signup`, if there is no sources file", secret=True)
-    api_token: str | None = _optional("API_TOKEN", at_least(16),
+    api_token: str | None = _setting("API_TOKEN", at_least(16), None,
         "bearer token of the API; at least 16 characters", secret=True)
-    dashboard_password: str | None = _optional("DASHBOARD_PASSWORD", at_least(12),
+    dashboard_password: str | None = _setting("DASHBOARD_PASSWORD", at_least(12), None,
         "password of operators; at least 12 characters", secret=True)
-    dashboard_viewer_password: str | None = _optional("DASHBOARD_VIEWER_PASSWORD", at_least(12),
+    dashboard_viewer_password: str | None = _setting("DASHBOARD_VIEWER_PASSWORD", at_least(12), None,
         "password of viewers; at least 12 characters, a different one", secret=True)
-    oidc_issuer: str | None = _optional("OIDC_ISSUER", parse_http_url,
+    oidc_issuer: str | None = _setting("OIDC_ISSUER", parse_http_url, None,
         "issuer URL of your OpenID Connect provider")
-    oidc_client_id: str | None = _optional("OIDC_CLIENT_ID", str, "client id that the provider gave you")
-    oidc_client_secret: str | None = _optional("OIDC_CLIENT_SECRET", str,
+    oidc_client_id: str | None = _setting("OIDC_CLIENT_ID", str, None, "client id that the provider gave you")
+    oidc_client_secret: str | None = _setting("OIDC_CLIENT_SECRET", str, None,
         "client secret that the provider gave you", secret=True)
     oidc_operators: tuple[str, ...] = _setting("OIDC_OPERATORS", parse_people, "",
         "operators: verified e-mail addresses and groups, comma-separated", secret=True)
@@ -206,15 +200,15 @@ class Settings:
     probe_longest_ms: int = _setting("PROBE_LONGEST", parse_duration, "5m", "longest wait between two probes")
     keep_created_ms: int = _setting("KEEP_CREATED", parse_duration, "90d",
         "how long a created contact is remembered, to recognise duplicates")
-    metrics_token: str | None = _optional("METRICS_TOKEN", at_least(16),
+    metrics_token: str | None = _setting("METRICS_TOKEN", at_least(16), None,
         "bearer token of `/metrics`, at least 16 characters; open without one", secret=True)
     log_format: LogFormat = _setting("LOG_FORMAT", choice(*LogFormat), "logfmt",
         "one line per event, as `logfmt` or `json`")
     log_level: str = _setting("LOG_LEVEL", choice("debug", "info", "warning", "error"), "info",
         "`debug`, `info`, `warning` or `error`; `debug` logs accepted deliveries too")
-    sentry_dsn: str | None = _optional("SENTRY_DSN", parse_http_url,
+    sentry_dsn: str | None = _setting("SENTRY_DSN", parse_http_url, None,
         "reports bugs, new causes and stops to Sentry, without personal data", secret=True)
-    sentry_environment: str | None = _optional("SENTRY_ENVIRONMENT", str, "name of the environment in Sentry")
+    sentry_environment: str | None = _setting("SENTRY_ENVIRONMENT", str, None, "name of the environment in Sentry")
     # fmt: on
 
     @property
