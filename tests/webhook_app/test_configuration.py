@@ -8,7 +8,7 @@ from worker.errors import SettingsError
 
 NEEDED = {"LIVEDESK_API_KEY": "k", "LIVEDESK_API_SECRET": "s", "LIVEDESK_INBOX_ID": "1", "WEBHOOK_SECRET": "w" * 24}
 OIDC = {"OIDC_ISSUER": "https://login.example", "OIDC_CLIENT_ID": "us", "OIDC_CLIENT_SECRET": "secret"}
-TOGETHER = "OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together; set all three or none."
+TOGETHER = "OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET: set all three or none."
 
 
 def access(**environ: str) -> Access:
@@ -25,7 +25,7 @@ def access(**environ: str) -> Access:
         ),
         ({"OIDC_ISSUER": "https://login.example", "OIDC_VIEWERS": "staff"}, TOGETHER),
         ({"OIDC_CLIENT_SECRET": "secret"}, TOGETHER),
-        (OIDC, "OIDC_ISSUER is set, and neither OIDC_OPERATORS nor OIDC_VIEWERS says who may sign in."),
+        (OIDC, "OIDC_ISSUER is set, but nobody can sign in: set OIDC_OPERATORS or OIDC_VIEWERS."),
     ],
 )
 def test_contradictory_access_settings_are_mistakes(environ: dict[str, str], sentence: str) -> None:

@@ -6,7 +6,8 @@ The exception is a source with ``blocking = false``: see ``fail_open``.
 import json
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Blueprint, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
@@ -23,9 +24,6 @@ from webhook_app.sources.verify.handshakes import Reply
 from worker.errors import StoreError, Unmappable
 from worker.model import Accepted, Contact, Quarantined, Status
 from worker.store.store import Store
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 T = TypeVar("T")
 
@@ -49,7 +47,7 @@ class AcceptedResponse(Response):
         self.document = document
         super().__init__(json.dumps(document), content_type="application/json")
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(self.status, self.headers.to_wsgi_list())
         return [self.get_data()]
 

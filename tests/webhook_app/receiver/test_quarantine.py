@@ -139,7 +139,7 @@ def test_a_delivery_of_a_removed_source_stays(parts: Parts, client: redis.Redis)
     post(parts, {"uid": 7})
     [held] = parts.store.quarantine.page()
     without = Parts(store=parts.store, sources={})
-    with pytest.raises(Unmappable, match="no source app"):
+    with pytest.raises(Unmappable, match="the source app no longer exists"):
         replay(without, held)
     assert parts.store.quarantine.read(held.entry) == held
 

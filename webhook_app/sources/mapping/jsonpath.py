@@ -189,10 +189,17 @@ class _Parser:
 
 
 def _step(step: Place, descends: bool) -> Segment:
-    def select(value: Any, _root: Any, work: Work) -> Collection[Place]:
-        work.spend()
-        return () if walk((step,), value) is MISSING else (step,)
+    found = (step,)
 
+    def select_name(value: Any, _root: Any, work: Work) -> Collection[Place]:
+        work.spend()
+        return found if isinstance(value, dict) and step in value else ()
+
+    def select_index(value: Any, _root: Any, work: Work) -> Collection[Place]:
+        work.spend()
+        return found if walk(found, value) is not MISSING else ()
+
+    select = select_name if isinstance(step, str) else select_index
     return Segment(select, descends, None if descends else step)
 
 

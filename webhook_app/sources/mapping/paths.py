@@ -100,8 +100,11 @@ class Path:
         """Return everything that is found.
 
         Raises:
-            TooMuchWork: the payload holds too much to be searched.
+            TooMuchWork: the payload has too much in it to be searched.
         """
+        if self.steps is not None:
+            value = walk(self.steps, payload)
+            return [] if value is MISSING else [value]
         return self.find(payload, payload, scope.work)
 
     def find(self, value: Any, root: Any, work: Work) -> list[Any]:
