@@ -16,7 +16,7 @@ from bench.report import Row, table
 from tests.rig.processes import StartError
 
 PARTS = ("accept", "sync", "memory", "dashboard")
-#: Measurements beside the table, only when asked for.
+#: Measurements that are not part of the table.
 EXTRAS = ("servers", "pools", "ack", "burst", "pace")
 RESULTS = Path(__file__).parent / "results"
 

@@ -21,7 +21,7 @@ GROWTH_MOST, RATE_LEAST = 30.0, 0.7
 
 
 def rows(count: int) -> list[Row]:
-    """The rate of each tenth, and what receiver and worker held before and after."""
+    """The rate of each tenth, and the memory of receiver and worker before and after."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name, valkey() as server, stub() as livedesk:
         folder, port = Path(name), free_port()
         env = environment(server.url, livedesk)

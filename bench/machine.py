@@ -25,8 +25,7 @@ from tests.rig.processes import (
 )
 from tests.rig.valkey import Valkey
 
-#: What both sides are started with, besides the addresses of Redis and of the stub.
-#: The sources of our side, besides ``signup``.
+#: The sources of our side, in addition to ``signup``.
 SOURCES = Path(__file__).parent / "sources.toml"
 ACCOUNT = {
     "LIVEDESK_API_KEY": "bench-key",

@@ -45,7 +45,7 @@ def body(run: str, number: int) -> bytes:
 
 
 def clerk_body(run: str, number: int) -> bytes:
-    """The same person as Clerk tells of a new user: the e-mail address is the one whose id is the primary one's."""
+    """Return the same person as Clerk sends a new user: the e-mail address is the one with the primary id."""
     person = contact(run, number)
     first, _, last = person["name"].partition(" ")
     user: dict[str, object] = {

@@ -51,6 +51,6 @@ def populated(client: redis.Redis) -> ApiWorld:
         )
     entries = [one.entry for one in world.store.quarantine.page()]
     started = [world.begin(Filter(state=State.FAILED)), world.begin(Filter(cause="http_502"))]
-    world.store.audit.add("ada", "retry", contacts[0], "it is mended")
+    world.store.audit.add("ada", "retry", contacts[0], "it is fixed")
     world.known = {"key": contacts, "entry": entries, "id": started, "cause": ["http_502", "email_taken"]}
     return world

@@ -1,6 +1,6 @@
 """Deliveries as products send them: the samples in ``senders/``, with any change, signed.
 
-The signatures are made by hand or by somebody else's library, never by our own code.
+The signatures are computed here or by another library, never by our own code.
 """
 
 import base64

@@ -1,5 +1,4 @@
-"""The walk over the whole keyspace: what must hold at any instant (design section 4, I2 and I3, and how keys are
-named)."""
+"""What must be true of the whole keyspace at any instant: the states, leases and indexes, and the names of keys."""
 
 from typing import Any
 
@@ -21,25 +20,25 @@ RECORD_PREFIX = keys.contact("")
 QUARANTINE_PREFIX = keys.quarantined("")
 CAUSE_PREFIX = keys.cause("")
 FINDER_PREFIX = keys.finders("")
-#: What has its own rules, which nothing else depends on.
+#: Keys with rules of their own, on which nothing else depends.
 OTHER_PREFIXES = (keys.minute(""), keys.people(""), keys.operation(""), keys.tries(""))
 
 
 def assert_invariants(client: redis.Redis) -> None:
-    """Fails with the key and what is wrong with it. Nobody may write meanwhile."""
+    """Fail with the key and what is wrong with it. Nothing may write during the check."""
     store: Any = client  # redis-py's types allow for bytes, which this client never gives
     names = set(store.scan_iter(count=1000))
     ours = (RECORD_PREFIX, KOMBU_PREFIX, QUARANTINE_PREFIX, CAUSE_PREFIX, FINDER_PREFIX, *OTHER_PREFIXES)
     strangers = {name for name in names if not name.startswith(ours)} - FIXED_KEYS
-    assert not strangers, f"keys that nobody named: {strangers}"
+    assert not strangers, f"unknown keys: {strangers}"
 
     records = {name.removeprefix(RECORD_PREFIX) for name in names if name.startswith(RECORD_PREFIX)}
     due = dict(store.zrange(keys.DUE, 0, -1, withscores=True))
     indexed = {state: set(store.zrange(keys.state(state), 0, -1)) for state in State}
     salt = (store.get(keys.SALT) or "").encode()
 
-    held = {name.removeprefix(QUARANTINE_PREFIX) for name in names if name.startswith(QUARANTINE_PREFIX)}
-    assert held == set(store.zrange(keys.QUARANTINE, 0, -1)), "the quarantine's index and its entries differ"
+    quarantined = {name.removeprefix(QUARANTINE_PREFIX) for name in names if name.startswith(QUARANTINE_PREFIX)}
+    assert quarantined == set(store.zrange(keys.QUARANTINE, 0, -1)), "the quarantine's index and its entries differ"
 
     members = [key for index in indexed.values() for key in index]
     assert len(members) == len(set(members)), "a contact is in two state indexes"

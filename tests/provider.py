@@ -40,7 +40,7 @@ class Provider:
         self.sign: Callable[[dict[str, Any]], str] = self.sign_with_our_key
         self.issuer: str | None = None
         self.key = new_key("1")
-        self.asked: dict[str, dict[str, str]] = {}
+        self.requests: dict[str, dict[str, str]] = {}
         self.is_down = False
 
     def sign_with_our_key(self, claims: dict[str, Any]) -> str:
@@ -69,27 +69,27 @@ class Provider:
 
         @app.get("/authorize")
         def authorize() -> Response:
-            asked = request.args.to_dict()
-            if (asked["response_type"], asked["client_id"]) != ("code", CLIENT_ID):
+            wanted = request.args.to_dict()
+            if (wanted["response_type"], wanted["client_id"]) != ("code", CLIENT_ID):
                 raise BadRequest
-            if asked["code_challenge_method"] != "S256" or "openid" not in asked["scope"].split():
+            if wanted["code_challenge_method"] != "S256" or "openid" not in wanted["scope"].split():
                 raise BadRequest
             code = secrets.token_urlsafe(8)
-            self.asked[code] = asked
-            return redirect(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}")
+            self.requests[code] = wanted
+            return redirect(f"{wanted['redirect_uri']}?{urlencode({'code': code, 'state': wanted['state']})}")
 
         @app.post("/token")
         def token() -> dict[str, Any]:
-            asked = self.asked.pop(request.form["code"])  # a code is good for once
+            wanted = self.requests.pop(request.form["code"])  # a code is valid once
             digest = hashlib.sha256(request.form["code_verifier"].encode()).digest()
             challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
             who = request.authorization
             if who is None or (who.username, who.password) != (CLIENT_ID, CLIENT_SECRET):
                 raise BadRequest
-            if challenge != asked["code_challenge"] or request.form["redirect_uri"] != asked["redirect_uri"]:
+            if challenge != wanted["code_challenge"] or request.form["redirect_uri"] != wanted["redirect_uri"]:
                 raise BadRequest
             now = int(time.time())
-            claims = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 300, "nonce": asked["nonce"]}
+            claims = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 300, "nonce": wanted["nonce"]}
             claims |= self.person
             self.lie(claims)
             return {"access_token": "x", "token_type": "Bearer", "expires_in": 300, "id_token": self.sign(claims)}

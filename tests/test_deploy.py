@@ -1,4 +1,4 @@
-"""What is written down more than once agrees: Procfile, image, compose file, example settings, locks."""
+"""Facts that are written more than once agree: Procfile, image, compose file, example settings, locks."""
 
 import re
 import subprocess
@@ -32,14 +32,14 @@ def services() -> dict[str, Any]:
 
 
 class Recording(Mapping[str, str]):
-    """An environment that remembers what it was asked for."""
+    """An environment that records which names were read."""
 
     def __init__(self, **given: str) -> None:
         self.given = given
-        self.asked: set[str] = set()
+        self.read: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
-        self.asked.add(name)
+        self.read.add(name)
         return self.given[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -91,7 +91,7 @@ def test_compose_waits_checks_and_restarts(services: dict[str, Any]) -> None:
 def test_the_example_settings_are_all_that_there_are() -> None:
     environment = Recording(LIVEDESK_API_KEY="k", LIVEDESK_API_SECRET="s")
     load_settings(environment)
-    read = {name for name in environment.asked if f"{name}_FILE" in environment.asked}
+    read = {name for name in environment.read if f"{name}_FILE" in environment.read}
     of_scripts = {name for path in COMMANDS.values() for name, _ in DEFAULT.findall(text_of(path))}
     shown = {name for name, _ in ASSIGNMENT.findall(text_of(".env.example"))}
     assert shown == read | of_scripts | PORTS.keys()

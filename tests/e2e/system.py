@@ -81,7 +81,7 @@ end
 
 
 def call(method: str, url: str, **options: Any) -> requests.Response:
-    """One request on a connection of its own, past whatever proxy the environment names."""
+    """Send one request on a new connection, without the proxies of the environment."""
     with requests.Session() as session:
         session.trust_env = False
         return session.request(method, url, timeout=options.pop("timeout", PATIENCE_S), **options)
@@ -94,7 +94,7 @@ class System:
         self.stack = stack
         self.livedesk = StandIn(stack.livedesk_url)
         self.client = connect(stack.redis_url, timeout_s=5)
-        #: For what an operator does by hand, and to sweep at once rather than within a second.
+        #: For what an operator does, and to sweep at once rather than within a second.
         self.store = Store(self.client, build_envelope(create_contact), lease_ms=1)
         self._turn_clock = self.client.register_script(MAKE_DUE)
 
@@ -102,18 +102,18 @@ class System:
         self.client.close()
 
     def begin_anew(self) -> None:
-        """Redis and LiveDesk forget everything; what is in flight finds nothing to write to."""
+        """Empty Redis and LiveDesk."""
         self.livedesk.reset()
         self.client.flushall()
 
     # A sender
 
     def deliver(self, contact: Mapping[str, object], **options: Any) -> requests.Response:
-        """What a sender with the shared secret does, and what it is told."""
+        """Send a delivery with the shared secret, and return the response."""
         return call("POST", f"{self.stack.url}/webhooks/signup", json=contact, headers=BEARER, **options)
 
     def accept(self, identifier: str, **fields: object) -> None:
-        """A delivery that must be taken."""
+        """Send a delivery that must be accepted."""
         answer = self.deliver({"identifier": identifier, **fields})
         assert answer.status_code == 200, answer.text
         assert answer.json()["status"] == "accepted"
@@ -121,14 +121,14 @@ class System:
     # An operator
 
     def record(self, identifier: str) -> dict[str, Any]:
-        """What ``GET /contacts/<identifier>`` shows."""
+        """Return what ``GET /contacts/<identifier>`` answers."""
         answer = call("GET", f"{self.stack.url}/contacts/{quote(identifier, safe='')}", headers=OPERATOR)
         assert answer.status_code == 200, answer.text
         record: dict[str, Any] = answer.json()
         return record
 
     def wait_for(self, identifier: str, *states: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
-        """The record as soon as it is in one of the states. What is due meanwhile is handed over at once."""
+        """Return the record as soon as it is in one of the states. What becomes due is swept at once."""
 
         def arrived() -> dict[str, Any] | None:
             self.hurry()
@@ -142,7 +142,7 @@ class System:
             raise AssertionError(f"{error}; it is {json.dumps(last, indent=1)}") from None
 
     def wait_for_attempts(self, identifier: str, number: int) -> dict[str, Any]:
-        """The record between two attempts, once there were so many."""
+        """Return the record between two attempts, after ``number`` of them."""
 
         def rests() -> dict[str, Any] | None:
             self.hurry()
@@ -157,7 +157,7 @@ class System:
         return set(causes)
 
     def log(self) -> str:
-        """What receiver and workers have logged since each was last started."""
+        """Return what receiver and workers have logged since each was started."""
         return "".join(part.log_text() for part in (self.stack.receiver, *self.stack.workers))
 
     # Time
@@ -166,7 +166,7 @@ class System:
         return self.store.key_of(identifier)
 
     def hurry(self) -> bool:
-        """Hands over what is due now, rather than within a second."""
+        """Sweep now, rather than within a second."""
         self.store.queue.sweep()
         return True
 
@@ -192,7 +192,7 @@ class System:
             worker.start()
 
     def drain(self, *, timeout_s: float = 2 * PATIENCE_S) -> None:
-        """Waits until no contact is open. Messages that were lost are not waited for."""
+        """Wait until no contact is open, without waiting for lost messages to be sent again."""
         wait_until(self._is_drained, "nobody is open", timeout_s=timeout_s)
 
     def _is_drained(self) -> bool:
@@ -206,33 +206,33 @@ class System:
     # What must hold
 
     def creates(self, identifier: str) -> list[RequestRecord]:
-        """The create requests for this identifier that LiveDesk got, in order."""
+        """Return the create requests for this identifier that LiveDesk received, in order."""
         return [request for request in self.livedesk.requests("create") if request.identifier == identifier]
 
     def executed(self, identifier: str) -> list[int]:
-        """The ids of the contacts that LiveDesk made for this identifier."""
+        """Return the ids of the contacts that LiveDesk created for this identifier."""
         return [entry.contact_id for entry in self.livedesk.ledger() if entry.identifier == identifier]
 
     def assert_one_contact(self, identifier: str) -> None:
-        """LiveDesk has exactly this contact once, made by one create at most, and we know its id."""
-        held = [contact.id for contact in self.livedesk.contacts(identifier)]
-        assert held == [self.record(identifier)["contact_id"]]
+        """Check that LiveDesk has this contact once, created by at most one request, and that we know its id."""
+        found = [contact.id for contact in self.livedesk.contacts(identifier)]
+        assert found == [self.record(identifier)["contact_id"]]
         assert len(self.executed(identifier)) <= 1
         self.assert_patient(identifier)
 
     def known(self) -> set[str]:
-        """The identifiers of everybody that Redis holds a record of."""
+        """Return the identifiers of all records in Redis."""
         names: list[Any] = list(self.client.scan_iter(keys.contact("*")))
         return {str(self.client.hget(name, "identifier")) for name in names}
 
     def assert_everybody(self, identifiers: Iterable[str]) -> None:
-        """I5, now that everything is drained: LiveDesk has each of them exactly once, and nobody else."""
-        held = Counter(contact.identifier for contact in self.livedesk.contacts())
-        assert held == Counter(set(identifiers))
+        """Check I5 when no contact is open: LiveDesk has each of them exactly once, and nobody else."""
+        found = Counter(contact.identifier for contact in self.livedesk.contacts())
+        assert found == Counter(set(identifiers))
         assert self.livedesk.stats().duplicates == 0
-        assert self.client.zcard(keys.state(State.CREATED)) == len(held)
-        assert None not in held
-        self.assert_patient(*filter(None, held))
+        assert self.client.zcard(keys.state(State.CREATED)) == len(found)
+        assert None not in found
+        self.assert_patient(*filter(None, found))
 
     def assert_patient(self, *identifiers: str) -> None:
         """I4: after a create whose answer was lost or useless, the next one came only when the settle time was over
@@ -244,7 +244,7 @@ class System:
             _assert_patient(requests["create", identifier], requests["search", identifier])
 
     def assert_sound(self) -> None:
-        """The invariants, at this very instant: Redis lets whoever wants to write wait meanwhile."""
+        """Check the invariants, while Redis lets all writers wait."""
         self.client.client_pause(5000, all=False)
         try:
             assert_invariants(self.client)
@@ -268,7 +268,7 @@ def _assert_patient(creates: list[RequestRecord], searches: list[RequestRecord])
 
 @contextmanager
 def stream_of_deliveries(system: System, *, senders: int = 4) -> Iterator[list[str]]:
-    """Deliveries of ever new contacts, as fast as they are answered. Yields the identifiers that were acknowledged."""
+    """Send deliveries of new contacts as fast as they are answered. Yields the acknowledged identifiers."""
     acknowledged: list[str] = []
     stop = threading.Event()
 

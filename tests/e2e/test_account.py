@@ -1,4 +1,4 @@
-"""What ``flask doctor`` finds out about a LiveDesk account, the workers heed."""
+"""The workers use what ``flask doctor`` has found out about a LiveDesk account."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ WHO = "user-42"
 
 
 def doctor(system: System) -> str:
-    """What it says; something is amiss with the stand-in's deletes, which are not offered, but nothing is broken."""
+    """Return its output; it warns that the stand-in offers no deletes, but nothing is broken."""
     command = [sys.executable, "-m", "flask", "--app", "webhook_app.wsgi", "doctor", "--yes"]
     env = {**system.stack.env, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=env, cwd=system.stack.folder, capture_output=True, text=True, timeout=60)

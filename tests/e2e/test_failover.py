@@ -1,4 +1,4 @@
-"""The primary of a Redis with Sentinel is lost: receiver and worker find the next one by themselves."""
+"""When the primary of a Redis with Sentinel is lost, receiver and worker find the next one by themselves."""
 
 import threading
 import time
@@ -43,7 +43,7 @@ def has_more_than(items: list[str], number: int) -> bool:
 
 
 class Slowest:
-    """The longest that a delivery had to wait for its answer, and what the answers were."""
+    """Sends one delivery again and again; records the answers, and the longest wait for one."""
 
     def __init__(self, system: System) -> None:
         self.system = system

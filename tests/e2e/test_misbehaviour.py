@@ -64,7 +64,7 @@ UNKNOWN: dict[str, dict[str, list[dict[str, Any]]]] = {
     "wrong_types_200": {"unreadable_answer": [{"shape": shape} for shape in WRONG if shape != "meta_null"]},  # *
     "other_identifier_echo": {"answer_for_another_contact": [{}]},  # *
 }
-#: A look-up that meets these tells nothing, neither that the contact is there nor that it is not.
+#: With these, a look-up shows neither that the contact exists nor that it does not.
 USELESS_LOOK_UPS: dict[str, dict[str, list[dict[str, Any]]]] = {
     "html_502": {"http_502": [{"times": 3}]},
     "hang": {"answer_timeout": [{"times": 1}]},
@@ -95,8 +95,8 @@ def each(menu: dict[str, dict[str, list[dict[str, Any]]]]) -> list[Any]:
 
 
 def name_of(mode: str, options: dict[str, Any]) -> str:
-    told = [f"{name}={value}" for name, value in options.items()]
-    return "-".join([mode, *told]).replace("/", "_")
+    words = [f"{name}={value}" for name, value in options.items()]
+    return "-".join([mode, *words]).replace("/", "_")
 
 
 def test_every_entry_of_the_menu_is_tried() -> None:

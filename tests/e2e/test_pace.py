@@ -1,4 +1,4 @@
-"""LIVEDESK_RATE holds over all workers, and is used."""
+"""All workers together keep to LIVEDESK_RATE, and use it."""
 
 from bisect import bisect_left
 

@@ -1,4 +1,4 @@
-"""What happens to the receiver happens to no delivery that it has acknowledged."""
+"""Whatever happens to the receiver, no acknowledged delivery is lost."""
 
 from functools import partial
 
@@ -35,7 +35,7 @@ def test_a_receiver_that_is_asked_to_stop_answers_what_it_has_taken(start_system
         receiver.stop()
     assert receiver.exit_code == 0
     known = system.known()
-    assert set(acknowledged) == known, "a delivery was taken, and its sender was not told"
+    assert set(acknowledged) == known, "a delivery was stored, and its sender got no answer"
     receiver.start()
     system.drain()
     system.assert_everybody(known)

@@ -1,6 +1,6 @@
-"""While Redis cannot take a delivery, the sender is told to come again: 503 and Retry-After, within about a second.
+"""While Redis cannot store a delivery, the sender gets 503 and Retry-After within about a second.
 
-When Redis is well again, receiver and worker go on by themselves.
+When Redis has recovered, receiver and worker continue by themselves.
 """
 
 import socket
@@ -48,7 +48,7 @@ def paused(system: System) -> Iterator[None]:
 
 @contextmanager
 def loading(system: System) -> Iterator[None]:
-    """It reads its file, which takes so long as we like."""
+    """Redis reads its file, as slowly as the test needs."""
     valkey = valkey_of(system)
     with system.client.pipeline(transaction=False) as pipe:
         for _ in range(60_000):
@@ -60,7 +60,7 @@ def loading(system: System) -> Iterator[None]:
     wait_until(lambda: says_that_it_loads(valkey), "Redis reads its file")
     try:
         yield
-        assert says_that_it_loads(valkey), "it was over too soon to show anything"
+        assert says_that_it_loads(valkey), "it ended before the test could check anything"
     finally:
         valkey.kill()
         valkey.command = valkey.command[:-2]
@@ -174,7 +174,7 @@ def assert_told_to_come_again(system: System, identifier: str) -> None:
 
 
 def test_many_senders_are_told_in_time_while_redis_says_nothing(start_system: StartSystem) -> None:
-    """Far more than the receiver has threads."""
+    """The receiver has fewer threads."""
     system = start_system()
     system.accept(WHO)
     with paused(system), ThreadPoolExecutor(60) as senders:
@@ -188,7 +188,7 @@ def valkey_of(system: System) -> Process:
 
 
 def is_created(system: System, identifier: str) -> bool:
-    """It is, or is brought forward: messages and answers may have been lost with Redis. No worker has ended."""
+    """Return whether it is created; make it due if not, because messages and answers may have been lost with Redis."""
     assert all(worker.is_running for worker in system.stack.workers), system.log()
     state: str = system.record(identifier)["state"]
     if state == "pending":

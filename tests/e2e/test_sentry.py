@@ -72,8 +72,8 @@ class Sink(ThreadingHTTPServer):
 
     def messages(self, beginning: str) -> Counter[str]:
         """What the messages say that begin like this, without the beginning."""
-        told = [event["message"] for event in self.events() if event.get("message", "").startswith(beginning)]
-        return Counter(message.removeprefix(beginning) for message in told)
+        found = [event["message"] for event in self.events() if event.get("message", "").startswith(beginning)]
+        return Counter(message.removeprefix(beginning) for message in found)
 
     def causes(self) -> Counter[str]:
         return self.messages("New cause: ")
@@ -138,8 +138,8 @@ def guarded_redis(folder: Path) -> Iterator[str]:
 def assert_nobody_was_named(system: System, sink: Sink) -> None:
     logs = "".join(part.log.read_text() for part in (system.stack.receiver, *system.stack.workers))
     sent = b"\n".join(sink.envelopes).decode()
-    told = {what: place for what, text in FORBIDDEN.items() for place in places(text, log=logs, Sentry=sent)}
-    assert not told, f"{told}"
+    leaks = {what: place for what, text in FORBIDDEN.items() for place in places(text, log=logs, Sentry=sent)}
+    assert not leaks, f"{leaks}"
 
 
 def places(text: str, **contents: str) -> list[str]:
@@ -198,7 +198,7 @@ def test_a_stop_is_one_event_however_many_contacts_fail(
 
     system.livedesk.clear()
     system.drain()
-    wait_until(lambda: "sync resumed" in system.log(), "it goes on")
+    wait_until(lambda: "sync resumed" in system.log(), "the sync has resumed")
     assert sink.stops() == Counter([stop])
     assert system.log().count("sync stopped") == system.log().count("sync resumed") == 1
     assert_nobody_was_named(system, sink)
@@ -212,7 +212,7 @@ def test_bugs_are_reported_and_name_nobody(system: System, sink: Sink) -> None:
     system.livedesk.behave("throttle", times=1, retry_after=3600)
     system.accept(**PERSON)
     system.wait_for(WHO, "retrying")  # where nobody will touch it
-    system.client.delete(keys.UPSTREAM)  # LiveDesk may be asked again
+    system.client.delete(keys.UPSTREAM)  # requests may be sent again
     name = keys.contact(system.key(WHO))
     data = str(system.client.hget(name, "data"))
 

@@ -1,4 +1,4 @@
-"""What real processes tell about themselves: figures of them all, a line for each attempt and each delivery."""
+"""Metrics of all processes, and a log line for each attempt and each delivery."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def test_receiver_and_workers_tell_what_they_do(start_system: StartSystem) -> No
     assert call("POST", f"{system.stack.url}/webhooks/signup", json={}).status_code == 401
     system.drain()
 
-    def told() -> dict[tuple[str, ...], float]:
+    def complete() -> dict[tuple[str, ...], float]:
         found = figures(system)
         whole = (
             ("livedesk_sync_accept_duration_seconds_count",),
@@ -42,7 +42,7 @@ def test_receiver_and_workers_tell_what_they_do(start_system: StartSystem) -> No
         )
         return found if [found[name] for name in whole] == [10, 10] else {}
 
-    found = wait_until(told, "every process has added what it counted")
+    found = wait_until(complete, "every process has added what it counted")
     assert found["livedesk_sync_deliveries_total", "signup", "accepted"] == 10
     assert found["livedesk_sync_deliveries_refused_total", "signup", "unauthentic"] == 1
     assert found["livedesk_sync_attempts_total", "created"] == found["livedesk_sync_contacts", "created"] == 10
@@ -78,7 +78,7 @@ def test_a_worker_that_is_started_again_probes_at_once(start_system: StartSystem
     wait_until(lambda: "sync stopped" in system.log(), "the sync has stopped")
     assert worker.is_running
     worker.stop()
-    system.livedesk.clear()  # somebody has mended it
+    system.livedesk.clear()  # the configuration is fixed
     worker.start()
     system.wait_for("ada", "created")
     assert "probe requested" in worker.log_text()

@@ -1,4 +1,4 @@
-"""What happens to workers happens to no contact."""
+"""Whatever happens to workers, no contact is lost or created twice."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def test_a_worker_killed_between_the_create_and_its_end_leaves_one_contact(
     system.assert_sound()
     worker.start()
     system.hurry()
-    assert system.record(WHO)["state"] == "sending", "it was taken away from a worker that may still be at it"
+    assert system.record(WHO)["state"] == "sending", "it was claimed although its worker may still be alive"
 
     system.make_due(WHO)
     record = system.wait_for(WHO, "created")
@@ -108,7 +108,7 @@ def test_messages_that_come_twice_or_name_nobody_do_no_harm(start_system: StartS
 
 
 def test_a_poisoned_message_stops_nobody_for_long(start_system: StartSystem) -> None:
-    """Nobody but us writes there. If somebody did, a worker may die of it, but none dies of it again."""
+    """Only we write to the queue. If another program did, a worker may die of its message, but only once."""
     system = start_system()
     [worker] = system.stack.workers
     system.client.lpush(keys.QUEUE, '{"body": 1}')

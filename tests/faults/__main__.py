@@ -46,36 +46,36 @@ def fails_over(seed: int, wanted: str) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    asked = parser().parse_args(arguments)
-    people = asked.people or max(1, asked.deliveries * 3 // 5)
-    if not 0 < people <= asked.deliveries:
+    options = parser().parse_args(arguments)
+    people = options.people or max(1, options.deliveries * 3 // 5)
+    if not 0 < people <= options.deliveries:
         parser().error("--people must be from 1 to --deliveries")
     plans = [
-        make_plan(seed, asked.deliveries, people, asked.rate, failover=fails_over(seed, asked.failover))
-        for seed in range(asked.seed, asked.seed + asked.seeds)
+        make_plan(seed, options.deliveries, people, options.rate, failover=fails_over(seed, options.failover))
+        for seed in range(options.seed, options.seed + options.seeds)
     ]
-    if asked.plan:
+    if options.plan:
         say("\n\n".join(plan_text(plan) for plan in plans))
         return 0
     results = []
     for plan in plans:
-        folder = asked.folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed-{plan.seed}"
-        result = run(plan, folder, Options(drain_s=asked.drain, sabotage=asked.sabotage))
+        folder = options.folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed-{plan.seed}"
+        result = run(plan, folder, Options(drain_s=options.drain, sabotage=options.sabotage))
         results.append(result)
-        tell(result)
-        if not result.broken and not asked.keep:
+        report(result)
+        if not result.broken and not options.keep:
             shutil.rmtree(folder)
     say()
     say(markdown(table(results)))
     say()
-    say(f"To repeat it: {command(asked, plans[0])}")
-    if asked.json is not None:
-        asked.json.write_text(json.dumps([figures(result) for result in results], indent=1) + "\n", encoding="utf-8")
+    say(f"To repeat this: {command(options, plans[0])}")
+    if options.json is not None:
+        options.json.write_text(json.dumps([figures(result) for result in results], indent=1) + "\n", encoding="utf-8")
     return 1 if any(result.broken for result in results) else 0
 
 
-def tell(result: Result) -> None:
-    """One line for a run; for one that broke a promise what it was and where to look."""
+def report(result: Result) -> None:
+    """Print a line for a run, and which promises it broke."""
     say(
         f"seed {result.seed}: {len(result.injected)} faults, {result.acknowledged} of {result.offered} acknowledged, "
         f"{result.lost} lost, {result.duplicated} duplicated, drained after {result.drain_s:.0f} s"
@@ -84,11 +84,11 @@ def tell(result: Result) -> None:
     for sentence in result.broken[:20]:
         say(f"    {sentence}")
     if result.broken:
-        say(f"    Everything about it is in {result.folder}")
+        say(f"    Logs and data: {result.folder}")
 
 
 def table(results: Sequence[Result]) -> list[tuple[str, str]]:
-    """The rows of the README's table, over all runs."""
+    """Return the rows of the published table, over all runs."""
     faults = rows_of([injected.fault for result in results for injected in result.injected])
     states = sum((Counter(result.states) for result in results), Counter[str]())
     accepted = [took for result in results for took in result.until_accepted]
@@ -97,7 +97,7 @@ def table(results: Sequence[Result]) -> list[tuple[str, str]]:
     return [
         *((name, f"{number:,}") for name, number in sorted(faults.items())),
         ("**faults injected**", f"**{sum(faults.values()):,}**"),
-        ("deliveries offered, and how often they were sent", f"{_sum(results, 'offered')}, {_sum(results, 'tries')}"),
+        ("deliveries, and requests that sent them", f"{_sum(results, 'offered')}, {_sum(results, 'tries')}"),
         (
             "deliveries acknowledged, and given up by their sender",
             f"{_sum(results, 'acknowledged')}, {_sum(results, 'given_up')}",
@@ -136,11 +136,11 @@ def figures(result: Result) -> dict[str, object]:
     }  # fmt: skip
 
 
-def command(asked: argparse.Namespace, first: Plan) -> str:
-    sabotage = f" --sabotage {asked.sabotage}" if asked.sabotage else ""
+def command(options: argparse.Namespace, first: Plan) -> str:
+    sabotage = f" --sabotage {options.sabotage}" if options.sabotage else ""
     return (
-        f"python -m tests.faults --deliveries {asked.deliveries} --people {first.people} --rate {asked.rate:g} "
-        f"--seed {first.seed} --seeds {asked.seeds} --failover {asked.failover}{sabotage}"
+        f"python -m tests.faults --deliveries {options.deliveries} --people {first.people} --rate {options.rate:g} "
+        f"--seed {first.seed} --seeds {options.seeds} --failover {options.failover}{sabotage}"
     )
 
 

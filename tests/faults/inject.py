@@ -1,11 +1,11 @@
-"""What each kind of fault does. Each function harms, waits as long as the plan says, and heals."""
+"""What each kind of fault does. Each function injects it, waits as long as the plan says, and ends it."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.faults.plan import MISBEHAVE, Fault
-from tests.faults.proxy import WELL
+from tests.faults.proxy import OK
 from tests.faults.rig import REDIS_RESTS_S, Rig
 from tests.faults.sender import wait_for
 from tests.rig.sentinel import SERVICE, say
@@ -14,7 +14,7 @@ from worker.store import keys
 
 #: How often a message is repeated, and how long to the next repetition, in seconds.
 COPIES, REPEAT_EVERY_S = 3, 0.05
-#: Messages are repeated while no more than so many wait: the bound of the queue is ours to keep, too.
+#: Messages are repeated only while the queue is shorter than this, because its bound is checked.
 QUEUE_MOST = 200
 #: A worker that is to oversleep is waited for so long, in seconds, until it is at work.
 BUSY_WITHIN_S = 2.0
@@ -23,7 +23,7 @@ FAIL_OVER = f"SENTINEL FAILOVER {SERVICE}"
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """A fault that was injected, and when, in seconds since the epoch; ``healed``: all is as it was, and ready."""
+    """A fault that was injected, and when, in seconds since the epoch. At ``healed`` everything was ready again."""
 
     fault: Fault
     began: float
@@ -45,8 +45,10 @@ def restart(rig: Rig, fault: Fault) -> None:
 
 
 def lose_primary(rig: Rig, fault: Fault) -> None:
-    """It is gone until another one has been promoted; then it comes back and follows. Who is stopped believes to be the
-    primary still, until a sentinel says that it is not."""
+    """Take the primary away until another one has been promoted; then let it return as a replica.
+
+    A paused primary still believes to be one, until a sentinel corrects it.
+    """
     assert rig.cluster is not None
     cluster, old = rig.cluster, rig.cluster.primary()
     with rig.holding(next(name for name, server in rig.servers.items() if server is old)):
@@ -66,7 +68,7 @@ def lose_primary(rig: Rig, fault: Fault) -> None:
 
 
 def stop(rig: Rig, fault: Fault) -> None:
-    """SIGSTOP and SIGCONT."""
+    """Pause with SIGSTOP, resume with SIGCONT."""
     with rig.holding(fault.target) as part:
         part.pause()
         rig.over.wait(fault.lasts)
@@ -95,7 +97,7 @@ def disturb_links(rig: Rig, fault: Fault) -> None:
         link.behave(fault.kind, fault.options.get("by_s", 0.0))
     rig.over.wait(fault.lasts)
     for link in links:
-        link.behave(WELL)
+        link.behave(OK)
 
 
 def clock(rig: Rig, fault: Fault) -> None:
@@ -105,12 +107,12 @@ def clock(rig: Rig, fault: Fault) -> None:
 
 
 def lose(rig: Rig, fault: Fault) -> None:
-    """All messages that wait are gone, as after a worker's death or a broker's restart."""
+    """Delete all messages in the queue, as when a worker dies or the broker restarts."""
     rig.client.delete(keys.QUEUE)
 
 
 def repeat(rig: Rig, fault: Fault) -> None:
-    """Messages come again for contacts that somebody is at work on."""
+    """Send messages again for contacts that a worker has claimed."""
     until = time.monotonic() + fault.lasts
     while time.monotonic() < until:
         room = rig.client.llen(keys.QUEUE) < QUEUE_MOST

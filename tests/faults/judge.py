@@ -1,5 +1,5 @@
-"""What must be true after a run, judged from the outside: what the senders were told, what LiveDesk holds and has been
-asked, what ``GET /contacts/<identifier>`` says. Pure; each broken promise is a sentence.
+"""What must be true after a run, judged from the outside: what senders were answered, which contacts and requests
+LiveDesk has, what ``GET /contacts/<identifier>`` returns. Pure functions; each broken promise is a sentence.
 """
 
 import math
@@ -34,7 +34,7 @@ ON_ITS_WAY_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """All that the judge looks at. ``records`` is by identifier: what the API shows, ``None`` where it knows nobody."""
+    """The evidence. ``records`` has what the API returns by identifier, and ``None`` for 404."""
 
     sent: Sequence[Sent]
     injected: Sequence[Injected]
@@ -45,7 +45,7 @@ class Evidence:
 
 
 class Judge:
-    """``broken`` is every promise that was, ``lost`` and ``duplicated`` whom it hit the hardest."""
+    """The broken promises, and the identifiers of people who were lost or duplicated."""
 
     def __init__(self, evidence: Evidence, settle_s: float = SETTLE_S) -> None:
         self.evidence = evidence
@@ -96,7 +96,7 @@ class Judge:
         elif contact.identifier != identifier and contact.id not in self.dropped:
             self._lose(identifier, f"created as contact {contact.id}, which is somebody else")
         elif contact.identifier is None and contact.id not in {e.contact_id for e in self.executed[identifier]}:
-            self._lose(identifier, f"created as contact {contact.id}, which nobody asked for")
+            self._lose(identifier, f"created as contact {contact.id}, which no delivery requested")
 
     def _judge_conflict(self, identifier: str, record: Mapping[str, Any]) -> None:
         cause = record["cause"]
@@ -114,13 +114,13 @@ class Judge:
             self._lose(identifier, f"conflict ({cause}), which nothing that was injected explains")
 
     def _judge_failed(self, identifier: str, record: Mapping[str, Any]) -> None:
-        """Nothing on the menu is a contact's fault; but what LiveDesk does to one time and again may look like it."""
+        """Allow contacts that failed again and again, although no misbehaviour is caused by a contact."""
         if record["cause"] == "poisonous" and self._is_poisoned(identifier):
             return
         self._lose(identifier, f"failed ({record['cause']}), which nothing that was injected explains")
 
     def _is_poisoned(self, identifier: str) -> bool:
-        """Whether LiveDesk failed so often for them, and answered others after each of these failures but the last."""
+        """Return whether LiveDesk failed that often for them, and answered others after all but the last failure."""
         failed = [request for request in self.requests[identifier] if self._has_failed(request)]
         return len(failed) >= MAX_SUSPECT and all(
             any(
@@ -137,7 +137,7 @@ class Judge:
         return (request for request in self.evidence.requests if since < (request.finished or math.inf) < until)
 
     def _judge_copies(self, identifier: str) -> None:
-        """Once, however often LiveDesk was asked."""
+        """Check that LiveDesk has the contact once."""
         made = [entry.contact_id for entry in self.executed[identifier] if entry.contact_id not in self.dropped]
         if len(made) > 1 or len(self.holders[identifier]) > 1:
             self.duplicated.add(identifier)
@@ -146,8 +146,8 @@ class Judge:
     # No create while an earlier answer is unknown (I4)
 
     def _judge_patience(self, identifier: str) -> None:
-        """After a create whose answer was lost or useless, the next one came only when the settle time was over and a
-        look-up that began after it had found nothing."""
+        """Check I4: after a create whose answer was lost or useless, the next one was sent only after the settle
+        time, and after a look-up that began later had found nothing."""
         searches = self._of(identifier, "search")
         for earlier, later in pairwise(self._of(identifier, "create")):
             if earlier.status is not None and 300 <= earlier.status < 500:
@@ -203,12 +203,12 @@ def _grouped(items: Iterable[Any]) -> dict[str, list[Any]]:
 
 
 def secrets_in(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
-    """I7: a sentence for each text (by its name) that holds one of these, named by what they are."""
+    """Return a sentence for each text that contains personal data or a secret (I7)."""
     return [
         f"{name} holds {what}" for name, text in texts.items() for what, secret in secrets.items() if secret in text
     ]
 
 
 def recovery_s(healed: float, events: Sequence[float]) -> float | None:
-    """From the healing of a fault to the next of these moments, which are in order."""
+    """Return the seconds from the end of each fault to the next of these moments, which are in order."""
     return next((moment - healed for moment in events if moment >= healed), None)

@@ -1,4 +1,4 @@
-"""Who signs up in a run. Whatever they are called, their texts are recognised wherever they turn up (I7)."""
+"""The people who sign up in a run. Their texts are recognisable wherever they appear (I7)."""
 
 import random
 from typing import Any
@@ -7,9 +7,9 @@ from typing import Any
 CANARY = "kanarienvogel"
 #: In every secret that the run makes up.
 SECRET_CANARY = "Geheimnisvogel"
-#: One person in so many has the address of the one before: LiveDesk will not have both.
+#: One person in this number has the address of the previous one; LiveDesk accepts only one of them.
 SHARES_ADDRESS = 50
-#: One person in so many has no address at all.
+#: One person in this number has no address.
 NO_ADDRESS = 12
 
 
@@ -18,7 +18,7 @@ def identifier(seed: int, person: int) -> str:
 
 
 def signup(seed: int, person: int, version: int) -> dict[str, Any]:
-    """What a delivery says of a person; a later version differs."""
+    """Return what a delivery contains about a person; a later version differs."""
     dice = random.Random(f"{seed} {person} {version}")
     made: dict[str, Any] = {
         "identifier": identifier(seed, person),
@@ -33,7 +33,7 @@ def signup(seed: int, person: int, version: int) -> dict[str, Any]:
 
 
 def email(seed: int, person: int, version: int) -> str | None:
-    """Every second version has another address than the one before."""
+    """Return the e-mail address; every second version has another one."""
     if shares_address(person):
         return email(seed, person - 1, 0)
     if person % NO_ADDRESS == 5:
@@ -42,7 +42,7 @@ def email(seed: int, person: int, version: int) -> str | None:
 
 
 def shares_address(person: int) -> bool:
-    """Whether the address is somebody else's too."""
+    """Return whether another person has the same address."""
     return person % SHARES_ADDRESS == SHARES_ADDRESS - 1
 
 

@@ -1,6 +1,6 @@
-"""What happens when in one run: deliveries, faults and LiveDesk's misbehaviour, all a pure function of the seed.
+"""The plan of one run: deliveries, faults and LiveDesk's misbehaviour, as a pure function of the seed.
 
-Times are seconds after the start of the run. Faults come in lanes, each one after the other; the lanes overlap.
+Times are seconds after the start of the run. The faults of one lane follow one another; lanes overlap.
 """
 
 import random
@@ -74,7 +74,7 @@ CLOCK_STEPS_S = (-30 * 86_400, -3600, -45, -2, 2, 45, 3600, 30 * 86_400)
 #: Seconds by which a link delays each piece of data. More than the settle time would be a request that comes when
 #: nobody expects it any more.
 DELAYS_S = (0.02, 0.3)
-#: A worker is now and then stopped for longer than its leases last, in seconds; one such stop in so many seconds.
+#: How long a worker is sometimes paused, in seconds: longer than its leases; and how often.
 OVERSLEEPS_S = (18.5, 21.0)
 OVERSLEEP_EVERY_S = 30.0
 #: Deliveries that repeat one, by what they bring: the same data, other data, or once more the older ones.
@@ -85,7 +85,7 @@ SIGNED = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """``version`` says which data of the person it brings, ``door`` which receiver it tries first."""
+    """A delivery with this ``version`` of a person's data; ``door`` is the receiver that gets it first."""
 
     at: float
     person: int
@@ -96,8 +96,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``options`` are those of the kind: ``by_s`` of a clock or a delay; those of ``misbehave`` make a rule of the
-    stand-in, whose ``target`` are the requests that it is about."""
+    """A fault and its options: ``by_s`` of a clock or a delay; those of ``misbehave`` make a rule of the stand-in,
+    whose ``target`` is the kind of requests."""
 
     at: float
     lasts: float
@@ -107,7 +107,7 @@ class Fault:
 
     @property
     def sort(self) -> str:
-        """What sort of thing suffers it: ``receiver``, ``worker``, ``redis``, ``livedesk``, ``messages``."""
+        """What it harms: ``receiver``, ``worker``, ``redis``, ``livedesk`` or ``messages``."""
         if self.kind == MISBEHAVE:
             return "livedesk"
         return self.target.rpartition(" - ")[2].rstrip(" 0123456789")
@@ -125,12 +125,12 @@ class Plan:
 
     @property
     def faults(self) -> list[Fault]:
-        """All, in the order of their times."""
+        """All faults, in the order of their times."""
         return sorted((fault for lane in self.lanes for fault in lane), key=lambda fault: fault.at)
 
 
 def make_plan(seed: int, deliveries: int, people: int, rate: float, *, failover: bool = False) -> Plan:
-    """The run of this seed: ``deliveries`` of ``people``, ``rate`` a second.
+    """Return the plan of this seed: ``deliveries`` of ``people``, ``rate`` per second.
 
     ``failover``: Redis loses its primary, again and again, and suffers nothing else.
     """
@@ -153,7 +153,7 @@ def make_plan(seed: int, deliveries: int, people: int, rate: float, *, failover:
 
 
 def delivered(dice: random.Random, deliveries: int, people: int, rate: float) -> list[Delivery]:
-    """Everybody at least once; what is left over repeats somebody who has been there."""
+    """Return deliveries for everybody at least once; the others repeat earlier people."""
     order = [*range(people), *(dice.randrange(people) for _ in range(deliveries - people))]
     dice.shuffle(order)
     newest: dict[int, int] = {}
@@ -181,7 +181,7 @@ def lane(
     *,
     spares_first: bool,
 ) -> list[Fault]:
-    """One fault after the other until the time is up, each kind once before any comes again.
+    """Return faults that follow one another until the time is up, each kind once before any is repeated.
 
     ``spares_first``: the first receiver and worker are neither killed nor restarted, so that a leak would show.
     Nothing is done to a worker that oversleeps.
@@ -212,8 +212,8 @@ def options_of(dice: random.Random, kind: str) -> dict[str, float]:
 
 
 def oversleeps(dice: random.Random, duration: float) -> list[Fault]:
-    """A worker that is stopped for longer than its leases last; ``loses``: its connections do not live through it, as
-    always the first time."""
+    """Return pauses of a worker that are longer than its leases. With ``loses``, which the first one always has, its
+    connections are lost, too."""
     made: list[Fault] = []
     start = 1.0
     while start < duration:
@@ -224,7 +224,7 @@ def oversleeps(dice: random.Random, duration: float) -> list[Fault]:
 
 
 def misbehaviours(dice: random.Random, duration: float) -> list[Fault]:
-    """Every entry of the stand-in's menu, one after another."""
+    """Return every misbehaviour of the stand-in, one after another."""
     menu = sorted(MODES)
     dice.shuffle(menu)
     lasts = duration / len(menu)
@@ -232,7 +232,7 @@ def misbehaviours(dice: random.Random, duration: float) -> list[Fault]:
 
 
 def misbehaviour(dice: random.Random, mode: str) -> tuple[str, dict[str, Any]]:
-    """On which requests, and with which options, out of those that make a difference to us."""
+    """Return the kind of requests and the options, out of those that matter to us."""
     on_create = HARMLESS.get(mode, []) + [
         options for menu in (REFUSALS, UNKNOWN) for variants in menu.get(mode, {}).values() for options in variants
     ]

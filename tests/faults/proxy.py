@@ -1,6 +1,6 @@
 """A link: a TCP proxy between one of our processes and a server, which can be made to fail as networks do.
 
-All links of a run live on the event loop of one thread (``Links``). A ``Link`` is told from any thread how to behave
+All links of a run live on the event loop of one thread (``Links``). Any thread may set how a ``Link`` behaves
 from now on; connections that lost data do not survive it, as they would not in TCP.
 """
 
@@ -20,17 +20,17 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 #: Seconds between two tries to listen again on a port that somebody has got meanwhile.
 LISTEN_AGAIN_S = 0.1
 
-WELL, CUT, DELAY, RESET, SILENCE = "well", "cut", "delay", "reset", "silence"
+OK, CUT, DELAY, RESET, SILENCE = "ok", "cut", "delay", "reset", "silence"
 
 
 class Link:
     """Listens on ``port`` and leads to ``target``. How it behaves:
 
-    * ``well``: it passes everything on, in both directions.
+    * ``ok``: forwards everything, in both directions.
     * ``cut``: what is connected is reset, new connections are refused.
     * ``delay``: each piece of data takes ``by_s`` seconds longer than it always does (``always_s``).
     * ``reset``: requests go through, and in the middle of the answer both sides are reset.
-    * ``silence``: everything is swallowed, nobody is told.
+    * ``silence``: drops everything, without closing connections.
     """
 
     def __init__(self, links: "Links", target: int, always_s: float = 0.0) -> None:
@@ -38,7 +38,7 @@ class Link:
         self.target = target
         self.always_s = always_s
         self.port = free_port()
-        self.mode = WELL
+        self.mode = OK
         self.by_s = 0.0
         #: How many pieces of answers have got through.
         self.answers = 0
@@ -46,11 +46,11 @@ class Link:
         self._pairs: set[_Pair] = set()
 
     def behave(self, mode: str, by_s: float = 0.0) -> None:
-        """From now on, until it is told otherwise."""
+        """Behave like this until the next call."""
         self.links.run(self._behave(mode, by_s))
 
     def reset_all(self) -> None:
-        """Reset whatever is connected now; new connections are as before."""
+        """Reset the present connections; new ones behave as before."""
         self.links.call(self._reset_all)
 
     @property
@@ -59,7 +59,7 @@ class Link:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether somebody waits for an answer."""
+        """Return whether a client waits for an answer."""
         return any(pair.is_awaited for pair in list(self._pairs))
 
     async def _behave(self, mode: str, by_s: float) -> None:
@@ -70,7 +70,7 @@ class Link:
             self._reset_all()
         elif mode != CUT:
             await self.listen()
-        if mode == WELL:
+        if mode == OK:
             for pair in [pair for pair in self._pairs if pair.lost_data]:
                 pair.reset()
 
@@ -105,7 +105,7 @@ class Link:
 
 
 class _Pair:
-    """One connection: that of the client and that to the server."""
+    """A client's connection, and the one to the server that belongs to it."""
 
     def __init__(self, link: Link, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
         self.link = link
@@ -155,7 +155,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 class Links:
-    """The event loop on which links live, in a thread of its own."""
+    """The event loop of the links, in a thread of its own."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -175,14 +175,14 @@ class Links:
         self.loop.close()
 
     def to(self, target: int, *, always_s: float = 0.0) -> Link:
-        """A new link to a port of this machine, on which each piece of data takes so many seconds."""
+        """Return a new link to a port of this machine that always delays data by ``always_s`` seconds."""
         link = Link(self, target, always_s)
         self.links.append(link)
         self.run(link.listen())
         return link
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """On the loop, from another thread; returns when it is done."""
+        """Run on the loop, called from another thread, and wait until it is done."""
         asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     def call(self, work: Callable[[], None]) -> None:

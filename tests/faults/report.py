@@ -1,4 +1,4 @@
-"""What a person sees of a run: the plan, a bar while it goes on, and the table for the README."""
+"""The output of a run: the plan, a progress bar, and the table that is published."""
 
 import sys
 import time
@@ -19,7 +19,7 @@ def say(text: str = "") -> None:
 
 
 class Progress:
-    """A bar on a terminal, now and then a line elsewhere."""
+    """A progress bar on a terminal; a line every few seconds elsewhere."""
 
     def __init__(self, title: str, *, quiet: bool = False) -> None:
         self.title = title
@@ -59,7 +59,7 @@ def plan_text(plan: Plan) -> str:
 
 
 def rows_of(faults: Sequence[Fault]) -> Counter[str]:
-    """How many faults of each kind there were, by what the table calls it."""
+    """Return the number of faults by their names in the table."""
     return Counter(NAMES.get((fault.kind, fault.sort), f"{fault.kind} {fault.sort}") for fault in faults)
 
 

@@ -1,4 +1,4 @@
-"""The system under test: every process with links and a clock of its own, so that each can be harmed alone."""
+"""The system under test: every process has its own links and clock, so that each can be harmed alone."""
 
 import importlib.util
 import threading
@@ -43,9 +43,9 @@ START_TRIES = 3
 
 
 class Rig:
-    """``folder`` gets all data and logs. ``python_path`` goes before our own code in the workers' Python.
+    """A system with all data and logs in ``folder``; workers import from ``python_path`` first.
 
-    ``failover``: Redis is a primary, a replica and three sentinels, with no links to them.
+    ``failover``: Redis is a primary, a replica and three sentinels, without links to them.
     """
 
     def __init__(self, folder: Path, *, python_path: Path | None = None, failover: bool = False) -> None:
@@ -110,7 +110,7 @@ class Rig:
         self._open.close()
 
     def _prepare(self, name: str, links: Links) -> None:
-        """Its own way to Redis and to LiveDesk, and its own clock."""
+        """Give a process its own links to Redis and LiveDesk, and its own clock."""
         env = clock_env(self._clock(name))
         self.set_clock(name, 0)
         if self.cluster is None:
@@ -130,23 +130,23 @@ class Rig:
 
     @property
     def client(self) -> redis.Redis:
-        """Straight to Redis, past links and sentinels."""
+        """A client that talks to Redis directly, without links and sentinels."""
         return self.system.client
 
     def is_stopped(self) -> bool:
-        """Whether the breaker is open, or we are misconfigured."""
+        """Return whether the sync has stopped: the breaker is open, or LiveDesk rejects our configuration."""
         return bool(self.client.hexists(keys.UPSTREAM, "stop"))
 
     def find_primary(self) -> None:
-        """Waits until all sentinels name one server, and it is followed: from now on our own client asks that one.
+        """Wait until all sentinels name one primary with a replica, and connect our own client to it.
 
         Raises:
-            StartError: it does not come to that.
+            StartError: it takes too long.
         """
         if self.cluster is None:
             return
         if not wait_for(self._redis_rests, REDIS_RESTS_S):
-            raise StartError("The sentinels do not come to rest.")
+            raise StartError("The sentinels do not agree on a primary.")
         self.primary = self.cluster.primary()
         self._open.callback(self.system.client.close)  # later: somebody may be asking it
         self.system.client = connect(self.primary.url, timeout_s=5)
@@ -157,13 +157,13 @@ class Rig:
         return len(set(named)) == 1 and b"state=online" in say(named[0].port or 0, "INFO replication")
 
     def links_of(self, target: str) -> list[Link]:
-        """One link, or all that lead to LiveDesk or to Redis."""
+        """Return one link, or all links to LiveDesk or to Redis."""
         if target in (ALL_LIVEDESK, ALL_REDIS):
             return [link for name, link in self.links.items() if name.endswith(f" - {target}")]
         return [self.links[target]]
 
     def reset_connections(self, name: str) -> None:
-        """What is connected to or from this part is reset; it may connect again at once."""
+        """Reset the connections of this part; it may connect again at once."""
         for link in (link for owner, link in self.links.items() if owner.startswith(f"{name} - ")):
             link.reset_all()
 
@@ -173,7 +173,7 @@ class Rig:
         return self.folder / f"{name}.clock"
 
     def set_clock(self, name: str, by_s: float) -> None:
-        """Its clock goes wrong by so many seconds; noticed within a second."""
+        """Set its clock wrong by ``by_s`` seconds, which takes effect within a second."""
         new = self.folder / f"{name}.clock.new"
         new.write_text(f"{by_s:+.0f}\n", encoding="ascii")
         new.replace(self._clock(name))
@@ -182,15 +182,15 @@ class Rig:
 
     @contextmanager
     def holding(self, name: str) -> Iterator[Process]:
-        """Nobody else starts or stops it meanwhile."""
+        """Lock a part, so that no other thread starts or stops it."""
         with self._locks[name]:
             yield self.parts[name]
 
     def start(self, part: Process) -> None:
-        """Start it, ready when this returns.
+        """Start it, and wait until it is ready.
 
         Raises:
-            StartError: it does not start, however often it is tried.
+            StartError: it did not start in ``START_TRIES`` tries.
         """
         for left in reversed(range(START_TRIES)):
             try:
@@ -202,7 +202,7 @@ class Rig:
                 self.over.wait(0.5)
 
     def start_what_ended(self) -> dict[str, int | None]:
-        """Starts what is down and is not meant to be, and says with which exit code it had ended, by name."""
+        """Start what has ended by itself, and return the exit codes by name."""
         ended = {}
         for name, part in self.parts.items():
             if self._locks[name].acquire(blocking=False):
@@ -216,7 +216,7 @@ class Rig:
 
 
 def clock_env(file: Path) -> dict[str, str]:
-    """What gives a process the clock that ``file`` says; nothing where the library is not to be had.
+    """Return the environment that sets a process's clock by ``file``; empty if the library is missing.
 
     Monotonic clocks go on as they are, as they would on a machine whose date is set.
     """

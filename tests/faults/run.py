@@ -1,4 +1,4 @@
-"""One run: start everything, warm it up, harm it while deliveries come in, heal it, drain it, judge it."""
+"""One run: start and warm up, inject faults while deliveries are sent, recover, drain, judge."""
 
 import json
 import time
@@ -33,13 +33,13 @@ BURST, BURST_RATE = 80, 80.0
 BURSTS = 6
 #: Seconds that a burst may take to be brought to LiveDesk.
 BURST_S = 60.0
-#: How many questions about contacts are asked at the same time.
+#: How many contacts are requested at the same time.
 ASKERS = 8
 
 
 @dataclass(slots=True)
 class Result:
-    """What a run found. Times are in seconds."""
+    """The result of a run. Times are in seconds."""
 
     seed: int
     folder: Path
@@ -70,7 +70,7 @@ class Options:
 
 
 def run(plan: Plan, folder: Path, options: Options) -> Result:
-    """Everything of one run; all that was seen stays in ``folder``."""
+    """One run; logs and data stay in ``folder``."""
     python_path = sabotaged(options.sabotage, folder / "sabotage") if options.sabotage else None
     with Rig(folder, python_path=python_path, failover=plan.failover) as rig:
         return Run(plan, rig, options).run()
@@ -105,7 +105,7 @@ class Run:
     # The run
 
     def harm(self) -> list[Sent]:
-        """Deliveries and faults, at the same time. Returns when both are over and all is healed."""
+        """Send the deliveries and inject the faults, until both are over and everything has recovered."""
         seed = self.plan.seed
         self.started = time.monotonic()
         self.sender.start(
@@ -130,7 +130,7 @@ class Run:
         return self.sender.sent
 
     def inject(self, lane: tuple[Fault, ...]) -> None:
-        """One fault of the lane after the other; one that is late because another took longer comes at once."""
+        """Inject the faults of a lane one after the other; a late one at once."""
         for fault in lane:
             self.rig.over.wait(max(0.0, self.started + fault.at - time.monotonic()))
             began = time.time()
@@ -142,7 +142,7 @@ class Run:
                 self.result.injected.append(Injected(fault, began, time.time()))
 
     def heal(self) -> None:
-        """Nothing is harmed any more: now everything must come to an end by itself."""
+        """Wait until no contact is open; no faults are injected any more."""
         healed = time.monotonic()
         self.rig.find_primary()
         self.check_invariants("right after the faults")
@@ -203,21 +203,21 @@ class Run:
     # The verdict
 
     def check_invariants(self, when: str) -> None:
-        """I2 and I3, over the whole keyspace."""
+        """Check I2 and I3 over the whole keyspace."""
         try:
             self.rig.system.assert_sound()
         except AssertionError as error:
             self.result.broken.append(f"{when}: {str(error).partition(chr(10))[0]}")
 
     def compare(self, before: dict[str, Use], after: dict[str, Use]) -> None:
-        """Of processes that lived through all of it."""
+        """Return leaks of the processes that survived the whole run."""
         for name, use in before.items():
             if name in after and after[name].pid == use.pid:
                 self.result.outlived.append(name)
                 self.result.broken += [f"{name} leaks: {grown}" for grown in use.grown_by(after[name])]
 
     def look_into_redis(self) -> None:
-        """I7: names of keys and logs hold nothing of what people or their secrets are."""
+        """Check I7: neither key names nor logs contain personal data or secrets."""
         names: list[Any] = list(self.rig.client.scan_iter())
         parts = self.rig.parts.values()
         logs = {f"the log of {part.name}": part.log.read_text(errors="replace") for part in parts if part.log.exists()}
@@ -261,7 +261,7 @@ class Run:
         self.evidence = evidence
 
     def records(self, identifiers: list[str]) -> dict[str, dict[str, Any] | None]:
-        """What ``GET /contacts/<identifier>`` shows of each."""
+        """Return what ``GET /contacts/<identifier>`` answers for each."""
         with ThreadPoolExecutor(ASKERS) as pool, requests.Session() as session:
             session.trust_env = False
 
@@ -277,7 +277,7 @@ class Run:
             return dict(zip(identifiers, pool.map(ask, identifiers), strict=True))
 
     def measure(self, sent: list[Sent], created: list[float]) -> None:
-        """How long after each healing something was accepted, and created, again; as long as deliveries came in."""
+        """Return the seconds from the end of each fault until something was accepted, and created."""
         accepted = sorted(one.acknowledged for one in sent if one.acknowledged is not None)
         for injected in self.result.injected:
             for found, events in ((self.result.until_accepted, accepted), (self.result.until_created, created)):

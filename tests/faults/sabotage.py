@@ -1,6 +1,6 @@
-"""Deliberate bugs. A harness that has never found one proves nothing.
+"""Deliberate bugs, which a run must find.
 
-Each alters one line in a copy of ``worker`` that goes before the real one on the workers' ``PYTHONPATH``.
+Each changes one line in a copy of ``worker`` that precedes the real one on the workers' ``PYTHONPATH``.
 """
 
 import shutil
@@ -17,8 +17,8 @@ SABOTAGES: dict[str, tuple[str, str, str]] = {
     ),
     "finish": (
         "store/lua/finish.lua",
-        "if state ~= 'sending' or record[2] ~= ARGV[3] then\n",
-        "if not state then\n",
+        "if from ~= 'sending' or record[2] ~= args.token then\n",
+        "if not from then\n",
     ),
     "settle": (
         "sync.py",
@@ -29,10 +29,10 @@ SABOTAGES: dict[str, tuple[str, str, str]] = {
 
 
 def sabotaged(name: str, folder: Path) -> Path:
-    """A folder with a copy of ``worker`` that has this bug.
+    """Return a folder with a copy of ``worker`` that has this bug.
 
     Raises:
-        ValueError: the line is not there (any more): the sabotage has to be written anew.
+        ValueError: the line has changed: update the sabotage.
     """
     file, line, bug = SABOTAGES[name]
     copy = folder / "worker"

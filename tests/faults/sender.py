@@ -1,4 +1,4 @@
-"""A sender that behaves as real ones do: what is not answered with 200 is sent again, later, so many times.
+"""A sender that behaves as real ones do: it retries what is not answered with 200, later, a few times.
 
 One event loop in a thread of its own; each delivery is a connection of its own, as from many machines.
 """
@@ -29,7 +29,7 @@ TAKEN = ("accepted", "duplicate")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What is to be delivered: when (seconds after the start), to which receiver first, signed or with the secret."""
+    """A delivery to send: when (seconds after the start), to which receiver first, signed or with the secret."""
 
     at: float
     identifier: str
@@ -40,7 +40,7 @@ class Parcel:
 
 @dataclass(slots=True)
 class Sent:
-    """What became of a parcel, in seconds since the epoch; ``answers`` has a status or the name of an error each."""
+    """The result of a parcel, in seconds since the epoch; ``answers`` has a status or the name of an error each."""
 
     parcel: Parcel
     answers: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Sent:
 
 
 class Sender:
-    """``doors`` are the ports of the receivers; a repetition goes to the next one, as a load balancer would have it."""
+    """``doors`` are the ports of the receivers; a retry is sent to the next one, as behind a load balancer."""
 
     def __init__(self, doors: Sequence[int], secret: str, *, answer_s: float = ANSWER_S) -> None:
         self.doors = doors
@@ -61,7 +61,7 @@ class Sender:
         self._thread: threading.Thread | None = None
 
     def start(self, parcels: Sequence[Parcel]) -> None:
-        """Begin; returns at once."""
+        """Start sending, without waiting."""
         self.sent = [Sent(parcel) for parcel in parcels]
         self.finished = 0
         self._thread = threading.Thread(target=lambda: asyncio.run(self._deliver_all()), name="sender", daemon=True)
@@ -130,7 +130,7 @@ class Sender:
 
 
 def read_answer(answer: bytes) -> tuple[int, dict[str, Any]]:
-    """Status and JSON of a whole HTTP answer.
+    """Return status and JSON of a complete HTTP response.
 
     Raises:
         ValueError: it is not one.
@@ -143,7 +143,7 @@ def read_answer(answer: bytes) -> tuple[int, dict[str, Any]]:
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float, between: Callable[[], object] = lambda: None) -> bool:
-    """Whether it came true in time; ``between`` is called between two looks."""
+    """Return whether it became true in time; ``between`` is called between two checks."""
     give_up_at = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > give_up_at:

@@ -1,4 +1,4 @@
-"""A link fails as it was told to, and only so long."""
+"""A link fails as it was set to, and no longer."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.faults.proxy import CUT, DELAY, RESET, SILENCE, WELL, Link, Links
+from tests.faults.proxy import CUT, DELAY, OK, RESET, SILENCE, Link, Links
 from tests.rig.processes import LOCALHOST
 
 
@@ -67,7 +67,7 @@ def test_what_is_cut_is_reset_and_refused(link: Link) -> None:
             ask(connection)
         with pytest.raises(ConnectionRefusedError):
             dial(link)
-    link.behave(WELL)
+    link.behave(OK)
     with dial(link) as connection:
         assert ask(connection) == b"hello\n" * 10
 
@@ -96,7 +96,7 @@ def test_silence_tells_nobody_and_what_was_lost_stays_lost(link: Link) -> None:
         connection.settimeout(0.2)
         with pytest.raises(TimeoutError):
             ask(connection)
-        link.behave(WELL)
+        link.behave(OK)
         with pytest.raises(ConnectionResetError):
             connection.recv(100)
     with dial(link) as connection:
@@ -107,7 +107,7 @@ def test_a_connection_that_lost_nothing_lives_through_a_silence(link: Link) -> N
     with dial(link) as connection:
         ask(connection)
         link.behave(SILENCE)
-        link.behave(WELL)
+        link.behave(OK)
         assert ask(connection) == b"hello\n" * 10
 
 

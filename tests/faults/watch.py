@@ -1,4 +1,4 @@
-"""What is looked at while a run goes on: leases, processes that end by themselves, and what the processes use."""
+"""What is watched during a run: leases, processes that end by themselves, and what the processes use."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a process and its children use."""
+    """The resources of a process and its children."""
 
     pid: int
     threads: int
@@ -33,7 +33,7 @@ class Use:
     mb: float
 
     def grown_by(self, later: "Use") -> list[str]:
-        """What a later look says has leaked, in words; nothing where it is another process by now."""
+        """Return what has leaked since, in sentences; nothing if it is another process now."""
         if later.pid != self.pid:
             return []
         limits = {"threads": MORE_THREADS, "files": MORE_FILES, "mb": MORE_MB}
@@ -46,7 +46,7 @@ class Use:
 
 
 def use_of(part: Process) -> Use | None:
-    """``None`` where the system has no ``/proc``, or the process no longer runs."""
+    """Return the resources, or ``None`` without ``/proc`` or if the process has ended."""
     threads = files = kilobytes = 0
     for pid in _group(part.pid):
         with suppress(OSError, ValueError):
@@ -66,13 +66,13 @@ def _group(group: int) -> Iterator[Path]:
 
 
 def uses(rig: Rig) -> dict[str, Use]:
-    """By the names of receivers and workers."""
+    """Return the resources by the names of receivers and workers."""
     found = {part.name: use_of(part) for part in (*rig.stack.receivers, *rig.stack.workers)}
     return {name: use for name, use in found.items() if use is not None}
 
 
 class Watch:
-    """Looks on, in a thread of its own, as long as its block lasts. What it saw is in its lists."""
+    """Watches in a thread of its own for the block; its lists have what it saw."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
@@ -119,7 +119,7 @@ class Watch:
                 continue
             seen[key] = int(lease_until), int(crashes or 0)
             before = self._leases.get(key)
-            # ``now`` was asked for before the rows: who reads a new lease may read it late, never early.
+            # ``now`` was asked for before the rows: a new lease may be read late, never early.
             if before is not None and seen[key][1] > before[1] and now + LATE_MS < before[0]:
                 self.taken.append(f"{key}: claimed {before[0] - now} ms before its lease ran out")
         self._leases = seen

@@ -1,4 +1,4 @@
-"""The pieces that start, stop and break processes: what every end-to-end test stands on."""
+"""The rig that starts, stops and breaks processes, which every end-to-end test uses."""
 
 import fcntl
 import os
@@ -50,7 +50,7 @@ def script(tmp_path: Path) -> Iterator[Script]:
 WEB_SERVER = (
     "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port={port}, bind='{host}')"
 )
-#: Holds a lock on its file as long as it lives.
+#: Locks its file as long as it lives.
 HOLDER = (
     "import fcntl, sys, time; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); "
     "print('ready', flush=True); time.sleep(600)"
@@ -59,20 +59,20 @@ HOLDER = (
 STUBBORN = """
     import signal, subprocess, sys, time
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    child = subprocess.Popen([sys.executable, "-c", {holder!r}, {held!r}])
+    child = subprocess.Popen([sys.executable, "-c", {holder!r}, {locked!r}])
     time.sleep(600)
 """
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> str:
-    """The file that a ``HOLDER`` of the test holds."""
-    path = tmp_path / "held"
+def locked(tmp_path: Path) -> str:
+    """A file for a ``HOLDER`` to lock."""
+    path = tmp_path / "locked"
     path.touch()
     return str(path)
 
 
-def is_held(path: str) -> bool:
+def is_locked(path: str) -> bool:
     with Path(path).open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,7 +81,7 @@ def is_held(path: str) -> bool:
     return False
 
 
-def test_start_waits_until_it_is_ready_and_stop_asks_first(script: Script) -> None:
+def test_start_waits_until_it_is_ready_and_stop_sends_sigterm_first(script: Script) -> None:
     polite = """
         import signal, sys, time
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
@@ -96,20 +96,20 @@ def test_start_waits_until_it_is_ready_and_stop_asks_first(script: Script) -> No
     assert not process.is_running
 
 
-def test_a_process_that_ends_at_once_is_told_with_its_last_words(script: Script) -> None:
+def test_a_process_that_ends_at_once_is_reported_with_its_last_lines(script: Script) -> None:
     process = script("import sys; print('reading the settings'); sys.exit('PORT must be a number.')")
     with pytest.raises(StartError, match=r"The thing ended at once, with exit code 1(.|\n)*PORT must be a number"):
         process.start()
 
 
-def test_a_process_that_is_never_ready_is_killed_and_told(script: Script) -> None:
+def test_a_process_that_is_never_ready_is_killed_and_reported(script: Script) -> None:
     process = script("import time; print('thinking'); time.sleep(600)", start_s=0.3)
     with pytest.raises(StartError, match=r"not ready within 0\.3 s(.|\n)*thinking"):
         process.start()
     assert process.exit_code == -signal.SIGKILL
 
 
-def test_a_command_that_does_not_exist_is_told(tmp_path: Path) -> None:
+def test_a_command_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="The thing cannot be run: No such file or directory: no-such-program"):
         Process("thing", ["no-such-program"], log=tmp_path / "log").start()
 
@@ -121,19 +121,19 @@ def test_a_port_in_use_is_reported_before_its_server_is_mistaken_for_ours(script
             script("print('ready')", port=port, ready=is_running).start()
 
 
-def test_stop_kills_who_does_not_listen_and_its_children(script: Script, held: str) -> None:
-    process = script(STUBBORN.format(holder=HOLDER, held=held)).start()
-    assert is_held(held)
+def test_stop_kills_a_process_that_ignores_sigterm_and_its_children(script: Script, locked: str) -> None:
+    process = script(STUBBORN.format(holder=HOLDER, locked=locked)).start()
+    assert is_locked(locked)
     process.stop(timeout_s=0.2)
     assert process.exit_code == -signal.SIGKILL
-    wait_until(lambda: not is_held(held))
+    wait_until(lambda: not is_locked(locked))
 
 
-def test_what_a_dead_process_leaves_behind_is_ended(script: Script, held: str) -> None:
-    process = script(STUBBORN.format(holder=HOLDER, held=held)).start()
+def test_the_children_of_a_dead_process_are_killed(script: Script, locked: str) -> None:
+    process = script(STUBBORN.format(holder=HOLDER, locked=locked)).start()
     os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: not process.is_running)
-    wait_until(lambda: not is_held(held))
+    wait_until(lambda: not is_locked(locked))
 
 
 def test_kill_start_again_pause_and_resume(script: Script) -> None:
@@ -158,20 +158,20 @@ def test_a_paused_process_can_be_stopped(script: Script) -> None:
     assert process.exit_code == -signal.SIGTERM
 
 
-def test_nothing_outlives_a_parent_that_was_killed(script: Script, held: str) -> None:
+def test_nothing_outlives_a_parent_that_was_killed(script: Script, locked: str) -> None:
     parent = script(f"""
         import sys, time
         from pathlib import Path
         sys.path.insert(0, {str(ROOT)!r})
         from tests.rig.processes import Process, has_logged
-        command = [sys.executable, "-c", {HOLDER!r}, {held!r}]
-        Process("child", command, log=Path({held!r} + ".log"), ready=has_logged("ready")).start()
+        command = [sys.executable, "-c", {HOLDER!r}, {locked!r}]
+        Process("child", command, log=Path({locked!r} + ".log"), ready=has_logged("ready")).start()
         print("ready")
         time.sleep(600)
     """).start()
-    assert is_held(held)
+    assert is_locked(locked)
     os.kill(parent.pid, signal.SIGKILL)
-    wait_until(lambda: not is_held(held))
+    wait_until(lambda: not is_locked(locked))
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def connect(server: Valkey) -> "redis.Redis":
     return redis.Redis.from_url(server.url, decode_responses=True)
 
 
-def test_valkey_keeps_what_it_acknowledged_through_kill_9(valkey: Valkey) -> None:
+def test_valkey_keeps_what_it_acknowledged_after_kill_9(valkey: Valkey) -> None:
     with connect(valkey) as client:
         for number in range(100):
             client.set(f"key-{number}", "value")
@@ -207,14 +207,14 @@ def test_valkey_is_as_durable_as_production_must_be(valkey: Valkey) -> None:
     assert wanted.items() <= found.items()
 
 
-def test_valkey_can_be_told_otherwise_and_use_a_unix_socket(tmp_path: Path) -> None:
+def test_valkey_takes_other_settings_and_a_unix_socket(tmp_path: Path) -> None:
     config = {"appendfsync": "no", "maxmemory": "50mb"}
     with Valkey(tmp_path / "valkey", unix_socket=tmp_path / "s", config=config) as server, connect(server) as client:
         assert client.config_get("appendfsync") == {"appendfsync": "no"}
         assert client.config_get("port") == {"port": "0"}
 
 
-def test_a_paused_valkey_answers_nobody(valkey: Valkey) -> None:
+def test_a_paused_valkey_does_not_answer(valkey: Valkey) -> None:
     valkey.pause()
     assert not valkey.answers_ping()
     valkey.resume()
