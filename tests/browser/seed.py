@@ -160,7 +160,7 @@ def _besides(store: Store) -> None:
         {"delivery:signup:accepted": 214, "delivery:signup:duplicate": 9, "delivery:shop:accepted": 61}
     )
     store.counters.write({"delivery:shop:quarantined": 3, "delivery:old-shop:accepted": 12})
-    store.counters.write({"refused:signup:unauthentic": 31, "refused:signup:too large": 2})
+    store.counters.write({"refused:signup:unauthentic": 31, "refused:signup:too_large": 2, "refused::no_source": 1})
     parts = Parts(store=store, sources={})
     retried = Filter(cause="email_refused")
     parts.store.operations.open(

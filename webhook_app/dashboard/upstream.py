@@ -1,7 +1,5 @@
 """``/dashboard/upstream``: LiveDesk's state and our pace; operators pause, resume and probe."""
 
-from dataclasses import dataclass
-
 from flask import abort
 from werkzeug import Response
 
@@ -13,23 +11,15 @@ from webhook_app.operator import ActionRefused, Reason
 from webhook_app.parts import Parts, current_parts
 from worker.causes import explain
 from worker.livedesk.probe import promise
-from worker.model import Account, Attempt, State
+from worker.model import Account, State
 from worker.store.lists import Filter
+from worker.store.record import ContactRecord
 
 #: Counters of LiveDesk's answers, with their labels.
 ANSWERS = (("ok", "good"), ("error", "error"), ("throttled", "throttled"))
 #: States whose latest attempts are shown; how many of each, and how many altogether.
 TRIED = (State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED)
 MAX_OF_EACH, MAX_LATEST = 6, 12
-
-
-@dataclass(frozen=True, slots=True)
-class LatestAttempt:
-    """The last attempt of one contact."""
-
-    key: str
-    state: State
-    attempt: Attempt
 
 
 @blueprint.get("/upstream")
@@ -78,9 +68,9 @@ def _account(parts: Parts) -> Account:
     return parts.store.findings.account(parts.livedesk.account) if parts.livedesk else Account()
 
 
-def _latest(parts: Parts) -> list[LatestAttempt]:
-    """Return the latest attempts of contacts that are still in one of these states."""
+def _latest(parts: Parts) -> list[tuple[str, ContactRecord]]:
+    """Return the contacts that were tried last, with their keys, if they are still in one of these states."""
     pages = [parts.store.lists.page(Filter(state=state), limit=MAX_OF_EACH) for state in TRIED]
-    records = parts.store.contacts.read_many([row.key for page in pages for row in page.rows])
-    found = [LatestAttempt(key, each.state, each.attempts[-1]) for key, each in records.items() if each.attempts]
-    return sorted(found, key=lambda latest: -latest.attempt.at)[:MAX_LATEST]
+    found = parts.store.contacts.read_many([row.key for page in pages for row in page.rows])
+    tried = [(key, record) for key, record in found.items() if record.attempts]
+    return sorted(tried, key=lambda each: -each[1].attempts[-1].at)[:MAX_LATEST]

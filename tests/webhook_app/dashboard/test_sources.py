@@ -61,6 +61,13 @@ def test_each_source_with_its_counts(parts: Parts) -> None:
     assert "old removed from the configuration" in text
 
 
+def test_deliveries_to_unknown_addresses_have_a_card_with_a_name(parts: Parts) -> None:
+    parts.store.counters.write({"refused::no_source": 3})
+    text = words(enter(parts), "sources")
+    assert "Unknown addresses sent to an address that matches no source Rejected" in text
+    assert "unknown source 3 3" in text
+
+
 def test_deliveries_older_than_an_hour_count_in_the_total_only(parts: Parts) -> None:
     parts.store.shift_ms = -2 * 3_600_000
     parts.store.counters.write({"delivery:shop:accepted": 7})
