@@ -114,8 +114,8 @@ def _report(ended: Ended) -> None:
             written=None if finished.written else "no",
         )
     )
-    if finished.turn:
-        telemetry.report_sync_change(finished.turn, result.cause or "")
+    if finished.change:
+        telemetry.report_sync_change(finished.change, result.cause or "")
     elif finished.new_cause and result.cause is not None:
         telemetry.report_new_cause(result.cause, result.state)
 

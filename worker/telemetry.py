@@ -33,7 +33,7 @@ PLAIN = re.compile(r"[!#-<>-~]+")
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.pool", "urllib3", "kombu")
 #: Errors whose text is ours and names no person.
 PLAIN_ERRORS = (LiveDeskError.__module__, StoreUnavailable.__module__)
-#: What changed for all contacts, by ``Finished.turn``: the event of the log, and its reason.
+#: What changed for all contacts, by ``Finished.change``: the event of the log, and its reason.
 SYNC_CHANGES = {
     "down": ("sync stopped", "LiveDesk is down"),
     "misconfigured": ("sync stopped", "LiveDesk rejects our configuration"),

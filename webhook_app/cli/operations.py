@@ -128,7 +128,7 @@ def _watch(operator: Operator, started: Operation, sleep: Callable[[float], None
         while now.state in (OperationState.RUNNING, OperationState.UNDOING):
             sleep(LOOK_EVERY_S)
             now = operator.operations.get(started.id)
-            reached = now.moved if now.action is BulkAction.DISCARD else now.told
+            reached = now.moved if now.action is BulkAction.DISCARD else now.reported
             bar.update(reached - done)
             done = reached
     return now

@@ -118,7 +118,7 @@ def shares(operation: Operation) -> list[Share]:
             ("same", "failed with the same cause", operation.same),
             ("again", "failed with another cause", operation.again),
             ("left", "changed by somebody else", operation.left),
-            ("under-way", "queued, not tried yet", max(0, operation.moved - operation.told)),
+            ("under-way", "queued, not tried yet", max(0, operation.moved - operation.reported)),
         ]
     rest_words = "not processed yet" if is_moving else "not processed"
     pairs += [("restored", "undone", operation.restored), ("rest", rest_words, rest)]
@@ -153,7 +153,7 @@ def _show_plan(plan: Plan, *, canary: bool, expected: int | None = None, why: st
 def _progress(operation_id: str) -> dict[str, Any]:
     operation = operator().operations.get(operation_id)
     overview = read_overview()
-    left = (operation.moved if operation.cursor == END else operation.total) - operation.told
+    left = (operation.moved if operation.cursor == END else operation.total) - operation.reported
     waits = operation.state is OperationState.RUNNING and operation.action is BulkAction.RETRY and left > 0
     pace = overview.upstream.pace if overview else 0
     return {

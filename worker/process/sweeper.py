@@ -95,7 +95,7 @@ class Sweeper:
         return swept
 
     def _watch(self, waiting: int) -> None:
-        """End the process when it makes no progress: after a lost connection it may hang for ever."""
+        """End the process when it makes no progress: after a lost connection it may hang forever."""
         if waiting == 0:
             self.progress_at = self.clock()
         elif self.clock() - self.progress_at > self.stuck_after_s:

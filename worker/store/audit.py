@@ -29,7 +29,7 @@ class Audit:
         self.db = db
 
     def add(self, who: str, did: str, target: str = "", why: str = "") -> None:
-        """Record what somebody did. Neither ``target`` nor ``why`` may hold personal data."""
+        """Record what somebody did. Neither ``target`` nor ``why`` may contain personal data."""
         entry: dict[Any, Any] = {"who": who, "did": did, "target": target, "why": why}
         with translated():
             self.db.client.xadd(keys.AUDIT, entry, maxlen=MAX_ENTRIES, approximate=True)

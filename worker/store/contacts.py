@@ -51,7 +51,7 @@ class Finished:
 
     written: bool
     new_cause: bool = False
-    turn: str = ""
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,11 +146,11 @@ def look(connections: Connections) -> Server:
         for section in SECTIONS:
             pipe.info(section)
         pipe.config_get(*CONFIG)
-        *told, config = pipe.execute(raise_on_error=False)
-        for answer in (*told, config):
+        *sections, config = pipe.execute(raise_on_error=False)
+        for answer in (*sections, config):
             if isinstance(answer, redis.RedisError) and not isinstance(answer, redis.ResponseError):
                 raise answer
-    info = {name: value for answer in told if isinstance(answer, dict) for name, value in answer.items()}
+    info = {name: value for answer in sections if isinstance(answer, dict) for name, value in answer.items()}
     return Server(info, config if isinstance(config, dict) else {})
 
 

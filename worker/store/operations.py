@@ -3,7 +3,7 @@
 1. Somebody opens one: an action, a filter, who and why. It affects the contacts that match the filter at that time.
 2. One worker at a time leases it and moves chunks of its contacts: a retry makes them due in the lane of bulk work,
    behind new signups and other retries.
-3. A canary moves one contact, waits for its result, then ten, then the rest. If the same cause comes back, the
+3. A canary moves one contact, waits for its result, then ten, then the rest. If the same cause recurs, the
    operation stops by itself, and the contacts that were moved but not tried yet are restored.
 4. Each contact's next attempt is counted by the operation: recovered, the same cause, another cause.
 5. It is done when all attempts are counted. Until it expires it can be undone: contacts that nobody has changed since
@@ -80,7 +80,7 @@ class Operation:
     cursor: str
 
     @property
-    def told(self) -> int:
+    def reported(self) -> int:
         """How many of the moved contacts have a result, or will have none."""
         return self.recovered + self.same + self.again + self.left + self.restored
 
@@ -161,12 +161,12 @@ class Operations:
     def _move(self, operation: Operation, as_of: int) -> bool:
         """Move some chunks, as far as the canary allows."""
         for _ in range(CHUNKS_AT_ONCE):
-            if _has_come_back(operation):
+            if _has_recurred(operation):
                 note = "The same cause came back: contacts that were not tried yet were restored."
                 self._set_state(operation.id, OperationState.UNDOING, (OperationState.RUNNING,), note)
                 return True
             if operation.cursor == END:
-                return self._end_if_told(operation)
+                return self._end_if_reported(operation)
             allowed = _allowed(operation)
             room = CHUNK if allowed is None else min(CHUNK, allowed - operation.moved)
             if room <= 0:
@@ -219,8 +219,8 @@ class Operations:
                     return False
         return True
 
-    def _end_if_told(self, operation: Operation) -> bool:
-        if operation.action is BulkAction.DISCARD or operation.told >= operation.moved:
+    def _end_if_reported(self, operation: Operation) -> bool:
+        if operation.action is BulkAction.DISCARD or operation.reported >= operation.moved:
             self._set_state(operation.id, OperationState.DONE, (OperationState.RUNNING,))
         return False
 
@@ -242,18 +242,18 @@ def _allowed(operation: Operation) -> int | None:
     """Return how many contacts may have been moved by now, or ``None`` for all of them."""
     if operation.canary:
         for step in CANARY_STEPS:
-            if operation.told < step:
+            if operation.reported < step:
                 return step
     return None
 
 
-def _has_come_back(operation: Operation) -> bool:
+def _has_recurred(operation: Operation) -> bool:
     """Return whether the contacts fail again with the cause that they were retried for."""
     if operation.action is BulkAction.DISCARD:
         return False
     if operation.canary and operation.moved <= CANARY_STEPS[-1]:
         return operation.same > 0
-    return operation.same >= STOP_AFTER and operation.same >= operation.told * STOP_SHARE
+    return operation.same >= STOP_AFTER and operation.same >= operation.reported * STOP_SHARE
 
 
 def _load(operation_id: str, fields: dict[str, str]) -> Operation:

@@ -201,7 +201,7 @@ class OverviewReader:
             return self._with_minutes(self._groups([(name, int(at))]), now // MINUTE_MS)[0]
 
     def _load_standing(self, now: int, answers: list[Any]) -> tuple[dict[str, Any], list[Any]]:
-        """The fields that ``_queue_standing`` has asked for, and the answers behind them."""
+        """Return the fields that ``_queue_standing`` reads, and the answers to the commands after them."""
         fields, inboxes, *rest = answers
         counts = dict(zip(State, rest[: len(State)], strict=True))
         queue, pending, *rest = rest[len(State) :]

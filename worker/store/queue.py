@@ -12,7 +12,7 @@ from worker.store.database import Database
 
 #: How long the queue may get by new contacts, by retries, by bulk work: no lane fills the room of an earlier one.
 QUEUE_BOUNDS = (1000, 500, 250)
-#: New contacts go straight to the queue while it holds no more than the pace can use in this time: ``due`` is a better
+#: New contacts go straight to the queue while it has no more than the pace can use in this time: ``due`` is a better
 #: place to wait for longer.
 QUEUE_SECONDS = 2
 #: Messages of one sweep, so that the script blocks Redis for a few ms only.

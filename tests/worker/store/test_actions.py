@@ -117,7 +117,7 @@ def test_adopting_twice_changes_nothing_more(world: World) -> None:
     assert world.store.contacts.adopt("nobody", "12") == "gone"
 
 
-def test_a_worker_that_has_the_lease_is_faster_than_whoever_adopts(world: World) -> None:
+def test_a_contact_whose_attempt_is_running_is_not_adopted(world: World) -> None:
     key = world.bring(ADA, CONFLICT)
     world.store.contacts.retry_now(key)
     claim = world.claim("ada", sends=False)
@@ -126,8 +126,8 @@ def test_a_worker_that_has_the_lease_is_faster_than_whoever_adopts(world: World)
     assert world.record("ada").contact_id == "7"
 
 
-def test_an_adopted_contact_has_recovered_for_its_operation(world: World) -> None:
-    """A retry that found the conflict again is told apart from one that was resolved by hand."""
+def test_a_contact_of_an_operation_is_adopted_after_its_attempt(world: World) -> None:
+    """The operation counts the attempt that found the conflict again, not the adoption after it."""
     key = world.bring(ADA, CONFLICT)
     operations = world.store.operations
     opened = operations.open(BulkAction.RETRY, Filter(state=State.CONFLICT), who="", why="", total=1)
@@ -137,7 +137,7 @@ def test_an_adopted_contact_has_recovered_for_its_operation(world: World) -> Non
     assert world.store.contacts.adopt(key, "12") == "adopted"
     operation = operations.read(opened)
     assert operation is not None
-    assert (operation.moved, operation.told) == (1, 1)
+    assert (operation.moved, operation.reported) == (1, 1)
 
 
 def test_what_is_created_while_somebody_erases_it_leaves_no_finder_behind(world: World) -> None:

@@ -1,4 +1,4 @@
-"""``REDIS_URL`` with Sentinel, as our client and as Celery's are told it."""
+"""``REDIS_URL`` with Sentinel, as our client and Celery's read it."""
 
 from typing import Any
 

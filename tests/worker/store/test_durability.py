@@ -1,5 +1,7 @@
-"""What a 200 means: found out, told, required; and new work refused before Redis is full. On servers of this module's
-own, which are told to be careless."""
+"""What a 200 means: detected, reported, required; and contacts rejected before Redis is full.
+
+The servers belong to this module and are configured to be careless.
+"""
 
 import logging
 import threading
@@ -91,14 +93,14 @@ def test_what_a_server_gives_is_found_out(config: dict[str, str], given: Ack, pr
 
 
 def server(*, aof: bool | None = True, fsync: str | None = "everysec", valkey: bool = False, **info: Any) -> Server:
-    told: dict[str, Any] = {"redis_version": "7.2.4"} | ({} if aof is None else {"aof_enabled": int(aof)})
+    server: dict[str, Any] = {"redis_version": "7.2.4"} | ({} if aof is None else {"aof_enabled": int(aof)})
     return Server(
-        told | ({"valkey_version": "9.1.2"} if valkey else {}) | info, {"appendfsync": fsync} if fsync else {}
+        server | ({"valkey_version": "9.1.2"} if valkey else {}) | info, {"appendfsync": fsync} if fsync else {}
     )
 
 
 @pytest.mark.parametrize(
-    ("told", "ack", "waits_for"),
+    ("server", "ack", "waits_for"),
     [
         (server(), None, None),
         (server(), Ack.MEMORY, None),
@@ -110,14 +112,14 @@ def server(*, aof: bool | None = True, fsync: str | None = "everysec", valkey: b
         (server(fsync="always"), Ack.REPLICA, "WAIT"),
     ],
 )
-def test_what_is_not_given_is_waited_for(told: Server, ack: Ack | None, waits_for: str | None) -> None:
-    assert unmet(told, ack) is None
-    wait = needed_wait(told, ack)
+def test_what_is_not_given_is_waited_for(server: Server, ack: Ack | None, waits_for: str | None) -> None:
+    assert unmet(server, ack) is None
+    wait = needed_wait(server, ack)
     assert (wait and wait.name) == waits_for
 
 
 @pytest.mark.parametrize(
-    ("told", "ack"),
+    ("server", "ack"),
     [
         (server(aof=False), Ack.AOF),
         (server(aof=False), Ack.FSYNC),
@@ -129,9 +131,9 @@ def test_what_is_not_given_is_waited_for(told: Server, ack: Ack | None, waits_fo
         (server(connected_slaves=1, slave0={"state": "wait_bgsave"}), Ack.REPLICA),
     ],
 )
-def test_what_can_never_be_met_is_told(told: Server, ack: Ack) -> None:
-    assert str(unmet(told, ack)).startswith(f"ACK={ack} cannot be met")
-    assert unmet(told, ack) in judge(told, Requirements(ack), 0).problems
+def test_what_can_never_be_met_is_reported(server: Server, ack: Ack) -> None:
+    assert str(unmet(server, ack)).startswith(f"ACK={ack} cannot be met")
+    assert unmet(server, ack) in judge(server, Requirements(ack), 0).problems
 
 
 # What is required
@@ -257,7 +259,7 @@ def test_near_the_end_of_memory_new_work_is_refused_until_there_is_room(primary:
     assert accept(store, "bob").status is Status.ACCEPTED
 
 
-# What is told
+# What is reported
 
 
 WEAK: list[tuple[dict[str, Any], dict[str, str], str]] = [

@@ -1,4 +1,4 @@
-"""Every look at Redis: what it tells, and that it changes nothing."""
+"""Every read of Redis: what it returns, and that it changes nothing."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lists, and operations on many contacts: moved in chunks, told how it went, stopped, undone."""
+"""Lists, and operations on many contacts: moved in chunks, results counted, stopped, undone."""
 
 from collections.abc import Iterator
 from secrets import token_hex
@@ -41,7 +41,7 @@ class Office(World):
 
     def open(self, wanted: Filter, action: BulkAction = BulkAction.RETRY, *, canary: bool = False) -> str:
         total = self.store.lists.count(wanted).number
-        return self.operations.open(action, wanted, who="ada", why="it is mended", total=total, canary=canary)
+        return self.operations.open(action, wanted, who="ada", why="it is fixed", total=total, canary=canary)
 
     def run(self) -> None:
         for _ in range(20):
@@ -124,7 +124,7 @@ def test_a_page_looks_at_a_bounded_number_of_records(office: Office) -> None:
     office.bring_many(MAX_SCANNED + 5, FAILED)
     page = office.store.lists.page(Filter(state=State.FAILED, source="nobody"))
     assert (page.rows, page.looked_at) == ([], MAX_SCANNED)
-    assert page.after is not None, "and the next one goes on from there"
+    assert page.after is not None, "and the next page continues from there"
     assert office.store.lists.page(Filter(state=State.FAILED, source="nobody"), after=page.after).after is None
 
 
@@ -241,7 +241,7 @@ def test_a_manual_retry_spends_no_automatic_budget(office: Office) -> None:
     office.store.contacts.finish(claim, FAILED, Attempt(claim.now, 1, None, CAUSE))
 
 
-def test_undo_puts_back_whoever_was_not_touched(office: Office) -> None:
+def test_undo_restores_contacts_that_nobody_changed(office: Office) -> None:
     failed = office.bring_many(3, FAILED)
     waiting = office.bring_many(2, RETRYING, start=10)
     before = {key: (office.client.hgetall(keys.contact(key)), office.client.zscore(keys.DUE, key)) for key in waiting}

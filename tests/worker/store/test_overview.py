@@ -142,10 +142,10 @@ def test_the_flow_of_other_counts(world: World) -> None:
 
 def test_the_audit_tells_who_did_what(world: World) -> None:
     for number in range(3):
-        world.store.audit.add("ada", "retried", f"key-{number}", "it is mended")
+        world.store.audit.add("ada", "retried", f"key-{number}", "it is fixed")
     entries = world.store.audit.page(limit=2)
     assert [(entry.who, entry.did, entry.target, entry.why) for entry in entries] == [
-        ("ada", "retried", "key-2", "it is mended"),
-        ("ada", "retried", "key-1", "it is mended"),
+        ("ada", "retried", "key-2", "it is fixed"),
+        ("ada", "retried", "key-1", "it is fixed"),
     ]
     assert [entry.target for entry in world.store.audit.page(before=entries[-1].id)] == ["key-0"]

@@ -45,7 +45,7 @@ SEARCH = ("ok", "ok", "ok", "unreachable", "cannot_tell", "dies")
 
 
 class Died(BaseException):
-    """The worker was killed: nothing that comes after in its code happens."""
+    """The worker was killed: nothing after this in its code happens."""
 
 
 @dataclass
@@ -124,7 +124,7 @@ class FakeLiveDesk:
         return found
 
     def arrive(self) -> None:
-        """What was on its way gets there when its time has come."""
+        """Requests that were on their way arrive when they are due."""
         now = self.now_ms()
         self.contacts += [name for when, name in self.on_their_way if when <= now]
         self.on_their_way = [(when, name) for when, name in self.on_their_way if when > now]
@@ -230,7 +230,7 @@ class Contacts(RuleBasedStateMachine):
 
     @invariant()
     def nobody_is_lost_or_doubled(self) -> None:
-        """I1 and I5, as far as they can be told before all is drained."""
+        """I1 and I5, as far as they apply before everything is drained."""
         for identifier in self.accepted:
             record = self.store.contacts.find(identifier)
             assert record is not None, f"{identifier} was accepted and is gone"

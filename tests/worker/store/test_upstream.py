@@ -85,7 +85,7 @@ def test_what_finds_no_room_within_a_second_goes_back_to_due(office: Office) -> 
     assert claims[-1] is None
     assert office.client.zcard(keys.DUE) == 30, "nobody is lost"
     office.advance(1100)
-    assert office.handed() > 0, "and they come again"
+    assert office.handed() > 0, "and they are handed over again"
 
 
 def test_a_second_never_sees_more_requests_than_the_rate(client: redis.Redis) -> None:
@@ -124,7 +124,7 @@ def test_a_429_halves_the_pace_for_all_and_good_answers_raise_it_slowly(office: 
     assert "pace" not in office.upstream()
     office.attempt(failing(Signal.THROTTLED, "throttled", hold_ms=3000))
     assert float(office.upstream()["pace"]) == RATE / 2
-    assert office.try_claim() is None, "Retry-After holds for everybody"
+    assert office.try_claim() is None, "Retry-After applies to all contacts"
     office.advance(3000)
     assert office.try_claim() is not None
     paces = []
@@ -176,8 +176,8 @@ def test_a_new_contact_waits_behind_those_that_are_due(office: Office) -> None:
 
 def test_a_few_contacts_in_a_row_open_the_breaker(office: Office) -> None:
     for _ in range(4):
-        assert office.attempt(failing(Signal.ERROR)).turn == ""
-    assert office.attempt(failing(Signal.ERROR)).turn == "down"
+        assert office.attempt(failing(Signal.ERROR)).change == ""
+    assert office.attempt(failing(Signal.ERROR)).change == "down"
     assert office.try_claim() is None
     up = office.upstream()
     assert (up["stop"], up["stop_cause"]) == ("down", "http_503")
@@ -188,14 +188,14 @@ def test_an_answer_between_begins_the_row_anew(office: Office) -> None:
         office.attempt(failing(Signal.ERROR))
     office.attempt()
     for _ in range(4):
-        assert office.attempt(failing(Signal.ERROR)).turn == ""
+        assert office.attempt(failing(Signal.ERROR)).change == ""
 
 
 def test_one_contact_alone_never_opens_it(office: Office) -> None:
     key = office.arrive()
     for number in range(30):
         office.advance(120_000)
-        assert office.attempt(failing(Signal.ERROR), key).turn == "", number
+        assert office.attempt(failing(Signal.ERROR), key).change == "", number
 
 
 def test_half_of_many_opens_it_though_others_succeed(office: Office) -> None:
@@ -203,7 +203,7 @@ def test_half_of_many_opens_it_though_others_succeed(office: Office) -> None:
     for number in range(30):
         verdict = failing(Signal.ERROR) if number % 2 else CREATED
         claim = office.must_claim()
-        turns.append(office.finish(claim, verdict).turn)
+        turns.append(office.finish(claim, verdict).change)
         office.advance(100)
         if turns[-1]:
             break
@@ -227,7 +227,7 @@ def test_while_it_is_open_deliveries_are_taken_and_one_probe_goes_at_a_time(offi
     office.advance(FIRST_MS + 1000)
     assert office.try_claim() is None, "the wait has doubled"
     office.advance(FIRST_MS)
-    assert office.finish(office.must_claim()).turn == "resumed"
+    assert office.finish(office.must_claim()).change == "resumed"
     assert "stop" not in office.upstream()
 
 
@@ -260,7 +260,7 @@ def test_a_probe_that_told_nothing_is_followed_by_another_at_once(office: Office
 def test_a_late_answer_of_before_does_not_close_it(office: Office) -> None:
     early = office.must_claim()
     office.go_down()
-    assert office.finish(early).turn == ""
+    assert office.finish(early).change == ""
     assert office.upstream()["stop"] == "down"
 
 
@@ -273,7 +273,7 @@ def test_after_a_stop_the_pace_begins_low(office: Office) -> None:
 
 def test_a_suspect_contact_does_not_open_it(office: Office) -> None:
     for _ in range(10):
-        assert office.attempt(failing(Signal.ERROR, suspect=1)).turn == ""
+        assert office.attempt(failing(Signal.ERROR, suspect=1)).change == ""
 
 
 # Pause
@@ -281,30 +281,32 @@ def test_a_suspect_contact_does_not_open_it(office: Office) -> None:
 
 def test_a_wrong_key_pauses_all_at_once_and_a_probe_resumes(office: Office) -> None:
     finished = office.attempt(failing(Signal.MISCONFIGURED, "unauthorized", status=401))
-    assert finished.turn == "misconfigured"
+    assert finished.change == "misconfigured"
     up = office.upstream()
     assert (up["stop"], up["stop_cause"], up["stop_status"]) == ("misconfigured", "unauthorized", "401")
     assert office.try_claim() is None
     office.advance(FIRST_MS)
-    assert office.finish(office.must_claim(), failing(Signal.MISCONFIGURED, "unauthorized")).turn == "", "told once"
+    assert office.finish(office.must_claim(), failing(Signal.MISCONFIGURED, "unauthorized")).change == "", (
+        "reported once"
+    )
     office.advance(4 * FIRST_MS)
-    assert office.attempt().turn == "resumed"
+    assert office.attempt().change == "resumed"
 
 
 def test_a_wrong_inbox_pauses_its_own_contacts_alone(office: Office) -> None:
     key = office.arrive(inbox_id=9)
-    assert office.attempt(failing(Signal.INBOX, "inbox_not_found"), key).turn == "inbox"
+    assert office.attempt(failing(Signal.INBOX, "inbox_not_found"), key).change == "inbox"
     others = [office.arrive(inbox_id=9) for _ in range(3)]
     assert [office.try_claim(other) for other in others] == [None] * 3
     assert office.try_claim() is not None, "those of another inbox go on"
-    assert office.handed() == 0, "those that wait for it do not stand in the way of others"
+    assert office.handed() == 0, "contacts that wait for it do not block others"
     office.advance(FIRST_MS)
     assert office.handed() > 0, "one of them tries"
     office.advance(1000)
     probe = office.must_claim(others[0])
     office.advance(1000)
     assert office.try_claim(others[1]) is None
-    assert office.finish(probe).turn == "resumed"
+    assert office.finish(probe).change == "resumed"
     office.store.queue.sweep()
     office.advance(31_000)
     assert office.handed() == 3, "and then all"
@@ -315,7 +317,7 @@ def test_an_inbox_that_stays_wrong_is_told_once_and_tried_less_and_less(office: 
     key = office.arrive(inbox_id=9)
     office.attempt(failing(Signal.INBOX, "inbox_not_found"), key)
     office.advance(FIRST_MS + 1000)
-    assert office.finish(office.must_claim(key), failing(Signal.INBOX, "inbox_not_found")).turn == ""
+    assert office.finish(office.must_claim(key), failing(Signal.INBOX, "inbox_not_found")).change == ""
     office.advance(FIRST_MS + 1000)
     assert office.try_claim(key) is None
     office.advance(FIRST_MS)
@@ -364,7 +366,7 @@ def test_a_worker_that_starts_probes_at_once_whatever_is_stopped(office: Office)
     probe = office.must_claim()
     assert office.store.upstream.probe_now()
     assert office.try_claim() is None, "one probe at a time"
-    assert office.finish(probe).turn == "resumed"
+    assert office.finish(probe).change == "resumed"
 
 
 def test_a_worker_that_starts_probes_a_held_inbox(office: Office) -> None:
@@ -394,4 +396,4 @@ def test_an_operators_pause_and_its_end_are_a_line_each(office: Office, caplog: 
 def test_what_is_done_by_hand_without_livedesk_needs_no_pace(office: Office) -> None:
     key = office.arrive()
     office.store.upstream.pause("ada", "")
-    assert office.store.contacts.claim(key, "by hand", sends=False) is not None
+    assert office.store.contacts.claim(key, "manually", sends=False) is not None

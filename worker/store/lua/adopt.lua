@@ -1,11 +1,11 @@
 -- include: finders, causes, lifecycle
 -- Makes a contact created by adopting a contact that LiveDesk has. LiveDesk is not contacted, and its contact keeps its
--- data. It counts as an attempt, so that the record says who did it.
+-- data. It counts as an attempt, so that the record shows who did it.
 --
 -- contact_id: string        in LiveDesk
 -- contact_finder: string    the finder of the contact id
 -- note: string              a note to add, as JSON
--- trigger: string           who asked for it, as JSON
+-- trigger: string           who requested it, as JSON
 -- allowed: list of string   the states in which this is allowed (model.ACTIONS)
 -- Returns {'adopted'}, or {'gone'} (no such record), or {'refused', state}: nothing was done.
 

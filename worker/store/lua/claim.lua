@@ -19,7 +19,7 @@ if not is_open(state) then return { 'closed' } end
 
 local wait, apart = 0, 0
 
--- Whether the contact's inbox is held. The first contact that asks when a probe is due becomes that probe.
+-- Whether the contact's inbox is held. The first contact that is claimed when a probe is due becomes that probe.
 local function is_held()
   local inbox = string.match(record[6] or '', '^{"inbox_id":(%d+)') or policy.inbox_id
   local probe_at = redis.call('HGET', INBOXES, inbox .. ':probe_at')

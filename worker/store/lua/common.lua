@@ -1,6 +1,6 @@
 -- Included before every script: its arguments, the names of keys, Redis's clock, and what most scripts do.
 --
--- KEYS[1]  the prefix of every key. It holds the hash tag, so that a Redis Cluster finds all of them on one node.
+-- KEYS[1]  the prefix of every key. It contains the hash tag, so that a Redis Cluster finds all of them on one node.
 -- ARGV[1]  the named arguments, as a MessagePack map; what is None in Python is nil here. In every script:
 --   shift_ms: int   added to Redis's clock; 0 except in tests
 --   key: string     the contact's key, in scripts that change one contact
@@ -46,7 +46,7 @@ local function write_even_when_full()
   redis.call('SREM', FAILING, '')
 end
 
--- Moves the contact between the state indexes. The removal comes first: see write_even_when_full.
+-- Moves the contact between the state indexes. The removal is first: see write_even_when_full.
 local function enter(state, from)
   if from then redis.call('ZREM', index(from), key) end
   redis.call('ZADD', index(state), now, key)

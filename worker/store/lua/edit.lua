@@ -21,5 +21,5 @@ if args.before and record[4] ~= args.fingerprint and not contains(args.before, r
 
 store_data(record[3])
 local to = start_anew(state)
-due_by_hand(to, record[2], args.who)
+make_due_now(to, record[2], args.who)
 return { 'due', to }

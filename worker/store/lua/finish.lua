@@ -9,7 +9,7 @@
 -- contact_finder: string or nil   the finder of the contact id
 -- inbox: string                   the contact's
 -- policy: map                     see upstream
--- attempts_kept: int              besides the first one
+-- attempts_kept: int              in addition to the first one
 -- cause_fresh_ms, max_causes: int   see causes
 -- Returns {'done', 1 if the cause is new else 0, change for all contacts: '', 'down', 'misconfigured', 'inbox' or
 -- 'resumed'}; or {'stale'}: the lease was lost and nothing changed, but the contact id that a late success learned is kept

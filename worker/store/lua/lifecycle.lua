@@ -28,8 +28,8 @@ local function leave_operation(operation, how)
   if redis.call('EXISTS', name) == 1 then redis.call('HINCRBY', name, how, 1) end
 end
 
--- Due now because a person asked for it: outside any operation.
-local function due_by_hand(state, operation, who)
+-- Makes the contact due now because a person requested it, outside any operation.
+local function make_due_now(state, operation, who)
   if who then redis.call('HSET', RECORD, 'trigger', who) end
   leave_operation(operation, 'left')
   due_at(lane_of(state), now)

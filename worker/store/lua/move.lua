@@ -17,7 +17,7 @@ if not is_running('running') then return { 0 } end
 
 write_even_when_full()
 
--- What `restore` brings back, besides the state and when the contact entered it.
+-- The fields that `restore` writes back, in addition to the state and when the contact entered it.
 local RESTORED = { 'cause', 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'suspect' }
 
 local function move(state, cause)

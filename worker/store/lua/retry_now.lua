@@ -11,5 +11,5 @@ if not state then return { 'gone' } end
 if not contains(args.allowed, state) then return { 'refused', state } end
 
 local to = start_anew(state)
-due_by_hand(to, record[2], args.who)
+make_due_now(to, record[2], args.who)
 return { 'due', to }

@@ -3,7 +3,7 @@
 -- than the pace can use, and while the sync is stopped nothing but the probe. Safe to run in many processes at once: handing
 -- a contact over moves its time on by the grace, so that no other process does it too.
 --
--- It is also the worker's sign of life. Removing the old sign comes first: see write_even_when_full.
+-- It is also the worker's sign of life. Removing the old sign is the first write: see write_even_when_full.
 --
 -- template: string      the Celery message, with @key@ and @id@ to fill in
 -- sweep_id: string
