@@ -1,8 +1,9 @@
-"""The Celery app: how Celery delivers messages over Redis. Run ``celery -A worker.app worker --pool threads``.
+"""The Celery app: how Celery delivers messages over Redis.
 
-The configuration follows measurements (docs/adr/0001-messages-are-hints.md). A message may be lost or arrive twice,
-because the record in Redis is the truth. So there is nothing to acknowledge, which avoids the code paths of kombu that
-lose and repeat messages, or hang, when Redis restarts. ``tasks`` sets the broker's address when a worker starts.
+Run ``celery -A worker.app worker --pool threads``. The configuration follows measurements
+(docs/adr/0001-messages-are-hints.md). A message may be lost or arrive twice, because the record in Redis is the truth.
+So there is nothing to acknowledge, which avoids the code paths of kombu that lose and repeat messages, or hang, when
+Redis restarts. ``tasks`` sets the broker's address when a worker starts.
 """
 
 from celery import Celery

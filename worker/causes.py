@@ -1,4 +1,4 @@
-"""Every cause of a failed attempt, one row each: who is at fault, what follows, and the words for a reader.
+"""One row for each cause of a failed attempt: fault, consequences and words.
 
 The slug is what is stored, indexed and counted; nothing that LiveDesk wrote is part of it. Errors carry their row
 (``LiveDeskError.cause``). ``retry``, the circuit breaker, ``flask doctor``, the dashboard, the API and
@@ -37,9 +37,10 @@ SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One row. ``signal`` is what the attempt tells the circuit breaker; ``hop`` is where ``flask doctor`` reports it.
+    """One row.
 
-    ``title`` fits on one line and has no full stop; ``meaning`` and ``todo`` are sentences.
+    ``signal`` goes to the circuit breaker; ``hop`` is where ``flask doctor`` reports it. ``title`` fits on one line and
+    has no full stop; ``meaning`` and ``todo`` are sentences.
     """
 
     slug: str
@@ -52,7 +53,7 @@ class Cause:
 
     @property
     def spends_budget(self) -> bool:
-        """Whether the wait after such an attempt counts towards the contact's ``RETRY_FOR``."""
+        """Whether the wait after such an attempt counts towards ``RETRY_FOR``."""
         return self.fault is Fault.CONTACT
 
     def __str__(self) -> str:
@@ -199,8 +200,10 @@ OTHER = _row("other", Fault.UNKNOWN, Signal.NOTHING, "answer",
 
 # fmt: off
 def http(status: int) -> Cause:
-    """The row ``http_<status>`` of an answer that has no row of its own. Statuses below 400, 408 and 5xx are LiveDesk's
-    fault: it has not judged the contact."""
+    """Return the row ``http_<status>`` of an answer that has no row of its own.
+
+    Statuses below 400, 408 and 5xx are LiveDesk's fault: it has not judged the contact.
+    """
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "an unknown status"
     if status < 400 or status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:
         return Cause(f"http_{status}", Fault.LIVEDESK, Signal.ERROR, "answer",

@@ -1,4 +1,6 @@
-"""Every error that can occur, as one tree. Catch broadly at the edges, narrowly where it can be handled.
+"""Every error that can occur, as one tree.
+
+Catch broadly at the edges, narrowly where an error can be handled.
 
 SyncError
 ├── SettingsError          the configuration is invalid (lists every problem)
@@ -32,7 +34,7 @@ class SettingsError(SyncError):
 
 
 class Unmappable(SyncError):
-    """A delivery has no usable contact. ``problems`` maps each invalid field to a reason without its value."""
+    """A delivery has no usable contact: ``problems`` gives a reason for each field."""
 
     def __init__(self, problems: dict[str, str]) -> None:
         super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
@@ -66,11 +68,11 @@ class LiveDeskError(SyncError):
 
 
 class NotSent(LiveDeskError):
-    """No byte of the request reached LiveDesk (DNS, connect, TLS), so sending it again is safe."""
+    """No byte of the request reached LiveDesk, so sending it again is safe."""
 
 
 class Throttled(LiveDeskError):
-    """429: LiveDesk did not execute the request. ``retry_after`` is in seconds, ``None`` if the answer has none."""
+    """429: LiveDesk did not execute the request. ``retry_after`` is in seconds."""
 
     def __init__(self, *, retry_after: float | None = None, status: int = 429, excerpt: str = "") -> None:
         super().__init__(causes.THROTTLED, status=status, excerpt=excerpt)
@@ -78,19 +80,19 @@ class Throttled(LiveDeskError):
 
 
 class AnswerUnknown(LiveDeskError):
-    """The request may have been executed: timeout after sending, reset connection, 5xx, unreadable 2xx."""
+    """The request may have been executed: timeout, reset, 5xx, unreadable 2xx."""
 
 
 class Misconfigured(LiveDeskError):
-    """401, 403, 3xx, or 404 and 405 on create: our configuration is wrong, not the contact."""
+    """Our configuration is wrong: 401, 403, 3xx, or 404 and 405 on create."""
 
 
 class Inconclusive(LiveDeskError):
-    """A look-up cannot show whether the contact exists. That is not the same as absent."""
+    """A look-up cannot show whether the contact exists; that does not mean absent."""
 
 
 class Rejected(LiveDeskError):
-    """LiveDesk does not accept the contact as it is. ``fields`` are the fields of ours that it named."""
+    """LiveDesk does not accept the contact as it is: ``fields`` are those it named."""
 
     def __init__(self, cause: Cause, *, fields: frozenset[str], status: int, excerpt: str = "") -> None:
         super().__init__(cause, status=status, excerpt=excerpt)

@@ -1,4 +1,4 @@
-"""Normalise what a sender wrote: raw values in, a ``Contact`` and notes about changes out.
+"""Normalise what a sender wrote into a ``Contact`` and notes about changes.
 
 A contact is never lost because of an optional field: what LiveDesk would refuse is left out and noted. Only the
 identifier, and an inbox that the delivery itself names, can make a delivery unmappable. Notes and problems are fixed
@@ -51,7 +51,7 @@ class _Unusable(Exception):
 def normalise(
     raw: Mapping[str, object], *, region: str | None = None, inbox_id: int | None = None, strict: bool = False
 ) -> tuple[Contact, tuple[Note, ...]]:
-    """Return the contact that ``raw`` describes, and notes about what was left out or changed.
+    """Return the contact that ``raw`` describes, and notes about changes.
 
     ``raw`` maps names of ``Contact``'s fields to what the sender wrote; other names are ignored, ``None`` and blank
     text mean absent. ``region`` (ISO 3166-1, two capital letters) is the country of phone numbers without a country
@@ -80,7 +80,7 @@ def normalise(
 
 
 def as_text(value: object) -> str | None:
-    """Return a JSON string or number as text, digit for digit; ``None`` for everything else.
+    """Return a JSON string or number as text, digit for digit, otherwise ``None``.
 
     A number is an ``int`` or a ``Decimal``. A ``float`` may be rounded already and is refused, as is a ``bool``, which
     is an integer in Python.
@@ -95,7 +95,7 @@ def as_text(value: object) -> str | None:
 
 
 def _identifier(value: object) -> str:
-    """The identifier as the sender wrote it, without surrounding white space: two spellings are two contacts."""
+    """The identifier as the sender wrote it: two spellings are two contacts."""
     text = "" if value is None else as_text(value)
     if text is None:
         raise _Unusable("neither text nor an exact number")
@@ -119,7 +119,7 @@ def _inbox_id(value: object) -> int | None:
 
 
 def _name(text: str) -> tuple[str, str]:
-    """Collapse white space, remove what cannot or should not be shown, and cut the rest to the limit."""
+    """Collapse white space, remove control characters, and cut to the limit."""
     clean = _NOT_IN_A_NAME.sub("", text)
     remark = "" if len(clean) == len(text) else "control characters removed"
     clean = " ".join(clean.split())
@@ -129,7 +129,7 @@ def _name(text: str) -> tuple[str, str]:
 
 
 def _email(text: str) -> tuple[str, str]:
-    """The address in lower case, as LiveDesk compares it, without the name in ``Alice <a@b.c>``."""
+    """The address in lower case, without the name in ``Alice <a@b.c>``."""
     if named := _NAMED_EMAIL.fullmatch(text):
         text = named[1].strip()
     text = text.lower()
@@ -141,7 +141,7 @@ def _email(text: str) -> tuple[str, str]:
 
 
 def _phone_number(text: str, region: str | None) -> tuple[str, str]:
-    """The number in E.164 (ITU-T), without its extension, which E.164 does not include."""
+    """The number in E.164 (ITU-T), which has no extension."""
     if not text:
         return "", ""
     match = _PHONE.fullmatch(text) if len(text) <= MAX_PHONE_TEXT else None

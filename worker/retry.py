@@ -1,4 +1,4 @@
-"""When to try again, and when to give up. Pure: history and chance in, a decision out.
+"""When to try again, and when to give up: pure functions.
 
 Who is at fault (``causes``) decides what a failed attempt costs. If it is the contact's own data, the wait that follows
 counts towards ``RETRY_FOR``, and the contact fails once that is used up. If it is LiveDesk or our configuration, the
@@ -31,16 +31,17 @@ THROTTLE_JITTER_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """``first_ms`` limits the first wait, ``longest_ms`` every wait, ``budget_ms`` the sum of the waits that count."""
+    """Limits of the first wait, of every wait, and of the sum of waits that count."""
 
     first_ms: int
     longest_ms: int
     budget_ms: int
 
     def backoff_ms(self, failures: int, rng: random.Random) -> int:
-        """Exponential backoff with full jitter: uniform between 0 and first * 2^failures, at most the longest wait.
+        """Return an exponential backoff with full jitter.
 
-        Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+        It is uniform between 0 and first * 2^failures, at most the longest wait. Source: M. Brooker, "Exponential
+        Backoff And Jitter", AWS Architecture Blog, 2015.
         """
         return rng.randint(0, self.bound_ms(failures))
 
@@ -85,7 +86,7 @@ def after(error: LiveDeskError, claim: Claim, policy: RetryPolicy, now_ms: int, 
 def closed(
     state: State, cause: Cause, error: LiveDeskError | None = None, *, owner_id: str | None = None
 ) -> AttemptResult:
-    """Return a result that closes the contact until a person retries it. ``error`` is the answer that decided it."""
+    """Return a result that closes the contact until a person retries it."""
     return AttemptResult(
         state=state,
         cause=cause.slug,
@@ -97,9 +98,9 @@ def closed(
 
 
 def throttle_ms(error: Throttled, now_ms: int) -> int:
-    """How long LiveDesk wants no request: its ``Retry-After``, otherwise until the next minute begins.
-
-    Its limits count by the clock's minute (Chatwoot, ``config/initializers/rack_attack.rb``).
+    """Return how long LiveDesk wants no request, in ms.
+    That is its ``Retry-After``, otherwise the rest of the minute. Its limits count by the clock's minute (Chatwoot,
+    ``config/initializers/rack_attack.rb``).
     """
     if error.retry_after is not None:
         return min(round(error.retry_after * 1000), MAX_RETRY_AFTER_MS)
@@ -107,7 +108,7 @@ def throttle_ms(error: Throttled, now_ms: int) -> int:
 
 
 def _is_suspect(error: LiveDeskError, claim: Claim) -> bool:
-    """Whether LiveDesk failed for this contact although it has answered others since the last attempt."""
+    """Whether LiveDesk failed for this contact but answered others meanwhile."""
     if not isinstance(error, AnswerUnknown | Misconfigured):
         return False
     return claim.failed_at is not None and claim.answered_at > claim.failed_at

@@ -1,8 +1,9 @@
-"""One frozen ``Settings``, read once at startup. No other module reads the environment.
+"""The settings, read once at startup from the environment.
 
-Each setting is described once: variable, parser, default and meaning. ``docs/configuration.md`` and ``.env.example``
-repeat that, and a test compares them. Every variable ``NAME`` can also be given as ``NAME_FILE``, the path of a file
-with the value (a Docker or Kubernetes secret). All mistakes are reported at once.
+No other module reads the environment. Each setting is described once: variable, parser, default and meaning.
+``docs/configuration.md`` and ``.env.example`` repeat that, and a test compares them. Every variable ``NAME`` can also
+be given as ``NAME_FILE``, the path of a file with the value (a Docker or Kubernetes secret). All mistakes are reported
+at once.
 """
 
 # ruff: noqa: RUF009 - the calls in the dataclass make its fields
@@ -120,7 +121,7 @@ def at_least(length: int) -> Callable[[str], str]:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as documented. ``default`` is text as in the environment; ``None``: no default."""
+    """One setting as documented; ``default`` is text as in the environment."""
 
     name: str
     parse: Callable[[str], object]
@@ -143,7 +144,7 @@ def _required(name: str, meaning: str) -> Any:
 # fmt: off
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The configuration. A name ends with its unit; secrets and personal data are not part of the ``repr``."""
+    """The configuration; its ``repr`` contains no secrets and no personal data."""
 
     livedesk_api_key: str = _required("LIVEDESK_API_KEY", "API key")
     livedesk_api_secret: str = _required("LIVEDESK_API_SECRET", "API secret")
@@ -258,7 +259,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def read_variable(name: str, environ: Mapping[str, str]) -> str | None:
-    """Return the value of ``NAME``, or the content of the file ``NAME_FILE``, stripped; ``None`` if it is empty.
+    """Return the value of ``NAME``, or the content of the file ``NAME_FILE``.
 
     Raises:
         ValueError: both are set, or the file cannot be read.
@@ -275,7 +276,7 @@ def read_variable(name: str, environ: Mapping[str, str]) -> str | None:
 
 
 def missing(name: str) -> str:
-    """The sentence, without its full stop, about a variable that is required and empty."""
+    """The sentence about a required variable that is empty, without its full stop."""
     return f"{name} is not set: set it, or {name}_FILE"
 
 

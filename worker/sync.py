@@ -83,7 +83,7 @@ class Sync:
     sleep: Callable[[float], None] = time.sleep
 
     def bring(self, key: str) -> Ended | None:
-        """Make one attempt to bring a contact to LiveDesk. ``None``: the contact is not available, or needs none."""
+        """Make one attempt, if the contact is due and not leased: otherwise ``None``."""
         claiming_at = self.clock()
         claim = self.store.contacts.claim(key, token_hex(8))  # step 1
         if claim is None:
@@ -165,7 +165,7 @@ class _Work:
             raise
 
     def refused(self, refusal: Rejected) -> AttemptResult:
-        """Step 4: LiveDesk refused the contact. A value of it may exist already, or is left out."""
+        """Step 4: find who has the refused value, or leave it out."""
         while True:
             if "identifier" in refusal.fields:
                 return self.identifier_taken(refusal)
@@ -190,7 +190,7 @@ class _Work:
         return self.failed(LiveDeskError(causes.EXISTS_BUT_NOT_FOUND, status=refusal.status, excerpt=refusal.excerpt))
 
     def value_taken(self, field: str, owners: list[Person], refusal: Rejected) -> AttemptResult:
-        """Another contact has the e-mail address or phone number: adopt it if that is safe, or report a conflict."""
+        """Adopt the contact that has the value if that is safe, or report a conflict."""
         owner = owners[0]
         if len(owners) == 1 and owner.identifier == self.contact.identifier:
             return self.adopt(owners)
@@ -229,7 +229,7 @@ class _Work:
         return self.created(Created(found[0].id, status), Outcome.ADOPTED)
 
     def postponed(self, wait_ms: int, cause: str | None) -> AttemptResult:
-        """The earlier create may still be executed, or there is no slot. That is not a failure and counts nothing."""
+        """Wait for the earlier create or for a slot, which counts as no failure."""
         return AttemptResult(
             state=State.RETRYING,
             cause=cause,
@@ -257,7 +257,7 @@ class _Work:
 
 
 def differences(contact: Contact, person: Person) -> list[Note]:
-    """Return a note for each field that has another value in LiveDesk. LiveDesk keeps its own."""
+    """Return a note for each field that has another value in LiveDesk."""
     pairs = {name: (getattr(contact, name), getattr(person, name)) for name in ("name", "email", "phone_number")}
     return [
         Note(name, "LiveDesk has another value" if theirs else "LiveDesk has none", NoteCode.DIFFERS)

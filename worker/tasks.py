@@ -38,9 +38,9 @@ ACCOUNT_FRESH_S = 10.0
 
 
 class KnownAccount:
-    """What is known about the LiveDesk account ``name``, read from Redis every few seconds. Threads may share it.
+    """What is known about the LiveDesk account, read again every few seconds.
 
-    While Redis does not answer, the last known state is returned. ``clock`` is in seconds.
+    Threads may share it. While Redis does not answer, the last known state is returned. ``clock`` is in seconds.
     """
 
     def __init__(self, store: Store, name: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -121,7 +121,7 @@ def _report(ended: Ended) -> None:
 
 
 def _trigger_kind(trigger: str) -> str | None:
-    """Who triggered an attempt, without a person's name: an operation, a person, or nobody."""
+    """Return who triggered an attempt, without a person's name."""
     return (trigger if trigger.startswith("operation ") else "person") if trigger else None
 
 
@@ -158,7 +158,7 @@ def join(settings: Settings) -> Parts:
 
 
 def join_livedesk(settings: Settings, on_request: Callable[[float], None] = lambda seconds: None) -> LiveDesk:
-    """Return LiveDesk's client; commands use it too. ``on_request`` is called with the seconds of each request."""
+    """Return LiveDesk's client; commands use it too."""
     url = settings.livedesk_base_url
     return LiveDesk(
         url,
@@ -173,7 +173,7 @@ def join_livedesk(settings: Settings, on_request: Callable[[float], None] = lamb
 
 @signals.celeryd_init.connect
 def _on_init(conf: Any, **_: Any) -> None:
-    """Join the parts when a worker starts, or exit with one sentence for each mistake in its settings."""
+    """Join the parts when a worker starts, or exit with the mistakes in its settings."""
     global _parts
     try:
         settings = load_settings()
@@ -215,7 +215,7 @@ def _on_shutdown(**_: Any) -> None:
 
 
 def _probe_now(store: Store) -> None:
-    """Probe at once: whoever corrected the configuration has just restarted this worker."""
+    """Probe at once, because a restart may follow a corrected configuration."""
     try:
         if store.upstream.probe_now():
             log.warning(LogEvent("probe requested", reason="a worker started while the sync was stopped"))

@@ -56,9 +56,9 @@ FRAME_KEYS = {
 
 
 class LogEvent:
-    """An event and its fields; those that are ``None`` are left out. As text it is logfmt.
+    """An event and its fields; as text it is logfmt.
 
-    Fields contain no personal data and no secret.
+    Fields that are ``None`` are left out. Fields contain no personal data and no secret.
     """
 
     def __init__(self, event: str, **fields: Any) -> None:
@@ -75,7 +75,7 @@ def _quoted(value: object) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time (RFC 3339), level, logger, event, and the fields of a ``LogEvent``."""
+    """One JSON object per line: time, level, logger, event, and its fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         event = record.msg if isinstance(record.msg, LogEvent) else LogEvent(record.getMessage())
@@ -92,7 +92,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(log_format: LogFormat = LogFormat.LOGFMT, level: str = "info") -> None:
-    """Write one line per event to standard error. ``level`` applies to our loggers; others log ``info`` at most."""
+    """Write one line per event to standard error; other loggers use ``info`` at most."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else logging.Formatter(LOGFMT))
     logging.basicConfig(level=max(logging.INFO, logging.getLevelName(level.upper())), handlers=[handler], force=True)
@@ -103,7 +103,7 @@ def configure_logging(log_format: LogFormat = LogFormat.LOGFMT, level: str = "in
 
 
 def start_sentry(dsn: str | None, environment: str | None, component: str) -> None:
-    """Report errors to Sentry if there is a DSN. ``component`` is ``web`` or ``worker``."""
+    """Report errors to Sentry if there is a DSN; ``component``: ``web``, ``worker``."""
     if dsn is None:
         return
     sentry_sdk.init(
@@ -126,7 +126,7 @@ def start_sentry(dsn: str | None, environment: str | None, component: str) -> No
 
 
 def report_bug(error: Exception) -> None:
-    """Log an unexpected error by its type and place, because its text may quote what a sender wrote."""
+    """Log an unexpected error by its type and place: its text may quote a sender."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
@@ -175,7 +175,7 @@ def scrub_event(event: "Event", hint: "Hint") -> "Event | None":
 
 
 def scrub_breadcrumb(crumb: "Breadcrumb", hint: "BreadcrumbHint") -> "Breadcrumb | None":
-    """Keep that something happened, and when: commands, URLs and messages quote what people wrote."""
+    """Keep that something happened, and when: the rest may quote people."""
     return _only(CRUMB_KEYS, crumb)
 
 

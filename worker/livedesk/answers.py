@@ -34,7 +34,7 @@ class Person:
 
     @classmethod
     def read(cls, payload: object) -> Self | None:
-        """Return the contact in this part of an answer, or ``None`` if it is not a contact."""
+        """Return the contact in this part of an answer, or ``None`` if there is none."""
         if not isinstance(payload, dict):
             return None
         contact_id = _contact_id(payload.get("id"))
@@ -78,7 +78,7 @@ class Answer:
         return body.get("payload") if isinstance(body, dict) else None
 
     def excerpt(self) -> str:
-        """The message of an error in any known form, otherwise the text: bounded, printable, on one line."""
+        """The message of an error, otherwise the text: short, printable, on one line."""
         message = _message(self.json)
         text = (self.text if message is None else message)[: EXCERPT_LENGTH * 4]
         return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:EXCERPT_LENGTH]
@@ -121,10 +121,10 @@ def create_not_found(answer: Answer) -> Misconfigured:
 
 
 def read_created(answer: Answer, contact: Contact) -> Created:
-    """Return what a 2xx to a create says. It must name a contact, and not another one than ours.
+    """Return what a 2xx to a create says.
 
     Raises:
-        AnswerUnknown: it does not.
+        AnswerUnknown: it names no contact, or another one.
     """
     payload = answer.payload()
     person = Person.read(payload.get("contact")) if isinstance(payload, dict) else None
@@ -167,7 +167,7 @@ def _named_fields(body: object) -> frozenset[str]:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, from either form of the header (RFC 9110 section 10.2.3); ``None`` if it is absent or invalid."""
+    """Seconds, from either form of the header (RFC 9110 section 10.2.3)."""
     value = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
@@ -180,7 +180,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _message(body: object) -> str | None:
-    """``{message}``, ``{error: text}``, ``{error: {message}}``, ``{errors: [text]}`` (livedesk-api 1.10, 2.3)."""
+    """Read the message of an error from any of its forms (livedesk-api 1.10, 2.3)."""
     if not isinstance(body, dict):
         return None
     for name in ("message", "error", "errors"):

@@ -10,7 +10,7 @@ from worker.livedesk.client import LiveDesk
 
 
 class Level(StrEnum):
-    """How bad a result is. ``FAILED``: signups do not reach LiveDesk, or not exactly once."""
+    """How bad a result is; ``FAILED``: signups do not reach LiveDesk exactly once."""
 
     OK = "ok"
     WARNING = "warning"
@@ -39,7 +39,7 @@ HOPS = {
 
 
 def check_connection(livedesk: LiveDesk) -> Iterator[CheckResult]:
-    """Search for a contact that does not exist, and report each hop on the way. Changes nothing."""
+    """Search for a contact that does not exist, and report each hop on the way."""
     cause = None
     try:
         livedesk.look_up(f"livedesk-sync-doctor-{secrets.token_hex(8)}")

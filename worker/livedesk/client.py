@@ -1,6 +1,7 @@
-"""Requests to LiveDesk: paths, deadlines, searches. ``answers`` knows what comes back.
+"""Requests to LiveDesk: paths, deadlines, searches.
 
-Nothing is retried here, no redirect is followed, and every answer is read with a limit in bytes and in time.
+``answers`` reads what LiveDesk returns. Nothing is retried here, no redirect is followed, and every answer is read with
+a limit in bytes and in time.
 """
 
 import json
@@ -52,7 +53,7 @@ POOL_SIZE = 64
 
 
 class LiveDesk:
-    """LiveDesk's contacts. One per process; its connections are pooled, and threads may share it.
+    """LiveDesk's contacts: one client per process, which threads may share.
 
     Every method raises ``LiveDeskError`` and nothing else. ``on_request`` is called with the seconds of each request,
     whatever its result. ``before_page`` is called before each further page of a search, which is a request of its own.
@@ -97,11 +98,11 @@ class LiveDesk:
         return read_created(answer, contact)
 
     def look_up(self, identifier: str, before_page: Callable[[], object] = lambda: None) -> list[Person]:
-        """Return the contacts with exactly this identifier: none, one, or (in a broken account) several."""
+        """Return the contacts with exactly this identifier; usually one or none."""
         return self._search(identifier, lambda person: person.identifier == identifier, before_page)
 
     def find_owners(self, field: str, value: str, before_page: Callable[[], object] = lambda: None) -> list[Person]:
-        """Return the contacts with exactly this e-mail address or phone number, in any case of letters."""
+        """Return the contacts with this e-mail address or phone number, in any case."""
         return self._search(value, lambda person: (getattr(person, field) or "").lower() == value.lower(), before_page)
 
     def set_identifier(self, contact_id: str, identifier: str) -> int:
@@ -144,7 +145,7 @@ class LiveDesk:
     def _search(
         self, value: str, is_match: Callable[[Person], bool], before_page: Callable[[], object]
     ) -> list[Person]:
-        """LiveDesk finds substrings, so matches are compared here. All pages are read: their order means nothing."""
+        """Compare matches here, because LiveDesk finds substrings, in no useful order."""
         query = _searchable(value)
         matches: dict[str, Person] = {}
         for page in range(1, MAX_PAGES + 1):
@@ -199,7 +200,7 @@ class LiveDesk:
         return Answer(response.status_code, response.headers, text)
 
     def _read_text(self, response: requests.Response, deadline: float) -> str:
-        """The body, or ``""`` if it is incomplete, too long, too slow or encoded, and therefore worthless."""
+        """The body, or ``""`` if it is incomplete, too long, too slow or encoded."""
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             return ""
         chunks, size = [], 0
@@ -264,7 +265,7 @@ def _from_request_error(error: requests.exceptions.RequestException) -> LiveDesk
 
 
 def _wrapped(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error and everything that it wraps: requests wraps urllib3's errors, which have a ``reason``."""
+    """Yield the error and everything that it wraps, such as urllib3's ``reason``."""
     seen: set[int] = set()
     todo = [error]
     while todo:

@@ -1,4 +1,4 @@
-"""LiveDesk as one attempt may use it: every request waits for its slot and ends before the lease does."""
+"""LiveDesk for one attempt: each request waits for its slot, within the lease."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ LATE_S, PACE_TRIES = 0.01, 5
 
 
 class LiveDesk(Protocol):
-    """What an attempt needs of LiveDesk. ``before_page`` is called before each further page of a search."""
+    """What an attempt needs of LiveDesk; ``livedesk.client`` implements it."""
 
     @property
     def request_limit_s(self) -> float: ...
@@ -28,7 +28,7 @@ class LeaseLost(Exception):
 
 
 class NoSlot(Exception):
-    """No request may be sent within a second: the contact waits in ``due``, and the worker is free for others."""
+    """No request may be sent within a second: the contact waits in ``due``."""
 
     def __init__(self, wait_ms: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class NoSlot(Exception):
 
 
 class PacedLiveDesk:
-    """The requests of one attempt. ``claiming_at`` is when the claim was requested, by ``clock`` (seconds)."""
+    """The requests of one attempt, whose claim was requested at ``claiming_at``."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class PacedLiveDesk:
         return reserving_at + wait_ms / 1000
 
     def _keep_lease(self) -> None:
-        """Renew the lease if the request could outlast it, because then another worker could start meanwhile."""
+        """Renew the lease if the request could outlast it."""
         renewing_at = self.clock()
         if renewing_at + self.livedesk.request_limit_s <= self.lease_ends:
             return

@@ -1,7 +1,8 @@
-"""Live probes: find out how a LiveDesk account behaves, with contacts that are created and deleted again.
+"""Live probes: find out how a LiveDesk account behaves.
 
-LiveDesk's pages do not say whether identifiers are unique, or when a search finds a new contact. Both decide what can
-be promised (livedesk-api 3.6). The contacts have identifiers that begin with ``livedesk-sync-doctor-``.
+They create contacts and delete them again. LiveDesk's pages do not say whether identifiers are unique, or when a search
+finds a new contact. Both decide what can be promised (livedesk-api 3.6). The contacts have identifiers that begin with
+``livedesk-sync-doctor-``.
 """
 
 import secrets
@@ -22,7 +23,7 @@ SUPPORT = "Contact LiveDesk support."
 
 
 class Probe:
-    """One round of probes. ``account`` is what it found out, or ``None`` if it did not finish.
+    """One round of probes; ``account`` is its result, ``None`` if it did not finish.
 
     ``sleep`` and ``clock`` are in seconds.
     """
@@ -44,7 +45,7 @@ class Probe:
         self._ids: list[str] = []
 
     def run(self) -> Iterator[CheckResult]:
-        """Yield the results one by one. The contacts are deleted at the end in any case, if LiveDesk allows it."""
+        """Yield the results one by one, and delete the contacts in any case."""
         try:
             yield from self._probe()
         except LiveDeskError as error:
@@ -124,7 +125,7 @@ class Probe:
         return CheckResult(Level.OK, "search", f"Searches are {kind}. Both are fine.")
 
     def _bare(self, first: Contact) -> tuple[bool, list[CheckResult]]:
-        """Create a contact that has only an identifier: that of the first one, with upper and lower case swapped."""
+        """Create a contact with only an identifier: the first one in swapped case."""
         results = []
         bare = self._contact(first.identifier.swapcase())
         if self._is_refused(bare, "identifier") is not False:
@@ -152,7 +153,7 @@ class Probe:
         return CheckResult(Level.OK, "phone", f"LiveDesk {verb} invalid phone numbers. We send none.")
 
     def _is_refused(self, contact: Contact, field: str) -> bool | None:
-        """Whether LiveDesk refuses to create this contact because of this field; ``None``: it names no field."""
+        """Whether LiveDesk refuses this field; ``None``: it refuses without naming it."""
         try:
             self._create(contact)
         except Rejected as refusal:

@@ -1,4 +1,4 @@
-"""Compare created contacts with LiveDesk: one look-up each, within the pace, from any position on.
+"""Compare created contacts with LiveDesk, with one look-up each.
 
 The data of a created contact was deleted. Its fingerprint shows which fields have other values in LiveDesk, but not
 which values they should have.
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A contact that differs. ``found`` are the ids in LiveDesk, ``fields`` those with other values there."""
+    """A contact that differs: ids ``found`` in LiveDesk, ``fields`` with other values."""
 
     created: CreatedContact
     kind: Kind
@@ -53,9 +53,10 @@ def wait_for_slot(store: Store, *, sleep: Callable[[float], None] = time.sleep) 
 
 
 class Reconciler:
-    """``wait`` is called before each request and returns when it may be sent. ``sleep`` is in seconds.
+    """Walks through all created contacts.
 
-    Raises ``StoreError``, and ``LiveDeskError`` if LiveDesk is down.
+    ``wait`` is called before each request and returns when it may be sent. ``sleep`` is in seconds. Raises
+    ``StoreError``, and ``LiveDeskError`` if LiveDesk is down.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Reconciler:
         self.account = Account()
 
     def walk(self, position: Position) -> Iterator[tuple[CreatedContact, Difference | None]]:
-        """Yield every contact after this position that is created by now, oldest first, and how it differs."""
+        """Yield every contact after this position, oldest first, and how it differs."""
         self.account = self.store.findings.account(self.livedesk.account)
         until, failures = self.store.now(), 0
         while page := self.store.lists.created(position, PAGE):
@@ -119,7 +120,7 @@ class Reconciler:
         return Difference(created, Kind.DRIFTED, found, fields) if fields else None
 
     def _not_found(self, created: CreatedContact) -> Difference:
-        """No contact has the identifier. If LiveDesk allows reading by id, that shows more."""
+        """No contact has the identifier: try to read it by its id."""
         self.wait()
         person = self.livedesk.read(created.contact_id)
         if person is not None and person.identifier == created.identifier:
