@@ -99,6 +99,7 @@ def closed(
 
 def throttle_ms(error: Throttled, now_ms: int) -> int:
     """Return how long LiveDesk wants no request, in ms.
+
     That is its ``Retry-After``, otherwise the rest of the minute. Its limits count by the clock's minute (Chatwoot,
     ``config/initializers/rack_attack.rb``).
     """
