@@ -4,7 +4,7 @@ FROM python:3.13-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 FLASK_APP=webhook_app.wsgi
 WORKDIR /app
 
-# Before the code, so that a change of code alone does not install again.
+# Before the code, so that a change of the code does not install everything again.
 COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement requirements.txt \
     && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin livedesk
