@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import current_app, flash, g, redirect, render_template, request
+from flask import current_app, flash, g, redirect, render_template, request, session
 from werkzeug import Response
 
 from webhook_app.access import Role
 from webhook_app.dashboard import errors, headline
 from webhook_app.dashboard.blueprint import blueprint
-from webhook_app.dashboard.session import acting, csrf_token, current_user, needs
+from webhook_app.dashboard.session import csrf_token, current_user, needs
 from webhook_app.operator import ActionRefused, Operator, Reason
 from webhook_app.parts import current_parts
 from webhook_app.present import wording
@@ -79,7 +79,7 @@ def reason() -> str:
 
 def operator() -> Operator:
     """Return what the person who is signed in can do."""
-    return Operator(current_parts(), acting())
+    return Operator(current_parts(), str(session["name"]))
 
 
 def back(message: str, tone: str = "message") -> Response:

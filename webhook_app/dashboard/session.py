@@ -71,11 +71,6 @@ def current_user() -> User | None:
     return User(session["name"], Role(session["role"])) if "role" in session else None
 
 
-def acting() -> str:
-    """Return the name of the person who acts, in a view that needs a role."""
-    return str(session["name"])
-
-
 def begin(name: str, role: Role, now: float) -> None:
     """Start a session and forget an earlier one. ``now`` is in seconds since the epoch."""
     session.clear()

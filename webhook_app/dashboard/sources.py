@@ -1,7 +1,5 @@
 """``/dashboard/sources``: the senders and their deliveries; and the quarantine."""
 
-from dataclasses import dataclass
-
 from flask import flash, redirect, request, url_for
 from werkzeug import Response
 
@@ -10,12 +8,11 @@ from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.pages import back, operator, or_unknown, show
 from webhook_app.dashboard.session import needs
 from webhook_app.operator import InvalidInput
-from webhook_app.parts import Parts, current_parts
+from webhook_app.parts import current_parts
 from webhook_app.receiver.replay import keys_in, revealed
-from webhook_app.sources import Source
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
-from worker.store.counters import DELIVERY, REFUSED, Total, with_prefix
+from worker.store.counters import DELIVERY, REFUSED, with_prefix
 
 #: Deliveries on one page of the quarantine; keys shown of one; characters of a payload that are revealed.
 PAGE, MAX_KEYS, MAX_PAYLOAD = 50, 200, 65_536
@@ -24,7 +21,7 @@ MAX_REASONS = 500
 #: Removed sources that still have counters.
 MAX_REMOVED = 50
 #: Why deliveries are rejected, by the names of the counters (``receiver.delivery_log``).
-REFUSALS = {
+REASONS = {
     "no_source": "unknown source",
     "unauthentic": "invalid signature",
     "undecided": "signature could not be checked",
@@ -40,25 +37,24 @@ REFUSALS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceCard:
-    """One source on the page; ``source`` is ``None`` if it was removed, ``name`` is empty for unknown addresses.
-    ``deliveries`` are by status, ``refusals`` by reason; ``secrets`` maps the name of each to its last use in ms since
-    the epoch. What could not be read is ``None``."""
-
-    name: str
-    source: Source | None
-    deliveries: dict[str, Total] | None
-    refusals: dict[str, Total] | None
-    secrets: dict[str, int | None] | None
-
-
 @blueprint.get("/sources")
 @needs(Role.VIEWER)
 def sources() -> str:
-    parts = current_parts()
-    size = or_unknown(parts.store.quarantine.size)
-    return show("sources", cards=_cards(parts), size=size, home=request.host_url, refusals=REFUSALS)
+    """The sources, those that were removed and still have counters, and ``""`` for unknown addresses."""
+    configured, store = current_parts().sources, current_parts().store
+    totals = or_unknown(lambda: store.counters.totals(DELIVERY, REFUSED))
+    counted = {counter.split(":")[1] for counter in totals or ()}
+    return show(
+        "sources",
+        names=[*configured, *sorted(counted - set(configured))[:MAX_REMOVED]],
+        sources=configured,
+        deliveries=lambda name: None if totals is None else with_prefix(f"{DELIVERY}{name}:", totals),
+        refusals=lambda name: None if totals is None else with_prefix(f"{REFUSED}{name}:", totals),
+        reasons=REASONS,
+        used=or_unknown(store.secret_uses.read),
+        size=or_unknown(store.quarantine.size),
+        home=request.host_url,
+    )
 
 
 @blueprint.get("/sources/quarantine")
@@ -121,26 +117,6 @@ def discard_quarantined(entry: str) -> Response:
     operator().quarantine.discard(entry)
     flash("Delivery discarded.")
     return redirect(url_for("dashboard.quarantine"), 303)
-
-
-def _cards(parts: Parts) -> list[SourceCard]:
-    tallies = or_unknown(lambda: parts.store.counters.totals(DELIVERY, REFUSED))
-    used = or_unknown(parts.store.secret_uses.read)
-    counted = {name.split(":")[1] for name in tallies or ()}
-    removed = sorted(counted - set(parts.sources))[:MAX_REMOVED]
-    return [_card(name, parts, tallies, used) for name in [*parts.sources, *removed]]
-
-
-def _card(name: str, parts: Parts, tallies: dict[str, Total] | None, used: dict[str, int] | None) -> SourceCard:
-    source = parts.sources.get(name)
-    names = source.secret_names if source else ()
-    return SourceCard(
-        name=name,
-        source=source,
-        deliveries=None if tallies is None else with_prefix(f"{DELIVERY}{name}:", tallies),
-        refusals=None if tallies is None else with_prefix(f"{REFUSED}{name}:", tallies),
-        secrets=None if used is None else {secret: used.get(f"{name}:{secret}") for secret in names},
-    )
 
 
 def _entry(entry: str, *, is_revealed: bool = False) -> str:
