@@ -1,4 +1,4 @@
-"""The web process: webhooks in, dashboard and API out. Imports ``worker``, never the other way round.
+"""The web process: webhooks in, dashboard and API out. Imports ``worker``.
 
 ``app``            creates the Flask application; ``wsgi`` from the environment; ``parts`` is what views work with
 ``receiver``       ``POST /webhooks/<source>``

@@ -1,4 +1,4 @@
-"""Access to the dashboard and the API: passwords, an identity provider, and tokens."""
+"""Access to the dashboard: passwords or an identity provider."""
 
 import hashlib
 import hmac
@@ -21,7 +21,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """An OpenID Connect provider. ``operators`` and ``viewers`` are e-mail addresses in lower case, and groups."""
+    """An OpenID Connect provider; people are lower-case e-mail addresses or groups."""
 
     issuer: str
     client_id: str
@@ -48,7 +48,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """The ways to sign in. ``proxies`` is the number of trusted reverse proxies in front of us."""
+    """The ways to sign in; ``proxies`` is the number of trusted reverse proxies."""
 
     operator_password: str | None = field(default=None, repr=False)
     viewer_password: str | None = field(default=None, repr=False)

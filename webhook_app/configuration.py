@@ -1,4 +1,4 @@
-"""Reads the settings and the sources of the web process, and reports all mistakes in both at once."""
+"""Reads settings and sources, and reports all mistakes in both at once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +74,7 @@ def access_of(settings: Settings) -> Access:
 
 
 def sources_given(environ: Mapping[str, str]) -> tuple[Path, str | None]:
-    """Return the path of the sources file and the secret of the shortcut, also if other settings have mistakes."""
+    """Return SOURCES_FILE and WEBHOOK_SECRET, also if other settings have mistakes."""
     try:
         secret = read_secret("$WEBHOOK_SECRET", environ)
     except ValueError:

@@ -1,4 +1,4 @@
-"""``/healthz``: the process is alive. ``/readyz``: deliveries can be accepted and stored durably."""
+"""``/healthz``: the process is alive. ``/readyz``: deliveries are stored durably."""
 
 import json
 from contextlib import suppress

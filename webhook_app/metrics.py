@@ -147,7 +147,7 @@ def _counter(
     labels: tuple[str, ...],
     expected: Iterable[tuple[str, ...]] = (),
 ) -> Metric:
-    """Return the counters ``<group>:<label>[:<label>]``, and those ``expected`` even if they are 0.
+    """Return the counters of a group; those ``expected`` even if they are 0.
 
     The name of a source or a cause has no colon.
     """
@@ -163,7 +163,7 @@ def _counter(
 
 
 def _histogram(name: str, text: str, figures: Figures, counted: str) -> Metric:
-    """Return the durations counted under this name. Stored buckets are not cumulative; those of Prometheus are."""
+    """Return durations; stored buckets are not cumulative, those of Prometheus are."""
     total, buckets = 0, []
     for bound in (*BUCKETS_MS, "inf"):
         total += figures.counters.get(f"{counted}_ms:{bound}", 0)

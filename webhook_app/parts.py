@@ -1,4 +1,4 @@
-"""The parts that views and commands work with, joined once in each process (``wsgi``)."""
+"""The parts that views and commands work with, created once per process."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Errors as ``application/problem+json`` (RFC 9457). They repeat nothing of the request or of an exception."""
+"""Errors as problem documents (RFC 9457), which repeat nothing of a request."""
 
 import json
 from http import HTTPStatus
@@ -22,8 +22,7 @@ def problem(status: int, detail: str, *, headers: dict[str, str] | None = None, 
 
 
 def store_away(detail: str = "Redis is unavailable. Try again later.") -> Response:
-    """Answer while Redis is unavailable or full. Never 2xx, because nothing is stored; never 4xx, because the client
-    is not at fault."""
+    """Answer while Redis is unavailable or full: never 4xx, the client is not at fault."""
     return problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
@@ -35,7 +34,7 @@ def register(app: Flask) -> None:
 
 
 def http_problem(error: HTTPException) -> Response:
-    """Return the answer for an error of Werkzeug: unknown URL, wrong method, body too large."""
+    """Return the answer for an unknown URL, a wrong method, a body too large."""
     status = error.code or 500
     details = {
         404: "There is nothing at this URL.",
@@ -49,6 +48,6 @@ def http_problem(error: HTTPException) -> Response:
 
 
 def bug(error: Exception) -> Response:
-    """Return the answer for an unexpected error, which is logged and reported to Sentry."""
+    """Return the answer for an unexpected error, and report it to Sentry."""
     telemetry.report_bug(error)
     return problem(500, "Something went wrong on our side.")

@@ -1,4 +1,4 @@
-"""Creates the application from the environment: ``webhook_app.wsgi:app``, for a WSGI server and for ``flask``.
+"""Creates the application from the environment: ``webhook_app.wsgi:app``.
 
 With mistakes in the configuration a server does not start. The commands still do, because ``sources check`` reports
 those mistakes.

@@ -1,4 +1,4 @@
-"""``POST /webhooks/<source>``: a signup arrives, is checked, and is stored before the sender gets its 200.
+"""``POST /webhooks/<source>``: signups are verified and stored before the 200.
 
 ``view``          the Flask view: verifies, reads and stores a delivery
 ``replay``        reads and stores quarantined deliveries again

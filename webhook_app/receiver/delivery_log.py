@@ -1,4 +1,4 @@
-"""Logs and counts every answered delivery, without personal data and without names that a stranger made up.
+"""Logs and counts every answered delivery, without personal data.
 
 Redis counts ``accepted`` and ``duplicate`` together with the change; everything else is counted here, in memory
 (``worker.store.counters``).
@@ -85,7 +85,7 @@ class DeliveryLog:
         )
 
     def used_secret(self, source: Source, secret: int) -> None:
-        """Record that the source's secret with this number (from 0) verified a delivery just now."""
+        """Record that the secret with this number verified a delivery just now."""
         key, now = (source.name, secret), self.clock()
         is_recent = now - self._recorded.get(key, -RECORD_SECRET_EVERY_S) < RECORD_SECRET_EVERY_S
         if is_recent or secret >= len(source.secret_names):

@@ -1,4 +1,4 @@
-"""Signups that must not fail because of us: sources with ``blocking = false`` (ADR 8).
+"""Sources with ``blocking = false``: signups never fail because of us (ADR 8).
 
 Supabase's auth hook calls us before it creates a user, and fails the signup unless we answer with success. Such a
 source always gets success; a signup that could not be stored is lost, and reported loudly.
@@ -35,7 +35,7 @@ _reported: dict[str, float] = {}
 
 
 def retry(take: Callable[[], T], *, retry_for_s: float = RETRY_FOR_S, retry_every_s: float = RETRY_EVERY_S) -> T:
-    """Call ``take`` until it succeeds, fails because of the delivery, or the time is over.
+    """Call ``take`` until it succeeds, the delivery is at fault, or time is over.
 
     Raises:
         Exception: what ``take`` raised the last time.
@@ -51,7 +51,7 @@ def retry(take: Callable[[], T], *, retry_for_s: float = RETRY_FOR_S, retry_ever
 
 
 def report(source: str, error: Exception) -> None:
-    """Log that a signup was allowed but not stored; report it to Sentry at most once a minute."""
+    """Log a signup that was not stored; report to Sentry at most once a minute."""
     kind = type(error).__name__
     if not isinstance(error, SyncError | HTTPException):
         telemetry.report_bug(error)

@@ -1,4 +1,4 @@
-"""Replays deliveries from the quarantine, for example after a mapping was fixed, and shows what is in them."""
+"""Replays quarantined deliveries, for example after a mapping was fixed."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ KEYS_DEEP = 12
 
 
 def replay(parts: Parts, quarantined: Quarantined) -> str:
-    """Read a delivery with its source's present settings, store what is in it, and release it.
+    """Read a delivery with its source's present mapping, store and release it.
 
     Returns the status that the receiver would have answered: ``accepted``, ``duplicate`` or ``ignored``.
 
@@ -45,7 +45,7 @@ def keys_in(payload: object, before: str = "$", levels: int = KEYS_DEEP) -> Iter
 
 
 def revealed(text: str) -> str:
-    """Return a payload with indentation. JSON escapes control characters, which a terminal would obey."""
+    """Return a payload with indentation; JSON escapes control characters."""
     try:
         return json.dumps(load_payload(text), indent=2, default=str)
     except (Unmappable, RecursionError):

@@ -1,4 +1,4 @@
-"""``POST /webhooks/<source>``: a signup is answered with 200 only after it is stored in Redis.
+"""``POST /webhooks/<source>``: answers 200 only after the signup is stored.
 
 The exception is a source with ``blocking = false``: see ``fail_open``.
 """
@@ -41,7 +41,7 @@ blueprint = Blueprint("receiver", __name__, url_prefix="/webhooks")
 
 
 class AcceptedResponse(Response):
-    """A 200 that says what became of a delivery; the server gets it in one piece and sends it in one segment."""
+    """The answer 200, which the server gets in one piece and sends in one segment."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
@@ -83,7 +83,7 @@ def verify_address(source: str) -> Response:
 
 @blueprint.route("/<source>", methods=["PUT", "PATCH", "DELETE", "OPTIONS"])
 def other_method(source: str) -> Response:
-    """Refuse other methods here, so that they are logged and counted with the source's other refusals."""
+    """Refuse other methods, logged and counted like the source's other refusals."""
     _begin(source)
     raise MethodNotAllowed(["POST"])
 
@@ -138,7 +138,7 @@ def _take_delivery(log: DeliveryLog, source: Source, delivery: Delivery) -> Resp
 
 
 def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:
-    """For a sender that blocks a signup until we answer: report success even if something fails here."""
+    """Answer with success even if something fails here."""
     try:
         delivery = _delivery(source)
         return fail_open.retry(lambda: _take_delivery(log, source, delivery))
@@ -168,7 +168,7 @@ def store_readings(store: Store, source: Source, readings: Reading | list[Readin
 
 
 def _store_batch(store: Store, source: Source, readings: list[Reading]) -> dict[str, Any]:
-    """Store a batch. The answer is its first result of the highest rank, and the result of each element.
+    """Store a batch; the answer has its best result, and that of each element.
 
     Raises:
         StoreError: part of it could not be stored, or not in time; the sender will repeat all of it.

@@ -1,4 +1,4 @@
-"""Sources: the senders that we accept, how they sign, and where the contacts are in their deliveries.
+"""The senders that we accept, how they sign, and where the contacts are.
 
 ``source``     one source: verifies a delivery and reads its contacts (``read``)
 ``delivery``   a delivery as it arrived, and why one is refused

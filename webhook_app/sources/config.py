@@ -1,4 +1,4 @@
-"""Reads the sources file (TOML) and the shortcut with one secret, at start; all mistakes are reported at once.
+"""Reads the sources file (TOML) or the shortcut, and reports all mistakes at once.
 
 ``sources.example.toml`` documents every key. A secret is best written as ``"$NAME"``: the environment variable
 ``NAME``, or the content of the file ``NAME_FILE``. No message repeats a secret.
@@ -36,7 +36,7 @@ NAME = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def load_sources(path: Path, webhook_secret: str | None, environ: Mapping[str, str]) -> dict[str, Source]:
-    """Return the sources by name: those of the file at ``path``, and ``signup`` if there is a ``webhook_secret``.
+    """Return the sources of the file at ``path``, and ``signup`` for a secret.
 
     With a ``webhook_secret`` the file may be missing, unless ``SOURCES_FILE`` is in ``environ``. A ``signup`` in the
     file replaces the shortcut.
@@ -150,7 +150,7 @@ def _checked_table(table: object) -> dict[str, Any]:
 
 
 def completed(written: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a source merged over its preset; ``map`` and the options of ``verify`` are merged key by key.
+    """Return a source over its preset; ``map`` and ``verify`` merge key by key.
 
     Raises:
         ValueError: there is no such preset.
@@ -187,7 +187,7 @@ def _secrets(entry: Mapping[str, Any], environ: Mapping[str, str], problems: lis
 
 
 def named_secrets(entry: Mapping[str, Any]) -> dict[str, object]:
-    """Return the secrets as written, by the names that messages and records use, in their order."""
+    """Return the secrets as written, by the names that messages use, in order."""
     if "secrets" not in entry:
         names = ["secret"] if "secret" in entry else []
         written = [entry["secret"]] if names else []
@@ -230,7 +230,7 @@ def _each(written: object) -> JsonPath:
 
 
 def _handshake(written: object, secrets: Mapping[str, str], environ: Mapping[str, str]) -> Handshake | None:
-    """Read a handshake: its name, or a table with ``name`` and the ``token`` that the sender sends."""
+    """Read a handshake: its name, or a table with ``name`` and ``token``."""
     if written is None:
         return None
     table = written if isinstance(written, dict) else {"name": written}

@@ -1,4 +1,4 @@
-"""A delivery as it came, and the ways in which it can be refused before it is mapped."""
+"""A delivery, and the errors with which it is refused."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -7,7 +7,7 @@ from worker.errors import SyncError
 
 
 class Unauthentic(SyncError):
-    """The delivery does not prove who sent it. The text is safe to answer with: it repeats nothing sent or secret."""
+    """The sender cannot be verified; the text repeats nothing sent or secret."""
 
 
 class Unsigned(Unauthentic):
@@ -19,7 +19,7 @@ class Undecided(SyncError):
 
 
 class BadBody(SyncError):
-    """The body is not what its sender says it is; the text says why and repeats nothing of it.
+    """The body cannot be read; the text says why and repeats nothing of it.
 
     ``status`` is the HTTP status of the answer.
     """
@@ -47,7 +47,7 @@ class Lookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One HTTP request. ``headers`` ignore case; their values are as WSGI provides them, in Latin-1.
+    """One HTTP request; ``headers`` ignore case and are in Latin-1, as in WSGI.
 
     ``body`` is what was sent, before it is unpacked or parsed.
     """

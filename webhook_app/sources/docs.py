@@ -1,4 +1,4 @@
-"""Generates ``docs/sources.md`` from the presets: ``python -m webhook_app.sources.docs``."""
+"""Generates ``docs/sources.md``: ``python -m webhook_app.sources.docs``."""
 
 import re
 from collections.abc import Iterable

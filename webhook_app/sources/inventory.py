@@ -1,4 +1,4 @@
-"""Lists the sources as they are written, also those with mistakes, for ``flask sources`` and the dashboard."""
+"""Lists the sources as they are written, also those with mistakes."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from webhook_app.sources.verify.secret_forms import read_secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One source. ``secrets`` maps the name of each secret to whether it is set; no secret is kept."""
+    """One source; ``secrets`` maps the name of each secret to whether it is set."""
 
     name: str
     preset: str | None = None
@@ -104,7 +104,7 @@ def _schemes(verify: object) -> Iterable[str]:
 
 
 def _secrets(entry: Mapping[str, Any], environ: Mapping[str, str]) -> Iterable[tuple[str, bool]]:
-    """Yield the names under which the use of a secret is recorded, and whether each secret is set."""
+    """Yield the name of each secret and key set, and whether it is set."""
     for name, text in named_secrets(entry).items():
         yield name, _is_set(text, environ)
     for url in jwks_urls(entry.get("verify")):
@@ -119,7 +119,7 @@ def _is_set(text: object, environ: Mapping[str, str]) -> bool:
 
 
 def _needs(preset: object, entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what the user has to get from the product, and what the source also needs."""
+    """Return what the user has to get from the product, or to set."""
     known = PRESETS.get(preset) if isinstance(preset, str) else None
     if known is None:
         return ("a secret",) if needs_secrets(entry.get("verify")) else ()

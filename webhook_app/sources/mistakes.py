@@ -1,4 +1,4 @@
-"""Collects mistakes in the configuration, one sentence each, so that all are reported at once."""
+"""Collects mistakes in the configuration, so that all are reported at once."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from worker.errors import SettingsError
 
 @contextmanager
 def collecting(problems: list[str], prefix: str = "") -> Iterator[None]:
-    """Add the error of the block to ``problems``, after ``prefix``, and continue after the block."""
+    """Add the block's error to ``problems``, after ``prefix``, and continue."""
     try:
         yield
     except SettingsError as error:
@@ -19,7 +19,7 @@ def collecting(problems: list[str], prefix: str = "") -> Iterator[None]:
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Return the known name that is similar to ``name``, or else all of them, as the end of a sentence."""
+    """Return the end of a sentence: the similar known name, or else all of them."""
     if close := get_close_matches(name, known, n=1):
         return f'; did you mean "{close[0]}"?'
     return f"; valid are {', '.join(known)}" if known else ""

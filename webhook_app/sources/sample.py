@@ -1,4 +1,4 @@
-"""Sample deliveries to test a source with: its preset's sample, or one made up from its mapping.
+"""Sample deliveries to test a source: its preset's, or made up from its mapping.
 
 A sample is made unique, so that each creates a new contact and is not a duplicate of the last one.
 """
@@ -41,7 +41,7 @@ class NoSample(SyncError):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An unsigned delivery. ``body`` is text, bytes, or data that is encoded by the Content-Type."""
+    """An unsigned delivery; ``body`` is text, bytes, or data to be encoded."""
 
     body: Any = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Sample:
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
 
     def put(self, steps: Steps, value: object) -> "Sample":
-        """Return a copy with another value at this place, or in the form field with this name.
+        """Return a copy with another value at this place, or in this form field.
 
         Raises:
             NoSample: the body is not data.
@@ -75,7 +75,7 @@ class Sample:
 
 
 def sample_of(source: Source) -> Sample:
-    """Return the sample of the source's preset, if that is a signup for it, or a made-up contact.
+    """Return the preset's sample, if it is a signup, or a made-up contact.
 
     Raises:
         NoSample: there is no sample, and none can be made up.
@@ -91,7 +91,7 @@ def sample_of(source: Source) -> Sample:
 
 
 def read_sample(preset: str) -> Sample:
-    """Return the sample of a preset, without the headers that are different in each delivery.
+    """Return the sample of a preset, without headers that differ in each delivery.
 
     Raises:
         NoSample: its file is missing.
@@ -117,7 +117,7 @@ def contact_in(source: Source, sample: Sample) -> Contact | None:
 
 
 def unique(source: Source, sample: Sample, identifier: str | None = None) -> Sample | None:
-    """Return the sample as a new person's: with this identifier, or a new one, and other addresses.
+    """Return the sample as a new person's, with this identifier or a new one.
 
     ``None``: the identifier is not in the body as it is, so we cannot replace it.
     """
@@ -130,7 +130,7 @@ def unique(source: Source, sample: Sample, identifier: str | None = None) -> Sam
 
 
 def _other_person(source: Source, contact: Contact, identifier: str | None) -> Callable[[str], str]:
-    """Return what to write for a text of the body. LiveDesk gives no two contacts the same address or number."""
+    """Return a function that replaces the person in a text: id, e-mail, phone."""
     rule = source.mapping.rules["identifier"]
     prefix = rule.prefix if isinstance(rule, Prefixed) and isinstance(rule.prefix, str) else ""
     old_id, new_id = contact.identifier.removeprefix(prefix), identifier
@@ -152,7 +152,7 @@ def _other_person(source: Source, contact: Contact, identifier: str | None) -> C
 
 
 def _payload(source: Source, sample: Sample) -> object:
-    """Return what the source will read. Claims become a token only when they are signed."""
+    """Return what the source will read; claims become a token when signed."""
     with suppress(SyncError):
         if "jwt" in source.reader.formats:
             return parse_json(sample.encoded())
@@ -210,7 +210,7 @@ def _is_phone(text: str, digits: str) -> bool:
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
-    """Return the body with every text and number changed, also in forms and in JSON inside texts."""
+    """Return the body with every text changed, also in forms and JSON inside texts."""
     match value:
         case dict():
             return {name: _changed(member, change) for name, member in value.items()}

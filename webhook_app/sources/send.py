@@ -1,4 +1,4 @@
-"""Signs sample deliveries with a source's first secret: the counterpart of ``verify``.
+"""Signs sample deliveries with a source's first secret.
 
 The verifiers themselves (``signature``, ``tokens``, ``jwts``) say what is signed and how, so that each scheme is
 implemented once. ``Unsignable``: only the sender has the private key.
@@ -38,7 +38,7 @@ class Signature:
 
 
 def sign(source: Source, sample: Sample, address: str, now: float) -> Delivery:
-    """Return the sample as its sender would send it to ``address`` at ``now``, in seconds since the epoch.
+    """Return the sample as its sender would send it to ``address`` at ``now``.
 
     Of several verifiers, the one whose headers are in the sample is used first.
 
@@ -123,7 +123,7 @@ def _by_hmac(verifier: Hmac, sample: Sample, address: str, now: float) -> Signat
 
 
 def _by_token(verifier: Token) -> Signature:
-    """Headers other than Authorization usually have the bare token; WSGI decodes headers as Latin-1."""
+    """Headers other than Authorization have the bare token; WSGI uses Latin-1."""
     if verifier.query:
         return Signature(args={verifier.query: verifier.keys[0].decode()})
     token = verifier.keys[0].decode("latin-1")

@@ -1,4 +1,4 @@
-"""A named sender that we accept: how it proves itself, and where in its deliveries the contacts are."""
+"""One source: verifies a delivery and reads the contacts in it."""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ NO_HEADERS: Lookup = {}
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What an authentic delivery contains. ``secret`` is the number of the secret that verified it.
+    """An authentic delivery; ``secret`` is the number of the one that verified it.
 
     ``readings`` is a list for a batch, and ``Quarantined`` if no contact could be read.
     """
@@ -85,7 +85,7 @@ class Source:
             return Delivered(secret, self._quarantined(payload, delivery.headers, error))
 
     def verify(self, delivery: Delivery, now: float) -> int:
-        """Return the number of the secret that verifies the delivery, from 0. ``now`` is in seconds since the epoch.
+        """Return the number of the secret that verifies the delivery, from 0.
 
         Raises:
             Unauthentic: none does.
@@ -105,7 +105,7 @@ class Source:
         return self.read_element(payload, scope) if elements is None else self._read_each(elements, scope)
 
     def read_element(self, payload: object, scope: Scope) -> Reading:
-        """Return the contact in a payload that is not a batch, or in one element of a batch.
+        """Return the contact in a single payload, or in one element of a batch.
 
         Raises:
             Unmappable: there is none.

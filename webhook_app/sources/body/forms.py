@@ -1,4 +1,4 @@
-"""Forms as data: ``application/x-www-form-urlencoded`` and ``multipart/form-data``.
+"""Forms as data: urlencoded and multipart.
 
 Names with brackets become nested objects, as in PHP: ``data[merges][FNAME]=Ana``. The text in brackets is always a
 name, also if it is a number; empty brackets count up from 0. All values are texts. If a name occurs twice, the last
@@ -49,7 +49,7 @@ def parse_form(raw: bytes) -> dict[str, object]:
 
 
 def parse_multipart(raw: bytes, content_type: str) -> dict[str, object]:
-    """Parse the fields of a multipart body (RFC 7578) in UTF-8 into nested objects, without its files.
+    """Parse a multipart body (RFC 7578) in UTF-8 into nested objects, without files.
 
     Raises:
         BadBody: it is malformed, cut off or not UTF-8, or brackets nest too deeply.
@@ -118,7 +118,7 @@ def _inside(place: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _keys(name: str) -> list[str]:
-    """Split ``data[merges][FNAME]`` into its three names; a name whose brackets do not match is one name."""
+    """Split ``data[merges][FNAME]`` into its three names, if the brackets match."""
     match = _NAME.fullmatch(name)
     if match is None:
         return [name]

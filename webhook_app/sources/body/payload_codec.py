@@ -1,4 +1,4 @@
-"""Writes payloads for the quarantine and reads them back, with exact numbers and without secrets."""
+"""Writes payloads for the quarantine and reads them back, without secrets."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SECRETS_WORK = 100_000
 
 
 def dump_payload(payload: object, secret_fields: Sequence[Path]) -> str:
-    """Return the payload as JSON, without what is at ``secret_fields``: passwords, tokens, private metadata.
+    """Return the payload as JSON, without what is at ``secret_fields``.
 
     Raises:
         BadBody: it cannot be written, or not be searched for secrets to its end.

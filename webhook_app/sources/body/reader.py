@@ -1,10 +1,11 @@
-"""A delivery's body as data: unpacked, parsed by its type, and split into the elements of a batch.
+"""A delivery's body as data: unpacked, parsed by its type, split into a batch.
 
 JSON is strict (RFC 8259), and every number is exact.
 """
 
 import base64
 import binascii
+import codecs
 import json
 import re
 import zlib
@@ -35,7 +36,7 @@ _FRACTION = re.compile(rb"[0-9](?:\.[0-9]+(?:[eE][-+0-9])?|[eE][-+0-9])")
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of body: its media types, and how it is parsed, given the whole Content-Type."""
+    """A kind of body: its media types, and how it is parsed."""
 
     types: tuple[str, ...]
     parse: Callable[[bytes, str], object]
@@ -102,7 +103,7 @@ class Reader:
         return gunzip(body, self.max_bytes) if is_gzip else body
 
     def _parsed(self, raw: bytes, content_type: str) -> object:
-        """Senders confuse the types of JSON and JSON Lines: if both are accepted, try one after the other."""
+        """Parse a body; if JSON and JSON Lines are accepted, the content decides."""
         name = self._format(content_type)
         try:
             return FORMATS[name].parse(raw, content_type)
@@ -128,7 +129,7 @@ class Reader:
         return name
 
     def _with_json_fields(self, payload: object) -> object:
-        """Return the payload with its ``json_fields`` parsed; in a batch, those of each element."""
+        """Return the payload, or each element of a batch, with ``json_fields`` parsed."""
         if isinstance(payload, list):
             return [self._with_parsed(element) for element in payload]
         return self._with_parsed(payload)
@@ -178,7 +179,7 @@ def _json_field(name: str, text: str) -> object:
 
 
 def parse_json(raw: bytes) -> object:
-    """Parse JSON. Whole numbers are ``int``, all others ``Decimal``, so that ids above 2**53 stay exact.
+    """Parse JSON with exact numbers: ``int`` or ``Decimal``.
 
     A UTF-8 byte order mark is skipped. If an object has a name twice, the last value wins, as in most parsers.
 
@@ -192,7 +193,7 @@ def parse_json(raw: bytes) -> object:
     if len(raw) > 3 * MAX_FRACTIONS and len(_FRACTION.findall(raw)) > MAX_FRACTIONS:
         raise TooLarge(f"the body has more than {MAX_FRACTIONS} fractions")
     try:
-        return _DECODER.decode(raw.decode("utf-8-sig"))
+        return _DECODER.decode(raw.removeprefix(codecs.BOM_UTF8).decode())
     except UnicodeDecodeError:
         problem = "is not UTF-8"
     except json.JSONDecodeError as error:
@@ -206,7 +207,7 @@ def parse_json(raw: bytes) -> object:
 
 
 def parse_ndjson(raw: bytes) -> list[object]:
-    """Parse JSON Lines (jsonlines.org): one JSON text per line; empty lines are skipped.
+    """Parse JSON Lines (jsonlines.org); empty lines are skipped.
 
     Raises:
         BadBody: a line is not JSON; the text says which.
@@ -229,7 +230,7 @@ def _parse_line(number: int, line: bytes) -> object:
 
 
 def split_first(raw: bytes) -> tuple[bytes, bool]:
-    """Return the bytes of the first element of a JSON array, and whether other elements follow.
+    """Return the bytes of an array's first element, and whether others follow.
 
     Raises:
         BadBody: this is not an array with an element.
@@ -247,7 +248,7 @@ def split_first(raw: bytes) -> tuple[bytes, bool]:
 
 def _decoded(raw: bytes) -> str:
     try:
-        return raw.decode("utf-8-sig")
+        return raw.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError:
         pass
     raise BadBody("the body is not UTF-8")
@@ -258,7 +259,7 @@ def _refuse_constant(_name: str) -> NoReturn:
 
 
 def parse_jwt_claims(raw: bytes) -> object:
-    """Return the claims of a JSON Web Token (RFC 7515, section 7.1); ``verify.jwts`` has verified it.
+    """Return the claims of a JSON Web Token, which ``verify.jwts`` has verified.
 
     Raises:
         BadBody: it is malformed.

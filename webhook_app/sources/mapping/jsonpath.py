@@ -62,7 +62,7 @@ class _Parser:
         raise ValueError(f"{self.name!r} is not a JSONPath: {problem} at character {self.at}")
 
     def advance(self) -> str:
-        """Read the next token, its ``kind`` and ``token``; return the text of the last one."""
+        """Read the next ``kind`` and ``token``; return the text of the last token."""
         last, self.at = self.text[self.at : self.end].strip(), self.end
         match = _TOKEN.match(self.text, self.end)
         if match is None or match.lastgroup is None:
@@ -71,7 +71,7 @@ class _Parser:
         return last
 
     def take(self, *signs: str) -> str:
-        """Return the token and advance if it is one of these signs, otherwise return ``""``."""
+        """Return the token and advance if it is one of these, else return ``""``."""
         return self.advance() if self.kind == "sign" and self.token in signs else ""
 
     def need(self, sign: str) -> None:
@@ -224,7 +224,7 @@ def _walks(steps: tuple[Place, ...], sign: str) -> Value:
 
 
 def _find_once(path: Path) -> Value:
-    """A path from the root finds the same for every element: search once for all of them."""
+    """Search once for all elements: a path from the root finds the same for each."""
 
     def find(_value: Any, root: Any, work: Work) -> list[Any]:
         key = (id(path), id(root))
@@ -264,7 +264,7 @@ def _equal(left: Value, right: Value) -> Value:
 
 
 def is_equal(left: Any, right: Any) -> bool:
-    """Compare as JSON does: ``true`` is not 1. What is nested too deeply to be compared is not equal."""
+    """Compare as JSON does: ``true`` is not 1; what is nested too deeply differs."""
     if isinstance(left, bool) != isinstance(right, bool):
         return False
     try:

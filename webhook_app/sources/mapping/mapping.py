@@ -1,4 +1,4 @@
-"""Rules that take a contact's fields from a payload, compiled once and applied to every delivery.
+"""Rules that take a contact's fields from a payload.
 
 The result is raw; ``worker.normalise`` validates it. ``rules`` documents how rules are written.
 """
@@ -20,7 +20,7 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FirstOf:
-    """The first alternative with a usable value; without one, the first value of any kind."""
+    """The first alternative with a usable value, or else the first value."""
 
     rules: tuple[Rule, ...]
 
@@ -36,7 +36,7 @@ class FirstOf:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Parts joined with ``glue``; parts that are missing, blank or not text are skipped."""
+    """Parts joined with ``glue``, without those that are missing or blank."""
 
     rules: tuple[Rule, ...]
     glue: str
@@ -48,8 +48,10 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Prefixed:
-    """A prefix and the value of a rule. Without a value, or if the prefix is a rule without one, there is no value:
-    ids of two systems could be the same."""
+    """A prefix and the value of a rule; without either there is no value.
+
+    Without the prefix the ids of two systems could be equal.
+    """
 
     rule: Rule
     prefix: str | Rule
@@ -141,7 +143,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Whether one of the allowed values is at a path; with ``exists``, whether anything but null is or is not."""
+    """Whether an allowed value is at a path, or with ``exists`` any value or none."""
 
     place: Path | Header
     allowed: tuple[str | int | float | bool, ...] = ()
@@ -184,7 +186,7 @@ class Mapping:
         return {field: value for field, value in found if value is not None}
 
     def _contact(self, payload: object, scope: Scope) -> object:
-        """Return the object with the identifier, or else the last object, so that the problem can be named."""
+        """Return the object with the identifier, or else the last object."""
         contact = None
         for place in self.places:
             candidate = place.value(payload, scope)

@@ -29,7 +29,7 @@ class TooMuchWork(Unmappable):
 
 
 class Work:
-    """The steps that are ``left`` for one delivery, and the results of searches that are repeated."""
+    """The steps ``left`` for one delivery, and results that are used again."""
 
     __slots__ = ("found", "left")
 
@@ -50,7 +50,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a rule uses in addition to the payload: the headers, and the work that is left."""
+    """What a rule uses beside the payload: the headers, and the work that is left."""
 
     headers: Lookup = field(default_factory=dict[str, str], repr=False)
     work: Work = field(default_factory=Work)
@@ -62,20 +62,20 @@ Select = Callable[[Any, Any, Work], Collection[Place]]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment of a path. ``step`` is its name or index where it can find one value at most."""
+    """One segment of a path; ``step`` is its name or index, if it is only that."""
 
     select: Select
     descends: bool = False
     step: Place | None = None
 
     def places(self, values: list[Any], root: Any, work: Work) -> list[tuple[Any, Place]]:
-        """Return the places that the segment finds in some values, each with its container."""
+        """Return the places that the segment finds, each with its container."""
         holders = _with_all_below(values, work) if self.descends else values
         return [(holder, place) for holder in holders for place in self.select(holder, root, work)]
 
 
 class Path:
-    """A compiled path (see ``jsonpath``). A plain one has ``steps``, its names and indices, and is only walked."""
+    """A compiled path (see ``jsonpath``); a plain one is only walked, by ``steps``."""
 
     __slots__ = ("_lead", "_rest", "segments", "steps")
 
@@ -87,7 +87,7 @@ class Path:
         self.steps = None if self._rest else self._lead
 
     def value(self, payload: object, scope: Scope) -> object:
-        """Return what is found, or ``None``; of several values the first that can be a field's.
+        """Return what is found, or ``None``; of several values the first usable one.
 
         A plain path may return a value of any type, so that a wrong one is noticed.
         """
@@ -117,7 +117,7 @@ class Path:
         return values
 
     def remove(self, payload: Any, work: Work) -> None:
-        """Remove what is found, except the payload itself; in an array ``None`` takes its place."""
+        """Remove what is found; in an array ``None`` takes its place."""
         parents = Path(self.segments[:-1]).find(payload, payload, work)
         for holder, place in self.segments[-1].places(parents, payload, work) if self.segments else ():
             if isinstance(holder, dict):

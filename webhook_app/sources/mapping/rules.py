@@ -153,7 +153,7 @@ def _replacements(written: object) -> tuple[tuple[str, str], ...]:
 
 
 def compile_condition(place: str, allowed: object) -> Condition:
-    """Compile one line of ``only_if``: a path or a header, and the values that it may have.
+    """Compile one line of ``only_if``: a path or a header, and its valid values.
 
     Raises:
         ValueError: it is not a path, or there are no values.

@@ -33,7 +33,7 @@ OWN_WORDS: Mapping[str, object] = {
 
 
 class Preset(TypedDict):
-    """A preset's file. First the keys of a source, with the same meaning, then the texts for people, in Markdown."""
+    """A preset's file: the keys of a source, then texts for people, in Markdown."""
 
     verify: object
     map: Mapping[str, object]

@@ -1,4 +1,4 @@
-"""How senders verify a URL before they use it, and the replies that they expect. None of it creates a contact.
+"""How senders verify a URL before they use it, and the replies they expect.
 
 A signed ping that expects only a 200 needs no handshake: ``test_if`` or ``ignore_if`` answers it.
 """
@@ -50,7 +50,7 @@ class Handshake:
 
 
 def make_handshake(name: object, secrets: tuple[str, ...], token: str) -> Handshake:
-    """Return the handshake ``name`` for a source with these secrets; ``token`` is the one that the sender must send.
+    """Return the handshake ``name``; ``token`` is the one that the sender sends.
 
     Raises:
         ValueError: there is no such handshake, or a secret or token is missing.
@@ -61,14 +61,14 @@ def make_handshake(name: object, secrets: tuple[str, ...], token: str) -> Handsh
 
 
 def _meta(_secrets: tuple[str, ...], token: str) -> Handshake:
-    """developers.facebook.com, "Webhooks: getting started": the operator chooses the verify token."""
+    """developers.facebook.com, "Webhooks: getting started"."""
     if len(token) < 8:
         raise ValueError('needs the verify token: { name = "meta", token = "$NAME" }, of at least 8 characters')
     return Handshake(visit=partial(_echo_to_meta, token=token))
 
 
 def _linkedin(secrets: tuple[str, ...], _token: str) -> Handshake:
-    """learn.microsoft.com, LinkedIn's "Webhook validation": the key is the client secret, here the first secret."""
+    """learn.microsoft.com, LinkedIn's "Webhook validation"; needs the client secret."""
     if not secrets:
         raise ValueError("needs the client secret")
     return Handshake(visit=partial(_sign_for_linkedin, key=secrets[0].encode(errors="replace")))
@@ -85,7 +85,7 @@ def _echo_to_meta(delivery: Delivery, token: str) -> Reply:
 
 
 def _sign_for_linkedin(delivery: Delivery, key: bytes) -> Reply:
-    """Sign a UUID only: anything else could be the body of a forged delivery, which the same key signs."""
+    """Sign a UUID only: anything else could be the body of a forged delivery."""
     code = present(delivery.args.get("challengeCode"), "the query argument challengeCode")
     if not _UUID.fullmatch(code):
         raise Unauthentic("the challenge code is not a UUID")

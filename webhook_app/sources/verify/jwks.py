@@ -1,4 +1,4 @@
-"""The keys that a sender publishes (JSON Web Key Set, RFC 7517), fetched and cached.
+"""The keys that a sender publishes (JWKS, RFC 7517), fetched and cached.
 
 joserfc reads the keys; fetching is our own, because it must be bounded: in size, in time, and in how often an address
 that is down is tried. Until it is back, the keys that we know stay in use.
@@ -44,7 +44,7 @@ MIN_RSA_BITS = 2048
 
 
 class Registry(jws.JWSRegistry):
-    """What joserfc accepts: these algorithms, and headers and payloads as large as our bodies and headers may be."""
+    """What joserfc accepts: some algorithms, and our limits of sizes."""
 
     max_header_length = 4096
     max_payload_length = 64 * 1024 * 1024
@@ -53,7 +53,7 @@ class Registry(jws.JWSRegistry):
         super().__init__(algorithms=algorithms, strict_check_header=False)
 
     def get_alg(self, name: str) -> Any:
-        """Return an algorithm without the warning that ``EdDSA`` has a second name now (RFC 9864)."""
+        """Return an algorithm, without a warning about ``EdDSA`` (RFC 9864)."""
         return self.algorithms[name] if self.allowed and name in self.allowed else super().get_alg(name)
 
     def parse(self, token: bytes) -> jws.CompactSignature | None:
@@ -68,7 +68,7 @@ class Registry(jws.JWSRegistry):
 
 
 class KeySet:
-    """The keys at ``url`` that fit one of ``algorithms``. Threads share it; each process has its own.
+    """The keys at ``url`` that fit one of ``algorithms``, shared by threads.
 
     Raises:
         ValueError: keys must not be fetched from ``url``.
@@ -84,7 +84,7 @@ class KeySet:
         self._lock = threading.Lock()
 
     def find(self, kid: object, algorithm: str, now: float) -> list[Key]:
-        """Return the keys that a token may be signed with: those with the id ``kid``, or all if it has none.
+        """Return the keys of a token: those with the id ``kid``, or all without one.
 
         ``now`` is in seconds since the epoch.
 
@@ -108,7 +108,7 @@ class KeySet:
         return [key for key in keys if kid in (None, key.kid) and _fits(key, algorithm)]
 
     def _refresh(self, now: float, *, wait: bool) -> bool:
-        """Fetch the keys unless that was tried a moment ago; return whether they were fetched.
+        """Fetch the keys unless tried a moment ago; return whether it did.
 
         One thread at a time fetches; the others ``wait`` for it only if they cannot do without.
         """
@@ -170,7 +170,7 @@ def _usable_keys(document: bytes, algorithms: tuple[str, ...]) -> tuple[Key, ...
 
 
 def _fits(key: Key, algorithm: str) -> bool:
-    """Whether the key may verify signatures of this algorithm, by its type, use, curve, size and own ``alg``."""
+    """Whether a key fits an algorithm by its type, use, curve, size and ``alg``."""
     if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
         return False
     try:
@@ -182,7 +182,7 @@ def _fits(key: Key, algorithm: str) -> bool:
 
 
 def _is_allowed(url: str) -> bool:
-    """Whether a URL has TLS, or is in our own network: a name without a dot, or a private address."""
+    """Whether a URL has TLS, a name without a dot, or a private address."""
     try:
         scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
     except ValueError:

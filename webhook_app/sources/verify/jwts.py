@@ -1,4 +1,4 @@
-"""JSON Web Tokens (RFC 7519) as signatures: the body is one, or a header has one that contains the body's hash.
+"""JSON Web Tokens (RFC 7519) that are the body, or contain the body's hash.
 
 joserfc verifies the signature. The operator chooses the algorithms, never the token; and secrets are never mixed with
 published keys, so that a public key cannot be used as a secret.
@@ -36,7 +36,7 @@ MAX_TRIES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jwt:
-    """A token in ``header`` whose claim ``claim`` is the body's SHA-256 in ``encoding``; without a header, the body.
+    """A token in ``header`` with the body's hash in ``claim``, or the body itself.
 
     It is signed with one of ``keys`` or, if there is a ``key_set``, with a key of that. ``issuer`` and ``audience`` are
     what the token must name, if they are set.

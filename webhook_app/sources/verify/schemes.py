@@ -22,7 +22,7 @@ from worker.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a scheme is made from: the secrets by name, the options, and the source's body reader.
+    """What a scheme is made from: named secrets, options, and the body reader.
 
     ``jwks`` has the URLs of all key sets of the source. Credentials are numbered: first the secrets, then the key sets.
     """
@@ -40,7 +40,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """A verifier with some of the source's secrets; ``numbers`` are theirs, in the order of its keys."""
+    """A verifier with some of the source's secrets; ``numbers`` are theirs."""
 
     verifier: Verifier
     numbers: tuple[int, ...]
@@ -56,7 +56,7 @@ class Scheme:
 
 
 def read_verifiers(written: object, secrets: Mapping[str, str], reader: Reader | None = None) -> tuple[Verifier, ...]:
-    """Return the verifiers under ``verify``: a scheme's name, a table with a ``scheme`` and options, or a list of them.
+    """Return the verifiers under ``verify``: a name, a table, or a list of them.
 
     ``secrets`` maps the name of each secret, for messages, to the secret, in the order of their numbers.
 
@@ -124,7 +124,7 @@ def _hmac(given: Given, fixed: Mapping[str, Any]) -> list[Verifier]:
 
 
 def _standard_webhooks(given: Given) -> list[Verifier]:
-    """Standard Webhooks (github.com/standard-webhooks, spec 1.0.0); Svix signs alike with its own header names."""
+    """Standard Webhooks, spec 1.0.0; Svix signs alike with its own headers."""
     verifiers: list[Verifier] = []
     for kind, form, version in ((Hmac, "whsec", "v1,"), (Ed25519, "whpk", "v1a,")):
         own = {name: text for name, text in given.secrets.items() if text.startswith("whpk_") == (form == "whpk")}

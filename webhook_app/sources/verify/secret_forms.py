@@ -1,4 +1,4 @@
-"""Reads secrets from the configuration and decodes them into keys. No message repeats a secret."""
+"""Reads secrets and decodes them into keys. No message repeats a secret."""
 
 import base64
 import re
@@ -13,7 +13,7 @@ REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def read_secret(text: object, environ: Mapping[str, str]) -> str:
-    """Return a secret; for ``$NAME`` the environment variable ``NAME`` or the content of the file ``NAME_FILE``.
+    """Return a secret; for ``$NAME`` the variable ``NAME`` or the file ``NAME_FILE``.
 
     Raises:
         ValueError: there is no secret.
@@ -82,7 +82,7 @@ def _hex(secret: str) -> bytes:
 
 
 def _whsec(secret: str) -> bytes:
-    """Base64 after an optional ``whsec_``; Supabase puts the version ``v1,`` before that."""
+    """Base64 after an optional ``whsec_``; Supabase puts ``v1,`` before that."""
     return _base64(secret.removeprefix("v1,").removeprefix("whsec_"))
 
 

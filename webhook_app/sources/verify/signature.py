@@ -1,4 +1,4 @@
-"""Verifies who sent a delivery: over the raw bytes, in constant time, before anything is parsed.
+"""Verifies who sent a delivery, over its raw bytes and in constant time.
 
 Every verifier is a small frozen value with ``verify``. A new product is a new value, not new code:
 
@@ -101,12 +101,12 @@ class Signed:
         return signatures, self.message(delivery, self._timestamp(delivery, items, now))
 
     def _items(self, header: str) -> list[str]:
-        """Supabase separates signatures with ``", "`` instead of a space: remove the comma."""
+        """Split a header; Supabase separates with ``", "`` instead of a space."""
         items = header.split(self.separator) if self.separator else [header]
         return [item.strip(" \t,") for item in items]
 
     def _timestamp(self, delivery: Delivery, items: list[str], now: float) -> str:
-        """Return the timestamp exactly as it was sent and signed, or ``""`` if the scheme has none."""
+        """Return the timestamp exactly as it was signed, or ``""`` if there is none."""
         if self.timestamp_header:
             text = ascii_header(delivery, self.timestamp_header)
         elif self.timestamp_prefix:
@@ -207,7 +207,7 @@ class Hmac(Signed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ed25519(Signed):
-    """A signature in base64 that a public key verifies. ``keys`` are public keys of 32 bytes.
+    """A signature in base64; ``keys`` are public keys of 32 bytes.
 
     Raises:
         SettingsError: as with ``Signed``, or a key is malformed.
@@ -234,7 +234,7 @@ class Ed25519(Signed):
 
 
 def verify(verifiers: Sequence[Verifier], delivery: Delivery, now: float) -> int:
-    """Return the number of the secret with which the first of ``verifiers`` verifies the delivery.
+    """Return the number of the secret that verifies the delivery.
 
     Raises:
         Unauthentic: none does. The text names the failures, or what is missing.
@@ -279,7 +279,7 @@ def _is_signed(key: bytes, signature: bytes, message: bytes) -> bool:
 
 
 def _first_element(body: bytes) -> bytes:
-    """Return what Segment signs: the first element of an array, or any other body as a whole."""
+    """Return what Segment signs: an array's first element, or another body."""
     if not body.lstrip().startswith(b"["):
         return body
     try:
@@ -296,7 +296,7 @@ def _hubspot_decoded(url: str) -> str:
 
 
 def _template_parts(template: str) -> tuple[bytes | str, ...]:
-    """Parse ``"{t}.{body}"`` into ``("t", b".", "body")``: placeholders as ``str``, other text as ``bytes``."""
+    """Parse ``"{t}.{body}"`` into ``("t", b".", "body")``."""
     try:
         pairs = [(literal, name) for literal, name, _, _ in string.Formatter().parse(template)]
     except ValueError:

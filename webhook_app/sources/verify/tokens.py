@@ -42,7 +42,7 @@ class Token:
         return _index(self.keys, self._token(delivery))
 
     def _token(self, delivery: Delivery) -> bytes:
-        """Return the token as bytes: WSGI decodes headers as Latin-1, and everybody the query as UTF-8."""
+        """Return the token as bytes; headers are Latin-1 in WSGI, the query UTF-8."""
         if self.query:
             return _encoded(present(delivery.args.get(self.query), f"the query argument {self.query}"), "utf-8")
         value = present(delivery.headers.get(self.header), f"the {self.header} header").strip()
@@ -52,7 +52,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldToken:
-    """A secret in the body, at ``path``; the body is parsed to find it, within the limits of ``reader``.
+    """A secret in the body, at ``path``; ``reader`` parses the body to find it.
 
     Raises:
         SettingsError: a key is too short.
