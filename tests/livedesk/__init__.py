@@ -1,4 +1,4 @@
-"""The stand-in: an imitation of the LiveDesk contacts API that can misbehave in every known way.
+"""The stand-in: an imitation of the LiveDesk contacts API that can misbehave.
 
 On its own: ``python -m tests.livedesk --port 9100``. In a test::
 

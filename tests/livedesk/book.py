@@ -1,4 +1,4 @@
-"""The contact book behind the stand-in: exact, in memory, safe to use from many threads; no HTTP.
+"""The contact book behind the stand-in: in memory, thread-safe, without HTTP.
 
 It stores what Chatwoot's table of contacts stores, and refuses what Chatwoot's validations and unique indexes refuse.
 Source: livedesk-api.md 2.1 to 2.10.
@@ -45,11 +45,14 @@ class Missing(Exception):
 
 
 class Broken(Exception):
-    """The database raised an error that Chatwoot does not catch: a unique index, a NUL byte."""
+    """The database raised an error that Chatwoot does not catch."""
 
 
 class Book:
-    """All contacts of one account. ``clock`` returns seconds since the epoch; ``seed`` fixes the order of lists."""
+    """All contacts of one account.
+
+    ``clock`` returns seconds since the epoch; ``seed`` fixes the order of lists.
+    """
 
     def __init__(
         self, inbox_ids: Iterable[int] = (1,), *, clock: Callable[[], float] = time.time, seed: int | None = None
@@ -68,7 +71,10 @@ class Book:
         return len(self._rows)
 
     def create(self, params: Mapping[str, object], *, identifier_unique: bool = True) -> Contact:
-        """Store a new contact, all or nothing, as create does (2.1). The link to its inbox is ``links[0]``, if any."""
+        """Store a new contact, all or nothing, as create does (2.1).
+
+        The link to its inbox is ``links[0]``, if any.
+        """
         with self._lock:
             contact = self._fresh(params)
             self._check(contact if identifier_unique else replace(contact, identifier=None))
@@ -76,14 +82,20 @@ class Book:
             return self._put(contact if link is None else replace(contact, links=(link,)))
 
     def update(self, contact_id: object, params: Mapping[str, object]) -> Contact:
-        """Change a contact; the whole row is validated again, not only what was sent (2.8)."""
+        """Change a contact.
+
+        The whole row is validated again, not only what was sent (2.8).
+        """
         with self._lock:
             contact = changed(self.get(contact_id), permitted(params))
             self._check(contact)
             return self._put(contact)
 
     def insert(self, params: Mapping[str, object], *, unchecked: bool = False) -> Contact:
-        """Store a contact as the widget or an agent would; with ``unchecked`` even an invalid one."""
+        """Store a contact as the widget or an agent would.
+
+        With ``unchecked`` even an invalid one.
+        """
         if not unchecked:
             return self.create(params)
         with self._lock:
@@ -104,7 +116,7 @@ class Book:
             return self._rows.pop(contact.id)
 
     def merge(self, base_id: object, mergee_id: object) -> Contact:
-        """Merge two contacts: the base's values win, the mergee's fill its gaps, the mergee is deleted (2.10)."""
+        """Merge the mergee into the base, whose values win, and delete it (2.10)."""
         with self._lock:
             base, mergee = self.get(base_id), self.get(mergee_id)
             if base.id == mergee.id:
@@ -121,7 +133,7 @@ class Book:
             return list(self._rows.values())
 
     def search(self, q: str | None) -> list[Contact]:
-        """Return the resolved contacts, all of them (``None``) or those that ``q`` finds, in no particular order."""
+        """Return the resolved contacts that ``q`` finds, or all (``None``), in any order."""
         if q is None:
             return [contact for contact in self.contacts() if contact.is_resolved]
         if not is_storable(q):
@@ -154,7 +166,10 @@ class Book:
         return value is not None and bool(self._owners[name].get(value, set()) - {contact.id})
 
     def _link_for(self, params: Mapping[str, object]) -> Link | None:
-        """Return the row of contact_inboxes to insert; a ``source_id`` that is taken in this inbox raises (2.4)."""
+        """Return the row of contact_inboxes to insert.
+
+        A ``source_id`` that is taken in this inbox raises (2.4).
+        """
         if is_blank(params.get("inbox_id")):
             return None
         inbox_id = whole_number(params["inbox_id"])

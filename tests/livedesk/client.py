@@ -15,7 +15,9 @@ class StandInError(Exception):
 
 
 class StandIn:
-    """A running stand-in at ``base_url``, in this process or another. Safe to share between threads.
+    """A running stand-in at ``base_url``, in this process or another.
+
+    Safe to share between threads.
 
     Every method is one HTTP request on a connection of its own. Raises StandInError if the stand-in refuses
     it, and OSError if it cannot be reached.
@@ -28,7 +30,10 @@ class StandIn:
         self._address = urlsplit(self.url).netloc
 
     def behave(self, mode: str, **options: object) -> int:
-        """Add a rule; the options are those of the package docstring. Return the rule's number."""
+        """Add a rule; the options are those of the package docstring.
+
+        Return the rule's number.
+        """
         return int(self._do("POST", "behave", {"mode": mode, **options})["id"])
 
     def rules(self) -> list[Json]:
@@ -44,12 +49,12 @@ class StandIn:
         return [LedgerEntry(**entry) for entry in self._rows("ledger")]
 
     def requests(self, kind: str | None = "create") -> list[RequestRecord]:
-        """Return every request of one kind (``None``: of every kind) that arrived, in order."""
+        """Return every request of one kind (``None``: of every kind), in order."""
         path = "requests" if kind is None else f"requests?kind={quote(kind)}"
         return [RequestRecord(**record) for record in self._rows(path)]
 
     def overlapping(self) -> list[tuple[RequestRecord, RequestRecord]]:
-        """Return pairs of creates for one identifier where the later one arrived before the earlier one ended."""
+        """Return pairs of creates for one identifier that overlapped in time."""
         pending: dict[str, list[RequestRecord]] = {}
         pairs = []
         for record in self.requests("create"):
@@ -68,7 +73,10 @@ class StandIn:
         return [contact_of(row) for row in self._rows(path)]
 
     def add_contact(self, *, unchecked: bool = False, **fields: object) -> Contact:
-        """Insert a contact as the widget or an agent would; ``unchecked`` allows an invalid or duplicate one."""
+        """Insert a contact as the widget or an agent would.
+
+        ``unchecked`` allows an invalid or duplicate one.
+        """
         return contact_of(self._do("POST", "contacts", {**fields, "unchecked": unchecked}))
 
     def merge(self, base: int, mergee: int) -> Contact:
@@ -84,7 +92,10 @@ class StandIn:
         self._do("POST", "credentials", {"api_key": api_key, "api_secret": api_secret})
 
     def reset(self) -> None:
-        """Forget everything: contacts, ledger, rules, rotated credentials. Delayed requests are dropped."""
+        """Forget everything: contacts, ledger, rules, rotated credentials.
+
+        Delayed requests are dropped.
+        """
         self._do("POST", "reset")
 
     def _rows(self, path: str) -> list[Json]:

@@ -1,4 +1,4 @@
-"""One contact as the stand-in stores it: what a request can set, how Rails casts it, what makes it invalid.
+"""One contact as the stand-in stores it: fields, Rails' casts, validations.
 
 Source of every rule: livedesk-api.md 2.1 (what is permitted, the validations) and 2.3 (their messages).
 """
@@ -55,7 +55,7 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One row of contact_inboxes: the contact is known in this inbox under ``source_id``."""
+    """One row of contact_inboxes: the contact's ``source_id`` in this inbox."""
 
     inbox_id: int
     source_id: str
@@ -63,7 +63,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One row of contacts. ``created_at`` is in seconds since the epoch. An omitted name is "", a null one ``None``."""
+    """One row of contacts. ``created_at`` is in seconds since the epoch.
+
+    An omitted name is "", a null one ``None``.
+    """
 
     id: int
     created_at: float
@@ -78,7 +81,7 @@ class Contact:
 
     @property
     def company(self) -> str:
-        """``company_name`` of the additional attributes, the fifth text that a search compares (2.6)."""
+        """The ``company_name`` of the attributes, which searches compare too (2.6)."""
         return text_of(self.additional_attributes.get("company_name")) or ""
 
     @property
@@ -88,7 +91,7 @@ class Contact:
 
     @property
     def is_lead(self) -> bool:
-        """Whether it has more than an identifier: with ``crm_v2`` on, the others are invisible (2.6)."""
+        """Whether it has more than an identifier; ``crm_v2`` hides the others (2.6)."""
         return bool(self.email or self.phone_number)
 
 
@@ -104,7 +107,10 @@ class Fault:
 
 
 def text_of(value: object) -> str | None:
-    """Return the value as a string column stores it; Rails casts ``true`` to "t" and numbers to their digits."""
+    """Return the value as a string column stores it.
+
+    Rails casts ``true`` to "t" and numbers to their digits.
+    """
     if isinstance(value, bool):
         return "t" if value else "f"
     return value if value is None or isinstance(value, str) else str(value)
@@ -116,7 +122,10 @@ def is_blank(value: object) -> bool:
 
 
 def whole_number(value: object) -> int:
-    """Return an id as Ruby reads it: a number, or the leading digits of a string; 0 without any."""
+    """Return an id as Ruby reads it: a number, or the leading digits of a string.
+
+    0 without any.
+    """
     if isinstance(value, float):
         return int(value) if abs(value) < 1e18 else 0
     if isinstance(value, int) and not isinstance(value, bool):
@@ -126,7 +135,10 @@ def whole_number(value: object) -> int:
 
 
 def permitted(params: Mapping[str, object]) -> Json:
-    """Return what create and update accept of a request, cast; other keys are ignored (2.1)."""
+    """Return what create and update accept of a request, cast.
+
+    Other keys are ignored (2.1).
+    """
     wanted: Json = {
         key: text_of(params[key]) for key in TEXTS if key in params and not isinstance(params[key], dict | list)
     }
@@ -139,13 +151,19 @@ def permitted(params: Mapping[str, object]) -> Json:
 
 
 def changed(contact: Contact, wanted: Json) -> Contact:
-    """Return the contact with these fields; attributes are merged key by key, the rest is replaced (2.8)."""
+    """Return the contact with these fields.
+
+    Attributes are merged key by key, the rest is replaced (2.8).
+    """
     merged = {key: getattr(contact, key) | wanted[key] for key in HASHES if key in wanted}
     return replace(contact, **(wanted | merged))
 
 
 def faults_of(contact: Contact, is_taken: Callable[[str, str], bool]) -> list[Fault]:
-    """Return every failed validation in Chatwoot's order; ``is_taken(attribute, value)`` checks other contacts."""
+    """Return every failed validation in Chatwoot's order.
+
+    ``is_taken(attribute, value)`` checks other contacts.
+    """
     faults = [Fault(name, "too_long") for name in TEXTS if len(getattr(contact, name) or "") > MAX_LENGTH]
     for name in UNIQUE:
         value = getattr(contact, name)
@@ -159,7 +177,7 @@ def faults_of(contact: Contact, is_taken: Callable[[str, str], bool]) -> list[Fa
 
 
 def is_storable(value: object) -> bool:
-    """Whether the database accepts it: no NUL and no lone surrogate in any string, at any depth (3.3)."""
+    """Whether the database accepts it: no NUL, no lone surrogate, at any depth (3.3)."""
     if isinstance(value, str):
         return "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
     if isinstance(value, dict):

@@ -1,4 +1,7 @@
-"""The control API under ``/_control/``: no credentials, no misbehaviour. The package docstring lists it."""
+"""The control API under ``/_control/``: no credentials, no misbehaviour.
+
+The package docstring lists it.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -20,7 +23,10 @@ class BadControl(Exception):
 
 
 def control(world: World, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
-    """Answer one request to the control API; an invalid one gets status 400 and one sentence."""
+    """Answer one request to the control API.
+
+    An invalid one gets status 400 and one sentence.
+    """
     action = ACTIONS.get((method, path.removeprefix(PREFIX)))
     if action is None:
         return json_answer(404, {"error": f"There is no {method} {path}."})

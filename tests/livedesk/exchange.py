@@ -16,11 +16,14 @@ GLANCE = 0.03
 
 
 class Released(Exception):
-    """The stand-in was reset or stopped while this request was delayed: drop it, execute nothing."""
+    """The stand-in was reset or stopped during a delay: drop the request."""
 
 
 class Exchange:
-    """A request, the service that executes it, and the connection. ``released`` ends every delay."""
+    """A request, the service that executes it, and the connection.
+
+    ``released`` ends every delay.
+    """
 
     def __init__(
         self,
@@ -41,7 +44,10 @@ class Exchange:
         self._verdict: Answer | None = None
 
     def execute(self, quirks: Quirks = HEALTHY) -> Answer:
-        """Execute the request the first time; return the same answer after that. Sends nothing."""
+        """Execute the request the first time; return the same answer after that.
+
+        Sends nothing.
+        """
         if self._verdict is None:
             self._verdict = self._service.execute(self.request, quirks)
             self._ledger.execute(self.record, self._verdict.status, self._verdict.contact)
@@ -83,7 +89,10 @@ class Exchange:
         self._wire.reset()
 
     def delay(self, seconds: float | None) -> bool:
-        """Keep the client waiting, without end for ``None``. Return False as soon as it leaves, otherwise True."""
+        """Keep the client waiting, without end for ``None``.
+
+        Return False as soon as it leaves, otherwise True.
+        """
         end = None if seconds is None else time.monotonic() + seconds
         while end is None or (left := end - time.monotonic()) > 0:
             self._nap(GLANCE if end is None else min(left, GLANCE))
@@ -100,7 +109,7 @@ class Exchange:
             self._nap(max(0.0, end - time.monotonic()))
 
     def note_answered(self, status: int) -> None:
-        """Record that the answer is complete, before it is: its receiver may read the ledger at once."""
+        """Record that the answer is complete, before its receiver can read the ledger."""
         if self._wire.peer_left():
             self.note("client_left")
         self.note("answered", status)

@@ -42,13 +42,13 @@ class RequestRecord:
     finished: float | None = None
 
     def overlaps(self, later: "RequestRecord") -> bool:
-        """Whether a later request for the same identifier arrived while this one was unanswered."""
+        """Whether a later request for this identifier arrived before this one ended."""
         return self.identifier == later.identifier and (self.finished is None or later.received < self.finished)
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One create that was executed: ``request`` created a contact with this identifier."""
+    """One executed create: ``request`` created a contact with this identifier."""
 
     time: float
     identifier: str | None
@@ -79,7 +79,9 @@ class Stats:
 
 
 class Ledger:
-    """Append-only, safe to use from many threads. ``limit`` limits both lists; 0 keeps only counts.
+    """Append-only, safe to use from many threads.
+
+    ``limit`` limits both lists; 0 keeps only counts.
 
     Duplicates are counted over the identifiers seen, which costs memory for each; with ``limit=0`` they are not.
     """
@@ -115,7 +117,10 @@ class Ledger:
             self._misbehaved[mode] += 1
 
     def execute(self, record: RequestRecord, verdict: int, contact: Contact | None) -> None:
-        """Record the execution; ``contact`` is the one that the request created or changed."""
+        """Record the execution.
+
+        ``contact`` is the one that the request created or changed.
+        """
         with self._lock:
             record.verdict = verdict
             if contact is None:
@@ -149,7 +154,10 @@ class Ledger:
             return list(self._entries)
 
     def records(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """Return the requests as JSON objects, oldest first; all of them, or those of one kind."""
+        """Return the requests as JSON objects, oldest first.
+
+        All of them, or those of one kind.
+        """
         with self._lock:
             return [asdict(record) for record in self._records if kind in (None, record.kind)]
 

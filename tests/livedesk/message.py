@@ -1,4 +1,4 @@
-"""Requests and answers as values, and every body that LiveDesk is known or suspected to answer with.
+"""Requests and answers as values, and every known body of LiveDesk's answers.
 
 Source: livedesk-api.md 2.2 (success), 2.3 (errors), 1.10 (what EngageLab's other products say), 2.7 (429).
 """
@@ -17,7 +17,10 @@ TEXT = "text/plain"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, read completely. ``kind`` is what it requests; ``params`` its body, ``None`` if broken."""
+    """One request, read completely.
+
+    ``kind`` is what it requests; ``params`` its body, ``None`` if broken.
+    """
 
     number: int
     method: str
@@ -146,7 +149,10 @@ def link_view(link: Link) -> Json:
 
 
 def contact_view(contact: Contact, *, with_inboxes: bool = True) -> Json:
-    """A contact as every answer shows it; ``last_activity_at`` is absent until there is activity."""
+    """A contact as every answer shows it.
+
+    ``last_activity_at`` is absent until there is activity.
+    """
     view = {
         "additional_attributes": contact.additional_attributes,
         "availability_status": "offline",
@@ -164,7 +170,10 @@ def contact_view(contact: Contact, *, with_inboxes: bool = True) -> Json:
 
 
 def created(contact: Contact) -> Answer:
-    """The answer to a create: 200, not 201. Both parts of ``contact_inbox`` are null without an inbox."""
+    """The answer to a create: 200, not 201.
+
+    Both parts of ``contact_inbox`` are null without an inbox.
+    """
     link = contact.links[0] if contact.links else None
     inbox = {
         "inbox": inbox_view(link.inbox_id) | {"account_id": 1, "enable_auto_assignment": True} if link else None,
@@ -179,6 +188,9 @@ def shown(contact: Contact) -> Answer:
 
 
 def listed(page: Sequence[Contact], count: int, current_page: str | int, *, with_inboxes: bool) -> Answer:
-    """One page of a list or search; ``current_page`` echoes the parameter, as text if it was given."""
+    """One page of a list or search.
+
+    ``current_page`` echoes the parameter, as text if it was given.
+    """
     payload = [contact_view(contact, with_inboxes=with_inboxes) for contact in page]
     return json_answer(200, {"meta": {"count": count, "current_page": current_page}, "payload": payload})

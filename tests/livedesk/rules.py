@@ -22,7 +22,10 @@ class BadRule(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One requested misbehaviour. The package docstring explains the options of each mode."""
+    """One requested misbehaviour.
+
+    The package docstring explains the options of each mode.
+    """
 
     mode: str
     on: str = "any"
@@ -98,7 +101,10 @@ def check_option(name: str, value: object) -> None:
 
 
 def check_words(params: Mapping[str, Any]) -> None:
-    """Check the options that have a list of values; each mode checks its ``shape`` itself."""
+    """Check the options that have a list of values.
+
+    Each mode checks its ``shape`` itself.
+    """
     for name, words in (("on", ON), ("language", tuple(MESSAGES))):
         if params.get(name) is not None and params[name] not in words:
             raise BadRule(f"{name} must be one of: {', '.join(words)}.")
@@ -114,7 +120,7 @@ class Rulebook:
     """The active rules, oldest first; safe to use from many threads."""
 
     def __init__(self, *, filters: frozenset[str] = frozenset()) -> None:
-        """``filters`` names the modes whose ``identifier`` selects contacts in an answer, not requests."""
+        """``filters``: the modes whose ``identifier`` selects contacts, not requests."""
         self._filters = filters
         self._lock = threading.Lock()
         self._active: dict[int, tuple[Rule, random.Random]] = {}
@@ -138,7 +144,10 @@ class Rulebook:
             return [{"id": key, **asdict(rule), "left": self._left[key]} for key, (rule, _) in self._active.items()]
 
     def pick(self, request: Request, identifier: str | None) -> Rule | None:
-        """Return the rule for this request about ``identifier``, counted down; ``None``: behave normally."""
+        """Return the rule for this request about ``identifier``, counted down.
+
+        ``None``: behave normally.
+        """
         with self._lock:
             for key, (rule, dice) in self._active.items():
                 if self._selects(rule, request, identifier) and (rule.share >= 1 or dice.random() < rule.share):

@@ -1,4 +1,7 @@
-"""Searching and listing as PostgreSQL and Chatwoot do it: LIKE, sort, pages. Source: livedesk-api.md 1.4 and 2.6."""
+"""Searching and listing as PostgreSQL and Chatwoot do it: LIKE, sort, pages.
+
+Source: livedesk-api.md 1.4 and 2.6.
+"""
 
 import random
 import re
@@ -26,7 +29,10 @@ SORTS: dict[str, Callable[[Contact], Any]] = {
 
 
 def parts_of(pattern: str) -> list[list[str]]:
-    """A LIKE pattern cut at its ``%``; each part is characters and ``ANY``. A backslash makes the next one literal."""
+    """A LIKE pattern cut at its ``%``; each part is characters and ``ANY``.
+
+    A backslash makes the next one literal.
+    """
     parts: list[list[str]] = [[]]
     characters = iter(pattern)
     for character in characters:
@@ -44,7 +50,7 @@ def compiled(part: Iterable[str]) -> re.Pattern[str]:
 
 
 class Contains:
-    """The condition ``LIKE '%' || q || '%'`` with nothing in ``q`` escaped, as Chatwoot writes it.
+    """The condition ``LIKE '%' || q || '%'``, without escaping, as in Chatwoot.
 
     So ``%`` and ``_`` in ``q`` are wildcards, and a backslash in ``q`` is LIKE's escape: a text with a backslash in
     it is not found by itself. Each part between two ``%`` has a fixed length, so that the leftmost match of each is
@@ -71,7 +77,10 @@ class Contains:
 
 
 def folded(text: str) -> str:
-    """Lower case, character by character like PostgreSQL's; Python's own depends on the neighbours of a sigma."""
+    """Lower case, character by character like PostgreSQL's.
+
+    Python's own depends on the neighbours of a sigma.
+    """
     return text.lower() if text.isascii() else "".join(map(str.lower, text))
 
 
@@ -88,13 +97,16 @@ class Query:
 
 
 def haystack(contact: Contact) -> str:
-    """Everything that a search compares as one lower-case text, to exclude most contacts at once (see ``hint``)."""
+    """Everything that a search compares, as one lower-case text (see ``hint``)."""
     texts = (contact.name, contact.email, contact.phone_number, contact.identifier, contact.company)
     return folded("\0".join(text for text in texts if text))
 
 
 def arranged(contacts: list[Contact], sort: str, direction: str, dice: random.Random) -> list[Contact]:
-    """Return the contacts in the requested order, nulls last; equal ones, or all without an order, in any order."""
+    """Return the contacts in the requested order, nulls last.
+
+    Equal ones, or all without an order, in any order.
+    """
     shuffled = dice.sample(contacts, len(contacts))
     key = SORTS.get(sort)
     if key is None:
@@ -105,7 +117,10 @@ def arranged(contacts: list[Contact], sort: str, direction: str, dice: random.Ra
 
 
 def page_of(contacts: Sequence[Contact], page: int, size: int) -> Sequence[Contact]:
-    """Page ``page`` (from 1; anything below counts as 1). A size outside 1..15 is the default of 15."""
+    """Page ``page`` (from 1; anything below counts as 1).
+
+    A size outside 1..15 is the default of 15.
+    """
     size = size if 1 <= size <= PAGE else PAGE
     start = (max(page, 1) - 1) * size
     return contacts[start : start + size]

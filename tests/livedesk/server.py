@@ -1,4 +1,4 @@
-"""The stand-in as an HTTP server: one thread for each connection, HTTP/1.1 with keep-alive.
+"""The stand-in as an HTTP/1.1 server, with one thread for each connection.
 
 It answers any request or closes the connection. An error of its own is printed, counted in ``stats().faults``, and
 ends only that connection.
@@ -31,7 +31,10 @@ PATIENCE = 60.0
 
 
 class Server(ThreadingHTTPServer):
-    """Listens as soon as it is created; ``port`` 0 means any free one. Raises OSError if it cannot listen."""
+    """Listens as soon as it is created; ``port`` 0 means any free one.
+
+    Raises OSError if it cannot listen.
+    """
 
     daemon_threads = True
     request_queue_size = 1024
@@ -67,13 +70,16 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A connection failed: ignore it if the client broke it, otherwise it is a fault of ours."""
+        """A connection failed: ignore it if the client broke it, otherwise count it."""
         if not isinstance(sys.exception(), OSError):
             self.world.scene.ledger.fault()
             traceback.print_exc()
 
     def stop(self) -> None:
-        """Stop listening, end all delays, close all connections. ``serve_forever`` must be running."""
+        """Stop listening, end all delays, close all connections.
+
+        ``serve_forever`` must be running.
+        """
         self.shutdown()
         self.world.release()
         self.server_close()
@@ -92,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def answer(self) -> None:
-        """Read the request completely, then let the control API or the imitation answer it."""
+        """Read the whole request, then answer by the control API or the imitation."""
         received = time.time()
         try:
             body = read_body(self.rfile, self.headers)
@@ -154,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
             self._log_request(request, record.status, record.mode, received)
 
     def _identifier(self, book: Book, request: Request) -> str | None:
-        """Return what a rule's ``identifier`` is compared with: that of the body or search, or of the contact."""
+        """Return the identifier that a rule's ``identifier`` is compared with."""
         if request.identifier is not None or not request.contact_id:
             return request.identifier
         try:
@@ -173,7 +179,10 @@ class Handler(BaseHTTPRequestHandler):
             sys.stderr.write(f"{request.number} {request.kind} {status or 'no answer'} {taken:.0f} ms{tail}\n")
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse what is not HTTP; the base class would omit the status line for an unknown version."""
+        """Refuse what is not HTTP.
+
+        The base class would omit the status line for an unknown version.
+        """
         self.close_connection = True
         self._send(Answer(code, html_page(f"{code} {phrase_of(code)}"), HTML))
 
@@ -197,7 +206,10 @@ def serve(
     ledger_limit: int | None = None,
     seed: int | None = None,
 ) -> Iterator[StandIn]:
-    """Run a stand-in on threads of this process and yield its client; ``port`` 0 means any free one."""
+    """Run a stand-in on threads of this process and yield its client.
+
+    ``port`` 0 means any free one.
+    """
     settings = Settings(api_key, api_secret, tuple(inbox_ids), by_id, ledger_limit, seed)
     server = Server(host, port, settings)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="livedesk", daemon=True)

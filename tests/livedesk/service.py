@@ -60,7 +60,10 @@ def fields_of(encoded: str) -> dict[str, str]:
 
 
 def body_of(headers: Message, body: bytes) -> Json | None:
-    """The parameters in a body, ``None`` if it is not what its content type says. Rails ignores unknown types."""
+    """The parameters in a body, ``None`` if it is not what its content type says.
+
+    Rails ignores unknown types.
+    """
     media_type = headers.get_content_type() if "Content-Type" in headers else ""
     if media_type == "application/x-www-form-urlencoded":
         return dict[str, Any](fields_of(body.decode(errors="replace")))
@@ -68,7 +71,10 @@ def body_of(headers: Message, body: bytes) -> Json | None:
 
 
 def json_object(body: bytes) -> Json | None:
-    """Return a JSON body as Rails reads it: only an object has parameters; ``None`` if it is broken."""
+    """Return a JSON body as Rails reads it: only an object has parameters.
+
+    ``None`` if it is broken.
+    """
     try:
         value = json.loads(body.decode(), parse_constant=refuse_constant)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The stand-in is held to livedesk-api.md (the numbers in the names of the parts below), and to its own menu."""
+"""The stand-in behaves as livedesk-api.md describes, and misbehaves as documented."""
 
 import json
 import re

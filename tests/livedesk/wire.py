@@ -1,4 +1,4 @@
-"""The raw connection: answers as bytes, requests' bodies from the socket, and the ways to break it."""
+"""The raw connection: answers as bytes, bodies from the socket, ways to break it."""
 
 import contextlib
 import os
@@ -19,7 +19,10 @@ NO_BODY = (204, 304)
 
 
 class BadBody(Exception):
-    """The request's body cannot be read; ``status`` is the answer, or ``None`` if the client has left."""
+    """The request's body cannot be read.
+
+    ``status`` is the answer, or ``None`` if the client has left.
+    """
 
     def __init__(self, status: int | None) -> None:
         super().__init__(status)
@@ -41,7 +44,10 @@ def head_bytes(status: int, headers: list[tuple[str, str]]) -> bytes:
 
 
 def answer_bytes(answer: Answer, *, without_body: bool = False, closing: bool = False) -> bytes:
-    """Return an answer as bytes; a header that the answer already has is not added again."""
+    """Return an answer as bytes.
+
+    A header that the answer already has is not added again.
+    """
     headers = [("Content-Type", answer.content_type)] if answer.content_type else []
     headers += answer.headers
     named = {name.lower() for name, _ in headers}
@@ -101,11 +107,17 @@ class Wire:
         self._connection = connection
 
     def send(self, raw: bytes) -> None:
-        """Send everything. Raises OSError if the client has left or does not read for a minute."""
+        """Send everything.
+
+        Raises OSError if the client has left or does not read for a minute.
+        """
         self._connection.sendall(raw)
 
     def peer_left(self) -> bool:
-        """Whether the client has closed its side. Unread bytes of a next request hide that."""
+        """Whether the client has closed its side.
+
+        Unread bytes of a next request hide that.
+        """
         try:
             poll = select.poll()
             poll.register(self._connection, select.POLLIN)
@@ -116,7 +128,7 @@ class Wire:
             return True
 
     def reset(self) -> None:
-        """Break the connection so that the client's next read fails with ECONNRESET, not with an end of file.
+        """Break the connection so that the client's next read fails with ECONNRESET.
 
         A zero linger makes close send RST. The descriptor is closed here, because the server's own
         close would send a FIN first.

@@ -13,7 +13,10 @@ from tests.livedesk.service import Credentials, Service
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of a stand-in. ``ledger_limit`` limits its records: ``None``: no limit, 0: only counts."""
+    """The options of a stand-in.
+
+    ``ledger_limit`` limits its records: ``None``: no limit, 0: only counts.
+    """
 
     api_key: str = "demo-key"
     api_secret: str = "demo-secret"
@@ -24,7 +27,10 @@ class Settings:
 
 
 class Scene:
-    """The state from one reset to the next. A request sees one scene, even if a reset happens meanwhile."""
+    """The state from one reset to the next.
+
+    A request sees one scene, even if a reset happens meanwhile.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.book = Book(settings.inbox_ids, clock=time.time, seed=settings.seed)
@@ -43,7 +49,10 @@ class World:
         self.scene = Scene(settings)
 
     def reset(self) -> None:
-        """Start again: empty book, empty ledger, no rules, the first credentials. Delayed requests are dropped."""
+        """Start again: empty book, empty ledger, no rules, the first credentials.
+
+        Delayed requests are dropped.
+        """
         past, self.scene = self.scene, Scene(self._settings)
         past.released.set()
 

@@ -1,4 +1,4 @@
-"""What is known about the LiveDesk account: kept, told to nobody else's account, and remembered for a while."""
+"""What is known about the LiveDesk account is stored, and cached for a while."""
 
 import redis
 

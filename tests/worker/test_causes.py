@@ -1,4 +1,4 @@
-"""The table of causes: complete, consistent, and the same as its page in ``docs/``."""
+"""The table of causes: complete, consistent, and the same as ``docs/causes.md``."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whatever a sender wrote, a contact that LiveDesk will take comes out, or Unmappable says why not."""
+"""Any input becomes a contact that LiveDesk accepts, or Unmappable says why not."""
 
 import re
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The algorithm step by step, against the real store and a LiveDesk with prepared answers."""
+"""The algorithm step by step, with a real store and prepared answers of LiveDesk."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -72,15 +72,17 @@ class FakeLiveDesk:
 
 
 class Highest(random.Random):
-    """Chance that always draws the highest number, so that a wait is as long as it may be."""
+    """Always draws the highest number, so that a wait is as long as possible."""
 
     def randint(self, a: int, b: int) -> int:
         return b
 
 
 class FlakyContacts(Contacts):
-    """Contacts whose ``finish`` fails ``away`` times, and whose ``claim`` may be long in coming; it counts how often a
-    lease is renewed."""
+    """Contacts whose ``finish`` fails ``away`` times, and whose ``claim`` can be late.
+
+    ``renewals`` counts how often a lease was renewed.
+    """
 
     away = 0
     claimed: Callable[[], object] = staticmethod(lambda: None)
@@ -286,7 +288,7 @@ def test_absent_after_the_settle_time_means_create_again(world: SyncWorld) -> No
 
 
 def test_a_look_up_that_began_before_the_settle_time_does_not_count_however_long_it_took(world: SyncWorld) -> None:
-    """The earlier create may have been executed after LiveDesk searched and before it answered."""
+    """The earlier create may have been executed between LiveDesk's search and answer."""
 
     def slowly() -> list[Person]:
         world.advance(2_000)
@@ -624,7 +626,7 @@ def test_after_losing_the_lease_nothing_more_is_sent_or_written(world: SyncWorld
 
 
 def test_a_claim_that_arrives_after_its_lease_sends_nothing(world: SyncWorld) -> None:
-    """The process was stopped between the two, and another worker has brought the contact home meanwhile."""
+    """The process was stopped meanwhile, and another worker created the contact."""
 
     def oversleep() -> None:
         world.advance(LEASE_MS + 1)

@@ -1,4 +1,4 @@
-"""What leaves the process: where and what kind of error it was, and nothing that names a person or a secret."""
+"""What leaves the process names the error and its place, but no person or secret."""
 
 import gzip
 import json
@@ -286,7 +286,7 @@ def test_sentry_receives_bugs_and_new_causes_but_no_personal_data(ingest: Ingest
 
 
 def event_in(envelope: str) -> Any:
-    """An envelope is a line of its own, then for each item a line about it and the item."""
+    """Return the event: an envelope has a header line, then two lines for each item."""
     return json.loads(envelope.splitlines()[2])
 
 

@@ -1,4 +1,6 @@
-"""The misbehaviours. Each function is one mode; its name is the mode's name, its docstring describes it.
+"""The misbehaviours.
+
+Each function is one mode; its name is the mode's name, its docstring describes it.
 
 ``commit`` in a rule says whether the request is executed, whatever the answer is. The default is no, unless the mode
 is declared with ``commit=True``. A mode that damages the normal answer leaves one that is not 2xx as it is.

@@ -14,7 +14,10 @@ from tests.livedesk.wire import phrase_of
 
 
 def refuse(exchange: Exchange, rule: Rule, status: int, shape: str) -> None:
-    """Answer with an error, executed or not as the rule says; its ``status`` and ``shape`` override ours."""
+    """Answer with an error, executed or not as the rule says.
+
+    Its ``status`` and ``shape`` override ours.
+    """
     execute_if_wanted(exchange, rule)
     status = rule.status or status
     answer = message.error_shaped(status, phrase_of(status), rule.shape or shape)
@@ -22,7 +25,10 @@ def refuse(exchange: Exchange, rule: Rule, status: int, shape: str) -> None:
 
 
 def retry_after(rule: Rule) -> tuple[tuple[str, str], ...]:
-    """The Retry-After header: seconds; with ``as_date`` the date that many seconds from now; other text unchanged."""
+    """The Retry-After header: seconds.
+
+    With ``as_date`` the date that many seconds from now; other text unchanged.
+    """
     value = rule.retry_after
     if value is None:
         return ()
@@ -34,7 +40,7 @@ def retry_after(rule: Rule) -> tuple[tuple[str, str], ...]:
 
 @mode(status=500)
 def status(exchange: Exchange, rule: Rule) -> None:
-    """Any ``status`` (default 500) with ``body`` as ``content_type``, or with a body of ``shape``."""
+    """Any ``status`` (500) with ``body`` as ``content_type``, or with a ``shape``."""
     if rule.body is None:
         return refuse(exchange, rule, 500, "rails")
     execute_if_wanted(exchange, rule)
@@ -68,7 +74,10 @@ def status_504(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def throttle(exchange: Exchange, rule: Rule) -> None:
-    """429, text/plain, ``Retry later``; without Retry-After unless ``retry_after`` is given."""
+    """429, text/plain, ``Retry later``.
+
+    Without Retry-After unless ``retry_after`` is given.
+    """
     execute_if_wanted(exchange, rule)
     exchange.send(Answer(429, b"Retry later\n", TEXT, retry_after(rule)))
 
@@ -99,6 +108,9 @@ def method_not_allowed(exchange: Exchange, rule: Rule) -> None:
 
 @mode(status=302)
 def redirect(exchange: Exchange, rule: Rule) -> None:
-    """A redirect (``status``, default 302) to ``location``, default ``/elsewhere``; following it appears as "other"."""
+    """A redirect (``status``, default 302) to ``location``, default ``/elsewhere``.
+
+    Following it appears as "other".
+    """
     execute_if_wanted(exchange, rule)
     exchange.send(Answer(rule.status or 302, b"", HTML, (("Location", rule.location or "/elsewhere"),)))

@@ -14,7 +14,7 @@ def commit_then_500(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def commit_then_hang(exchange: Exchange, rule: Rule) -> None:
-    """Executed, then silence until the client leaves, or for ``delay`` seconds, then close."""
+    """Executed, then silence until the client leaves or for ``delay`` seconds."""
     exchange.execute()
     if exchange.delay(rule.delay):
         exchange.break_off()
@@ -36,7 +36,7 @@ def commit_then_close(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def commit_then_truncate(exchange: Exchange, rule: Rule) -> None:
-    """Executed, then half of the answer's body, less than its Content-Length, then close."""
+    """Executed, then half of the answer's body, then close."""
     answer = exchange.execute()
     raw = exchange.bytes_of(answer)
     exchange.send_raw(raw[: len(raw) - (len(answer.body) + 1) // 2])
@@ -45,7 +45,7 @@ def commit_then_truncate(exchange: Exchange, rule: Rule) -> None:
 
 @mode(delay=1.0)
 def hang_then_commit(exchange: Exchange, rule: Rule) -> None:
-    """Executed only after ``delay`` seconds (default 1), whether or not the client is still there."""
+    """Executed after ``delay`` seconds (1), even if the client has left."""
     exchange.sleep(rule.delay or 0)
     exchange.send(exchange.execute())
 
@@ -66,14 +66,20 @@ def close(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def hang(exchange: Exchange, rule: Rule) -> None:
-    """Silence until the client leaves, or for ``delay`` seconds, then close; never executed."""
+    """Silence until the client leaves, or for ``delay`` seconds, then close.
+
+    Never executed.
+    """
     if exchange.delay(rule.delay):
         exchange.break_off()
 
 
 @mode(delay=1.0)
 def slow(exchange: Exchange, rule: Rule) -> None:
-    """A normal answer after ``delay`` seconds (default 1); not executed if the client leaves before."""
+    """A normal answer after ``delay`` seconds (default 1).
+
+    Not executed if the client leaves before.
+    """
     if exchange.delay(rule.delay or 0):
         exchange.send(exchange.execute())
 
@@ -87,7 +93,7 @@ def drip(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def idle_close(exchange: Exchange, rule: Rule) -> None:
-    """The normal answer with keep-alive, then close: the client's next request meets a dead connection."""
+    """The normal answer with keep-alive, then close, which breaks the next request."""
     exchange.send(exchange.execute())
     exchange.closing = True
 

@@ -19,7 +19,7 @@ def null_identifier_echo(exchange: Exchange, rule: Rule) -> None:
 
 @mode(on="create")
 def other_identifier_echo(exchange: Exchange, rule: Rule) -> None:
-    """The contact is stored with its identifier, the answer shows another one (``echo``, default: ``-other`` added)."""
+    """The contact is stored with its identifier; the answer shows another (``echo``)."""
     send_damaged(exchange, lambda contact: contact.update(identifier=rule.echo or f"{contact['identifier']}-other"))
 
 
@@ -43,7 +43,7 @@ def q_ignored(exchange: Exchange, rule: Rule) -> None:
 
 @mode(on="search")
 def invisible(exchange: Exchange, rule: Rule) -> None:
-    """No contact is found (or only not the one with ``identifier``), though creates still collide with it."""
+    """No contact is found, or not the one with ``identifier``; creates still collide."""
     exchange.send(exchange.execute(Quirks(is_visible=lambda contact, age: not concerns(rule, contact))))
 
 
@@ -68,7 +68,10 @@ def concerns(rule: Rule, contact: Contact) -> bool:
 
 @mode(on="search")
 def endless_pages(exchange: Exchange, rule: Rule) -> None:
-    """Searches return endless full pages; every identifier contains ``q``, none equals it."""
+    """Searches return endless full pages.
+
+    Every identifier contains ``q``, none equals it.
+    """
     answer = exchange.execute()
     if answer.is_success:
         query = exchange.request.query
@@ -84,11 +87,11 @@ def lookalikes(q: str, page: int) -> list[Contact]:
 
 @mode(on="create")
 def index_race_500(exchange: Exchange, rule: Rule) -> None:
-    """A taken identifier or e-mail is answered 500 instead of 422, as if the unique index was violated."""
+    """A taken identifier or e-mail is answered 500, as from a unique index, not 422."""
     exchange.send(exchange.execute(Quirks(race_lost=True)))
 
 
 @mode(language="zh")
 def localised(exchange: Exchange, rule: Rule) -> None:
-    """The messages of a 422 in another language (``language``: ``zh``, the default, or ``de``)."""
+    """The messages of a 422 in another ``language``: ``zh`` (default) or ``de``."""
     exchange.send(exchange.execute(Quirks(language=rule.language or "zh")))

@@ -92,7 +92,7 @@ def with_id(body: Json, wrong: object) -> Json:
 
 @mode(check=lambda rule: shape_among(rule, tuple(WRONG)))
 def wrong_types_200(exchange: Exchange, rule: Rule) -> None:
-    """The normal answer with one thing of the wrong type (``shape``, default ``id_list``); executed."""
+    """The normal answer with one value of the wrong type (``shape``); executed."""
     answer = exchange.execute()
     if answer.is_success and answer.body:
         answer = replace(answer, body=json.dumps(WRONG[rule.shape or "id_list"](answer.payload)).encode())
@@ -113,7 +113,7 @@ def no_id_200(exchange: Exchange, rule: Rule) -> None:
 
 @mode(check=lambda rule: shape_among(rule, ("garbage", "cut")))
 def bad_gzip(exchange: Exchange, rule: Rule) -> None:
-    """The normal status, a body declared as gzip that is not (``shape``: ``garbage``), or is cut short (``cut``)."""
+    """The normal status with broken gzip (``shape``: ``garbage``, ``cut``)."""
     answer = exchange.execute()
     packed = gzip.compress(answer.body)
     body = packed[: len(packed) // 2] if rule.shape == "cut" else b"this is not gzip"
@@ -122,7 +122,7 @@ def bad_gzip(exchange: Exchange, rule: Rule) -> None:
 
 @mode()
 def bad_content_length(exchange: Exchange, rule: Rule) -> None:
-    """The normal answer with Content-Length ``length``: any text, or ``short`` (default) for half of the true one.
+    """The normal answer with Content-Length ``length``: any text, or ``short`` (half).
 
     After ``short`` the connection stays open with the rest of the body in it; after any other it is closed.
     """

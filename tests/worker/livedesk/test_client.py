@@ -1,4 +1,4 @@
-"""The LiveDesk client over real HTTP: what each answer of the stand-in, and of worse servers, counts as."""
+"""The LiveDesk client over real HTTP, with the stand-in and worse servers."""
 
 import gzip
 import http.client
@@ -258,7 +258,7 @@ def test_only_fields_that_we_send_are_reported_as_refused(standin: StandIn, live
 def test_a_refusal_that_is_cut_short_does_not_say_what_was_refused(
     mode: str, standin: StandIn, livedesk: LiveDesk
 ) -> None:
-    """The address is taken, which can be mended; taken for a refusal of the whole contact, it would have failed."""
+    """Read as a refusal of the whole contact, it would fail a contact for an address."""
     standin.add_contact(email=ADA.email)
     standin.behave(mode)
     error = refusal_of(lambda: livedesk.create(ADA))
@@ -676,7 +676,7 @@ def test_an_invalid_address_is_a_configuration_error(url: str) -> None:
 
 
 def test_tls_to_a_port_without_it_is_not_an_answer(standin: StandIn) -> None:
-    """Whether a byte got through before TLS failed cannot be told for sure, so it counts as unknown, the safe side."""
+    """A byte may have been received before TLS failed, so it counts as unknown."""
     error = refusal_of(lambda: client_of(standin.url.replace("http:", "https:")).create(ADA))
     assert (type(error), error.cause.slug) == (AnswerUnknown, "connection_lost")
     assert standin.ledger() == []
@@ -770,7 +770,7 @@ def test_whatever_bytes_come_are_a_result_or_one_of_our_errors(raw_answer: bytes
 
 
 def is_expected(call: Callable[[], object]) -> bool:
-    """Whether the call returns what it says or raises a LiveDeskError whose excerpt can be stored."""
+    """Whether the call returns, or raises a LiveDeskError whose excerpt can be stored."""
     try:
         return isinstance(call(), Created | list | int)
     except LiveDeskError as error:

@@ -1,4 +1,4 @@
-"""Live probes against the stand-in: what they find out about healthy and other accounts, and what they leave behind."""
+"""Live probes against the stand-in: what they find out, and what they leave."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,7 +31,7 @@ def client_of(standin: StandIn, secret: str = SECRET) -> LiveDesk:
 
 
 class Round:
-    """One round of probes, whose waiting takes no time; ``after`` is what happens while it waits."""
+    """One round of probes whose waits take no time; ``after`` runs while it waits."""
 
     def __init__(self, livedesk: LiveDesk, inbox_ids: tuple[int, ...], after: Callable[[float], None]) -> None:
         self.waited = 0.0

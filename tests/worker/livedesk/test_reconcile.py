@@ -1,4 +1,4 @@
-"""``flask reconcile``: differences are reported, resumably and within the pace; missing contacts are created again."""
+"""``flask reconcile`` reports differences and creates missing contacts again."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ class Office(World):
         super().__init__(client, sources={"app": APP}, livedesk=self.livedesk)
 
     def create(self, contact: Contact, *notes: Note, livedesk: bool = True, made: int | None = None) -> int:
-        """Create the contact here as one attempt did, and in LiveDesk unless it is ``made``. Return its id."""
+        """Create the contact here, and in LiveDesk unless it is ``made``. Return its id."""
         shown: dict[str, Any] = {name: value for name, value in contact.present().items() if name != "avatar_url"}
         made = made or (self.standin.add_contact(**shown).id if livedesk else 10**6)
         self.accept(contact, source="app")

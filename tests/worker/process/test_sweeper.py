@@ -1,4 +1,4 @@
-"""What runs beside the tasks: one round at a time, and the thread that must outlive every one of them."""
+"""What runs beside the tasks: each round, and the thread that outlives them all."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ AWAY = StoreUnavailable("ConnectionError")
 
 
 class ScriptedQueue(Queue):
-    """A queue whose sweeps end as the test has laid out; when that is used up, as they really do."""
+    """A queue whose sweeps have prepared results; after those, the real ones."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, ENVELOPE, UpstreamPolicy(), grace_ms=GRACE_MS)
