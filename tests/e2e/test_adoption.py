@@ -20,7 +20,7 @@ def test_a_contact_that_has_the_identifier_is_adopted(system: System) -> None:
     record = system.wait_for(WHO, "created")
     assert (record["outcome"], record["contact_id"]) == ("adopted", there.id)
     assert record["notes"] == [
-        {"field": "name", "text": "LiveDesk has another value"},
+        {"field": "name", "text": "LiveDesk has another value", "code": "differs"},
         {"field": "phone_number", "text": "LiveDesk has none"},
     ]
     assert system.executed(WHO) == []
@@ -34,7 +34,11 @@ def test_a_contact_that_has_the_address_and_no_identifier_is_adopted(system: Sys
 
     record = system.wait_for(WHO, "created")
     assert (record["outcome"], record["contact_id"]) == ("adopted", owner.id)
-    assert {"field": field, "text": "adopted the contact that had this value and no identifier"} in record["notes"]
+    assert {
+        "field": field,
+        "text": "adopted the contact that had this value and no identifier",
+        "code": "adopted",
+    } in record["notes"]
     assert len(system.livedesk.requests("update")) == 1
     assert system.executed(WHO) == []
     system.assert_one_contact(WHO)
@@ -108,7 +112,7 @@ def test_an_optional_field_that_livedesk_refuses_is_left_out_and_noted(system: S
 
     record = system.wait_for(WHO, "created")
     assert record["outcome"] == "created"
-    assert record["notes"] == [{"field": field, "text": "left out: LiveDesk did not accept it"}]
+    assert record["notes"] == [{"field": field, "text": "left out: LiveDesk did not accept it", "code": "left_out"}]
     system.assert_one_contact(WHO)
     [contact] = system.livedesk.contacts(WHO)
     assert {name: getattr(contact, name) or None for name in ADA} == {
