@@ -21,7 +21,7 @@ def test_a_contact_that_has_the_identifier_is_adopted(system: System) -> None:
     assert (record["outcome"], record["contact_id"]) == ("adopted", there.id)
     assert record["notes"] == [
         {"field": "name", "text": "LiveDesk has another value", "code": "differs"},
-        {"field": "phone_number", "text": "LiveDesk has none"},
+        {"field": "phone_number", "text": "LiveDesk has none", "code": "differs"},
     ]
     assert system.executed(WHO) == []
     system.assert_one_contact(WHO)
