@@ -28,7 +28,7 @@ from worker.store.lists import Filter
 REFUSED = closed(State.FAILED, "phone_number_refused", "Phone number should be in e164 format")
 TAKEN = closed(State.CONFLICT, "email_taken", "Email has already been taken", owner_id="4711")
 FOLDER = ROOT / "docs" / "images"
-WIDE: ViewportSize = {"width": 1280, "height": 780}
+WIDE: ViewportSize = {"width": 1280, "height": 738}
 #: Contacts that an operation retries, and how many of them it has got through.
 RETRIED, RECOVERED = 240, 150
 
