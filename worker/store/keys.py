@@ -36,7 +36,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ========================  ======  =========================================================================
 """
 
-from worker.model import State
+from collections.abc import Callable
 
 PREFIX = "{lds}:"
 #: The name of Celery's queue; with the prefix it is the list ``QUEUE``.
@@ -66,41 +66,20 @@ LANE = 10**14
 SWEPT_LANES = (0, LANE, 2 * LANE)
 
 
-def contact(key: str) -> str:
-    return f"{PREFIX}c:{key}"
+def _named(kind: str) -> Callable[[object], str]:
+    return lambda name: f"{PREFIX}{kind}:{name}"
 
 
-def quarantined(entry: str) -> str:
-    return f"{PREFIX}q:{entry}"
-
-
-def tries(address: str) -> str:
-    return f"{PREFIX}tries:{address}"
-
-
-def state(name: State) -> str:
-    return f"{PREFIX}state:{name}"
-
-
-def cause(name: str) -> str:
-    return f"{PREFIX}cause:{name}"
-
-
-def people(name: str) -> str:
-    return f"{PREFIX}people:{name}"
-
-
-def minute(number: int | str) -> str:
-    return f"{PREFIX}m:{number}"
-
-
-def operation(name: str) -> str:
-    return f"{PREFIX}op:{name}"
+contact = _named("c")
+quarantined = _named("q")
+tries = _named("tries")
+state = _named("state")
+cause = _named("cause")
+people = _named("people")
+minute = _named("m")
+operation = _named("op")
+finders = _named("f")
 
 
 def saved(operation_id: str) -> str:
     return f"{operation(operation_id)}:saved"
-
-
-def finders(bucket: str) -> str:
-    return f"{PREFIX}f:{bucket}"

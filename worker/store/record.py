@@ -233,19 +233,18 @@ def _load_attempt(line: list[Any]) -> Attempt:
 
 def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
     """Return a claim on the contact with these fields; ``lease`` has the fields of ``Claim`` that are not stored."""
+    counts: dict[str, Any] = {
+        name: int(fields.get(name, 0)) for name in ("failures", "repeats", "spent_ms", "crashes", "suspect")
+    }
     return Claim(
         contact=load_contact(fields["identifier"], fields["data"]),
         fingerprint=fields["fingerprint"],
         unknown_since=int(fields["unknown_since"]) if "unknown_since" in fields else None,
         late_id=fields.get("late_id"),
         cause=fields.get("cause"),
-        failures=int(fields.get("failures", 0)),
-        repeats=int(fields.get("repeats", 0)),
-        spent_ms=int(fields.get("spent_ms", 0)),
-        crashes=int(fields.get("crashes", 0)),
         notes=load_notes(fields.get("notes")),
         failed_at=ended_at(fields.get("attempts")),
-        suspect=int(fields.get("suspect", 0)),
+        **counts,
         trigger=fields.get("trigger"),
         source=fields["source"],
         received_at=int(fields["received_at"]),
