@@ -1,4 +1,4 @@
-"""Durations and points in time: read from text, and written for people and for programs.
+"""Durations and points in time, as text for people and for programs.
 
 A duration is an ``int`` in milliseconds; a point in time is milliseconds since the Unix epoch, written in UTC.
 """
@@ -19,7 +19,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:
 
 
 def parse_duration(text: str) -> int:
-    """Return the ms that ``30``, ``1.5s``, ``15m``, ``72h`` or ``90d`` mean; a bare number is in seconds.
+    """Return the ms that ``30`` (seconds), ``1.5s``, ``15m``, ``72h`` or ``90d`` mean.
 
     Raises:
         ValueError: with a sentence that begins with *must*.
@@ -34,7 +34,7 @@ def parse_duration(text: str) -> int:
 
 
 def parse_time(text: str, now: int | None = None) -> int:
-    """Return the time that an RFC 3339 text means; with ``now`` also ``2h``: two hours before.
+    """Return the time of an RFC 3339 text; with ``now`` also ``2h`` before now.
 
     Raises:
         ValueError: with a sentence that begins with *must*.

@@ -1,4 +1,4 @@
-"""What runs beside the tasks in every worker process: sweeps, expiry, operations, and a watch over the worker itself.
+"""What runs beside the tasks in a worker: sweeps, expiry, operations, a watchdog.
 
 Every process sweeps (docs/adr/0002-sweep-in-every-worker.md), so there is no scheduler that could fail: as long as one
 worker lives, whatever is due is handed over.
@@ -30,12 +30,12 @@ STUCK_STATUS = 70
 
 
 def end_process() -> None:
-    """Exit at once, because a stuck process cannot shut down. Its supervisor starts it again."""
+    """Exit at once, because a stuck process cannot shut down."""
     os._exit(STUCK_STATUS)
 
 
 class Sweeper:
-    """Runs in its own thread from ``start`` to ``stop``. ``name`` is the host; ``clock`` is in seconds."""
+    """Runs in its own thread from ``start`` to ``stop``; ``name`` is the host."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Sweeper:
         return swept
 
     def _watch(self, waiting: int) -> None:
-        """End the process when it makes no progress: after a lost connection it may hang forever."""
+        """End the process when it makes no progress, such as after a lost connection."""
         if waiting == 0:
             self.progress_at = self.clock()
         elif self.clock() - self.progress_at > self.stuck_after_s:
