@@ -67,7 +67,7 @@ class MemoryStore(Store):
 
 
 def door(sources: Mapping[str, dict[str, Any]], store: MemoryStore | None = None) -> FlaskClient:
-    """A client of an app with these sources, written as in the sources file; they reject what makes no contact."""
+    """A client of an app with these sources, written as in the sources file; they reject what has no usable contact."""
     made = {name: read_source(name, {"on_invalid": "reject", **written}, {}) for name, written in sources.items()}
     parts = Parts(store=store or MemoryStore(), sources=made, clock=lambda: NOW)
     return create_app(parts).test_client()

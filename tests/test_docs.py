@@ -20,12 +20,15 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 REFERENCE = re.compile(r"\bdocs/[\w./-]+\.(?:md|yml)\b")
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
+#: Folders with code, templates and tests, and the kinds of files in them that people read.
+ROOMS = ("worker", "webhook_app", "tests", "bench", "bin")
+READABLE = {".py", ".lua", ".html", ".js", ".css", ".toml", ""}
 #: Phrases that a reader stumbles over, and what to write instead.
 BANNED = {
     r"stands in `": "lists, is in",
     r"\b(?:is|are|was|were) told\b": "is reported, is answered",
     r"\bmend(?:s|ed|ing)?\b": "fix",
-    r"\bbesides,": "also",
+    r"\bbesides\b": "also, except",
     r"\bwho may\b": "allowed senders, users with access",
     r"\bby hand\b": "manually, an operator",
     r"\bmakes? no contact\b": "has no usable contact",
@@ -34,6 +37,9 @@ BANNED = {
     r"\ball else\b": "everything else",
     r"\bwhat became of\b": "the result of",
     r"\blet go on\b": "resume",
+    r"\bwhoever\b": "the person who, the worker that",
+    r"\bsuch a one\b": "name it",
+    r"\bis good for\b": "is valid for, helps with",
 }
 
 
@@ -86,6 +92,24 @@ def test_code_refers_to_pages_that_exist() -> None:
 def test_pages_are_in_plain_english(page: Path) -> None:
     text = " ".join(text_of(page).split())
     assert {phrase: instead for phrase, instead in BANNED.items() if re.search(phrase, text, re.IGNORECASE)} == {}
+
+
+def written_files(room: str) -> Iterator[Path]:
+    for path in sorted((ROOT / room).rglob("*")):
+        ours = path.is_file() and path.suffix in READABLE and "vendor" not in path.parts
+        if ours and path != Path(__file__):
+            yield path
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_code_and_templates_are_in_plain_english(room: str) -> None:
+    found = [
+        (name_of(path), phrase)
+        for path in written_files(room)
+        for phrase in BANNED
+        if re.search(phrase, " ".join(text_of(path).split()), re.IGNORECASE)
+    ]
+    assert found == []
 
 
 def test_the_readme_is_one_screen_after_another() -> None:

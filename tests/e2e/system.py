@@ -39,7 +39,7 @@ FAST = {
 }
 SETTLE_S = 1.0
 TIMEOUT_S = 1.0
-#: Besides ``signup``, which ``WEBHOOK_SECRET`` makes: a source that signs the raw body.
+#: In addition to ``signup``, which ``WEBHOOK_SECRET`` creates: a source that signs the raw body.
 SOURCES = """
 [sources.shop]
 verify = { scheme = "hmac", header = "X-Shop-Signature", encoding = "base64" }
@@ -182,7 +182,7 @@ class System:
         self._turn_clock(keys=[keys.DUE, keys.contact(key)], args=[key])
 
     def outlast_leases(self) -> None:
-        """As if so much time had gone by that every lease has run out. Whoever is at work finishes before."""
+        """Expire every lease, as if enough time had passed. Attempts in progress finish first."""
         for worker in self.stack.workers:
             worker.stop()
         self.assert_sound()

@@ -62,7 +62,7 @@ class Group(AppGroup):
             ) from error
 
 
-#: The commands that ``flask`` has besides its own.
+#: The commands that we add to ``flask``.
 cli = Group("livedesk-sync")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one line for each item.")

@@ -370,11 +370,11 @@ def test_a_contact_is_masked_unless_revealed_and_audited(api: Api) -> None:
 
 def test_a_retry_is_audited_with_who_requested_it(api: Api) -> None:
     key = api.world.bring("ada", FAILED)
-    assert document_of(api.post(f"/contacts/{key}/retry", {"why": "mended"})) == {"key": key, "state": "retrying"}
+    assert document_of(api.post(f"/contacts/{key}/retry", {"why": "fixed"})) == {"key": key, "state": "retrying"}
     claim = api.world.store.contacts.claim(key, "token")
     assert claim is not None
     assert claim.trigger == "ada (api)"
-    assert api.audited() == [("ada (api)", "retried", key, "mended")]
+    assert api.audited() == [("ada (api)", "retried", key, "fixed")]
     assert problem_of(api.post(f"/contacts/{key}/retry"), 409)["reason"] == "busy"
 
 
@@ -531,10 +531,10 @@ def test_an_operation_is_planned_started_and_changed(api: Api) -> None:
     preview = document_of(api.post("/operations", start(api, dry_run=True)))
     assert (preview["eligible"], preview["skipped"], preview["at_least"]) == (3, {}, False)
     assert document_of(api.get("/operations"))["operations"] == []
-    response = api.post("/operations", start(api, why="mended", canary=True))
+    response = api.post("/operations", start(api, why="fixed", canary=True))
     begun = document_of(response, 201)
     assert response.headers["Location"] == f"/api/v1/operations/{begun['id']}"
-    assert (begun["total"], begun["who"], begun["why"], begun["canary"]) == (3, "ada (api)", "mended", True)
+    assert (begun["total"], begun["who"], begun["why"], begun["canary"]) == (3, "ada (api)", "fixed", True)
     assert begun["filter"]["state"] == "failed"
     assert problem_of(api.post("/operations", start(api)), 409)["reason"] == "not_opened"
     path = f"/operations/{begun['id']}"

@@ -116,7 +116,7 @@ def test_retry_needs_an_identifier(store: Store) -> None:
 # flask sources
 
 FILE = """\
-# who may send
+# the senders you accept
 [sources.app]
 preset = "clerk"
 secrets = ["$NEW", "$OLD"]

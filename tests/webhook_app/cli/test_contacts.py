@@ -186,9 +186,9 @@ def test_an_operation_starts_only_after_confirmation(world: ApiWorld) -> None:
 
 def test_an_operation_is_started_shown_and_changed(world: ApiWorld) -> None:
     world.bring("ada", FAILED)
-    start = ("operations", "start", "retry", "--state", "failed", "--yes", "--canary", "--why", "mended", "--json")
+    start = ("operations", "start", "retry", "--state", "failed", "--yes", "--canary", "--why", "fixed", "--json")
     (begun,) = lines(flask(world, *start))
-    assert (begun["state"], begun["total"], begun["canary"], begun["why"]) == ("running", 1, True, "mended")
+    assert (begun["state"], begun["total"], begun["canary"], begun["why"]) == ("running", 1, True, "fixed")
     assert flask(world, *start).exit_code == 1, "an equal one is running"
     assert begun["id"] in flask(world, "operations", "list").stdout
     assert lines(flask(world, "operations", "list", "--json")) == [begun]

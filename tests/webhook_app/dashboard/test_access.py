@@ -172,7 +172,7 @@ def test_over_tls_the_cookie_is_bound_to_this_host(open_door: OpenDoor) -> None:
     tls = {"X-Forwarded-Proto": "https"}
     plain = open_door()
     answer = plain.post("/dashboard/sign-in", data={"csrf": csrf(plain)}, headers=tls)
-    assert "Secure" not in str(answer.headers), "whoever asks may claim TLS; nobody says that a proxy stands before us"
+    assert "Secure" not in str(answer.headers), "without a proxy, a client may claim anything"
     behind = open_door(access=Access(operator_password="an-operator-password", proxies=1))
     cookie = cookie_of(behind.get("/dashboard/sign-in", headers=tls))
     assert cookie.startswith("__Host-livedesk-sync=")

@@ -116,7 +116,7 @@ def test_adopting_the_conflicting_contact(door: DashboardWorld, standin: StandIn
     entry = door.store.audit.page()[0]
     assert (entry.did, entry.target, entry.why) == ("adopted 12", key, "the same person")
     assert standin.requests(None) == [], "LiveDesk is asked nothing"
-    assert door.client.hget(keys.COUNTS, "ok") == told, "and nothing is told of it"
+    assert door.client.hget(keys.COUNTS, "ok") == told, "and nothing is counted"
 
 
 def test_adopting_works_while_the_sync_is_paused(door: DashboardWorld) -> None:

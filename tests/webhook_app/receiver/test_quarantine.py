@@ -32,7 +32,7 @@ SOURCE: dict[str, Any] = {
     "secret_fields": ["$.password", "$..token"],
     "map": {"identifier": "$.user.id", "name": {"header": "X-Name"}},
 }
-MENDED = {**SOURCE, "map": {"identifier": "$.uid", "name": {"header": "X-Name"}}}
+FIXED = {**SOURCE, "map": {"identifier": "$.uid", "name": {"header": "X-Name"}}}
 
 
 @pytest.fixture
@@ -116,15 +116,15 @@ def test_an_unauthentic_delivery_is_not_stored(parts: Parts) -> None:
 
 def test_a_fixed_mapping_replays_a_delivery_with_its_headers(parts: Parts, client: redis.Redis) -> None:
     post(parts, {"uid": 12345678901234567890}, **{"X-Name": "Ada"})
-    mended = parts_with(client, MENDED)
-    [held] = mended.store.quarantine.page()
-    assert replay(mended, held) == "accepted"
-    record = mended.store.contacts.find("12345678901234567890")
+    fixed = parts_with(client, FIXED)
+    [held] = fixed.store.quarantine.page()
+    assert replay(fixed, held) == "accepted"
+    record = fixed.store.contacts.find("12345678901234567890")
     assert record is not None
     assert record.state is State.PENDING
     assert record.contact is not None
     assert record.contact.name == "Ada"
-    assert mended.store.quarantine.page() == []
+    assert fixed.store.quarantine.page() == []
 
 
 def test_a_delivery_that_still_has_no_contact_stays(parts: Parts) -> None:

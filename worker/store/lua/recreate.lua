@@ -17,7 +17,7 @@ local created_at = redis.call('ZSCORE', index('created'), key)
 enter('pending', 'created')
 remove_finders(args.contact_finder)
 redis.call('HDEL', RECORD, 'contact_id', 'outcome', 'newer', 'newer_at')
--- A create was sent long ago, and nobody knows any more what became of it: it is looked up before another is sent.
+-- A create was sent long ago, and its result is no longer known: it is looked up before another is sent.
 redis.call('HSET', RECORD, 'unknown_since', created_at, 'attempts_made', record[3] or 1)
 store_data()
 due_at(BULK, now)

@@ -14,7 +14,7 @@ from worker.model import Contact
 
 #: By the place in the sample, what is there instead.
 Changes = Mapping[str, object]
-#: What is different in the contact. Or there is none: the delivery is no signup, or nothing in it can be one.
+#: What is different in the contact. Or there is none: the delivery is not a signup, or has no usable contact.
 Outcome = Mapping[str, Any] | type[Unmappable] | None
 IGNORED = None
 
