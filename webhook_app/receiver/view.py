@@ -57,7 +57,7 @@ def set_up(state: BlueprintSetupState) -> None:
     state.app.extensions[EXTENSION] = DeliveryLog(Parts.of(state.app))
 
 
-@blueprint.post("/<source>")
+@blueprint.post("/<source>", provide_automatic_options=False)
 def receive(source: str) -> Response:
     """Verify, read and store one delivery. Raises the reason why it is refused."""
     log, found = _begin(source)

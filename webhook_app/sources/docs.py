@@ -8,6 +8,8 @@ from textwrap import fill
 from webhook_app.sources.presets import FAMILIES, PRESETS, Preset
 
 PAGE = Path(__file__).parents[2] / "docs" / "sources.md"
+#: The page around the presets, which replace the mark.
+TEMPLATE, MARK = Path(__file__).parent / "presets" / "page.md", "<!-- presets -->"
 HOST = "https://sync.example.com"
 #: Characters of a line of prose.
 WIDTH = 100
@@ -16,78 +18,14 @@ WIDTH = 100
 _CODE = re.compile("`[^`]*`")
 _NO_BREAK = "\0"
 
-INTRODUCTION = f"""\
-<!-- Generated from webhook_app/sources/presets/ by `python -m webhook_app.sources.docs`. -->
-
-# Sources
-
-A source is a sender whose webhooks LiveDesk Sync accepts. For the products below there is a preset,
-so that a source needs three or four lines:
-
-1. Find your product below and follow its steps. Replace `{HOST}` with the URL of
-   your own receiver.
-2. Add the lines of TOML to `sources.toml`. Put the secret into the environment variable that they
-   name, or the path of a file with the secret into the same name with `_FILE`. You choose the name
-   in brackets, `[sources.<name>]`; the URL ends with it.
-3. Run `flask sources check` to find mistakes in the file, and `flask sources` to see what is
-   missing.
-4. Run `flask send-test <name>` to send a sample delivery and follow it to the contact.
-
-You can override every part of a preset in `sources.toml`: `map` and the options of `verify` key by
-key, everything else as a whole. `sources.example.toml` documents all keys, and shows how to accept
-a product that is not listed here.
-
-For all sources:
-
-- To rotate a secret, list both until the sender uses the new one: `secrets = ["$NEW", "$OLD"]`.
-- A phone number without a country code is left out unless `region` is set.
-- The same person from two sources becomes two contacts unless both send the same identifier. If ids
-  of two systems could be equal, add a prefix:
-  `map = {{ identifier = {{ path = "$.id", prefix = "shop-" }} }}`.
-- Test deliveries are accepted like all others, so that you can see yours arrive. If the product
-  marks them, the last note says how to ignore them.
-- Passwords, tokens and similar secrets in a delivery are never stored.
-
-Paths are [JSONPath](https://www.rfc-editor.org/rfc/rfc9535): names, indices, `*`, `..`
-and filters with `==`, `!=`, `&&`, `||`, `!`, `match()`, `search()` and `value()`. Patterns are
-those of [RE2](https://github.com/google/re2/wiki/Syntax), written as literals.
-
-The presets:
-"""
-
-#: Products that cannot have a preset: what, why, and what to use instead.
-UNSUPPORTED = (
-    (
-        "HubSpot app webhooks (`contact.creation`)",
-        "The body is a list of object ids.",
-        "Use a workflow's webhook: the preset `hubspot-workflow`.",
-    ),
-    (
-        "Meta Lead Ads (Facebook, Instagram)",
-        "The delivery contains a `leadgen_id`; the answers have to be fetched with a page's token.",
-        "",
-    ),
-    (
-        "LinkedIn Lead Gen Forms",
-        "The delivery contains a `leadGenFormResponse`; the answers have to be fetched with an approved app's token.",
-        "",
-    ),
-    ("Squarespace", "There is no event for a new person, and the delivery of an order contains only its id.", ""),
-)
-TOOL = (
-    "Use an automation tool that is connected to it (Zapier, Make, n8n): let it fetch the person and post them to a "
-    "source with the preset `generic-bearer`."
-)
-
 
 def render() -> str:
-    """Return the page."""
-    parts = [INTRODUCTION, _index()]
+    """Return the page: the template with an index and a section for each preset."""
+    parts = [_index()]
     for family in FAMILIES:
         parts.append(f"## {family}\n")
         parts += [_section(name, preset) for name, preset in PRESETS.items() if preset["family"] == family]
-    parts.append(_unsupported())
-    return "\n".join(parts)
+    return TEMPLATE.read_text(encoding="utf-8").replace(MARK, "\n".join(parts).rstrip("\n"))
 
 
 def _index() -> str:
@@ -179,12 +117,6 @@ def _treatment(how: str, value: object) -> str:
 def _tests(preset: Preset) -> Iterable[str]:
     if "tests" in preset:
         yield f"To ignore test deliveries: `test_if = {preset['tests']}`."
-
-
-def _unsupported() -> str:
-    lines = ["## Not supported", "", "These products send only an id; the person would have to be fetched.", ""]
-    lines += [_prose(f"**{what}**: {why} {instead or TOOL}", "- ") for what, why, instead in UNSUPPORTED]
-    return "\n".join([*lines, ""])
 
 
 def _code(path: str) -> str:

@@ -207,7 +207,7 @@ def test_other_urls_are_not_found(path: str, door: Door) -> None:
     problem_of(door.http.post(path, json=ADA, headers=BEARER), 404)
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_only_post_is_allowed(method: str, door: Door) -> None:
     response = door.http.open("/webhooks/signup", method=method, headers=BEARER)
     problem_of(response, 405)
