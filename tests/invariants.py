@@ -4,7 +4,7 @@ from typing import Any
 
 import redis
 
-from worker.model import State
+from worker.model import OperationState, State
 from worker.store import keys, record
 from worker.store.queue import QUEUE_BOUNDS
 
@@ -67,6 +67,12 @@ def assert_invariants(client: redis.Redis) -> None:
             assert len(leads_to) == min(8, len(found_by[finder])), "a finder leads to too few contacts"
             del found_by[finder]
     assert not found_by, "contacts that are not found by their addresses or ids"
+
+    operations = {name for name in names if name.startswith(keys.operation("")) and not name.endswith(":saved")}
+    active = {name for name in operations if OperationState(store.hget(name, "state")).is_active}
+    assert active == {keys.operation(one) for one in store.smembers(keys.ACTIVE_OPERATIONS)}, (
+        "the set of active operations and their records differ"
+    )
 
 
 def _finders(fields: dict[str, str], salt: bytes) -> list[str]:

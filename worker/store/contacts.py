@@ -28,7 +28,7 @@ from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.database import Database
 from worker.store.durability import Terms, Wait
-from worker.store.queue import Queue
+from worker.store.queue import ID_MARK, KEY_MARK, Queue
 from worker.store.record import ContactRecord
 
 #: Attempts kept on a record after the first one.
@@ -70,7 +70,8 @@ class Contacts:
 
     def __init__(self, db: Database, queue: Queue, policy: UpstreamPolicy, *, lease_ms: int) -> None:
         self.db = db
-        self.enqueueing = queue.arguments()
+        self.queue = queue
+        self.template = queue.template
         self.policy = policy.arguments()
         self.lease_ms = lease_ms
 
@@ -109,11 +110,12 @@ class Contacts:
         *,
         bulk: bool = False,
     ) -> Accepted:
-        if not self.enqueueing:
+        if self.template is None:
             raise RuntimeError("a store without an envelope only reads")
         for _ in range(MAX_TRIES):
             salt = self.db.salt()
             key = record.contact_key(contact.identifier, salt)
+            message = self.template.replace(KEY_MARK, key).replace(ID_MARK, secrets.token_hex(8))
             answer = self.db.run(
                 "accept",
                 wait=wait,
@@ -125,8 +127,9 @@ class Contacts:
                 fingerprint=record.fingerprint(contact, salt),
                 same=record.older_fingerprints(contact, salt),
                 notes=record.dump_notes(notes),
-                message_id=secrets.token_hex(8),
-                **self.enqueueing,
+                message=message,
+                queue_bound=self.queue.bound,
+                grace_ms=self.queue.grace_ms,
                 finders=record.dump_finders(contact, salt),
                 is_bulk=bulk,
                 max_open=terms.room,

@@ -70,18 +70,13 @@ class Queue:
         self.grace_ms = grace_ms
         self.bound = min(QUEUE_BOUNDS[0], ceil(policy.rate * QUEUE_SECONDS) or QUEUE_BOUNDS[0])
         self._envelope = envelope
+        self.template = envelope.template if envelope else None
 
     @property
     def envelope(self) -> Envelope:
         if self._envelope is None:
             raise RuntimeError("a store without an envelope only reads")
         return self._envelope
-
-    def arguments(self) -> dict[str, Any]:
-        """Return what ``accept`` needs to enqueue a message; empty for a store that only reads."""
-        if self._envelope is None:
-            return {}
-        return {"template": self._envelope.template, "queue_bound": self.bound, "grace_ms": self.grace_ms}
 
     def sweep(self, worker: str = "") -> Swept:
         """Hand over to Celery what is due, as far as the queue has room, and record that this worker makes progress."""

@@ -8,8 +8,7 @@
 -- same: list of string   what this fingerprint is in older versions; not given where there are none
 -- notes: string or nil   JSON
 -- finders: string or nil
--- template: string       the Celery message, with @key@ and @id@ to fill in
--- message_id: string
+-- message: string        for Celery
 -- queue_bound: int       no message where more are waiting
 -- grace_ms: int
 -- is_bulk: bool          in the lane behind new contacts and retries, without a message
@@ -45,7 +44,7 @@ local function make_due()
   local enqueues = redis.call('LLEN', QUEUE) < args.queue_bound
       and #redis.call('ZRANGE', DUE, 0, string.format('%.0f', now - 1), 'BYSCORE', 'LIMIT', 0, 1) == 0
   due_at(NEW, enqueues and now + args.grace_ms or now)
-  if enqueues then enqueue(args.template, key, args.message_id) end
+  if enqueues then redis.call('LPUSH', QUEUE, args.message) end
 end
 
 local opens = not state or state == 'conflict' or state == 'failed'

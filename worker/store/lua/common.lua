@@ -63,11 +63,6 @@ local function lane_of(state, operation)
   return state == 'pending' and NEW or RETRY
 end
 
--- Puts a message for a contact into Celery's queue.
-local function enqueue(template, contact, id)
-  redis.call('LPUSH', QUEUE, (string.gsub(template, '@(%l+)@', { key = contact, id = id })))
-end
-
 -- Counts an event, in this minute and in total. When Redis is full the event is not counted, and nothing else fails.
 local function count(name)
   local minute = minute_key(math.floor(now / 60000))

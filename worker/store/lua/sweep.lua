@@ -68,7 +68,8 @@ for lane = NEW, BULK do
   for i = 1, math.min(most, #keys) do
     handed = handed + 1
     redis.call('ZADD', DUE, string.format('%.0f', base + now + args.grace_ms), keys[i])
-    enqueue(args.template, keys[i], args.sweep_id .. '-' .. handed)
+    local fill = { key = keys[i], id = args.sweep_id .. '-' .. handed }
+    redis.call('LPUSH', QUEUE, (string.gsub(args.template, '@(%l+)@', fill)))
   end
   if #keys > most then more = 1 end
 end
