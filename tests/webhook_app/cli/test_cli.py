@@ -508,6 +508,7 @@ def send(store: Store, *arguments: str, sources: Mapping[str, dict[str, Any]] = 
         return flask(store, "send-test", *arguments, "--url", url, sources=sources)
 
 
+@pytest.mark.e2e
 def test_a_test_signup_arrives_in_livedesk(tmp_path: Path) -> None:
     with Stack.on_free_ports(tmp_path) as stack:
         command = [sys.executable, "-m", "flask", "--app", "webhook_app.wsgi", "send-test", "signup"]

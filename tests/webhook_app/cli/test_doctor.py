@@ -96,6 +96,7 @@ def away() -> Store:
     return make_store(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1))
 
 
+@pytest.mark.e2e
 def test_a_healthy_system(tmp_path: Path) -> None:
     """Everything with real processes; the workers use the results of the probes."""
     with Stack.on_free_ports(tmp_path, stand_in_options=("--by-id",)) as stack:
