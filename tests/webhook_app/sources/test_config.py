@@ -311,7 +311,7 @@ def test_a_malformed_secret_is_named_by_its_variable(load: Load) -> None:
         ("json_fields = [5]", "json_fields: must be a list of names"),
         ('each = "$.users"', 'each: must be a path that can find several elements, like "$.users[*]"'),
         ("each = 5", 'each: must be a path that can find several elements, like "$.users[*]"'),
-        ('each = "$.["', "each: '$.[' is not a JSONPath"),
+        ('each = "$.["', "each: '$.[' is not a supported JSONPath"),
         ('handshake = "slakc"', 'handshake: there is no handshake "slakc"; did you mean "slack"?'),
         ("handshake = 5", 'handshake: there is no handshake "5"; valid are meta, '),
         ('handshake = "meta"', "handshake: needs the verify token"),
@@ -322,7 +322,7 @@ def test_a_malformed_secret_is_named_by_its_variable(load: Load) -> None:
         ('map = { identifier = { path = "$.a", replace = {} } }', "map.identifier: replace must be a table of texts"),
         ('map = { identifier = { path = "$.a", prefix = 5 } }', "map.identifier: must be a path, a list"),
         ('secret_fields = ["$"]', "secret_fields: '$' is the whole payload"),
-        ('secret_fields = ["$.a", "$.["]', "secret_fields: '$.[' is not a JSONPath"),
+        ('secret_fields = ["$.a", "$.["]', "secret_fields: '$.[' is not a supported JSONPath"),
         ("secret_fields = [5]", "secret_fields: must be a list of paths"),
         ('on_invalid = "ignore"', 'on_invalid: must be "quarantine" or "reject"'),
         ("max_bytes = -1", "max_bytes: must be a whole number from 1 to 16777216"),
@@ -334,7 +334,7 @@ def test_a_malformed_secret_is_named_by_its_variable(load: Load) -> None:
         ("map = { identifier = 5 }", "map.identifier: must be a path, a list of alternatives, "),
         (
             'map = { identifier = "$.a b" }',
-            "map.identifier: '$.a b' is not a JSONPath: this is not part of a path at character 3",
+            "map.identifier: '$.a b' is not a supported JSONPath: this is not part of a path at character 3",
         ),
     ],
 )
@@ -360,7 +360,7 @@ def test_each_mistake_has_its_sentence(load: Load, line: str, says: str) -> None
         ('{ scheme = "hmac", header = "X", tolerance = "5m" }', "verify.tolerance: must be a number of seconds"),
         ('{ scheme = "token", header = "" }', "verify: header, query or field is missing"),
         ('{ scheme = "basic", header = "X" }', "verify.header: unknown key"),
-        ('{ scheme = "token", field = "$.[" }', "verify.field: '$.[' is not a JSONPath: "),
+        ('{ scheme = "token", field = "$.[" }', "verify.field: '$.[' is not a supported JSONPath: "),
         (
             '{ scheme = "token", field = "$.a", query = "b" }',
             "verify: a token is in a field, in the query or in a header; for several, use a list",

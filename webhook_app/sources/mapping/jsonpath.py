@@ -59,14 +59,15 @@ class _Parser:
         self.advance()
 
     def fail(self, problem: str) -> NoReturn:
-        raise ValueError(f"{self.name!r} is not a JSONPath: {problem} at character {self.at}")
+        at = self.at - (len(self.text) - len(self.name))
+        raise ValueError(f"{self.name!r} is not a supported JSONPath: {problem} at character {max(at, 0)}")
 
     def advance(self) -> str:
         """Read the next ``kind`` and ``token``; return the text of the last token."""
         last, self.at = self.text[self.at : self.end].strip(), self.end
         match = _TOKEN.match(self.text, self.end)
         if match is None or match.lastgroup is None:
-            self.fail("unexpected character")
+            self.fail(f"unexpected {self.text[self.at :].strip()[:1]!r}")
         self.kind, self.token, self.end = match.lastgroup, match[match.lastgroup], match.end()
         return last
 

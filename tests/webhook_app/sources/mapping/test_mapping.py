@@ -315,7 +315,7 @@ def test_what_is_nested_deeply_is_found() -> None:
     ["", "$.", "$.a.[", "$.a b", "$.a..", "$.a-b", "$['", "$[99999999999999999999]", "$.a[?nope(@)]", "$.a[?@.b ==]"],
 )
 def test_a_malformed_path_is_a_mistake(path: str) -> None:
-    with pytest.raises(ValueError, match="is not a JSONPath: "):
+    with pytest.raises(ValueError, match="is not a supported JSONPath: "):
         compile_path(path)
 
 
