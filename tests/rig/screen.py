@@ -16,14 +16,16 @@ def welcome(local: Local) -> str:
     """Return how to use what is running."""
     stack, secrets = local.stack, local.generated
     lines = ["", "LiveDesk Sync is running. Press Ctrl-C to stop everything.", ""]
+    contact = f"{stack.url}/contacts/ada-1"
     if "WEBHOOK_SECRET" in secrets:
         lines += ["Send a signup:", "", _send_command(stack.url, secrets["WEBHOOK_SECRET"]), ""]
     else:
+        contact = f"'{stack.url}/contacts/<identifier>'"
         lines += [f"Send signups to {stack.url}/webhooks/<source>, signed as in your sources file. Send a test:", ""]
         lines += [f"  {_flask(local)} send-test {local.sources[0]}", ""]
     if "API_TOKEN" in secrets:
         token = secrets["API_TOKEN"]
-        lines += ["See the contact:", "", f"  curl {stack.url}/contacts/ada-1 -H 'Authorization: Bearer {token}'", ""]
+        lines += ["See the contact:", "", f"  curl {contact} -H 'Authorization: Bearer {token}'", ""]
     livedesk = "the real one, with your API key"
     if stack.stand_in is not None:
         livedesk = f"a stand-in in memory; its contacts: {stack.livedesk_url}/_control/contacts"
