@@ -5,6 +5,9 @@ from typing import Protocol
 
 from worker.errors import SyncError
 
+#: Characters of a header: room for dozens of signatures, and a bound on the work that a hostile one can cause.
+MAX_HEADER = 4096
+
 
 class Unauthentic(SyncError):
     """The sender cannot be verified; the text repeats nothing sent or secret."""
@@ -57,3 +60,28 @@ class Delivery:
     args: Lookup = field(default_factory=dict[str, str], repr=False)
     method: str = "POST"
     url: str = field(default="", repr=False)
+
+
+def present(value: str | None, what: str) -> str:
+    """Return ``value`` if it is there and not too long.
+
+    Raises:
+        Unauthentic: it is missing or too long; ``what`` names it in the text.
+    """
+    if not value:
+        raise Unsigned(f"{what} is missing")
+    if len(value) > MAX_HEADER:
+        raise Unauthentic(f"{what} is too long")
+    return value
+
+
+def ascii_header(delivery: Delivery, name: str) -> str:
+    """Return a header with a signature, a timestamp or an id.
+
+    Raises:
+        Unauthentic: it is missing, too long or not ASCII.
+    """
+    value = present(delivery.headers.get(name), f"the {name} header")
+    if not value.isascii():
+        raise Unauthentic(f"the {name} header is not ASCII")
+    return value

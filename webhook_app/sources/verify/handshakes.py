@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from webhook_app.sources.delivery import Delivery, Unauthentic
+from webhook_app.sources.delivery import Delivery, Unauthentic, present
 from webhook_app.sources.mistakes import did_you_mean
-from webhook_app.sources.verify.signature import present
 
 #: Characters of a challenge that is sent back; usual are some dozens.
 MAX_CHALLENGE = 512

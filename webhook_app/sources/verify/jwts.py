@@ -16,9 +16,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, OctKey
 
 from webhook_app.sources.body.reader import parse_json
-from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Unsigned
+from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Unsigned, ascii_header
 from webhook_app.sources.verify.jwks import PUBLIC_ALGORITHMS, KeySet, Registry
-from webhook_app.sources.verify.signature import ascii_header
 from worker.errors import SettingsError
 
 #: Signed with a secret that both sides know, of this many bytes at least (RFC 7518, section 3.2).

@@ -25,11 +25,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from webhook_app.sources.body.reader import split_first
-from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided, Unsigned
+from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided, Unsigned, ascii_header
 from worker.errors import SettingsError
 
-#: Characters of a header: room for dozens of signatures, and a bound on the work that a hostile one can cause.
-MAX_HEADER = 4096
 #: Bytes. A shorter key could be guessed; an empty one would verify anything.
 MIN_KEY = 8
 #: Signatures that are tried: each takes 0.1 ms, and a rotation has two.
@@ -302,28 +300,3 @@ def _template_parts(template: str) -> tuple[bytes | str, ...]:
     except ValueError:
         return ("",)
     return tuple(part for literal, name in pairs for part in (literal.encode(), name) if part not in (b"", None))
-
-
-def present(value: str | None, what: str) -> str:
-    """Return ``value`` if it is there and not too long.
-
-    Raises:
-        Unauthentic: it is missing or too long; ``what`` names it in the text.
-    """
-    if not value:
-        raise Unsigned(f"{what} is missing")
-    if len(value) > MAX_HEADER:
-        raise Unauthentic(f"{what} is too long")
-    return value
-
-
-def ascii_header(delivery: Delivery, name: str) -> str:
-    """Return a header with a signature, a timestamp or an id.
-
-    Raises:
-        Unauthentic: it is missing, too long or not ASCII.
-    """
-    value = present(delivery.headers.get(name), f"the {name} header")
-    if not value.isascii():
-        raise Unauthentic(f"the {name} header is not ASCII")
-    return value

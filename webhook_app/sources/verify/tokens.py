@@ -4,9 +4,9 @@ import hmac
 from dataclasses import dataclass, field
 
 from webhook_app.sources.body.reader import Reader
-from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Unsigned
+from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Unsigned, present
 from webhook_app.sources.mapping.paths import Path, Scope
-from webhook_app.sources.verify.signature import key_problems, present
+from webhook_app.sources.verify.signature import key_problems
 from worker.errors import SettingsError, Unmappable
 from worker.normalise import as_text
 
