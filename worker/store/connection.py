@@ -1,11 +1,11 @@
 """How we connect to Redis, run scripts, and translate its errors. Only this package uses it."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha1
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import redis
 from redis import exceptions
@@ -28,7 +28,6 @@ PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN
 #: Seconds after a timeout during which no call waits for Redis.
 AGAIN_S = 0.5
 
-T = TypeVar("T")
 #: A command to send after a script, over the same connection and without waiting for the script's answer.
 Command = tuple[str | float, ...]
 
@@ -150,21 +149,26 @@ class Connections:
         self._own = threading.local()
         self._demotions = 0
 
-    def run(self, script: Script, args: bytes) -> Any:
-        """Run a script and return its answer."""
-        return self._on_primary(lambda: self._run(script, args))
-
-    def run_then(self, script: Script, args: bytes, more: Sequence[Command], wait_s: float) -> list[Any]:
+    def run(self, script: Script, args: bytes, more: Sequence[Command] = (), wait_s: float = 0.0) -> list[Any]:
         """Run a script and then ``more``; return all answers. The last command may take ``wait_s`` longer.
 
         Raises:
             RedisError: one of them failed. The others may have been executed.
         """
-        return self._on_primary(lambda: self._run_then(script, args, more, wait_s))
+        try:
+            return self._run(script, args, more, wait_s)
+        except (exceptions.ReadOnlyError, exceptions.ConnectionError) as error:
+            if not _is_from_replica(error):
+                raise
+        # A replica has done nothing. Every connection is opened again, to wherever the primary is now. Giving up would
+        # leave the contact alone until its message counts as lost.
+        self._demotions += 1
+        self.client.connection_pool.disconnect(inuse_connections=False)
+        return self._run(script, args, more, wait_s)
 
     def send(self, commands: Sequence[Command], wait_s: float) -> Any:
         """Send commands over this thread's connection and return the last answer, which may take ``wait_s`` longer."""
-        return self._send(self.connection().pack_commands(commands), len(commands), wait_s)[-1]
+        return self._send(b"", commands, wait_s)[-1]
 
     def connection(self) -> Any:
         """Return this thread's connection. If the server closed it while it was idle, it is opened again."""
@@ -190,47 +194,25 @@ class Connections:
         kept: _Kept | None = getattr(self._own, "kept", None)
         return kept.generation if kept else 0
 
-    def _run(self, script: Script, args: bytes) -> Any:
-        with self.unresponsive.call():
-            connection = self.connection()
-            try:
-                connection.send_packed_command([script.command(args)])
-                return connection.read_response(disconnect_on_error=True)
-            except exceptions.NoScriptError:
-                connection.send_packed_command([script.command(args, by_sha=False)])
-                return connection.read_response(disconnect_on_error=True)
-
-    def _run_then(self, script: Script, args: bytes, more: Sequence[Command], wait_s: float) -> list[Any]:
-        packed = self.connection().pack_commands(more)
+    def _run(self, script: Script, args: bytes, more: Sequence[Command], wait_s: float) -> list[Any]:
         try:
-            return self._send([script.command(args), *packed], 1 + len(more), wait_s)
+            return self._send(script.command(args), more, wait_s)
         except exceptions.NoScriptError:
-            return self._send([script.command(args, by_sha=False), *packed], 1 + len(more), wait_s)
+            return self._send(script.command(args, by_sha=False), more, wait_s)
 
-    def _send(self, packed: Sequence[bytes], number: int, wait_s: float) -> list[Any]:
-        """Send packed commands and return the answers to all of them, or raise the first that is an error."""
+    def _send(self, first: bytes, more: Sequence[Command], wait_s: float) -> list[Any]:
+        """Send a packed command, if any, and ``more``; return all answers, or raise the first that is an error."""
         with self.unresponsive.call():
             connection = self.connection()
-            connection.send_packed_command([b"".join(packed)])
-            waits = [connection.socket_timeout] * (number - 1) + [connection.socket_timeout + wait_s]
+            packed = connection.pack_commands(more) if more else []
+            connection.send_packed_command([b"".join((first, *packed))])
+            waits = [connection.socket_timeout] * (len(more) + bool(first))
+            waits[-1] += wait_s
             answers = [_answer(connection, wait) for wait in waits]
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
             return answers
-
-    def _on_primary(self, run: Callable[[], T]) -> T:
-        """Run once more if a replica answered: it has done nothing. A contact that was given up here would wait until
-        its message counts as lost."""
-        try:
-            return run()
-        except (exceptions.ReadOnlyError, exceptions.ConnectionError) as error:
-            if not _is_from_replica(error):
-                raise
-        # Every connection is opened again, to wherever the primary is now.
-        self._demotions += 1
-        self.client.connection_pool.disconnect(inuse_connections=False)
-        return run()
 
 
 def _is_from_replica(error: Exception) -> bool:

@@ -61,11 +61,11 @@ class Database:
         """
         args["shift_ms"] = self.shift_ms
         packed = self._encode(args)
+        more, wait_s = (wait.commands, wait.ms / 1000) if wait else ((), 0.0)
         with translated():
-            if wait is None:
-                return self.connections.run(self._scripts[script], packed)
-            answer, *_, done = self.connections.run_then(self._scripts[script], packed, wait.commands, wait.ms / 1000)
-        wait.check(done)
+            answer, *others = self.connections.run(self._scripts[script], packed, more, wait_s)
+        if wait:
+            wait.check(others[-1])
         return answer
 
     def terms(self) -> Terms:

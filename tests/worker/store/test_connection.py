@@ -16,12 +16,12 @@ def test_what_a_replica_refuses_goes_to_the_primary(tmp_path: Path) -> None:
     with SentinelCluster(tmp_path) as cluster, ThreadPoolExecutor(1) as other_thread:
         client = connect(cluster.url, timeout_s=5)
         connections = Connections(client)
-        assert connections.run(SCRIPT, b"") == 1
-        assert other_thread.submit(connections.run, SCRIPT, b"").result() == 2
+        assert connections.run(SCRIPT, b"") == [1]
+        assert other_thread.submit(connections.run, SCRIPT, b"").result() == [2]
 
         fail_over(cluster)
-        assert connections.run(SCRIPT, b"") == 3
-        assert other_thread.submit(connections.run_then, SCRIPT, b"", [("INCR", "n")], 1).result() == [4, 5]
+        assert connections.run(SCRIPT, b"") == [3]
+        assert other_thread.submit(connections.run, SCRIPT, b"", [("INCR", "n")], 1).result() == [4, 5]
         client.close()
 
 

@@ -892,7 +892,7 @@ def test_a_full_redis_lets_a_person_retry_and_old_contacts_be_forgotten(own: Wor
     assert own.store.contacts.forget(0) == 1
 
 
-def test_a_full_redis_lets_a_person_be_forgotten_and_put_back(own: World) -> None:
+def test_a_full_redis_lets_a_contact_be_erased_and_recreated(own: World) -> None:
     own.bring(ADA, FAILED)
     own.bring(Contact("bob", 1), CREATED)
     fill(own)
@@ -916,13 +916,13 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "forget": lambda store: store.contacts.forget(0),
     "quarantine": lambda store: store.quarantine.add(HELD),
     "release": lambda store: store.quarantine.release("entry"),
-    "prune_quarantine": lambda store: store.quarantine.prune(),
+    "prune": lambda store: store.quarantine.prune(),
     "erase": lambda store: store.contacts.erase("key"),
-    "put_back": lambda store: store.contacts.recreate("key", "7", ADA),
+    "recreate": lambda store: store.contacts.recreate("key", "7", ADA),
     "ping": lambda store: store.queue.ping(),
-    "note_account": lambda store: store.findings.save_account("name", Account(unique=True)),
-    "note_progress": lambda store: store.findings.save_progress(None),
-    "note_secret": lambda store: store.secret_uses.mark("shop", "SHOP_SECRET"),
+    "save_account": lambda store: store.findings.save_account("name", Account(unique=True)),
+    "save_progress": lambda store: store.findings.save_progress(None),
+    "mark": lambda store: store.secret_uses.mark("shop", "SHOP_SECRET"),
 }
 
 

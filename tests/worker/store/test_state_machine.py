@@ -297,7 +297,7 @@ class RepairedContacts(Contacts):
             self.livedesk.contacts.remove(identifier)
 
     @rule(identifier=st.sampled_from(PEOPLE), is_missing=st.booleans())
-    def put_back(self, identifier: str, is_missing: bool) -> None:
+    def recreate(self, identifier: str, is_missing: bool) -> None:
         """Somebody deleted it in LiveDesk, or a search only did not find it."""
         record = self.store.contacts.find(identifier)
         if record is None or record.contact_id is None:
