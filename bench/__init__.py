@@ -1,4 +1,4 @@
-"""What LiveDesk Sync costs, measured against the Flask + Celery receiver and task of any tutorial.
+"""What LiveDesk Sync costs, compared with the receiver and task of a tutorial.
 
 Run ``python -m bench``; the README beside this file says what is measured and against what.
 """

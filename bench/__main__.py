@@ -1,4 +1,4 @@
-"""``python -m bench``: measure, and print the table. The README beside this file says what and how."""
+"""``python -m bench``: measure and print the table; see ``README.md`` here."""
 
 import argparse
 import json
@@ -39,7 +39,7 @@ def measure(part: str, rounds: int, quick: bool) -> list[Row]:
 
 
 def machine() -> str:
-    """What we measure on, and whether something else is running there, which makes every figure doubtful."""
+    """Describe the machine, and warn if it has other work to do."""
     number = os.cpu_count() or 1
     busy = os.getloadavg()[0]
     text = f"{len(cores()) or number} cores, Python {platform.python_version()}"
@@ -55,7 +55,7 @@ def save(rows: list[Row], about: str) -> Path:
 
 
 def main() -> int:
-    """Exit status 0: measured, and every target met; 1: some were not; 2: it could not be measured."""
+    """Exit status 0: every target met; 1: some were not; 2: not measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure LiveDesk Sync on this machine.")
     what = f"{', '.join(PARTS)} (all of them by default); {', '.join(EXTRAS)}"
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS, *EXTRAS], metavar="part", help=what)

@@ -1,4 +1,4 @@
-"""Deliveries per second and their latency: our receiver against the baseline's, in two layouts.
+"""Deliveries per second and their latency, of both receivers, in two layouts.
 
 *Alone on one core*: the receiver has one core to itself, Redis and the load generator have the others, so that what is
 measured is the receiver. *All on all cores*: everything shares the machine, the load generator too.
@@ -31,7 +31,10 @@ EQUAL_LOAD = 0.7
 
 @dataclass(frozen=True)
 class Layout:
-    """Who runs where. Empty lists mean any core. The rate is judged where nothing but the receiver bounds it."""
+    """Which cores each part runs on; an empty list means any core.
+
+    The target applies where nothing but the receiver limits the rate.
+    """
 
     name: str
     receiver: list[int]
@@ -56,7 +59,7 @@ def layouts() -> list[Layout]:
 
 @dataclass(frozen=True)
 class Side:
-    """One receiver: how to start it on a port, with how many cores; and how many deliveries are in its Redis."""
+    """One receiver: how to start it, and how to count the deliveries in its Redis."""
 
     name: str
     command: Callable[[int, int], list[str]]
@@ -75,7 +78,7 @@ def gunicorn(port: int, *options: str) -> list[str]:
 
 
 def sync_workers(port: int, receiver_cores: int) -> list[str]:
-    """gunicorn's documentation: "(2 x $num_cores) + 1 as the number of workers to start off with"."""
+    """Return 2 x cores + 1, which gunicorn's documentation recommends."""
     return gunicorn(port, "--workers", str(2 * receiver_cores + 1))
 
 
@@ -103,7 +106,7 @@ BASELINES = (
 
 @contextmanager
 def serving(side: Side, layout: Layout) -> Iterator[tuple[Process, Valkey, int]]:
-    """The receiver of one side, warmed up, with its Redis: the process, the server, the port."""
+    """Start the receiver of one side with its Redis, and warm it up."""
     port = free_port()
     with bound_to(layout.others), valkey() as server, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         process = Process(
@@ -140,7 +143,7 @@ def is_answering(port: int) -> bool:
 
 
 def measure(side: Side, layout: Layout, seconds: float, rate: float = 0.0, shape: str = "signup") -> dict[str, float]:
-    """One run, checked. Adds CPU time for each delivery, of the receiver and of Redis, in microseconds.
+    """Measure one run, check it, and add the CPU time per delivery in microseconds.
 
     Raises:
         BenchError: Redis does not hold what was answered.
@@ -165,7 +168,7 @@ Runs = dict[str, list[dict[str, float]]]
 
 
 def interleaved(sides: tuple[Side, ...], layout: Layout, rounds: int, seconds: float, rate: float = 0.0) -> Runs:
-    """Every side once in each round, so that a change of the machine's mood meets all of them."""
+    """Measure every side once per round, so that a slow moment affects all."""
     runs: Runs = defaultdict(list)
     for _ in range(rounds):
         for side in sides:
@@ -174,7 +177,7 @@ def interleaved(sides: tuple[Side, ...], layout: Layout, rounds: int, seconds: f
 
 
 def clerk_row(layout: Layout, rounds: int, seconds: float) -> Row:
-    """The rate with the hardest mapping of all presets, against a view that has it written out in Python."""
+    """Compare the hardest mapping of all presets with the same in plain Python."""
     ours, theirs = [], []
     for _ in range(rounds):
         ours.append(measure(OURS, layout, seconds, shape="clerk")["per_second"])

@@ -1,4 +1,4 @@
-"""A burst: many deliveries as fast as they are answered, while a worker runs: ``python -m bench burst``.
+"""``python -m bench burst``: many deliveries at once, while a worker runs.
 
 Nobody must slow down as the backlog grows, and neither receiver nor worker must grow with it: what is waiting is in
 Redis. Each tenth is sent by a load generator of its own, with requests that were built before its clock started.

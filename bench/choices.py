@@ -1,4 +1,4 @@
-"""What our own side runs on: the measurements behind ``bin/web``, ``bin/worker`` and their defaults.
+"""The measurements behind ``bin/web``, ``bin/worker`` and their defaults.
 
 ``python -m bench servers`` serves our receiver with each WSGI server, ``python -m bench pools`` runs our workers with
 other numbers of processes and threads. Neither is part of the table, and neither has a target.

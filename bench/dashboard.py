@@ -1,4 +1,4 @@
-"""What the dashboard costs with a million contacts in Redis: ``python -m bench dashboard``.
+"""``python -m bench dashboard``: its cost with a million contacts in Redis.
 
 The records are laid in as the scripts would have written them. Then: the head of every page; pages of lists at any
 depth, through the whole web application; "retry all" of a tenth of the contacts, and what it does to the latency of
@@ -40,7 +40,7 @@ ACCEPT_RATE, ACCEPT_S = 200.0, 8.0
 
 
 def lay_in(client: redis.Redis, salt: bytes, count: int) -> dict[State, int]:
-    """Of ten contacts one has failed, one waits, and the others are created. Times are spread over a month."""
+    """Write contacts over a month: a tenth failed, a tenth waiting, the rest created."""
     now, month = int(time.time() * 1000), 30 * 86_400_000
     chance = random.Random(1)
     secret = salt

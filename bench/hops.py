@@ -1,6 +1,6 @@
-"""``python -m bench.hops``: list our files that one delivery executes, from the POST to the contact in LiveDesk.
+"""``python -m bench.hops``: list our files that one delivery executes.
 
-A first delivery warms everything up; the second one is traced.
+From the POST to the contact in LiveDesk. A first delivery warms everything up; the second one is traced.
 """
 
 import os
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def deliver(redis_url: str) -> None:
-    """Send two deliveries through the application and the task, and print what the second one executed."""
+    """Send two deliveries, and print what the second one executed."""
     # Reads the environment when it is imported.
     from webhook_app.wsgi import app
     from worker import tasks

@@ -1,4 +1,4 @@
-"""A load generator that costs as little as Python allows, in a process of its own: ``python -m bench.load --help``.
+"""``python -m bench.load``: a cheap load generator in its own process.
 
 Every request is built and signed before the clock starts. Over C kept-alive connections it either sends the next
 request when the last one is answered (closed loop, for throughput), or sends at random moments of a given mean rate
@@ -35,7 +35,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """What one run measured. Times are in seconds, ``p50``, ``p99`` and ``worst`` in milliseconds."""
+    """The figures of one run: seconds, but ms for ``p50``, ``p99`` and ``worst``."""
 
     count: int
     seconds: float
@@ -56,7 +56,7 @@ class Connection:
         self.number = -1  # of the request that waits for its answer
 
     def read(self) -> bool | None:
-        """Read what came. ``True``: answered; ``False``: not yet; ``None``: answered, or idle, and closed."""
+        """Read what arrived: ``True`` answered, ``False`` not yet, ``None`` closed."""
         chunk = self.socket.recv(65536)
         if not chunk:
             if self.number >= 0:
@@ -120,7 +120,7 @@ class Load:
                 raise LoadError(f"{len(self.latencies)} of {self.total} answered after {limit} s")
 
     def send_due(self) -> float:
-        """Send what is due on idle connections; seconds until there is more to send, or a second."""
+        """Send what is due on idle connections; return the seconds until the next."""
         while self.idle and self.next < self.total:
             now = time.perf_counter()
             due = self.start + self.schedule[self.next] if self.schedule else now
@@ -137,7 +137,7 @@ class Load:
         return 1.0
 
     def receive(self, number: int) -> None:
-        """Read one connection, note the answer and renew the connection if the server closes it."""
+        """Read one connection, record the answer, and reconnect if it was closed."""
         connection = self.connections[number]
         answered = connection.read()
         if answered is False:
@@ -164,7 +164,7 @@ class Load:
 
 
 def schedule(count: int, rate: float) -> list[float]:
-    """When to send each request, in seconds: random arrivals (Poisson), the same ones for the same arguments."""
+    """Return when to send each request, in seconds: reproducible Poisson arrivals."""
     chance = random.Random(count)
     moments, moment = [], 0.0
     for _ in range(count):

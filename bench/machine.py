@@ -1,4 +1,4 @@
-"""What every part of the bench needs: fresh servers, cores, CPU time, the load generator."""
+"""What every part needs: fresh servers, cores, CPU time, the load generator."""
 
 import contextlib
 import json
@@ -52,7 +52,7 @@ def program(name: str) -> str:
 
 
 def environment(redis_url: str, livedesk_url: str = "http://127.0.0.1:9") -> dict[str, str]:
-    """The environment of either side: nothing of ours but what a process needs to run at all."""
+    """Return an environment with only what a process needs to run."""
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
     addresses = {"REDIS_URL": redis_url, "LIVEDESK_BASE_URL": livedesk_url, "SOURCES_FILE": str(SOURCES)}
     return {**bare_environment(), **ACCOUNT, **addresses, "PATH": path}
@@ -60,7 +60,7 @@ def environment(redis_url: str, livedesk_url: str = "http://127.0.0.1:9") -> dic
 
 @contextlib.contextmanager
 def valkey(config: Mapping[str, str] | None = None) -> Iterator[Valkey]:
-    """A fresh Valkey that keeps every write on disk before it answers, for both sides alike."""
+    """Start a Valkey that syncs every write to disk, the same for both sides."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         Valkey(Path(folder) / "valkey", port=free_port(), config=config) as server,
@@ -102,13 +102,13 @@ def wait_until(done: Callable[[], bool], what: str, seconds: float, every: float
 
 
 def cores() -> list[int]:
-    """The cores that we may use; empty where the system cannot say or cannot bind a process to some."""
+    """Return the cores that we can bind processes to, if the system allows it."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 @contextlib.contextmanager
 def bound_to(chosen: list[int]) -> Iterator[None]:
-    """What is started in the block runs on these cores only; on any where none are given."""
+    """Run what starts in this block on these cores only, or on any."""
     if not chosen:
         yield
         return
@@ -121,13 +121,13 @@ def bound_to(chosen: list[int]) -> Iterator[None]:
 
 
 def cpu_seconds(process: Process) -> float:
-    """CPU time that a process and its children have used, from /proc; NaN where there is none."""
+    """Return the CPU seconds of a process and its children; NaN without /proc."""
     found = stats_of(process)
     return sum(int(fields[11]) + int(fields[12]) for fields in found) / TICKS if found else float("nan")
 
 
 def resident_mb(process: Process) -> float:
-    """Memory that a process and its children hold, in MB (10^6 bytes), from /proc; NaN where there is none."""
+    """Return the memory of a process and its children in MB; NaN without /proc."""
     found = stats_of(process)
     return sum(int(fields[21]) for fields in found) * PAGE / 1e6 if found else float("nan")
 
@@ -156,7 +156,7 @@ def load(
     most: int = 40_000,
     shape: str = "signup",
 ) -> dict[str, float]:
-    """Post deliveries from a process of its own; what it measured (``bench.load.Result``).
+    """Post deliveries from a separate process and return what it measured.
 
     ``rate`` is in deliveries per second, 0 for as fast as they are answered.
 

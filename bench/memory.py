@@ -1,4 +1,4 @@
-"""Bytes of Redis for each contact, indexes and all: what ``used_memory`` grows by when there are many of them.
+"""Redis memory per contact, indexes included: the growth of ``used_memory``.
 
 The contacts get there, and get created, through the store's own methods, from one process for each core. Redis writes
 no file here: that changes how long it takes and not what it holds.
@@ -29,7 +29,7 @@ def fill(redis_url: str, part: int, parts: int, count: int) -> None:
 
 
 def finish(redis_url: str, part: int, parts: int, count: int) -> None:
-    """Claim every ``parts``-th contact and finish it as created, with ids as large as LiveDesk's."""
+    """Claim and finish every ``parts``-th contact, with ids as large as LiveDesk's."""
     store = our_store(redis_url)
     salt = store.salt()
     for number in range(part, count, parts):

@@ -1,4 +1,4 @@
-"""Sign-ups as a sender would post them: a typical contact, its JSON body, and its Standard Webhooks signature."""
+"""Signups as a sender would post them: contact, JSON body and signature."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ def identifier(run: str, number: int) -> str:
 
 
 def contact(run: str, number: int) -> dict[str, str]:
-    """A typical contact: UUID, a name of 10 to 18 characters, an e-mail of about 30, E.164, an avatar URL of 60."""
+    """Return a typical contact: UUID, name, e-mail, phone number and avatar URL."""
     first = _FIRST[number % len(_FIRST)]
     last = _LAST[number // len(_FIRST) % len(_LAST)]
     key = identifier(run, number)
@@ -45,7 +45,7 @@ def body(run: str, number: int) -> bytes:
 
 
 def clerk_body(run: str, number: int) -> bytes:
-    """Return the same person as Clerk sends a new user: the e-mail address is the one with the primary id."""
+    """Return the same person as Clerk sends a new user."""
     person = contact(run, number)
     first, _, last = person["name"].partition(" ")
     user: dict[str, object] = {
@@ -73,14 +73,14 @@ def clerk_body(run: str, number: int) -> bytes:
 
 
 def sign(message_id: str, timestamp: int, content: bytes, secret: str = SECRET) -> str:
-    """The ``webhook-signature`` of Standard Webhooks: v1, HMAC-SHA256 over ``id.timestamp.body``."""
+    """Return the ``webhook-signature`` of Standard Webhooks v1."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, content)
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 def request(run: str, number: int, host: str, shape: str = "signup") -> bytes:
-    """A whole HTTP/1.1 request, ready to be written to a socket. Signed now: good for five minutes."""
+    """Return a complete HTTP/1.1 request, signed now and valid for five minutes."""
     content = (clerk_body if shape == "clerk" else body)(run, number)
     family = FAMILIES[shape]
     message_id = f"msg_{run}_{number}"

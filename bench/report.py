@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. ``target`` says in words what must hold; ``met`` is ``None`` where nothing must."""
+    """One line of the table; ``met`` is ``None`` if there is no ``target``."""
 
     name: str
     ours: str

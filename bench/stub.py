@@ -1,4 +1,4 @@
-"""A stub of LiveDesk's API that costs as little as Python allows: ``python -m bench.stub PORT``.
+"""``python -m bench.stub PORT``: a cheap stub of LiveDesk's API.
 
 One process, one thread, one epoll loop; it shares the machine with what is measured, so nothing here is general. It
 answers at once, on kept-alive and on new connections alike:
@@ -119,7 +119,7 @@ class Stub:
             self.poller.register(client.fileno(), select.EPOLLIN)
 
     def serve(self, number: int) -> None:
-        """Answer every whole request that one connection has sent; keep the rest until more comes."""
+        """Answer every complete request of one connection; keep the rest."""
         client = self.clients[number]
         try:
             chunk = client.recv(65536)

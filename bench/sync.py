@@ -1,4 +1,4 @@
-"""Contacts per second against the stub of LiveDesk's API, and our Redis round trips for each contact.
+"""Contacts per second against the stub, and our Redis round trips per contact.
 
 Both sides run on all cores, beside Redis and the stub: the baseline with Celery's default pool (prefork, one process
 for each core), ours with threads. A backlog is laid into Redis first, so that neither side ever waits for work. The
@@ -63,7 +63,7 @@ END = "end-of-bench"
 
 @dataclass(frozen=True)
 class Side:
-    """How many processes, how one is started, what it logs when ready; how contacts get in, how many are left."""
+    """One side: its processes, how contacts get in, and how many are left."""
 
     name: str
     processes: int
@@ -162,7 +162,7 @@ def working(side: Side, redis_url: str, livedesk_url: str) -> Iterator[list[Proc
 
 
 def measure(side: Side, count: int) -> dict[str, float]:
-    """One run, checked: contacts per second, and CPU time of the workers and of Redis for each, in microseconds.
+    """Measure one run and check it: contacts per second, and CPU µs per contact.
 
     Raises:
         BenchError: there were more or fewer creates than contacts, or some contacts did not get done.
@@ -189,7 +189,7 @@ def measure(side: Side, count: int) -> dict[str, float]:
 
 
 def count_commands(side: Side) -> dict[str, float]:
-    """Commands that reach Redis for each contact, by name. What a script does inside Redis is no round trip.
+    """Return the commands per contact that reach Redis, by name.
 
     Counted once the workers have warmed up: the first use of a script in a process finds that Redis does not know it.
     """
@@ -206,7 +206,7 @@ def count_commands(side: Side) -> dict[str, float]:
 
 
 def bring(side: Side, redis_url: str, count: int) -> None:
-    """Lay contacts in while workers run, and wait for the last one. Those that are there already are not touched."""
+    """Add contacts while workers run, and wait for the last one."""
     side.lay_in(redis_url, count)
     wait_until(lambda: side.left(redis_url, count) == 0, side.name, PATIENCE_S, every=1.0)
 

@@ -1,4 +1,4 @@
-"""The receiver of the tutorial: check the signature, read the JSON, ``delay()``, answer."""
+"""The tutorial's receiver: check the signature, read JSON, ``delay()``, answer."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ TOLERANCE = 300  # seconds
 
 
 def verify(body: bytes, family: str = "webhook") -> None:
-    """Answer 401 unless the Standard Webhooks signature of the request is ours and fresh."""
+    """Answer 401 unless the Standard Webhooks signature is valid and recent."""
     message_id = request.headers.get(f"{family}-id", "")
     timestamp = request.headers.get(f"{family}-timestamp", "")
     if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > TOLERANCE:

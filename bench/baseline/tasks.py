@@ -1,4 +1,4 @@
-"""The task of the tutorial: one ``requests.post`` with retries, on Celery's defaults (no result backend is one)."""
+"""The tutorial's task: one ``requests.post`` with retries, on Celery's defaults."""
 
 import os
 from typing import Any
