@@ -31,7 +31,10 @@ def new_key(name: str) -> RSAKey:
 
 
 class Provider:
-    """Signs everybody in as ``person``. ``lie`` may change the claims of each ID token, ``sign`` how it is signed."""
+    """Signs everybody in as ``person``.
+
+    ``lie`` may change the claims of each ID token, ``sign`` how it is signed.
+    """
 
     def __init__(self) -> None:
         self.url = ""

@@ -1,4 +1,6 @@
-"""The dashboard in a real browser: Debian's Chromium, driven by Playwright. One for all tests of a process.
+"""The dashboard in a real browser: Debian's Chromium, driven by Playwright.
+
+One for all tests of a process.
 
 The dashboard itself runs in a thread of the test (``serving``), on an empty Redis for each test; ``test_story`` alone
 starts a whole system.
@@ -54,7 +56,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def parts(client: redis.Redis) -> Parts:
-    """Return the parts of the dashboard under test. Its proxy, which is the browser, names the client's address."""
+    """Return the parts of the dashboard under test.
+
+    Its proxy, which is the browser, names the client's address.
+    """
     parts = build(client)
     return replace(parts, access=replace(parts.access, proxies=1))
 

@@ -1,4 +1,7 @@
-"""Contacts in every state, for tests of pages. No workers run, so nothing changes meanwhile."""
+"""Contacts in every state, for tests of pages.
+
+No workers run, so nothing changes meanwhile.
+"""
 
 import redis
 
@@ -12,7 +15,10 @@ NAMES = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Katherine Johnson", "Ed
 
 
 def fill(client: redis.Redis) -> tuple[DashboardWorld, dict[str, str]]:
-    """Add contacts in every state, some hostile. Return the key of one in each state, and an operation's id."""
+    """Add contacts in every state, some hostile.
+
+    Return the key of one in each state, and an operation's id.
+    """
     door = DashboardWorld(client)
     made: dict[str, str] = {}
     for number, name in enumerate(NAMES * 3):

@@ -34,7 +34,10 @@ RETRIED, RECOVERED = 240, 150
 
 
 def refuse(parts: Parts) -> str:
-    """Add signups that LiveDesk rejects, and a conflict. Return the key of the conflict."""
+    """Add signups that LiveDesk rejects, and a conflict.
+
+    Return the key of the conflict.
+    """
     parts.store.contacts.discard(parts.store.key_of(HOSTILE))
     for operation in parts.store.operations.latest():
         parts.store.operations.command(operation.id, Command.CANCEL)
@@ -48,7 +51,10 @@ def refuse(parts: Parts) -> str:
 
 
 def retry(parts: Parts) -> str:
-    """Retry the rejected signups, some of which are created by now. Return the operation's id."""
+    """Retry the rejected signups, some of which are created by now.
+
+    Return the operation's id.
+    """
     at(parts.store, 1)
     wanted, why = Filter(state=State.FAILED, cause=REFUSED.cause), "The shop sends numbers with a country code now"
     operation = parts.store.operations.open(BulkAction.RETRY, wanted, who="Ada", why=why, total=RETRIED)

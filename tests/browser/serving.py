@@ -17,7 +17,10 @@ from webhook_app.dashboard.session import begin, local_path, needs
 
 @contextmanager
 def serve(app: Flask) -> Iterator[str]:
-    """Serve an app, and return its address. ``/dashboard/enter/<role>?next=<page>`` signs in and goes there."""
+    """Serve an app, and return its address.
+
+    ``/dashboard/enter/<role>?next=<page>`` signs in and goes there.
+    """
     app.register_blueprint(_way_in())
     server = make_server(LOCALHOST, 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))

@@ -63,7 +63,10 @@ def busy_overview() -> Overview:
 
 @contextmanager
 def specimen(client: redis.Redis) -> Iterator[str]:
-    """Serve it, and return its address. ``/dashboard/specimen`` is the page, ``/dashboard/specimen/enter`` signs in."""
+    """Serve it, and return its address.
+
+    ``/dashboard/specimen`` is the page, ``/dashboard/specimen/enter`` signs in.
+    """
     store = make_store(client)
     provider = Provider(issuer="https://login.example", client_id="us", client_secret="secret", viewers=("staff",))
     access = Access(operator_password="the-operator-of-the-tests", provider=provider)

@@ -1,4 +1,7 @@
-"""Real processes for the end-to-end tests. After each test the whole keyspace is checked (``assert_sound``)."""
+"""Real processes for the end-to-end tests.
+
+After each test the whole keyspace is checked (``assert_sound``).
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress

@@ -128,7 +128,10 @@ class System:
         return record
 
     def wait_for(self, identifier: str, *states: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
-        """Return the record as soon as it is in one of the states. What becomes due is swept at once."""
+        """Return the record as soon as it is in one of the states.
+
+        What becomes due is swept at once.
+        """
 
         def arrived() -> dict[str, Any] | None:
             self.hurry()
@@ -152,7 +155,10 @@ class System:
         return wait_until(rests, f"{identifier} has had {number} attempts")
 
     def causes(self) -> set[str]:
-        """Why attempts did not succeed, since ``begin_anew``. A created contact keeps its last attempt only."""
+        """Why attempts did not succeed, since ``begin_anew``.
+
+        A created contact keeps its last attempt only.
+        """
         causes: Any = self.client.zrange(keys.CAUSES, 0, -1)
         return set(causes)
 
@@ -182,7 +188,10 @@ class System:
         self._turn_clock(keys=[keys.DUE, keys.contact(key)], args=[key])
 
     def outlast_leases(self) -> None:
-        """Expire every lease, as if enough time had passed. Attempts in progress finish first."""
+        """Expire every lease, as if enough time had passed.
+
+        Attempts in progress finish first.
+        """
         for worker in self.stack.workers:
             worker.stop()
         self.assert_sound()
@@ -268,7 +277,10 @@ def _assert_patient(creates: list[RequestRecord], searches: list[RequestRecord])
 
 @contextmanager
 def stream_of_deliveries(system: System, *, senders: int = 4) -> Iterator[list[str]]:
-    """Send deliveries of new contacts as fast as they are answered. Yields the acknowledged identifiers."""
+    """Send deliveries of new contacts as fast as they are answered.
+
+    Yields the acknowledged identifiers.
+    """
     acknowledged: list[str] = []
     stop = threading.Event()
 

@@ -58,7 +58,10 @@ def door(system: System) -> Iterator[System]:
 
 
 def request(body: bytes = GOOD, *headers: str | bytes, target: str | bytes = "/webhooks/signup") -> bytes:
-    """An authentic delivery by its secret. Headers given here come after the usual ones."""
+    """An authentic delivery by its secret.
+
+    Headers given here come after the usual ones.
+    """
     usual = ["Host: localhost", BEARER, JSON, f"Content-Length: {len(body)}"]
     return bare("POST", target, *usual, *headers) + body
 

@@ -56,7 +56,10 @@ FORBIDDEN = {
 
 
 class Sink(ThreadingHTTPServer):
-    """Takes what is sent to Sentry. ``envelopes`` are whole requests: head and unpacked body."""
+    """Takes what is sent to Sentry.
+
+    ``envelopes`` are whole requests: head and unpacked body.
+    """
 
     daemon_threads = True
 

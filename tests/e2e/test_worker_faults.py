@@ -108,7 +108,10 @@ def test_messages_that_come_twice_or_name_nobody_do_no_harm(start_system: StartS
 
 
 def test_a_poisoned_message_stops_nobody_for_long(start_system: StartSystem) -> None:
-    """Only we write to the queue. If another program did, a worker may die of its message, but only once."""
+    """Only we write to the queue.
+
+    If another program did, a worker may die of its message, but only once.
+    """
     system = start_system()
     [worker] = system.stack.workers
     system.client.lpush(keys.QUEUE, '{"body": 1}')

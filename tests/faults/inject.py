@@ -1,4 +1,7 @@
-"""What each kind of fault does. Each function injects it, waits as long as the plan says, and ends it."""
+"""What each kind of fault does.
+
+Each function injects it, waits as long as the plan says, and ends it.
+"""
 
 import time
 from collections.abc import Callable
@@ -23,7 +26,10 @@ FAIL_OVER = f"SENTINEL FAILOVER {SERVICE}"
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """A fault that was injected, and when, in seconds since the epoch. At ``healed`` everything was ready again."""
+    """A fault that was injected, and when, in seconds since the epoch.
+
+    At ``healed`` everything was ready again.
+    """
 
     fault: Fault
     began: float

@@ -34,7 +34,10 @@ ON_ITS_WAY_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The evidence. ``records`` has what the API returns by identifier, and ``None`` for 404."""
+    """The evidence.
+
+    ``records`` has what the API returns by identifier, and ``None`` for 404.
+    """
 
     sent: Sequence[Sent]
     injected: Sequence[Injected]
@@ -167,9 +170,12 @@ class Judge:
                 )
 
     def _overslept(self, create: RequestRecord) -> bool:
-        """Whether a worker that had slept for longer than its lease woke up just before. If it fell asleep in the few
-        ms between its look at the lease and the request, it sends that now. LiveDesk has nothing that would tell it to
-        refuse an old one, so nobody can close this gap; that nobody is created twice is judged all the same."""
+        """Whether a worker that had slept for longer than its lease woke up just before.
+
+        If it fell asleep in the few ms between its look at the lease and the request, it sends that now. LiveDesk has
+        nothing that would tell it to refuse an old one, so nobody can close this gap; that nobody is created twice is
+        judged all the same.
+        """
         return any(
             injected.fault.kind == "oversleep" and 0 <= create.received - injected.healed <= ON_ITS_WAY_S
             for injected in self.evidence.injected

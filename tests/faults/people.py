@@ -1,4 +1,7 @@
-"""The people who sign up in a run. Their texts are recognisable wherever they appear (I7)."""
+"""The people who sign up in a run.
+
+Their texts are recognisable wherever they appear (I7).
+"""
 
 import random
 from typing import Any

@@ -212,8 +212,10 @@ def options_of(dice: random.Random, kind: str) -> dict[str, float]:
 
 
 def oversleeps(dice: random.Random, duration: float) -> list[Fault]:
-    """Return pauses of a worker that are longer than its leases. With ``loses``, which the first one always has, its
-    connections are lost, too."""
+    """Return pauses of a worker that are longer than its leases.
+
+    With ``loses``, which the first one always has, its connections are lost, too.
+    """
     made: list[Fault] = []
     start = 1.0
     while start < duration:

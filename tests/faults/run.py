@@ -169,8 +169,11 @@ class Run:
         )
 
     def burst(self, name: str) -> None:
-        """People whom nothing happens to. Every worker must have a share in bringing them home: before, so that each is
-        warm; after, because one that is stuck would have none."""
+        """People whom nothing happens to.
+
+        Every worker must have a share in bringing them home: before, so that each is warm; after, because one that is
+        stuck would have none.
+        """
         idle = set(WORKERS)
         for number in range(BURSTS):
             before = {worker: self.rig.links[f"{worker} - livedesk"].answers for worker in idle}

@@ -1,4 +1,7 @@
-"""The short form of ``make faults``: one seed, about a minute. And the sabotages still fit the code."""
+"""The short form of ``make faults``: one seed, about a minute.
+
+And the sabotages still fit the code.
+"""
 
 import sys
 from pathlib import Path

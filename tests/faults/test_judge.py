@@ -1,4 +1,7 @@
-"""The judge finds what is wrong, and only that. A judge who finds nothing would let everything pass."""
+"""The judge finds what is wrong, and only that.
+
+A judge who finds nothing would let everything pass.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -45,7 +45,10 @@ def door(client: redis.Redis, provider: Provider) -> FlaskClient:
 
 
 def at_the_provider(address: str) -> str:
-    """Follow the redirect to the provider as a browser does. Return the address that it redirects back to."""
+    """Follow the redirect to the provider as a browser does.
+
+    Return the address that it redirects back to.
+    """
     answer = requests.get(address, allow_redirects=False, timeout=5)
     assert answer.status_code == 302
     back = urlsplit(answer.headers["Location"])

@@ -239,7 +239,10 @@ class Contacts(RuleBasedStateMachine):
                 assert self.livedesk.contacts.count(identifier) == 1, f"{identifier} is created here, not in LiveDesk"
 
     def teardown(self) -> None:
-        """Drain: LiveDesk is well again, workers work, time goes by. Then everybody is there, once."""
+        """Drain: LiveDesk is well again, workers work, time goes by.
+
+        Then everybody is there, once.
+        """
         if not hasattr(self, "livedesk"):
             return
         self.livedesk.create_modes, self.livedesk.search_modes = [], []
