@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 import redis
+from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 
 from tests.invariants import assert_invariants
 from tests.rig.valkey import Valkey
@@ -33,6 +35,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("e2e")
             if item.get_closest_marker("xdist_group") is None:
                 item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+class TemplateCache(BytecodeCache):
+    """Keeps compiled templates for all applications of this process, which takes half of the time from page tests."""
+
+    def __init__(self) -> None:
+        self.compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.compiled:
+            bucket.bytecode_from_string(self.compiled[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": TemplateCache()}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
