@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -101,6 +101,7 @@ def publisher(server: Publisher) -> Publisher:
     return server
 
 
+@cache  # reading a private key checks it, which takes a while
 def jose_key(key: Any) -> RSAKey | ECKey | OKPKey | OctKey:
     if isinstance(key, str):
         return OctKey.import_key(key)
