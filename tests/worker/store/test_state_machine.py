@@ -49,7 +49,7 @@ class Died(BaseException):
 
 
 @dataclass
-class FakeLiveDesk:
+class ErraticLiveDesk:
     """Does to each request what the test has drawn for it, and judges every create that it gets (I4)."""
 
     now_ms: Callable[[], int]
@@ -137,7 +137,7 @@ class Contacts(RuleBasedStateMachine):
     def start(self) -> None:
         self.client.flushall()
         self.store = make_store(self.client)
-        self.livedesk = FakeLiveDesk(self.now_ms, self.turn, self.another_worker)
+        self.livedesk = ErraticLiveDesk(self.now_ms, self.turn, self.another_worker)
         self.sync = Sync(
             store=self.store,
             livedesk=self.livedesk,
