@@ -45,11 +45,11 @@ def traced() -> Iterator[set[str]]:
 
 
 @contextmanager
-def scripts_of(url: str) -> Iterator[list[str]]:
-    """Collect the names of the Lua files that Redis runs in this block."""
-    names: list[str] = []
+def scripts_of(url: str) -> Iterator[dict[str, list[str]]]:
+    """Collect the scripts that Redis runs in this block, by their digest, each with the Lua files that it consists of."""
+    scripts: dict[str, list[str]] = {}
     with redis.Redis.from_url(url, decode_responses=True) as client, client.monitor() as monitor:
-        yield names
+        yield scripts
         client.echo("the end")
         for command in monitor.listen():
             text = str(command["command"])
@@ -57,7 +57,8 @@ def scripts_of(url: str) -> Iterator[list[str]]:
                 break
             if found := re.match(r"EVALSHA (\w+) ", text, re.IGNORECASE):
                 source = str(client.execute_command("SCRIPT", "SHOW", found[1]))
-                names += [path.name for path in sorted(LUA.rglob("*.lua")) if path.read_text().strip() in source]
+                files = [path.name for path in sorted(LUA.rglob("*.lua")) if path.read_text().strip() in source]
+                scripts[found[1]] = files
 
 
 def main() -> None:
@@ -103,8 +104,9 @@ def deliver(redis_url: str) -> None:
                 tasks.create_contact(key)
     show("receiver", receiving)
     show("worker", sending)
-    show("Lua", set(scripts))
-    print(f"{len(receiving | sending)} Python files, {len(set(scripts))} Lua files")
+    lua = {name for names in scripts.values() for name in names}
+    show("Lua", lua)
+    print(f"{len(receiving | sending)} Python files, {len(scripts)} scripts of {len(lua)} Lua files")
 
 
 def show(what: str, files: set[str]) -> None:
