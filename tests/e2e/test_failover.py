@@ -84,6 +84,7 @@ def test_nothing_that_a_replica_had_is_lost_with_the_primary(
         assert set(slowest.statuses) == {200, 503}
         assert slowest.seconds < BRISK_S
         assert all(part.is_running for part in (*system.stack.workers, system.stack.receiver))
+        wait_until(lambda: call("GET", f"{system.stack.url}/readyz").status_code == 200, "the receiver is ready")
         assert call("GET", f"{system.stack.url}/readyz").json()["ack"]["required"] == "replica"
         if loss == "pause":
             lost.kill()
