@@ -1,4 +1,4 @@
-"""HTML pages for operators, rendered on the server. They work without JavaScript and refresh themselves with it.
+"""HTML pages for operators, rendered on the server. JavaScript is optional.
 
 ``session``       who is signed in, and for how long; ``needs``, which every view must carry
 ``blueprint``     the blueprint, and what each request passes: ``safety`` has CSRF, security headers, compression

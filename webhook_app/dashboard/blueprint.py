@@ -1,4 +1,4 @@
-"""The dashboard's blueprint, and what happens before and after each of its requests."""
+"""The dashboard's blueprint, and the steps before and after each request."""
 
 from flask import Blueprint, abort, request, session
 from flask.sessions import NullSession

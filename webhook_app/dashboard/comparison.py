@@ -1,4 +1,4 @@
-"""The contacts in LiveDesk that share a value with one of ours, looked up when an operator asks."""
+"""The contacts in LiveDesk that share a value with one of ours."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from worker.store.record import ContactRecord
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What LiveDesk has. ``ours`` maps the id of each person who is one of our contacts to its key."""
+    """The people in LiveDesk; ``ours`` maps the ids that we created to our keys."""
 
     people: list[Person] = field(default_factory=list)
     ours: dict[str, str] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Comparison:
 
 
 def compare(parts: Parts, record: ContactRecord, *, sleep: Callable[[float], None] = time.sleep) -> Comparison:
-    """Look up everyone in LiveDesk who has this contact's identifier, e-mail address or phone number.
+    """Look up everyone in LiveDesk with this contact's identifier, e-mail or phone.
 
     It keeps the workers' pace, and sends nothing while LiveDesk is paused or down.
     """

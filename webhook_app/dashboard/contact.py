@@ -1,4 +1,4 @@
-"""One contact: why it is where it is, what was tried, what is sent, and what an operator can do about it."""
+"""The page of one contact: its state and cause, attempts, data and actions."""
 
 import json
 import re
@@ -118,7 +118,7 @@ def as_curl(contact: Contact, inbox_id: int | None, url: str) -> str:
 
 
 def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: Any) -> str:
-    """Render the page. ``values``: what was ``typed``, its ``problems``, and a ``comparison`` with LiveDesk."""
+    """Render the page with ``typed`` values, ``problems`` or a ``comparison``."""
     parts, overview = current_parts(), read_overview()
     kept = record.contact
     shown = kept if revealed or kept is None else mask(kept)
@@ -148,7 +148,7 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
 
 
 def _digest(contact: Contact) -> str:
-    """Return what changes when the contact changes, so that an edit never overwrites newer data."""
+    """Return a digest of the contact, so that an edit never overwrites newer data."""
     return sha256(as_json(contact, None).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Lists of contacts, by state or cause, filtered and in pages; finding one; the lists as CSV."""
+"""Lists of contacts by state or cause, as pages and as CSV; and the search."""
 
 import re
 
@@ -60,7 +60,7 @@ def contacts() -> str:
 @blueprint.post("/contacts/find")
 @needs(Role.VIEWER)
 def contacts_find() -> Response | str:
-    """Find one contact. By POST, because logs record addresses, and the search text may be personal data."""
+    """Find a contact, by POST because logs record addresses but not form values."""
     text = request.form.get("q", "").strip()[:MAX_SEARCH]
     found = find(current_parts(), text) if text else []
     if len(found) == 1:
@@ -81,7 +81,7 @@ def contacts_csv_personal() -> Response:
 
 
 def find(parts: Parts, text: str) -> list[str]:
-    """Return the keys of the contacts with this value. A phone number may contain spaces and punctuation."""
+    """Return the keys for this value; a phone number may contain punctuation."""
     found = parts.store.lists.search(text)
     if not found and re.fullmatch(r"\+[\d\s().\-/]+", text):
         found = parts.store.lists.search("+" + re.sub(r"\D", "", text))
@@ -89,7 +89,7 @@ def find(parts: Parts, text: str) -> list[str]:
 
 
 def _number(wanted: Filter, page: Page, *, is_first: bool) -> int | None:
-    """Return how many contacts match, or ``None`` if there are too many to check each of them."""
+    """Return the number of matches, or ``None`` if there are too many to check."""
     if is_first and page.after is None:
         return len(page.rows)
     counted = current_parts().store.lists.count(wanted, limit=MAX_SCANNED)

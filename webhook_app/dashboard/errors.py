@@ -32,7 +32,7 @@ def init_app(app: Flask) -> None:
 
 
 def page(status: int, title: str, text: str) -> Response:
-    """Render an error page. It reads nothing from Redis, because that may be what failed."""
+    """Render an error page without Redis, because that may be what failed."""
     html = render_template("dashboard/error.html", status=status, title=title, text=text)
     return protect(make_response(html, status))
 

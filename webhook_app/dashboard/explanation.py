@@ -1,4 +1,4 @@
-"""Why a contact is where it is, what it waits for, and what happens next, in sentences. Pure.
+"""Explains a contact's state, waiting time and next step in sentences. Pure.
 
 A sentence is a list of pieces: text, and times in ms since the epoch that the page renders as times.
 """
@@ -20,7 +20,7 @@ ANNOUNCED = 3
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """``tone`` is a class of the style sheet; ``todo`` is for an operator; ``waits`` are the reasons for waiting."""
+    """``tone``: a CSS class; ``todo``: for an operator; ``waits``: why it waits."""
 
     tone: str
     sentence: Sentence
@@ -31,7 +31,7 @@ class Explanation:
 def explain_contact(
     record: ContactRecord, overview: Overview | None, *, settle_ms: int, inbox_id: int | None
 ) -> Explanation:
-    """Explain the contact's state. Without an overview the reasons for waiting are left out."""
+    """Explain the contact's state, and with an overview also why it waits."""
     if record.state is State.SENDING:
         lease = record.lease_until
         takeover: Sentence = [" If its worker dies, another one takes over ", lease, "."] if lease else []
@@ -113,7 +113,7 @@ def _upstream(upstream: Upstream) -> list[Sentence]:
 
 
 def planned_attempts(record: ContactRecord, policy: RetryPolicy, overview: Overview | None) -> list[Sentence]:
-    """Announce the attempts to come. Each wait is random below its bound, so only the bounds are known."""
+    """Describe future attempts; waits are random, so only their bounds are known."""
     if not record.state.is_open or record.state is State.SENDING:
         return []
     due = record.next_attempt_at

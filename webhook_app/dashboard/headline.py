@@ -1,4 +1,4 @@
-"""How things stand, in words: one word for LiveDesk, the alarm in a page's title, the headline of the overview."""
+"""LiveDesk's state in a word, the alarm in page titles, the overview's headline."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from worker.store.upstream import Upstream
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """The first sentence of the overview. ``since`` is in ms since the epoch; ``rest`` are the sentences after it."""
+    """The overview's first sentence, the ``rest``, and ``since`` in epoch ms."""
 
     tone: str
     what: str
@@ -21,12 +21,12 @@ class Headline:
 
 
 def reach(upstream: Upstream) -> str:
-    """Return whether contacts reach LiveDesk: ``up``, ``slow``, ``down``, ``misconfigured`` or ``paused``."""
+    """Return ``up``, ``slow``, ``down``, ``misconfigured`` or ``paused``."""
     return "slow" if upstream.state == "up" and upstream.pace < upstream.rate else upstream.state
 
 
 def reach_reason(upstream: Upstream) -> str:
-    """Return why LiveDesk is not simply up, in our words or those of the operator who paused the sync."""
+    """Return why LiveDesk is not up, in our words or the pausing operator's."""
     if upstream.paused_at:
         return f"by {upstream.paused_by}: {upstream.paused_why}"
     if upstream.stop:
@@ -35,7 +35,7 @@ def reach_reason(upstream: Upstream) -> str:
 
 
 def alarm(overview: Overview) -> str:
-    """Return what is broken, for the page title: ``LiveDesk down, 412 failed``; empty if nothing is."""
+    """Return the alarm for page titles (``LiveDesk down, 412 failed``), or ""."""
     state, failed, conflicts = overview.upstream.state, overview.counts[State.FAILED], overview.counts[State.CONFLICT]
     parts = (
         "" if state == "up" else "paused" if state == "paused" else f"LiveDesk {state}",
@@ -46,7 +46,7 @@ def alarm(overview: Overview) -> str:
 
 
 def headline_of(overview: Overview, causes: list[Cause], workers: Workers | None, quarantined: int) -> Headline:
-    """Return what an operator must read first. What stops every contact goes before what stops some."""
+    """Return the most urgent news: what stops every contact precedes what stops some."""
     if overview.upstream.state != "up":
         return _stopped(overview)
     if workers and not workers.alive():

@@ -1,4 +1,4 @@
-"""Signing in with an OpenID Connect provider: authorization code with PKCE, state and nonce, by Authlib."""
+"""OpenID Connect sign-in by Authlib: code flow with PKCE, state and nonce."""
 
 import logging
 from typing import Any
@@ -70,7 +70,7 @@ def provider_answered() -> Response:
 
 
 def _client(provider: Provider) -> Any:
-    """Return Authlib's client. It fetches the provider's metadata when it is first used, not at start."""
+    """Return Authlib's client, which fetches the provider's metadata on first use."""
     return FlaskOAuth2App(
         FlaskIntegration("provider"),
         "provider",
@@ -82,7 +82,7 @@ def _client(provider: Provider) -> Any:
 
 
 def _claims(client: Any, provider: Provider) -> dict[str, Any]:
-    """Return the claims of an ID token that was issued to us, now, for this browser's request.
+    """Return the claims of an ID token issued to us, now, for this browser.
 
     Raises:
         Exception: one of ``FAULTS``.

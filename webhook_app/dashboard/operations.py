@@ -1,4 +1,4 @@
-"""Operations on many contacts: the plan before one starts, its progress, and the buttons that pause or undo it."""
+"""Operations on many contacts: the plan, the progress, and the buttons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ SKIPPED = {
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of an operation's contacts: a class of the style sheet, words, and its place in a bar 100 wide."""
+    """A part of an operation's contacts: CSS class, words, place in a bar 100 wide."""
 
     name: str
     words: str
@@ -65,7 +65,7 @@ def operation_plan() -> str:
 @blueprint.post("/operations/new")
 @needs(Role.OPERATOR)
 def operation_begin() -> Response:
-    """Start what the plan says, if it still matches about as many contacts as the operator saw."""
+    """Start the plan if it still matches about as many contacts as displayed."""
     form = request.form
     plan = _plan(form)
     canary = form.get("canary") == "1" and plan.action is BulkAction.RETRY
@@ -89,7 +89,7 @@ def operation(operation_id: str) -> str:
 @blueprint.get("/operations/<operation_id>/progress")
 @needs(Role.VIEWER)
 def operation_progress(operation_id: str) -> Response:
-    """The progress alone, for a page that polls. When the state changes, so do the buttons: the page reloads."""
+    """Render the progress alone; the page reloads when the state changes."""
     values = _progress(operation_id)
     response = make_response(render_template("dashboard/operation_progress.html", now=now(), **values))
     if request.args.get("seen") not in (None, values["operation"].state.value):
@@ -144,7 +144,7 @@ def _plan(fields: Mapping[str, str]) -> Plan:
 
 
 def _show_plan(plan: Plan, *, canary: bool, expected: int | None = None, why: str = "") -> str:
-    """Render the plan; with ``expected`` it says that the number of contacts has changed."""
+    """Render the plan; ``expected``: the number of contacts has changed since."""
     words, back_to = describe_filter(plan.filter), list_of(plan.filter)
     values = {"expected": expected, "why": why, "canary": canary, "skipped_words": SKIPPED}
     return show("plan", plan=plan, filter_words=words, back=back_to, **values)

@@ -1,4 +1,4 @@
-"""``/dashboard``: what is broken, since when, why and for how many people; and the page of one cause."""
+"""``/dashboard``: what is broken, since when, why, for how many; and one cause."""
 
 from flask import abort, request
 
@@ -32,7 +32,7 @@ MEANINGS = {
 @blueprint.get("/", strict_slashes=False)
 @needs(Role.VIEWER)
 def start() -> str:
-    """The overview. A page that polls passes the causes it shows; it gets no new rows, only their number."""
+    """Render the overview; a page that polls gets only the number of new causes."""
     parts, overview = current_parts(), read_overview()
     causes = or_unknown(lambda: parts.store.overview.causes(MAX_CAUSES))
     workers = or_unknown(parts.store.queue.workers)

@@ -26,7 +26,7 @@ MAX_REASON = 200
 
 @dataclass(frozen=True, slots=True)
 class NavItem:
-    """An entry of the navigation: its view, its name, and the key that opens it after ``g``."""
+    """A navigation entry: its view, its name, and the key that opens it after ``g``."""
 
     endpoint: str
     name: str
@@ -50,7 +50,7 @@ def show(template: str, **values: Any) -> str:
 
 
 def read_overview() -> Overview | None:
-    """Return how things stand, read once per request; ``None`` if Redis is unavailable."""
+    """Return the overview, read once per request; ``None`` if Redis is unavailable."""
     if "overview" not in g:
         g.overview = or_unknown(current_parts().store.overview.read)
     found: Overview | None = g.overview
@@ -64,7 +64,7 @@ def now() -> int:
 
 
 def or_unknown(read: Callable[[], T]) -> T | None:
-    """Return what ``read`` returns, or ``None`` if Redis is unavailable. Pages show ``None`` as unknown, never as 0."""
+    """Return what ``read`` returns; ``None`` (unknown, not 0) if Redis is unavailable."""
     try:
         return read()
     except StoreError:
@@ -72,7 +72,7 @@ def or_unknown(read: Callable[[], T]) -> T | None:
 
 
 def reason() -> str:
-    """Return the reason that an operator typed into a form, on one line, without control characters."""
+    """Return the reason in the form, on one line, without control characters."""
     text = request.form.get("why", "")
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:MAX_REASON]
 
@@ -83,7 +83,7 @@ def operator() -> Operator:
 
 
 def back(message: str, tone: str = "message") -> Response:
-    """Return to the page whose form was sent, which has an address without the last part, and show a message there."""
+    """Return to the page of the form (its address minus the last part) with a message."""
     flash(message, tone)
     return redirect(request.path.rpartition("/")[0], 303)
 

@@ -1,4 +1,4 @@
-"""Protection against other sites (CSRF), against our own pages (security headers), and compression."""
+"""CSRF protection, security headers and compression."""
 
 import gzip
 
@@ -22,7 +22,7 @@ HEADERS = {
 
 
 def protect(response: Response) -> Response:
-    """Add the security headers, and compress a page if the browser accepts that. Harmless to repeat."""
+    """Add the security headers, and compress the page if accepted. Idempotent."""
     response.headers.update(HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
     if response.mimetype == "text/html" and "Content-Encoding" not in response.headers:
@@ -34,7 +34,7 @@ def protect(response: Response) -> Response:
 
 
 def is_own_form() -> bool:
-    """Return whether one of our pages sent this request: the browser says so, and the token is right."""
+    """Return whether our page sent this, by the browser's header and the token."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     return is_csrf_token(request.form.get("csrf") or request.headers.get("X-CSRF-Token", ""))

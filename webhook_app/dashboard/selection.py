@@ -1,4 +1,4 @@
-"""Which contacts a page is about: the filter in its address, and the age that is offered as a choice."""
+"""The contacts that a page is about: its filter, and the age chosen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ AGES: dict[str, tuple[str, dict[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A filter, and the age that was chosen. The filter has the times that the age means now."""
+    """A filter, with the times that the chosen age means now, and that age."""
 
     filter: Filter
     age: str = ""
@@ -40,7 +40,7 @@ class Selection:
 
 
 def select(args: Mapping[str, str], default: State | None = None) -> Selection:
-    """Return what an address selects; ``default`` is the state if it names neither state nor cause.
+    """Return what an address selects; ``default``: if neither state nor cause.
 
     A filter that is invalid ends the request with 400.
     """

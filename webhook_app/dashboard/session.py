@@ -1,4 +1,4 @@
-"""Who is signed in. A session is Flask's signed cookie, and exists under ``/dashboard`` only."""
+"""Sessions: Flask's signed cookie, under ``/dashboard`` only."""
 
 import hashlib
 import hmac
@@ -36,7 +36,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person who is signed in. An identity provider proves ``name``; with a password it is only a claim."""
+    """A signed-in person; only an identity provider proves ``name``, no password."""
 
     name: str
     role: Role
@@ -47,7 +47,7 @@ class User:
 
 
 def needs(role: Role | None) -> Callable[[View], View]:
-    """Restrict a view to people with this role; ``None``: everyone. Every view of the dashboard carries it."""
+    """Restrict a view to a role (``None``: everyone). Every view here carries it."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -72,7 +72,7 @@ def current_user() -> User | None:
 
 
 def begin(name: str, role: Role, now: float) -> None:
-    """Start a session and forget an earlier one. ``now`` is in seconds since the epoch."""
+    """Start a new session. ``now`` is in seconds since the epoch."""
     session.clear()
     tidy = "".join(letter for letter in name if letter.isprintable()).strip()[:MAX_NAME]
     session.update(name=tidy or role.value, role=role.value, until=int(now) + SESSION_S)
@@ -80,7 +80,7 @@ def begin(name: str, role: Role, now: float) -> None:
 
 
 def csrf_token() -> str:
-    """Return the token that a form must send back: the session's secret, made when it is first needed.
+    """Return the session's secret for forms, created when it is first needed.
 
     It is masked with a random pad, so it differs in every response: responses are compressed, and the length would
     reveal a constant secret bit by bit (the BREACH attack, https://www.breachattack.com).
@@ -108,12 +108,12 @@ def _xor(pad: bytes, text: bytes) -> bytes:
 
 
 def is_ours() -> bool:
-    """Return whether the request's address is under ``/dashboard``, whether it exists or not."""
+    """Return whether the request is under ``/dashboard``, found or not."""
     return request.path == "/dashboard" or request.path.startswith("/dashboard/")
 
 
 def local_path(address: str | None) -> str:
-    """Return the address if it is one of our pages, else the overview: a link must not lead to another site."""
+    """Return the address if it is one of our pages, else the overview."""
     parts = urlsplit(address or "")
     home = url_for("dashboard.start")
     is_ours = not parts.scheme and not parts.netloc and f"{parts.path}/".startswith(home)
@@ -136,7 +136,7 @@ def init_app(app: Flask) -> None:
 
 
 class DashboardSessions(SecureCookieSessionInterface):
-    """Sessions signed with a key derived from the passwords and a secret that all processes share in Redis."""
+    """Sessions signed with a key from the passwords and a secret shared in Redis."""
 
     def __init__(self, access: Access, salt: Callable[[], str], clock: Callable[[], float]) -> None:
         self.access = access
@@ -146,7 +146,7 @@ class DashboardSessions(SecureCookieSessionInterface):
         self._lock = threading.Lock()
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Return the session in the cookie, or an empty one if there is none or it has expired."""
+        """Return the session in the cookie, or an empty one if missing or expired."""
         if not is_ours():
             return None
         session = super().open_session(app, request)
@@ -155,7 +155,7 @@ class DashboardSessions(SecureCookieSessionInterface):
         return session
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Return ``None``, which means no session, outside the dashboard and while Redis is unavailable."""
+        """Return ``None`` (no session) outside the dashboard and without Redis."""
         if not is_ours() or not self.access.is_open:
             return None
         try:
@@ -170,7 +170,7 @@ class DashboardSessions(SecureCookieSessionInterface):
         )
 
     def get_cookie_name(self, app: Flask) -> str:
-        """Return a name that, over TLS, makes browsers enforce: set by this host, sent to this host, secure."""
+        """Return the name, over TLS with the prefix that binds it to this host."""
         return "__Host-livedesk-sync" if request.is_secure else "livedesk-sync"
 
     def get_cookie_secure(self, app: Flask) -> bool:

@@ -44,7 +44,7 @@ def sign_out() -> Response:
 
 
 def network(address: str | None) -> str:
-    """Return the network whose attempts are counted together: an IPv4 address, or an IPv6 /64 (one household)."""
+    """Return the network to count attempts for: an IPv4 address, or an IPv6 /64."""
     try:
         parsed = ip_address((address or "").partition("%")[0])
     except ValueError:

@@ -40,7 +40,7 @@ REASONS = {
 @blueprint.get("/sources")
 @needs(Role.VIEWER)
 def sources() -> str:
-    """The sources, those that were removed and still have counters, and ``""`` for unknown addresses."""
+    """Render configured sources, removed ones with counters, and ``""`` (unknown)."""
     configured, store = current_parts().sources, current_parts().store
     totals = or_unknown(lambda: store.counters.totals(DELIVERY, REFUSED))
     counted = {counter.split(":")[1] for counter in totals or ()}
@@ -99,7 +99,7 @@ def replay_one(entry: str) -> Response:
 @blueprint.post("/sources/quarantine/replay")
 @needs(Role.OPERATOR)
 def replay_all() -> Response:
-    """Replay as many as one request may, after the first ``passed``, which failed in an earlier request."""
+    """Replay a request's share, after the first ``passed``, which failed before."""
     parts = current_parts()
     passed = max(0, request.form.get("passed", 0, type=int))
     results, failed = operator().quarantine.replay_some(passed)

@@ -1,4 +1,4 @@
-"""Styles and scripts. Each address contains a hash of the content, so that browsers may cache it for a year."""
+"""Styles and scripts, cached for a year because their addresses have a hash."""
 
 import gzip
 import mimetypes

@@ -1,4 +1,4 @@
-"""``/dashboard/upstream``: LiveDesk's state and our pace; operators pause, resume and probe."""
+"""``/dashboard/upstream``: LiveDesk's state, our pace; pause, resume and probe."""
 
 from flask import abort
 from werkzeug import Response
@@ -69,7 +69,7 @@ def _account(parts: Parts) -> Account:
 
 
 def _latest(parts: Parts) -> list[tuple[str, ContactRecord]]:
-    """Return the contacts that were tried last, with their keys, if they are still in one of these states."""
+    """Return the contacts tried last, with keys, if still in one of these states."""
     pages = [parts.store.lists.page(Filter(state=state), limit=MAX_OF_EACH) for state in TRIED]
     found = parts.store.contacts.read_many([row.key for page in pages for row in page.rows])
     tried = [(key, record) for key, record in found.items() if record.attempts]
