@@ -1,4 +1,4 @@
-"""``/api/v1``: what the dashboard displays and does, as JSON, for clients with ``API_TOKEN``.
+"""``/api/v1``: the dashboard's data and actions as JSON, for ``API_TOKEN``.
 
 ``blueprint``      the token, the answers and the errors
 ``overview``       LiveDesk, counts, causes, sources, workers, audit

@@ -1,4 +1,4 @@
-"""What all views of ``/api/v1`` share: the token, the answers and the errors. There are no cookies here."""
+"""What all views of ``/api/v1`` share: token, answers and errors; no cookies."""
 
 import hmac
 

@@ -45,7 +45,7 @@ def export_contacts(query: dict[str, Any], operator: Operator) -> Response:
 @blueprint.post("/contacts/find")
 @describe(Listing("contacts", ContactRow), body=FIND)
 def find_contacts(body: dict[str, Any]) -> object:
-    """Find contacts by their exact identifier, e-mail address, phone number, contact id or key.
+    """Find contacts by exact identifier, e-mail, phone number, contact id or key.
 
     This is a POST so that no personal data is in a URL, which logs keep.
     """

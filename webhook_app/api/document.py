@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, generated from the views: what ``describe`` says of each, its route and its docstring."""
+"""The OpenAPI 3.1 document, generated from routes, docstrings and ``describe``."""
 
 import re
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Listing:
 
 
 class describe:  # noqa: N801 - used as a decorator only
-    """Describes a view for the document, and checks each request against that before the view is called.
+    """Describe a view, and check each request against that before calling it.
 
     ``answers`` are the shapes of what the view answers, with a status if it is not 200. The view gets ``query`` and
     ``body`` if it has them and, if it ``acts``, an ``operator``. It returns a shape, or a response with another status.

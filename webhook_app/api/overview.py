@@ -1,4 +1,4 @@
-"""The state of the sync: LiveDesk, counts, causes, sources, workers, audit log; and pause and resume."""
+"""The state of the sync, and the actions pause and resume."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Reads requests: checked against their JSON Schema, with every wrong field named at once."""
+"""Reads requests, checks their JSON Schema and reports every invalid field."""
 
 import json
 import re
@@ -33,7 +33,7 @@ SENTENCES = {
 
 
 class InvalidRequest(Exception):
-    """The request does not match its schema. ``errors`` has a sentence for each wrong field."""
+    """The request does not match its schema. ``errors``: a sentence for each field."""
 
     def __init__(self, errors: Mapping[str, str], status: int = 400) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ def _check(value: Any, schema: Schema) -> dict[str, Any]:
 
 
 def _typed(text: str, schema: Schema) -> Any:
-    """Return a query parameter as the JSON value that it stands for; the schema rejects what stays text."""
+    """Parse a query parameter as JSON; the schema rejects what remains text."""
     if schema.get("type") == "integer" and re.fullmatch("-?[0-9]{1,18}", text):
         return int(text)
     if schema.get("type") == "boolean" and text in ("true", "false"):

@@ -1,4 +1,4 @@
-"""The schemas of requests, as JSON Schema (2020-12): requests are checked against what the document shows."""
+"""JSON Schemas (2020-12) of the requests, for the checks and for the document."""
 
 from typing import Any
 
