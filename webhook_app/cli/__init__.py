@@ -31,7 +31,10 @@ def register(app: Flask) -> None:
 
 
 def without_parts(error: SettingsError) -> Flask:
-    """Create an application that has only commands; those that need a valid configuration print the mistakes in it."""
+    """Create an application with commands only.
+
+    Commands that need a valid configuration print the mistakes in it.
+    """
     app = Flask(__name__, static_folder=None)
     app.extensions[EXTENSION] = error
     register(app)

@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """End a command with a sentence, not a traceback, where the error is an expected one."""
+    """End a command with a sentence instead of a traceback on an expected error."""
     try:
         yield
     except SettingsError as error:
@@ -69,7 +69,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def filter_options(command: F) -> F:
-    """Add the options of ``read_filter``. Times are when a contact entered its state or failed with the cause."""
+    """Add the options of ``read_filter``.
+
+    Times are when a contact entered its state or failed with the cause.
+    """
     options = (
         click.option("--state", type=click.Choice([state.value for state in State])),
         click.option("--cause", help="Only contacts that last failed with this cause."),

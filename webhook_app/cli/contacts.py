@@ -1,4 +1,4 @@
-"""``flask contacts``: list, show, retry, edit, adopt and discard contacts; and ``flask erase``."""
+"""``flask contacts`` and ``flask erase``."""
 
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -33,7 +33,7 @@ cli.add_command(contacts)
 
 
 def one_contact(function: F) -> Callable[..., None]:
-    """Add the argument CONTACT and who acts; the command gets the ``operator`` and the ``key`` of the contact."""
+    """Add the argument CONTACT; the command gets its ``key`` and the ``operator``."""
 
     @wraps(function)
     def command(contact: str, who: str, **options: Any) -> None:
@@ -44,7 +44,7 @@ def one_contact(function: F) -> Callable[..., None]:
 
 
 def find_key(parts: Parts, text: str) -> str:
-    """Return the key of the only contact with this identifier, address, number, contact id or key."""
+    """Return the key of the only contact with this value; ``search`` lists which."""
     found = parts.store.lists.search(text)
     if not found:
         raise ActionRefused(Reason.GONE)

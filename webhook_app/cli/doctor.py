@@ -1,4 +1,4 @@
-"""``flask doctor``: check every hop from the settings to LiveDesk in order, and name the one that is broken."""
+"""``flask doctor``: check every hop to LiveDesk in order, and name a broken one."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""``flask import``: accept the contacts in a CSV (RFC 4180) or JSON Lines file as if they had been delivered."""
+"""``flask import``: accept contacts from a CSV (RFC 4180) or JSON Lines file."""
 
 import csv
 import json
@@ -114,7 +114,10 @@ def import_contacts(file: Path, form: str | None, region: str | None, inbox_id: 
 
 
 def _accept_all(parts: Parts, file: Path, form: str, region: str | None, inbox_id: int | None) -> Counter[str]:
-    """Return how many rows ended how. Bytes that are not UTF-8 become surrogates, which ``normalise`` rejects."""
+    """Return the number of rows by result.
+
+    Bytes that are not UTF-8 become surrogates, which ``normalise`` rejects.
+    """
     counts: Counter[str] = Counter()
     size = file.stat().st_size
     with (

@@ -1,4 +1,4 @@
-"""``flask operations``: retry or discard many contacts; ``flask pause`` and ``flask resume``: the whole sync."""
+"""``flask operations`` for many contacts; ``flask pause`` and ``flask resume``."""
 
 import sys
 import time
@@ -107,7 +107,7 @@ for name in CHANGES:
 @cli.command("pause")
 @audit_options
 def pause(who: str, why: str) -> None:
-    """Send nothing to LiveDesk until somebody resumes. Signups are still accepted; they wait."""
+    """Stop sending to LiveDesk until you resume. Signups are still accepted."""
     Operator(current_parts(), who).sync.pause(why)
     click.echo("Sync paused.")
 
@@ -115,7 +115,7 @@ def pause(who: str, why: str) -> None:
 @cli.command("resume")
 @audit_options
 def resume(who: str, why: str) -> None:
-    """End the pause. If the sync has also stopped by itself, LiveDesk is probed at once."""
+    """End the pause. If the sync also stopped by itself, probe LiveDesk at once."""
     Operator(current_parts(), who).sync.resume(why)
     click.echo("Sync resumed.")
 

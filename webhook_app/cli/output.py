@@ -9,7 +9,7 @@ from worker.durations import absolute, relative
 
 
 def above_bar(line: str, *, err: bool = False) -> None:
-    """Print a line while a progress bar is displayed: it replaces the bar, which is drawn again below."""
+    """Print a line above the progress bar, which is drawn again below it."""
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
     click.echo(line, err=err)

@@ -1,4 +1,4 @@
-"""``flask quarantine``: list, show, replay and discard deliveries without a usable contact."""
+"""``flask quarantine``: deliveries without a usable contact."""
 
 import json
 import sys
@@ -63,7 +63,7 @@ def show_entry(entry: str, reveal: bool, who: str, why: str) -> None:
 @click.option("--all", "everything", is_flag=True, help="Replay all deliveries.")
 @audit_options
 def replay(entry: str | None, everything: bool, who: str, why: str) -> None:
-    """Replay the delivery ENTRY, or all of them, with the sources as they are configured now.
+    """Replay the delivery ENTRY, or all, with the sources as configured now.
 
     Exit code: 0 all have a usable contact now, 1 some have not.
     """

@@ -1,4 +1,4 @@
-"""``flask reconcile``: compare created contacts with LiveDesk, and create those again that it does not have."""
+"""``flask reconcile``: find created contacts missing in LiveDesk; recreate them."""
 
 import json
 import sys
@@ -62,7 +62,7 @@ def reconcile(repair: bool, yes: bool, restart: bool, as_json: bool) -> None:
 
 
 def _compare(parts: Parts, restart: bool, repair: bool) -> Iterator[tuple[Difference, bool]]:
-    """Yield each difference and whether it was repaired. Progress is saved after each contact."""
+    """Yield each difference and whether it was repaired; save progress each time."""
     assert parts.livedesk is not None
     progress = (None if restart else parts.store.findings.progress()) or Progress()
     if progress.checked:

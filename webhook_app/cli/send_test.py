@@ -1,4 +1,4 @@
-"""``flask send-test``: sign a sample delivery, send it to the running receiver, and follow it to the contact."""
+"""``flask send-test``: send a signed sample to the receiver, and follow it."""
 
 import json
 import time
@@ -114,7 +114,7 @@ def _print_answer(status: int, body: bytes) -> dict[str, Any]:
 
 
 def _follow(store: Store, identifier: str) -> None:
-    """Print each state of the contact until it is closed. Exit with 1 unless it was created."""
+    """Print each state until the contact is closed; exit with 1 unless created."""
     printed = ""
     give_up_at = time.monotonic() + FOLLOW_S
     while True:

@@ -1,4 +1,4 @@
-"""``flask sources``: list the senders you accept; ``flask sources check``: find the mistakes in their file."""
+"""``flask sources``: list the senders you accept; ``check`` validates the file."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def check(file: Path | None) -> None:
 
 
 def _located(path: Path, problem: str) -> str:
-    """Return a sentence of ``load_sources`` with the line that it is about: ``file:line: sentence``."""
+    """Return a sentence of ``load_sources`` with its line: ``file:line: sentence``."""
     sentence = problem.removeprefix(f"{path}: ")
     try:
         text = path.read_text(encoding="utf-8")
@@ -131,7 +131,7 @@ def line_of(lines: Mapping[Key, int], key: Key) -> int:
 
 
 def read_key(sentence: str) -> Key:
-    """Return the key before the colon of a sentence: ``("map", "email")`` for ``map.email: ...``; or an empty one."""
+    """Return the key before the colon: ``("map", "email")`` for ``map.email: ...``."""
     for colon in re.finditer(":", sentence):
         with suppress(tomllib.TOMLDecodeError):
             return list(_keys_in(tomllib.loads(f"{sentence[: colon.start()]} = 0")))[-1]
@@ -146,7 +146,7 @@ def _keys_in(table: Mapping[str, Any], before: Key = ()) -> Iterator[Key]:
 
 
 def _secrets_used() -> Mapping[str, int] | None:
-    """When each secret was last used; ``None`` if that is unknown, which does not keep the list from being useful."""
+    """Return when each secret was last used; ``None`` if that is unknown."""
     try:
         return current_parts().store.secret_uses.read()
     except (SettingsError, StoreError):
