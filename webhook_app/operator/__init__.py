@@ -1,4 +1,4 @@
-"""What a person can do manually. The pages, the API and the commands all use ``Operator``; no HTTP here.
+"""The actions of a person, for pages, API and commands alike; no HTTP here.
 
 ``contacts``    one contact: retry, edit, discard, adopt, erase, reveal
 ``operations``  many contacts at once: plan, start, pause, cancel, undo
@@ -49,7 +49,7 @@ class SyncActions(Actions):
         self.audit("resumed the sync", why=why)
 
     def probe(self, why: str = "") -> None:
-        """Probe LiveDesk at once if the sync has stopped by itself. This does not end an operator's pause."""
+        """Probe LiveDesk at once if the sync stopped by itself; a pause remains."""
         if self.parts.store.upstream.read().paused_at:
             raise ActionRefused(Reason.PAUSED, "The sync is paused: nothing is sent until somebody resumes it.")
         if not self.parts.store.upstream.resume():
@@ -58,7 +58,7 @@ class SyncActions(Actions):
 
 
 class Operator:
-    """One person, by the name that the audit log shows, and everything that they can do."""
+    """One person, named as in the audit log, and everything that they can do."""
 
     def __init__(self, parts: Parts, who: str) -> None:
         self.parts = parts

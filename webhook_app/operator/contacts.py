@@ -14,7 +14,7 @@ from worker.store.record import ContactRecord
 
 
 def clashing_field(record: ContactRecord) -> str | None:
-    """Return the field whose value another contact in LiveDesk already has, or ``None``."""
+    """Return the field that another contact in LiveDesk shares, or ``None``."""
     name = (record.cause or "").removesuffix("_taken")
     return name if name in UNIQUE_FIELDS and record.contact and getattr(record.contact, name) else None
 
@@ -76,7 +76,7 @@ class ContactActions(Actions):
         return state
 
     def adopt(self, key: str, why: str = "", *, contact_id: str | None = None) -> str:
-        """Resolve a conflict by adopting a contact in LiveDesk: this one, or by default the conflicting one.
+        """Resolve a conflict with this LiveDesk contact, by default the clashing one.
 
         LiveDesk is not contacted, and its contact keeps its data. Return its id.
         """
@@ -92,7 +92,7 @@ class ContactActions(Actions):
         return contact_id
 
     def erase(self, key: str, why: str = "") -> Erased:
-        """Delete everything that Redis has about a contact. LiveDesk keeps its own contact."""
+        """Delete a contact from Redis. LiveDesk keeps its own contact."""
         erased = self.parts.store.contacts.erase(key)
         if erased.result != "erased":
             raise ActionRefused(Reason(erased.result))
@@ -106,7 +106,7 @@ class ContactActions(Actions):
         return record
 
     def export_list(self, wanted: Filter, why: str = "", *, reveal: bool = False) -> None:
-        """Record that a list is about to be exported, or displayed with its personal data (``reveal``)."""
+        """Record that a list is exported, or displayed with personal data (``reveal``)."""
         self.audit(f"{'revealed' if reveal else 'exported'} a list: {describe_filter(wanted)}", why=why)
 
     def _edited(
@@ -131,7 +131,7 @@ class ContactActions(Actions):
 
 
 def _state_or_refuse(answer: str, *allowed: State) -> State:
-    """Return the state that the store answered, unless its answer is the reason for a refusal."""
+    """Return the state from the store, or raise its reason for a refusal."""
     if answer in tuple(Reason) and answer not in allowed:
         raise ActionRefused(Reason(answer))
     return State(answer)

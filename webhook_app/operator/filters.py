@@ -1,4 +1,4 @@
-"""Filters: which contacts a list or an operation is about. Parsed from text and described in words, once."""
+"""Filters of lists and operations: parsed from text, described in words."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ MAX_TIME_MS = 253_402_300_800_000
 
 
 def parse_filter(fields: Mapping[str, Any], now: int) -> Filter:
-    """Return the filter that query parameters, command options or a JSON object describe; empty values are absent.
+    """Return the filter in query parameters, command options or JSON; skip "".
 
     ``since`` and ``until`` are RFC 3339, an age such as ``2h`` (counted back from ``now``), or ms since the epoch.
 

@@ -1,4 +1,4 @@
-"""Operations on many contacts: plan one, start it, pause, resume, cancel or undo it."""
+"""Operations on many contacts: plan, start, pause, resume, cancel or undo one."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ MAX_DRIFT = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What an operation would do now, in contacts by state. ``at_least``: not all contacts were counted."""
+    """What an operation would do, by state; ``at_least``: not all were counted."""
 
     action: BulkAction
     filter: Filter
@@ -41,7 +41,7 @@ class Plan:
 
     @property
     def takes_ms(self) -> int | None:
-        """How long it takes at the present pace once it is at the head of the queue; ``None``: nothing is sent now."""
+        """Return the duration at the present pace; ``None`` while nothing is sent."""
         if self.action is BulkAction.DISCARD:
             return 0
         is_sending = self.overview.upstream.state == "up" and self.pace
@@ -65,7 +65,7 @@ class OperationActions(Actions):
     """Operations on many contacts."""
 
     def plan(self, action: BulkAction, wanted: Filter, overview: Overview | None = None) -> Plan:
-        """Count the contacts that an operation would affect. ``overview`` is the current one if it was read already."""
+        """Count the contacts that an operation would affect; ``overview`` saves a read."""
         counted, at_least = self.parts.store.lists.by_state(wanted)
         return Plan(
             action=action,

@@ -41,7 +41,7 @@ class QuarantineActions(Actions):
         return status
 
     def replay_some(self, passed: int, why: str = "") -> tuple[Counter[str], int]:
-        """Replay as many deliveries as fit into one request, after the first ``passed``, which failed before.
+        """Replay one request's share, after the first ``passed``, which failed before.
 
         Return how many ended with each status, and how many still have no usable contact.
         """

@@ -1,4 +1,4 @@
-"""Who acts, what the audit records, and why an action is refused: what all actions share."""
+"""What all actions share: the person, the audit log, reasons for refusals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class ActionRefused(SyncError):
 
 
 class InvalidInput(SyncError):
-    """Values that cannot be used. ``problems`` has a sentence for each field; none repeats a value."""
+    """Invalid values. ``problems``: a sentence for each field, without the value."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
@@ -61,7 +61,7 @@ def require(action: Action, state: State) -> None:
 
 @dataclass(frozen=True)
 class Actions:
-    """The actions of one person (``who``) on one subject. Every action is recorded in the audit log.
+    """The actions of one person (``who``) on one subject, all in the audit log.
 
     Actions raise ``StoreError`` when Redis cannot be used and ``ActionRefused`` when the state does not allow them.
     """
@@ -70,5 +70,5 @@ class Actions:
     who: str
 
     def audit(self, did: str, target: str = "", why: str = "") -> None:
-        """Record an action. ``target`` is a key or an id; nothing here may contain personal data."""
+        """Record an action. ``target``: a key or an id. No personal data."""
         self.parts.store.audit.add(self.who, did, target, why)
