@@ -29,7 +29,7 @@ INCOMPLETE = "INCOMPLETE: Redis became unavailable. This is not the whole list."
 
 
 def as_csv(parts: Parts, wanted: Filter, *, reveal: bool = False) -> Iterator[str]:
-    """Return the lines of an export, a page at a time; with ``reveal`` also the personal data.
+    """Yield the export, a page at a time; ``reveal`` includes personal data.
 
     The first page is read at once, so that an error can still be answered. If Redis becomes unavailable later, the last
     line says so: to the client, a response that breaks off looks like one that is complete.
@@ -69,7 +69,7 @@ def _text(rows: Iterable[Iterable[str]]) -> str:
 
 
 def guarded(text: str) -> str:
-    """Return a cell that no spreadsheet runs. Numbers are unchanged, including phone numbers."""
+    """Return a cell that no spreadsheet runs; numbers are unchanged, phone too."""
     return f"'{text}" if text.startswith(RISKY) and not NUMBER.fullmatch(text) else text
 
 

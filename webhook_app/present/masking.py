@@ -1,4 +1,4 @@
-"""Masks personal data: what is left is enough to recognise a value, and not enough to learn it."""
+"""Masks personal data: recognisable to those who know it, and no more."""
 
 import re
 from dataclasses import replace
@@ -11,7 +11,7 @@ HIDDEN = "***"
 
 
 def masked(field: str, value: str) -> str:
-    """``a***@e***.com``, ``+49***78``, ``A*** L***``. An identifier is masked if it is an address or a phone number."""
+    """Return ``a***@e***.com``, ``+49***78`` or ``A*** L***``; other ids unchanged."""
     if field == "name":
         return " ".join(word[0] + HIDDEN for word in value.split())
     if field == "avatar_url":

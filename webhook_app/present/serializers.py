@@ -1,4 +1,4 @@
-"""Makes the answers of API, commands and health checks from what is stored. ``shapes`` has the shape of each."""
+"""Answers of API, commands and health checks; ``shapes`` has their types."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -43,7 +43,7 @@ def time(at: int | None) -> Time | None:
 
 
 def row(one: Row) -> shapes.ContactRow:
-    """A contact in a list. It has no sort key where the list was not read from an index."""
+    """Return a contact in a list; without sort key if no index was read."""
     made = serialize(one, shapes.ContactRow)
     return made if one.at else replace(made, at=None)
 

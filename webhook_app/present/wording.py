@@ -1,4 +1,4 @@
-"""Numbers, counted nouns and charts in words. ``None`` is what could not be read: it is *unknown*, never 0."""
+"""Numbers, counted nouns and charts in words; ``None`` is *unknown*, never 0."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def people(number: int) -> str:
 
 
 def points(values: Sequence[float | None], width: int, height: int, top: float = 0) -> list[str]:
-    """Return each unbroken stretch of a line as the ``points`` of an SVG polyline; what is unknown is a gap.
+    """Return each unbroken stretch as an SVG polyline; unknown values are gaps.
 
     ``top`` is the value at the upper edge, by default the greatest.
     """
