@@ -22,7 +22,7 @@ def problem(status: int, detail: str, *, headers: dict[str, str] | None = None, 
 
 
 def store_away(detail: str = "Redis is unavailable. Try again later.") -> Response:
-    """Answer while Redis is unavailable or full: never 4xx, the client is not at fault."""
+    """Answer 503 while Redis is unavailable or full, never 4xx."""
     return problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
