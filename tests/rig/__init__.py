@@ -1,4 +1,4 @@
-"""The whole system on one machine, made of ordinary processes: for ``make run``, the end-to-end tests and the bench.
+"""The whole system as processes, for ``make run``, end-to-end tests and bench.
 
 =============  ========================================================================
 ``processes``  one child process: start, wait until it is ready, stop, kill, pause

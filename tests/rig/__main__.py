@@ -21,7 +21,7 @@ POLL_S = 0.1
 
 
 def main() -> int:
-    """Return the exit code: 0 after Ctrl-C, 1 if something did not start or ended by itself."""
+    """Return the exit code: 0 after Ctrl-C, 1 if a part did not start or ended."""
     parser = argparse.ArgumentParser(prog="python -m tests.rig", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder for data and generated secrets")
     parser.add_argument("--env-file", type=Path, default=Path(".env"), help="settings, one NAME=value per line")

@@ -1,4 +1,4 @@
-"""What ``make run`` starts, decided by the environment, by ``.env`` and by what an earlier run left in its folder.
+"""What ``make run`` starts, from the environment, ``.env`` and earlier runs.
 
 Without any setting, the system is complete on this machine. ``REDIS_URL`` replaces the embedded Valkey with your Redis,
 ``LIVEDESK_API_KEY`` replaces the stand-in with the real LiveDesk.
@@ -48,7 +48,7 @@ class Local:
 
 
 def read_environment(env_file: Path) -> dict[str, str]:
-    """Return the environment, with ``.env`` for what it does not set. An empty value counts as not set."""
+    """Return the environment, completed by ``.env``; empty values are not set."""
     given = {**dotenv_values(env_file, interpolate=False), **os.environ}
     return {name: value for name, value in given.items() if value}
 
@@ -99,7 +99,7 @@ def _is_set(environ: Mapping[str, str], name: str) -> bool:
 
 
 def _generate_secrets(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the secrets that you did not set, by variable. The first run makes them, later runs read them."""
+    """Return the secrets you did not set, generated once and stored for later runs."""
     makers: dict[str, Callable[[], str]] = {
         # As Standard Webhooks writes them.
         "WEBHOOK_SECRET": lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",

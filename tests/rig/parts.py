@@ -67,7 +67,7 @@ def worker(name: str = "worker", *, env: Mapping[str, str], log: Path, cwd: Path
 
 
 def _with_our_programs(env: Mapping[str, str]) -> dict[str, str]:
-    """Let ``granian`` and ``celery`` be those of this Python, and find our packages from any folder."""
+    """Use this Python's ``granian`` and ``celery``, and our packages, in any folder."""
     path = os.pathsep.join([sysconfig.get_path("scripts"), env.get("PATH", os.defpath)])
     return {**env, "PATH": path, "PYTHONPATH": str(ROOT)}
 
@@ -77,7 +77,7 @@ def _names(kind: str, number: int) -> list[str]:
 
 
 class Stack:
-    """Redis, LiveDesk, receivers and workers. Each part is a ``Process`` that a test may kill, pause or restart.
+    """Redis, LiveDesk, receivers and workers, each a ``Process`` to kill or restart.
 
     ``env`` is the environment of receivers and workers. Without ``valkey_port`` it must name a Redis (``REDIS_URL``),
     without ``stand_in_port`` a LiveDesk (``LIVEDESK_...``). ``cwd`` is where relative paths start, such as that of
@@ -129,7 +129,7 @@ class Stack:
         receivers: int = 1,
         stand_in_options: tuple[str, ...] = (),
     ) -> Self:
-        """Return a whole system with ``TEST_ENV`` and ``env``, and nothing of our environment.
+        """Return a system with ``TEST_ENV`` and ``env``, without our environment.
 
         It reads a ``sources.toml`` in ``folder``.
         """

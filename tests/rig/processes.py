@@ -32,11 +32,11 @@ Probe = Callable[["Process"], bool]
 
 
 class StartError(Exception):
-    """A process did not start. The text says why, and ends with the last lines of its log."""
+    """A process did not start. The text has the reason and the end of its log."""
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens, and that no other process of these tests will be given.
+    """Return a port that is free and that no other process of these tests gets.
 
     A UDP socket on the same number, open for as long as this process lives, marks it as taken.
     """
@@ -92,7 +92,7 @@ def answers(url: str) -> Probe:
 
 
 class Process:
-    """A command that runs as our child, with its output in a log file. As a context manager it runs for the block.
+    """A child process with a log file. As a context manager it runs for the block.
 
     ``env`` is the whole environment of the child (default: ours). ``port`` is where it will listen, so that another
     program's server there is not mistaken for ours. ``start_s`` and ``stop_s`` limit the seconds that it may take to
@@ -145,7 +145,7 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code (``-9`` after SIGKILL), or ``None`` while it runs or before it was started."""
+        """The exit code (``-9`` after SIGKILL), or ``None`` if not ended or not started."""
         return None if self._child is None else self._poll(self._child)
 
     def start(self) -> Self:
@@ -253,7 +253,7 @@ class Process:
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
 
     def advice(self) -> str | None:
-        """Return what a person can do about a failed start; for subclasses that know their server."""
+        """Return advice after a failed start; subclasses know their server."""
         return None
 
     def _start_error(self, sentence: str) -> StartError:
@@ -261,7 +261,7 @@ class Process:
         return StartError("\n".join([self.advice() or sentence, *(["Its last lines:", *lines] if lines else [])]))
 
     def _poll(self, child: subprocess.Popen[bytes]) -> int | None:
-        """Return the exit code. The first call after its end also kills the children that it left."""
+        """Return the exit code; at the end also kill the children that it left."""
         if child.returncode is None and child.poll() is not None:
             reaper.kill_group(child.pid)
             reaper.release(child.pid)

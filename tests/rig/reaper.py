@@ -1,4 +1,4 @@
-"""Kills the processes of a parent that was killed, so that none keeps a port or a data folder.
+"""Kills the processes of a dead parent, to free their ports and data folders.
 
 A helper process reads from a pipe which process groups to kill. When the parent dies, in whatever way, the pipe closes,
 and the helper kills the groups that are left. (Linux's PR_SET_PDEATHSIG acts when the starting *thread* ends.)

@@ -1,4 +1,4 @@
-"""A Redis that fails over: a primary, its replicas, and the sentinels that watch them, all from the embedded binary."""
+"""A Redis that fails over: primary, replicas and sentinels."""
 
 import socket
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SENTINELS = 3
 
 
 class Sentinel(Process):
-    """One sentinel. It writes what it learns into its own configuration file, in ``folder``."""
+    """A sentinel, which rewrites its own configuration file in ``folder``."""
 
     def __init__(self, folder: Path, *, port: int, primary_port: int, down_after_ms: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ class Sentinel(Process):
 
 
 class SentinelCluster:
-    """Servers and sentinels. Each part is a ``Process`` that a test may kill, pause or restart.
+    """Servers and sentinels, each a ``Process`` that a test may kill or restart.
 
     As a context manager it runs for the block. ``servers`` are the first primary and its replicas.
     """
@@ -79,7 +79,7 @@ class SentinelCluster:
         return [server for port in ports for server in self.servers if server.port == port]
 
     def is_ready(self) -> bool:
-        """Return whether every replica is in step, and every sentinel knows all replicas and all other sentinels."""
+        """Return whether replicas are in sync and sentinels know each other."""
         named = self.named()
         if len(named) < SENTINELS or len(set(named)) > 1:
             return False
@@ -123,7 +123,7 @@ class SentinelCluster:
 
 
 def say(port: int, command: str) -> bytes:
-    """Return what a server answers to an inline command, or nothing if it does not answer."""
+    """Return a server's reply to an inline command, or nothing without a reply."""
     try:
         with socket.create_connection((LOCALHOST, port), timeout=1) as connection:
             connection.sendall(f"{command}\r\nPING\r\n".encode())

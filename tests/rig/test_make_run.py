@@ -1,4 +1,4 @@
-"""``make run`` as a developer meets it: what it prints, what Ctrl-C does, and what it says when it cannot start."""
+"""``make run``: what it prints, how Ctrl-C ends it, why it does not start."""
 
 import os
 import re
@@ -37,7 +37,7 @@ def ports() -> dict[str, str]:
 
 @pytest.fixture
 def make_run(tmp_path: Path, ports: dict[str, str]) -> Iterator[Run]:
-    """Return ``make run`` in a folder of the test, with nothing in its environment but ports and ``env``."""
+    """Return ``make run`` in the test's folder, with only ports and ``env`` set."""
     made: list[Process] = []
 
     def make(**env: str) -> Process:
@@ -163,7 +163,7 @@ Start = Callable[[dict[str, str]], tuple[int, str]]
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Start:
-    """Return ``make run`` in this process, for settings with which it does not start; it gives exit code and output."""
+    """Return ``make run`` in this process, for settings with which it fails."""
 
     def run(env: dict[str, str]) -> tuple[int, str]:
         arguments = ["--data", str(tmp_path / "data"), "--env-file", str(tmp_path / ".env")]

@@ -1,4 +1,4 @@
-"""The rig that starts, stops and breaks processes, which every end-to-end test uses."""
+"""The rig that starts, stops and breaks processes for end-to-end tests."""
 
 import fcntl
 import os

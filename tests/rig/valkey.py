@@ -68,7 +68,7 @@ class Valkey(Process):
         self.url = f"redis://{LOCALHOST}:{port}/0" if unix_socket is None else f"unix://{unix_socket}"
 
     def answers_ping(self) -> bool:
-        """Return whether it takes commands. While it reads its file it answers ``-LOADING``."""
+        """Return whether it accepts commands; while loading it answers ``-LOADING``."""
         family = socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as connection:
             connection.settimeout(1)
