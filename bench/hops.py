@@ -46,7 +46,7 @@ def traced() -> Iterator[set[str]]:
 
 @contextmanager
 def scripts_of(url: str) -> Iterator[dict[str, list[str]]]:
-    """Collect the scripts that Redis runs in this block, by digest, each with its Lua files."""
+    """Collect the scripts that Redis runs in this block, by digest, with their files."""
     scripts: dict[str, list[str]] = {}
     with redis.Redis.from_url(url, decode_responses=True) as client, client.monitor() as monitor:
         yield scripts
