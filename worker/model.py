@@ -1,4 +1,4 @@
-"""The terms of LiveDesk Sync as types. Standard library only; nothing here does I/O.
+"""The terms of LiveDesk Sync as types. Standard library only; no I/O.
 
 Times are milliseconds since the Unix epoch (``int``) unless a name says otherwise.
 """
@@ -26,8 +26,10 @@ class Ack(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What must hold for a delivery to be accepted: its durability, the share of Redis's memory that may be in use, and
-    how many contacts may be open."""
+    """What a delivery needs to be accepted.
+
+    Durability, the share of Redis's memory that may be in use, and how many contacts may be open.
+    """
 
     ack: Ack | None = None
     max_memory: float = 0.8
@@ -36,9 +38,12 @@ class Requirements:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPolicy:
-    """``rate``: requests a second, 0 for no limit. ``look_ups_per_minute``: Chatwoot allows 100 searches a minute
+    """How requests to LiveDesk are limited, and how it is probed.
+
+    ``rate``: requests a second, 0 for no limit. ``look_ups_per_minute``: Chatwoot allows 100 searches a minute
     (``rack_attack.rb``, ``RATE_LIMIT_CONTACT_SEARCH``). The wait for a probe doubles from ``probe_first_ms`` to
-    ``probe_longest_ms``. ``inbox_id`` is for contacts that name none."""
+    ``probe_longest_ms``. ``inbox_id`` is for contacts that name none.
+    """
 
     rate: float = 0.0
     look_ups_per_minute: float = 100.0
@@ -125,7 +130,7 @@ class BulkAction(StrEnum):
 
     @property
     def eligible(self) -> frozenset[State]:
-        """The states of the contacts that an operation affects. A contact that was never tried needs no retry."""
+        """The states that an operation affects; a retry skips contacts never tried."""
         return ACTIONS[Action(self)] - ({State.PENDING} if self is BulkAction.RETRY else set())
 
 
@@ -202,7 +207,7 @@ def _personal(label: str, *, is_unique: bool = False) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """The person as LiveDesk should know them, already normalised: what is here can be sent as it is.
+    """The person as LiveDesk should know them, normalised and ready to send.
 
     ``identifier`` is the idempotency key. An optional field is a non-empty string or ``None``, never ``""``
     (LiveDesk keeps an index over ``""``: livedesk-api, create contact). A new field also needs a function in
@@ -217,7 +222,7 @@ class Contact:
     avatar_url: str | None = _personal("avatar URL")
 
     def present(self) -> dict[str, str | int]:
-        """Return the fields that have a value, in the order and with the names of LiveDesk's create request."""
+        """Return the fields with a value, named and ordered as in LiveDesk's create."""
         pairs = ((name, getattr(self, name)) for name in CONTACT_FIELDS)
         return {name: value for name, value in pairs if value is not None}
 
@@ -252,7 +257,7 @@ class NoteCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something about a contact that its reader should know: which field, and what was done and why.
+    """A remark about a contact: which field, what was done, and why.
 
     ``text`` contains no personal data, so that notes may outlive the contact's data.
     """
@@ -282,7 +287,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to work on one contact until ``lease_until``, and everything that an attempt needs to know about it.
+    """The right to work on a contact until ``lease_until``, with all its data.
 
     ``now`` and ``lease_until`` are Redis's time. ``unknown_since``: an earlier create was sent at that time at the
     latest, and nobody knows its answer. ``late_id`` is a contact id that a worker learned after it had lost its lease.
@@ -319,8 +324,11 @@ class Claim:
 
 
 class Signal(StrEnum):
-    """What an attempt says about LiveDesk, for all contacts: it answers, it fails, it wants fewer requests, it rejects
-    our configuration, it does not know the inbox, or nothing. ``postponed``: nothing was attempted after all."""
+    """What an attempt says about LiveDesk, for all contacts.
+
+    It answers, it fails, it wants fewer requests, it rejects our configuration, it does not know the inbox, or nothing.
+    ``postponed``: nothing was attempted after all.
+    """
 
     OK = "ok"
     ERROR = "error"
@@ -332,7 +340,7 @@ class Signal(StrEnum):
 
 
 class Unanswered(StrEnum):
-    """What an attempt means for a create with an unknown answer: it is this attempt's, is as before, or is settled."""
+    """The effect on an unanswered create: from now on, as before, or no longer one."""
 
     NOW = "now"
     KEEP = "keep"
@@ -363,7 +371,7 @@ class AttemptResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """An authentic delivery that could not be mapped to a contact, without the fields that its preset calls secret.
+    """An authentic delivery without a usable contact, minus its secret fields.
 
     ``payload`` is JSON, ``headers`` are those that the mapping reads, ``problems`` has a sentence for each wrong field.
     The store sets ``entry`` and ``since``.
@@ -379,7 +387,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What live probes found out about the LiveDesk account (``worker.livedesk.probe``). ``None``: not probed.
+    """What probes found out about the LiveDesk account; ``None``: not probed.
 
     ``unique``: a second create with the same identifier is refused, and the refusal names the identifier.
     ``searchable``: a search finds a contact by its identifier; ``searchable_bare``: even without an e-mail address and
@@ -398,7 +406,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A position in a list of contacts by time: after the contact with this key, which entered the list at ``at``."""
+    """A position in a list by time: after this contact, which entered it at ``at``."""
 
     at: int = 0
     key: str = ""
@@ -406,7 +414,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many created contacts were compared up to ``place``, and how many differences were found."""
+    """The created contacts compared up to ``place``, and the differences found."""
 
     place: Position = Position()
     checked: int = 0
