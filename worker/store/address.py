@@ -1,4 +1,4 @@
-"""Where Redis is, when it may move: ``REDIS_URL`` with Sentinel, for our own client and for Celery's.
+"""The address of Redis, which Sentinel may move, for our client and Celery's.
 
     redis+sentinel://user:password@host:26379,host:26379,host:26379/service/0?sentinel_password=...
 

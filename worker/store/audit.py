@@ -14,7 +14,7 @@ FIELDS = ("who", "did", "target", "why")
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """Somebody ``did`` something to ``target`` (a contact's key, or a name) ``at`` a time in ms."""
+    """An action on ``target`` (a contact's key, or a name) ``at`` a time in ms."""
 
     id: str
     at: int
@@ -29,7 +29,7 @@ class Audit:
         self.db = db
 
     def add(self, who: str, did: str, target: str = "", why: str = "") -> None:
-        """Record what somebody did. Neither ``target`` nor ``why`` may contain personal data."""
+        """Record an action. No personal data in ``target`` or ``why``."""
         entry: dict[Any, Any] = {"who": who, "did": did, "target": target, "why": why}
         with translated():
             self.db.client.xadd(keys.AUDIT, entry, maxlen=MAX_ENTRIES, approximate=True)

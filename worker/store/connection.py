@@ -1,4 +1,4 @@
-"""How we connect to Redis, run scripts, and translate its errors. Only this package uses it."""
+"""Connects to Redis, runs scripts and translates errors, for this package only."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ Command = tuple[str | float, ...]
 
 
 def connect(url: str, *, timeout_s: float) -> redis.Redis:
-    """Return a client that waits at most ``timeout_s`` for a connection or an answer, and retries nothing by itself.
+    """Return a client that waits at most ``timeout_s`` and never retries by itself.
 
     By default redis-py 8 sends a command up to ten times, although perhaps only its answer was lost. With Sentinel,
     each new connection asks for the primary first, and then verifies that it is one.
@@ -59,9 +59,10 @@ def connect(url: str, *, timeout_s: float) -> redis.Redis:
 
 
 def _as_primary(connection: Any) -> None:
-    """Open a connection to a primary. During a failover the sentinels still name the old one, which may already be a
-    replica, where a script would find nothing to do (redis.io, "Guidelines for Redis clients with support for Redis
-    Sentinel", step 3).
+    """Open a connection to a primary.
+
+    During a failover the sentinels still name the old one, which may already be a replica, where a script would find
+    nothing to do (redis.io, "Guidelines for Redis clients with support for Redis Sentinel", step 3).
 
     Raises:
         ConnectionError: it is a replica.
@@ -74,7 +75,7 @@ def _as_primary(connection: Any) -> None:
 
 
 class Script:
-    """A Lua script of ours, with the command that runs it packed once: only the arguments are new in each call."""
+    """A Lua script, with its command packed once: only the arguments are new."""
 
     def __init__(self, source: str, prefix: str) -> None:
         sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
@@ -92,7 +93,7 @@ def _pack(*parts: str) -> bytes:
 
 
 class UnresponsiveGuard:
-    """Lets one caller at a time wait for a Redis that does not answer, not every thread of the receiver.
+    """Lets only one thread at a time wait for a Redis that does not answer.
 
     After a timeout nobody waits for ``AGAIN_S``. Then one caller at a time does, and the others are refused at once, so
     that no queue builds up. The first answer ends that.
@@ -105,7 +106,7 @@ class UnresponsiveGuard:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Surround one call. Raises redis-py's ``TimeoutError`` when there is no point in waiting."""
+        """Wrap one call. Raises redis-py's ``TimeoutError`` when waiting is pointless."""
         is_careful = self.is_silent
         if is_careful and (monotonic() < self._again_at or not self._waiting.acquire(blocking=False)):
             raise exceptions.TimeoutError("Redis does not answer")
@@ -125,7 +126,7 @@ class UnresponsiveGuard:
 
 
 class _Kept:
-    """A connection that one thread keeps; ``generation`` grows whenever it is opened again, maybe to another server."""
+    """One thread's connection; ``generation`` grows each time it is reopened."""
 
     def __init__(self, connection: Any, demotions: int) -> None:
         self.connection = connection
@@ -138,7 +139,7 @@ class _Kept:
 
 
 class Connections:
-    """The connections of one client: each thread keeps one (docs/adr/0007-a-connection-for-each-thread.md).
+    """One connection per thread (docs/adr/0007-a-connection-for-each-thread.md).
 
     Every method raises redis-py's errors.
     """
@@ -150,7 +151,7 @@ class Connections:
         self._demotions = 0
 
     def run(self, script: Script, args: bytes, more: Sequence[Command] = (), wait_s: float = 0.0) -> list[Any]:
-        """Run a script and then ``more``; return all answers. The last command may take ``wait_s`` longer.
+        """Run a script, then ``more``, whose last command may take ``wait_s`` longer.
 
         Raises:
             RedisError: one of them failed. The others may have been executed.
@@ -167,11 +168,11 @@ class Connections:
         return self._run(script, args, more, wait_s)
 
     def send(self, commands: Sequence[Command], wait_s: float) -> Any:
-        """Send commands over this thread's connection and return the last answer, which may take ``wait_s`` longer."""
+        """Send commands, return the last answer, which may take ``wait_s`` longer."""
         return self._send(b"", commands, wait_s)[-1]
 
     def connection(self) -> Any:
-        """Return this thread's connection. If the server closed it while it was idle, it is opened again."""
+        """Return this thread's connection, reopened if the server closed it while idle."""
         kept: _Kept | None = getattr(self._own, "kept", None)
         if kept is None:
             kept = self._own.kept = _Kept(self.client.connection_pool.get_connection(), self._demotions)
@@ -201,7 +202,7 @@ class Connections:
             return self._send(script.command(args, by_sha=False), more, wait_s)
 
     def _send(self, first: bytes, more: Sequence[Command], wait_s: float) -> list[Any]:
-        """Send a packed command, if any, and ``more``; return all answers, or raise the first that is an error."""
+        """Send a packed command and ``more``; return answers, or raise the first error."""
         with self.unresponsive.call():
             connection = self.connection()
             packed = connection.pack_commands(more) if more else []
@@ -216,12 +217,12 @@ class Connections:
 
 
 def _is_from_replica(error: Exception) -> bool:
-    """redis-py's connections to a primary named by Sentinel turn READONLY into a ``ConnectionError``."""
+    """Recognise READONLY, which redis-py makes a ``ConnectionError`` with Sentinel."""
     return isinstance(error, exceptions.ReadOnlyError) or isinstance(error.__context__, exceptions.ReadOnlyError)
 
 
 def _answer(connection: Any, timeout_s: float) -> Any:
-    """Return the next answer, or the error that it was: the answers after it must be read all the same."""
+    """Return the next answer or error; the answers after an error must be read."""
     try:
         return connection.read_response(timeout=timeout_s, disconnect_on_error=True)
     except exceptions.ResponseError as error:

@@ -1,4 +1,4 @@
-"""Contacts: every change to one, each a Lua script of the same name in ``lua/``, and every read of one.
+"""Contacts: every read, and every change, by a script of its name in ``lua/``.
 
 Lists of contacts are in ``lists``.
 """
@@ -46,8 +46,11 @@ ADOPTED = Note("identifier", "adopted manually: LiveDesk's contact keeps its dat
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Whether a result was written (unless the lease was lost), whether its cause is new, and what it changed for all
-    contacts: ``down``, ``misconfigured``, ``inbox``, ``resumed`` or nothing."""
+    """The effect of a result.
+
+    Whether it was written (unless the lease was lost), whether its cause is new, and what it changed for all contacts:
+    ``down``, ``misconfigured``, ``inbox``, ``resumed`` or nothing.
+    """
 
     written: bool
     new_cause: bool = False
@@ -56,8 +59,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """``result`` is ``erased``, or why not: ``gone`` or ``busy``. ``contact_id`` is LiveDesk's; ``is_unknown``: a
-    create was sent, and nobody knows its answer."""
+    """The result of an erasure: ``erased``, or why not: ``gone`` or ``busy``.
+
+    ``contact_id`` is LiveDesk's; ``is_unknown``: a create was sent, and nobody knows its answer.
+    """
 
     result: str
     contact_id: str = ""
@@ -65,8 +70,11 @@ class Erased:
 
 
 class Contacts:
-    """Actions of a person return the contact's new state (``adopt``: ``adopted``), or why it was not changed: ``gone``,
-    ``busy`` (an attempt is running), ``created``, ``discarded``, ``changed`` or ``wrong_state``."""
+    """Every change to a contact, and every read of one.
+
+    Actions of a person return the contact's new state (``adopt``: ``adopted``), or why it was not changed: ``gone``,
+    ``busy`` (an attempt is running), ``created``, ``discarded``, ``changed`` or ``wrong_state``.
+    """
 
     def __init__(self, db: Database, queue: Queue, policy: UpstreamPolicy, *, lease_ms: int) -> None:
         self.db = db
@@ -86,7 +94,7 @@ class Contacts:
         return self._accept(contact, source, notes, terms, terms.wait, bulk=bulk)
 
     def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
-        """Store a batch, one by one, and wait once, at its end, until all of it is as durable as ``ACK`` requires."""
+        """Store a batch, then wait once until all of it is as durable as ``ACK`` requires."""
         terms, connections = self.db.terms(), self.db.connections
         accepted, generations = [], set()
         for contact, notes in deliveries:
@@ -187,7 +195,7 @@ class Contacts:
         return Finished(True, bool(answer[1]), answer[2]) if answer[0] == "done" else Finished(False)
 
     def forget(self, keep_ms: int) -> int:
-        """Remove created contacts that are older than ``keep_ms``, a bounded number at a time. Return how many."""
+        """Remove some created contacts older than ``keep_ms``; return how many."""
         expired = self.db.older(keys.state(State.CREATED), keep_ms)
         with translated():
             ids: list[Any] = [self.db.client.hget(keys.contact(key), "contact_id") for key in expired]
@@ -235,7 +243,7 @@ class Contacts:
         return _answer(answer)
 
     def adopt(self, key: str, contact_id: str, *, who: str = "") -> str:
-        """Make a conflict created by adopting this contact of LiveDesk's. LiveDesk is not contacted."""
+        """Resolve a conflict with this contact of LiveDesk's, without contacting it."""
         answer = self.db.run(
             "adopt",
             key=key,
@@ -248,7 +256,7 @@ class Contacts:
         return _answer(answer)
 
     def recreate(self, key: str, contact_id: str, contact: Contact) -> bool:
-        """Make a created contact that LiveDesk no longer has pending again, with the data of ``contact``.
+        """Make a contact pending again that LiveDesk no longer has, with this data.
 
         ``False``: it is not created under this id (any more).
         """
@@ -311,7 +319,7 @@ class Contacts:
 
 
 def _answer(answer: list[str]) -> str:
-    """Return the one word for ``{'due', state}``, ``{'refused', state}`` or ``{word}``."""
+    """Return one word for ``{'due', state}``, ``{'refused', state}`` or ``{word}``."""
     if answer[0] != "refused":
         return answer[-1]
     return {State.SENDING: "busy", State.CREATED: "created", State.DISCARDED: "discarded"}.get(

@@ -1,4 +1,4 @@
-"""Counters of frequent events: added up in this process, and added to those in Redis every few seconds.
+"""Counters of frequent events, added to those in Redis every few seconds.
 
 Counting waits for nothing. A process that is killed loses what it has counted since the last flush; whatever must be
 exact is counted by the scripts, together with the change itself.
@@ -46,7 +46,7 @@ def with_prefix(prefix: str, totals: Mapping[str, Total]) -> dict[str, Total]:
 
 
 class Counters:
-    """One for each process; threads may share it. Names come from a bounded vocabulary, because none is ever removed.
+    """The counters of a process, thread-safe. Names are bounded: none is removed.
 
     A duration goes into one bucket of ``<name>_ms:<upper bound>``, and in µs into the sum ``<name>_us``.
     """
@@ -82,7 +82,7 @@ class Counters:
         self.flush()
 
     def flush(self) -> None:
-        """Add to Redis what was counted since the last flush, or keep it while Redis does not take it."""
+        """Add the new counts to Redis, or keep them while Redis is unavailable."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
         if not counts:

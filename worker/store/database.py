@@ -1,4 +1,4 @@
-"""What all parts of the store share: the client, the scripts, the salt and Redis's clock."""
+"""What all parts of the store share: client, scripts, salt and Redis's clock."""
 
 import re
 import secrets
@@ -88,7 +88,7 @@ class Database:
         return salt.encode() if salt else None
 
     def remember_salt(self, salt: str | None) -> None:
-        """Use this salt from now on; ``None``: read it again, because somebody has emptied this Redis."""
+        """Use this salt from now on; ``None``: read it again, as Redis was emptied."""
         self._salt = salt.encode() if salt else None
 
     def key_of(self, identifier: str) -> str:
@@ -106,7 +106,7 @@ class Database:
         return int(seconds) * 1000 + int(microseconds) // 1000 + self.shift_ms
 
     def older(self, index: str, age_ms: int) -> list[Any]:
-        """Return members of a sorted set of times that are older than ``age_ms``, the oldest first."""
+        """Return members of a sorted set older than ``age_ms``, the oldest first."""
         before = self.now() - age_ms
         with translated():
             old: list[Any] = self.client.zrange(index, "-inf", before, byscore=True, offset=0, num=MAX_REMOVED)

@@ -1,4 +1,4 @@
-"""What a 200 means: what this Redis does with a write before it answers, what is required, and whether there is room.
+"""What a 200 means here: what Redis does with a write, and what is required.
 
 Redis is inspected about once a second (``Guard``), never for each delivery. If its settings give less than ``ACK``
 requires, a mark is written after the delivery over the same connection, and ``WAITAOF`` or ``WAIT`` follows: those wait
@@ -42,8 +42,11 @@ MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How durable an acknowledged delivery is here: a sentence for each problem, with which no delivery should be
-    accepted, and for each warning. ``given`` is what a 200 means by the server's settings, ``None`` if unknown."""
+    """How durable an acknowledged delivery is here.
+
+    A sentence for each problem, with which no delivery should be accepted, and for each warning. ``given`` is what a
+    200 means by the server's settings, ``None`` if unknown.
+    """
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -53,7 +56,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The command after a mark, and how long it may wait, in ms; the answer 1 means that the mark is durable."""
+    """The command after a mark, and its limit in ms; 1 means the mark is durable."""
 
     name: str
     ms: int
@@ -76,7 +79,7 @@ WAIT_FOR_REPLICA = Wait("WAIT", 800)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How deliveries are accepted now: how many contacts may be open, and what to wait for after each delivery."""
+    """The limit of open contacts, and what to wait for after each delivery."""
 
     room: int = MAX_BACKLOG
     wait: Wait | None = None
@@ -84,7 +87,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a Redis reports about itself: INFO, and its settings as far as it reveals them."""
+    """What a Redis reports about itself: INFO, and the settings that it reveals."""
 
     info: Mapping[str, Any]
     config: Mapping[str, str]
@@ -104,14 +107,17 @@ class Server:
 
     @property
     def waits_honestly(self) -> bool:
-        """Whether WAITAOF waits for the disk: Redis 7.2 and newer. Valkey 8.1.8 and 9.1.2 answer earlier (measured
-        under ``appendfsync everysec``: no fdatasync between the write and the answer)."""
+        """Whether WAITAOF waits for the disk: Redis 7.2 and newer.
+
+        Valkey 8.1.8 and 9.1.2 answer earlier (measured under ``appendfsync everysec``: no fdatasync between the write
+        and the answer).
+        """
         version = str(self.info.get("redis_version", "0")).split(".")
         return "valkey_version" not in self.info and [int(part) for part in version[:2] if part.isdecimal()] >= [7, 2]
 
     @property
     def memory(self) -> int:
-        """Bytes that it may use: ``maxmemory``, or all memory of the machine; 0 if unknown."""
+        """The bytes that it may use: ``maxmemory``, or all of the machine; 0 if unknown."""
         return int(self.info.get("maxmemory", 0) or self.info.get("total_system_memory", 0))
 
     def uses(self, share: float) -> bool:
@@ -120,7 +126,7 @@ class Server:
 
     @property
     def lacks_replicas(self) -> bool:
-        """Whether ``min-replicas-to-write`` makes it refuse writes. INFO has the count only if that is set."""
+        """Whether ``min-replicas-to-write`` stops writes; INFO has the count only if set."""
         wanted = int(self.config.get("min-replicas-to-write", 1))
         good = self.info.get("min_slaves_good_slaves", self.info.get("min_replicas_good_replicas"))
         return good is not None and int(good) < wanted
@@ -166,7 +172,7 @@ def unmet(server: Server, ack: Ack | None) -> str | None:
 
 
 def needed_wait(server: Server, ack: Ack | None) -> Wait | None:
-    """Return what to wait for, because the server's settings give less than ``ACK`` requires."""
+    """Return what to wait for if the settings give less than ``ACK`` requires."""
     if ack is Ack.REPLICA:
         return WAIT_FOR_REPLICA
     is_given = server.given is ack or server.given is Ack.FSYNC
@@ -174,7 +180,7 @@ def needed_wait(server: Server, ack: Ack | None) -> Wait | None:
 
 
 def judge(server: Server, required: Requirements, backlog: int) -> Health:
-    """Return every weakness of a server in a sentence; ``backlog`` is the number of open contacts."""
+    """Return a server's weaknesses in sentences; ``backlog``: open contacts."""
     info, ack, off = server.info, required.ack, server.has_aof is False
     is_crowded = server.uses(required.max_memory)
     why_unmet = unmet(server, ack)
@@ -240,7 +246,7 @@ class Guard:
         return Terms(room, needed_wait(server, self.requirements.ack))
 
     def _server(self) -> Server:
-        """Return the last result, or a new one when it is due: then one thread inspects, and the others do not wait."""
+        """Return the last result, or inspect when due, in one thread; others do not wait."""
         seen, now = self._seen, self.clock()
         age = now - seen[0] if seen else LOOK_KEPT_S
         if seen and age < LOOK_EVERY_S:

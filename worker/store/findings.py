@@ -1,4 +1,4 @@
-"""What commands found out about LiveDesk: what the account can do, and how far ``flask reconcile`` got."""
+"""What commands learned about the LiveDesk account, and reconcile's progress."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class Findings:
         self.db = db
 
     def save_account(self, name: str, found: Account) -> None:
-        """Store what was found out about the LiveDesk account of this name (``LiveDesk.account``)."""
+        """Store what is known about the account of this name (``LiveDesk.account``)."""
         answers = {ability: getattr(found, ability) for ability in ABILITIES}
         values: dict[str, Any] = {
             ability: "" if answer is None else str(int(answer)) for ability, answer in answers.items()
@@ -23,7 +23,7 @@ class Findings:
         self.db.run("save_account", account=self.db.key_of(name), **values)
 
     def account(self, name: str) -> Account:
-        """Return what is known about the LiveDesk account of this name: nothing about another one."""
+        """Return what is known about the LiveDesk account of this name, and no other."""
         salt = self.db.stored_salt()
         with translated():
             fields: Any = self.db.client.hgetall(keys.ACCOUNT)

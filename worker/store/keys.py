@@ -1,4 +1,4 @@
-"""Every key that LiveDesk Sync keeps in Redis. Only this module and the scripts in ``lua/`` name them.
+"""Every key in Redis. Only this module and the scripts in ``lua/`` name them.
 
 All keys share one hash tag, so that a script may use several of them on a Redis Cluster.
 

@@ -81,7 +81,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A contact in a list. ``at`` is when it entered its state, or when its last attempt ended with the cause."""
+    """A contact in a list; ``at``: when it entered its state or failed with the cause."""
 
     key: str
     at: int
@@ -119,7 +119,7 @@ class ContactLists:
         self.db = db
 
     def page(self, wanted: Filter, *, after: str | None = None, limit: int = 25, newest_first: bool = True) -> Page:
-        """Return a page of contacts. ``after`` is where the last page ended (``Page.after``).
+        """Return a page of contacts, after the end of the last one (``Page.after``).
 
         Raises:
             ValueError: ``after`` is not a place in a list.
@@ -136,13 +136,13 @@ class ContactLists:
         return Page(rows, None, looked_at)
 
     def members(self, wanted: Filter, after: str | None, limit: int) -> tuple[list[str], str | None]:
-        """Return the keys in the filter's index, oldest first, whether they match or not, and where the next start."""
+        """Return all keys in the filter's index, oldest first, and the next start."""
         with translated():
             members = self._slice(wanted, after, limit, newest_first=False)
         return [key for key, _ in members], _place(members[-1]) if members else None
 
     def count(self, wanted: Filter, limit: int = MAX_COUNTED) -> Matching:
-        """Count the contacts: exactly where the indexes suffice, otherwise those among ``limit`` records."""
+        """Count exactly where indexes suffice, otherwise among ``limit`` records."""
         low, high = _bounds(wanted)
         with translated():
             if wanted.is_exact:
@@ -157,7 +157,7 @@ class ContactLists:
         return Matching(counted.total(), at_least)
 
     def by_state(self, wanted: Filter) -> tuple[dict[State, int], bool]:
-        """Count the contacts in each state; the second value is true if there may be more than were read."""
+        """Count contacts by state; the second value is true if some were not read."""
         if wanted.state is not None:
             matching = self.count(wanted)
             return ({wanted.state: matching.number} if matching.number else {}), matching.at_least
@@ -175,7 +175,7 @@ class ContactLists:
         return counted, False
 
     def search(self, text: str) -> list[str]:
-        """Return the keys of contacts with exactly this identifier, key, e-mail address, phone number or contact id."""
+        """Return the keys for an exact identifier, key, e-mail, phone or contact id."""
         salt = self.db.stored_salt()
         if salt is None:
             return []
@@ -198,11 +198,11 @@ class ContactLists:
             return [row for row in self._read([(key, 0.0) for key in wanted]) if row is not None]
 
     def in_state(self, state: State, behind: Position, limit: int) -> list[tuple[Position, ContactRecord]]:
-        """Return records of this state after a position, oldest first, and the position of each."""
+        """Return records of this state after a position, oldest first, with positions."""
         return [(position, record.load_record(fields)) for position, fields in self._behind(state, behind, limit)]
 
     def created(self, behind: Position, limit: int) -> list[CreatedContact]:
-        """Return created contacts after a position, oldest first; those created meanwhile follow at the end."""
+        """Return created contacts after a position, oldest first, the newest at the end."""
         salt = self.db.stored_salt() or b""
         page = self._behind(State.CREATED, behind, limit)
         return [record.load_created(position, fields, salt) for position, fields in page if "contact_id" in fields]
@@ -229,7 +229,7 @@ class ContactLists:
             after = _place(members[-1])
 
     def _slice(self, wanted: Filter, after: str | None, limit: int, *, newest_first: bool) -> list[tuple[str, float]]:
-        """Return the next members of the index. Members with equal times are in the order of their keys."""
+        """Return the next members of the index; equal times are ordered by key."""
         low, high = _bounds(wanted)
         last: tuple[float, str] | None = None
         if after is not None:
@@ -276,7 +276,7 @@ def _matches(wanted: Filter, row: Row) -> bool:
 
 
 def _row(key: str, at: float, values: list[str | None]) -> Row | None:
-    """Return ``None`` if the record is gone or cannot be read, so that one bad record does not break a page."""
+    """Return ``None`` for an unreadable record, so that it does not break a page."""
     fields = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
     try:
         state = State(fields["state"])

@@ -1,4 +1,4 @@
-"""Operations: retry or discard many contacts, as a record that the workers process in chunks.
+"""Operations: retry or discard many contacts, in chunks that workers process.
 
 1. Somebody opens one: an action, a filter, who and why. It affects the contacts that match the filter at that time.
 2. One worker at a time leases it and moves chunks of its contacts: a retry makes them due in the lane of bulk work,
@@ -122,7 +122,7 @@ class Operations:
         return operation_id
 
     def command(self, operation_id: str, command: Command) -> bool:
-        """Pause, resume, cancel or undo an operation. ``False``: its state does not allow that."""
+        """Pause, resume, cancel or undo an operation; ``False`` if its state forbids it."""
         transition = TRANSITIONS[command]
         return self._set_state(operation_id, transition.target, transition.sources)
 
@@ -239,7 +239,7 @@ class Operations:
 
 
 def _allowed(operation: Operation) -> int | None:
-    """Return how many contacts may have been moved by now, or ``None`` for all of them."""
+    """Return how many contacts may have been moved by now; ``None``: all."""
     if operation.canary:
         for step in CANARY_STEPS:
             if operation.reported < step:
@@ -248,7 +248,7 @@ def _allowed(operation: Operation) -> int | None:
 
 
 def _has_recurred(operation: Operation) -> bool:
-    """Return whether the contacts fail again with the cause that they were retried for."""
+    """Return whether retried contacts fail again with the same cause."""
     if operation.action is BulkAction.DISCARD:
         return False
     if operation.canary and operation.moved <= CANARY_STEPS[-1]:

@@ -1,4 +1,4 @@
-"""How things stand, at a glance: LiveDesk, the backlog, the last hour, the causes, and the figures for ``/metrics``.
+"""The overview: LiveDesk, backlog, last hour, causes, figures for ``/metrics``.
 
 Each method reads, in a pipeline, only what was written when it happened: counters by the minute, indexes by state and
 by cause. Times are ms since the epoch on Redis's clock.
@@ -29,8 +29,11 @@ LATELY = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """``overdue_ms`` is how long the first contact that is due has waited to be handed over; ``oldest_pending`` is when
-    the contact arrived that waits longest for its first attempt."""
+    """How things stand now, for the overview and for ``/metrics``.
+
+    ``overdue_ms`` is how long the first contact that is due has waited to be handed over; ``oldest_pending`` is when
+    the contact arrived that waits longest for its first attempt.
+    """
 
     now: int
     upstream: Upstream
@@ -72,8 +75,11 @@ class Minute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """A group of contacts that failed alike. ``waiting`` counts those that are not created yet, ``people`` all that it
-    affected since it was new, ``attempts`` all that ended with it; ``minutes`` those of the last hour by the minute."""
+    """A group of contacts that failed alike.
+
+    ``waiting`` counts those that are not created yet, ``people`` all that it affected since it was new, ``attempts``
+    all that ended with it; ``minutes`` those of the last hour by the minute.
+    """
 
     cause: str
     waiting: int
@@ -90,8 +96,11 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(Standing):
-    """What ``/metrics`` reports: also ``counters`` since ever by name, when a worker last made progress (``swept_at``),
-    and the share of its memory that Redis uses."""
+    """What ``/metrics`` reports.
+
+    Also ``counters`` since ever by name, when a worker last made progress (``swept_at``), and the share of its memory
+    that Redis uses.
+    """
 
     counters: Mapping[str, int]
     oldest_quarantined: int | None
@@ -133,7 +142,7 @@ class OverviewReader:
         )
 
     def figures(self) -> Figures:
-        """Return how things stand now and everything that was counted, over all processes and hosts."""
+        """Return the current figures and all counters, over all processes and hosts."""
         server = look(self.db.connections)
         now = self.db.now()
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
@@ -156,14 +165,14 @@ class OverviewReader:
         )
 
     def health(self) -> Health:
-        """Return whether an acknowledged delivery is as safe here as required, and whether one would be accepted."""
+        """Return whether deliveries are accepted, and are as durable as required."""
         server = look(self.db.connections)
         with translated():
             backlog = 0 if server.info.get("loading") else int(self.db.client.zcard(keys.DUE))
         return judge(server, self.db.requirements, backlog)
 
     def flow(self, minutes: int = MINUTES, names: tuple[str, ...] = FLOW) -> list[Minute]:
-        """Return the last minutes, the oldest first; the last one has only begun. ``names`` are counters."""
+        """Return the counters ``names`` by minute, oldest first; the last is incomplete."""
         this = self.db.now() // MINUTE_MS
         numbers = range(this - minutes + 1, this + 1)
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
@@ -176,7 +185,7 @@ class OverviewReader:
         ]
 
     def causes(self, limit: int = 50) -> list[Cause]:
-        """Return causes of contacts that are not created, or seen in the last hour; those of most contacts first."""
+        """Return causes of contacts not created, or of the last hour, largest first."""
         now = self.db.now()
         with translated():
             listed: Any = self.db.client.zrange(keys.CAUSES, 0, -1, desc=True, withscores=True)
@@ -201,7 +210,7 @@ class OverviewReader:
             return self._with_minutes(self._groups([(name, int(at))]), now // MINUTE_MS)[0]
 
     def _load_standing(self, now: int, answers: list[Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Return the fields that ``_queue_standing`` reads, and the answers to the commands after them."""
+        """Return the fields that ``_queue_standing`` reads, and the answers after them."""
         fields, inboxes, *rest = answers
         counts = dict(zip(State, rest[: len(State)], strict=True))
         queue, pending, *rest = rest[len(State) :]
@@ -250,7 +259,7 @@ class OverviewReader:
 
 
 def _queue_standing(pipe: Any) -> None:
-    """Queue the reads that the overview and the figures have in common (``_load_standing``)."""
+    """Queue the reads that overview and figures share (``_load_standing``)."""
     pipe.hgetall(keys.UPSTREAM)
     pipe.hgetall(keys.INBOXES)
     for state in State:

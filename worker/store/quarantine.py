@@ -1,4 +1,4 @@
-"""The quarantine: authentic deliveries that could not be turned into a contact, kept so that they can be replayed."""
+"""The quarantine: authentic deliveries without a usable contact, for a replay."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ class Quarantine:
         self.db = db
 
     def add(self, delivery: Quarantined) -> None:
-        """Keep a delivery until it is released or expires. The same delivery again is kept once.
+        """Keep a delivery, once, until it is released or expires.
 
         Raises:
             StoreFull: Redis's memory is nearly full, or the quarantine is.
@@ -42,7 +42,7 @@ class Quarantine:
             raise StoreFull("the quarantine is full")
 
     def release(self, entry: str, *, after_ms: int = 0) -> bool:
-        """Remove a delivery that has been here for ``after_ms``. Return whether there was one."""
+        """Remove a delivery that is ``after_ms`` old; return whether there was one."""
         return bool(self.db.run("release", entry=entry, after_ms=after_ms))
 
     def prune(self) -> int:

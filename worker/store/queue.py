@@ -1,4 +1,4 @@
-"""Celery's queue in Redis: the messages in it, the sweep that feeds it, and the workers that drain it."""
+"""Celery's queue in Redis, the sweep that feeds it, the workers that drain it."""
 
 import secrets
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ ID_MARK = "@id@"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Celery's message for one contact, with marks where the contact's key and the message's ids belong.
+    """Celery's message for a contact, with marks for the key and the message's ids.
 
     ``worker.process.envelope`` builds it.
     """
@@ -42,7 +42,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many contacts a sweep handed over, how many messages waited before, and whether more contacts are due."""
+    """The contacts handed over, the messages queued before, and whether more are due."""
 
     handed: int
     waiting: int
@@ -79,7 +79,7 @@ class Queue:
         return self._envelope
 
     def sweep(self, worker: str = "") -> Swept:
-        """Hand over to Celery what is due, as far as the queue has room, and record that this worker makes progress."""
+        """Hand due contacts over to Celery while there is room, and record progress."""
         handed, waiting, more = self.db.run(
             "sweep",
             template=self.envelope.template,
@@ -94,7 +94,7 @@ class Queue:
         return Swept(handed, waiting, bool(more))
 
     def ping(self) -> str | None:
-        """Enqueue a message that names no contact, to see whether a worker takes it. ``None``: there is no room."""
+        """Enqueue a message without a contact, to detect a worker; ``None``: no room."""
         message = self.envelope.message(secrets.token_hex(8), secrets.token_hex(8))
         return message if self.db.run("ping", message=message, queue_bound=QUEUE_BOUNDS[-1]) else None
 

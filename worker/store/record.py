@@ -1,4 +1,4 @@
-"""How a contact's record is stored: the fields of the hash ``{lds}:c:<key>``, and their types.
+"""A contact's record: the fields of the hash ``{lds}:c:<key>``, and their types.
 
 A field that does not apply is absent. Numbers are decimal text; times are ms since the epoch on Redis's clock.
 
@@ -56,7 +56,7 @@ KEY_LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class ContactRecord:
-    """What we know about one contact. ``contact`` is ``None`` once it is created and its data is gone."""
+    """A contact's record; ``contact`` is ``None`` once created and its data deleted."""
 
     identifier: str
     state: State
@@ -86,7 +86,7 @@ class ContactRecord:
 
 @dataclass(frozen=True, slots=True)
 class CreatedContact:
-    """What remains of a created contact. ``noted`` are the fields that it has notes about."""
+    """What remains of a created contact. ``noted``: the fields with notes."""
 
     place: Position
     identifier: str
@@ -102,13 +102,13 @@ class CreatedContact:
         return not differing_values(self.fingerprint, {"email": None, "phone_number": None}, self.salt)
 
     def differing(self, shown: Mapping[str, str | None]) -> list[str]:
-        """Return the fields whose values in LiveDesk are not those that we sent, except those that notes explain."""
+        """Return the fields that differ in LiveDesk, except those that notes explain."""
         differing = differing_values(self.fingerprint, shown, self.salt)
         return [name for name in differing if name not in self.noted]
 
 
 def contact_key(identifier: str, salt: bytes) -> str:
-    """Return the key of the contact with this identifier: BLAKE2b (RFC 7693) keyed with the salt, 96 bits.
+    """Return the key: BLAKE2b (RFC 7693) of the identifier with the salt, 96 bits.
 
     Base64 with ``.`` and ``_``, so that it fits into a URL, and into a command line, where a leading ``-`` would make
     it an option. The chance that two of ten million contacts share a key is 10^-15.
@@ -118,7 +118,7 @@ def contact_key(identifier: str, salt: bytes) -> str:
 
 
 def finder(name: str, value: str, salt: bytes) -> str:
-    """Return ``<bucket>:<field>``, where the contacts with this value are listed: a keyed hash of 62 bits."""
+    """Return ``<bucket>:<field>``, the list of this value: a keyed hash of 62 bits."""
     digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=8).digest()
     field = b64encode(digest[2:], altchars=b"._").decode()
     return f"{int.from_bytes(digest[:2], 'big') % BUCKETS}:{field}"
@@ -140,12 +140,12 @@ def load_contact(identifier: str, data: str) -> Contact:
 
 
 def fingerprint(contact: Contact, salt: bytes) -> str:
-    """Return 24 bits of a keyed hash for each field: two contacts differ in a field if its four characters differ."""
+    """Return four characters, 24 bits of a keyed hash, for each field."""
     return _fingerprint(contact, salt, list(FINGERPRINTS)[-1])
 
 
 def older_fingerprints(contact: Contact, salt: bytes) -> list[str]:
-    """Return what older versions made of the same data, as far as they know all fields that have a value."""
+    """Return the fingerprints of older versions that know all fields with a value."""
     *older, newest = FINGERPRINTS
     present = {name for name in FINGERPRINTS[newest] if getattr(contact, name) is not None} if older else set()
     return [_fingerprint(contact, salt, version) for version in older if present <= set(FINGERPRINTS[version])]
@@ -176,7 +176,7 @@ def differing_fields(before: str, after: str) -> list[str]:
 
 
 def differing_values(fingerprint: str, values: Mapping[str, str | None], salt: bytes) -> list[str]:
-    """Return the fields of ``values`` that differ from the data of this fingerprint, except those that had no value."""
+    """Return the fields of ``values`` that differ; skip those without a value before."""
     chunks = _chunks(fingerprint)
     return [
         name for name, value in values.items() if chunks.get(name, ABSENT) not in (ABSENT, _chunk(name, value, salt))
@@ -184,13 +184,13 @@ def differing_values(fingerprint: str, values: Mapping[str, str | None], salt: b
 
 
 def dump_finders(contact: Contact, salt: bytes) -> str | None:
-    """Return the finders of a contact's e-mail address and phone number, or ``None`` without either."""
+    """Return the finders of e-mail address and phone, or ``None`` without either."""
     values = {"email": (contact.email or "").lower(), "phone_number": contact.phone_number or ""}
     return " ".join(finder(name, value, salt) for name, value in values.items() if value) or None
 
 
 def findable(text: str) -> Iterator[tuple[str, str]]:
-    """Return the fields by which a contact is found, with ``text`` as each of them is stored."""
+    """Return the fields that find a contact, with ``text`` as each is stored."""
     yield from (("email", text.lower()), ("phone_number", text), ("contact_id", text))
 
 
@@ -207,7 +207,7 @@ def load_notes(text: str | None) -> tuple[Note, ...]:
 
 
 def dump_attempt(attempt: Attempt) -> str:
-    """Return a short line: up to 64 bytes, Redis keeps the record of a created contact in compact form."""
+    """Return a short line, because Redis stores up to 64 bytes compactly."""
     line: list[Any] = [attempt.at, attempt.duration_ms, attempt.status, attempt.cause, attempt.excerpt, attempt.trigger]
     while len(line) > 2 and not line[-1]:
         line.pop()
@@ -232,7 +232,7 @@ def _load_attempt(line: list[Any]) -> Attempt:
 
 
 def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
-    """Return a claim on the contact with these fields; ``lease`` has the fields of ``Claim`` that are not stored."""
+    """Return a claim with these fields; ``lease``: those of ``Claim`` not stored."""
     counts: dict[str, Any] = {
         name: int(fields.get(name, 0)) for name in ("failures", "repeats", "spent_ms", "crashes", "suspect")
     }

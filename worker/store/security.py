@@ -1,4 +1,4 @@
-"""Sign-in attempts, limited for each address; and when each source's secret was last used."""
+"""Sign-in attempts, limited by address; and each secret's last use."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class RateLimiter:
         self.db = db
 
     def try_sign_in(self, address: str) -> int:
-        """Count a sign-in attempt from this address. Return 0, or the ms to wait after too many."""
+        """Count a sign-in attempt from this address; return 0, or the ms to wait."""
         hashed = self.db.key_of(address)
         return int(self.db.run("try_sign_in", address=hashed, max_attempts=MAX_SIGN_INS, window_ms=SIGN_INS_MS))
 
@@ -36,7 +36,7 @@ class SecretUses:
             self.db.client.hset(keys.SECRETS, f"{source}:{name}", now)
 
     def read(self) -> dict[str, int]:
-        """Return the last use of each secret, as ``<source>:<name>``, in ms since the epoch."""
+        """Return each secret's last use, as ``<source>:<name>``, in ms since the epoch."""
         with translated():
             used: Any = self.db.client.hgetall(keys.SECRETS)
         return {name: int(at) for name, at in used.items()}

@@ -1,4 +1,4 @@
-"""The store of one process: everything that LiveDesk Sync keeps in Redis, one attribute for each subject."""
+"""The store of one process: one attribute for each subject in Redis."""
 
 import time
 from collections.abc import Callable

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UnknownInbox:
-    """An inbox that LiveDesk does not know; ``inbox`` is empty for contacts that have none."""
+    """An inbox that LiveDesk does not know; ``inbox`` is empty if contacts name none."""
 
     inbox: str
     since: int
@@ -35,9 +35,10 @@ class UnknownInbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """How LiveDesk is treated now. ``stop`` is ``down``, ``misconfigured`` or nothing; an operator's pause wins.
+    """How LiveDesk is treated now. An operator's pause wins over ``stop``.
 
-    ``pace`` and ``rate`` are requests a second; ``slot`` is when the next one may go.
+    ``stop`` is ``down``, ``misconfigured`` or nothing. ``pace`` and ``rate`` are requests a second;
+    ``slot`` is when the next one may go.
     """
 
     stop: str | None
@@ -68,7 +69,7 @@ class UpstreamControl:
         self.arguments = policy.arguments()
 
     def pace(self, *, look_up: bool) -> int:
-        """Reserve a time for a request that a claim did not include, and return the ms until then.
+        """Reserve a slot for a request beyond the claim's; return the ms until then.
 
         A negative number: there is no room within a second; ask again after that many ms.
         """
@@ -82,14 +83,14 @@ class UpstreamControl:
         return is_new
 
     def resume(self) -> bool:
-        """End an operator's pause; where the sync stopped by itself, send a probe. ``False``: neither was so."""
+        """End a pause, and probe where the sync stopped; ``False``: nothing to resume."""
         was_stopped = bool(self.db.run("resume", policy=self.arguments))
         if was_stopped:
             log.warning(LogEvent("sync resumed", by="operator"))
         return was_stopped
 
     def probe_now(self) -> bool:
-        """Send the next probe at once where the sync or an inbox is stopped. ``False``: nothing is."""
+        """Probe at once where the sync or an inbox is stopped; ``False``: nothing is."""
         return bool(self.db.run("probe_now", policy=self.arguments))
 
     def read(self) -> Upstream:
