@@ -1,5 +1,6 @@
 """The pages are true, readable and in step with the code."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.rig.parts import ROOT
 from webhook_app import cli
 
 MAX_COLUMNS = 100
+MAX_DOCSTRING_COLUMNS = 80
 MAX_README_LINES = 120
 MAX_PICTURE_BYTES = 150_000
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md"])
@@ -22,6 +24,7 @@ FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 #: Folders with code, templates and tests, and the kinds of files in them that people read.
 ROOMS = ("worker", "webhook_app", "tests", "bench", "bin")
+CHECKED_ROOMS = ("worker", "webhook_app", "tests/rig", "bench")
 READABLE = {".py", ".lua", ".html", ".js", ".css", ".toml", ""}
 #: Phrases that a reader stumbles over, and what to write instead.
 BANNED = {
@@ -110,6 +113,19 @@ def test_code_and_templates_are_in_plain_english(room: str) -> None:
         if re.search(phrase, " ".join(text_of(path).split()), re.IGNORECASE)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("room", CHECKED_ROOMS)
+def test_docstrings_begin_with_a_short_line(room: str) -> None:
+    first_lines = [
+        (name_of(path), (ast.get_docstring(node) or "").partition("\n")[0])
+        for path in written_files(room)
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse(text_of(path)))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert any(line for _, line in first_lines)
+    assert [(name, line) for name, line in first_lines if len(line) > MAX_DOCSTRING_COLUMNS] == []
 
 
 def test_the_readme_is_one_screen_after_another() -> None:
