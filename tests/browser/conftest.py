@@ -73,7 +73,7 @@ def dashboard(parts: Parts) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[OpenPage]:
-    """Return a function that opens a page as somebody who is signed in, or with ``role=None`` as nobody.
+    """Return a function that opens a page with a role, or signed out with ``None``.
 
     What the browser complains about, for example a blocked script, fails the test.
     """
@@ -122,7 +122,7 @@ def sign_in(page: Page, password: str, name: str = "Ada") -> None:
 
 @pytest.fixture(scope="session")
 def check_appearance() -> CheckAppearance:
-    """Return a function that checks a page in light and dark, on a desktop and on a phone.
+    """Return a function that checks a page in light and dark, wide and narrow.
 
     No page is wider than the screen, and axe finds no violation: in light on the desktop, in dark on the phone.
     With ``SCREENSHOTS``, a folder, it takes a picture of each.

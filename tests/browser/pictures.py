@@ -1,4 +1,4 @@
-"""``python -m tests.browser.pictures [FOLDER]`` takes the screenshots in ``docs/images``.
+"""``python -m tests.browser.pictures [FOLDER]`` takes the screenshots.
 
 They show the data of ``seed`` in Debian's Chromium. No worker runs, so nothing changes meanwhile.
 """

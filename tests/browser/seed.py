@@ -1,4 +1,4 @@
-"""A system with an hour of history, for tests of pages: ``fill`` it, with LiveDesk ``down`` or not.
+"""A system with an hour of history, with LiveDesk ``down`` or not.
 
 The store itself writes everything, with its clock set back. Neither a worker nor LiveDesk is needed.
 """
@@ -36,7 +36,7 @@ SOURCE = {"verify": "token", "secrets": ["a-secret-of-the-tests", "another-secre
 
 
 def build(client: redis.Redis) -> Parts:
-    """Return parts with two sources, ``signup`` and ``shop``, for ``create_app`` and ``fill``."""
+    """Return parts with the sources ``signup`` and ``shop``."""
     store = make_store(client, policy=UpstreamPolicy(10, inbox_id=1))
     mapped = {"identifier": "$.id", "email": "$.email"}
     sources = {name: read_source(name, {**SOURCE, "map": mapped}, {}) for name in ("signup", "shop")}
@@ -45,7 +45,9 @@ def build(client: redis.Redis) -> Parts:
 
 
 def fill(store: Store, *, down: bool = True) -> None:
-    """Add an hour of signups, contacts in every state, an unknown inbox, a quarantine, an operation and an audit log.
+    """Add an hour of history.
+
+    Signups, contacts in every state, an unknown inbox, a quarantine, an operation and an audit log.
 
     ``down``: LiveDesk went down six minutes ago, and some contacts wait.
     """

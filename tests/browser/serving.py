@@ -1,4 +1,4 @@
-"""A dashboard in a thread of the test, where each role can sign in without a password."""
+"""A dashboard in a thread, where each role can sign in without a password."""
 
 import threading
 import time

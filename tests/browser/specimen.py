@@ -1,4 +1,4 @@
-"""A dashboard with a page that shows every component in each of its states, for the tests."""
+"""A dashboard with a page that shows every component in each of its states."""
 
 import time
 from collections.abc import Iterator

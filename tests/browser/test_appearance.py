@@ -1,4 +1,4 @@
-"""How every page looks: accessible, and never wider than the screen; in light and dark, on a desktop and on a phone."""
+"""Every page is accessible and fits the screen, in light and dark."""
 
 from collections.abc import Iterator
 
@@ -43,7 +43,7 @@ Filled = tuple[str, dict[str, str]]
 
 @pytest.fixture
 def filled(client: redis.Redis) -> Iterator[Filled]:
-    """Return the address of a dashboard with contacts in every state, and the keys of some."""
+    """Return the address of a dashboard with contacts in every state, and keys."""
     door, made = fill_contacts(client)
     with serve(door.app) as url:
         yield url, made

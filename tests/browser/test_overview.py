@@ -1,4 +1,4 @@
-"""What is broken, LiveDesk, sources, workers and audit in a real browser, with an hour of history (``seed``)."""
+"""The overview, LiveDesk, sources, workers and audit pages in a real browser."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Whole incidents in a real browser, on a whole system: LiveDesk fails, contacts wait, an operator fixes it.
+"""Incidents in a real browser, on a whole system: LiveDesk fails, and recovers.
 
 The main path runs with JavaScript and without, where the page is reloaded.
 """
@@ -69,7 +69,7 @@ def wait_for_state(system: System, state: State, number: int) -> None:
 
 
 def shows(page: Page, what: Locator, *, javascript: bool) -> None:
-    """Wait for what appears when the page refreshes itself (not after its five seconds, but at once) or is reloaded."""
+    """Wait for what appears when the page is refreshed at once, or is reloaded."""
 
     def is_there() -> bool:
         with suppress(Error):  # the page is just being loaded: by a form, or by itself
