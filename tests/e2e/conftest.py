@@ -18,7 +18,7 @@ StartSystem = Callable[..., System]
 
 
 class Stacks:
-    """The stack that ran last, for the next test that wants an equal one: a start takes seconds."""
+    """The last stack, reused by the next test with equal settings: starts are slow."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -27,7 +27,7 @@ class Stacks:
         self._stack: Stack | None = None
 
     def get(self, env: Mapping[str, str], workers: int = 1, *, fresh: bool = False) -> Stack:
-        """Return a running stack with these settings, whatever the last test did to its processes."""
+        """Return a running stack with these settings, repaired after the last test."""
         if self._stack is not None and self._wanted == (env, workers) and not fresh:
             with suppress(StartError):
                 return revive(self._stack)
@@ -63,7 +63,7 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
 
 @pytest.fixture
 def system(stacks: Stacks) -> Iterator[System]:
-    """A system for tests that do nothing to the processes, with an empty Redis and an empty, healthy LiveDesk."""
+    """A system with empty Redis and LiveDesk, for tests that harm no process."""
     stack = stacks.get({})
     with checked(System(stack)) as system:
         system.begin_anew()
@@ -74,7 +74,7 @@ def system(stacks: Stacks) -> Iterator[System]:
 
 @pytest.fixture
 def start_system(stacks: Stacks) -> Iterator[StartSystem]:
-    """Gives a system, with an empty Redis and an empty, healthy LiveDesk, for tests that harm the processes.
+    """Return a function that gives an empty system, for tests that harm processes.
 
     ``fresh``: with processes that remember nothing.
     """
@@ -89,7 +89,7 @@ def start_system(stacks: Stacks) -> Iterator[StartSystem]:
 
 
 def new_stack(folder: Path, env: Mapping[str, str] | None = None, *, workers: int = 1) -> Stack:
-    """Return a stack with the sources and the settings of these tests, not started yet."""
+    """Return a stack with these sources and settings, not started yet."""
     sources = folder / "sources.toml"
     sources.write_text(SOURCES)
     given = {**FAST, **SHOP_SECRETS, "SOURCES_FILE": str(sources), **(env or {})}

@@ -1,4 +1,4 @@
-"""A Celery app as any tutorial has it, with nothing of ours: it must understand the messages that our scripts write.
+"""A stock Celery app without our code: it must understand our messages.
 
 Only what every app has to say is said: where the broker is, what the queue is called, which prefix its keys have. Each
 run of the task adds a line to the file ``RUNS``.

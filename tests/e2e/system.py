@@ -1,4 +1,4 @@
-"""A running system as the tests of this folder see it: a sender, an operator, LiveDesk's owner, and time itself.
+"""A running system as a sender, an operator and LiveDesk's owner see it.
 
 ``System`` wraps a ``Stack`` of real processes. Nothing here reaches into a process: it is all HTTP, Redis and signals.
 """
@@ -177,7 +177,7 @@ class System:
         return True
 
     def make_due(self, identifier: str) -> None:
-        """As if so much time had gone by that the contact is due: leases and the grace for a message outlast a test.
+        """Make the contact due now, because leases and the grace outlast a test.
 
         Nobody may be at work on it: a worker does not notice that its lease ran out early.
         """
@@ -201,7 +201,7 @@ class System:
             worker.start()
 
     def drain(self, *, timeout_s: float = 2 * PATIENCE_S) -> None:
-        """Wait until no contact is open, without waiting for lost messages to be sent again."""
+        """Wait until no contact is open, but not for lost messages to be sent again."""
         wait_until(self._is_drained, "nobody is open", timeout_s=timeout_s)
 
     def _is_drained(self) -> bool:
@@ -223,7 +223,7 @@ class System:
         return [entry.contact_id for entry in self.livedesk.ledger() if entry.identifier == identifier]
 
     def assert_one_contact(self, identifier: str) -> None:
-        """Check that LiveDesk has this contact once, created by at most one request, and that we know its id."""
+        """Check that LiveDesk has it once, by at most one create, and we know its id."""
         found = [contact.id for contact in self.livedesk.contacts(identifier)]
         assert found == [self.record(identifier)["contact_id"]]
         assert len(self.executed(identifier)) <= 1
@@ -235,7 +235,7 @@ class System:
         return {str(self.client.hget(name, "identifier")) for name in names}
 
     def assert_everybody(self, identifiers: Iterable[str]) -> None:
-        """Check I5 when no contact is open: LiveDesk has each of them exactly once, and nobody else."""
+        """Check I5 when no contact is open: LiveDesk has each exactly once, no others."""
         found = Counter(contact.identifier for contact in self.livedesk.contacts())
         assert found == Counter(set(identifiers))
         assert self.livedesk.stats().duplicates == 0
@@ -244,8 +244,10 @@ class System:
         self.assert_patient(*filter(None, found))
 
     def assert_patient(self, *identifiers: str) -> None:
-        """I4: after a create whose answer was lost or useless, the next one came only when the settle time was over
-        and a look-up that began after it had found nothing."""
+        """Check I4: creates after a lost or useless answer.
+
+        The next one was sent only when the settle time was over and a look-up that began after it had found nothing.
+        """
         requests: dict[tuple[str, str | None], list[RequestRecord]] = defaultdict(list)
         for request in self.livedesk.requests(None):
             requests[request.kind, request.identifier].append(request)

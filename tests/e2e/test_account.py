@@ -13,7 +13,7 @@ WHO = "user-42"
 
 
 def doctor(system: System) -> str:
-    """Return its output; it warns that the stand-in offers no deletes, but nothing is broken."""
+    """Return its output: a warning about deletes, and nothing broken."""
     command = [sys.executable, "-m", "flask", "--app", "webhook_app.wsgi", "doctor", "--yes"]
     env = {**system.stack.env, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=env, cwd=system.stack.folder, capture_output=True, text=True, timeout=60)

@@ -1,4 +1,4 @@
-"""The messages that our scripts write are Celery's own: a stock worker runs them, and its tools show them."""
+"""The messages of our scripts are Celery's own: stock workers and tools agree."""
 
 import json
 import sys

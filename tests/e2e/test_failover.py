@@ -1,4 +1,4 @@
-"""When the primary of a Redis with Sentinel is lost, receiver and worker find the next one by themselves."""
+"""After Sentinel promotes a new primary, receiver and worker find it."""
 
 import threading
 import time
@@ -43,7 +43,7 @@ def has_more_than(items: list[str], number: int) -> bool:
 
 
 class Slowest:
-    """Sends one delivery again and again; records the answers, and the longest wait for one."""
+    """Repeats one delivery; records the answers and the longest wait for one."""
 
     def __init__(self, system: System) -> None:
         self.system = system

@@ -1,4 +1,4 @@
-"""Whatever comes through the door: never a 500, never a traceback, the door stays open, nothing is half-written.
+"""Hostile requests: never a 500 or a traceback, and nothing is half-written.
 
 Most of it goes over raw sockets: no well-behaved client would send it.
 """
@@ -48,7 +48,7 @@ class Answer:
 
 @pytest.fixture
 def door(system: System) -> Iterator[System]:
-    """The shared system; whatever the test did, its receiver is alive and well afterwards and has met no bug."""
+    """The shared system, whose receiver is healthy afterwards and logged no bug."""
     before = len(system.stack.receiver.log_text())
     yield system
     assert send(system, request(GOOD)).status == 200
@@ -430,7 +430,7 @@ def test_requests_in_a_row_on_one_connection_are_answered_in_turn(door: System) 
 def standard(
     body: bytes = GOOD, *, name: str = "msg_1", at: float | None = None, signed: bytes | None = None, **given: str
 ) -> bytes:
-    """A delivery with a Standard Webhooks signature that is right, but for what is given otherwise."""
+    """Return a delivery with a valid Standard Webhooks signature, or with overrides."""
     stamp = str(int(time.time() if at is None else at))
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
     message = f"{name}.{stamp}.".encode() + (body if signed is None else signed)
@@ -517,7 +517,7 @@ def test_a_token_that_is_not_the_secret_proves_nothing(door: System, header: str
 
 @pytest.mark.parametrize("order", [("right", "wrong"), ("wrong", "right")])
 def test_two_signature_headers_are_no_way_around(door: System, order: tuple[str, str]) -> None:
-    """One that is right may count, wherever it stands; it vouches for this body and no other."""
+    """A valid one may count in any position, but only for this body."""
     right = standard()
     line = next(line for line in right.split(b"\r\n") if line.startswith(b"webhook-signature"))
     lines = {"right": line, "wrong": b"webhook-signature: v1,AAAA"}
@@ -639,7 +639,7 @@ def test_a_record_is_shown_to_nobody_without_the_token(door: System, token: str)
 
 
 def test_many_who_send_nothing_keep_nobody_out(door: System) -> None:
-    """Connections that are opened and left, or stop in the middle of a body, take no thread for ever."""
+    """Idle and half-sent connections do not block threads forever."""
     address = ("127.0.0.1", door.stack.receiver.port or 0)
     idle = [socket.create_connection(address, timeout=20) for _ in range(100)]
     try:

@@ -1,4 +1,4 @@
-"""Every entry of the stand-in's misbehaviour menu ends in exactly one contact, or in a state with a useful cause.
+"""Every misbehaviour ends in exactly one contact, or in a state with a cause.
 
 Whatever the mode: LiveDesk executes at most one create for the identifier, and none is sent while the answer to an
 earlier one may still change (``System.assert_patient``).

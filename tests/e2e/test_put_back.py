@@ -1,4 +1,4 @@
-"""What ``flask reconcile --repair`` puts back, a worker brings to LiveDesk again, and only where it is missing."""
+"""Workers create again what ``flask reconcile --repair`` finds missing."""
 
 from tests.e2e.system import System
 from worker.model import Contact

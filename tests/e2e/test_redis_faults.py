@@ -1,4 +1,4 @@
-"""While Redis cannot store a delivery, the sender gets 503 and Retry-After within about a second.
+"""If Redis cannot store, senders get 503 and Retry-After within a second.
 
 When Redis has recovered, receiver and worker continue by themselves.
 """
@@ -188,7 +188,7 @@ def valkey_of(system: System) -> Process:
 
 
 def is_created(system: System, identifier: str) -> bool:
-    """Return whether it is created; make it due if not, because messages and answers may have been lost with Redis."""
+    """Return whether it is created; if not, make it due, as messages may be lost."""
     assert all(worker.is_running for worker in system.stack.workers), system.log()
     state: str = system.record(identifier)["state"]
     if state == "pending":

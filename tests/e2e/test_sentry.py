@@ -1,4 +1,4 @@
-"""Sentry hears of every new cause and of every bug, and neither it nor a log hears of a person or a secret."""
+"""Sentry gets new causes and bugs; no personal data or secret is sent or logged."""
 
 import base64
 import gzip
@@ -69,7 +69,7 @@ class Sink(ThreadingHTTPServer):
         self.envelopes: list[bytes] = []
 
     def events(self) -> list[dict[str, Any]]:
-        """The events in the envelopes: https://develop.sentry.dev/sdk/data-model/envelopes/."""
+        """Return the events (https://develop.sentry.dev/sdk/data-model/envelopes/)."""
         lines = [line for envelope in self.envelopes for line in envelope.splitlines() if line.startswith(b"{")]
         return [item for item in map(json.loads, lines) if "event_id" in item and "level" in item]
 
@@ -189,7 +189,7 @@ def test_a_cause_is_reported_once_and_names_nobody(system: System, sink: Sink) -
 def test_a_stop_is_one_event_however_many_contacts_fail(
     misbehaviour: dict[str, Any], stop: str, system: System, sink: Sink
 ) -> None:
-    """And one line, and one more when it is over; the contacts wait meanwhile and none of them is lost."""
+    """It logs one line, and one at its end; no contact is lost meanwhile."""
     system.livedesk.behave(misbehaviour.pop("mode"), on="create", **misbehaviour)
     for number in range(20):
         system.accept(f"{WHO}-{number}", name=PERSON["name"])
