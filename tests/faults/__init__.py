@@ -1,4 +1,4 @@
-"""The proof: the whole system as separate processes, faults on purpose, and a judge who looks from the outside.
+"""The whole system as processes, with injected faults and an external judge.
 
 ``python -m tests.faults --seed 7`` repeats a run; ``--plan`` prints what it would do. Read it in this order:
 

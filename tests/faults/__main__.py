@@ -1,4 +1,4 @@
-"""``python -m tests.faults``: break it on purpose, and print the table of what that did.
+"""``python -m tests.faults``: inject faults, and print a table of the effects.
 
 Exit status 0: every promise was kept; 1: one was broken; the folder with the evidence is named.
 """

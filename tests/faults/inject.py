@@ -51,7 +51,7 @@ def restart(rig: Rig, fault: Fault) -> None:
 
 
 def lose_primary(rig: Rig, fault: Fault) -> None:
-    """Take the primary away until another one has been promoted; then let it return as a replica.
+    """Stop the primary until another is promoted; then restart it as a replica.
 
     A paused primary still believes to be one, until a sentinel corrects it.
     """
@@ -82,7 +82,7 @@ def stop(rig: Rig, fault: Fault) -> None:
 
 
 def oversleep(rig: Rig, fault: Fault) -> None:
-    """Stopped for longer than its leases last, as a machine that is suspended or moved: others have taken over.
+    """Stop a worker for longer than its leases, as a suspended machine would be.
 
     It happens while the worker waits for LiveDesk: asleep between two attempts it would miss nothing. And not to the
     one that probes, if it can be helped: all others would be idle until that lease is over.

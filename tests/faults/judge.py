@@ -1,5 +1,7 @@
-"""What must be true after a run, judged from the outside: what senders were answered, which contacts and requests
-LiveDesk has, what ``GET /contacts/<identifier>`` returns. Pure functions; each broken promise is a sentence.
+"""What must be true after a run, judged from the outside.
+
+Judged are the answers to senders, the contacts and requests in LiveDesk, and ``GET /contacts/<identifier>``. Pure
+functions; each broken promise is a sentence.
 """
 
 import math
@@ -117,13 +119,13 @@ class Judge:
             self._lose(identifier, f"conflict ({cause}), which nothing that was injected explains")
 
     def _judge_failed(self, identifier: str, record: Mapping[str, Any]) -> None:
-        """Allow contacts that failed again and again, although no misbehaviour is caused by a contact."""
+        """Allow contacts that failed repeatedly, although none causes a misbehaviour."""
         if record["cause"] == "poisonous" and self._is_poisoned(identifier):
             return
         self._lose(identifier, f"failed ({record['cause']}), which nothing that was injected explains")
 
     def _is_poisoned(self, identifier: str) -> bool:
-        """Return whether LiveDesk failed that often for them, and answered others after all but the last failure."""
+        """Return whether LiveDesk failed often for them, and answered others between."""
         failed = [request for request in self.requests[identifier] if self._has_failed(request)]
         return len(failed) >= MAX_SUSPECT and all(
             any(
@@ -149,8 +151,10 @@ class Judge:
     # No create while an earlier answer is unknown (I4)
 
     def _judge_patience(self, identifier: str) -> None:
-        """Check I4: after a create whose answer was lost or useless, the next one was sent only after the settle
-        time, and after a look-up that began later had found nothing."""
+        """Check I4: creates after a lost or useless answer.
+
+        The next one was sent only after the settle time, and after a look-up that began later had found nothing.
+        """
         searches = self._of(identifier, "search")
         for earlier, later in pairwise(self._of(identifier, "create")):
             if earlier.status is not None and 300 <= earlier.status < 500:
@@ -182,7 +186,7 @@ class Judge:
         )
 
     def _were_parted(self, create: RequestRecord) -> bool:
-        """Whether a link was harmed, or a worker was stopped, while the request was on its way, or its answer."""
+        """Return whether a fault hit the link or the worker during this request."""
         began, ended = create.received - ON_ITS_WAY_S, (create.finished or math.inf) + ON_ITS_WAY_S
         return any(
             injected.began <= ended and (injected.began if injected.fault.kind in STOPS else injected.healed) >= began
@@ -216,5 +220,5 @@ def secrets_in(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list[str
 
 
 def recovery_s(healed: float, events: Sequence[float]) -> float | None:
-    """Return the seconds from the end of each fault to the next of these moments, which are in order."""
+    """Return the seconds from each fault's end to the next of these sorted moments."""
     return next((moment - healed for moment in events if moment >= healed), None)

@@ -1,4 +1,4 @@
-"""The plan of one run: deliveries, faults and LiveDesk's misbehaviour, as a pure function of the seed.
+"""The plan of a run: deliveries, faults and misbehaviour, from the seed alone.
 
 Times are seconds after the start of the run. The faults of one lane follow one another; lanes overlap.
 """
@@ -85,7 +85,7 @@ SIGNED = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery with this ``version`` of a person's data; ``door`` is the receiver that gets it first."""
+    """A delivery of a person's data, in a ``version``, first to receiver ``door``."""
 
     at: float
     person: int
@@ -96,8 +96,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault and its options: ``by_s`` of a clock or a delay; those of ``misbehave`` make a rule of the stand-in,
-    whose ``target`` is the kind of requests."""
+    """A fault and its options.
+
+    ``by_s`` is of a clock or a delay; the options of ``misbehave`` make a rule of the stand-in, whose ``target`` is the
+    kind of requests.
+    """
 
     at: float
     lasts: float
@@ -107,7 +110,7 @@ class Fault:
 
     @property
     def sort(self) -> str:
-        """What it harms: ``receiver``, ``worker``, ``redis``, ``livedesk`` or ``messages``."""
+        """The target: ``receiver``, ``worker``, ``redis``, ``livedesk`` or ``messages``."""
         if self.kind == MISBEHAVE:
             return "livedesk"
         return self.target.rpartition(" - ")[2].rstrip(" 0123456789")
@@ -181,7 +184,7 @@ def lane(
     *,
     spares_first: bool,
 ) -> list[Fault]:
-    """Return faults that follow one another until the time is up, each kind once before any is repeated.
+    """Return consecutive faults until the time is up; kinds repeat only after all ran.
 
     ``spares_first``: the first receiver and worker are neither killed nor restarted, so that a leak would show.
     Nothing is done to a worker that oversleeps.

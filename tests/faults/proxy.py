@@ -1,4 +1,4 @@
-"""A link: a TCP proxy between one of our processes and a server, which can be made to fail as networks do.
+"""A TCP proxy between a process and a server, which can fail as networks do.
 
 All links of a run live on the event loop of one thread (``Links``). Any thread may set how a ``Link`` behaves
 from now on; connections that lost data do not survive it, as they would not in TCP.
@@ -137,7 +137,7 @@ class _Pair:
             end.close()
 
     async def _until_heard(self) -> None:
-        """That somebody hung up is not heard in the silence either; a client's own time-outs are to notice."""
+        """Wait for the end of the silence, which hides closed connections, too."""
         while self.link.mode == SILENCE:
             await asyncio.sleep(0.02)
 
@@ -175,7 +175,7 @@ class Links:
         self.loop.close()
 
     def to(self, target: int, *, always_s: float = 0.0) -> Link:
-        """Return a new link to a port of this machine that always delays data by ``always_s`` seconds."""
+        """Return a new link to a local port; ``always_s`` delays all data, in seconds."""
         link = Link(self, target, always_s)
         self.links.append(link)
         self.run(link.listen())

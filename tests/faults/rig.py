@@ -1,4 +1,4 @@
-"""The system under test: every process has its own links and clock, so that each can be harmed alone."""
+"""The system under test: each process has links and a clock of its own."""
 
 import importlib.util
 import threading
@@ -43,7 +43,7 @@ START_TRIES = 3
 
 
 class Rig:
-    """A system with all data and logs in ``folder``; workers import from ``python_path`` first.
+    """A system with its data in ``folder``; workers import from ``python_path``.
 
     ``failover``: Redis is a primary, a replica and three sentinels, without links to them.
     """
@@ -134,11 +134,11 @@ class Rig:
         return self.system.client
 
     def is_stopped(self) -> bool:
-        """Return whether the sync has stopped: the breaker is open, or LiveDesk rejects our configuration."""
+        """Return whether the breaker is open or LiveDesk rejects our configuration."""
         return bool(self.client.hexists(keys.UPSTREAM, "stop"))
 
     def find_primary(self) -> None:
-        """Wait until all sentinels name one primary with a replica, and connect our own client to it.
+        """Wait until sentinels agree on a primary with a replica, and connect to it.
 
         Raises:
             StartError: it takes too long.
@@ -216,7 +216,7 @@ class Rig:
 
 
 def clock_env(file: Path) -> dict[str, str]:
-    """Return the environment that sets a process's clock by ``file``; empty if the library is missing.
+    """Return the environment for a clock set by ``file``; empty without the library.
 
     Monotonic clocks go on as they are, as they would on a machine whose date is set.
     """

@@ -1,4 +1,4 @@
-"""One run: start and warm up, inject faults while deliveries are sent, recover, drain, judge."""
+"""One run: warm up, inject faults during deliveries, recover, drain, judge."""
 
 import json
 import time
@@ -105,7 +105,7 @@ class Run:
     # The run
 
     def harm(self) -> list[Sent]:
-        """Send the deliveries and inject the faults, until both are over and everything has recovered."""
+        """Send deliveries and inject faults, until everything has recovered."""
         seed = self.plan.seed
         self.started = time.monotonic()
         self.sender.start(
@@ -280,7 +280,7 @@ class Run:
             return dict(zip(identifiers, pool.map(ask, identifiers), strict=True))
 
     def measure(self, sent: list[Sent], created: list[float]) -> None:
-        """Return the seconds from the end of each fault until something was accepted, and created."""
+        """Return the seconds from each fault's end to an acceptance, and a creation."""
         accepted = sorted(one.acknowledged for one in sent if one.acknowledged is not None)
         for injected in self.result.injected:
             for found, events in ((self.result.until_accepted, accepted), (self.result.until_created, created)):

@@ -1,4 +1,4 @@
-"""A sender that behaves as real ones do: it retries what is not answered with 200, later, a few times.
+"""A sender that behaves as real ones: it retries without a 200, a few times.
 
 One event loop in a thread of its own; each delivery is a connection of its own, as from many machines.
 """
@@ -29,7 +29,7 @@ TAKEN = ("accepted", "duplicate")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A delivery to send: when (seconds after the start), to which receiver first, signed or with the secret."""
+    """A delivery: seconds after the start, first receiver, signed or with the secret."""
 
     at: float
     identifier: str
@@ -40,7 +40,7 @@ class Parcel:
 
 @dataclass(slots=True)
 class Sent:
-    """The result of a parcel, in seconds since the epoch; ``answers`` has a status or the name of an error each."""
+    """A parcel's result, in epoch seconds; ``answers``: statuses or error names."""
 
     parcel: Parcel
     answers: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Sent:
 
 
 class Sender:
-    """``doors`` are the ports of the receivers; a retry is sent to the next one, as behind a load balancer."""
+    """Sends to the ports ``doors``; a retry goes to the next, as by a load balancer."""
 
     def __init__(self, doors: Sequence[int], secret: str, *, answer_s: float = ANSWER_S) -> None:
         self.doors = doors

@@ -1,4 +1,4 @@
-"""What is watched during a run: leases, processes that end by themselves, and what the processes use."""
+"""Observations of a run: leases, ended processes, and resources in use."""
 
 import threading
 import time
@@ -33,7 +33,7 @@ class Use:
     mb: float
 
     def grown_by(self, later: "Use") -> list[str]:
-        """Return what has leaked since, in sentences; nothing if it is another process now."""
+        """Return leaks since then in sentences; none if it is another process now."""
         if later.pid != self.pid:
             return []
         limits = {"threads": MORE_THREADS, "files": MORE_FILES, "mb": MORE_MB}
@@ -102,8 +102,11 @@ class Watch:
                 self._look_at_leases()
 
     def _look_at_leases(self) -> None:
-        """I3. ``crashes`` is counted whenever a contact is claimed from somebody who has not finished: that may happen
-        only once the lease has run out that was seen before."""
+        """Check I3.
+
+        ``crashes`` is counted whenever a contact is claimed from somebody who has not finished: that may happen only
+        once the lease has run out that was seen before.
+        """
         client = self.rig.client
         if client is not self._client:  # after a failover: the new primary need not know every lease of the old one
             self._client, self._leases = client, {}
