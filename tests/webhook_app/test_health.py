@@ -1,4 +1,4 @@
-"""Readiness: whether deliveries are accepted and stored durably, on a server with changing configuration."""
+"""Readiness: deliveries are accepted and durable, as configuration changes."""
 
 import json
 from collections.abc import Iterator

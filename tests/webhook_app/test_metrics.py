@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, without personal data and without names that a stranger chose."""
+"""Prometheus metrics, without personal data or names that strangers chose."""
 
 import re
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ RATE = 10.0
 
 
 class Web:
-    """A web process without threads: its counts are written to Redis before each request for metrics."""
+    """A web process without threads, which writes its counts before each scrape."""
 
     def __init__(self, client: redis.Redis, token: str | None = None) -> None:
         self.store = make_store(client, policy=UpstreamPolicy(RATE))
@@ -67,7 +67,7 @@ class Web:
         return answer.text
 
     def figures(self) -> dict[tuple[str, ...], float]:
-        """Each sample by its name, without our prefix, and the values of its labels, the source first."""
+        """Return samples by name, without our prefix, and label values, source first."""
         return {
             (
                 sample.name.removeprefix(PREFIX),

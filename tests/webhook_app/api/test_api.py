@@ -1,4 +1,4 @@
-"""``/api/v1``: answers, actions and refusals; and that nothing is answered without the token."""
+"""``/api/v1``: answers, actions and refusals; nothing without the token."""
 
 import csv
 import io
@@ -499,7 +499,7 @@ def test_an_invalid_body_is_rejected(data: str, content_type: str, status: int, 
 
 
 def test_newer_data_of_a_delivery_is_not_overwritten(api: Api) -> None:
-    """Between looking at a contact and changing it a delivery may come: here, with the data of before."""
+    """A delivery may arrive between read and write: here, with the earlier data."""
     key = api.world.bring("ada", FAILED, email="ada@example.com")
     before = api.record(key).contact
     assert before is not None

@@ -1,4 +1,4 @@
-"""The API compared with its OpenAPI document: schemathesis generates requests and checks each answer."""
+"""The API matches its OpenAPI document, by requests that schemathesis generates."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -55,5 +55,5 @@ def test_it_answers_as_its_document_says(path: str, method: str, mode: Generatio
 
 
 def is_sent(case: schemathesis.Case[Any]) -> bool:
-    """An empty list in the query leaves nothing of the parameter that should not be there."""
+    """Return whether all query values are sent: an empty list leaves nothing."""
     return all(value not in ([], {}) for value in case.query.values())

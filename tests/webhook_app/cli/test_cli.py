@@ -1,4 +1,4 @@
-"""The commands of an operator: ``flask retry``, ``sources``, ``sources check``, ``quarantine``, ``send-test``."""
+"""``flask retry``, ``sources``, ``sources check``, ``quarantine``, ``send-test``."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""``flask contacts``, ``operations``, ``pause`` and ``resume``: for people and scripts, with their exit codes."""
+"""``flask contacts``, ``operations``, ``pause``, ``resume``, with exit codes."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""``flask doctor``: every hop is checked in order, and a broken one is named with what to do about it."""
+"""``flask doctor`` checks every hop in order, and names a broken one with a fix."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""``flask import``, ``export`` and ``erase``: contacts come from a file, go into one, and are forgotten."""
+"""``flask import``, ``export`` and ``erase``."""
 
 import csv
 import io

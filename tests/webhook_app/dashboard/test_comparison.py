@@ -1,4 +1,4 @@
-"""Resolving a conflict: compare with LiveDesk, adopt, or create without the clashing field."""
+"""Conflicts: compare with LiveDesk, adopt, or create without the field."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The overview and the page of a cause: the headline first, and unknown is never 0."""
+"""The overview and a cause's page: headline first, and unknown is never 0."""
 
 import re
 from collections.abc import Iterator

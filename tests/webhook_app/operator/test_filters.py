@@ -1,4 +1,4 @@
-"""Filters: the same text means the same for pages, API and commands, and is described in words."""
+"""Filters: one meaning for pages, API and commands, and a description."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a person does manually: recorded with their name, refused with a reason, and planned once."""
+"""Actions of a person: recorded by name, refused with a reason, planned once."""
 
 from collections.abc import Callable
 from dataclasses import replace

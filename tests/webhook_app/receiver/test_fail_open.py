@@ -1,4 +1,4 @@
-"""A source with ``blocking = false`` never fails a signup, and reports every signup that it loses."""
+"""``blocking = false`` never fails a signup, and reports every one it loses."""
 
 import base64
 import hmac

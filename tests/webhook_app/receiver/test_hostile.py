@@ -1,4 +1,4 @@
-"""Any request to any source is answered quickly, with an expected status, and never with a 500."""
+"""Any request is answered quickly, with an expected status, never with 500."""
 
 import base64
 import gzip

@@ -1,4 +1,4 @@
-"""The quarantine stores deliveries without a usable contact, without secrets, and replays them."""
+"""The quarantine stores and replays unusable deliveries, without secrets."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The sources file, the presets and the shortcut: what is accepted, and which sentences name the mistakes."""
+"""The sources file, presets and the shortcut: what is valid, and the errors."""
 
 import base64
 import hmac
@@ -76,7 +76,7 @@ def sample(product: str) -> dict[str, Any]:
 
 
 def signed_sample(product: str) -> Delivery:
-    """The sample's body as its derived vector has it, with the headers that go with it."""
+    """Return the sample's body, as in its derived vector, and its headers."""
     data = sample(product)
     vector = data["derived_vector"]
     body = json.dumps(data["body"], separators=(",", ":"), ensure_ascii=False).encode()

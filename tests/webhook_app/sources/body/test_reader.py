@@ -1,4 +1,4 @@
-"""A body is parsed by its type, unpacked within limits, and split into the elements of a batch."""
+"""Bodies are parsed by type, unpacked within limits, and split into elements."""
 
 import base64
 import gzip

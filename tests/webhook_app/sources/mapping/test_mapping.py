@@ -1,4 +1,4 @@
-"""Paths find what they should in any payload, and nothing in a payload can make them fail."""
+"""Paths find values in any payload, and no payload makes them fail."""
 
 from contextlib import suppress
 from decimal import Decimal
@@ -254,7 +254,7 @@ def test_only_if(only_if: dict[str, object], is_signup: bool) -> None:
     ],
 )
 def test_conditions(place: str, allowed: object, holds: bool) -> None:
-    """``only_if`` needs all of its conditions; one of ``ignore_if`` or ``test_if`` is enough to ignore."""
+    """``only_if`` needs all conditions; ``ignore_if`` and ``test_if`` need one."""
     signup, another = {"identifier": "user_29w83"}, {"type": ["user.deleted", False]}
     for key, conditions, let_in in [
         ("only_if", {place: allowed}, holds),

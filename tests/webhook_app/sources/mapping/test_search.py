@@ -1,4 +1,4 @@
-"""Paths find what the reference implementation finds, and no payload makes them slow."""
+"""Paths match the reference implementation, and no payload makes them slow."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Every preset accepts its product's deliveries and nothing else, and is documented on the page."""
+"""Every preset accepts only its product's deliveries, and is documented."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Difficult deliveries of each product: one case for each trap, as a change to the product's sample."""
+"""Difficult deliveries of each product, as changes to its sample."""
 
 import json
 from collections.abc import Iterator, Mapping

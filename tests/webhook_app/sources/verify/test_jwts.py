@@ -1,4 +1,4 @@
-"""JSON Web Tokens, with keys from a real local server that can be down, slow, rotated or hostile."""
+"""JSON Web Tokens, with keys from a server that is down, slow or hostile."""
 
 import base64
 import hashlib
@@ -51,7 +51,7 @@ CLAIMS = {
 
 
 class Publisher:
-    """Publishes keys over HTTP. ``answer`` makes the next answer; ``asked`` counts requests."""
+    """Publishes keys over HTTP as ``answer`` says; ``asked`` counts requests."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -314,7 +314,7 @@ def test_a_new_key_is_fetched_when_it_is_used(publisher: Publisher) -> None:
 
 
 def test_unknown_keys_are_not_fetched_again_and_again(publisher: Publisher) -> None:
-    """They are not rejected either: the sender may have a newer key than we fetched a moment ago."""
+    """They are not rejected either, because the sender may have a newer key."""
     source = kinde(publisher)
     source.verify(delivery(token()), NOW)
     for number in range(50):

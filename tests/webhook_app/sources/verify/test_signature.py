@@ -1,4 +1,4 @@
-"""Signatures of published vectors and of other people's code are accepted, all others rejected."""
+"""Signatures of published vectors and other code are accepted, no others."""
 
 import base64
 import hashlib
@@ -310,7 +310,10 @@ def test_the_published_vector_of_shopify() -> None:
 
 
 def test_the_published_vector_of_paddle() -> None:
-    """paddle-node-sdk, src/__tests__/notifications/webhooks: two equal signatures and one of an unknown version"""
+    """Two equal signatures and one of an unknown version.
+
+    Source: paddle-node-sdk, src/__tests__/notifications/webhooks.
+    """
     written = STRIPE | {
         "header": "Paddle-Signature",
         "separator": ";",
@@ -442,7 +445,7 @@ HUBSPOT_URL = "https://hooks.example.com/webhooks/crm?path=%2Fa%3Ab&at=%40&perce
 
 @pytest.mark.parametrize("configured", [{}, {"url": HUBSPOT_URL}])
 def test_hubspot_signs_the_method_and_the_decoded_url(configured: dict[str, str]) -> None:
-    """Its "Validating requests", version 3: some escapes are decoded before the URL is signed, others are not."""
+    """ "Validating requests", version 3: only some escapes in the URL are decoded."""
     written = ways({"scheme": "hubspot-v3", **configured}, "client-secret")
     decoded = "https://hooks.example.com/webhooks/crm?path=/a:b&at=@&percent=%252F&space=%20"
     code = mac(b"client-secret", b"POST" + decoded.encode() + BODY + b"%d000" % NOW)
