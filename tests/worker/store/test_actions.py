@@ -1,4 +1,4 @@
-"""What a person can do with one contact: the table of actions, and the scripts that follow it."""
+"""A person's actions on one contact: the table, and the scripts that follow it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -127,7 +127,7 @@ def test_a_contact_whose_attempt_is_running_is_not_adopted(world: World) -> None
 
 
 def test_a_contact_of_an_operation_is_adopted_after_its_attempt(world: World) -> None:
-    """The operation counts the attempt that found the conflict again, not the adoption after it."""
+    """The operation counts the attempt that found the conflict, not the adoption."""
     key = world.bring(ADA, CONFLICT)
     operations = world.store.operations
     opened = operations.open(BulkAction.RETRY, Filter(state=State.CONFLICT), who="", why="", total=1)
@@ -141,7 +141,7 @@ def test_a_contact_of_an_operation_is_adopted_after_its_attempt(world: World) ->
 
 
 def test_what_is_created_while_somebody_erases_it_leaves_no_finder_behind(world: World) -> None:
-    """The first look did not know of any contact id; the script notices, and the second call knows it."""
+    """The first call finds no contact id; the script notices, and a second has it."""
     key = world.bring(Contact("ada", 1), CREATED)
     calls: list[object] = []
     run = world.store.run

@@ -26,7 +26,7 @@ def test_what_a_replica_refuses_goes_to_the_primary(tmp_path: Path) -> None:
 
 
 def fail_over(cluster: SentinelCluster) -> None:
-    """The old primary becomes a replica at once; the sentinels would let it be for ten seconds."""
+    """Make the old primary a replica at once; sentinels would wait ten seconds."""
     old = cluster.primary()
     say(cluster.sentinels[0].port or 0, f"SENTINEL FAILOVER {SERVICE}")
     wait_until(lambda: old not in cluster.named())

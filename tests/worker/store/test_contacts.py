@@ -1,4 +1,4 @@
-"""Every change to Redis, against a real server: what each script does, and what it leaves alone."""
+"""Every change to Redis, on a real server: what each script does and leaves."""
 
 import socketserver
 import threading
@@ -747,7 +747,7 @@ def test_nothing_else_is_forgotten(verdict: AttemptResult, world: World) -> None
 
 
 def test_a_contact_is_looked_at_again_at_the_moment_when_it_is_forgotten(world: World) -> None:
-    """Between the search for old ones and then, it may have been forgotten and created anew by somebody else."""
+    """Another process may forget and recreate it after the search for old ones."""
     world.bring(ADA, CREATED)
     world.bring(Contact("bob", 1), FAILED)
     before = world.snapshot()
@@ -842,7 +842,7 @@ def test_when_a_secret_was_last_used_is_known(world: World) -> None:
 
 
 def fill(world: World) -> None:
-    """From now on every command that needs memory is refused, as long as nothing lifts the limit."""
+    """Make Redis refuse commands that need memory, until the limit is lifted."""
     world.client.config_set("maxmemory", "1")
 
 

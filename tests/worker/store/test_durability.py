@@ -1,4 +1,4 @@
-"""What a 200 means: detected, reported, required; and contacts rejected before Redis is full.
+"""Durability is detected, reported and required; no contact fills up Redis.
 
 The servers belong to this module and are configured to be careless.
 """
@@ -60,7 +60,7 @@ def accept(store: Store, identifier: str = "ada") -> Accepted:
 
 
 def commands_of(client: redis.Redis, work: Callable[[], object]) -> list[str]:
-    """The names of the commands that the server executed meanwhile, but for those of scripts and new connections."""
+    """Return the commands executed meanwhile, except by scripts and connecting."""
     seen: list[str] = []
     with client.monitor() as monitor:  # type: ignore[no-untyped-call]
         work()

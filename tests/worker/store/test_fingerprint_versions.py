@@ -1,4 +1,4 @@
-"""A contact gets a new field, and records that were stored before stay what they are."""
+"""A new field of a contact leaves the records stored before unchanged."""
 
 from dataclasses import dataclass
 
@@ -81,7 +81,7 @@ def test_reconcile_compares_what_an_old_fingerprint_knows(world: World, monkeypa
 
 
 def test_the_newest_fingerprint_has_every_field() -> None:
-    """A new field of ``Contact`` needs a new row; the rows before it must never change."""
+    """A new field of ``Contact`` needs a new row; earlier rows must never change."""
     newest = list(record.FINGERPRINTS)[-1]
     assert set(record.FINGERPRINTS[newest]) == set(NewContact.__dataclass_fields__) - {"identifier", "company"}
     assert record.FINGERPRINTS[""] == ("inbox_id", "name", "email", "phone_number", "avatar_url")

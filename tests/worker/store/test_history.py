@@ -110,7 +110,7 @@ def test_workers_are_told_by_host_on_the_clock_of_redis(store: Store) -> None:
 
 
 def test_a_server_that_hides_its_configuration_is_judged_by_what_it_tells(client: redis.Redis, redis_url: str) -> None:
-    """As managed ones do; this one has no AOF problems and an fsync policy that would earn a warning."""
+    """Managed servers do; this one has no AOF problems, but a weak fsync policy."""
     client.acl_setuser("limited", enabled=True, passwords=["+limited"], keys=["*"], commands=["+@all", "-config"])
     limited = connect(redis_url.replace("//", "//limited:limited@"), timeout_s=1)
     try:

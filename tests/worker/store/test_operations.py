@@ -1,4 +1,4 @@
-"""Lists, and operations on many contacts: moved in chunks, results counted, stopped, undone."""
+"""Lists and operations: moved in chunks, results counted, stopped, undone."""
 
 from collections.abc import Iterator
 from secrets import token_hex

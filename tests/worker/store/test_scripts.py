@@ -40,7 +40,7 @@ def test_the_header_names_every_argument_that_the_script_uses(name: str) -> None
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    """A cluster of one node, which has all slots: it refuses a script that uses keys of several slots."""
+    """A cluster of one node, which refuses a script with keys of several slots."""
     folder: Path = tmp_path_factory.mktemp("cluster")
     config = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
     with Valkey(folder, port=free_port(), config=config) as server:

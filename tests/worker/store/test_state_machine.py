@@ -1,4 +1,4 @@
-"""Accept, claim, crash, finish, late finish, sweep, retry now and the clock, in any order, against a real server.
+"""Every action and the clock in any order, against a real server.
 
 The LiveDesk of this test keeps no identifier unique on purpose: a second create would show as a second contact.
 """
@@ -50,7 +50,7 @@ class Died(BaseException):
 
 @dataclass
 class ErraticLiveDesk:
-    """Does to each request what the test has drawn for it, and judges every create that it gets (I4)."""
+    """Treats each request as the test has drawn, and judges every create (I4)."""
 
     now_ms: Callable[[], int]
     elapse: Callable[[int], None]
@@ -96,7 +96,7 @@ class ErraticLiveDesk:
         return Created(str(len(self.contacts)), 200)
 
     def judge(self, identifier: str) -> None:
-        """I4: no create while the answer to an earlier one is unknown and could still change."""
+        """Check I4: no create while an earlier one's answer is unknown and may change."""
         sent_at = self.unanswered.get(identifier)
         if sent_at is None:
             return
@@ -162,7 +162,7 @@ class Contacts(RuleBasedStateMachine):
             self.sync.bring(key)
 
     def another_worker(self, identifier: str) -> None:
-        """While somebody waits for an answer, its lease has run out: the contact is taken over."""
+        """Take the contact over, because a lease ran out during a request."""
         held = self.store.contacts.claim(self.key(identifier), token_hex(4))
         assert held is not None
         assert held.unknown_since is not None
@@ -263,11 +263,11 @@ class Contacts(RuleBasedStateMachine):
 
 
 class RepairedContacts(Contacts):
-    """The same with contacts that are deleted in LiveDesk and recreated, edited, adopted or erased by a person."""
+    """Adds deletes in LiveDesk, and recreate, edit, adopt and erase by a person."""
 
     @rule(identifier=st.sampled_from(PEOPLE))
     def adopt(self, identifier: str) -> None:
-        """A person says that the contact is in LiveDesk: it is, from then on at the latest."""
+        """Adopt the contact, which is in LiveDesk from then on at the latest."""
         key, record = self.key(identifier), self.store.contacts.find(identifier)
         answer = self.store.contacts.adopt(key, "7", who="bob")
         if record is None:
@@ -283,7 +283,7 @@ class RepairedContacts(Contacts):
 
     @rule(identifier=st.sampled_from(PEOPLE))
     def erase(self, identifier: str) -> None:
-        """What is erased here is deleted in LiveDesk, too, once nothing is on its way there any more."""
+        """Erase it here and in LiveDesk, once no request for it is on its way."""
         record = self.store.contacts.find(identifier)
         if record is not None and (record.unknown_since is not None or record.state is State.SENDING):
             return  # an answer that is unknown is forgotten with the record: then a create may follow another one
@@ -319,7 +319,7 @@ class RepairedContacts(Contacts):
 
 
 class ImpatientContacts(Contacts):
-    """The same with a deliberate bug: a second create is sent without waiting for the first one to settle."""
+    """Adds a deliberate bug: a second create before the first one settles."""
 
     @initialize()
     def start(self) -> None:
@@ -339,7 +339,7 @@ def test_a_repair_in_any_order_of_events_keeps_them_too(client: redis.Redis) -> 
 
 @pytest.mark.parametrize(("machine", "is_found"), [(Contacts, False), (ImpatientContacts, True)])
 def test_a_deliberate_bug_is_found(machine: type[Contacts], is_found: bool, client: redis.Redis) -> None:
-    """The steps that it takes, in order: the search of the machine itself finds them too, but by luck and late."""
+    """Its steps in order; the machine's own search finds them late, by luck."""
     machine.client = client
     events = machine()
     events.start()

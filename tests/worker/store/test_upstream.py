@@ -1,4 +1,4 @@
-"""Pace, breaker and pause: what all workers know about LiveDesk together, through a real server."""
+"""Pace, breaker and pause: what workers share about LiveDesk, on a real server."""
 
 from collections.abc import Iterator
 from itertools import count
