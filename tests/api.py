@@ -1,4 +1,4 @@
-"""An application with contacts, deliveries in quarantine and operations in Redis, for tests of API and commands."""
+"""An application with contacts, quarantine and operations, for API and commands."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: a real Redis server per process, and an empty database per test."""
+"""Shared fixtures: a real Redis per process, and an empty database per test."""
 
 import os
 import tempfile
@@ -28,7 +28,7 @@ END_TO_END = ("browser", "e2e", "faults", "rig")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests, and keep those of one file in one process, where they share what they start."""
+    """Mark slow tests, and run those of one file in one process."""
     for item in items:
         folder, *_ = item.path.relative_to(TESTS).parts
         if folder in END_TO_END:
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class TemplateCache(BytecodeCache):
-    """Keeps compiled templates for all applications of this process, which takes half of the time from page tests."""
+    """Shares compiled templates, which saves half of the time of page tests."""
 
     def __init__(self) -> None:
         self.compiled: dict[str, bytes] = {}
@@ -55,7 +55,7 @@ Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": TemplateCache()}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many seconds the tests of each folder took, added up over all processes."""
+    """Print the seconds that each folder's tests took, over all processes."""
     seconds: dict[str, float] = defaultdict(float)
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -68,7 +68,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """Run a Redis server for this process, on a Unix socket: no two processes can want the same port.
+    """Run a Redis for this process, on a Unix socket, so that no ports collide.
 
     It does not wait for the disk. Tests that depend on the disk, or on TCP, start a server of their own.
     """

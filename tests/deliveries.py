@@ -1,4 +1,4 @@
-"""Deliveries as products send them: the samples in ``senders/``, with any change, signed.
+"""Deliveries as products send them: signed samples, with any change.
 
 The signatures are computed here or by another library, never by our own code.
 """
@@ -77,7 +77,7 @@ def base64ed(message: bytes) -> str:
 
 
 def timed(template: str, header: str, milliseconds: bool = False) -> Callable[[bytes], dict[str, str]]:
-    """Signs ``<t>.<body>`` or what ``template`` says, and writes time and signature as ``header`` says."""
+    """Signs ``<t>.<body>`` or ``template``; ``header`` receives time and signature."""
     t = f"{NOW}000" if milliseconds else str(NOW)
 
     def headers(body: bytes) -> dict[str, str]:
@@ -214,7 +214,7 @@ def delivery(preset: str, body: object, headers: Mapping[str, str], keys: Keys) 
 
 
 def sample_delivery(preset: str, keys: Keys, changes: Mapping[str, object] | None = None) -> Delivery:
-    """The preset's sample with ``changes``: by the path of a value, or by ``header:`` and a header's name."""
+    """Return the sample with ``changes``, by path or by ``header:`` and a name."""
     data = sample(preset)
     body, headers = data["body"], dict(data["headers"])
     if preset == "google-ads-lead":
@@ -230,7 +230,7 @@ def sample_delivery(preset: str, keys: Keys, changes: Mapping[str, object] | Non
 
 
 def changed(body: Any, place: str, value: object) -> Any:
-    """A copy of ``body`` with another value at ``place``, like ``data.emails.0.email``; a form with another field."""
+    """Return ``body`` with another value at ``place``: ``data.emails.0.email``."""
     if isinstance(body, str):
         return urlencode({**dict(parse_qsl(body)), place: value})
     made = copy.deepcopy(body)

@@ -1,4 +1,4 @@
-"""The receiver with a store in memory, for tests that are about what is answered and not about Redis."""
+"""The receiver with a store in memory, for tests of answers without Redis."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
@@ -48,7 +48,7 @@ class MemorySecretUses:
 
 
 class MemoryStore(Store):
-    """Takes contacts as Redis would: the first delivery of an identifier is accepted, others are duplicates.
+    """Accepts contacts as Redis does: repeated identifiers are duplicates.
 
     ``before`` runs before each; what it raises is raised.
     """
@@ -67,7 +67,7 @@ class MemoryStore(Store):
 
 
 def door(sources: Mapping[str, dict[str, Any]], store: MemoryStore | None = None) -> FlaskClient:
-    """A client of an app with these sources, written as in the sources file; they reject what has no usable contact."""
+    """Return a client for these sources, which reject deliveries without a contact."""
     made = {name: read_source(name, {"on_invalid": "reject", **written}, {}) for name, written in sources.items()}
     parts = Parts(store=store or MemoryStore(), sources=made, clock=lambda: NOW)
     return create_app(parts).test_client()

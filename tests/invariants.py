@@ -1,4 +1,4 @@
-"""What must be true of the whole keyspace at any instant: the states, leases and indexes, and the names of keys."""
+"""What is always true of the keyspace: states, leases, indexes, key names."""
 
 from typing import Any
 

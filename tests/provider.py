@@ -1,4 +1,4 @@
-"""An OpenID Connect provider on this machine, strict as a real one, that a test can make lie."""
+"""A local OpenID Connect provider, strict as a real one, that tests can make lie."""
 
 import base64
 import hashlib

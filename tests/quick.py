@@ -8,7 +8,7 @@ QUICK_S = 0.05
 
 
 def seconds(run: Callable[[], object], *, tries: int = 5) -> float:
-    """This thread's own time for ``run``: the shortest of some, or the first that is short enough."""
+    """Return this thread's shortest time for ``run``, or the first short enough."""
     best = float("inf")
     for _ in range(tries):
         began = time.thread_time()

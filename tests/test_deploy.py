@@ -1,4 +1,4 @@
-"""Facts that are written more than once agree: Procfile, image, compose file, example settings, locks."""
+"""Repeated facts agree: Procfile, image, compose file, settings, locks."""
 
 import re
 import subprocess

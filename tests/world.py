@@ -1,4 +1,4 @@
-"""One installation in a single process: a store with a clock, contacts in any state, and the web application.
+"""An installation in one process: store, clock, contacts and web application.
 
 ``World`` is what most tests start from (fixture ``world``). Tests that need more than it offers subclass it.
 """
@@ -61,7 +61,7 @@ def make_store(client: redis.Redis, *, lease_ms: int = LEASE_MS, **options: Any)
 
 
 def wait_until(condition: Callable[[], T | None], what: str = "the condition holds", *, timeout_s: float = 20) -> T:
-    """Poll ``condition`` until it returns something true, and return that; fail with ``what`` after ``timeout_s``."""
+    """Poll ``condition`` until it is true and return it; fail after ``timeout_s``."""
     give_up_at = time.monotonic() + timeout_s
     while True:
         answer = condition()
@@ -137,7 +137,7 @@ class World:
         source: str = "signup",
         **fields: Any,
     ) -> str:
-        """Accept a contact and end one attempt for each result; with None there was no attempt. Return its key.
+        """Accept a contact, end an attempt for each result (None: none); return the key.
 
         ``contact`` is a whole contact, or an identifier with ``fields``; these may include ``notes``, and an
         ``excerpt`` of LiveDesk's answer. Nothing remains in the queue.
