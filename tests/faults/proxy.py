@@ -24,7 +24,7 @@ OK, CUT, DELAY, RESET, SILENCE = "ok", "cut", "delay", "reset", "silence"
 
 
 class Link:
-    """Listens on ``port`` and leads to ``target``. How it behaves:
+    """Listens on ``port`` and forwards to ``target``, in one of these modes.
 
     * ``ok``: forwards everything, in both directions.
     * ``cut``: what is connected is reset, new connections are refused.

@@ -146,7 +146,8 @@ def _accept_all(parts: Parts, file: Path, form: str, region: str | None, inbox_i
 def _read(
     row: dict[str, object] | str, region: str | None, inbox_id: int | None, default_inbox_id: int | None
 ) -> tuple[Contact, tuple[Note, ...]]:
-    """
+    """Return the contact in a row, normalised, with its notes.
+
     Raises:
         Unmappable: the row has no usable contact.
     """

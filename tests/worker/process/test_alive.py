@@ -1,4 +1,4 @@
-"""The container's health check: does a worker on this host have a fresh heartbeat?"""
+"""The container's health check: a worker on this host has a fresh heartbeat."""
 
 import os
 import socket

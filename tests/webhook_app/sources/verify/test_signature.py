@@ -74,7 +74,7 @@ def test_the_published_vector_is_accepted() -> None:
 
 
 def test_the_published_vector_of_svix_is_accepted_with_both_header_names() -> None:
-    """svix-webhooks, go/webhook_test.go"""
+    """Source: svix-webhooks, go/webhook_test.go."""
     body = b'{"event_type":"ping","data":{"success":true}}'
     values = ("msg_loFOjxBNrRLzqYUf", "1731705121", "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=")
     for family in ("svix", "webhook", "Svix"):
@@ -303,7 +303,7 @@ def test_hex_ignores_case_and_base64_does_not() -> None:
 
 
 def test_the_published_vector_of_shopify() -> None:
-    """shopify-api-js, lib/webhooks/__tests__/validate.test.ts"""
+    """Source: shopify-api-js, lib/webhooks/__tests__/validate.test.ts."""
     written = {"scheme": "hmac", "header": "X-Shopify-Hmac-Sha256", "encoding": "base64"}
     headers = {"X-Shopify-Hmac-Sha256": "B23tXN681gZ0qIWNRrgtzBE9XSDo5yaUu6wfmhu3a7g="}
     assert verify(ways(written, "test_secret_key"), delivery(headers, b'{"foo": "bar"}'), NOW) == 0
