@@ -71,7 +71,7 @@ def _row(slug: str, fault: Fault, signal: Signal, hop: str, title: str, meaning:
 
 _WAITS = "Nothing is lost: contacts wait, and are sent automatically once it works again."
 _CHECK_URL = "Check LIVEDESK_BASE_URL. `flask doctor` tests every hop. The sync resumes once it is right."
-_LOOKED_UP = "The contact may or may not be in LiveDesk. It is looked up before it is sent again, so none is doubled."
+_LOOKED_UP = "The contact may or may not be in LiveDesk. It is looked up before another create is sent."
 _SUPPORT = "If it continues, contact LiveDesk support."
 _READ_ONE = "Open one contact and read what LiveDesk answered. Fix it there or at the sender, then retry."
 
@@ -89,11 +89,11 @@ ADDRESS_INVALID = _row("address_invalid", Fault.OURS, Signal.MISCONFIGURED, "nam
 CONNECT_FAILED = _row("connect_failed", Fault.LIVEDESK, Signal.ERROR, "connection",
     "LiveDesk refuses connections",
     f"The host exists but accepts no connection. Nothing was sent. {_WAITS}",
-    "Usually wait. If LiveDesk works elsewhere, check firewalls, proxies and the port.")
+    "Wait: this usually passes. If LiveDesk works elsewhere, check firewalls, proxies and the port.")
 CONNECT_TIMEOUT = _row("connect_timeout", Fault.LIVEDESK, Signal.ERROR, "connection",
     "Connecting to LiveDesk timed out",
     f"The host did not respond within 5 seconds. Nothing was sent. {_WAITS}",
-    "Usually wait. If LiveDesk works elsewhere, check firewalls and proxies.")
+    "Wait: this usually passes. If LiveDesk works elsewhere, check firewalls and proxies.")
 CERTIFICATE_REFUSED = _row("certificate_refused", Fault.LIVEDESK, Signal.ERROR, "TLS",
     "LiveDesk's certificate is not trusted",
     f"It has expired, belongs to another host, or a proxy intercepts TLS. Nothing was sent. {_WAITS}",
@@ -101,15 +101,15 @@ CERTIFICATE_REFUSED = _row("certificate_refused", Fault.LIVEDESK, Signal.ERROR, 
 CONNECTION_LOST = _row("connection_lost", Fault.UNKNOWN, Signal.ERROR, "answer",
     "The connection broke before the answer",
     _LOOKED_UP,
-    "Usually nothing. If it continues, check for proxies that close connections, and http:// instead of https://.")
+    "Usually nothing to do. If it continues, check for proxies that close connections, and http:// instead of https://.")
 ANSWER_TIMEOUT = _row("answer_timeout", Fault.UNKNOWN, Signal.ERROR, "answer",
     "LiveDesk did not answer in time",
     _LOOKED_UP,
-    "Usually nothing. If LiveDesk is always this slow, raise LIVEDESK_TIMEOUT.")
+    "Usually nothing to do. If LiveDesk is always this slow, raise LIVEDESK_TIMEOUT.")
 THROTTLED = _row("throttled", Fault.LIVEDESK, Signal.THROTTLED, "answer",
     "LiveDesk limits our requests (429)",
     f"We reached LiveDesk's rate limit, so all workers send more slowly. {_WAITS}",
-    "Usually nothing. If it happens daily, set LIVEDESK_RATE below the limit of your account.")
+    "Usually nothing to do. If it happens daily, set LIVEDESK_RATE below the limit of your account.")
 REDIRECTED = _row("redirected", Fault.OURS, Signal.MISCONFIGURED, "answer",
     "LiveDesk's address redirects",
     f"Redirects are not followed, because your API key would be sent to the other address. {_WAITS}",
@@ -209,7 +209,7 @@ def http(status: int) -> Cause:
         return Cause(f"http_{status}", Fault.LIVEDESK, Signal.ERROR, "answer",
             f"LiveDesk answers with an error ({status})",
             f"It answered {status}, {phrase}. {_WAITS} A contact that may have been created is looked up first.",
-            "Usually wait. If it lasts for hours, contact LiveDesk support.")
+            "Wait: this usually passes. If it lasts for hours, contact LiveDesk support.")
     return Cause(f"http_{status}", Fault.CONTACT, Signal.OK, "answer",
         f"LiveDesk rejects the contact ({status})",
         f"It answered {status}, {phrase}, and named no field that could be left out.",
