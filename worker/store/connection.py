@@ -27,6 +27,9 @@ AWAY = (
 PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY")
 #: Seconds after a timeout during which no call waits for Redis.
 AGAIN_S = 0.5
+#: Seconds of idling after which a connection is checked before it is used. The check is a system call: a busy receiver
+#: saves it, and notices a connection that was closed a moment ago by its error.
+IDLE_S = 0.1
 
 #: A command to send after a script, over the same connection and without waiting for the script's answer.
 Command = tuple[str | float, ...]
@@ -132,10 +135,19 @@ class _Kept:
         self.connection = connection
         self.generation = 0
         self.demotions = demotions
+        self.used_at = monotonic()
         connection.register_connect_callback(self.opened)
 
     def opened(self, _connection: object) -> None:
         self.generation += 1
+
+    def is_usable(self) -> bool:
+        """Return whether the next command may be sent over it as it is."""
+        idle_s = monotonic() - self.used_at
+        self.used_at += idle_s
+        if not self.connection.is_connected:  # ``can_read`` would open it
+            return False
+        return idle_s < IDLE_S or not _has_data(self.connection)
 
 
 class Connections:
@@ -176,7 +188,7 @@ class Connections:
         kept: _Kept | None = getattr(self._own, "kept", None)
         if kept is None:
             kept = self._own.kept = _Kept(self.client.connection_pool.get_connection(), self._demotions)
-        elif kept.demotions != self._demotions or _is_spoiled(kept.connection):
+        elif kept.demotions != self._demotions or not kept.is_usable():
             # The next command would open it to where it was before, without asking any sentinel.
             kept.connection.disconnect()
             kept.connection.connect()
@@ -229,10 +241,8 @@ def _answer(connection: Any, timeout_s: float) -> Any:
         return error
 
 
-def _is_spoiled(connection: Any) -> bool:
-    """Return whether it is closed, or has unexpected data to read."""
-    if not connection.is_connected:  # ``can_read`` would open it
-        return True
+def _has_data(connection: Any) -> bool:
+    """Return whether there is an end of the stream, or unexpected data, to read."""
     try:
         return bool(connection.can_read(timeout=0))
     except (exceptions.ConnectionError, OSError):

@@ -954,7 +954,10 @@ def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey, mo
     client.close()
 
 
-def test_a_connection_that_was_closed_while_it_was_idle_is_opened_again(own: World) -> None:
+def test_a_connection_that_was_closed_while_it_was_idle_is_opened_again(
+    own: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "IDLE_S", 0)
     own.accept()
     for _ in range(2):
         own.client.client_kill_filter(_type="normal", skipme=False)
