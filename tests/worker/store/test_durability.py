@@ -42,6 +42,8 @@ def primary(servers: tuple[Valkey, Valkey]) -> Iterator[redis.Redis]:
     client = connect(servers[0].url, timeout_s=1)
     client.flushall()
     wait_until(lambda: look(Connections(client)).has_replica)
+    # A replica that has just connected may still load its first copy, and acknowledges nothing meanwhile.
+    wait_until(lambda: client.flushall() and client.wait(1, 500), "the replica acknowledges writes")
     yield client
     for name, value in {"appendonly": "yes", "appendfsync": "always", "maxmemory": "1gb"}.items():
         client.config_set(name, value)
