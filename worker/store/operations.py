@@ -91,6 +91,7 @@ class Operations:
         self.lists = lists
         #: This process's, as the runner of an operation.
         self.token = secrets.token_hex(6)
+        self._has_stepped = False
 
     def open(self, action: BulkAction, wanted: Filter, *, who: str, why: str, total: int, canary: bool = False) -> str:
         """Start an operation on the contacts that match the filter now. Return its id.
@@ -145,7 +146,11 @@ class Operations:
         """Run every active operation a little. Return whether there is more to do at once."""
         with translated():
             active: Any = self.db.client.smembers(keys.ACTIVE_OPERATIONS)
+        if not self._has_stepped:
+            # Earlier versions kept no set of active operations: each process looks once for what they left.
+            active |= {operation.id for operation in self.latest() if operation.state.is_active}
         more = [self._run(operation_id) for operation_id in active]
+        self._has_stepped = True
         return any(more)
 
     def _run(self, operation_id: str) -> bool:

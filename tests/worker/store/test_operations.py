@@ -348,6 +348,29 @@ def test_another_worker_goes_on_when_the_runner_dies(office: Office) -> None:
     assert not dead_move[0]
 
 
+def test_operations_that_an_earlier_version_started_continue(office: Office) -> None:
+    """It kept no set of active operations, and could be running, pausing or undoing some during the upgrade."""
+    office.bring_many(3, FAILED)
+    office.bring_many(2, CONFLICT, start=3)
+    office.bring("person-5", RETRYING)
+    undone = office.open(Filter(state=State.CONFLICT), BulkAction.DISCARD)
+    office.run()
+    assert office.operations.command(undone, Command.UNDO)
+    running, paused = office.open(ALL_FAILED), office.open(Filter(state=State.RETRYING))
+    assert office.operations.command(paused, Command.PAUSE)
+    office.store.run("take_operation", operation=running, token="of the earlier version", lease_ms=10_000)
+    office.client.delete(keys.ACTIVE_OPERATIONS)
+
+    upgraded = Operations(office.store, office.store.lists)
+    upgraded.step()
+    assert office.client.smembers(keys.ACTIVE_OPERATIONS) == {running, paused}
+    assert office.read(undone).state is OperationState.UNDONE
+    assert office.counts()[State.CONFLICT] == 2
+    office.advance(10_001)  # the lease of the earlier version's worker
+    upgraded.step()
+    assert office.read(running).moved == 3
+
+
 def test_equal_ones_do_not_run_side_by_side_nor_too_many(office: Office) -> None:
     first = office.open(ALL_FAILED)
     with pytest.raises(NotOpened, match=first):
