@@ -758,6 +758,17 @@ def test_a_contact_is_looked_at_again_at_the_moment_when_it_is_forgotten(world: 
     assert world.snapshot() == before
 
 
+def test_an_entry_without_a_record_is_forgotten_too(world: World) -> None:
+    """A Redis that evicts records leaves such entries, and they are the first to expire."""
+    key = world.bring(ADA, CREATED)
+    world.client.delete(keys.contact(key))
+    for name in world.client.scan_iter(keys.finders("*")):
+        world.client.delete(name)
+    world.advance(1)
+    assert world.store.contacts.forget(0) == 1
+    assert world.counts() == {}
+
+
 def test_forgetting_goes_in_bounded_steps(world: World) -> None:
     for number in range(MAX_REMOVED + 1):
         world.bring(Contact(f"contact-{number}", 1), CREATED)
