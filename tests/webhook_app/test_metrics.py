@@ -106,6 +106,8 @@ def test_deliveries_are_counted_by_source_and_result(web: Web) -> None:
 
 def test_refusals_are_counted_by_source_and_reason(web: Web) -> None:
     assert web.deliver("ada@example.com", {}) == 404
+    assert web.deliver("app/", signup("ada")) == 404
+    assert web.http.get("/webhooks/app/ada@example.com").status_code == 404
     assert web.deliver("app", {}, secret="another one") == 401
     assert web.deliver("strict", signup(["no", "identifier"])) == 422
     assert web.deliver("app", {"id": "x" * 2000}) == 413
@@ -117,7 +119,7 @@ def test_refusals_are_counted_by_source_and_reason(web: Web) -> None:
     assert {reason for _, reason in told} == {"no_source", *REASONS}
     refused = {labels: number for labels, number in told.items() if number}
     assert refused == {
-        ("", "no_source"): 1,
+        ("", "no_source"): 3,
         ("app", "unauthentic"): 1,
         ("strict", "unmappable"): 1,
         ("app", "too_large"): 1,

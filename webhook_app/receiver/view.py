@@ -88,6 +88,13 @@ def other_method(source: str) -> Response:
     raise MethodNotAllowed(["POST"])
 
 
+@blueprint.route("/<path:source>", methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def longer_path(source: str) -> Response:
+    """Refuse a path with a slash, such as one at the end, like an unknown source."""
+    _begin(source)
+    raise NoSource
+
+
 @blueprint.errorhandler(Exception)
 def refuse(error: Exception) -> Response:
     """Answer a delivery that is refused, and log why."""
