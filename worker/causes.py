@@ -60,7 +60,7 @@ class Cause:
         return self.slug
 
 
-#: Every row by its slug, but for the family ``http_<status>``.
+#: Every row by its slug, except the family ``http_<status>``.
 CAUSES: dict[str, Cause] = {}
 
 
@@ -101,15 +101,15 @@ CERTIFICATE_REFUSED = _row("certificate_refused", Fault.LIVEDESK, Signal.ERROR, 
 CONNECTION_LOST = _row("connection_lost", Fault.UNKNOWN, Signal.ERROR, "answer",
     "The connection broke before the answer",
     _LOOKED_UP,
-    "Usually nothing to do. If it continues, check for proxies that close connections, and http:// instead of https://.")
+    "No action is usually needed. If it continues, look for a proxy that closes connections, or http:// in the URL.")
 ANSWER_TIMEOUT = _row("answer_timeout", Fault.UNKNOWN, Signal.ERROR, "answer",
     "LiveDesk did not answer in time",
     _LOOKED_UP,
-    "Usually nothing to do. If LiveDesk is always this slow, raise LIVEDESK_TIMEOUT.")
+    "No action is usually needed. If LiveDesk is always this slow, raise LIVEDESK_TIMEOUT.")
 THROTTLED = _row("throttled", Fault.LIVEDESK, Signal.THROTTLED, "answer",
     "LiveDesk limits our requests (429)",
     f"We reached LiveDesk's rate limit, so all workers send more slowly. {_WAITS}",
-    "Usually nothing to do. If it happens daily, set LIVEDESK_RATE below the limit of your account.")
+    "No action is usually needed. If it happens daily, set LIVEDESK_RATE below the limit of your account.")
 REDIRECTED = _row("redirected", Fault.OURS, Signal.MISCONFIGURED, "answer",
     "LiveDesk's address redirects",
     f"Redirects are not followed, because your API key would be sent to the other address. {_WAITS}",
@@ -163,15 +163,15 @@ SEARCH_IGNORED_QUERY = _row("search_ignored_query", Fault.LIVEDESK, Signal.NOTHI
 SEARCH_TOO_MANY_RESULTS = _row("search_too_many_results", Fault.LIVEDESK, Signal.NOTHING, "search",
     "LiveDesk's search finds too many contacts",
     "The contact is not on the first pages of results, which does not prove that it is absent.",
-    "Search for it in LiveDesk. If it is there, adopt it; if not, retry. If it is frequent, contact LiveDesk support.")
+    "Search for it in LiveDesk. If it is there, adopt it; if not, retry. If it happens often, contact support.")
 CANNOT_BE_LOOKED_UP = _row("cannot_be_looked_up", Fault.UNKNOWN, Signal.OK, "search",
-    "It may be in LiveDesk, and no search can tell",
+    "It may be in LiveDesk, but no search confirms it",
     "An answer was lost, and this account's search does not find such contacts. Sending it again could create two.",
     "Search for it in LiveDesk. If it is there, adopt or discard it; if not, retry.")
 EXISTS_BUT_NOT_FOUND = _row("exists_but_not_found", Fault.LIVEDESK, Signal.OK, "search",
     "LiveDesk says it exists, but does not find it",
-    "LiveDesk refuses to create the contact because its identifier is taken, but no search shows who has it.",
-    "Search for it in LiveDesk. Often the search index is only late, and a retry adopts the contact.")
+    "LiveDesk refuses to create the contact because its identifier is taken, but no search shows which contact has it.",
+    "Search for it in LiveDesk. Often the search index only lags behind, and a retry adopts the contact.")
 IDENTIFIER_FOUND_TWICE = _row("identifier_found_twice", Fault.LIVEDESK, Signal.OK, "search",
     "LiveDesk has two contacts with this identifier",
     "Only a person can decide which of the two is right.",
@@ -179,21 +179,21 @@ IDENTIFIER_FOUND_TWICE = _row("identifier_found_twice", Fault.LIVEDESK, Signal.O
 CONTACT_GONE = _row("contact_gone", Fault.LIVEDESK, Signal.OK, "search",
     "The contact was deleted while we adopted it",
     "LiveDesk's search shows the owner of the e-mail address or phone number, but that contact no longer exists.",
-    "Usually nothing: the next attempt creates the contact.")
+    "No action is usually needed: the next attempt creates the contact.")
 
 # Given up
 
 WORKER_DIED = _row("worker_died", Fault.UNKNOWN, Signal.NOTHING, "worker",
     "Workers died while sending it",
-    "A worker was killed during the attempt. The contact is looked up before it is sent again; it fails after ten.",
+    "A worker was killed during the attempt. The contact is looked up before each retry, and fails after ten crashes.",
     "Check the workers' logs and memory, then retry.")
 POISONOUS = _row("poisonous", Fault.CONTACT, Signal.NOTHING, "answer",
     "LiveDesk fails only for these contacts",
-    "LiveDesk failed for them repeatedly while it answered for others, so something in their data breaks it.",
+    "LiveDesk repeatedly failed on them while it handled others, so something in their data breaks it.",
     _READ_ONE)
 OTHER = _row("other", Fault.UNKNOWN, Signal.NOTHING, "answer",
     "Many other causes",
-    "A limited number of causes is counted separately; the rest is counted here.",
+    "Only a limited number of causes are counted separately; the rest are counted here.",
     "Open one contact and read what LiveDesk answered.")
 # fmt: on
 
@@ -254,11 +254,11 @@ def explain(slug: str) -> Cause:
 
 PAGE = Path(__file__).parents[1] / "docs" / "causes.md"
 INTRODUCTION = """\
-<!-- Made by `python -m worker.causes` from worker/causes.py. Change it there. -->
+<!-- Generated from worker/causes.py by `python -m worker.causes`. -->
 
 # Causes
 
-Every attempt that does not bring a contact to LiveDesk ends with a cause. The dashboard, the API,
+Every attempt that does not get a contact into LiveDesk ends with a cause. The dashboard, the API,
 `flask doctor`, the metrics and the log use these names.
 
 The retry time of a contact, `RETRY_FOR`, only counts waits after a failure that is caused by the
