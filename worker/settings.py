@@ -149,7 +149,7 @@ class Settings:
     livedesk_api_key: str = _required("LIVEDESK_API_KEY", "API key")
     livedesk_api_secret: str = _required("LIVEDESK_API_SECRET", "API secret")
     livedesk_inbox_id: int | None = _setting("LIVEDESK_INBOX_ID", parse_positive, None,
-        "inbox of new contacts; required unless every source names its own")
+        "inbox for new contacts; required unless every source names its own")
     livedesk_base_url: str = _setting("LIVEDESK_BASE_URL", parse_http_url, "https://livedesk-api.engagelab.com",
         "address of the API")
     livedesk_rate: float = _setting("LIVEDESK_RATE", parse_rate, "10",
@@ -157,7 +157,7 @@ class Settings:
     livedesk_look_ups_per_minute: float = _setting("LIVEDESK_LOOK_UPS", parse_rate, "100",
         "look-ups per minute; LiveDesk limits these separately")
     livedesk_timeout_s: float = _setting("LIVEDESK_TIMEOUT", parse_seconds, "30s",
-        "how long to wait for an answer; the limit to connect is 5 s")
+        "how long to wait for an answer; the connect timeout is 5 s")
     livedesk_settle_ms: int = _setting("LIVEDESK_SETTLE", parse_duration, "60s",
         "wait after an unanswered create before another one may be sent")
     livedesk_adopt: bool = _setting("LIVEDESK_ADOPT", parse_yes_no, "yes",
@@ -167,7 +167,7 @@ class Settings:
     ack: Ack | None = _setting("ACK", choice(*Ack), None,
         "required before a 200: `memory`, `aof`, `fsync` or `replica`")
     max_backlog: int = _setting("MAX_BACKLOG", parse_positive, "1000000",
-        "open contacts from which on new ones are rejected with 503")
+        "number of open contacts at which new ones are rejected with 503")
     max_memory: float = _setting("MAX_MEMORY", parse_fraction, "0.8",
         "the same, as a fraction of Redis's memory (`0.8` or `80%`)")
     sources_file: Path = _setting("SOURCES_FILE", Path, "sources.toml",
@@ -175,7 +175,7 @@ class Settings:
     webhook_secret: str | None = _setting("WEBHOOK_SECRET", str, None,
         "creates the source `signup`, if there is no sources file", secret=True)
     api_token: str | None = _setting("API_TOKEN", at_least(16), None,
-        "bearer token of the API; at least 16 characters", secret=True)
+        "bearer token for the API; at least 16 characters", secret=True)
     dashboard_password: str | None = _setting("DASHBOARD_PASSWORD", at_least(12), None,
         "password of operators; at least 12 characters", secret=True)
     dashboard_viewer_password: str | None = _setting("DASHBOARD_VIEWER_PASSWORD", at_least(12), None,
@@ -202,7 +202,7 @@ class Settings:
     keep_created_ms: int = _setting("KEEP_CREATED", parse_duration, "90d",
         "how long a created contact is remembered, to recognise duplicates")
     metrics_token: str | None = _setting("METRICS_TOKEN", at_least(16), None,
-        "bearer token of `/metrics`, at least 16 characters; open without one", secret=True)
+        "bearer token for `/metrics`, at least 16 characters; public if not set", secret=True)
     log_format: LogFormat = _setting("LOG_FORMAT", choice(*LogFormat), "logfmt",
         "one line per event, as `logfmt` or `json`")
     log_level: str = _setting("LOG_LEVEL", choice("debug", "info", "warning", "error"), "info",
