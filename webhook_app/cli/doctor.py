@@ -19,7 +19,7 @@ from worker.store.queue import HEARTBEAT_FRESH_MS
 HAND_OVER_S, LOOK_EVERY_S = 10.0, 0.1
 #: The oldest version of Redis that has what our scripts need. Any Valkey has it.
 MIN_REDIS = 7
-CONFIRM = "The live probes create some contacts in LiveDesk and delete them again where it allows that. Run them?"
+CONFIRM = "The live probes create a few contacts in LiveDesk and delete them again if it allows that. Run them?"
 STOPPED = {"down": "LiveDesk is down", "misconfigured": "LiveDesk rejects our requests"}
 NO_INBOX = "Contacts without an inbox wait: LIVEDESK_INBOX_ID is not set for the workers."
 NOT_PROBED = "Not checked: the inbox, whether identifiers are unique in LiveDesk, and whether its search is complete."
@@ -58,7 +58,7 @@ def _check_all(may_probe: Callable[[], bool]) -> Iterator[CheckResult]:
     if parts.sources:
         yield CheckResult(Level.OK, "sources", ", ".join(parts.sources))
     else:
-        yield CheckResult(Level.WARNING, "sources", "No sources: nobody can send signups.", "Write SOURCES_FILE.")
+        yield CheckResult(Level.WARNING, "sources", "No sources: nobody can send signups.", "Create SOURCES_FILE.")
     try:
         yield from _check_redis(parts)
         yield from _check_worker(parts)

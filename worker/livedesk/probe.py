@@ -113,7 +113,7 @@ class Probe:
         if lag_s < SEARCH_EVERY_S:
             return True, CheckResult(Level.OK, about, "A search finds a new contact at once.")
         text = f"A search finds a new contact only after {lag_s:.0f} s."
-        return True, CheckResult(Level.WARNING, about, text, "Make LIVEDESK_SETTLE much longer than that.")
+        return True, CheckResult(Level.WARNING, about, text, "Set LIVEDESK_SETTLE much higher than that.")
 
     def _other_case(self, first: Contact) -> CheckResult:
         """Harmless either way: workers compare identifiers themselves, exactly."""
@@ -130,7 +130,7 @@ class Probe:
         bare = self._contact(first.identifier.swapcase())
         if self._is_refused(bare, "identifier") is not False:
             text = "LiveDesk treats identifiers that differ only in upper and lower case as the same."
-            todo = "The second of two such people becomes a conflict: make the source send one spelling."
+            todo = "If two people differ only in case, the second is a conflict: make the source send one spelling."
             results.append(CheckResult(Level.WARNING, "unique", text, todo))
             bare = self._contact()
             self._create(bare)
@@ -199,17 +199,17 @@ def promise(account: Account) -> CheckResult:
     """Return what these results mean for the promise: each person once, none lost."""
     if not account.searchable:
         text = (
-            "After a lost answer nobody can tell whether the contact exists: it becomes a conflict, never two contacts."
+            "After a lost answer, nothing shows whether the contact exists: it becomes a conflict, never two contacts."
         )
         if account.unique:
             todo = "Check the conflicts with the cause cannot_be_looked_up."
             return CheckResult(Level.WARNING, "promise", text, todo)
-        text = f"{text} People who are in LiveDesk already, by its widget or an agent, get a second contact."
+        text = f"{text} People whom its widget or an agent has already added get a second contact."
         return CheckResult(Level.FAILED, "promise", text, SUPPORT)
     if not account.unique:
         text = "Each person becomes one contact, unless LiveDesk's widget or an agent creates one at the same moment."
         return CheckResult(Level.WARNING, "promise", text, "Compare with LiveDesk from time to time: flask reconcile.")
     if not account.searchable_bare:
         text = "After a lost answer, a contact without e-mail address and phone number becomes a conflict, never two."
-        return CheckResult(Level.WARNING, "promise", text, "Make the sources send an address or a phone number, too.")
-    return CheckResult(Level.OK, "promise", "Each person becomes one contact, whatever is lost on the way.")
+        return CheckResult(Level.WARNING, "promise", text, "Make the sources send an e-mail address or phone number.")
+    return CheckResult(Level.OK, "promise", "Each person becomes one contact, even if requests or answers are lost.")

@@ -58,7 +58,7 @@ def test_a_healthy_account(standin: StandIn) -> None:
     done = probe(standin, (1, 2))
     assert done.probe.account == Account(True, True, True)
     assert {finding.level for finding in done.findings} == {Level.OK}
-    assert done.about("promise").text == "Each person becomes one contact, whatever is lost on the way."
+    assert done.about("promise").text == "Each person becomes one contact, even if requests or answers are lost."
     assert standin.contacts() == [], "it cleans up after itself"
     assert len(standin.ledger()) == 4
 
