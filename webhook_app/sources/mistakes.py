@@ -22,7 +22,7 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     """Return the end of a sentence: the similar known name, or else all of them."""
     if close := get_close_matches(name, known, n=1):
         return f'; did you mean "{close[0]}"?'
-    return f"; valid are {', '.join(known)}" if known else ""
+    return f"; expected one of {', '.join(known)}" if known else ""
 
 
 def unknown_keys(keys: Iterable[str], known: Collection[str]) -> list[str]:

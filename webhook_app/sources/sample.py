@@ -246,7 +246,7 @@ def _put(body: Any, steps: Steps, value: object) -> None:
             body = body.setdefault(step, {}) if isinstance(body, dict) else body[step]
         body[last] = value
     except (KeyError, IndexError, TypeError):
-        raise NoSample("the body has no such place") from None
+        raise NoSample("the body has no such path") from None
 
 
 def _flat(body: Mapping[str, Any], before: Steps = ()) -> Iterator[tuple[str, str]]:

@@ -133,7 +133,7 @@ def _by_token(verifier: Token) -> Signature:
 
 def _by_field(verifier: FieldToken, sample: Sample) -> Signature:
     if verifier.path.steps is None:
-        raise Unsignable("the path to the token in the body is not a plain one")
+        raise Unsignable("the path to the token in the body is not a plain path")
     try:
         return Signature(body=sample.put(verifier.path.steps, verifier.keys[0].decode()).encoded())
     except NoSample as reason:

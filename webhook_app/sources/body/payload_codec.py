@@ -27,7 +27,7 @@ def dump_payload(payload: object, secret_fields: Sequence[Path]) -> str:
         # Parsed data has no circles, and looking for them takes a quarter of the time.
         return json.dumps(payload, default=_dump_number, check_circular=False, separators=(",", ":"))
     except TooMuchWork:
-        problem: BadBody = TooLarge("the body has too much in it to be stored")
+        problem: BadBody = TooLarge("the body is too large to be stored")
     except RecursionError:
         problem = BadBody("the body is nested too deeply to be stored")
     raise problem

@@ -86,7 +86,7 @@ class Reader:
 
         Raises:
             TooLarge: there are more than ``MAX_ELEMENTS``.
-            Unmappable: the payload has too much in it to be searched.
+            Unmappable: the payload is too large to be searched.
         """
         if self.each is not None:
             elements = [value for value in self.each.values(payload, scope) if value is not None]

@@ -184,9 +184,9 @@ class _Parser:
         options = re2.Options()
         options.log_errors = False
         try:
-            return re2.compile(self.string() if self.kind == "string" else self.fail("a pattern is a literal"), options)
+            return re2.compile(self.string() if self.kind == "string" else self.fail("expected a literal"), options)
         except re2.error:
-            self.fail("RE2 does not know this pattern,")
+            self.fail("RE2 does not support this pattern,")
 
 
 def _step(step: Place, descends: bool) -> Segment:

@@ -175,7 +175,7 @@ class Mapping:
         """Return the raw fields, or ``None`` for a delivery that is not a signup.
 
         Raises:
-            Unmappable: the payload has too much in it to be searched.
+            Unmappable: the payload is too large to be searched.
         """
         if not all(condition.holds(payload, scope) for condition in self.only_if):
             return None

@@ -22,10 +22,10 @@ MISSING: Final = object()
 
 
 class TooMuchWork(Unmappable):
-    """The payload holds too much to be searched by these paths."""
+    """The payload is too large to be searched by these paths."""
 
     def __init__(self) -> None:
-        super().__init__({"payload": "holds too much to be searched"})
+        super().__init__({"payload": "is too large to be searched"})
 
 
 class Work:
@@ -100,7 +100,7 @@ class Path:
         """Return everything that is found.
 
         Raises:
-            TooMuchWork: the payload has too much in it to be searched.
+            TooMuchWork: the payload is too large to be searched.
         """
         if self.steps is not None:
             value = walk(self.steps, payload)

@@ -13,11 +13,11 @@ A table with a ``path`` (or a list of alternatives) can change the value that it
     { path = "$.name", unless_equal = "$.email" }          # no value, if the other rule has the same text
     { path = "$.avatar", replace = { "{size}" = "240" } }  # replace texts
     { path = "$.avatar", base = { header = "X-Site" } }    # resolve a relative URL
-    { path = "$.id", prefix = "shop-" }                    # add a prefix: a text, or a rule; without a prefix
+    { path = "$.id", prefix = "shop-" }                    # add a prefix: text, or a rule; without a prefix
                                                            # there is no value
 
 A condition (``only_if``, ``ignore_if``, ``test_if``) is a path, or ``header:`` and the name of a header, and the values
-that it may have: a text, number or boolean, a list of them, ``{ exists = true }`` (anything but null) or
+that it may have: a string, number or boolean, a list of them, ``{ exists = true }`` (anything but null) or
 ``{ exists = false }``.
 """
 
@@ -148,7 +148,7 @@ def _treated(rule: Rule, treatments: Table[Any, object]) -> Rule:
 def _replacements(written: object) -> tuple[tuple[str, str], ...]:
     pairs = tuple(written.items()) if isinstance(written, dict) else ()
     if not pairs or not all(old and isinstance(new, str) for old, new in pairs):
-        raise ValueError('replace must be a table of texts, like { "{size}" = "240" }')
+        raise ValueError('replace must be a table of strings, like { "{size}" = "240" }')
     return pairs
 
 
@@ -165,7 +165,7 @@ def compile_condition(place: str, allowed: object) -> Condition:
     written = allowed if isinstance(allowed, list) else [allowed]
     values = tuple(value for value in written if isinstance(value, str | int | float | bool))
     if not values or len(values) < len(written):
-        raise ValueError("must be a text, number or boolean, a list of them, or { exists = true } or false")
+        raise ValueError("must be a string, number or boolean, a list of them, or { exists = true } or false")
     return Condition(where, values)
 
 

@@ -70,7 +70,7 @@ def read_verifiers(written: object, secrets: Mapping[str, str], reader: Reader |
         with collecting(problems):
             verifiers += _read_entry(entry, given)
     if not _entries(written):
-        problems.append("verify: names no scheme")
+        problems.append("verify: no scheme is set")
     if problems:
         raise SettingsError(list(dict.fromkeys(problems)))
     return tuple(verifiers)
@@ -217,9 +217,9 @@ def _is_algorithms(value: object) -> bool:
 
 #: The valid values of each option: as a check and in words.
 OPTIONS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    **dict.fromkeys(("header", "hash", "encoding", "prefix", "separator", "template"), (_is_text, "a text")),
-    **dict.fromkeys(("timestamp_header", "timestamp_prefix", "unit", "id_header", "url"), (_is_text, "a text")),
-    **dict.fromkeys(("query", "field", "auth_scheme", "jwks", "issuer", "audience", "claim"), (_is_text, "a text")),
+    **dict.fromkeys(("header", "hash", "encoding", "prefix", "separator", "template"), (_is_text, "a string")),
+    **dict.fromkeys(("timestamp_header", "timestamp_prefix", "unit", "id_header", "url"), (_is_text, "a string")),
+    **dict.fromkeys(("query", "field", "auth_scheme", "jwks", "issuer", "audience", "claim"), (_is_text, "a string")),
     "key": (lambda value: value in KEY_OPTIONS, f"one of {', '.join(KEY_OPTIONS)}"),
     "first_element_only": (lambda value: isinstance(value, bool), "true or false"),
     "algorithms": (_is_algorithms, f"a list of {', '.join(ALGORITHMS)}"),

@@ -19,7 +19,7 @@ def read_secret(text: object, environ: Mapping[str, str]) -> str:
         ValueError: there is no secret.
     """
     if not isinstance(text, str) or not text.strip():
-        raise ValueError("must be a text, and not empty")
+        raise ValueError("must be a string that is not empty")
     if not text.startswith("$"):
         return text
     reference = REFERENCE.fullmatch(text)

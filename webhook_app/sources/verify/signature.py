@@ -115,7 +115,7 @@ class Signed:
         if not text.isdigit() or len(text) > MAX_TIMESTAMP:
             raise Unauthentic("the timestamp is missing or not a number")
         if not abs(now - int(text) / UNITS[self.unit]) <= self.tolerance:
-            raise Unauthentic("the timestamp is too far from the present time")
+            raise Unauthentic("the timestamp is too far from the current time")
         return text
 
     def message(self, delivery: Delivery, timestamp: str) -> bytes:

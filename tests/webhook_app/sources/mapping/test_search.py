@@ -201,7 +201,7 @@ def test_work_has_a_limit() -> None:
     work.spend(3)
     with pytest.raises(TooMuchWork) as caught:
         work.spend()
-    assert caught.value.problems == {"payload": "holds too much to be searched"}
+    assert caught.value.problems == {"payload": "is too large to be searched"}
 
 
 @pytest.mark.parametrize("pattern", ["$.a", "@.b", "'('", "'(?=a)'", "'a**'", "5"])
