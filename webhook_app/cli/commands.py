@@ -95,5 +95,5 @@ def read_filter(parts: Parts, options: dict[str, Any]) -> Filter:
 
 def audit_options(command: F) -> F:
     """Add who acts, and why."""
-    command = click.option("--why", default="", help="The reason, for the audit log. Please no personal data.")(command)
+    command = click.option("--why", default="", help="The reason, for the audit log; no personal data.")(command)
     return click.option("--who", default="command line", help="Your name, for the audit log.")(command)

@@ -19,7 +19,7 @@ from worker.store.lists import Filter, Row
 
 #: Rows read at once.
 CHUNK = 250
-NAMES = "CONTACT is an identifier, e-mail address, phone number, contact id or key; -- goes before one like -1."
+NAMES = "CONTACT is an identifier, e-mail address, phone number, contact id or key; put -- before one like -1."
 RETRYING = "Retrying now."
 ERASED = "Erased. A new delivery with this identifier will create a new contact."
 STILL_IN_LIVEDESK = "LiveDesk still has contact {}: delete it there too."
@@ -106,14 +106,14 @@ def show_contact(operator: Operator, key: str, as_json: bool, reveal: bool, why:
 @one_contact
 def retry_contact(operator: Operator, key: str, as_json: bool, why: str) -> None:
     """Retry a CONTACT now, with a fresh retry budget."""
-    _tell(key, operator.contacts.retry(key, why), RETRYING, as_json)
+    _print_state(key, operator.contacts.retry(key, why), RETRYING, as_json)
 
 
 @contacts.command("discard", epilog=NAMES)
 @one_contact
 def discard_contact(operator: Operator, key: str, as_json: bool, why: str) -> None:
     """Give up a CONTACT. It can still be retried."""
-    _tell(key, operator.contacts.discard(key, why), "Discarded. It can still be retried.", as_json)
+    _print_state(key, operator.contacts.discard(key, why), "Discarded. It can still be retried.", as_json)
 
 
 @contacts.command("adopt", epilog=NAMES)
@@ -142,7 +142,7 @@ def edit_contact(
     fields = {**dict(values), **dict.fromkeys(removed)}
     if not fields:
         raise click.UsageError("Give --set FIELD VALUE or --unset FIELD.")
-    _tell(key, operator.contacts.edit(key, fields, why), RETRYING, as_json)
+    _print_state(key, operator.contacts.edit(key, fields, why), RETRYING, as_json)
 
 
 @cli.command("erase")
@@ -215,5 +215,5 @@ def _describe(attempt: Attempt) -> str:
     return f"{by}, {attempt.duration_ms} ms: {'nothing was sent' if is_manual else result}"
 
 
-def _tell(key: str, state: State, text: str, as_json: bool) -> None:
+def _print_state(key: str, state: State, text: str, as_json: bool) -> None:
     click.echo(serializers.to_json(ContactState(key=key, state=state)) if as_json else text)

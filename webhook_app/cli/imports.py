@@ -88,15 +88,15 @@ READERS: dict[str, Callable[[TextIO], Iterator[Row]]] = {"csv": csv_rows, "jsonl
 
 @cli.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--format", "form", type=click.Choice(list(READERS)), help="By default, what the file's name ends with.")
-@click.option("--region", metavar="DE", help="The region of phone numbers without a country code.")
-@click.option("--inbox-id", type=click.IntRange(1, MAX_INBOX_ID), help="The inbox of rows that have none.")
+@click.option("--format", "form", type=click.Choice(list(READERS)), help="By default, the suffix of the file's name.")
+@click.option("--region", metavar="DE", help="The region for phone numbers without a country code.")
+@click.option("--inbox-id", type=click.IntRange(1, MAX_INBOX_ID), help="The inbox for rows that have none.")
 @audit_options
 def import_contacts(file: Path, form: str | None, region: str | None, inbox_id: int | None, who: str, why: str) -> None:
     """Import the contacts in FILE. They are sent after new signups and retries.
 
     CSV with a header, or JSON Lines: identifier, name, email, phone_number, avatar_url, inbox_id. Invalid rows are
-    reported by line number and the rest is imported. A file can be imported again without harm. Exit code: 0 all rows
+    reported by line number and the rest are imported. It is safe to import a file twice. Exit code: 0 all rows
     were imported, 1 some were invalid, 2 the file cannot be read.
     """
     parts = current_parts()

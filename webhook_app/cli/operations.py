@@ -23,7 +23,7 @@ LOOK_EVERY_S = 1.0
 HELP = {
     "pause": "Pause the operation with this ID.",
     "resume": "Resume the operation with this ID.",
-    "cancel": "End the operation with this ID. What it has done stays.",
+    "cancel": "End the operation with this ID, and keep what it has done.",
     "undo": "Undo the operation with this ID, except for contacts that have changed since.",
 }
 
@@ -62,7 +62,7 @@ def show_operation(operation_id: str, as_json: bool) -> None:
 @click.option("--canary", is_flag=True, help="Retry one first, then ten, then the rest; stop if the cause is the same.")
 @click.option("--dry-run", is_flag=True, help="Only print what it would do.")
 @click.option("--yes", is_flag=True, help="Start without confirmation.")
-@click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@click.option("--wait", is_flag=True, help="Wait until it ends.")
 @json_option
 @audit_options
 def start_operation(
@@ -78,7 +78,7 @@ def start_operation(
     if not as_json or dry_run:
         click.echo(to_json(serialize(plan, shapes.Plan)) if as_json else _describe(plan))
     if not plan.total:
-        raise click.ClickException("No contacts to do this with.")
+        raise click.ClickException(f"No contacts to {action}.")
     if dry_run:
         return
     if not yes and not (sys.stdin.isatty() and click.confirm("Start?", err=True)):
@@ -139,7 +139,7 @@ def _describe(plan: Plan) -> str:
     text = f"{'At least ' if plan.at_least else ''}{counted(plan.total, 'contact')}{skipped}."
     if plan.takes_ms is None:
         return f"{text} Nothing is sent to LiveDesk now: they will wait."
-    return f"{text} About {duration(plan.takes_ms)} at the present pace." if plan.takes_ms else text
+    return f"{text} About {duration(plan.takes_ms)} at the current pace." if plan.takes_ms else text
 
 
 def _cells(one: Operation, now: int) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ PAGE = 100
 #: How a replay can end if the delivery has a usable contact.
 STATUSES = (Status.ACCEPTED, Status.DUPLICATE, Status.IGNORED)
 
-quarantine = Group("quarantine", help="Authentic deliveries without a usable contact.")
+quarantine = Group("quarantine", help="Deliveries with a valid signature and no usable contact.")
 cli.add_command(quarantine)
 
 
@@ -65,7 +65,7 @@ def show_entry(entry: str, reveal: bool, who: str, why: str) -> None:
 def replay(entry: str | None, everything: bool, who: str, why: str) -> None:
     """Replay the delivery ENTRY, or all, with the sources as configured now.
 
-    Exit code: 0 all have a usable contact now, 1 some have not.
+    Exit code: 0 all have a usable contact now, 1 some do not.
     """
     if (entry is None) != everything:
         raise click.UsageError("Give either an ENTRY or --all.")

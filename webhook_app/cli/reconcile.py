@@ -66,7 +66,7 @@ def _compare(parts: Parts, restart: bool, repair: bool) -> Iterator[tuple[Differ
     assert parts.livedesk is not None
     progress = (None if restart else parts.store.findings.progress()) or Progress()
     if progress.checked:
-        click.echo(f"Continuing after {progress.checked} contacts that were compared before.", err=True)
+        click.echo(f"Continuing after {progress.checked} contacts that an earlier run compared.", err=True)
     reconciler = Reconciler(parts.store, parts.livedesk, wait=partial(wait_for_slot, parts.store))
     left = max(0, parts.store.contacts.counts()[State.CREATED] - progress.checked)
     with click.progressbar(length=left, label="Comparing", file=sys.stderr) as bar:

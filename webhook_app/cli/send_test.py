@@ -35,15 +35,15 @@ class CannotSign(click.ClickException):
 @cli.command("send-test")
 @click.argument("source")
 @click.option(
-    "--port", envvar="PORT", default=8000, show_default=True, show_envvar=True, help="The receiver's port here."
+    "--port", envvar="PORT", default=8000, show_default=True, show_envvar=True, help="The receiver's local port."
 )
 @click.option("--url", help="The receiver's URL, if it is not on this machine.")
 @click.option("--identifier", help="The contact's identifier; by default a new one.")
-@click.option("--body", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What to send.")
+@click.option("--body", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The request body.")
 def send_test(source: str, port: int, url: str | None, identifier: str | None, file: Path | None) -> None:
     """Send a sample delivery of SOURCE and follow it to the contact.
 
-    It is signed as the sender would sign it, and really creates a contact in LiveDesk. Exit code: 0 it was created,
+    It is signed as the sender would sign it, and creates a real contact in LiveDesk. Exit code: 0 it was created,
     1 it was not, 2 it cannot be sent.
     """
     parts = current_parts()
