@@ -70,9 +70,9 @@ class Collected:
         yield from self._delivery_counters()
         results = {state: counters.get(state, 0) for state in ATTEMPT_RESULTS}
         yield _labelled("attempts", "Attempts by result.", "result", results, CounterMetricFamily)
-        yield _counter("attempts_failed", "Attempts without success, by cause.", figures, "cause", ("cause",))
+        yield _counter("attempts_failed", "Failed attempts, by cause.", figures, "cause", ("cause",))
         signals = {signal: counters.get(signal, 0) for signal in SIGNALS}
-        text = "What attempts said about LiveDesk."
+        text = "What attempts showed about LiveDesk."
         yield _labelled("livedesk_signals", text, "signal", signals, CounterMetricFamily)
         yield _histogram("livedesk_request_duration_seconds", "Duration of requests to LiveDesk.", figures, "livedesk")
 
@@ -110,8 +110,8 @@ GAUGES: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (
     ("queue_length", "Messages waiting for a worker.", lambda now: now.queue),
     ("workers", "Hosts with a worker that made progress in the last 30 s.", lambda now: now.workers),
     ("sweep_age_seconds", "Time since a worker last made progress.", _sweep_age),
-    ("livedesk_stopped_seconds", "Time since LiveDesk stopped.", lambda now: _age(now, now.upstream.since)),
-    ("livedesk_failed_probes", "Failed probes since LiveDesk stopped.", lambda now: now.upstream.probes),
+    ("livedesk_stopped_seconds", "Time since the sync stopped.", lambda now: _age(now, now.upstream.since)),
+    ("livedesk_failed_probes", "Failed probes since the sync stopped.", lambda now: now.upstream.probes),
     ("livedesk_unknown_inboxes", "Inboxes that LiveDesk does not know.", lambda now: len(now.upstream.inboxes)),
     ("paused", "1 while an operator has paused the sync.", lambda now: int(now.upstream.paused_at is not None)),
     ("pace_requests_per_second", "Current limit of requests to LiveDesk.", lambda now: now.upstream.pace),

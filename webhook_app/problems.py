@@ -43,7 +43,7 @@ def http_problem(error: HTTPException) -> Response:
     }
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
     return problem(
-        status, details.get(status, HTTPStatus(status).description or "The request is wrong."), headers=headers
+        status, details.get(status, HTTPStatus(status).description or "The request is invalid."), headers=headers
     )
 
 

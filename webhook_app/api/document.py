@@ -19,9 +19,9 @@ NO_PARAMETERS = record({}, ())
 #: What every endpoint may answer.
 ALWAYS = (400, 401, 503)
 PROBLEMS = {
-    400: "The request does not match the schema; `errors` names each wrong field.",
+    400: "The request does not match the schema; `errors` names each invalid field.",
     401: "The token is missing or wrong.",
-    404: "There is no such thing.",
+    404: "The contact, operation, cause or delivery does not exist.",
     409: "The action is not possible now, and nothing was changed; `reason` says why.",
     413: "The body is too large.",
     415: "The body is not JSON.",

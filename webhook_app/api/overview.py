@@ -33,7 +33,7 @@ def get_flow() -> object:
 @blueprint.get("/causes")
 @describe(Listing("causes", Cause), query=CAUSES)
 def list_causes(query: dict[str, Any]) -> object:
-    """List why contacts fail, causes with the most contacts first."""
+    """List the causes of failures, those with the most contacts first."""
     causes = current_parts().store.overview.causes(query.get("limit", CAUSES_PAGE))
     return {"causes": [serialize(one, Cause) for one in causes]}
 
@@ -49,7 +49,7 @@ def get_cause(cause: str) -> Cause | Response:
 @blueprint.get("/upstream")
 @describe(Upstream)
 def get_upstream() -> Upstream:
-    """Get how LiveDesk can be reached."""
+    """Get the state of LiveDesk."""
     return serialize(current_parts().store.upstream.read(), Upstream)
 
 
@@ -88,6 +88,6 @@ def list_workers() -> Workers:
 @blueprint.get("/audit")
 @describe(Listing("entries", AuditEntry), query=AUDIT)
 def list_audit_entries(query: dict[str, Any]) -> object:
-    """List what people did manually, latest first."""
+    """List the actions of operators, latest first."""
     entries = current_parts().store.audit.page(before=query.get("before"), limit=query.get("limit", PAGE))
     return {"entries": [serialize(one, AuditEntry) for one in entries]}

@@ -25,7 +25,7 @@ TIME: Schema = {**STRING, "format": "date-time"}
 NAME: Schema = {**STRING, "minLength": 1, "maxLength": 100}
 KEY: Schema = {**STRING, "pattern": "^[A-Za-z0-9._]{16}$"}
 OPERATION_ID: Schema = {**STRING, "pattern": "^[0-9a-f]{12}$"}
-WHY: Schema = {**STRING, "maxLength": 500, "description": "For the audit log. Please no personal data."}
+WHY: Schema = {**STRING, "maxLength": 500, "description": "For the audit log; no personal data."}
 REVEAL: Schema = {**BOOLEAN, "default": False, "description": "Show personal data unmasked; this is audited."}
 PAGE, CAUSES_PAGE, OPERATIONS_PAGE = 100, 50, 50
 
@@ -64,7 +64,7 @@ EDIT_FIELDS: Schema = {
 }
 EDIT = record({"fields": {**record(EDIT_FIELDS, ()), "minProperties": 1}, "why": WHY}, ("fields",))
 CANARY: Schema = {**BOOLEAN, "default": False, "description": "Retry one first, then ten, then the rest."}
-DRY_RUN: Schema = {**BOOLEAN, "default": False, "description": "Only answer what it would do."}
+DRY_RUN: Schema = {**BOOLEAN, "default": False, "description": "Only return what it would do."}
 START = record(
     {"action": one_of(BulkAction), "filter": record(FILTER, ()), "why": WHY, "canary": CANARY, "dry_run": DRY_RUN},
     ("action", "filter"),
@@ -89,7 +89,7 @@ PROBLEM: Schema = {
         "title": STRING,
         "status": INTEGER,
         "detail": STRING,
-        "errors": {"type": "object", "additionalProperties": STRING, "description": "A sentence for each wrong field."},
+        "errors": {"type": "object", "additionalProperties": STRING, "description": "One sentence per invalid field."},
         "reason": {**STRING, "description": "Why the action was refused, for programs."},
     },
     "required": ["type", "title", "status", "detail"],

@@ -105,7 +105,7 @@ class Contact(Record):
 
 class ContactPage(Answer):
     contacts: list[ContactRow]
-    after: Annotated[str | None, Meta(description="Where the next page begins. A page may have fewer rows than asked.")]
+    after: Annotated[str | None, Meta(description="Where the next page begins. A page may have fewer rows than limit.")]
     matching: Annotated[Count | None, Meta(description="Null on later pages, and if it would be slow to count.")]
 
 
@@ -139,7 +139,7 @@ class Reachability(Answer):
     probes: Count
     paused_at: Time | None
     pace: Annotated[float, Meta(description="Requests per second at present.")]
-    rate: Annotated[float, Meta(description="The limit in requests per second; 0 is none.")]
+    rate: Annotated[float, Meta(description="The limit in requests per second; 0 means no limit.")]
     answered_at: Time | None
     inboxes: list[UnknownInbox] = field(name="held_inboxes")
 
