@@ -127,7 +127,7 @@ def test_a_canary_stops_and_after_the_fix_all_are_retried(
     expect(page.get_by_label("Canary")).to_be_checked()
     page.get_by_role("button", name="Retry 120").click()
     shows(page, operation_is(page, "stopped"), javascript=javascript)
-    expect(page.get_by_text("The same cause came back")).to_be_visible()
+    expect(page.get_by_text("The same cause recurred")).to_be_visible()
     assert count(system, State.FAILED) == REFUSED
     # It is fixed: the rest follows the canary, and the page shows the progress.
     system.livedesk.clear()

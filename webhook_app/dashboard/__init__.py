@@ -5,7 +5,7 @@
 ``sign_in``       signing in with a password, and signing out
 ``oidc``          signing in with the company's identity provider
 ``pages``         what every page has
-``headline``      how things stand, in words: the headline, and the alarm in the title of the page
+``headline``      the current state in words: the headline, and the alarm in the title of the page
 ``overview``      the start page, and the page of one cause
 ``contacts``      lists of contacts, and finding one
 ``contact``       one contact: ``explanation`` why it is where it is, ``comparison`` what LiveDesk has

@@ -78,10 +78,10 @@ def _waits(record: ContactRecord, overview: Overview, settle_ms: int, inbox_id: 
     """Return what the next attempt waits for, the strongest reason first."""
     now, waits = overview.now, _upstream(overview.upstream)
     inbox = str((record.contact and record.contact.inbox_id) or inbox_id or "")
-    for held in overview.upstream.inboxes:
-        if held.inbox == inbox:
+    for one in overview.upstream.inboxes:
+        if one.inbox == inbox:
             name = f"inbox {inbox}" if inbox else "a contact without an inbox"
-            waits.append([f"LiveDesk first rejected {name} ", held.since, "; the next probe is ", held.probe_at, "."])
+            waits.append([f"LiveDesk first rejected {name} ", one.since, "; the next probe is ", one.probe_at, "."])
     if record.unknown_since is not None:
         settled = record.unknown_since + settle_ms
         again: Sentence = [settled, "."] if settled > now else ["at once."]

@@ -61,9 +61,9 @@ def headline_of(overview: Overview, causes: list[Cause], workers: Workers | None
     if broken(overview):
         return Headline(tone="warn", what=f"{people(broken(overview))} did not reach LiveDesk", rest=_closed(overview))
     if quarantined:
-        what = f"{counted(quarantined, 'delivery', 'deliveries')} could not be turned into contacts"
+        what = f"{counted(quarantined, 'delivery', 'deliveries')} without a usable contact"
         return Headline(tone="warn", what=what, rest=("Everything else is fine.", *_on_the_way(overview)))
-    return Headline(tone="good", what="All is well", rest=("Nothing needs you.", *_on_the_way(overview)))
+    return Headline(tone="good", what="All is well", rest=("Nothing needs your attention.", *_on_the_way(overview)))
 
 
 def broken(overview: Overview) -> int:
@@ -101,12 +101,12 @@ def _stopped(overview: Overview) -> Headline:
 def _inboxes(overview: Overview, causes: list[Cause]) -> Headline:
     inboxes = overview.upstream.inboxes
     explained = explain("inbox_not_found")
-    held = sum(group.waiting for group in causes if group.cause == "inbox_not_found")
+    waiting = sum(group.waiting for group in causes if group.cause == "inbox_not_found")
     return Headline(
         tone="bad",
-        what=f"LiveDesk does not know inbox {', '.join(held.inbox or '(none set)' for held in inboxes)}",
-        since=min(held.since for held in inboxes),
-        rest=(explained.fault.sentence, f"{_wait(held)}.", explained.meaning, explained.todo, *_closed(overview)),
+        what=f"LiveDesk does not know inbox {', '.join(one.inbox or '(none set)' for one in inboxes)}",
+        since=min(one.since for one in inboxes),
+        rest=(explained.fault.sentence, f"{_wait(waiting)}.", explained.meaning, explained.todo, *_closed(overview)),
     )
 
 

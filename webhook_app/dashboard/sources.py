@@ -93,7 +93,7 @@ def replay_one(entry: str) -> Response:
         return redirect(url_for("dashboard.quarantine"), 303)
     except InvalidInput as error:
         reasons = "; ".join(f"{field} {problem}" for field, problem in error.problems.items())
-        return back(f"Replayed, but it still cannot be turned into a contact: {reasons[:MAX_REASONS]}.", "error")
+        return back(f"Replayed, but it still has no usable contact: {reasons[:MAX_REASONS]}.", "error")
 
 
 @blueprint.post("/sources/quarantine/replay")

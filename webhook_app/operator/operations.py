@@ -41,7 +41,7 @@ class Plan:
 
     @property
     def takes_ms(self) -> int | None:
-        """Return the duration at the present pace; ``None`` while nothing is sent."""
+        """Return the duration at the current pace; ``None`` while nothing is sent."""
         if self.action is BulkAction.DISCARD:
             return 0
         is_sending = self.overview.upstream.state == "up" and self.pace

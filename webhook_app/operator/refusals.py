@@ -31,7 +31,7 @@ SENTENCES = {
     Reason.DISCARDED: "This contact is already discarded.",
     Reason.CHANGED: "A delivery has updated this contact in the meantime. Nothing was changed; review it again.",
     Reason.NO_OWNER: "No other contact in LiveDesk conflicts with this one. Nothing was changed.",
-    Reason.WRONG_STATE: "The state of this contact has changed in the meantime. Nothing was done; review it again.",
+    Reason.WRONG_STATE: "The state of this contact has changed in the meantime. Nothing was changed; review it again.",
 }
 #: Why an action is refused in a state; in the others the contact has no conflict.
 REASONS = {State.SENDING: Reason.BUSY, State.CREATED: Reason.CREATED, State.DISCARDED: Reason.DISCARDED}

@@ -1,7 +1,7 @@
 """Sources with ``blocking = false``: signups never fail because of us (ADR 8).
 
-Supabase's auth hook calls us before it creates a user, and fails the signup unless we answer with success. Such a
-source always gets success; a signup that could not be stored is lost, and reported loudly.
+Supabase's auth hook calls us before it creates a user, and fails the signup unless we answer with success. The
+answer is therefore always success; a signup that could not be stored is lost, and reported loudly.
 """
 
 import logging

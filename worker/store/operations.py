@@ -167,7 +167,7 @@ class Operations:
         """Move some chunks, as far as the canary allows."""
         for _ in range(CHUNKS_AT_ONCE):
             if _has_recurred(operation):
-                note = "The same cause came back: contacts that were not tried yet were restored."
+                note = "The same cause recurred: contacts that were not tried yet were restored."
                 self._set_state(operation.id, OperationState.UNDOING, (OperationState.RUNNING,), note)
                 return True
             if operation.cursor == END:

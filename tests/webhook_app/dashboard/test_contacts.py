@@ -245,7 +245,7 @@ def test_a_created_contact_has_nothing_to_reveal_or_to_change(door: DashboardWor
     for act in ("retry", "discard", "edit"):
         assert "already" in door.send(f"{LIST}/{key}/{act}", follow_redirects=True).text
     door.store.contacts.accept(Contact("person", email="new@example.com"), "signup")
-    assert "LiveDesk keeps what it has" in door.get(f"{LIST}/{key}")
+    assert "LiveDesk keeps its own values" in door.get(f"{LIST}/{key}")
 
 
 def test_retry_now_and_discard(door: DashboardWorld) -> None:

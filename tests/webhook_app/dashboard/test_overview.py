@@ -96,7 +96,7 @@ def test_all_is_well(parts: Parts) -> None:
     bring(parts.store, person("ada"))
     parts.store.queue.sweep("worker-1")
     door = enter(parts)
-    assert "All is well Nothing needs you. 1 person is on the way." in words(door)
+    assert "All is well Nothing needs your attention. 1 person is on the way." in words(door)
     assert title(door) == "Overview · LiveDesk Sync"
 
 
@@ -105,7 +105,7 @@ def test_the_overview_shows_the_quarantine(parts: Parts) -> None:
     for number in range(2):
         parts.store.quarantine.add(Quarantined(source="shop", payload=f'{{"n": {number}}}', problems={}, headers={}))
     door = enter(parts)
-    assert "2 deliveries could not be turned into contacts Everything else is fine." in words(door)
+    assert "2 deliveries without a usable contact Everything else is fine." in words(door)
     assert '<a href="/dashboard/sources/quarantine">2 deliveries in quarantine</a>' in door.get("/dashboard/").text
 
 

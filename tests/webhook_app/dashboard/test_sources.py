@@ -103,7 +103,7 @@ def test_an_operator_reveals_values_and_it_is_audited(parts: Parts) -> None:
 def test_replaying_one_delivery(parts: Parts) -> None:
     entry = hold(parts, {"uid": "ada"})
     still = send(enter(parts), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
-    assert "Replayed, but it still cannot be turned into a contact: identifier missing." in still.text
+    assert "Replayed, but it still has no usable contact: identifier missing." in still.text
     assert parts.store.quarantine.size() == 1
     done = send(enter(fixed(parts)), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
     assert "Replayed: accepted." in done.text

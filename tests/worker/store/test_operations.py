@@ -193,7 +193,7 @@ def test_a_retry_of_all_makes_them_due_behind_all_others(office: Office) -> None
     assert all(2 * keys.LANE <= score < 3 * keys.LANE for score in scores.values())
 
 
-def test_it_is_done_when_all_have_told_how_it_went(office: Office) -> None:
+def test_it_is_done_when_every_contact_has_a_result(office: Office) -> None:
     made = office.bring_many(4, FAILED)
     operation_id = office.open(ALL_FAILED)
     office.run()
@@ -300,7 +300,7 @@ def test_a_canary_stops_when_the_same_cause_comes_back(office: Office, goes_well
     office.run()
     operation = office.read(operation_id)
     assert operation.state is OperationState.STOPPED
-    assert "came back" in operation.note
+    assert "recurred" in operation.note
     assert office.counts().get(State.RETRYING) is None, "nobody else is tried"
     assert office.counts()[State.FAILED] == 40 - goes_well
 
