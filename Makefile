@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Test processes. Many tests wait for something, so that more of them than cores are worth it.
+# Test processes. Many tests only wait, so more processes than cores pay off.
 WORKERS ?= 4
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --custom-compile-command 'make lock'
 
@@ -32,7 +32,7 @@ format: .venv/dev ## format the code, and fix what ruff can fix
 bench: .venv/dev ## measure the costs against the usual way to build this; ARGS=dashboard for one part
 	$(BIN)/python -m bench $(ARGS)
 
-faults: .venv/dev ## inject faults for minutes and check that nothing is lost; ARGS as in: ARGS='--seed 7 --seeds 20'
+faults: .venv/dev ## inject faults for minutes and check that nothing is lost; for example ARGS='--seed 7 --seeds 20'
 	$(BIN)/python -m tests.faults $(ARGS)
 
 lock: .venv/dev ## pin the newest versions that pyproject.toml allows
@@ -56,7 +56,7 @@ clean: ## remove .venv and caches, but not data/
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo 'This needs Python 3.11 or newer, and $(PYTHON) is not. Name another: make PYTHON=python3.12 ...' >&2; \
+		echo 'This needs Python 3.11 or newer, and $(PYTHON) is not. Choose another: make PYTHON=python3.12 ...' >&2; \
 		exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo '$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
