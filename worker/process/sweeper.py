@@ -1,7 +1,7 @@
 """What runs beside the tasks in a worker: sweeps, expiry, operations, a watchdog.
 
 Every process sweeps (docs/adr/0002-sweep-in-every-worker.md), so there is no scheduler that could fail: as long as one
-worker lives, whatever is due is handed over.
+worker lives, everything that is due is handed over.
 """
 
 import logging

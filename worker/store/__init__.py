@@ -3,7 +3,7 @@
 ``contacts``    one contact: every change and every read; ``lists``: pages, counts and searches of contacts
 ``queue``       Celery's messages, the sweep, the workers; ``upstream``: pace, circuit breaker, pause
 ``operations``  many contacts at once
-``overview``    how things stand, causes, figures for ``/metrics``; ``counters``: counted in memory, flushed
+``overview``    current state, causes, figures for ``/metrics``; ``counters``: counted in memory, flushed
 ``quarantine``, ``audit``, ``findings``, ``security``    what each keeps, with its reads
 ``database``    what they share: scripts, salt, clock; ``connection``: how commands are sent; ``address``: to where
 ``durability``  what a 200 means on this Redis, and whether there is room

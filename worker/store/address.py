@@ -3,7 +3,7 @@
     redis+sentinel://user:password@host:26379,host:26379,host:26379/service/0?sentinel_password=...
 
 The hosts are the sentinels, ``service`` is what they call the primary; port (26379), user, password and database (0)
-may be left out. User and password are Redis's; the sentinels' own password, if they ask for one, stands at the end.
+may be left out. User and password are Redis's; the sentinels' own password, if they require one, is at the end.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ SENTINEL_TIMEOUT_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class SentinelAddress:
-    """What such an address says."""
+    """The parts of a Sentinel address."""
 
     sentinels: tuple[tuple[str, int], ...]
     service: str

@@ -28,7 +28,7 @@ FLUSH_EVERY_S = 5.0
 MINUTE_KEPT_S = 25 * 3600
 MINUTE_MS = 60_000
 MINUTES_PER_HOUR = 60
-#: The upper bounds of the buckets for durations, in ms; whatever takes longer is counted in ``inf``.
+#: The upper bounds of the buckets for durations, in ms; anything longer is counted in ``inf``.
 BUCKETS_MS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000)
 
 

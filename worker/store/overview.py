@@ -29,7 +29,7 @@ LATELY = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How things stand now, for the overview and for ``/metrics``.
+    """The current state, for the overview and for ``/metrics``.
 
     ``overdue_ms`` is how long the first contact that is due has waited to be handed over; ``oldest_pending`` is when
     the contact arrived that waits longest for its first attempt.
@@ -61,7 +61,7 @@ class Overview(Standing):
 
     @property
     def clear_s(self) -> float | None:
-        """How long the backlog takes at the present pace, in seconds."""
+        """How long the backlog takes at the current pace, in seconds."""
         return self.backlog / self.upstream.pace if self.upstream.pace else None
 
 
@@ -75,7 +75,7 @@ class Minute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """A group of contacts that failed alike.
+    """A group of contacts that failed with the same cause.
 
     ``waiting`` counts those that are not created yet, ``people`` all that it affected since it was new, ``attempts``
     all that ended with it; ``minutes`` those of the last hour by the minute.
@@ -117,7 +117,7 @@ class OverviewReader:
         self.upstream = upstream
 
     def read(self) -> Overview:
-        """Return how things stand now."""
+        """Return the current state."""
         now = self.db.now()
         minute = now // MINUTE_MS
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
