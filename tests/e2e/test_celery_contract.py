@@ -92,7 +92,7 @@ def test_a_stock_worker_runs_what_accept_and_sweep_push_and_its_events_show_it(
     assert client.llen(keys.QUEUE) == 0
 
 
-def test_our_worker_tells_of_them_when_its_task_events_are_on(valkey: Valkey, store: Store, runs: Path) -> None:
+def test_our_worker_reports_them_when_its_task_events_are_on(valkey: Valkey, store: Store, runs: Path) -> None:
     nowhere = {"LIVEDESK_BASE_URL": f"http://{LOCALHOST}:{free_port()}"}
     ours = Process(
         "our worker",

@@ -94,7 +94,7 @@ def test_a_delivery_that_is_no_signup_is_ignored(system: System) -> None:
     assert system.known() == set()
 
 
-def test_a_delivery_that_comes_again_is_a_duplicate_and_is_told_the_id(system: System) -> None:
+def test_a_repeated_delivery_is_a_duplicate_and_returns_the_id(system: System) -> None:
     system.accept(**ADA)
     created = system.wait_for("user/42", "created")
 

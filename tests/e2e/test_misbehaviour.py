@@ -148,9 +148,7 @@ def test_a_create_whose_answer_is_lost_happens_once(
 
 
 @pytest.mark.parametrize(("mode", "options", "cause"), each(USELESS_LOOK_UPS))
-def test_a_look_up_that_tells_nothing_is_repeated(
-    system: System, mode: str, options: dict[str, Any], cause: str
-) -> None:
+def test_an_inconclusive_look_up_is_repeated(system: System, mode: str, options: dict[str, Any], cause: str) -> None:
     add_strangers(system)
     system.livedesk.behave("commit_then_500", on="create", times=1)
     system.livedesk.behave(mode, on="search", **options)
@@ -180,7 +178,7 @@ def test_a_contact_that_a_search_buries_among_others_is_a_conflict(system: Syste
     system.assert_one_contact(WHO)
 
 
-def test_while_no_look_up_tells_anything_nothing_more_is_sent(system: System) -> None:
+def test_while_look_ups_are_inconclusive_nothing_more_is_sent(system: System) -> None:
     add_strangers(system)
     system.livedesk.behave("html_503", on="create", times=1, commit=False)
     system.livedesk.behave("q_ignored", on="search")

@@ -173,7 +173,7 @@ def assert_told_to_come_again(system: System, identifier: str) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_many_senders_are_told_in_time_while_redis_says_nothing(start_system: StartSystem) -> None:
+def test_many_senders_are_answered_in_time_while_redis_is_silent(start_system: StartSystem) -> None:
     """The receiver has fewer threads."""
     system = start_system()
     system.accept(WHO)

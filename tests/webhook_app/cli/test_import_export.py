@@ -141,7 +141,7 @@ def test_a_file_that_cannot_be_read(text: str, says: str, office: Office) -> Non
     assert says in result.stderr
 
 
-def test_a_name_that_tells_no_format(office: Office) -> None:
+def test_a_name_without_a_known_suffix(office: Office) -> None:
     assert office.take("identifier\nada\n", name="people.txt").exit_code == 2
     assert office.take("identifier\nada\n", "--format", "csv", name="people.txt").exit_code == 0
     assert office.flask("import", str(office.folder / "none.csv")).exit_code == 2

@@ -51,12 +51,12 @@ def test_without_redis_nobody_is_alive(store: Store, monkeypatch: pytest.MonkeyP
     assert main()
 
 
-def test_a_mistake_in_the_settings_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_in_the_settings_is_reported(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LIVEDESK_API_KEY")
     assert main() == "LIVEDESK_API_KEY is not set: set it, or LIVEDESK_API_KEY_FILE."
 
 
-def test_it_tells_by_its_exit_status(store: Store) -> None:
+def test_the_exit_status_reports_it(store: Store) -> None:
     command = [sys.executable, "-m", "worker.process.alive"]
     done = subprocess.run(
         command, cwd=Path(__file__).parents[3], env=os.environ, capture_output=True, text=True, check=False

@@ -204,7 +204,7 @@ def test_a_process_that_is_stuck_ends_at_once_with_a_status_of_its_own() -> None
 # The thread
 
 
-def test_the_thread_outlives_a_bug_and_an_outage_and_ends_when_told(
+def test_the_thread_outlives_a_bug_and_an_outage_and_ends_when_stopped(
     sweeper: Sweeper, store: ScriptedStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.queue.rounds = [ZeroDivisionError("ada@example.com"), AWAY]

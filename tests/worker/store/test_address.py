@@ -32,7 +32,7 @@ def test_a_password_is_not_in_the_repr() -> None:
     assert "other" not in text
 
 
-def test_celery_is_told_the_same() -> None:
+def test_celery_gets_the_same_address() -> None:
     url, options = broker(FULL)
     assert url == "sentinel://user:p%40ss@one:1/4;sentinel://user:p%40ss@[::1]:2/4;sentinel://user:p%40ss@three:26379/4"
     assert options["master_name"] == "the-service"

@@ -118,7 +118,7 @@ def test_newer_data_do_not_hasten_a_retry(world: World) -> None:
     assert (world.record().contact, world.due(), world.queue()) == (NEWER, due, [])
 
 
-def test_newer_data_of_a_created_contact_are_told_but_livedesk_keeps_what_it_has(world: World) -> None:
+def test_newer_data_of_a_created_contact_is_reported_but_livedesk_keeps_its_own(world: World) -> None:
     world.bring(ADA, CREATED)
     assert world.accept(NEWER) == Accepted(Status.DUPLICATE, State.CREATED, "7")
     record = world.record()
@@ -143,7 +143,7 @@ def test_the_data_that_livedesk_has_are_no_newer_ones(world: World) -> None:
     assert (world.record().newer_fields, world.record().newer_at) == ((), None)
 
 
-def test_data_that_came_while_the_older_were_sent_are_told_as_newer(world: World) -> None:
+def test_data_that_arrives_during_an_attempt_is_reported_as_newer(world: World) -> None:
     world.accept()
     claim = world.claim()
     assert world.accept(NEWER) == Accepted(Status.ACCEPTED, State.SENDING, None)
@@ -363,7 +363,7 @@ def test_a_created_contact_keeps_what_idempotency_needs_and_no_personal_data(wor
     assert world.client.object("encoding", keys.contact(world.key())) == "listpack", "Redis's compact form"
 
 
-def test_a_created_contact_tells_what_was_unusual(world: World) -> None:
+def test_a_created_contact_reports_what_was_unusual(world: World) -> None:
     world.accept()
     world.finish(world.claim(), RETRYING)
     world.advance(5_000)
@@ -530,7 +530,7 @@ def test_retry_now_leaves_a_created_contact_alone(world: World) -> None:
     assert world.snapshot() == before
 
 
-def test_retry_now_tells_that_nobody_is_there(world: World) -> None:
+def test_retry_now_reports_a_missing_contact(world: World) -> None:
     assert world.store.contacts.retry_now(world.store.key_of("ada")) == "gone"
 
 
@@ -587,7 +587,7 @@ def test_edit_does_not_overwrite_what_came_meanwhile(world: World) -> None:
     assert world.snapshot() == before
 
 
-def test_edit_tells_that_nobody_is_there(world: World) -> None:
+def test_edit_reports_a_missing_contact(world: World) -> None:
     assert world.store.contacts.edit(world.store.key_of("ada"), NEWER) == "gone"
 
 

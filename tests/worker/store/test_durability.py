@@ -306,7 +306,7 @@ def test_who_requires_no_more_than_memory_is_only_warned_that_the_aof_is_off() -
     assert ["appendonly is off" in warning for warning in health.warnings] == [True]
 
 
-def test_a_full_backlog_is_told() -> None:
+def test_a_full_backlog_is_reported() -> None:
     assert "MAX_BACKLOG" in judge(Server(WELL, {"appendfsync": "always"}), Requirements(max_backlog=5), 5).problems[0]
 
 
@@ -319,7 +319,7 @@ def test_a_full_backlog_is_told() -> None:
         (Ack.FSYNC, 'rejected_because="ACK=fsync cannot be met', logging.WARNING),
     ],
 )
-def test_one_line_at_start_tells_it(
+def test_one_line_at_startup_reports_it(
     ack: Ack | None, says: str, level: int, primary: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     primary.config_set("appendfsync", "everysec")

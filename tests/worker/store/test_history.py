@@ -46,7 +46,7 @@ def test_somebody_else_is_not_found(store: Store) -> None:
         assert store.contacts.find(identifier) is None
 
 
-def test_a_record_is_told_as_it_is(store: Store) -> None:
+def test_a_record_is_returned_as_it_is(store: Store) -> None:
     store.contacts.accept(ADA, "signup", (Note("name", "shortened"),))
     record = store.contacts.find("ada")
     assert record is not None
@@ -100,7 +100,7 @@ def test_contacts_are_counted_by_state(store: Store) -> None:
     assert store.queue.length() == 5
 
 
-def test_workers_are_told_by_host_on_the_clock_of_redis(store: Store) -> None:
+def test_workers_are_listed_by_host_on_the_clock_of_redis(store: Store) -> None:
     store.shift_ms = -7_000
     store.queue.sweep("one")
     store.shift_ms = 0
@@ -109,7 +109,7 @@ def test_workers_are_told_by_host_on_the_clock_of_redis(store: Store) -> None:
     assert {name: round((workers.now - at) / 1000) for name, at in workers.seen.items()} == {"one": 7, "other": 0}
 
 
-def test_a_server_that_hides_its_configuration_is_judged_by_what_it_tells(client: redis.Redis, redis_url: str) -> None:
+def test_a_server_that_hides_its_configuration_is_judged_by_the_rest(client: redis.Redis, redis_url: str) -> None:
     """Managed servers do; this one has no AOF problems, but a weak fsync policy."""
     client.acl_setuser("limited", enabled=True, passwords=["+limited"], keys=["*"], commands=["+@all", "-config"])
     limited = connect(redis_url.replace("//", "//limited:limited@"), timeout_s=1)

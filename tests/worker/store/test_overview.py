@@ -94,7 +94,7 @@ def test_causes_have_a_cap(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     }
 
 
-def test_livedesks_state_is_told(world: World) -> None:
+def test_livedesks_state_is_reported(world: World) -> None:
     world.bring("ada", failing("unauthorized", Signal.MISCONFIGURED))
     upstream = world.store.upstream.read()
     assert (upstream.state, upstream.cause) == ("misconfigured", "unauthorized")
@@ -106,14 +106,14 @@ def test_livedesks_state_is_told(world: World) -> None:
     assert (upstream.state, upstream.paused_by, upstream.paused_why) == ("paused", "ada", "a migration")
 
 
-def test_a_held_inbox_is_told(world: World) -> None:
+def test_an_unknown_inbox_is_reported(world: World) -> None:
     world.bring("ada", failing("inbox_not_found", Signal.INBOX))
     upstream = world.store.upstream.read()
     assert upstream.state == "up"
     assert [(held.inbox, held.probes) for held in upstream.inboxes] == [("1", 0)]
 
 
-def test_a_lowered_pace_is_told(world: World) -> None:
+def test_a_lowered_pace_is_reported(world: World) -> None:
     assert world.store.upstream.read().pace == RATE
     world.bring("ada", failing("throttled", Signal.THROTTLED))
     assert world.store.upstream.read().pace == RATE / 2
@@ -140,7 +140,7 @@ def test_the_flow_of_other_counts(world: World) -> None:
     assert sum(minute.counts["ok"] for minute in flow) == 1
 
 
-def test_the_audit_tells_who_did_what(world: World) -> None:
+def test_the_audit_log_records_who_did_what(world: World) -> None:
     for number in range(3):
         world.store.audit.add("ada", "retried", f"key-{number}", "it is fixed")
     entries = world.store.audit.page(limit=2)

@@ -94,7 +94,7 @@ def test_a_fingerprint_is_short_whatever_it_is_of(contact: Contact) -> None:
     assert len(fingerprint(contact, SALT)) == 4 * len(FINGERPRINTS[NEWEST])
 
 
-def test_a_fingerprint_tells_nothing_to_who_has_not_the_salt() -> None:
+def test_a_fingerprint_reveals_nothing_without_the_salt() -> None:
     ada = Contact("ada", name="Ada")
     assert differing_fields(fingerprint(ada, SALT), fingerprint(ada, b"another")) == ["name"]
 

@@ -250,7 +250,7 @@ def test_a_probe_whose_worker_dies_does_not_hold_it_open_for_ever(office: Office
     assert office.try_claim() is not None
 
 
-def test_a_probe_that_told_nothing_is_followed_by_another_at_once(office: Office) -> None:
+def test_an_inconclusive_probe_is_followed_by_another_at_once(office: Office) -> None:
     office.go_down()
     office.advance(FIRST_MS)
     office.finish(office.must_claim(), failing(Signal.POSTPONED))
@@ -313,7 +313,7 @@ def test_a_wrong_inbox_pauses_its_own_contacts_alone(office: Office) -> None:
     assert office.client.hlen(keys.INBOXES) == 0
 
 
-def test_an_inbox_that_stays_wrong_is_told_once_and_tried_less_and_less(office: Office) -> None:
+def test_an_inbox_that_stays_wrong_is_reported_once_and_tried_less_and_less(office: Office) -> None:
     key = office.arrive(inbox_id=9)
     office.attempt(failing(Signal.INBOX, "inbox_not_found"), key)
     office.advance(FIRST_MS + 1000)
@@ -369,7 +369,7 @@ def test_a_worker_that_starts_probes_at_once_whatever_is_stopped(office: Office)
     assert office.finish(probe).change == "resumed"
 
 
-def test_a_worker_that_starts_probes_a_held_inbox(office: Office) -> None:
+def test_a_worker_that_starts_probes_an_unknown_inbox(office: Office) -> None:
     key = office.arrive(inbox_id=9)
     office.attempt(failing(Signal.INBOX, "inbox_not_found"), key)
     office.advance(100)
