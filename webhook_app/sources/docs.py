@@ -42,7 +42,7 @@ def _anchor(title: str) -> str:
 
 def _section(name: str, preset: Preset) -> str:
     address = f"{HOST}/webhooks/{name}"
-    lines = [f"### {preset['title']}", "", _prose(f"**Signups:** {preset['signup']}"), ""]
+    lines = [f"### {preset['title']}", "", _prose(f"**Signups:** {preset['signup']}"), "", *_identity(preset)]
     lines += [_prose(step.replace("{url}", address), f"{number}. ") for number, step in enumerate(preset["console"], 1)]
     if "secret_hint" in preset:
         lines += ["", _prose(f"**The secret:** {preset['secret_hint']}")]
@@ -54,6 +54,12 @@ def _section(name: str, preset: Preset) -> str:
     notes = [_prose(note, "- ") for note in [*preset.get("notes", ()), *_tests(preset)]]
     lines += ["", "**Notes:**", "", *notes] if notes else []
     return "\n".join([*lines, ""]).replace("{url}", address)
+
+
+def _identity(preset: Preset) -> Iterable[str]:
+    if "identity" in preset and "identity_reason" in preset:
+        yield _prose(f"**Identity:** `{preset['identity']}`. {preset['identity_reason']}")
+        yield ""
 
 
 def _source(name: str, preset: Preset) -> Iterable[str]:
@@ -78,7 +84,8 @@ def _fields(preset: Preset) -> Iterable[str]:
     yield ""
     described = preset.get("described", {})
     for field, rule in preset["map"].items():
-        yield _prose(f"`{field}`: {described.get(field) or _words(rule)}", "- ")
+        prefix = f", after `{preset['id_prefix']}`" if field == "identifier" and preset.get("id_prefix") else ""
+        yield _prose(f"`{field}`: {described.get(field) or _words(rule)}{prefix}", "- ")
 
 
 def _words(rule: object) -> str:
@@ -94,6 +101,11 @@ def _words(rule: object) -> str:
             return f"the header `{name}`"
         case {"constant": constant}:
             return f"always `{constant}`"
+        case {"path": str() as path, "exists": bool() as exists}:
+            return f"whether there is {'a' if exists else 'no'} {_code(path)}"
+        case {"path": str() as path, "equals": expected}:
+            values = expected if isinstance(expected, list) else [expected]
+            return f"whether {_code(path)} is {' or '.join(f'`{value}`' for value in values)}"
         case {"path": path, **treatments}:
             return _words(path) + "".join(_treatment(str(how), value) for how, value in treatments.items())
     raise ValueError(f"there are no words for {rule!r}")

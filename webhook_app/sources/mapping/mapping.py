@@ -153,16 +153,17 @@ class Condition:
         values = self.place.values(payload, scope)
         if self.exists is not None:
             return any(value is not None for value in values) == self.exists
-        return any(_same(value, allowed) for value in values for allowed in self.allowed)
+        return any(is_same(value, allowed) for value in values for allowed in self.allowed)
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """How a source's payload becomes the raw fields of a contact.
 
-    ``rules`` have the names of ``worker.model.Contact``'s fields. Their ``$`` is the contact's object: the first of
-    ``places`` that has an identifier. The ``$`` of ``places`` and of the conditions is the whole payload: all of
-    ``only_if`` must hold, and none of ``ignore_if``. ``headers`` are the names of the headers that are used.
+    ``rules`` have the names of ``worker.model.Contact``'s fields, or ``country`` and ``email_verified``. Their ``$`` is
+    the contact's object: the first of ``places`` that has an identifier. The ``$`` of ``places`` and of the conditions
+    is the whole payload: all of ``only_if`` must hold, and none of ``ignore_if``. ``headers`` are the names of the
+    headers that are used.
     """
 
     rules: abc.Mapping[str, Rule]
@@ -196,6 +197,6 @@ class Mapping:
         return contact
 
 
-def _same(value: object, allowed: str | int | float | bool) -> bool:
+def is_same(value: object, allowed: str | int | float | bool) -> bool:
     """Compare as JSON does: ``true`` is not 1."""
     return value == allowed and isinstance(value, bool) == isinstance(allowed, bool)

@@ -16,6 +16,15 @@ A table with a ``path`` (or a list of alternatives) can change the value that it
     { path = "$.id", prefix = "shop-" }                    # add a prefix: text, or a rule; without a prefix
                                                            # there is no value
 
+Two keys of ``map`` are not fields of a contact. ``country`` (ISO 3166-1) is the country of a phone number without a
+country code. ``email_verified`` is yes or no; no answer means unknown::
+
+    country = "$.address.country_code"
+    email_verified = "$.email_verified"                                # true, "true" or 1; false, "false" or 0
+    email_verified = { path = "$.email_confirmed_at", exists = true }  # anything but null and blank text
+    email_verified = { path = "$.email.status", equals = "verified" }  # or a list; unknown if nothing is there
+    email_verified = { constant = false }                              # also { header = "..." }, and a list of rules
+
 A condition (``only_if``, ``ignore_if``, ``test_if``) is a path, or ``header:`` and the name of a header, and the values
 that it may have: a string, number or boolean, a list of them, ``{ exists = true }`` (anything but null) or
 ``{ exists = false }``.
@@ -24,6 +33,7 @@ that it may have: a string, number or boolean, a list of them, ``{ exists = true
 from collections.abc import Mapping as Table
 from typing import Any
 
+from webhook_app.sources.mapping.flags import compile_flag
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.mapping import (
     Absolute,
@@ -45,6 +55,9 @@ from worker.model import Contact
 
 #: The fields of a contact that have a rule.
 FIELDS = tuple(Contact.__dataclass_fields__)
+#: The other keys of ``map``: how a phone number is read, and whether the e-mail address is known to be the person's.
+COUNTRY, EMAIL_VERIFIED = "country", "email_verified"
+NAMES = (*FIELDS, COUNTRY, EMAIL_VERIFIED)
 #: The beginning of a condition about a header.
 HEADER = "header:"
 #: The changes that a rule can make to a value.
@@ -63,12 +76,12 @@ def read_mapping(entry: Table[str, object]) -> Mapping:
     rules: dict[str, Rule] = {}
     places: list[Path] = []
     fields = _table(entry, "map", problems)
-    problems += [f"map.{problem}" for problem in unknown_keys(fields, FIELDS)]
+    problems += [f"map.{problem}" for problem in unknown_keys(fields, NAMES)]
     if "identifier" not in fields:
         problems.append("map.identifier: is missing")
     for field, written in fields.items():
         with collecting(problems, f"map.{field}: "):
-            rules[field] = compile_rule(written)
+            rules[field] = compile_flag(written) if field == EMAIL_VERIFIED else compile_rule(written)
     only_if, ignore_if, test_if = (_conditions(entry, key, problems) for key in ("only_if", "ignore_if", "test_if"))
     with collecting(problems, "contact: "):
         places += compile_places(entry.get("contact", "$"))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
-from webhook_app.sources.mapping.rules import FIELDS
+from webhook_app.sources.mapping.rules import NAMES
 
 #: The families of presets, in the order of ``docs/sources.md``.
 FAMILIES = (
@@ -28,7 +28,7 @@ CHOSEN = "A random string that you choose, for example the output of `openssl ra
 #: The mapping of a source without a ``map``: LiveDesk's field names, bare or as the ``data`` of Standard Webhooks.
 OWN_WORDS: Mapping[str, object] = {
     "contact": ["$", "$.data"],
-    "map": {field: f"$.{field}" for field in FIELDS},
+    "map": {field: f"$.{field}" for field in NAMES},
 }
 
 
@@ -48,6 +48,10 @@ class Preset(TypedDict):
     blocking: NotRequired[bool]
     #: Paths to what must not be stored: passwords, tokens, private metadata.
     secret_fields: NotRequired[list[str]]
+    #: ``account`` or ``visitor``: who can choose the identifiers (see ``page.md``).
+    identity: NotRequired[str]
+    #: What precedes every identifier, because other systems have the same: small integers.
+    id_prefix: NotRequired[str]
 
     #: The product, and the kind of delivery if it has several.
     title: str
@@ -56,6 +60,8 @@ class Preset(TypedDict):
     like: NotRequired[str]
     #: Which deliveries count as signups.
     signup: str
+    #: Why the identity class is this one, in a sentence.
+    identity_reason: NotRequired[str]
     #: What to do in the product, step by step.
     console: list[str]
     #: What the secret looks like and where to find it; absent if there is none.

@@ -229,6 +229,14 @@ def test_secrets_in_a_sample_are_secret_fields(preset: str) -> None:
         assert value in marked, name
 
 
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if "identity" in PRESETS[preset]])
+def test_a_preset_says_who_can_choose_its_identifiers_and_why(preset: str) -> None:
+    identity, reason = PRESETS[preset]["identity"], PRESETS[preset]["identity_reason"]
+    assert identity in ("account", "visitor")
+    assert reason.endswith(".")
+    assert f"**Identity:** `{identity}`. {reason}" in " ".join(dict(sections())[preset].split())
+
+
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == render(), "run: python -m webhook_app.sources.docs"
 
