@@ -11,12 +11,13 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Blueprint, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from webhook_app.parts import Parts
 from webhook_app.problems import bug, http_problem, problem, store_away
 from webhook_app.receiver import fail_open
 from webhook_app.receiver.delivery_log import DeliveryLog, NoSource
+from webhook_app.receiver.request_body import read_delivery
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided
 from webhook_app.sources.source import Reading
@@ -113,19 +114,8 @@ def _begin(name: str) -> tuple[DeliveryLog, Source]:
     return log, source
 
 
-def _delivery(source: Source) -> Delivery:
-    """Read the request's body, up to the source's limit."""
-    # One byte more than allowed: werkzeug cuts a chunked body that is too long off without an error.
-    request.max_content_length = source.max_bytes + 1
-    body = request.get_data(cache=False)
-    if len(body) > source.max_bytes:
-        raise RequestEntityTooLarge
-    args = request.args if request.query_string else {}
-    return Delivery(request.headers, body, args, request.method, request.url if source.needs_url else "")
-
-
 def _take(log: DeliveryLog, source: Source) -> Response:
-    return _take_delivery(log, source, _delivery(source))
+    return _take_delivery(log, source, read_delivery(request, source, log.parts.clock()))
 
 
 def _take_delivery(log: DeliveryLog, source: Source, delivery: Delivery) -> Response:
@@ -147,7 +137,7 @@ def _take_delivery(log: DeliveryLog, source: Source, delivery: Delivery) -> Resp
 def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:
     """Answer with success even if something fails here."""
     try:
-        delivery = _delivery(source)
+        delivery = read_delivery(request, source, log.parts.clock())
         return fail_open.retry(lambda: _take_delivery(log, source, delivery))
     except fail_open.NOT_THE_SENDER:
         raise

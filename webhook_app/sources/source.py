@@ -10,6 +10,7 @@ from webhook_app.sources.mapping.paths import ELEMENT_WORK, Path, Scope
 from webhook_app.sources.verify import signature
 from webhook_app.sources.verify.handshakes import Handshake, Reply
 from webhook_app.sources.verify.signature import Signed, Verifier
+from webhook_app.sources.verify.tokens import FieldToken
 from worker.errors import Unmappable
 from worker.model import Contact, Note, Quarantined
 from worker.normalise import normalise
@@ -60,6 +61,11 @@ class Source:
     def needs_url(self) -> bool:
         """Whether ``verify`` needs the URL that a delivery was sent to."""
         return any(isinstance(verifier, Signed) and verifier.needs_url for verifier in self.verifiers)
+
+    @property
+    def has_token_in_body(self) -> bool:
+        """Whether ``verify`` reads a token in the body, which does not cover the rest of it."""
+        return any(isinstance(verifier, FieldToken) for verifier in self.verifiers)
 
     def read(self, delivery: Delivery, now: float) -> Reply | Delivered:
         """Verify a delivery and read its contacts. ``now`` is in seconds since the epoch.

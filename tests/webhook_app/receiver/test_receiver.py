@@ -224,7 +224,7 @@ def test_a_chunked_body_that_is_too_large_is_rejected(door: Door) -> None:
     response = door.http.post(
         "/webhooks/signup",
         input_stream=io.BytesIO(b" " * 2001),
-        headers=BEARER,
+        headers={**BEARER, "Transfer-Encoding": "chunked"},
         content_type="application/json",
         environ_overrides={"wsgi.input_terminated": True},
     )

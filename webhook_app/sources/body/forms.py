@@ -34,13 +34,15 @@ def parse_form(raw: bytes) -> dict[str, object]:
     """Parse an urlencoded form in UTF-8 (WHATWG URL, section 5.1) into nested objects.
 
     Raises:
-        BadBody: it is malformed or not UTF-8, or brackets nest too deeply.
+        BadBody: it is malformed, ends inside an escape or is not UTF-8, or brackets nest too deeply.
         TooLarge: it has more than ``MAX_FIELDS`` fields.
     """
     if raw.count(b"&") >= MAX_FIELDS:
         raise TooLarge(f"the form has more than {MAX_FIELDS} fields")
     if 3 * raw.count(b"%") > len(raw):
         raise BadBody("the form is not urlencoded")
+    if b"%" in raw[-2:]:
+        raise BadBody("the form was cut off: it ends inside an escape")
     try:
         return _nested(parse_qsl(raw.decode(), keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
