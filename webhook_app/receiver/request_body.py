@@ -75,7 +75,10 @@ def _is_trusted(source: Source, head: Delivery, now: float) -> bool:
 
 
 def _read(request: Request, size: int | None) -> bytes:
-    """Read ``size`` bytes of the body, or all of it; other servers raise if it is cut off."""
+    """Read ``size`` bytes of the body, or all of it.
+
+    Granian raises nothing if it is cut off; other servers do.
+    """
     try:
         body: bytes = request.environ["wsgi.input"].read(*(() if size is None else (size,)))
     except OSError:

@@ -64,7 +64,7 @@ class Source:
 
     @property
     def has_token_in_body(self) -> bool:
-        """Whether ``verify`` reads a token in the body, which does not cover the rest of it."""
+        """Whether a token in the body proves who sent it, but not that it is whole."""
         return any(isinstance(verifier, FieldToken) for verifier in self.verifiers)
 
     def read(self, delivery: Delivery, now: float) -> Reply | Delivered:
