@@ -1,7 +1,8 @@
 """Reads settings and sources, and reports all mistakes in both at once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from webhook_app.access import Access, Provider
 from webhook_app.sources import Source, load_sources
@@ -36,6 +37,40 @@ def read_configuration(environ: Mapping[str, str]) -> tuple[Settings, dict[str, 
         names = ", ".join(without_inbox)
         raise SettingsError([f"LIVEDESK_INBOX_ID is not set, and these sources have no inbox_id: {names}."])
     return settings, sources
+
+
+class UnusableSources(Mapping[str, Source]):
+    """Sources with mistakes in them: any use raises the mistakes."""
+
+    def __init__(self, error: SettingsError) -> None:
+        self.error = error
+
+    def __getitem__(self, name: str) -> NoReturn:
+        raise self.error
+
+    def __iter__(self) -> Iterator[str]:
+        raise self.error
+
+    def __len__(self) -> int:
+        raise self.error
+
+
+def read_for_command(environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, Source]]:
+    """Return the settings of a command, and the sources that only some commands need.
+
+    Raises:
+        SettingsError: one sentence for each mistake. Mistakes in the sources alone are raised when they are used.
+    """
+    try:
+        return read_configuration(environ)
+    except SettingsError as error:
+        try:
+            has_mistakes = problems_of_access(load_settings(environ))
+        except SettingsError:
+            has_mistakes = error.problems
+        if has_mistakes:
+            raise
+        return load_settings(environ), UnusableSources(error)
 
 
 def problems_of_access(settings: Settings) -> list[str]:

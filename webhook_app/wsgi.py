@@ -1,7 +1,7 @@
 """Creates the application from the environment: ``webhook_app.wsgi:app``.
 
-With mistakes in the configuration a server does not start. The commands still do, because ``sources check`` reports
-those mistakes.
+With mistakes in the configuration a server does not start. The commands still do: ``sources check`` reports those
+mistakes, and most commands work without sources.
 """
 
 import os
@@ -12,7 +12,7 @@ from flask import Flask
 
 from webhook_app import cli
 from webhook_app.app import create_app
-from webhook_app.configuration import access_of, read_configuration
+from webhook_app.configuration import UnusableSources, access_of, read_configuration, read_for_command
 from webhook_app.parts import Parts
 from worker import telemetry
 from worker.errors import SettingsError
@@ -34,7 +34,7 @@ def join() -> Flask:
     Raises:
         SettingsError: one sentence for each mistake, in the environment or in the sources file.
     """
-    settings, sources = read_configuration(os.environ)
+    settings, sources = (read_for_command if IS_COMMAND else read_configuration)(os.environ)
     telemetry.configure_logging(settings.log_format, settings.log_level)
     telemetry.start_sentry(settings.sentry_dsn, settings.sentry_environment, "web")
     client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
@@ -56,7 +56,8 @@ def join() -> Flask:
         parts.store.counters.start()
         # The server's processes are multiprocessing's, which run no atexit.
         Finalize(None, parts.store.counters.stop, exitpriority=0)
-    return create_app(parts)
+    app = create_app(parts)
+    return cli.not_served(app) if isinstance(sources, UnusableSources) else app
 
 
 try:

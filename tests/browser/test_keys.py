@@ -84,7 +84,7 @@ def test_a_command_is_copied(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == "flask --app webhook_app.wsgi retry user-42"
+    assert page.evaluate("navigator.clipboard.readText()") == "flask retry user-42"
 
 
 def test_times_tick(page: Page) -> None:

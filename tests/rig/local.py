@@ -7,7 +7,9 @@ Without any setting, the system is complete on this machine. ``REDIS_URL`` repla
 import base64
 import fcntl
 import os
+import re
 import secrets
+from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ from worker.store.store import Store
 PORTS = {"PORT": 8000, "STAND_IN_PORT": 8001, "VALKEY_PORT": 6390}
 #: Variables of ``bin/web`` and ``bin/worker``, which do not check them.
 COUNTS = ("WEB_PROCESSES", "WEB_THREADS", "WORKER_CONCURRENCY")
+#: A value that needs no quotes in an env file.
+PLAIN = re.compile("[A-Za-z0-9_./:@%+=,-]+")
 #: Seconds to wait for a Redis that ``REDIS_URL`` names.
 REDIS_TIMEOUT_S = 2.0
 
@@ -36,8 +40,8 @@ class Local:
     """A stack that can be started, and what you need to know to use it.
 
     ``generated`` has the secrets that we made, by variable; your own are not printed. ``sources`` are the names of the
-    sources. ``env_file`` is for ``flask --env-file``. ``redis_problems`` says, in sentences, what is wrong with your
-    Redis.
+    sources. ``env_file`` is for ``flask --env-file``: it has the variables that the configuration reads, and all that
+    came from an env file. ``redis_problems`` says, in sentences, what is wrong with your Redis.
     """
 
     stack: Stack
@@ -51,6 +55,18 @@ def read_environment(env_file: Path) -> dict[str, str]:
     """Return the environment, completed by ``.env``; empty values are not set."""
     given = {**dotenv_values(env_file, interpolate=False), **os.environ}
     return {name: value for name, value in given.items() if value}
+
+
+class Observed(UserDict[str, str]):
+    """An environment that records the names of the variables that were read."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.read: set[str] = set()
+        super().__init__(environ)
+
+    def __getitem__(self, name: str) -> str:
+        self.read.add(name)
+        return super().__getitem__(name)
 
 
 @contextmanager
@@ -83,15 +99,25 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> Local:
     stand_in_port = None if own_livedesk else _port(environ, "STAND_IN_PORT")
     for name in COUNTS:
         _number(name, environ.get(name, "1"), 1000, "a number from 1 to 1000")
+    observed = Observed(env if own_livedesk else env | STAND_IN_ACCOUNT)
     try:
-        settings, sources = read_configuration(env if own_livedesk else env | STAND_IN_ACCOUNT)
+        settings, sources = read_configuration(observed)
     except SettingsError as error:
         raise StartError(str(error)) from error
     stack = Stack(folder, env, port=port, valkey_port=valkey_port, stand_in_port=stand_in_port)
     env_file = folder / "run.env"
-    ours = {name: stack.env[name] for name in stack.env.keys() - environ.keys()} | {"PORT": str(port)}
-    _write_private(env_file, "".join(f"{name}={ours[name]}\n" for name in sorted(ours)))
+    names = (observed.read & stack.env.keys()) | (stack.env.keys() - os.environ.keys())
+    ours = {name: stack.env[name] for name in names} | {"PORT": str(port)}
+    _write_private(env_file, "".join(f"{name}={_quoted(ours[name])}\n" for name in sorted(ours)))
     return Local(stack, generated, tuple(sources), env_file, _check_redis(settings) if own_redis else ())
+
+
+def _quoted(value: str) -> str:
+    """Return a value as python-dotenv reads it from an env file."""
+    if PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _is_set(environ: Mapping[str, str], name: str) -> bool:

@@ -50,7 +50,7 @@ def _send_command(url: str, secret: str) -> str:
 
 
 def _flask(local: Local) -> str:
-    return f".venv/bin/flask --env-file {_relative(local.env_file)} --app webhook_app.wsgi"
+    return f".venv/bin/flask --env-file {_relative(local.env_file)}"
 
 
 def _relative(path: Path) -> str:

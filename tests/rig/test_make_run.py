@@ -101,7 +101,7 @@ def test_the_printed_commands_work_and_data_survives_the_next_run(
     assert requests.get(dashboard, timeout=5).url.startswith(f"{dashboard}/sign-in")
     assert len(password) >= 12
     assert [contact["identifier"] for contact in requests.get(stand_in, timeout=5).json()] == ["ada-1"]
-    flask(f"--env-file {tmp_path / 'data/run.env'} --app webhook_app.wsgi retry ada-1")
+    flask(f"--env-file {tmp_path / 'data/run.env'} retry ada-1")
     interrupt(first)
     assert all(is_free(int(port)) for port in ports.values())
 
@@ -126,7 +126,7 @@ def test_with_your_own_sources_a_command_to_send_a_test_is_printed_and_what_ends
     sources.write_text('[sources.shop]\npreset = "shopify"\nsecret = "the-secret-of-the-test"\n')
     run = make_run(SOURCES_FILE=str(sources)).start()
     [line] = re.findall(r"(?m)^  \.venv/bin/flask (.* send-test .*)$", run.log_text())
-    sent = flask(line, SOURCES_FILE=str(sources))
+    sent = flask(line)
     assert sent.stdout.splitlines()[-1].startswith("created: contact ")
 
     [worker] = re.findall(r"worker started \(pid=(\d+)\)", run.log_text())
@@ -232,7 +232,10 @@ def test_what_you_have_is_not_started(tmp_path: Path) -> None:
     assert own["API_TOKEN"] not in screen
     assert own["DASHBOARD_PASSWORD"] not in screen
     port = local.stack.url.rpartition(":")[2]
-    assert local.env_file.read_text() == f"PORT={port}\nWEBHOOK_SECRET_FILE={tmp_path / 'webhook-secret'}\n"
+    written = local.env_file.read_text()
+    assert written.splitlines()[-2:] == [f"REDIS_URL={yours.url}", f"WEBHOOK_SECRET_FILE={tmp_path / 'webhook-secret'}"]
+    assert f"PORT={port}\n" in written
+    assert "LIVEDESK_API_KEY=k\n" in written
 
 
 def test_the_environment_goes_before_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

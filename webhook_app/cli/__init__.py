@@ -1,4 +1,4 @@
-"""``flask --app webhook_app.wsgi ...``: the commands of an operator.
+"""``flask ...``: the commands of an operator.
 
 ``contacts``    ``flask contacts``, ``erase`` and the old ``retry``
 ``operations``  ``flask operations``, ``pause`` and ``resume``
@@ -38,6 +38,10 @@ def without_parts(error: SettingsError) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.extensions[EXTENSION] = error
     register(app)
-    # `flask run` would serve it, and nobody may take its answers for the receiver's.
+    return not_served(app)
+
+
+def not_served(app: Flask) -> Flask:
+    """Let an application for commands answer 503: ``flask run`` would serve it."""
     app.wsgi_app = ServiceUnavailable(retry_after=60)  # type: ignore[method-assign]
     return app

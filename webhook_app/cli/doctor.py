@@ -55,8 +55,13 @@ def _check_all(may_probe: Callable[[], bool]) -> Iterator[CheckResult]:
         yield from (CheckResult(Level.FAILED, "settings", problem) for problem in error.problems)
         return
     yield CheckResult(Level.OK, "settings", "All settings are valid.")
-    if parts.sources:
-        yield CheckResult(Level.OK, "sources", ", ".join(parts.sources))
+    try:
+        names = list(parts.sources)
+    except SettingsError as error:
+        yield from (CheckResult(Level.FAILED, "sources", problem) for problem in error.problems)
+        return
+    if names:
+        yield CheckResult(Level.OK, "sources", ", ".join(names))
     else:
         yield CheckResult(Level.WARNING, "sources", "No sources: nobody can send signups.", "Create SOURCES_FILE.")
     try:
