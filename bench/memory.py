@@ -13,7 +13,7 @@ from bench import payload
 from bench.machine import BenchError, ask, say, valkey
 from bench.report import Row
 from bench.sync import our_contact, our_store
-from worker.model import Attempt, AttemptResult, Outcome, State
+from worker.model import Attempt, AttemptResult, Origin, Outcome, State
 from worker.store import keys, record
 
 PENDING_MOST = 1200
@@ -25,7 +25,7 @@ def fill(redis_url: str, part: int, parts: int, count: int) -> None:
     """Accept every ``parts``-th contact."""
     store = our_store(redis_url)
     for number in range(part, count, parts):
-        store.contacts.accept(our_contact("memory", number), "signup")
+        store.contacts.accept(our_contact("memory", number), Origin("signup"))
 
 
 def finish(redis_url: str, part: int, parts: int, count: int) -> None:

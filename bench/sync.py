@@ -37,7 +37,7 @@ from bench.machine import (
 from bench.report import Row, median, spread
 from tests.rig.parts import ROOT
 from tests.rig.processes import Process, has_logged
-from worker.model import Contact, State
+from worker.model import Contact, Origin, State
 from worker.process.envelope import build_envelope
 from worker.store import keys
 from worker.store.connection import connect
@@ -94,7 +94,7 @@ def lay_in_ours(redis_url: str, count: int) -> None:
     """Accept contacts, as the receiver does."""
     store = our_store(redis_url)
     for number in range(count):
-        store.contacts.accept(our_contact("sync", number), "signup")
+        store.contacts.accept(our_contact("sync", number), Origin("signup"))
 
 
 def left_of_ours(redis_url: str, count: int) -> int:

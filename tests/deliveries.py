@@ -258,4 +258,4 @@ def expected(preset: str) -> Contact | None:
 def contacts(found: Source, sent: Delivery) -> list[Contact]:
     """The contacts in a delivery."""
     readings = found.read_payload(found.reader.read(sent), sent.headers)
-    return [reading[0] for reading in (readings if isinstance(readings, list) else [readings]) if reading]
+    return [reading.contact for reading in (readings if isinstance(readings, list) else [readings]) if reading]

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.model import Accepted, Contact, Note, Quarantined, State, Status
+from worker.model import Accepted, Contact, Note, Origin, Quarantined, Signup, State, Status
 from worker.store.connection import connect
 from worker.store.contacts import Contacts
 from worker.store.quarantine import Quarantine
@@ -23,23 +23,25 @@ class MemoryContacts:
     def __init__(self, store: "MemoryStore") -> None:
         self.store = store
 
-    def accept(self, contact: Contact, _source: str, _notes: tuple[Note, ...] = ()) -> Accepted:
+    def accept(self, contact: Contact, _origin: Origin, _notes: tuple[Note, ...] = (), **_options: bool) -> Accepted:
         self.store.before()
+        is_repeat = self.store.taken.get(contact.identifier) == contact
         status = Status.DUPLICATE if contact.identifier in self.store.taken else Status.ACCEPTED
         self.store.taken[contact.identifier] = contact
-        return Accepted(status, State.PENDING, None)
+        return Accepted(status, State.PENDING, None, is_repeat=is_repeat)
 
-    def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
-        return [self.accept(contact, source, notes) for contact, notes in deliveries]
+    def accept_all(self, signups: Iterable[Signup], origin: Origin, **_options: bool) -> list[Accepted]:
+        return [self.accept(signup.contact, origin, signup.notes) for signup in signups]
 
 
 class MemoryQuarantine:
     def __init__(self, store: "MemoryStore") -> None:
         self.store = store
 
-    def add(self, delivery: Quarantined) -> None:
-        self.store.before()
-        self.store.quarantined.append(delivery)
+    def add_all(self, deliveries: Iterable[Quarantined]) -> None:
+        for delivery in deliveries:
+            self.store.before()
+            self.store.quarantined.append(delivery)
 
 
 class MemorySecretUses:

@@ -4,14 +4,14 @@ from typing import Any
 
 import redis
 
-from worker.model import OperationState, State
+from worker.model import OperationState, Outcome, State
 from worker.store import keys, record
 from worker.store.queue import QUEUE_BOUNDS
 
 FIXED_KEYS = {
     *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS),
     *(keys.UPSTREAM, keys.INBOXES, keys.FAILING, keys.COUNTS, keys.OPERATIONS, keys.ACTIVE_OPERATIONS, keys.AUDIT),
-    *(keys.ACCOUNT, keys.RECONCILE, keys.MARK),
+    *(keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES),
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.
@@ -20,6 +20,7 @@ RECORD_PREFIX = keys.contact("")
 QUARANTINE_PREFIX = keys.quarantined("")
 CAUSE_PREFIX = keys.cause("")
 FINDER_PREFIX = keys.finders("")
+ALIAS_PREFIX = keys.aliases("")
 #: Keys with rules of their own, on which nothing else depends.
 OTHER_PREFIXES = (keys.minute(""), keys.people(""), keys.operation(""), keys.tries(""))
 
@@ -28,7 +29,7 @@ def assert_invariants(client: redis.Redis) -> None:
     """Fail with the key and what is wrong with it. Nothing may write during the check."""
     store: Any = client  # redis-py's types allow for bytes, which this client never gives
     names = set(store.scan_iter(count=1000))
-    ours = (RECORD_PREFIX, KOMBU_PREFIX, QUARANTINE_PREFIX, CAUSE_PREFIX, FINDER_PREFIX, *OTHER_PREFIXES)
+    ours = (RECORD_PREFIX, KOMBU_PREFIX, QUARANTINE_PREFIX, CAUSE_PREFIX, FINDER_PREFIX, ALIAS_PREFIX, *OTHER_PREFIXES)
     strangers = {name for name in names if not name.startswith(ours)} - FIXED_KEYS
     assert not strangers, f"unknown keys: {strangers}"
 
@@ -47,11 +48,14 @@ def assert_invariants(client: redis.Redis) -> None:
     assert store.llen(keys.QUEUE) <= max(QUEUE_BOUNDS), "the queue is longer than its bound"
     held_by_cause: dict[str, set[str]] = {}
     found_by: dict[str, set[str]] = {}
+    linked: dict[str, dict[str, str]] = {}
     for key in records:
         fields = store.hgetall(keys.contact(key))
         _assert_record(key, fields, indexed, due, salt)
         if "cause" in fields:
             held_by_cause.setdefault(fields["cause"], set()).add(key)
+        if "contact_id" in fields:
+            linked.setdefault(fields["contact_id"], {})[key] = fields.get("outcome", Outcome.CREATED)
         for finder in _finders(fields, salt):
             found_by.setdefault(finder, set()).add(key)
 
@@ -63,10 +67,14 @@ def assert_invariants(client: redis.Redis) -> None:
         for field, value in store.hgetall(name).items():
             leads_to = {value[at : at + 16] for at in range(0, len(value), 16)}
             finder = f"{name.removeprefix(FINDER_PREFIX)}:{field}"
+            if any(leads_to <= set(outcomes) for outcomes in linked.values()):
+                assert len(leads_to) == 1, "more than one record has a LiveDesk contact's own identifier"
+                continue
             assert leads_to <= found_by.get(finder, set()), "a finder leads to a contact that has other addresses"
             assert len(leads_to) == min(8, len(found_by[finder])), "a finder leads to too few contacts"
             del found_by[finder]
-    assert not found_by, "contacts that are not found by their addresses or ids"
+    assert not found_by, "contacts that are not found by their addresses"
+    _assert_aliases(store, linked, {name for name in names if name.startswith(ALIAS_PREFIX)}, salt)
 
     operations = {name for name in names if name.startswith(keys.operation("")) and not name.endswith(":saved")}
     active = {name for name in operations if OperationState(store.hget(name, "state")).is_active}
@@ -75,9 +83,21 @@ def assert_invariants(client: redis.Redis) -> None:
     )
 
 
+def _assert_aliases(store: Any, linked: dict[str, dict[str, str]], names: set[str], salt: bytes) -> None:
+    """All records of one LiveDesk contact are in a set, and one of them has its identifier."""
+    for contact_id, outcomes in linked.items():
+        aliases = store.smembers(keys.aliases(contact_id))
+        assert aliases == set(outcomes) or (not aliases and len(outcomes) == 1), f"aliases of contact {contact_id}"
+        assert sum(outcome != Outcome.KNOWN for outcome in outcomes.values()) <= 1, f"two contacts are {contact_id}"
+        bucket, _, field = record.finder("contact_id", contact_id, salt).partition(":")
+        found = store.hget(keys.finders(bucket), field)
+        assert found in outcomes or (not found and aliases), f"contact {contact_id} is not found by its id"
+    assert names <= {keys.aliases(contact_id) for contact_id in linked}, "aliases of a contact that no record has"
+
+
 def _finders(fields: dict[str, str], salt: bytes) -> list[str]:
     if "contact_id" in fields:
-        return [record.finder("contact_id", fields["contact_id"], salt)]
+        return []
     return (record.dump_finders(record.load_contact(fields["identifier"], fields["data"]), salt) or "").split()
 
 

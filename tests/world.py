@@ -21,7 +21,19 @@ from webhook_app.access import Access, Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.model import Accepted, Attempt, AttemptResult, Claim, Contact, Note, Outcome, Signal, State, UpstreamPolicy
+from worker.model import (
+    Accepted,
+    Attempt,
+    AttemptResult,
+    Claim,
+    Contact,
+    Note,
+    Origin,
+    Outcome,
+    Signal,
+    State,
+    UpstreamPolicy,
+)
 from worker.store import keys
 from worker.store.contacts import Finished
 from worker.store.lists import ContactLists
@@ -119,7 +131,7 @@ class World:
     # Contacts
 
     def accept(self, contact: Contact = ADA, *notes: Note, source: str = "signup") -> Accepted:
-        return self.store.contacts.accept(contact, source, notes)
+        return self.store.contacts.accept(contact, Origin(source), notes)
 
     def claim(self, identifier: str = "ada", *, sends: bool = True) -> Claim:
         claim = self.store.contacts.claim(self.key(identifier), token_hex(8), sends=sends)

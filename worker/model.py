@@ -96,7 +96,9 @@ class Action(StrEnum):
     EDIT = "edit"
     #: Retry without the field that another contact in LiveDesk has.
     LEAVE_OUT = "leave_out"
-    #: Use a contact that is in LiveDesk already.
+    #: LiveDesk's contact is this person, and stays as it is.
+    KNOWN = "known"
+    #: LiveDesk's contact is this person, and gets this identifier.
     ADOPT = "adopt"
     ERASE = "erase"
     #: Create again what LiveDesk no longer has.
@@ -110,6 +112,7 @@ ACTIONS: Mapping[Action, frozenset[State]] = {
     Action.DISCARD: _IDLE,
     Action.EDIT: _IDLE | {State.DISCARDED},
     Action.LEAVE_OUT: frozenset({State.CONFLICT}),
+    Action.KNOWN: frozenset({State.CONFLICT}),
     Action.ADOPT: frozenset({State.CONFLICT}),
     # Not while an attempt is running; a contact may stay ``sending`` after its worker died.
     Action.ERASE: frozenset(State),
@@ -179,7 +182,10 @@ class Outcome(StrEnum):
     """How a contact became ``created``."""
 
     CREATED = "created"
+    #: LiveDesk had the person already, and its contact has our identifier now.
     ADOPTED = "adopted"
+    #: LiveDesk has the person under another identifier: the two are aliases of one contact.
+    KNOWN = "known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +256,10 @@ class NoteCode(StrEnum):
     ALTERED = "altered"
     EDITED = "edited"
     ADOPTED = "adopted"
+    #: LiveDesk has the person under another identifier.
+    KNOWN = "known"
+    #: The identifier replaced that of a visitor.
+    PROMOTED = "promoted"
     #: LiveDesk has another value, or none.
     DIFFERS = "differs"
     RECREATED = "recreated"
@@ -267,6 +277,65 @@ class Note:
     code: NoteCode = NoteCode.NONE
 
 
+@dataclass(frozen=True, slots=True)
+class Signup:
+    """What a source reads in a delivery: a contact, and notes about what was changed.
+
+    ``is_unverified``: the sender says that the e-mail address was not verified.
+    """
+
+    contact: Contact
+    notes: tuple[Note, ...] = ()
+    is_unverified: bool = False
+
+
+class Identity(StrEnum):
+    """Who can choose the identifiers that a source sends."""
+
+    #: Only the system that issues them.
+    ACCOUNT = "account"
+    #: Anybody who fills in a form, or who has a public key.
+    VISITOR = "visitor"
+
+
+class OnConflict(StrEnum):
+    """What to do when LiveDesk has an e-mail address under an unknown identifier."""
+
+    #: An operator decides.
+    ASK = "ask"
+    #: It is the same person: LiveDesk's contact stays as it is.
+    KNOWN = "known"
+    #: It is another person, who is created without the address.
+    WITHOUT = "without"
+
+
+class Resolution(StrEnum):
+    """How an operator resolves a conflict with the next attempt."""
+
+    #: LiveDesk's contact gets our identifier.
+    ADOPT = "adopt"
+    #: The contact is created without the field.
+    WITHOUT = "without"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a contact comes from: the source, and what its identifiers mean.
+
+    Sources that take their identifiers from the same system have the same ``id_space``; empty means the source's own.
+    """
+
+    source: str
+    identity: Identity = Identity.ACCOUNT
+    id_space: str = ""
+    on_conflict: OnConflict = OnConflict.ASK
+
+    @property
+    def space(self) -> str:
+        """The id space: its own has the name of the source."""
+        return self.id_space or self.source
+
+
 class Status(StrEnum):
     """What the receiver answers about a delivery."""
 
@@ -278,11 +347,19 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The result of a delivery that is now stored."""
+    """The result of a delivery that is now stored, or that clashes.
+
+    ``is_update``: it changed the data of a contact that LiveDesk does not have yet. ``is_repeat``: a source of the same
+    id space has sent exactly this before. ``clashes_with``: the source whose person has this identifier already; then
+    the status is ``quarantined``, and nothing was stored.
+    """
 
     status: Status
     state: State
     contact_id: str | None
+    is_update: bool = field(default=False, compare=False)
+    is_repeat: bool = field(default=False, compare=False)
+    clashes_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +371,9 @@ class Claim:
     ``wait_ms`` is the wait before the first request, by the pace, and ``apart_ms`` the time from that to the next one.
     ``answered_at`` is when LiveDesk last answered any attempt, ``failed_at`` when this contact's last attempt ended;
     ``suspect`` counts the attempts that failed while LiveDesk answered others. ``trigger`` is who requested this
-    attempt, if a person did. ``received_at`` is the time of the first delivery, ``source`` who sent the data;
-    ``number`` counts the attempts, including this one.
+    attempt, if a person did. ``received_at`` is the time of the first delivery, ``origin`` where the data comes from;
+    ``number`` counts the attempts, including this one. ``is_unverified``: see ``Signup``. ``resolution`` is what an
+    operator decided about a conflict, for this attempt.
     """
 
     key: str
@@ -318,9 +396,11 @@ class Claim:
     failed_at: int | None = None
     suspect: int = 0
     trigger: str | None = None
-    source: str = ""
+    origin: Origin = Origin("")
     received_at: int = 0
     number: int = 1
+    is_unverified: bool = False
+    resolution: Resolution | None = None
 
 
 class Signal(StrEnum):
@@ -374,13 +454,16 @@ class Quarantined:
     """An authentic delivery without a usable contact, minus its secret fields.
 
     ``payload`` is JSON, ``headers`` are those that the mapping reads, ``problems`` has a sentence for each wrong field.
-    The store sets ``entry`` and ``since``.
+    ``is_element``: it is one element of a batch. ``clash`` is the other source of an identifier that two sources use
+    for two people. The store sets ``entry`` and ``since``.
     """
 
     source: str
     payload: str
     problems: dict[str, str]
     headers: dict[str, str]
+    is_element: bool = False
+    clash: str = ""
     entry: str = ""
     since: int = 0
 

@@ -13,7 +13,7 @@ from typing import Any
 import phonenumbers
 
 from worker.errors import Unmappable
-from worker.model import CONTACT_FIELDS, Contact, Note, NoteCode
+from worker.model import CONTACT_FIELDS, Contact, Note, NoteCode, Signup
 
 #: Characters; the limit of LiveDesk's text columns (livedesk-api 2.1).
 MAX_TEXT = 255
@@ -49,13 +49,18 @@ class _Unusable(Exception):
 
 
 def normalise(
-    raw: Mapping[str, object], *, region: str | None = None, inbox_id: int | None = None, strict: bool = False
-) -> tuple[Contact, tuple[Note, ...]]:
-    """Return the contact that ``raw`` describes, and notes about changes.
+    raw: Mapping[str, object],
+    *,
+    region: str | None = None,
+    inbox_id: int | None = None,
+    id_prefix: str = "",
+    strict: bool = False,
+) -> Signup:
+    """Return the contact that ``raw`` describes, with notes about changes.
 
     ``raw`` maps names of ``Contact``'s fields to what the sender wrote; other names are ignored, ``None`` and blank
     text mean absent. ``region`` (ISO 3166-1, two capital letters) is the country of phone numbers without a country
-    code; ``inbox_id`` is the inbox of a delivery that names none.
+    code; ``inbox_id`` is the inbox of a delivery that names none; ``id_prefix`` precedes the identifier.
 
     Raises:
         Unmappable: the identifier or the inbox is invalid; with ``strict``, any field is.
@@ -74,9 +79,14 @@ def normalise(
         else:
             if remark:
                 notes.append(Note(field, remark, NoteCode.ALTERED))
+    if id_prefix and values["identifier"]:
+        values["identifier"] = id_prefix + values["identifier"]
+        if len(values["identifier"]) > MAX_TEXT:
+            problems["identifier"] = f"longer than {MAX_TEXT} characters with its prefix"
     if problems:
         raise Unmappable(problems)
-    return Contact(**values | {"inbox_id": values["inbox_id"] or inbox_id}), tuple(notes)
+    contact = Contact(**values | {"inbox_id": values["inbox_id"] or inbox_id})
+    return Signup(contact, tuple(notes), is_unverified=raw.get("email_verified") is False)
 
 
 def as_text(value: object) -> str | None:

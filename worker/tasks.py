@@ -108,7 +108,7 @@ def _report(ended: Ended) -> None:
             duration_ms=attempt.duration_ms,
             waited_ms=attempt.at - ended.claim.received_at,
             number=ended.claim.number,
-            source=ended.claim.source,
+            source=ended.claim.origin.source,
             trigger=_trigger_kind(attempt.trigger),
             outcome=result.outcome,
             written=None if finished.written else "no",

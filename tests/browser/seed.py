@@ -17,6 +17,7 @@ from worker.model import (
     BulkAction,
     Contact,
     Note,
+    Origin,
     Outcome,
     Quarantined,
     Signal,
@@ -72,7 +73,7 @@ def at(store: Store, minutes_ago: float) -> None:
 def bring(store: Store, contact: Contact, *verdicts: AttemptResult, source: str = "signup") -> str:
     """Add a signup, and an attempt for each result. Return its key."""
     key = store.key_of(contact.identifier)
-    store.contacts.accept(contact, source)
+    store.contacts.accept(contact, Origin(source))
     for verdict in verdicts:
         store.contacts.retry_now(store.key_of(contact.identifier))
         claim = store.contacts.claim(key, token_hex(8), sends=False)
@@ -145,10 +146,10 @@ def _people(store: Store) -> None:
     bring(store, person("put-aside"))
     store.contacts.discard(store.key_of("put-aside"))
     noted = Note("phone_number", "left out: not a phone number")
-    store.contacts.accept(person("waiting-one"), "shop", (noted,))
+    store.contacts.accept(person("waiting-one"), Origin("shop"), (noted,))
     at(store, 0)
     sending = person("sending-one")
-    store.contacts.accept(sending, "signup")
+    store.contacts.accept(sending, Origin("signup"))
     assert store.contacts.claim(store.key_of(sending.identifier), token_hex(8), sends=False)
 
 

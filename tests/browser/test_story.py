@@ -15,7 +15,7 @@ from tests.e2e.system import FAST, System
 from tests.rig.parts import Stack
 from tests.world import wait_until
 from webhook_app.access import Role
-from worker.model import Contact, State
+from worker.model import Contact, Origin, State
 from worker.store import keys
 
 MANY = 1000
@@ -60,7 +60,7 @@ def take(system: System, number: int, source: str = "signup", name: str = "perso
     """Accept many signups. Return their identifiers."""
     people = [Contact(f"{name}-{at}", email=f"{name}-{at}@example.com") for at in range(number)]
     for person in people:
-        system.store.contacts.accept(person, source)
+        system.store.contacts.accept(person, Origin(source))
     return [person.identifier for person in people]
 
 

@@ -20,7 +20,7 @@ from tests.rig.processes import (
 from tests.rig.valkey import Valkey
 from tests.world import wait_until
 from worker.app import app
-from worker.model import Contact
+from worker.model import Contact, Origin
 from worker.process.envelope import build_envelope
 from worker.store import keys
 from worker.store.connection import connect
@@ -79,7 +79,7 @@ def test_a_stock_worker_runs_what_accept_and_sweep_push_and_its_events_show_it(
     valkey: Valkey, client: redis.Redis, store: Store, runs: Path
 ) -> None:
     with stock_worker(valkey, runs, "-E"), events(valkey, runs) as dump:
-        store.contacts.accept(Contact("user-42"), "signup")
+        store.contacts.accept(Contact("user-42"), Origin("signup"))
         wait_until(lambda: len(runs.read_text().splitlines()) == 1, "what accept has pushed has been run")
         store.shift_ms = GRACE_MS + 1
         assert store.queue.sweep().handed == 1
@@ -103,7 +103,7 @@ def test_our_worker_reports_them_when_its_task_events_are_on(valkey: Valkey, sto
         ready=has_logged("worker ready"),
     )
     with ours, events(valkey, runs) as dump:
-        store.contacts.accept(Contact("user-42"), "signup")
+        store.contacts.accept(Contact("user-42"), Origin("signup"))
         wait_until(lambda: SUCCEEDED in dump.log_text(), "the events show the task")
 
 
@@ -121,7 +121,7 @@ def test_the_envelope_is_what_apply_async_writes(valkey: Valkey, client: redis.R
 
 def test_no_two_messages_have_an_id_in_common(client: redis.Redis, store: Store) -> None:
     for number in range(20):
-        store.contacts.accept(Contact(f"user-{number}"), "signup")
+        store.contacts.accept(Contact(f"user-{number}"), Origin("signup"))
     store.shift_ms = GRACE_MS + 1
     store.queue.sweep()
     store.shift_ms = 2 * (GRACE_MS + 1)

@@ -16,7 +16,7 @@ from tests.world import make_store
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.model import Ack, Attempt, AttemptResult, Contact, Requirements, Signal, State, UpstreamPolicy
+from worker.model import Ack, Attempt, AttemptResult, Contact, Origin, Requirements, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
 
@@ -66,7 +66,7 @@ def readiness(client: redis.Redis) -> tuple[int, dict[str, Any]]:
 
 def test_a_durable_redis_is_ready(own: redis.Redis) -> None:
     store = make_store(own, lease_ms=1)
-    store.contacts.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), Origin("signup"))
     status, document = readiness(own)
     assert (status, document["status"], document["problems"], document["warnings"]) == (200, "ready", [], [])
     assert (document["contacts"]["pending"], document["contacts"]["created"], document["queue"]) == (1, 0, 1)
@@ -159,7 +159,7 @@ def test_readyz_reports_livedesk_but_stays_ready(own: redis.Redis) -> None:
         ("ada", Signal.INBOX, "inbox_not_found"),
         ("bob", Signal.MISCONFIGURED, "unauthorized"),
     ):
-        store.contacts.accept(Contact(identifier, 7 if identifier == "ada" else 8), "app")
+        store.contacts.accept(Contact(identifier, 7 if identifier == "ada" else 8), Origin("app"))
         claim = store.contacts.claim(store.key_of(identifier), identifier)
         assert claim is not None
         failed = AttemptResult(state=State.RETRYING, cause=cause, signal=signal, delay_ms=1)

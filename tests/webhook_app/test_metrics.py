@@ -19,7 +19,7 @@ from webhook_app.metrics import PREFIX
 from webhook_app.parts import Parts
 from webhook_app.receiver.delivery_log import REASONS
 from webhook_app.sources.config import read_source
-from worker.model import Attempt, AttemptResult, Contact, Outcome, Signal, State, UpstreamPolicy
+from worker.model import Attempt, AttemptResult, Contact, Origin, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
 
@@ -54,7 +54,7 @@ class Web:
         return self.http.post(f"/webhooks/{name}", json=document, headers=headers, **options).status_code
 
     def bring(self, identifier: str, verdict: AttemptResult) -> None:
-        self.store.contacts.accept(Contact(identifier, 1), "app")
+        self.store.contacts.accept(Contact(identifier, 1), Origin("app"))
         claim = self.store.contacts.claim(self.store.key_of(identifier), token_hex(8))
         assert claim is not None
         self.store.contacts.finish(claim, verdict, Attempt(claim.now, 1))
@@ -219,7 +219,7 @@ def test_workers_and_their_backlog_are_reported(web: Web) -> None:
     web.store.queue.sweep("one")
     web.store.shift_ms = -90_000
     web.store.queue.sweep("two")
-    web.store.contacts.accept(Contact("ada", 1), "app")
+    web.store.contacts.accept(Contact("ada", 1), Origin("app"))
     web.store.shift_ms = 0
     figures = web.figures()
     assert (figures["workers",], figures["sweep_age_seconds",] < 10) == (1, True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import Unmappable
-from worker.model import Contact, Note
+from worker.model import Contact, Note, Signup
 from worker.normalise import as_text, normalise
 
 SCALARS = (
@@ -27,9 +27,9 @@ NEARLY = st.from_regex(r"(tel:)?\+?[\d (٣).x#-]{0,20}|[^@]{0,3}@?[^@]{0,3}|http
 
 def read(field: str, value: object, region: str | None = None) -> tuple[object, list[str]]:
     """The field as it comes out, and the notes about it."""
-    contact, notes = normalise({"identifier": "1", field: value}, region=region)
-    assert all(note.field == field for note in notes)
-    return getattr(contact, field), [note.text for note in notes]
+    signup = normalise({"identifier": "1", field: value}, region=region)
+    assert all(note.field == field for note in signup.notes)
+    return getattr(signup.contact, field), [note.text for note in signup.notes]
 
 
 def problem(raw: dict[str, object]) -> dict[str, str]:
@@ -48,7 +48,7 @@ def test_it_works() -> None:
         "inbox_id": "407",
         "shoe_size": 38,
     }
-    assert normalise(raw) == (
+    assert normalise(raw) == Signup(
         Contact(
             "42",
             407,
@@ -57,7 +57,6 @@ def test_it_works() -> None:
             phone_number="+48225550100",
             avatar_url="https://example.com/a.png",
         ),
-        (),
     )
 
 
@@ -77,9 +76,7 @@ def test_it_works() -> None:
     ],
 )
 def test_an_identifier_is_kept_as_it_was_written(written: object, identifier: str) -> None:
-    contact, notes = normalise({"identifier": written})
-    assert contact == Contact(identifier)
-    assert notes == ()
+    assert normalise({"identifier": written}) == Signup(Contact(identifier))
 
 
 @pytest.mark.parametrize(
@@ -271,8 +268,8 @@ def test_a_long_avatar_url_is_left_out() -> None:
     ("written", "inbox_id"), [(407, 407), ("407", 407), (" 407 ", 407), (None, 1), ("", 1), (" ", 1)]
 )
 def test_an_inbox_of_the_delivery_goes_before_the_sources_own(written: object, inbox_id: int) -> None:
-    contact, _ = normalise({"identifier": "1", "inbox_id": written}, inbox_id=1)
-    assert contact.inbox_id == inbox_id
+    signup = normalise({"identifier": "1", "inbox_id": written}, inbox_id=1)
+    assert signup.contact.inbox_id == inbox_id
 
 
 @pytest.mark.parametrize("written", [0, "0", -1, "-1", 1.0, Decimal("4.0"), True, "main", [407], "٤", 2**31, "9" * 99])
@@ -294,9 +291,10 @@ def test_as_text_knows_text_and_exact_numbers_only() -> None:
 )
 def test_any_input_gives_a_valid_contact_or_unmappable(raw: dict[str, object], region: str | None) -> None:
     try:
-        contact, notes = normalise(raw, region=region)
+        signup = normalise(raw, region=region)
     except Unmappable:
         return
+    contact = signup.contact
     assert contact.identifier == str(raw["identifier"]).strip()
     present = contact.present()
     present.pop("inbox_id", None)
@@ -305,5 +303,5 @@ def test_any_input_gives_a_valid_contact_or_unmappable(raw: dict[str, object], r
     assert all(isinstance(value, str) and value.encode() and 0 < len(value) <= 255 for value in present.values())
     assert contact.phone_number is None or re.fullmatch(r"\+[1-9][0-9]{1,14}", contact.phone_number)
     assert contact.email is None or re.fullmatch(r"[^@\s]+@[^@\s]+", contact.email)
-    assert all(isinstance(note, Note) for note in notes)
-    assert normalise(contact.present(), region=region) == (contact, ())
+    assert all(isinstance(note, Note) for note in signup.notes)
+    assert normalise(contact.present(), region=region) == Signup(contact)

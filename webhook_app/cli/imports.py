@@ -19,11 +19,11 @@ from webhook_app.parts import Parts, current_parts
 from webhook_app.present.csv_export import bare
 from webhook_app.present.wording import counted
 from worker.errors import StoreError, Unmappable
-from worker.model import CONTACT_FIELDS, Contact, Note, Status
+from worker.model import CONTACT_FIELDS, Origin, Signup, Status
 from worker.normalise import MAX_INBOX_ID, normalise
 
 #: The source of imported contacts.
-SOURCE = "import"
+SOURCE = Origin("import")
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 INVALID = "invalid"
 DELIMITERS = ",;\t"
@@ -127,10 +127,10 @@ def _accept_all(parts: Parts, file: Path, form: str, region: str | None, inbox_i
         done = 0
         for line, row in READERS[form](text):
             try:
-                contact, notes = _read(row, region, inbox_id, parts.inbox_id)
-                for note in notes:
+                signup = _read(row, region, inbox_id, parts.inbox_id)
+                for note in signup.notes:
                     above_bar(f"line {line}: {note.field}: {note.text}", err=True)
-                counts[parts.store.contacts.accept(contact, SOURCE, notes, bulk=True).status] += 1
+                counts[parts.store.contacts.accept(signup.contact, SOURCE, signup.notes, bulk=True).status] += 1
             except Unmappable as error:
                 counts[INVALID] += 1
                 above_bar(f"line {line}: {printable(str(error))}", err=True)
@@ -145,7 +145,7 @@ def _accept_all(parts: Parts, file: Path, form: str, region: str | None, inbox_i
 
 def _read(
     row: dict[str, object] | str, region: str | None, inbox_id: int | None, default_inbox_id: int | None
-) -> tuple[Contact, tuple[Note, ...]]:
+) -> Signup:
     """Return the contact in a row, normalised, with its notes.
 
     Raises:
@@ -153,7 +153,7 @@ def _read(
     """
     if isinstance(row, str):
         raise Unmappable({"row": row})
-    contact, notes = normalise(row, region=region, inbox_id=inbox_id)
-    if contact.inbox_id is None and default_inbox_id is None:
+    signup = normalise(row, region=region, inbox_id=inbox_id)
+    if signup.contact.inbox_id is None and default_inbox_id is None:
         raise Unmappable({"inbox_id": "missing; set LIVEDESK_INBOX_ID or give --inbox-id"})
-    return contact, notes
+    return signup

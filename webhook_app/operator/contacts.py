@@ -115,7 +115,7 @@ class ContactActions(Actions):
         source = self.parts.sources.get(record.source)
         problems = dict.fromkeys(set(fields) - set(EDITABLE_FIELDS), "cannot be edited")
         try:
-            made, remarks = normalise(
+            made = normalise(
                 {"identifier": record.identifier, **{name: fields[name] for name in EDITABLE_FIELDS if name in fields}},
                 region=source.region if source else None,
                 strict=True,
@@ -124,10 +124,10 @@ class ContactActions(Actions):
             raise InvalidInput(problems | error.problems) from error
         if problems:
             raise InvalidInput(problems)
-        edited = replace(before, **{name: getattr(made, name) for name in fields})
+        edited = replace(before, **{name: getattr(made.contact, name) for name in fields})
         changed = [name for name in fields if getattr(edited, name) != getattr(before, name)]
         kept = tuple(note for note in record.notes if note.field not in changed)
-        return edited, (*kept, *remarks, *(Note(name, "edited manually", NoteCode.EDITED) for name in changed))
+        return edited, (*kept, *made.notes, *(Note(name, "edited manually", NoteCode.EDITED) for name in changed))
 
 
 def _state_or_refuse(answer: str, *allowed: State) -> State:

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 from webhook_app.parts import Parts
-from webhook_app.receiver.view import store_readings
+from webhook_app.receiver.view import CLASH, store_delivered
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined
@@ -13,10 +14,11 @@ from worker.model import Quarantined
 KEYS_DEEP = 12
 
 
-def replay(parts: Parts, quarantined: Quarantined) -> str:
+def replay(parts: Parts, quarantined: Quarantined, *, id_prefix: str = "", same_person: bool = False) -> str:
     """Read a delivery with its source's present mapping, store and release it.
 
-    Returns the status that the receiver would have answered: ``accepted``, ``duplicate`` or ``ignored``.
+    A clash is resolved by an ``id_prefix`` (two people) or by ``same_person``. Returns the status that the receiver
+    would have answered: ``accepted``, ``duplicate`` or ``ignored``.
 
     Raises:
         Unmappable: it still has no usable contact, or its source no longer exists; it stays in quarantine.
@@ -25,10 +27,17 @@ def replay(parts: Parts, quarantined: Quarantined) -> str:
     source = parts.sources.get(quarantined.source)
     if source is None:
         raise Unmappable({"source": f"the source {quarantined.source} no longer exists"})
-    readings = source.read_payload(load_payload(quarantined.payload), quarantined.headers)
-    result = store_readings(parts.store, source, readings)
+    if id_prefix:
+        source = replace(source, id_prefix=id_prefix + source.id_prefix)
+    payload = load_payload(quarantined.payload)
+    delivered = source.read_again(payload, quarantined.headers, is_element=quarantined.is_element)
+    if not delivered.is_batch and isinstance(problem := delivered.elements[0].reading, Unmappable):
+        raise problem
+    stored = store_delivered(parts.store, source, delivered, same_person=same_person)
+    if stored.has_clash and not delivered.is_batch:
+        raise Unmappable(CLASH)
     parts.store.quarantine.release(quarantined.entry)
-    return str(result["status"])
+    return str(stored.document["status"])
 
 
 def keys_in(payload: object, before: str = "$", levels: int = KEYS_DEEP) -> Iterator[str]:

@@ -6,6 +6,7 @@ The exception is a source with ``blocking = false``: see ``fail_open``.
 import json
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -20,10 +21,10 @@ from webhook_app.receiver.delivery_log import DeliveryLog, NoSource
 from webhook_app.receiver.request_body import read_delivery
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided
-from webhook_app.sources.source import Reading
+from webhook_app.sources.source import Delivered, problems_in
 from webhook_app.sources.verify.handshakes import Reply
 from worker.errors import StoreError, Unmappable
-from worker.model import Accepted, Contact, Quarantined, Status
+from worker.model import Accepted, Contact, Identity, Signup, Status
 from worker.store.store import Store
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ EXTENSION = "livedesk_sync_deliveries"
 BATCH_S = 0.9
 #: Which result of a batch comes first in the answer.
 RANKS = (Status.ACCEPTED, Status.QUARANTINED, Status.DUPLICATE, Status.IGNORED)
+#: The problem of a delivery whose identifier is another person's.
+CLASH = {"identifier": "belongs to another person, of another source"}
 #: If storing took longer than this, the use of the secret is not recorded: that waits for Redis, too.
 SLOW_S = 0.5
 
@@ -51,6 +54,14 @@ class AcceptedResponse(Response):
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(self.status, self.headers.to_wsgi_list())
         return [self.get_data()]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The answer to a delivery, and whether an identifier in it clashed."""
+
+    document: dict[str, Any]
+    has_clash: bool
 
 
 @blueprint.record
@@ -128,7 +139,7 @@ def _take_delivery(log: DeliveryLog, source: Source, delivery: Delivery) -> Resp
     if isinstance(read, Reply):
         return _reply(read)
     began = time.monotonic()
-    document = store_readings(log.parts.store, source, read.readings)
+    document = store_delivered(log.parts.store, source, read).document
     if time.monotonic() - began < SLOW_S:
         log.used_secret(source, read.secret)
     return AcceptedResponse(document)
@@ -146,37 +157,51 @@ def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:
         return AcceptedResponse(_result(fail_open.LOST))
 
 
-def store_readings(store: Store, source: Source, readings: Reading | list[Reading] | Quarantined) -> dict[str, Any]:
-    """Store what a delivery contains.
+def store_delivered(store: Store, source: Source, delivered: Delivered, *, same_person: bool = False) -> Stored:
+    """Store what a delivery contains, and return the answer.
 
-    Raises:
-        StoreError: it could not be stored.
-    """
-    match readings:
-        case Quarantined():
-            store.quarantine.add(readings)
-            return {**_result(Status.QUARANTINED), "errors": readings.problems}
-        case list():
-            return _store_batch(store, source, readings)
-        case None:
-            return _result(Status.IGNORED)
-    contact, notes = readings
-    return _result_of(contact, store.contacts.accept(contact, source.name, notes))
-
-
-def _store_batch(store: Store, source: Source, readings: list[Reading]) -> dict[str, Any]:
-    """Store a batch; the answer has its best result, and that of each element.
+    What has no usable contact, or clashes, is quarantined (``same_person``: nothing clashes). The answer about a batch
+    has its best result, and that of each element.
 
     Raises:
         StoreError: part of it could not be stored, or not in time; the sender will repeat all of it.
+        Unmappable: the source rejects some elements of a batch; the others are stored.
     """
-    contacts = [reading for reading in readings if reading is not None]
-    accepted = iter(store.contacts.accept_all(_in_time(contacts), source.name))
-    results = [
-        _result(Status.IGNORED) if reading is None else _result_of(reading[0], next(accepted)) for reading in readings
-    ]
+    signups = [one.reading for one in delivered.elements if isinstance(one.reading, Signup)]
+    if delivered.is_batch:
+        stored = store.contacts.accept_all(_in_time(signups), source.origin, same_person=same_person)
+    else:
+        stored = [_accept(store, source, signup, same_person) for signup in signups]
+    accepted = iter(stored)
+    results, kept = [], []
+    for element in delivered.elements:
+        match element.reading:
+            case None:
+                results.append(_result(Status.IGNORED))
+            case Unmappable() as error:
+                results.append({**_result(Status.QUARANTINED), "errors": error.problems})
+                kept.append(source.quarantined(delivered, element, error.problems))
+            case Signup(contact):
+                result = next(accepted)
+                results.append(_result_of(source, contact, result))
+                if result.clashes_with:
+                    kept.append(source.quarantined(delivered, element, CLASH, result.clashes_with))
+    if source.on_invalid == "reject":
+        kept = [one for one in kept if one.clash]
+    store.quarantine.add_all(_in_time(kept))
+    has_clash = any(one.clash for one in kept)
+    if source.on_invalid == "reject" and (problems := problems_in(delivered)):
+        raise Unmappable(problems)
+    if not delivered.is_batch:
+        return Stored(results[0], has_clash)
     best = min(results, key=lambda result: RANKS.index(result["status"]))
-    return {**best, "results": results}
+    return Stored({**best, "results": results}, has_clash)
+
+
+def _accept(store: Store, source: Source, signup: Signup, same_person: bool) -> Accepted:
+    return store.contacts.accept(
+        signup.contact, source.origin, signup.notes, is_unverified=signup.is_unverified, same_person=same_person
+    )
 
 
 def _result(status: str, contact: Contact | None = None, accepted: Accepted | None = None) -> dict[str, Any]:
@@ -189,8 +214,12 @@ def _result(status: str, contact: Contact | None = None, accepted: Accepted | No
     }
 
 
-def _result_of(contact: Contact, accepted: Accepted) -> dict[str, Any]:
-    return _result(accepted.status, contact, accepted)
+def _result_of(source: Source, contact: Contact, accepted: Accepted) -> dict[str, Any]:
+    """Return the answer about a contact; a visitor's reveals nothing about who exists."""
+    if source.identity is Identity.ACCOUNT:
+        result = _result(accepted.status, contact, accepted)
+        return {**result, "errors": CLASH} if accepted.clashes_with else result
+    return _result(Status.DUPLICATE if accepted.is_repeat else Status.ACCEPTED, contact)
 
 
 def _in_time(deliveries: Iterable[T]) -> Iterator[T]:

@@ -23,12 +23,15 @@ from webhook_app.sources.verify.handshakes import Handshake, make_handshake
 from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets, read_verifiers
 from webhook_app.sources.verify.secret_forms import decode_key, read_secret
 from worker.errors import SettingsError
+from worker.model import Identity, OnConflict
 from worker.normalise import MAX_INBOX_ID
 
 #: The name of the source that ``WEBHOOK_SECRET`` creates.
 SHORTCUT = "signup"
 #: The largest ``max_bytes``.
 MAX_BODY_BYTES = 16 * 1024 * 1024
+#: Characters of ``id_prefix``.
+MAX_PREFIX = 64
 #: What to do with an authentic delivery without a usable contact.
 ON_INVALID = ("quarantine", "reject")
 
@@ -79,6 +82,7 @@ def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str
     parts = _parts(entry, secrets, environ, problems)
     if problems:
         raise SettingsError(problems)
+    settings |= {key: read(settings[key]) for key, read in READ.items() if key in settings}
     names = (*secrets, *(f"jwks {url}" for url in jwks_urls(entry.get("verify"))))
     return Source(name=name, preset=entry.get("preset"), secret_names=names, **parts, **settings)
 
@@ -263,17 +267,32 @@ def _is_region(value: object) -> bool:
     return isinstance(value, str) and value in phonenumbers.SUPPORTED_REGIONS
 
 
+def _is_prefix(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_PREFIX and not re.search(r"\s|[^ -~]", value)
+
+
 def _is_whole(value: object, largest: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= largest
 
 
 #: Keys of a source that are used as they are: the valid values as a check and in words.
-SETTINGS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+SETTINGS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "region": (_is_region, 'the two-letter code of a country, like "DE"'),
     "inbox_id": (lambda value: _is_whole(value, MAX_INBOX_ID), "a whole number above 0"),
+    "identity": (lambda value: value in list(Identity), " or ".join(f'"{one}"' for one in Identity)),
+    "id_space": (lambda value: isinstance(value, str) and NAME.fullmatch(value), "a name like that of a source"),
+    "id_prefix": (_is_prefix, f"a string of at most {MAX_PREFIX} characters without spaces"),
+    "on_conflict": (lambda value: value in list(OnConflict), " or ".join(f'"{one}"' for one in OnConflict)),
+    "allow_identifiers": (lambda value: bool(_texts(value)), "a list of strings"),
     "on_invalid": (lambda value: value in ON_INVALID, " or ".join(f'"{word}"' for word in ON_INVALID)),
     "blocking": (lambda value: isinstance(value, bool), "true or false"),
     "max_bytes": (lambda value: _is_whole(value, MAX_BODY_BYTES), f"a whole number from 1 to {MAX_BODY_BYTES}"),
+}
+#: Settings that are not used as written.
+READ: Mapping[str, Callable[[Any], object]] = {
+    "identity": Identity,
+    "on_conflict": OnConflict,
+    "allow_identifiers": tuple,
 }
 KEYS = (
     *("preset", "verify", "secret", "secrets", "handshake", "body", "json_fields", "each", "secret_fields"),

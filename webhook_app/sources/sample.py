@@ -112,7 +112,7 @@ def contact_in(source: Source, sample: Sample) -> Contact | None:
     with suppress(SyncError):
         readings = source.read_payload(_payload(source, sample), sample.headers)
         found = readings if isinstance(readings, list) else [readings]
-        return next((reading[0] for reading in found if reading), None)
+        return next((reading.contact for reading in found if reading), None)
     return None
 
 

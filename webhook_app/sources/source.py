@@ -6,30 +6,40 @@ from webhook_app.sources.body.payload_codec import dump_payload
 from webhook_app.sources.body.reader import MAX_BYTES, Reader
 from webhook_app.sources.delivery import Delivery, Lookup
 from webhook_app.sources.mapping.mapping import Mapping
-from webhook_app.sources.mapping.paths import ELEMENT_WORK, Path, Scope
+from webhook_app.sources.mapping.paths import ELEMENT_WORK, Path, Scope, TooMuchWork
 from webhook_app.sources.verify import signature
 from webhook_app.sources.verify.handshakes import Handshake, Reply
 from webhook_app.sources.verify.signature import Signed, Verifier
 from webhook_app.sources.verify.tokens import FieldToken
 from worker.errors import Unmappable
-from worker.model import Contact, Note, Quarantined
+from worker.model import Identity, OnConflict, Origin, Quarantined, Signup
 from worker.normalise import normalise
 
 #: A contact and notes about what was left out or changed; ``None`` for what is not a signup.
-Reading = tuple[Contact, tuple[Note, ...]] | None
+Reading = Signup | None
 
 NO_HEADERS: Lookup = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """An authentic delivery; ``secret`` is the number of the one that verified it.
+class Element:
+    """A payload, or one element of a batch, and what could be read in it."""
 
-    ``readings`` is a list for a batch, and ``Quarantined`` if no contact could be read.
+    payload: object = field(repr=False)
+    reading: Reading | Unmappable
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An authentic delivery: one element, or those of a batch.
+
+    ``secret`` is the number of the secret that verified it. ``headers`` are those that the mapping needs.
     """
 
     secret: int
-    readings: Reading | list[Reading] | Quarantined
+    elements: list[Element]
+    is_batch: bool
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +47,12 @@ class Source:
     """A sender's settings, ready to use.
 
     ``region`` is the country of phone numbers without a country code, ``inbox_id`` the inbox of contacts that name
-    none. ``on_invalid`` decides about an authentic delivery without a usable contact: ``quarantine``, which does not
-    store what is at ``secret_fields``, or ``reject``. ``max_bytes`` limits the body. With ``blocking = false`` a signup
-    waits for our answer and must never fail because of us (ADR 8). ``secret_names`` are the names of the secrets, in
-    the order in which ``verify`` numbers them. ``preset`` is the name of the preset that the source uses.
+    none. ``identity``, ``id_space`` and ``on_conflict`` are those of ``origin``; ``id_prefix`` precedes identifiers,
+    and ``allow_identifiers`` are real ones that look like placeholders. ``on_invalid`` decides about an authentic
+    delivery without a usable contact: ``quarantine``, which does not store what is at ``secret_fields``, or ``reject``.
+    ``max_bytes`` limits the body. With ``blocking = false`` a signup waits for our answer and must never fail because
+    of us (ADR 8). ``secret_names`` are the names of the secrets, in the order in which ``verify`` numbers them.
+    ``preset`` is the name of the preset that the source uses.
     """
 
     name: str
@@ -56,6 +68,16 @@ class Source:
     secret_fields: tuple[Path, ...] = ()
     max_bytes: int = MAX_BYTES
     blocking: bool = True
+    identity: Identity = Identity.ACCOUNT
+    id_space: str = ""
+    id_prefix: str = ""
+    on_conflict: OnConflict = OnConflict.ASK
+    allow_identifiers: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> Origin:
+        """Where its contacts come from."""
+        return Origin(self.name, self.identity, self.id_space, self.on_conflict)
 
     @property
     def needs_url(self) -> bool:
@@ -83,12 +105,29 @@ class Source:
         payload = self.reader.read(delivery)
         if handshake and handshake.challenge and (reply := handshake.challenge(payload)):
             return reply
+        delivered = self.read_again(payload, delivery.headers, secret)
+        if self.on_invalid == "reject" and not delivered.is_batch:
+            _raise_problems(delivered)
+        return delivered
+
+    def read_again(
+        self, payload: object, headers: Lookup = NO_HEADERS, secret: int = 0, *, is_element: bool = False
+    ) -> Delivered:
+        """Read an authentic payload; ``is_element``: it was one element of a batch.
+
+        Raises:
+            TooLarge: the batch has too many elements.
+        """
+        scope = Scope(headers)
+        needed = {name: value for name in self.mapping.headers if (value := headers.get(name)) is not None}
         try:
-            return Delivered(secret, self.read_payload(payload, delivery.headers))
-        except Unmappable as error:
-            if self.on_invalid == "reject":
-                raise
-            return Delivered(secret, self._quarantined(payload, delivery.headers, error))
+            elements = None if is_element else self.reader.elements(payload, scope)
+            if elements is None:
+                return Delivered(secret, [self._read_element(payload, scope)], False, needed)
+            scope.work.left += ELEMENT_WORK * len(elements)
+            return Delivered(secret, [self._read_element(element, scope) for element in elements], True, needed)
+        except TooMuchWork as error:
+            return Delivered(secret, [Element(payload, error)], False, needed)
 
     def verify(self, delivery: Delivery, now: float) -> int:
         """Return the number of the secret that verifies the delivery, from 0.
@@ -106,33 +145,48 @@ class Source:
             Unmappable: there is none, or none in one of the elements; ``problems`` names them all.
             TooLarge: the batch has too many elements.
         """
-        scope = Scope(headers)
-        elements = self.reader.elements(payload, scope)
-        return self.read_element(payload, scope) if elements is None else self._read_each(elements, scope)
+        delivered = self.read_again(payload, headers)
+        _raise_problems(delivered)
+        readings = [element.reading for element in delivered.elements if not isinstance(element.reading, Unmappable)]
+        return readings if delivered.is_batch else readings[0]
 
-    def read_element(self, payload: object, scope: Scope) -> Reading:
-        """Return the contact in a single payload, or in one element of a batch.
+    def quarantined(
+        self, delivered: Delivered, element: Element, problems: dict[str, str], clash: str = ""
+    ) -> Quarantined:
+        """Return an element of a delivery for the quarantine, without its secret fields."""
+        return Quarantined(
+            source=self.name,
+            payload=dump_payload(element.payload, self.secret_fields),
+            problems=problems,
+            headers=delivered.headers,
+            is_element=delivered.is_batch,
+            clash=clash,
+        )
 
-        Raises:
-            Unmappable: there is none.
-        """
-        raw = self.mapping.apply(payload, scope)
-        return None if raw is None else normalise(raw, region=self.region, inbox_id=self.inbox_id)
+    def _read_element(self, payload: object, scope: Scope) -> Element:
+        try:
+            raw = self.mapping.apply(payload, scope)
+            if raw is None:
+                return Element(payload, None)
+            return Element(
+                payload, normalise(raw, region=self.region, inbox_id=self.inbox_id, id_prefix=self.id_prefix)
+            )
+        except TooMuchWork:
+            raise
+        except Unmappable as error:
+            return Element(payload, error)
 
-    def _read_each(self, elements: list[object], scope: Scope) -> list[Reading]:
-        scope.work.left += ELEMENT_WORK * len(elements)
-        readings: list[Reading] = []
-        problems: dict[str, str] = {}
-        for number, element in enumerate(elements):
-            try:
-                readings.append(self.read_element(element, scope))
-            except Unmappable as error:
-                problems |= {f"[{number}].{name}": problem for name, problem in error.problems.items()}
-        if problems:
-            raise Unmappable(problems)
-        return readings
 
-    def _quarantined(self, payload: object, headers: Lookup, error: Unmappable) -> Quarantined:
-        needed = {name: value for name in self.mapping.headers if (value := headers.get(name)) is not None}
-        kept = dump_payload(payload, self.secret_fields)
-        return Quarantined(source=self.name, payload=kept, problems=error.problems, headers=needed)
+def problems_in(delivered: Delivered) -> dict[str, str]:
+    """Return the problems of all elements; those of a batch begin with ``[<number>]``."""
+    return {
+        f"[{number}].{name}" if delivered.is_batch else name: problem
+        for number, element in enumerate(delivered.elements)
+        if isinstance(element.reading, Unmappable)
+        for name, problem in element.reading.problems.items()
+    }
+
+
+def _raise_problems(delivered: Delivered) -> None:
+    if problems := problems_in(delivered):
+        raise Unmappable(problems)

@@ -6,7 +6,7 @@ Lists of contacts are in ``lists``.
 import json
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from worker.errors import StoreError, StoreFull, StoreUnavailable
@@ -18,8 +18,12 @@ from worker.model import (
     AttemptResult,
     Claim,
     Contact,
+    Identity,
     Note,
     NoteCode,
+    OnConflict,
+    Origin,
+    Signup,
     State,
     Status,
     UpstreamPolicy,
@@ -61,12 +65,14 @@ class Finished:
 class Erased:
     """The result of an erasure: ``erased``, or why not: ``gone`` or ``busy``.
 
-    ``contact_id`` is LiveDesk's; ``is_unknown``: a create was sent, and nobody knows its answer.
+    ``contact_id`` is LiveDesk's; ``is_unknown``: a create was sent, and nobody knows its answer. ``aliases``: how many
+    other records of the person were erased, too.
     """
 
     result: str
     contact_id: str = ""
     is_unknown: bool = False
+    aliases: int = 0
 
 
 class Contacts:
@@ -85,20 +91,33 @@ class Contacts:
 
     # From a delivery to LiveDesk
 
-    def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
+    def accept(
+        self,
+        contact: Contact,
+        origin: Origin,
+        notes: tuple[Note, ...] = (),
+        *,
+        is_unverified: bool = False,
+        same_person: bool = False,
+        bulk: bool = False,
+    ) -> Accepted:
         """Store a delivery as durably as ``ACK`` requires, so that it is sent to LiveDesk.
 
-        ``bulk``: only when neither new contacts nor retries are waiting.
+        ``is_unverified``: see ``model.Signup``. ``same_person``: an operator knows that this is the person who has the
+        identifier, so that there is no clash. ``bulk``: only when neither new contacts nor retries are waiting.
         """
         terms = self.db.terms()
-        return self._accept(contact, source, notes, terms, terms.wait, bulk=bulk)
+        signup = Signup(contact, notes, is_unverified)
+        return self._accept(signup, origin, terms, terms.wait, same_person=same_person, bulk=bulk)
 
-    def accept_all(self, deliveries: Iterable[tuple[Contact, tuple[Note, ...]]], source: str) -> list[Accepted]:
+    def accept_all(
+        self, signups: Iterable[Signup], origin: Origin, *, same_person: bool = False, bulk: bool = False
+    ) -> list[Accepted]:
         """Store a batch, then wait once until all of it is as durable as ``ACK`` requires."""
         terms, connections = self.db.terms(), self.db.connections
         accepted, generations = [], set()
-        for contact, notes in deliveries:
-            accepted.append(self._accept(contact, source, notes, terms))
+        for signup in signups:
+            accepted.append(self._accept(signup, origin, terms, same_person=same_person, bulk=bulk))
             generations.add(connections.generation())
         if terms.wait and accepted:
             with translated():
@@ -110,16 +129,17 @@ class Contacts:
 
     def _accept(
         self,
-        contact: Contact,
-        source: str,
-        notes: tuple[Note, ...],
+        signup: Signup,
+        origin: Origin,
         terms: Terms,
         wait: Wait | None = None,
         *,
-        bulk: bool = False,
+        same_person: bool,
+        bulk: bool,
     ) -> Accepted:
         if self.template is None:
             raise RuntimeError("a store without an envelope only reads")
+        contact = signup.contact
         for _ in range(MAX_TRIES):
             salt = self.db.salt()
             key = record.contact_key(contact.identifier, salt)
@@ -130,11 +150,16 @@ class Contacts:
                 key=key,
                 salt=salt.decode(),
                 identifier=contact.identifier,
-                source=source,
+                source=origin.source,
+                id_space=origin.id_space or None,
+                identity=_unusual(origin.identity, Identity.ACCOUNT),
+                on_conflict=_unusual(origin.on_conflict, OnConflict.ASK),
+                unverified=signup.is_unverified or None,
+                same_person=same_person or None,
                 data=record.dump_data(contact),
                 fingerprint=record.fingerprint(contact, salt),
                 same=record.older_fingerprints(contact, salt),
-                notes=record.dump_notes(notes),
+                notes=record.dump_notes(signup.notes),
                 message=message,
                 queue_bound=self.queue.bound,
                 grace_ms=self.queue.grace_ms,
@@ -144,8 +169,16 @@ class Contacts:
             )
             if answer[0] == "full":
                 raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
+            if answer[0] == "clash":
+                return Accepted(Status.QUARANTINED, State(answer[1]), None, clashes_with=answer[2])
             if answer[0] != "salt":
-                return Accepted(Status(answer[0]), State(answer[1]), answer[2] or None)
+                return Accepted(
+                    Status(answer[0]),
+                    State(answer[1]),
+                    answer[2] or None,
+                    is_update=answer[3] == "update",
+                    is_repeat=answer[3] == "repeat",
+                )
             self.db.remember_salt(None)
         raise StoreError("the salt keeps changing: is something else emptying this Redis?")
 
@@ -274,7 +307,12 @@ class Contacts:
         return bool(answer)
 
     def erase(self, key: str) -> Erased:
-        """Delete everything about a contact, unless an attempt is running."""
+        """Delete a person under all aliases, unless an attempt is running."""
+        others = [other for other in self.aliases(key) if other != key]
+        erased = [self._erase(other) for other in others]
+        return replace(self._erase(key), aliases=len(erased))
+
+    def _erase(self, key: str) -> Erased:
         contact_id: str | None = None
         for _ in range(MAX_TRIES):
             finder = self._finder_of(contact_id)
@@ -307,6 +345,13 @@ class Contacts:
             found = pipe.execute()
         return {key: record.load_record(fields) for key, fields in zip(wanted, found, strict=True) if fields}
 
+    def aliases(self, key: str) -> list[str]:
+        """Return the keys of all contacts that are the same one in LiveDesk."""
+        with translated():
+            contact_id: Any = self.db.client.hget(keys.contact(key), "contact_id")
+            found: Any = self.db.client.smembers(keys.aliases(contact_id)) if contact_id else ()
+        return sorted(found) or [key]
+
     def counts(self) -> dict[State, int]:
         """Return how many contacts are in each state."""
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
@@ -316,6 +361,11 @@ class Contacts:
 
     def _finder_of(self, contact_id: str | None) -> str | None:
         return self.db.finder_of_id(contact_id) if contact_id else None
+
+
+def _unusual(value: str, usual: str) -> str | None:
+    """Return a value that is not the usual one, so that records stay short."""
+    return None if value == usual else value
 
 
 def _answer(answer: list[str]) -> str:

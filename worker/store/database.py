@@ -19,7 +19,9 @@ from worker.store.durability import Guard, Terms, Wait
 MAX_REMOVED = 200
 LUA = Path(__file__).parent / "lua"
 #: The files that are put before other scripts, and never run by themselves.
-LIBRARIES = frozenset({"common", "upstream", "finders", "causes", "lifecycle", "operation"})
+LIBRARIES = frozenset(
+    {"common", "upstream", "finders", "aliases", "identity", "causes", "clashes", "lifecycle", "operation"}
+)
 _INCLUDE = re.compile(r"-- include: (.*)\n")
 
 

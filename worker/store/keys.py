@@ -18,6 +18,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:inboxes``         HASH    inboxes that LiveDesk does not know (fields: ``lua/upstream.lua``)
 ``{lds}:failing``         SET     contacts that failed because of LiveDesk since it last answered
 ``{lds}:f:<bucket>``      HASH    finder → the keys of contacts with that e-mail address, phone number or contact id
+``{lds}:aliases:<id>``    SET     the keys of all contacts that are the same one in LiveDesk, where there are several
 ``{lds}:op:<id>``         HASH    one operation on many contacts (fields: ``operations``)
 ``{lds}:op:<id>:saved``   HASH    key → JSON: what a contact was before the operation, so that it can be undone
 ``{lds}:operations``      ZSET    id → ms when the operation started
@@ -28,6 +29,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:create``          LIST    Celery's messages; kombu puts its prefix before the queue's name
 ``{lds}:q:<id>``          HASH    one delivery in quarantine: source, payload, problems, headers
 ``{lds}:quarantine``      ZSET    id → ms when it arrived
+``{lds}:clashes``         HASH    ``<source> <other source>`` → deliveries in quarantine because of a clash of the two
 ``{lds}:tries:<hash>``    HASH    sign-in attempts from one address, and when they expire
 ``{lds}:secrets``         HASH    ``<source>:<secret's name>`` → ms when a delivery was last verified with it
 ``{lds}:reconcile``       HASH    how far ``flask reconcile`` got: at, key, checked, found
@@ -55,6 +57,7 @@ FAILING = PREFIX + "failing"
 COUNTS = PREFIX + "counts"
 OPERATIONS = PREFIX + "operations"
 ACTIVE_OPERATIONS = PREFIX + "operations:active"
+CLASHES = PREFIX + "clashes"
 AUDIT = PREFIX + "audit"
 ACCOUNT = PREFIX + "account"
 RECONCILE = PREFIX + "reconcile"
@@ -79,6 +82,7 @@ people = _named("people")
 minute = _named("m")
 operation = _named("op")
 finders = _named("f")
+aliases = _named("aliases")
 
 
 def saved(operation_id: str) -> str:

@@ -22,6 +22,8 @@ MAX_SCANNED = 1000
 MAX_COUNTED = 10 * MAX_SCANNED
 #: Contacts of both a state and a cause that are counted; this many take Redis a few ms.
 MAX_PAIR = 20_000
+#: Aliases of one contact that a search shows at most.
+MAX_ALIASES = 100
 #: Records that are read at once.
 CHUNK = 250
 FIELDS = (
@@ -187,10 +189,11 @@ class ContactLists:
             for finder in finders:
                 bucket, _, field = finder.partition(":")
                 pipe.hget(keys.finders(bucket), field)
-            is_identifier, is_key, *values = pipe.execute()
+            pipe.sscan(keys.aliases(text), count=MAX_ALIASES)
+            is_identifier, is_key, *values, (_, aliases) = pipe.execute()
         found = [own] * bool(is_identifier) + [text] * bool(is_key)
         found += [key for value in values for key in record.split(value or "")]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(found + aliases))[:MAX_ALIASES]
 
     def rows(self, wanted: list[str]) -> list[Row]:
         """Return the contacts with these keys as rows, without those that are gone."""

@@ -1,6 +1,7 @@
 """The quarantine: authentic deliveries without a usable contact, for a replay."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from worker.errors import StoreFull
@@ -24,22 +25,32 @@ class Quarantine:
         Raises:
             StoreFull: Redis's memory is nearly full, or the quarantine is.
         """
-        entry = self.db.key_of(f"{delivery.source}\n{delivery.payload}")
-        terms = self.db.terms()
-        if not terms.room:
-            raise StoreFull("Redis's memory is nearly full")
-        is_kept = self.db.run(
-            "quarantine",
-            wait=terms.wait,
-            entry=entry,
-            source=delivery.source,
-            payload=delivery.payload,
-            problems=json.dumps(delivery.problems),
-            headers=json.dumps(delivery.headers),
-            max_entries=MAX_ENTRIES,
-        )
-        if not is_kept:
-            raise StoreFull("the quarantine is full")
+        self.add_all([delivery])
+
+    def add_all(self, deliveries: Iterable[Quarantined]) -> None:
+        """Keep some deliveries. Wait for each until it is as durable as ``ACK`` requires.
+
+        Raises:
+            StoreFull: Redis's memory is nearly full, or the quarantine is.
+        """
+        for delivery in deliveries:
+            terms = self.db.terms()
+            if not terms.room:
+                raise StoreFull("Redis's memory is nearly full")
+            is_kept = self.db.run(
+                "quarantine",
+                wait=terms.wait,
+                entry=self.db.key_of(f"{delivery.source}\n{delivery.payload}"),
+                source=delivery.source,
+                payload=delivery.payload,
+                problems=json.dumps(delivery.problems),
+                headers=json.dumps(delivery.headers),
+                is_element=delivery.is_element or None,
+                clash=delivery.clash or None,
+                max_entries=MAX_ENTRIES,
+            )
+            if not is_kept:
+                raise StoreFull("the quarantine is full")
 
     def release(self, entry: str, *, after_ms: int = 0) -> bool:
         """Remove a delivery that is ``after_ms`` old; return whether there was one."""
@@ -65,6 +76,13 @@ class Quarantine:
         with translated():
             return int(self.db.client.zcard(keys.QUARANTINE))
 
+    def clashes(self) -> dict[tuple[str, str], int]:
+        """Return how many deliveries wait because of a clash, by source and other source."""
+        with translated():
+            found: Any = self.db.client.hgetall(keys.CLASHES)
+        pairs = ((*pair.split(" "), int(number)) for pair, number in sorted(found.items()))
+        return {(source, other): number for source, other, number in pairs}
+
     def read(self, entry: str) -> Quarantined | None:
         """Return one delivery, or ``None``."""
         with translated():
@@ -79,6 +97,8 @@ def _load(entry: str, since: int, fields: dict[str, str]) -> Quarantined:
         payload=fields["payload"],
         problems=json.loads(fields["problems"]),
         headers=json.loads(fields["headers"]),
+        is_element="is_element" in fields,
+        clash=fields.get("clash", ""),
         entry=entry,
         since=since,
     )

@@ -5,6 +5,11 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 ===================  ==========================================================================================
 ``identifier``       as the sender wrote it
 ``source``           the source of the newest delivery
+``identity``         ``visitor`` where anybody can choose the identifier; absent for ``account``
+``id_space``         the id spaces that the identifier belongs to, with spaces between; absent where it is ``source``
+``on_conflict``      ``model.OnConflict`` of the source; absent for ``ask``, and once ``created``
+``unverified``       ``1`` where the sender says that the e-mail address was not verified; absent once ``created``
+``resolution``       ``model.Resolution`` for the next attempt; absent once ``created``
 ``state``            ``model.State``
 ``data``             JSON object: what is sent to LiveDesk, without the identifier; gone once ``created``
 ``fingerprint``      four characters for each field of ``data`` (``FINGERPRINTS``): detects which fields differ
@@ -38,7 +43,20 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from worker.model import Attempt, Claim, Contact, Note, NoteCode, Outcome, Position, State
+from worker.model import (
+    Attempt,
+    Claim,
+    Contact,
+    Identity,
+    Note,
+    NoteCode,
+    OnConflict,
+    Origin,
+    Outcome,
+    Position,
+    Resolution,
+    State,
+)
 
 #: Characters of each field in a fingerprint.
 CHUNK = 4
@@ -82,6 +100,10 @@ class ContactRecord:
     operation: str | None = None
     failures: int = 0
     spent_ms: int = 0
+    identity: Identity = Identity.ACCOUNT
+    id_spaces: tuple[str, ...] = ()
+    #: The sender says that the e-mail address was not verified.
+    is_unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +268,16 @@ def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
         failed_at=ended_at(fields.get("attempts")),
         **counts,
         trigger=fields.get("trigger"),
-        source=fields["source"],
+        origin=Origin(
+            fields["source"],
+            Identity(fields.get("identity", Identity.ACCOUNT)),
+            fields.get("id_space", ""),
+            OnConflict(fields.get("on_conflict", OnConflict.ASK)),
+        ),
         received_at=int(fields["received_at"]),
         number=int(fields["attempts_made"]),
+        is_unverified="unverified" in fields,
+        resolution=Resolution(fields["resolution"]) if "resolution" in fields else None,
         **lease,
     )
 
@@ -295,4 +324,7 @@ def load_record(fields: dict[str, str]) -> ContactRecord:
         operation=fields.get("operation"),
         failures=number("failures") or 0,
         spent_ms=number("spent_ms") or 0,
+        identity=Identity(fields.get("identity", Identity.ACCOUNT)),
+        id_spaces=tuple(fields.get("id_space", fields["source"]).split()),
+        is_unverified="unverified" in fields,
     )

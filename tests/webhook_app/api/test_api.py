@@ -18,7 +18,7 @@ from tests.rig.valkey import Valkey
 from tests.world import CONFLICT, CREATED, FAILED, RETRYING
 from webhook_app.api import DOCUMENT
 from webhook_app.present.csv_export import CHUNK, INCOMPLETE, as_csv
-from worker.model import BulkAction, Contact, Note, NoteCode, Outcome, Quarantined, State
+from worker.model import BulkAction, Contact, Note, NoteCode, Origin, Outcome, Quarantined, State
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.lists import Filter
@@ -327,7 +327,7 @@ def test_an_incomplete_csv_says_so(tmp_path: Path) -> None:
     with Valkey(tmp_path, port=free_port(), config={"appendonly": "no"}) as server:
         world = ApiWorld(connect(server.url, timeout_s=0.2))
         for number in range(CHUNK + 1):
-            world.store.contacts.accept(Contact(f"person-{number}", 1), "signup")
+            world.store.contacts.accept(Contact(f"person-{number}", 1), Origin("signup"))
         lines = as_csv(world.parts, Filter(state=State.PENDING))
         next(lines)
         assert next(lines).count("\r\n") == CHUNK
@@ -449,7 +449,7 @@ def test_a_discarded_contact_can_be_edited(api: Api) -> None:
 
 def test_notes_about_other_fields_stay(api: Api) -> None:
     notes = (Note("email", "left out: it is not an address"), Note("name", "cut to 255 characters"))
-    api.world.store.contacts.accept(Contact("ada", 1, "Ada"), "signup", notes)
+    api.world.store.contacts.accept(Contact("ada", 1, "Ada"), Origin("signup"), notes)
     key = api.world.store.key_of("ada")
     document_of(api.patch(f"/contacts/{key}", {"fields": {"email": "ada@example.com"}}))
     assert api.record(key).notes == (notes[1], Note("email", "edited manually", NoteCode.EDITED))
@@ -503,7 +503,7 @@ def test_newer_data_of_a_delivery_is_not_overwritten(api: Api) -> None:
     key = api.world.bring("ada", FAILED, email="ada@example.com")
     before = api.record(key).contact
     assert before is not None
-    api.world.store.contacts.accept(Contact("ada", 1, "Ada King", "ada@example.com"), "signup")
+    api.world.store.contacts.accept(Contact("ada", 1, "Ada King", "ada@example.com"), Origin("signup"))
     assert api.world.store.contacts.edit(key, before.without("email"), before=before) == "changed"
     assert api.record(key).contact == Contact("ada", 1, "Ada King", "ada@example.com")
 

@@ -21,7 +21,7 @@ from webhook_app.api.blueprint import is_authorized
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.present.serializers import time
-from worker.model import Attempt, AttemptResult, Contact, Note, Outcome, State
+from worker.model import Attempt, AttemptResult, Contact, Note, Origin, Outcome, State
 from worker.store.connection import connect
 from worker.store.store import Store
 
@@ -88,7 +88,9 @@ def assert_problem(response: TestResponse, status: int) -> None:
 
 
 def test_a_contact_that_waits_is_shown(http: FlaskClient, store: Store) -> None:
-    store.contacts.accept(Contact("ada", 1, "Ada"), "signup", (Note("email", "left out: it is not an address"),))
+    store.contacts.accept(
+        Contact("ada", 1, "Ada"), Origin("signup"), (Note("email", "left out: it is not an address"),)
+    )
     document = shown(http)
     received_at = document.pop("received_at")
     assert RFC3339.fullmatch(received_at)
@@ -111,7 +113,7 @@ def test_a_contact_that_waits_is_shown(http: FlaskClient, store: Store) -> None:
 
 
 def test_a_contact_that_is_retried_is_shown_with_its_attempts(http: FlaskClient, store: Store) -> None:
-    store.contacts.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), Origin("signup"))
     again = AttemptResult(state=State.RETRYING, cause="http_502", delay_ms=5_000)
     finish(store, again, Attempt(1_795_000_000_000, 1_234, 502, "http_502", "Bad Gateway"))
     document = shown(http)
@@ -130,10 +132,10 @@ def test_a_contact_that_is_retried_is_shown_with_its_attempts(http: FlaskClient,
 
 
 def test_a_contact_that_is_created_is_shown_with_its_id_as_a_number(http: FlaskClient, store: Store) -> None:
-    store.contacts.accept(Contact("ada", 1, "Ada"), "signup")
+    store.contacts.accept(Contact("ada", 1, "Ada"), Origin("signup"))
     adopted = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.ADOPTED, status=200)
     finish(store, adopted, Attempt(1_795_000_000_000, 500, 200))
-    store.contacts.accept(Contact("ada", 1, "Ada King"), "signup")
+    store.contacts.accept(Contact("ada", 1, "Ada King"), Origin("signup"))
     document = shown(http)
     assert (document["state"], document["outcome"], document["contact_id"]) == ("created", "adopted", 7)
     assert document["closed_at"] == "2026-11-18T11:06:40.500Z"
@@ -142,7 +144,7 @@ def test_a_contact_that_is_created_is_shown_with_its_id_as_a_number(http: FlaskC
 
 
 def test_a_conflict_is_shown_with_who_is_in_the_way(http: FlaskClient, store: Store) -> None:
-    store.contacts.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), Origin("signup"))
     finish(
         store, AttemptResult(state=State.CONFLICT, cause="email_taken", owner_id="9"), Attempt(1, 1, 422, "email_taken")
     )
@@ -153,14 +155,14 @@ def test_a_conflict_is_shown_with_who_is_in_the_way(http: FlaskClient, store: St
 @pytest.mark.parametrize("identifier", STRANGE)
 def test_an_identifier_may_contain_anything(identifier: str, http: FlaskClient, store: Store) -> None:
     assert_problem(http.get(f"/contacts/{quote(identifier, safe='')}", headers=BEARER), 404)
-    store.contacts.accept(Contact("ada", 1), "signup")
-    store.contacts.accept(Contact(identifier, 1), "signup")
+    store.contacts.accept(Contact("ada", 1), Origin("signup"))
+    store.contacts.accept(Contact(identifier, 1), Origin("signup"))
     assert shown(http, identifier)["identifier"] == identifier
 
 
 @pytest.mark.parametrize("path", ["/contacts/nobody", "/contacts/Ada", "/contacts/%FF%FE", "/contacts/", "/contacts"])
 def test_an_unknown_contact_is_not_found(path: str, http: FlaskClient, store: Store) -> None:
-    store.contacts.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), Origin("signup"))
     assert_problem(http.get(path, headers=BEARER), 404)
 
 
@@ -188,7 +190,7 @@ def test_a_contact_can_only_be_looked_at(method: str, http: FlaskClient) -> None
     ],
 )
 def test_without_the_token_nothing_is_revealed(headers: dict[str, str], http: FlaskClient, store: Store) -> None:
-    store.contacts.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), Origin("signup"))
     there, nobody = (http.get(f"/contacts/{name}", headers=headers) for name in ("ada", "nobody"))
     assert_problem(there, 401)
     assert there.headers["WWW-Authenticate"] == "Bearer"

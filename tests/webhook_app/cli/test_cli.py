@@ -29,7 +29,7 @@ from webhook_app.parts import Parts
 from webhook_app.receiver.replay import KEYS_DEEP
 from webhook_app.sources.config import read_source
 from worker.errors import SettingsError
-from worker.model import Attempt, AttemptResult, Contact, Outcome, Quarantined, State
+from worker.model import Attempt, AttemptResult, Contact, Origin, Outcome, Quarantined, State
 from worker.store.connection import connect
 from worker.store.store import Store
 
@@ -50,7 +50,7 @@ def flask(
 
 def bring_to(store: Store, verdict: AttemptResult | None) -> None:
     """The contact, with an attempt that is running (``None``) or has ended so."""
-    store.contacts.accept(Contact("a b/ü", 1), "signup")
+    store.contacts.accept(Contact("a b/ü", 1), Origin("signup"))
     claim = store.contacts.claim(store.key_of("a b/ü"), "token")
     assert claim is not None
     if verdict is not None:
@@ -84,13 +84,13 @@ def test_retry_says_what_it_did(
 
 
 def test_retry_of_a_contact_that_is_new_makes_it_due(store: Store) -> None:
-    store.contacts.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), Origin("signup"))
     assert flask(store, "retry", "ada").stdout == "Retrying now.\n"
 
 
 @pytest.mark.parametrize("identifier", ["-1", "-ada", "--", "--ada", "-", "--h"])
 def test_an_identifier_may_look_like_an_option(store: Store, identifier: str) -> None:
-    store.contacts.accept(Contact(identifier, 1), "signup")
+    store.contacts.accept(Contact(identifier, 1), Origin("signup"))
     arguments = ["--", identifier] if identifier == "--" else [identifier]
     assert flask(store, "retry", *arguments).stdout == "Retrying now.\n"
 

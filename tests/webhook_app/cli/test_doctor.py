@@ -24,7 +24,7 @@ from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
 from worker.errors import SettingsError
 from worker.livedesk.client import LiveDesk
-from worker.model import Account, Attempt, AttemptResult, Contact, Signal, State
+from worker.model import Account, Attempt, AttemptResult, Contact, Origin, Signal, State
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.queue import QUEUE_BOUNDS
@@ -164,7 +164,7 @@ def test_no_worker(store: Store, standin: StandIn) -> None:
 def test_the_reason_why_contacts_wait_is_shown(
     signal: Signal, cause: str, says: str, store: Store, standin: StandIn
 ) -> None:
-    store.contacts.accept(Contact("ada", 7), "app")
+    store.contacts.accept(Contact("ada", 7), Origin("app"))
     claim = store.contacts.claim(store.key_of("ada"), "token")
     assert claim is not None
     failed_so = AttemptResult(state=State.RETRYING, cause=cause, signal=signal, delay_ms=60_000)

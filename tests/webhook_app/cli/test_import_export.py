@@ -19,7 +19,7 @@ from tests.world import CREATED, FAILED, LEASE_MS, World, make_store
 from webhook_app.cli.export import PAGE
 from webhook_app.cli.imports import csv_rows
 from webhook_app.present.csv_export import bare, guarded
-from worker.model import Attempt, AttemptResult, Contact, State, Unanswered
+from worker.model import Attempt, AttemptResult, Contact, Origin, State, Unanswered
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.contacts import Erased
@@ -79,14 +79,14 @@ def test_they_come_after_new_contacts_and_retries(office: Office) -> None:
 
 
 def test_an_import_again_does_no_harm(office: Office) -> None:
-    office.bring(Contact("ada", name="Ada"), CREATED)
+    office.bring(Contact("ada", name="Ada"), CREATED, source="import")
     assert office.take("identifier,name\nada,Ada\nbob,Bob\n").stdout == "1 accepted, 1 duplicate, 0 invalid.\n"
     assert office.take("identifier,name\nada,Ada\nbob,Bob\n").stdout == "0 accepted, 2 duplicate, 0 invalid.\n"
     assert office.record("ada").state is State.CREATED
 
 
 def test_an_import_gives_a_failed_contact_another_try(office: Office) -> None:
-    office.bring(Contact("ada", name="Ada"), FAILED)
+    office.bring(Contact("ada", name="Ada"), FAILED, source="import")
     office.take("identifier,name\nada,Ada King\n")
     assert office.record("ada").state is State.PENDING
 
@@ -211,7 +211,7 @@ def test_other_cells_stay_as_they_are(text: str) -> None:
 def test_everything_is_exported(office: Office) -> None:
     office.bring(Contact("ada", name="Ada"), CREATED)
     office.bring(Contact("bob", name="=1+1"), FAILED)
-    office.store.contacts.accept(Contact("cyd", 3, "Cyd", phone_number="+4915112345678"), "app")
+    office.store.contacts.accept(Contact("cyd", 3, "Cyd", phone_number="+4915112345678"), Origin("app"))
     result = office.flask("export")
     assert result.exit_code == 0
     rows = {row["identifier"]: row for row in csv.DictReader(io.StringIO(result.stdout))}
@@ -232,14 +232,14 @@ def test_json_lines_are_exported_as_the_api_shows_them(office: Office) -> None:
 def test_only_some_states_are_exported(office: Office) -> None:
     office.bring(Contact("ada"), CREATED)
     office.bring(Contact("bob"), FAILED)
-    office.store.contacts.accept(Contact("cyd"), "app")
+    office.store.contacts.accept(Contact("cyd"), Origin("app"))
     lines = office.flask("export", "--state", "failed", "--state", "pending", "--format", "jsonl").stdout.splitlines()
     assert [json.loads(line)["identifier"] for line in lines] == ["bob", "cyd"]
 
 
 def test_all_pages_are_exported(office: Office) -> None:
     for number in range(PAGE + 3):
-        office.store.contacts.accept(Contact(f"user-{number}"), "app")
+        office.store.contacts.accept(Contact(f"user-{number}"), Origin("app"))
     rows = list(csv.DictReader(io.StringIO(office.flask("export").stdout)))
     assert len({row["identifier"] for row in rows}) == len(rows) == PAGE + 3
 
@@ -252,7 +252,7 @@ def test_what_was_exported_can_be_imported(form: str, name: str, office: Office)
         Contact("'cyd"),
     ]
     for contact in people:
-        office.store.contacts.accept(contact, "app")
+        office.store.contacts.accept(contact, Origin("app"))
     text = office.flask("export", "--format", form).stdout
     office.client.flushall()
     assert office.take(text, name=name).stdout == "3 accepted, 0 duplicate, 0 invalid.\n"
@@ -279,7 +279,7 @@ def test_whatever_the_state_nothing_stays(verdict: AttemptResult | None, office:
     office.store.salt()
     before = client.dbsize()
     if verdict is None:
-        office.store.contacts.accept(Contact("ada", name="Ada"), "app")
+        office.store.contacts.accept(Contact("ada", name="Ada"), Origin("app"))
     else:
         office.bring(Contact("ada", name="Ada"), verdict)
     assert office.flask("erase", "ada").exit_code == 0
@@ -295,7 +295,7 @@ def test_an_answer_that_is_unknown_is_said(office: Office) -> None:
 
 
 def test_a_contact_is_not_erased_during_an_attempt(office: Office) -> None:
-    office.store.contacts.accept(Contact("ada"), "app")
+    office.store.contacts.accept(Contact("ada"), Origin("app"))
     claim = office.store.contacts.claim(office.key("ada"), "token")
     assert claim is not None
     result = office.flask("erase", "ada")
@@ -319,7 +319,7 @@ def test_a_contact_cannot_be_erased_twice(office: Office) -> None:
 def test_who_was_forgotten_is_new(office: Office) -> None:
     office.bring(Contact("ada"), CREATED)
     office.flask("erase", "ada")
-    assert office.store.contacts.accept(Contact("ada"), "app").status == "accepted"
+    assert office.store.contacts.accept(Contact("ada"), Origin("app")).status == "accepted"
 
 
 def test_import_and_export_are_audited(office: Office) -> None:

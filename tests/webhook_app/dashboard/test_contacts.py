@@ -17,7 +17,7 @@ from webhook_app.dashboard.contact import as_curl
 from webhook_app.present.csv_export import COLUMNS
 from webhook_app.present.masking import mask
 from worker.errors import StoreUnavailable
-from worker.model import AttemptResult, Contact, Note, NoteCode, Outcome, State
+from worker.model import AttemptResult, Contact, Note, NoteCode, Origin, Outcome, State
 from worker.store import keys
 from worker.store.lists import MAX_SCANNED
 from worker.store.store import Store
@@ -244,7 +244,7 @@ def test_a_created_contact_has_nothing_to_reveal_or_to_change(door: DashboardWor
     assert ">Actions<" not in page
     for act in ("retry", "discard", "edit"):
         assert "already" in door.send(f"{LIST}/{key}/{act}", follow_redirects=True).text
-    door.store.contacts.accept(Contact("person", email="new@example.com"), "signup")
+    door.store.contacts.accept(Contact("person", email="new@example.com"), Origin("signup"))
     assert "LiveDesk keeps its own values" in door.get(f"{LIST}/{key}")
 
 
@@ -322,7 +322,7 @@ def test_an_edit_does_not_overwrite_newer_data(door: DashboardWorld) -> None:
     page = door.send(f"{LIST}/{key}/reveal").text
     seen = re.search(r'name="seen" value="([0-9a-f]+)"', page)
     assert seen
-    door.store.contacts.accept(Contact("person", email="newer@example.com"), "signup")
+    door.store.contacts.accept(Contact("person", email="newer@example.com"), Origin("signup"))
     answer = door.send(f"{LIST}/{key}/edit", form(seen=seen[1]), follow_redirects=True)
     assert "A delivery has updated this contact in the meantime. Nothing was changed" in answer.text
     record = door.store.contacts.read(key)

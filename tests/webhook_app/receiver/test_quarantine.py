@@ -153,12 +153,16 @@ def test_a_full_quarantine_rejects_deliveries_with_503(parts: Parts, monkeypatch
     assert len(parts.store.quarantine.page()) == 1
 
 
-def test_a_batch_is_quarantined_as_a_whole(parts: Parts) -> None:
-    answer = post(parts, [{"user": {"id": 1}}, {"uid": 2}])
-    assert answer.json["status"] == "quarantined"
-    assert parts.store.contacts.find("1") is None
-    [held] = parts.store.quarantine.page()
-    assert list(held.problems) == ["[1].identifier"]
+def test_one_bad_element_of_a_batch_is_quarantined_and_the_others_are_stored(parts: Parts) -> None:
+    answer = post(parts, [{"user": {"id": 1}}, {"uid": 2}, {"user": {"id": 3}}])
+    assert answer.json["status"] == "accepted"
+    assert [one["status"] for one in answer.json["results"]] == ["accepted", "quarantined", "accepted"]
+    assert parts.store.contacts.find("1")
+    assert parts.store.contacts.find("3")
+    [kept] = parts.store.quarantine.page()
+    assert kept.is_element
+    assert load_payload(kept.payload) == {"uid": 2}
+    assert list(kept.problems) == ["identifier"]
 
 
 def test_a_rejecting_source_stores_nothing(client: redis.Redis) -> None:

@@ -20,7 +20,7 @@ from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources import load_sources
 from worker.errors import StoreFull, StoreUnavailable
-from worker.model import Accepted, Attempt, AttemptResult, Contact, Note, Outcome, State, UpstreamPolicy
+from worker.model import Accepted, Attempt, AttemptResult, Contact, Note, Origin, Outcome, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.contacts import Contacts
@@ -51,7 +51,7 @@ class BrokenContacts(Contacts):
 
     error: Exception
 
-    def accept(self, contact: Contact, source: str, notes: tuple[Note, ...] = (), *, bulk: bool = False) -> Accepted:
+    def accept(self, contact: Contact, origin: Origin, notes: tuple[Note, ...] = (), **options: bool) -> Accepted:
         raise self.error
 
 

@@ -29,6 +29,7 @@ from worker.model import (
     Contact,
     Note,
     NoteCode,
+    Origin,
     Position,
     Progress,
     State,
@@ -411,7 +412,7 @@ def test_a_contact_that_changed_meanwhile_is_left_alone(office: Office) -> None:
 def test_a_delivery_that_comes_before_the_repair_brings_the_data(office: Office) -> None:
     made = office.create(ADA)
     office.store.contacts.recreate(office.key("ada"), str(made), Contact("ada", 1))
-    assert office.store.contacts.accept(ADA, "app").status == "accepted"
+    assert office.store.contacts.accept(ADA, Origin("app")).status == "accepted"
     record = office.store.contacts.find("ada")
     assert record is not None
     assert record.contact == ADA

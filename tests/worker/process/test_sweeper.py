@@ -12,7 +12,7 @@ import redis
 from tests.invariants import assert_invariants
 from tests.world import ENVELOPE
 from worker.errors import StoreUnavailable
-from worker.model import Attempt, AttemptResult, Contact, Outcome, State, UpstreamPolicy
+from worker.model import Attempt, AttemptResult, Contact, Origin, Outcome, State, UpstreamPolicy
 from worker.process.sweeper import FORGET_INTERVAL_S, STUCK_STATUS, Sweeper
 from worker.store import keys, record
 from worker.store.database import MAX_REMOVED
@@ -48,7 +48,7 @@ class ScriptedStore(Store):
 
     def create(self, identifier: str) -> None:
         """A contact that is created and a day old."""
-        self.contacts.accept(Contact(identifier, 1), "signup")
+        self.contacts.accept(Contact(identifier, 1), Origin("signup"))
         claim = self.contacts.claim(record.contact_key(identifier, self.salt()), "token")
         assert claim is not None
         self.contacts.finish(
@@ -98,7 +98,7 @@ def sweeper(store: ScriptedStore, clock: Turned, stuck: list[str]) -> Sweeper:
 def test_a_round_hands_over_what_is_due_and_leaves_a_sign_of_life(
     sweeper: Sweeper, store: ScriptedStore, client: redis.Redis
 ) -> None:
-    store.contacts.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), Origin("signup"))
     client.delete(keys.QUEUE)
     store.shift_ms += GRACE_MS
     assert sweeper.once().handed == 1

@@ -23,6 +23,7 @@ from worker.model import (
     Claim,
     Contact,
     Note,
+    Origin,
     Outcome,
     Quarantined,
     State,
@@ -97,14 +98,14 @@ def test_the_same_data_again_change_nothing_in_any_state(verdict: AttemptResult 
 
 def test_another_source_with_the_same_data_changes_nothing(world: World) -> None:
     world.accept()
-    assert world.store.contacts.accept(ADA, "shop").status is Status.DUPLICATE
+    assert world.store.contacts.accept(ADA, Origin("shop")).status is Status.DUPLICATE
     assert world.record().source == "signup"
 
 
 def test_newer_data_of_an_open_contact_take_the_place_of_the_older(world: World) -> None:
     world.accept(ADA, NOTE)
     before = world.due()
-    assert world.store.contacts.accept(NEWER, "shop") == Accepted(Status.ACCEPTED, State.PENDING, None)
+    assert world.store.contacts.accept(NEWER, Origin("shop")) == Accepted(Status.ACCEPTED, State.PENDING, None)
     record = world.record()
     assert (record.contact, record.source, record.notes) == (NEWER, "shop", ())
     assert world.queue() == [world.key()], "one message is enough"
@@ -217,7 +218,7 @@ def test_key_names_tell_nothing_about_a_person(world: World) -> None:
 def test_every_process_uses_the_same_salt(world: World) -> None:
     world.accept()
     other = make_store(world.client)
-    assert other.contacts.accept(ADA, "signup").status is Status.DUPLICATE
+    assert other.contacts.accept(ADA, Origin("signup")).status is Status.DUPLICATE
 
 
 def test_a_redis_that_was_emptied_is_begun_anew(world: World) -> None:
@@ -237,7 +238,7 @@ def test_a_salt_that_keeps_changing_is_an_error_and_nothing_is_written(world: Wo
     world.accept()
     before = world.snapshot()
     with pytest.raises(StoreError, match="salt"):
-        Stale(world.client, Envelope(""), lease_ms=0).contacts.accept(NEWER, "signup")
+        Stale(world.client, Envelope(""), lease_ms=0).contacts.accept(NEWER, Origin("signup"))
     assert world.snapshot() == before
 
 
@@ -916,7 +917,7 @@ def test_a_full_redis_lets_a_contact_be_erased_and_recreated(own: World) -> None
 
 CLAIM = Claim("key", "token", ADA, "", 1, 2)
 CALLS: dict[str, Callable[[Store], object]] = {
-    "accept": lambda store: store.contacts.accept(ADA, "signup"),
+    "accept": lambda store: store.contacts.accept(ADA, Origin("signup")),
     "claim": lambda store: store.contacts.claim("key", "token"),
     "renew": lambda store: store.contacts.renew(CLAIM),
     "finish": lambda store: store.contacts.finish(CLAIM, CREATED, Attempt(1, 1)),
@@ -954,7 +955,7 @@ def test_a_redis_that_says_nothing_is_unavailable_in_time(own_server: Valkey, mo
     began = time.monotonic()
     try:
         with pytest.raises(StoreUnavailable):
-            store.contacts.accept(ADA, "signup")
+            store.contacts.accept(ADA, Origin("signup"))
     finally:
         own_server.resume()
     assert time.monotonic() - began < 1

@@ -18,13 +18,11 @@ from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
 from tests.world import make_store, wait_until
 from worker.errors import StoreFull, StoreUnavailable
-from worker.model import Accepted, Ack, Contact, Note, Quarantined, Requirements, State, Status
+from worker.model import Accepted, Ack, Contact, Origin, Quarantined, Requirements, Signup, State, Status
 from worker.store import connection, keys
 from worker.store.connection import AGAIN_S, Connections, connect
 from worker.store.durability import Server, Wait, announce, judge, look, needed_wait, unmet
 from worker.store.store import Store
-
-NO_NOTES: tuple[Note, ...] = ()
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +56,7 @@ def store_of(client: redis.Redis, ack: Ack | None = None, **demands: Any) -> Sto
 
 
 def accept(store: Store, identifier: str = "ada") -> Accepted:
-    return store.contacts.accept(Contact(identifier, 1), "signup")
+    return store.contacts.accept(Contact(identifier, 1), Origin("signup"))
 
 
 def commands_of(client: redis.Redis, work: Callable[[], object]) -> list[str]:
@@ -147,7 +145,7 @@ def test_nothing_is_taken_where_it_cannot_be_as_safe_as_required(primary: redis.
     with pytest.raises(StoreUnavailable, match="appendonly is off"):
         accept(store)
     with pytest.raises(StoreUnavailable, match="appendonly is off"):
-        store.contacts.accept_all([(Contact("ada", 1), NO_NOTES)], "signup")
+        store.contacts.accept_all([Signup(Contact("ada", 1))], Origin("signup"))
     with pytest.raises(StoreUnavailable, match="appendonly is off"):
         store.quarantine.add(Quarantined(source="signup", payload="{}", problems={}, headers={}))
     assert not primary.exists(keys.DUE, keys.QUARANTINE)
@@ -167,7 +165,7 @@ def test_a_delivery_that_no_replica_confirms_is_not_acknowledged_nor_is_its_repe
             with pytest.raises(StoreUnavailable, match="not on a replica in time"):
                 accept(store)
         with pytest.raises(StoreUnavailable, match="not on a replica in time"):
-            store.contacts.accept_all([(Contact(name, 1), NO_NOTES) for name in ("ada", "bob")], "signup")
+            store.contacts.accept_all([Signup(Contact(name, 1)) for name in ("ada", "bob")], Origin("signup"))
         with pytest.raises(StoreUnavailable, match="not on a replica in time"):
             store.quarantine.add(Quarantined(source="signup", payload="{}", problems={}, headers={}))
     finally:
@@ -189,8 +187,11 @@ def test_waiting_costs_no_turn_of_its_own_and_a_batch_waits_once(primary: redis.
     store = make_store(primary, lease_ms=1, requirements=Requirements(Ack.REPLICA), clock=lambda: now)
     accept(store)
     assert commands_of(primary, lambda: accept(store)) == ["EVALSHA", "SET", "WAIT"]
-    batch = [(Contact(str(number), 1), NO_NOTES) for number in range(5)]
-    assert commands_of(primary, lambda: store.contacts.accept_all(batch, "signup")) == ["EVALSHA"] * 5 + ["SET", "WAIT"]
+    batch = [Signup(Contact(str(number), 1)) for number in range(5)]
+    assert commands_of(primary, lambda: store.contacts.accept_all(batch, Origin("signup"))) == ["EVALSHA"] * 5 + [
+        "SET",
+        "WAIT",
+    ]
     assert primary.zcard(keys.DUE) == 6
 
 
@@ -215,13 +216,13 @@ def test_a_batch_whose_connection_was_lost_is_not_acknowledged(primary: redis.Re
     store = store_of(primary, Ack.REPLICA)
     accept(store)
 
-    def batch() -> Iterator[tuple[Contact, tuple[Note, ...]]]:
-        yield Contact("one", 1), NO_NOTES
+    def batch() -> Iterator[Signup]:
+        yield Signup(Contact("one", 1))
         store.connections.connection().disconnect()
-        yield Contact("two", 1), NO_NOTES
+        yield Signup(Contact("two", 1))
 
     with pytest.raises(StoreUnavailable, match="connection was lost"):
-        store.contacts.accept_all(batch(), "signup")
+        store.contacts.accept_all(batch(), Origin("signup"))
 
 
 @pytest.mark.parametrize("answer", [0, [0, 3]])
@@ -240,7 +241,7 @@ def test_above_the_backlog_new_work_is_refused_and_what_is_known_is_answered(pri
     with pytest.raises(StoreFull, match="too many contacts are open"):
         accept(store, "cleo")
     assert accept(store, "ada").status is Status.DUPLICATE
-    assert store.contacts.accept(Contact("bob", 1, "Bob"), "signup").status is Status.ACCEPTED, (
+    assert store.contacts.accept(Contact("bob", 1, "Bob"), Origin("signup")).status is Status.ACCEPTED, (
         "newer data of an open contact"
     )
     assert primary.zcard(keys.state(State.PENDING)) == 2

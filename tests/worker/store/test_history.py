@@ -9,7 +9,7 @@ import redis
 from tests.rig.processes import free_port
 from tests.world import make_store
 from worker.errors import StoreUnavailable
-from worker.model import Ack, Attempt, AttemptResult, Contact, Note, Outcome, Position, State, Unanswered
+from worker.model import Ack, Attempt, AttemptResult, Contact, Note, Origin, Outcome, Position, State, Unanswered
 from worker.store.connection import connect
 from worker.store.record import ContactRecord
 from worker.store.store import Store
@@ -41,13 +41,13 @@ def test_an_empty_redis_knows_nobody(store: Store, client: redis.Redis) -> None:
 
 
 def test_somebody_else_is_not_found(store: Store) -> None:
-    store.contacts.accept(ADA, "signup")
+    store.contacts.accept(ADA, Origin("signup"))
     for identifier in ("bob", "Ada", "ada ", "", "ada\n"):
         assert store.contacts.find(identifier) is None
 
 
 def test_a_record_is_returned_as_it_is(store: Store) -> None:
-    store.contacts.accept(ADA, "signup", (Note("name", "shortened"),))
+    store.contacts.accept(ADA, Origin("signup"), (Note("name", "shortened"),))
     record = store.contacts.find("ada")
     assert record is not None
     assert record == ContactRecord(
@@ -58,12 +58,13 @@ def test_a_record_is_returned_as_it_is(store: Store) -> None:
         attempts=[],
         attempts_made=0,
         notes=(Note("name", "shortened"),),
+        id_spaces=("signup",),
         contact=ADA,
     )
 
 
 def test_a_created_contact_is_closed_when_its_last_attempt_ended(store: Store) -> None:
-    store.contacts.accept(ADA, "signup")
+    store.contacts.accept(ADA, Origin("signup"))
     began = attempt(
         store, "ada", AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED, status=200)
     )
@@ -75,7 +76,7 @@ def test_a_created_contact_is_closed_when_its_last_attempt_ended(store: Store) -
 
 
 def test_attempts_of_workers_that_died_count_too(store: Store) -> None:
-    store.contacts.accept(ADA, "signup")
+    store.contacts.accept(ADA, Origin("signup"))
     store.contacts.claim(store.key_of("ada"), "of a worker that dies")
     store.shift_ms += 45_000
     attempt(store, "ada", AttemptResult(state=State.RETRYING, cause="http_500", unanswered=Unanswered.NOW))
@@ -92,7 +93,7 @@ def test_contacts_are_counted_by_state(store: Store) -> None:
         "e": AttemptResult(state=State.FAILED, cause="x"),
     }
     for identifier in "abcde":
-        store.contacts.accept(Contact(identifier, 1), "signup")
+        store.contacts.accept(Contact(identifier, 1), Origin("signup"))
     for identifier, verdict in verdicts.items():
         attempt(store, identifier, verdict)
     expected = {State.PENDING: 1, State.RETRYING: 1, State.CREATED: 1, State.FAILED: 2}

@@ -9,7 +9,18 @@ import redis
 
 from tests.invariants import assert_invariants
 from tests.world import World
-from worker.model import Attempt, AttemptResult, BulkAction, Command, Contact, OperationState, Outcome, Signal, State
+from worker.model import (
+    Attempt,
+    AttemptResult,
+    BulkAction,
+    Command,
+    Contact,
+    OperationState,
+    Origin,
+    Outcome,
+    Signal,
+    State,
+)
 from worker.store import keys
 from worker.store.lists import CHUNK, MAX_SCANNED, Filter, Row
 from worker.store.operations import MAX_ACTIVE, NotOpened, Operation, Operations
@@ -171,7 +182,7 @@ def test_a_contact_is_found_by_all_that_it_is_known_by(office: Office) -> None:
 def test_all_who_share_an_address_are_found(office: Office) -> None:
     made = []
     for number in range(3):
-        office.store.contacts.accept(Contact(f"same-{number}", email="same@example.com"), "signup")
+        office.store.contacts.accept(Contact(f"same-{number}", email="same@example.com"), Origin("signup"))
         made.append(office.store.key_of(f"same-{number}"))
     office.client.delete(keys.QUEUE)
     assert sorted(office.store.lists.search("same@example.com")) == sorted(made)

@@ -8,7 +8,7 @@ import redis
 
 from tests.invariants import assert_invariants
 from tests.world import World, make_store
-from worker.model import Attempt, AttemptResult, Claim, Contact, Outcome, Signal, State, UpstreamPolicy
+from worker.model import Attempt, AttemptResult, Claim, Contact, Origin, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.contacts import Finished
 
@@ -31,7 +31,7 @@ class Office(World):
 
     def arrive(self, inbox_id: int | None = None) -> str:
         contact = Contact(f"person-{next(self.numbers)}", inbox_id=inbox_id, name="Ada")
-        self.store.contacts.accept(contact, "signup")
+        self.store.contacts.accept(contact, Origin("signup"))
         self.client.delete(keys.QUEUE)
         return self.store.key_of(contact.identifier)
 
@@ -166,7 +166,7 @@ def test_a_sweep_hands_over_no_more_than_the_pace_can_use(office: Office) -> Non
 def test_a_new_contact_waits_behind_those_that_are_due(office: Office) -> None:
     office.arrive()
     office.advance(60_000)
-    office.store.contacts.accept(Contact("late"), "signup")
+    office.store.contacts.accept(Contact("late"), Origin("signup"))
     assert office.client.llen(keys.QUEUE) == 0
     assert office.handed() == 2
 

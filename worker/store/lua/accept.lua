@@ -1,8 +1,13 @@
--- include: finders, causes
+-- include: finders, causes, identity
 -- Accepts a delivery: the record, its place in `due` and, while the queue is short, the Celery message; all or nothing.
 --
 -- salt: string           the salt that the key was made with
 -- identifier, source: string
+-- id_space: string or nil      the source's, unless it has its own
+-- identity: string or nil      'visitor', or nil for an account
+-- on_conflict: string or nil   unless it is 'ask'
+-- unverified: bool or nil      the sender says that the e-mail address was not verified
+-- same_person: bool or nil     there is no clash: an operator knows that the identifier is this person's
 -- data: string           JSON
 -- fingerprint: string    of the data
 -- same: list of string   what this fingerprint is in older versions; not given where there are none
@@ -13,18 +18,21 @@
 -- grace_ms: int
 -- is_bulk: bool          in the lane behind new contacts and retries, without a message
 -- max_open: int          nothing new is accepted while this many contacts are open
--- Returns {status, state, contact id}: status is 'accepted' (new, or newer data accepted) or 'duplicate'; or {'full'} when
--- too many contacts are open, or {'salt'} when Redis has another salt: nothing was done.
+-- Returns {status, state, contact id, detail}: status is 'accepted' (new, or newer data accepted) or 'duplicate'; detail is
+-- 'update' (of an open contact), 'repeat' (of what the same id space sent) or ''. Or {'clash', state, other source}: the
+-- identifier is another person's; {'full'} when too many contacts are open; {'salt'} when Redis has another salt. Nothing
+-- was done in these three cases.
 
 if redis.call('GET', SALT) ~= args.salt then return { 'salt' } end
 
-local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id', 'newer', 'finders', 'cause')
+local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id', 'newer', 'finders', 'cause', 'source',
+  'id_space', 'identity')
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
 
-local function answer(status, of_state)
+local function answer(status, of_state, detail)
   count(status)
   count('delivery:' .. args.source .. ':' .. status)
-  return { status, of_state, contact_id }
+  return { status, of_state, contact_id, detail or '' }
 end
 
 -- Whether a stored fingerprint is that of this delivery.
@@ -47,33 +55,50 @@ local function make_due()
   if enqueues then redis.call('LPUSH', QUEUE, args.message) end
 end
 
-local opens = not state or state == 'conflict' or state == 'failed'
-local is_known = is_same(fingerprint) and not newer
+local is_known, whose = false, 'own'
+if state then
+  whose = owner_of(record[7], record[8], record[9], fingerprint, newer)
+  if whose == 'clash' then return { 'clash', state, record[7] } end
+  is_known = is_same(fingerprint) and not newer
+end
+
+local opens = not state or whose == 'own' and (state == 'conflict' or state == 'failed')
 if opens and not is_known and redis.call('ZCARD', DUE) >= args.max_open then return { 'full' } end
 
 if not state then
   redis.call('HSET', RECORD, 'identifier', args.identifier, 'received_at', now)
   store_delivery()
+  store_origin()
   enter('pending')
   make_due()
   return answer('accepted', 'pending')
 end
 
-if is_known then return answer('duplicate', state) end
+if whose == 'own' or args.same_person then join_origin(record[7], record[8], record[9]) end
+if whose == 'other' then return answer('duplicate', state) end
+if is_known then return answer('duplicate', state, 'repeat') end
+
+-- Newer data for a contact that LiveDesk does not have yet.
+local function replace_delivery()
+  store_delivery()
+  set('on_conflict', args.on_conflict)
+  set('unverified', args.unverified and '1')
+end
 
 if is_open(state) then
-  store_delivery()
-  return answer('accepted', state)
+  replace_delivery()
+  return answer('accepted', state, 'update')
 end
 
 if opens then
   -- A fresh start with the new data. What we do not know about earlier creates (unknown_since) stays.
-  store_delivery()
+  replace_delivery()
   forget_cause(record[6])
-  redis.call('HDEL', RECORD, 'owner_id', 'closed_at', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect')
+  redis.call('HDEL', RECORD, 'owner_id', 'closed_at', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect',
+    'resolution')
   enter('pending', state)
   make_due()
-  return answer('accepted', 'pending')
+  return answer('accepted', 'pending', 'update')
 end
 
 if state == 'created' and not is_same(newer) then

@@ -1,4 +1,4 @@
--- include: finders, causes, lifecycle
+-- include: finders, aliases, causes, lifecycle
 -- Makes a contact created by adopting a contact that LiveDesk has. LiveDesk is not contacted, and its contact keeps its
 -- data. It counts as an attempt, so that the record shows who did it.
 --

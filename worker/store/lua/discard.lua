@@ -1,4 +1,4 @@
--- include: finders, causes, lifecycle
+-- include: finders, aliases, causes, lifecycle
 -- Gives a contact up. The record stays, so that a repeated delivery is recognised, and it can still be retried.
 --
 -- allowed: list of string   the states in which this is allowed (model.ACTIONS)

@@ -1,4 +1,4 @@
--- include: finders, causes, lifecycle
+-- include: finders, aliases, causes, lifecycle
 -- Changes what is sent for a contact, and makes it due now with a fresh retry budget. An unknown answer stays unknown. The
 -- source stays the one that the contact came from.
 --

@@ -1,4 +1,4 @@
--- include: finders, causes, lifecycle
+-- include: finders, aliases, causes, lifecycle
 -- Deletes a person: the record, and its places in `due`, in the indexes and among the finders.
 --
 -- contact_id: string or nil       the contact's id in LiveDesk, as the caller knows it
@@ -17,7 +17,7 @@ redis.call('ZREM', DUE, key)
 redis.call('ZREM', index(state), key)
 forget_cause(record[6])
 remove_finders(record[7])
-if contact_id then remove_finders(args.contact_finder) end
+if contact_id then unlink(contact_id, args.contact_finder) end
 leave_operation(record[8], 'left')
 redis.call('SREM', FAILING, key)
 redis.call('DEL', RECORD)

@@ -1,4 +1,4 @@
--- include: upstream, finders, causes, lifecycle
+-- include: upstream, finders, aliases, causes, lifecycle
 -- Ends an attempt: state, attempt, cause, counters, due and lease change together, and only if the lease is still ours.
 -- What the attempt reports about LiveDesk moves the pace and the circuit breaker for all workers.
 --
@@ -56,6 +56,7 @@ local function end_lease()
     due_at(result.signal == 'inbox' and HELD or RETRY, now + result.delay_ms)
   else
     redis.call('HSET', RECORD, 'closed_at', now)
+    redis.call('HDEL', RECORD, 'resolution')
     redis.call('ZREM', DUE, key)
   end
 end

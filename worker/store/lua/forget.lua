@@ -1,4 +1,4 @@
--- include: finders
+-- include: finders, aliases
 -- Removes one created contact that has expired.
 --
 -- keep_ms: int
@@ -10,6 +10,6 @@ local created_at = redis.call('ZSCORE', index('created'), key)
 if not created_at or tonumber(created_at) > now - args.keep_ms then return 0 end
 if (redis.call('HGET', RECORD, 'contact_id') or nil) ~= args.contact_id then return 0 end
 redis.call('ZREM', index('created'), key)
-remove_finders(args.contact_finder)
+if args.contact_id then unlink(args.contact_id, args.contact_finder) end
 redis.call('DEL', RECORD)
 return 1

@@ -1,7 +1,8 @@
--- Steps in the life of a contact that several scripts take. Needs: finders, causes.
+-- Steps in the life of a contact that several scripts take. Needs: finders, aliases, causes.
 
 -- The fields that belong to earlier attempts, and not to the next one with a fresh retry budget.
-local SPENT = { 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect' }
+local SPENT = { 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect',
+  'resolution' }
 
 -- Makes another attempt possible at once, with a fresh retry budget. Returns the new state: a contact that was never
 -- tried stays pending. An unknown answer to an earlier create (unknown_since) stays unknown.
@@ -39,7 +40,7 @@ end
 -- what the last attempt says (when it was closed) and what is the usual case (outcome 'created', one attempt).
 local function shrink(contact_id, outcome, attempt, notes, contact_finder, finders)
   local kept = { 'state', 'created', 'contact_id', contact_id, 'attempts', attempt }
-  local stays = { 'identifier', 'source', 'received_at', 'fingerprint', 'attempts_made' }
+  local stays = { 'identifier', 'source', 'received_at', 'fingerprint', 'attempts_made', 'identity', 'id_space' }
   local values = redis.call('HMGET', RECORD, unpack(stays))
   for i, field in ipairs(stays) do
     if values[i] and not (field == 'attempts_made' and values[i] == '1') then
@@ -53,5 +54,5 @@ local function shrink(contact_id, outcome, attempt, notes, contact_finder, finde
   redis.call('HSET', RECORD, unpack(kept))
   if outcome ~= 'created' then redis.call('HSET', RECORD, 'outcome', outcome) end
   if notes then redis.call('HSET', RECORD, 'notes', notes) end
-  add_finders(contact_finder)
+  link(contact_id, contact_finder, outcome)
 end

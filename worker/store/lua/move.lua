@@ -1,4 +1,4 @@
--- include: operation, finders, causes, lifecycle
+-- include: operation, finders, aliases, causes, lifecycle
 -- Runs one chunk of an operation: each contact that still matches the filter is made due in the lane of bulk work, or
 -- discarded. What it was before is kept, so that the operation can be undone.
 --

@@ -34,7 +34,7 @@ from webhook_app.sources.verify.jwks import (
     STALE_S,
     KeySet,
 )
-from worker.model import Contact
+from worker.model import Contact, Signup
 
 NOW = 1_700_000_000
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -150,8 +150,8 @@ def test_a_signed_body_is_accepted_and_its_claims_are_the_payload(publisher: Pub
     assert source.verify(sent, NOW) == 0
     assert source.secret_names == (f"jwks {publisher.url}",)
     read = source.read_payload(source.reader.read(sent))
-    assert read is not None
-    assert read[0] == Contact("12345678901234567890", email="ana@example.com")
+    assert isinstance(read, Signup)
+    assert read.contact == Contact("12345678901234567890", email="ana@example.com")
 
 
 @pytest.mark.parametrize(

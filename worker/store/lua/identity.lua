@@ -1,0 +1,48 @@
+-- Whose person has an identifier. A record lists the id spaces that its identifier belongs to; in another one it is the same
+-- person where the e-mail address or the phone number agrees, and otherwise a clash. Reads the arguments of `accept`.
+
+local SPACE = args.id_space or args.source
+
+local function is_among(spaces)
+  return string.find(' ' .. spaces .. ' ', ' ' .. SPACE .. ' ', 1, true) ~= nil
+end
+
+-- Whether a stored fingerprint has the e-mail address or the phone number of this delivery: characters 9 to 12 and 13 to 16
+-- after the version (record.FINGERPRINTS).
+local function agrees(stored)
+  if not stored then return false end
+  local ours, theirs = string.match(args.fingerprint, '[^.]*$'), string.match(stored, '[^.]*$')
+  for at = 9, 13, 4 do
+    local chunk = string.sub(ours, at, at + 3)
+    if chunk ~= '----' and chunk == string.sub(theirs, at, at + 3) then return true end
+  end
+  return false
+end
+
+-- Returns whose a record is: 'own', so that this delivery may change it; 'other', of the same person, whose record only a
+-- source of another class or id space may change; or 'clash', of another person. Arguments: fields of the record.
+local function owner_of(source, id_space, identity, fingerprint, newer)
+  local is_own_space = is_among(id_space or source)
+  if not (is_own_space or args.same_person or agrees(fingerprint) or agrees(newer)) then return 'clash' end
+  if args.identity ~= 'visitor' then return 'own' end
+  local is_free = identity == 'visitor' and (is_own_space or args.same_person)
+  return is_free and 'own' or 'other'
+end
+
+-- Records where the data comes from. The source is stored with the data.
+local function store_origin()
+  if args.id_space and args.id_space ~= args.source then redis.call('HSET', RECORD, 'id_space', args.id_space) end
+  if args.identity then redis.call('HSET', RECORD, 'identity', args.identity) end
+  if args.on_conflict then redis.call('HSET', RECORD, 'on_conflict', args.on_conflict) end
+  if args.unverified then redis.call('HSET', RECORD, 'unverified', '1') end
+end
+
+-- The same for a record that exists: it keeps its id spaces, and an account's source makes it an account's.
+local function join_origin(source, id_space, identity)
+  local spaces = id_space or source
+  if not is_among(spaces) then spaces = spaces .. ' ' .. SPACE end
+  if spaces ~= (id_space or source) or not id_space and source ~= args.source then
+    redis.call('HSET', RECORD, 'id_space', spaces)
+  end
+  if identity and args.identity ~= identity then redis.call('HDEL', RECORD, 'identity') end
+end
