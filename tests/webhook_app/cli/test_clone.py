@@ -11,7 +11,7 @@ from tests.rig.local import prepare, read_environment
 from tests.rig.parts import ROOT, bare_environment
 from tests.rig.processes import free_port
 from tests.world import make_store
-from worker.model import Attempt, AttemptResult, Contact, State
+from worker.model import Attempt, AttemptResult, Contact, Origin, State
 
 LIVEDESK = {"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "secret"}
 
@@ -36,7 +36,7 @@ def test_commands_need_no_option_in_a_clone(tmp_path: Path) -> None:
 )
 def test_commands_without_sources_work(client: redis.Redis, redis_url: str, sources: dict[str, str]) -> None:
     store = make_store(client)
-    store.contacts.accept(Contact("ada", 1), "signup")
+    store.contacts.accept(Contact("ada", 1), Origin("signup"))
     claim = store.contacts.claim(store.key_of("ada"), "token")
     assert claim is not None
     store.contacts.finish(claim, AttemptResult(state=State.FAILED, cause="x"), Attempt(1, 1))
