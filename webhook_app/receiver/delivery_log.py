@@ -36,6 +36,10 @@ class NoSource(SyncError):
     """There is no source with this name."""
 
 
+class LongerPath(NoSource):
+    """The URL goes on after the name of a source."""
+
+
 class DeliveryLog:
     """What is recorded about deliveries. ``clock`` is in seconds."""
 

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from webhook_app.parts import Parts
 from webhook_app.problems import bug, http_problem, problem, store_away
 from webhook_app.receiver import fail_open
-from webhook_app.receiver.delivery_log import DeliveryLog, NoSource
+from webhook_app.receiver.delivery_log import DeliveryLog, LongerPath, NoSource
 from webhook_app.receiver.request_body import read_delivery
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided
@@ -70,8 +70,12 @@ def set_up(state: BlueprintSetupState) -> None:
 
 
 @blueprint.post("/<source>", provide_automatic_options=False)
+@blueprint.post("/<source>/", provide_automatic_options=False)
 def receive(source: str) -> Response:
-    """Verify, read and store one delivery. Raises the reason why it is refused."""
+    """Verify, read and store one delivery. Raises the reason why it is refused.
+
+    Addresses often end with a slash; a redirect would lose the body.
+    """
     log, found = _begin(source)
     take = _take if found.blocking else _take_and_fail_open
     response = take(log, found)
@@ -81,6 +85,7 @@ def receive(source: str) -> Response:
 
 
 @blueprint.get("/<source>", provide_automatic_options=False)
+@blueprint.get("/<source>/", provide_automatic_options=False)
 def verify_address(source: str) -> Response:
     """Answer GET and HEAD, which some senders use to verify an address."""
     log, found = _begin(source)
@@ -94,6 +99,7 @@ def verify_address(source: str) -> Response:
 
 
 @blueprint.route("/<source>", methods=["PUT", "PATCH", "DELETE", "OPTIONS"])
+@blueprint.route("/<source>/", methods=["PUT", "PATCH", "DELETE", "OPTIONS"])
 def other_method(source: str) -> Response:
     """Refuse other methods, logged and counted like the source's other refusals."""
     _begin(source)
@@ -102,9 +108,9 @@ def other_method(source: str) -> Response:
 
 @blueprint.route("/<path:source>", methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def longer_path(source: str) -> Response:
-    """Refuse a path with a slash, such as one at the end, like an unknown source."""
-    _begin(source)
-    raise NoSource
+    """Refuse a path that goes on after the source."""
+    _begin(source.partition("/")[0])
+    raise LongerPath
 
 
 @blueprint.errorhandler(Exception)
@@ -237,6 +243,8 @@ def _in_time(deliveries: Iterable[T]) -> Iterator[T]:
 
 def _refusal(error: Exception) -> Response:
     match error:
+        case LongerPath():
+            return problem(404, "The URL must end after the name of the source.")
         case NoSource():
             return problem(404, "There is no such source.")
         case Unauthentic():

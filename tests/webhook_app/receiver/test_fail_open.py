@@ -112,7 +112,7 @@ def test_retries_end_well_before_the_sender_gives_up() -> None:
     [
         (b'{"user": {}}', {}, "Unmappable"),
         (b"{", {}, "BadBody"),
-        (BODY, {"content_type": "text/plain"}, "WrongType"),
+        (b"<user/>", {"content_type": "text/plain"}, "WrongType"),
         (BODY, {"headers": signed(BODY, b"another key that was rotated")}, "Unauthentic"),
         (BODY, {"headers": {**signed(BODY), "webhook-timestamp": "1"}}, "Unauthentic"),
         (b" " * 1001, {}, "RequestEntityTooLarge"),

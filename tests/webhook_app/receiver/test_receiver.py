@@ -201,10 +201,28 @@ def test_an_unknown_source_is_not_found(source: str, door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/webhooks", "/webhooks/", "/webhooks/signup/", "//webhooks/signup", "/favicon.ico"]
+    "path", ["/", "/webhooks", "/webhooks/", "//webhooks/signup", "/webhooks//signup", "/favicon.ico"]
 )
 def test_other_urls_are_not_found(path: str, door: Door) -> None:
     problem_of(door.http.post(path, json=ADA, headers=BEARER), 404)
+
+
+def test_a_slash_at_the_end_is_forgiven(door: Door) -> None:
+    """A redirect would lose the body, as Django's ``APPEND_SLASH`` does."""
+    path = "/webhooks/signup/"
+    response = door.http.post(path, json=ADA, headers=BEARER)
+    assert (response.status_code, response.history) == (200, ())
+    assert door.record("ada").source == "signup"
+    problem_of(door.http.get(path), 405)
+    problem_of(door.http.post(path, json=ADA), 401)
+    problem_of(door.http.post(path.replace("signup", "sign-up"), json=ADA, headers=BEARER), 404)
+
+
+@pytest.mark.parametrize("rest", ["ada", "//", "ada/"])
+def test_a_path_that_goes_on_says_so(rest: str, door: Door) -> None:
+    document = problem_of(door.http.post(f"/webhooks/signup/{rest}", json=ADA, headers=BEARER), 404)
+    assert document["detail"] == "The URL must end after the name of the source."
+    assert problem_of(door.http.post(f"/webhooks/sign-up/{rest}", json=ADA), 404)["detail"] != document["detail"]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -231,9 +249,17 @@ def test_a_chunked_body_that_is_too_large_is_rejected(door: Door) -> None:
     problem_of(response, 413)
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "text/html", "multipart/form-data", "application/xml"])
-def test_other_content_types_are_rejected(content_type: str, door: Door) -> None:
-    problem_of(door.post(content_type=content_type), 415)
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/plain", b"identifier: Ada"),
+        ("text/html", b"<p>Ada</p>"),
+        ("application/xml", b'<?xml version="1.0"?><name>Ada</name>'),
+        ("application/x-www-form-urlencoded", b"identifier=Ada"),
+    ],
+)
+def test_other_types_are_rejected(content_type: str, body: bytes, door: Door) -> None:
+    problem_of(door.http.post("/webhooks/signup", data=body, headers=BEARER, content_type=content_type), 415)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
+from webhook_app.sources.body.by_content import FORMS, guess, looks_like_json
 from webhook_app.sources.body.forms import parse_form, parse_multipart
 from webhook_app.sources.delivery import BadBody, Delivery, TooLarge, WrongType
 from webhook_app.sources.mapping.paths import Path, Scope
@@ -22,8 +23,8 @@ from webhook_app.sources.mapping.paths import Path, Scope
 MAX_BYTES = 256 * 1024
 #: Characters of a Content-Type that is parsed.
 MAX_TYPE = 512
-#: The values of ``Content-Encoding``, and whether they mean gzip.
-PACKINGS = {"": False, "identity": False, "gzip": True, "x-gzip": True}
+#: The values of ``Content-Encoding``, and whether they mean gzip. Some senders write the charset there.
+PACKINGS = {"": False, "identity": False, "utf-8": False, "gzip": True, "x-gzip": True}
 #: Elements of a batch; all are stored before the sender is answered.
 MAX_ELEMENTS = 500
 #: Objects and arrays in a JSON text; a signup has dozens, and creating very many takes long.
@@ -59,9 +60,10 @@ FORMATS: Mapping[str, Format] = {
 class Reader:
     """How a source's bodies are read.
 
-    ``formats`` are the accepted kinds, by their names in ``FORMATS``; a delivery without a Content-Type is of the
-    first. ``json_fields`` are fields of the payload that contain JSON as text. ``each`` is the path to the elements of
-    a batch. ``max_bytes`` limits the unpacked body.
+    ``formats`` are the accepted kinds, by their names in ``FORMATS``; a delivery is of the first if neither its
+    Content-Type nor its content says more. Who accepts one encoding of forms accepts the other, too. ``json_fields``
+    are fields of the payload that contain JSON as text. ``each`` is the path to the elements of a batch. ``max_bytes``
+    limits the unpacked body.
     """
 
     formats: tuple[str, ...] = ("json",)
@@ -104,29 +106,61 @@ class Reader:
 
     def _parsed(self, raw: bytes, content_type: str) -> object:
         """Parse a body; if JSON and JSON Lines are accepted, the content decides."""
-        name = self._format(content_type)
+        name = self._format(raw, content_type)
         try:
-            return FORMATS[name].parse(raw, content_type)
+            payload = FORMATS[name].parse(raw, content_type)
         except BadBody:
             if name != "json" or "ndjson" not in self.formats:
                 raise
-        return parse_ndjson(raw)
+            return parse_ndjson(raw)
+        return self._unwrapped(payload) if name in FORMS else payload
 
-    def _format(self, content_type: str) -> str:
-        """Return the name of the format that a Content-Type means.
+    def _format(self, raw: bytes, content_type: str) -> str:
+        """Return the format of a body: what its Content-Type says, or else its content.
 
         Raises:
             WrongType: the source does not accept it.
         """
-        if not content_type or (content_type == "application/json" and self.formats[0] == "json"):
+        if content_type == "application/json" and self.formats[0] == "json":
+            return "json"
+        named, guessed = format_name(content_type), guess(raw, self.formats)
+        if named in FORMS and not (guessed and looks_like_json(raw)):
+            return named
+        if named in self.formats and named not in FORMS:
+            return named
+        if guessed:
+            return guessed
+        if not content_type:
             return self.formats[0]
-        name = format_name(content_type)
-        if name == "json" and "json" not in self.formats and "ndjson" in self.formats:
-            name = "ndjson"
-        if name not in self.formats:
-            types = " or ".join(FORMATS[taken].types[0] for taken in self.formats)
-            raise WrongType(f"the Content-Type must be {types}")
-        return name
+        raise self._wrong_type()
+
+    def _wrong_type(self) -> WrongType:
+        types = " or ".join(FORMATS[taken].types[0] for taken in self.formats)
+        return WrongType(f"the Content-Type must be {types}")
+
+    def _unwrapped(self, form: object) -> object:
+        """Return the JSON in a form's only field, which several senders call ``payload``.
+
+        GitHub does so unless it is set to JSON; Slack's interactions and Mandrill's events are always wrapped.
+
+        Raises:
+            BadBody: the field is not JSON.
+            WrongType: it is another form, and the source does not accept forms.
+        """
+        accepts_json, accepts_forms = (
+            not {"json", "ndjson"}.isdisjoint(self.formats),
+            not FORMS.isdisjoint(self.formats),
+        )
+        name, text = next(iter(form.items())) if isinstance(form, dict) and len(form) == 1 else ("", None)
+        if accepts_json and name not in self.json_fields and isinstance(text, str) and looks_like_json(text.encode()):
+            try:
+                return _json_field("of the form", text)
+            except BadBody:
+                if not accepts_forms:
+                    raise
+        if not accepts_forms:
+            raise self._wrong_type()
+        return form
 
     def _with_json_fields(self, payload: object) -> object:
         """Return the payload, or each element of a batch, with ``json_fields`` parsed."""

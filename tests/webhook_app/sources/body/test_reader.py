@@ -7,6 +7,7 @@ import tracemalloc
 import zlib
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -81,13 +82,88 @@ def test_json_is_the_default_format(content_type: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "content_type", ["text/plain", FORM, "multipart/form-data; boundary=b", "application/jwt", "?"]
+    "content_type",
+    [
+        *("text/plain; charset=UTF-8", "application/octet-stream", "binary/octet-stream", "text/html", "*/*", "?"),
+        *(FORM, "multipart/form-data; boundary=b", "application/jwt", "application/json" + " " * 9999, None),
+    ],
 )
-def test_other_types_are_rejected(content_type: str) -> None:
-    error = refused(Reader(), b'{"a": 1}', content_type)
+@pytest.mark.parametrize("body", [b'{"a": 1}', b'\n [{"a": 1}] ', b'\xef\xbb\xbf{ "a": 1}', b"{}", b"[]"])
+def test_json_under_another_type_is_read_by_its_content(content_type: str | None, body: bytes) -> None:
+    """Senders that do so.
+
+    Amazon SNS sends ``text/plain`` (awsdocs/amazon-sns-developer-guide#27), ``curl -d`` says that it is a form, a
+    ``Blob`` without a type has none, and an uploaded file is an octet stream.
+    """
+    for formats in (("json",), ("json", "form"), ("form", "multipart", "json")):
+        assert read(Reader(formats=formats), body, content_type) == json.loads(body.decode("utf-8-sig"))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/plain", b"a=1&b=2"),
+        ("application/xml", b"<a>1</a>"),
+        ("text/plain", b"1"),
+        (FORM, b"a=1"),
+        (FORM, b"payload=%7B%22a%22%3A+1%7D&b=2"),
+        (FORM, b"[0][a]=1"),
+        (FORM, b""),
+        ("application/jwt", b"e30.e30.AAAA"),
+    ],
+)
+def test_other_types_are_rejected(content_type: str, body: bytes) -> None:
+    error = refused(Reader(), body, content_type)
     assert isinstance(error, WrongType)
     assert error.status == 415
     assert str(error) == "the Content-Type must be application/json"
+
+
+def multipart(name: str, text: str) -> bytes:
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n--b--\r\n'.encode()
+
+
+@pytest.mark.parametrize("formats", [("json",), ("json", "form"), ("form", "ndjson")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "payload",  # GitHub unless it is set to JSON; Slack's interactions; Travis CI
+        "mandrill_events",  # Mandrill (frain-dev/convoy#1987)
+        "data.json",  # Unbounce's webhooks
+    ],
+)
+def test_json_in_the_only_field_of_a_form_is_the_payload(name: str, formats: tuple[str, ...]) -> None:
+    text = '{"id": 12345678901234567890, "name": "A & B"}'
+    payload = {"id": 12345678901234567890, "name": "A & B"}
+    reader = Reader(formats=formats)
+    assert read(reader, urlencode({name: text}).encode(), FORM) == payload
+    assert read(reader, multipart(name, f"[{text}]"), "multipart/form-data; boundary=b") == [payload]
+
+
+def test_a_field_that_is_parsed_already_or_is_not_json_stays_a_field() -> None:
+    form = urlencode({"rawRequest": '{"a": 1}'}).encode()
+    assert read(Reader(formats=("form", "json"), json_fields=("rawRequest",)), form, FORM) == {"rawRequest": {"a": 1}}
+    assert read(Reader(formats=("form",)), form, FORM) == {"rawRequest": '{"a": 1}'}
+    assert read(Reader(formats=("form", "json")), b'note={"a', FORM) == {"note": '{"a'}
+    assert "the field of the form is not JSON" in str(refused(Reader(), b'payload={"a', FORM))
+
+
+def test_a_form_is_accepted_in_both_encodings() -> None:
+    """WP Webhooks and Zapier switch to multipart when a form has a file."""
+    for formats in (("json", "form"), ("multipart",)):
+        reader = Reader(formats=formats)
+        assert read(reader, multipart("user[email]", "a@x.example"), "multipart/form-data; boundary=b") == {
+            "user": {"email": "a@x.example"}
+        }
+        assert read(reader, b"user[email]=a@x.example", FORM) == {"user": {"email": "a@x.example"}}
+        assert read(reader, b"user[email]=a@x.example", "text/plain") == {"user": {"email": "a@x.example"}}
+        assert read(reader, b"user[email]=a@x.example") == {"user": {"email": "a@x.example"}}
+
+
+def test_a_token_under_another_type_is_read_by_its_content() -> None:
+    claims = base64.urlsafe_b64encode(b'{"id": 1}').rstrip(b"=")
+    for content_type in (None, "text/plain", "application/octet-stream"):
+        assert read(Reader(formats=("json", "jwt")), b"eyJ9.%b.AAAA" % claims, content_type) == {"id": 1}
 
 
 def test_of_several_formats_the_type_chooses() -> None:
@@ -95,6 +171,7 @@ def test_of_several_formats_the_type_chooses() -> None:
     assert read(reader, b"a=1", FORM) == {"a": "1"}
     assert read(reader, b'{"a": 1}', "application/json") == {"a": 1}
     assert read(reader, b"a=1") == {"a": "1"}
+    assert read(reader, b"") == {}
     assert refused(reader, b"1", "application/x-ndjson").status == 415
     assert "application/x-www-form-urlencoded or application/json" in str(refused(reader, b"1", "text/plain"))
 
@@ -143,7 +220,7 @@ def test_gzip_is_unpacked(packing: str) -> None:
     assert read(Reader(), gzip.compress(b'{"a": 1}', mtime=0), "application/json", packing) == {"a": 1}
 
 
-@pytest.mark.parametrize("packing", ["", "identity", "Identity"])
+@pytest.mark.parametrize("packing", ["", "identity", "Identity", "UTF-8"])
 def test_an_uncompressed_body_is_used_as_it_is(packing: str) -> None:
     assert read(Reader(), b'{"a": 1}', "application/json", packing) == {"a": 1}
 

@@ -1,0 +1,35 @@
+"""What a body is, judged by its first bytes, where its Content-Type does not say.
+
+Verified deliveries come with the wrong type: Amazon SNS sends JSON as ``text/plain`` ("Parsing Amazon SNS message
+formats"), ``curl -d`` declares a form, a file is sent as ``application/octet-stream``, and small clients send no type.
+"""
+
+import codecs
+import re
+from collections.abc import Collection
+
+#: Bytes that are looked at.
+START = 256
+#: An object, or an array of objects, arrays or texts. A form's name can begin with a bracket.
+_JSON = re.compile(rb'\s*(?:\{\s*["}]|\[\s*[\[{"\]])')
+#: A form has the name of its first field first; brackets and dots are often not escaped.
+_FORM = re.compile(rb"[A-Za-z0-9_.$*\[\]%+-]+=")
+#: The first bytes of ``{"`` in base64url.
+_JWT = re.compile(rb"eyJ[A-Za-z0-9_-]*\.")
+#: A form, whatever it is encoded in: both are objects whose values are texts.
+FORMS = frozenset({"form", "multipart"})
+
+
+def looks_like_json(raw: bytes) -> bool:
+    """Whether the body begins like a JSON object or array."""
+    return _JSON.match(raw[:START].removeprefix(codecs.BOM_UTF8)) is not None
+
+
+def guess(raw: bytes, formats: Collection[str]) -> str:
+    """Return which of ``formats`` the body is, or ``""``."""
+    if looks_like_json(raw):
+        return next((name for name in ("json", "ndjson") if name in formats), "")
+    start = raw[:START].lstrip()
+    if "jwt" in formats and _JWT.match(start):
+        return "jwt"
+    return "form" if FORMS & set(formats) and _FORM.match(start) else ""
