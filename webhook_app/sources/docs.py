@@ -11,6 +11,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "sources.md"
 #: The page around the presets, which replace the mark.
 TEMPLATE, MARK = Path(__file__).parent / "presets" / "page.md", "<!-- presets -->"
 HOST = "https://sync.example.com"
+#: What ``answer`` can be, in words.
+ANSWERED = {"email": "e-mail address", "name": "name", "phone_number": "phone number"}
 #: Characters of a line of prose.
 WIDTH = 100
 
@@ -101,6 +103,8 @@ def _words(rule: object) -> str:
             return f"the header `{name}`"
         case {"constant": constant}:
             return f"always `{constant}`"
+        case {"answer": str() as subject}:
+            return f"the answer that is the {ANSWERED[subject]} of the person ([how](#forms))"
         case {"path": str() as path, "exists": bool() as exists}:
             return f"whether there is {'a' if exists else 'no'} {_code(path)}"
         case {"path": str() as path, "equals": expected}:

@@ -25,6 +25,16 @@ country code. ``email_verified`` is yes or no; no answer means unknown::
     email_verified = { path = "$.email.status", equals = "verified" }  # or a list; unknown if nothing is there
     email_verified = { constant = false }                              # also { header = "..." }, and a list of rules
 
+A form's ``answers`` say where its answers are (see ``answers``); each has a label, a type and a value. The defaults are
+shown; with an object in place of a list, its names are the labels. Then a rule can name what the person is asked for,
+or the label of a question::
+
+    answers = "$.fields"
+    answers = { at = "$.fields", label = "$.label", type = "$.type", value = "$.value" }
+    answers = { at = "$.answers", id = "$.field.id", questions = "$.form.fields[*]" }  # with "id" and "title"
+    email = { answer = "email" }                   # or "name", "phone_number"
+    name = { label = "Wie heissen Sie?" }
+
 A condition (``only_if``, ``ignore_if``, ``test_if``) is a path, or ``header:`` and the name of a header, and the values
 that it may have: a string, number or boolean, a list of them, ``{ exists = true }`` (anything but null) or
 ``{ exists = false }``.
@@ -33,6 +43,7 @@ that it may have: a string, number or boolean, a list of them, ``{ exists = true
 from collections.abc import Mapping as Table
 from typing import Any
 
+from webhook_app.sources.mapping.answers import ANSWERS, Answered, Labelled, Shape
 from webhook_app.sources.mapping.flags import compile_flag
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.mapping import (
@@ -63,7 +74,9 @@ HEADER = "header:"
 #: The changes that a rule can make to a value.
 TREATMENTS = frozenset({"unless_equal", "replace", "base", "prefix"})
 #: The keys of a source that form its mapping.
-KEYS = ("contact", "map", "only_if", "ignore_if", "test_if")
+KEYS = ("contact", "answers", "map", "only_if", "ignore_if", "test_if")
+#: The keys of ``answers``.
+SHAPE_KEYS = ("at", "label", "type", "value", "id", "questions")
 
 
 def read_mapping(entry: Table[str, object]) -> Mapping:
@@ -79,9 +92,12 @@ def read_mapping(entry: Table[str, object]) -> Mapping:
     problems += [f"map.{problem}" for problem in unknown_keys(fields, NAMES)]
     if "identifier" not in fields:
         problems.append("map.identifier: is missing")
+    shape: Shape | None = None
+    with collecting(problems, "answers: "):
+        shape = compile_shape(entry["answers"]) if "answers" in entry else None
     for field, written in fields.items():
         with collecting(problems, f"map.{field}: "):
-            rules[field] = compile_flag(written) if field == EMAIL_VERIFIED else compile_rule(written)
+            rules[field] = compile_flag(written) if field == EMAIL_VERIFIED else compile_rule(written, shape)
     only_if, ignore_if, test_if = (_conditions(entry, key, problems) for key in ("only_if", "ignore_if", "test_if"))
     with collecting(problems, "contact: "):
         places += compile_places(entry.get("contact", "$"))
@@ -118,8 +134,8 @@ def _conditions(entry: Table[str, object], key: str, problems: list[str]) -> tup
     return tuple(conditions)
 
 
-def compile_rule(written: object) -> Rule:
-    """Compile a rule of a sources file or a preset.
+def compile_rule(written: object, shape: Shape | None = None) -> Rule:
+    """Compile a rule of a sources file or a preset; ``shape`` is the form's.
 
     Raises:
         ValueError: it is not a rule; the text says why.
@@ -128,20 +144,60 @@ def compile_rule(written: object) -> Rule:
         case str():
             return compile_path(written)
         case list() if written:
-            return FirstOf(tuple(compile_rule(rule) for rule in written))
+            return FirstOf(tuple(compile_rule(rule, shape) for rule in written))
         case {"join": list() as parts, **rest} if (
             parts and rest.keys() <= {"with"} and isinstance(rest.get("with", ""), str)
         ):
-            return Join(tuple(compile_rule(part) for part in parts), str(rest.get("with", " ")))
+            return Join(tuple(compile_rule(part, shape) for part in parts), str(rest.get("with", " ")))
         case {"path": str() | list() as path, **rest} if rest.keys() <= TREATMENTS:
-            return _treated(compile_rule(path), rest)
+            return _treated(compile_rule(path, shape), rest)
         case {"header": str() as name, **rest} if name and not rest:
             return Header(name)
         case {"constant": str() | int() as constant, **rest} if not rest and not isinstance(constant, bool):
             return Constant(constant)
+        case {"answer": str() as subject, **rest} if not rest:
+            return _answered(subject, shape)
+        case {"label": str() as label, **rest} if not rest:
+            return Labelled(_needed(shape), label)
     raise ValueError(
         'must be a path, a list of alternatives, { join = [...], with = " " }, { path = "..." } with or without '
-        '"unless_equal", "replace", "base" and "prefix", { header = "..." } or { constant = "..." }'
+        '"unless_equal", "replace", "base" and "prefix", { header = "..." }, { constant = "..." }, '
+        '{ answer = "email" } or { label = "..." }'
+    )
+
+
+def _answered(subject: str, shape: Shape | None) -> Rule:
+    if subject not in ANSWERS:
+        raise ValueError(f"answer must be one of {', '.join(ANSWERS)}")
+    return Answered(_needed(shape), subject)
+
+
+def _needed(shape: Shape | None) -> Shape:
+    if shape is None:
+        raise ValueError('"answer" and "label" need the key "answers" of the source')
+    return shape
+
+
+def compile_shape(written: object) -> Shape:
+    """Compile the key ``answers``: a path, or a table with ``SHAPE_KEYS``.
+
+    Raises:
+        ValueError: there is no path to the answers, or something is not a path.
+        SettingsError: there are unknown keys.
+    """
+    table = {"at": written} if isinstance(written, str) else written
+    if not isinstance(table, dict) or not isinstance(table.get("at"), str):
+        raise ValueError('must be the path to the answers, or a table with it as "at"')
+    if problems := unknown_keys(table, SHAPE_KEYS):
+        raise SettingsError(problems)
+    labels = table.get("label", "$.label")
+    return Shape(
+        at=compile_path(table["at"]),
+        labels=tuple(compile_rule(label) for label in (labels if isinstance(labels, list) else [labels])),
+        type=compile_rule(table.get("type", "$.type")),
+        value=compile_rule(table.get("value", "$.value")),
+        id=compile_rule(table["id"]) if "id" in table else None,
+        questions=tuple(compile_places(table["questions"])) if "questions" in table else (),
     )
 
 

@@ -38,6 +38,8 @@ class Preset(TypedDict):
     verify: object
     map: Mapping[str, object]
     contact: NotRequired[str | list[str]]
+    #: Where a form's answers are (see ``mapping.rules``).
+    answers: NotRequired[str | Mapping[str, object]]
     only_if: NotRequired[Mapping[str, object]]
     ignore_if: NotRequired[Mapping[str, object]]
     test_if: NotRequired[Mapping[str, object]]
