@@ -1,9 +1,10 @@
 """Generates ``docs/sources.md``: ``python -m webhook_app.sources.docs``."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 from webhook_app.sources.presets import FAMILIES, PRESETS, Preset
 
@@ -79,15 +80,23 @@ def _block(language: str, lines: Iterable[str]) -> list[str]:
 
 
 def _fields(preset: Preset) -> Iterable[str]:
-    contact = preset.get("contact", "$")
-    places = [_code(place) for place in ([contact] if isinstance(contact, str) else contact)]
-    where = "" if contact == "$" else f" (in {' or else '.join(places)})"
-    yield f"**Fields{where}:**"
+    yield f"**Fields{_where(preset.get('contact', '$'))}:**"
     yield ""
     described = preset.get("described", {})
     for field, rule in preset["map"].items():
         prefix = f", after `{preset['id_prefix']}`" if field == "identifier" and preset.get("id_prefix") else ""
         yield _prose(f"`{field}`: {described.get(field) or _words(rule)}{prefix}", "- ")
+
+
+def _where(contact: object) -> str:
+    match contact:
+        case "$":
+            return ""
+        case str():
+            return f" (in {_code(contact)})"
+        case list():
+            return f" (in {' or else '.join(map(_code, contact))})"
+    return " (in the object of the person)"
 
 
 def _words(rule: object) -> str:
@@ -105,14 +114,32 @@ def _words(rule: object) -> str:
             return f"always `{constant}`"
         case {"answer": str() as subject}:
             return f"the answer that is the {ANSWERED[subject]} of the person ([how](#forms))"
-        case {"path": str() as path, "exists": bool() as exists}:
-            return f"whether there is {'a' if exists else 'no'} {_code(path)}"
-        case {"path": str() as path, "equals": expected}:
-            values = expected if isinstance(expected, list) else [expected]
-            return f"whether {_code(path)} is {' or '.join(f'`{value}`' for value in values)}"
+        case {"path": str() as path, **rest} if rest.keys() & {"exists", "equals"}:
+            return _code(path) + _test(rest)
         case {"path": path, **treatments}:
             return _words(path) + "".join(_treatment(str(how), value) for how, value in treatments.items())
+    return _common_words(rule)
+
+
+def _common_words(rule: object) -> str:
+    match rule:
+        case {"find": "id"}:
+            return "the id of the person"
+        case {"named": list() as names, **rest}:
+            words = ", ".join(f"`{name}`" for name in names)
+            return words + (f" in {_code(str(rest['in']))}" if "in" in rest else "") + _test(rest)
     raise ValueError(f"there are no words for {rule!r}")
+
+
+def _test(rest: Mapping[Any, object]) -> str:
+    """Describe what a rule for yes or no tests."""
+    match rest:
+        case {"exists": exists}:
+            return f", yes if there is {'a' if exists else 'no'} value"
+        case {"equals": expected}:
+            values = expected if isinstance(expected, list) else [expected]
+            return f", yes if it is {' or '.join(f'`{value}`' for value in values)}"
+    return ""
 
 
 def _treatment(how: str, value: object) -> str:

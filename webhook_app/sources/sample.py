@@ -16,9 +16,11 @@ from urllib.parse import parse_qsl, urlencode
 
 from webhook_app.sources.body.reader import FORMATS, format_name, parse_json
 from webhook_app.sources.delivery import Delivery
+from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.mapping import FirstOf, Prefixed, Rule
 from webhook_app.sources.mapping.mapping import Mapping as ContactMapping
 from webhook_app.sources.mapping.paths import Path as JsonPath
+from webhook_app.sources.mapping.people import Named, PersonId
 from webhook_app.sources.source import Source
 from worker.errors import SyncError
 from worker.model import Contact
@@ -181,6 +183,10 @@ def _paths(rule: Rule) -> Iterator[JsonPath]:
                 yield from _paths(alternative)
         case Prefixed(rule=inner):
             yield from _paths(inner)
+        case Named(names=names, place=None):
+            yield compile_path(names[0])
+        case PersonId():
+            yield compile_path("id")
 
 
 def _content_type(source: Source) -> str:
@@ -199,8 +205,9 @@ def _wanted(mapping: ContactMapping, fields: Mapping[str, str]) -> Iterator[tupl
     for name, value in fields.items():
         path = next(_paths(mapping.rules[name]), None) if name in mapping.rules else None
         place = mapping.places[0]
-        if path is not None and path.steps is not None and place.steps is not None:
-            yield place.steps + path.steps, value
+        before = place.steps if isinstance(place, JsonPath) else ()
+        if path is not None and path.steps is not None and before is not None:
+            yield before + path.steps, value
 
 
 def _is_phone(text: str, digits: str) -> bool:

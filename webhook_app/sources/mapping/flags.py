@@ -3,13 +3,20 @@
 ``rules`` documents how they are written. No answer means unknown, which is not the same as no.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from webhook_app.sources.mapping.jsonpath import compile_path
-from webhook_app.sources.mapping.mapping import Header, is_same
-from webhook_app.sources.mapping.paths import Path, Scope
+from webhook_app.sources.mapping.mapping import Finder, Header, is_same
+from webhook_app.sources.mapping.paths import Scope
+from webhook_app.sources.mapping.people import compile_named
+from worker.normalise import as_text
 
+MISTAKE = (
+    'must be a path to true or false, { path = "...", exists = true }, { path = "...", equals = "verified" }, '
+    '{ named = ["..."] }, { header = "..." }, { constant = false }, or a list of these'
+)
 #: What senders write for yes and no. Numbers come from databases without booleans, texts from forms.
 _WORDS = {"true": True, "false": False, "1": True, "0": False}
 
@@ -24,10 +31,10 @@ class Flag(Protocol):
 class Truth:
     """The first boolean at a path, also as text or as 1 and 0."""
 
-    place: Path | Header
+    place: Finder
 
     def value(self, payload: object, scope: Scope) -> bool | None:
-        answers = (_WORDS.get(str(value).strip().lower()) for value in self.place.values(payload, scope))
+        answers = (_truth(value) for value in self.place.values(payload, scope))
         return next((answer for answer in answers if answer is not None), None)
 
 
@@ -35,7 +42,7 @@ class Truth:
 class Equals:
     """Whether an expected value is at a path; unknown if there is none."""
 
-    place: Path | Header
+    place: Finder
     expected: tuple[str | int | float | bool, ...]
 
     def value(self, payload: object, scope: Scope) -> bool | None:
@@ -45,15 +52,18 @@ class Equals:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """Whether a value is at a path, such as a time; null and blank text are none."""
+    """Whether there is a value, such as a time, or only null or blank text.
 
-    place: Path | Header
+    Unknown if the path leads nowhere.
+    """
+
+    place: Finder
     exists: bool
 
     def value(self, payload: object, scope: Scope) -> bool | None:
         values = self.place.values(payload, scope)
         found = any(value is not None and not (isinstance(value, str) and not value.strip()) for value in values)
-        return found == self.exists
+        return found == self.exists if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +102,29 @@ def compile_flag(written: object) -> Flag:
             return Truth(Header(name))
         case {"constant": bool() as constant, **rest} if not rest:
             return Always(constant)
-        case {"path": str() as path, "exists": bool() as exists, **rest} if not rest:
-            return Exists(compile_path(path), exists)
-        case {"path": str() as path, "equals": expected, **rest} if not rest and (values := _values(expected)):
-            return Equals(compile_path(path), values)
-    raise ValueError(
-        'must be a path to true or false, { path = "...", exists = true }, { path = "...", equals = "verified" }, '
-        '{ header = "..." }, { constant = false }, or a list of these'
-    )
+        case {"named": list() as names, **rest} if not rest.keys() - {"exists", "equals"}:
+            return _tested(compile_named(names), rest)
+        case {"path": str() as path, **rest} if rest and not rest.keys() - {"exists", "equals"}:
+            return _tested(compile_path(path), rest)
+    raise ValueError(MISTAKE)
+
+
+def _truth(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    text = as_text(value)
+    return _WORDS.get(text.strip().lower()) if text is not None else None
+
+
+def _tested(place: Finder, test: Mapping[Any, object]) -> Flag:
+    match test:
+        case {"exists": bool() as exists, **rest} if not rest:
+            return Exists(place, exists)
+        case {"equals": expected, **rest} if not rest and (values := _values(expected)):
+            return Equals(place, values)
+        case {**rest} if not rest:
+            return Truth(place)
+    raise ValueError(MISTAKE)
 
 
 def _values(written: Any) -> tuple[str | int | float | bool, ...]:

@@ -4,6 +4,7 @@ The result is raw; ``worker.normalise`` validates it. ``rules`` documents how ru
 """
 
 from collections import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urljoin
@@ -16,6 +17,18 @@ class Rule(Protocol):
     """Finds a field's value in a payload."""
 
     def value(self, payload: object, scope: Scope, /) -> object: ...
+
+
+class Place(Protocol):
+    """Where a contact can be in a payload."""
+
+    def candidates(self, payload: object, scope: Scope, /) -> Sequence[object]: ...
+
+
+class Finder(Protocol):
+    """Finds all values of a condition or a flag."""
+
+    def values(self, payload: object, scope: Scope, /) -> Sequence[object]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +180,7 @@ class Mapping:
     """
 
     rules: abc.Mapping[str, Rule]
-    places: tuple[Path, ...]
+    places: tuple[Place, ...]
     only_if: tuple[Condition, ...] = ()
     ignore_if: tuple[Condition, ...] = ()
     headers: tuple[str, ...] = ()
@@ -190,10 +203,10 @@ class Mapping:
         """Return the object with the identifier, or else the last object."""
         contact = None
         for place in self.places:
-            candidate = place.value(payload, scope)
-            if is_usable(self.rules["identifier"].value(candidate, scope)):
-                return candidate
-            contact = candidate if isinstance(candidate, dict) else contact
+            for candidate in place.candidates(payload, scope):
+                if is_usable(self.rules["identifier"].value(candidate, scope)):
+                    return candidate
+                contact = candidate if isinstance(candidate, dict) else contact
         return contact
 
 

@@ -29,13 +29,17 @@ class TooMuchWork(Unmappable):
 
 
 class Work:
-    """The steps ``left`` for one delivery, and results that are used again."""
+    """The steps ``left`` for one delivery, and results that are used again.
 
-    __slots__ = ("found", "left")
+    ``members`` has objects by their ``id()`` with their members by plain name. Keeping an object keeps its id unique.
+    """
+
+    __slots__ = ("found", "left", "members")
 
     def __init__(self, left: int = MAX_WORK) -> None:
         self.left = left
         self.found: dict[tuple[int, int], list[Any]] = {}
+        self.members: dict[int, tuple[object, dict[str, list[Any]]]] = {}
 
     def spend(self, steps: int = 1) -> None:
         """Take ``steps`` away.
@@ -95,6 +99,10 @@ class Path:
             value = walk(self.steps, payload)
             return None if value is MISSING else value
         return next((value for value in self.find(payload, payload, scope.work) if is_usable(value)), None)
+
+    def candidates(self, payload: object, scope: Scope) -> list[object]:
+        """Return the one object to look for a contact in."""
+        return [self.value(payload, scope)]
 
     def values(self, payload: object, scope: Scope) -> list[object]:
         """Return everything that is found.

@@ -8,6 +8,13 @@ In a sources file::
     identifier = { header = "X-Customer-Id" }                       # a header of the delivery
     inbox_id = { constant = 407 }
 
+For senders without a fixed shape, ``people`` has rules that know what is common::
+
+    contact = { find = "person" }                     # the object of the person in an event of any shape
+    identifier = { find = "id" }                      # the person's id, never the event's
+    email = { named = ["email", "e-mail address"] }   # the first of these names, without case and punctuation
+    name = { named = ["first", "given"], in = "$.name" }
+
 A table with a ``path`` (or a list of alternatives) can change the value that it finds, in this order::
 
     { path = "$.name", unless_equal = "$.email" }          # no value, if the other rule has the same text
@@ -21,9 +28,10 @@ country code. ``email_verified`` is yes or no; no answer means unknown::
 
     country = "$.address.country_code"
     email_verified = "$.email_verified"                                # true, "true" or 1; false, "false" or 0
-    email_verified = { path = "$.email_confirmed_at", exists = true }  # anything but null and blank text
-    email_verified = { path = "$.email.status", equals = "verified" }  # or a list; unknown if nothing is there
-    email_verified = { constant = false }                              # also { header = "..." }, and a list of rules
+    email_verified = { path = "$.email_confirmed_at", exists = true }  # no if it is null or blank text
+    email_verified = { path = "$.email.status", equals = "verified" }  # or a list of values
+    email_verified = { constant = false }                              # also { header = "..." }, { named = [...] },
+                                                                       # and a list: the first that is known
 
 A form's ``answers`` say where its answers are (see ``answers``); each has a label, a type and a value. The defaults are
 shown; with an object in place of a list, its names are the labels. Then a rule can name what the person is asked for,
@@ -41,6 +49,7 @@ that it may have: a string, number or boolean, a list of them, ``{ exists = true
 """
 
 from collections.abc import Mapping as Table
+from collections.abc import Sequence
 from typing import Any
 
 from webhook_app.sources.mapping.answers import ANSWERS, Answered, Labelled, Shape
@@ -54,12 +63,14 @@ from webhook_app.sources.mapping.mapping import (
     Header,
     Join,
     Mapping,
+    Place,
     Prefixed,
     Replaced,
     Rule,
     Unless,
 )
 from webhook_app.sources.mapping.paths import Path
+from webhook_app.sources.mapping.people import Person, PersonId, compile_named
 from webhook_app.sources.mistakes import collecting, unknown_keys
 from worker.errors import SettingsError
 from worker.model import Contact
@@ -87,7 +98,7 @@ def read_mapping(entry: Table[str, object]) -> Mapping:
     """
     problems: list[str] = []
     rules: dict[str, Rule] = {}
-    places: list[Path] = []
+    places: list[Place] = []
     fields = _table(entry, "map", problems)
     problems += [f"map.{problem}" for problem in unknown_keys(fields, NAMES)]
     if "identifier" not in fields:
@@ -100,7 +111,7 @@ def read_mapping(entry: Table[str, object]) -> Mapping:
             rules[field] = compile_flag(written) if field == EMAIL_VERIFIED else compile_rule(written, shape)
     only_if, ignore_if, test_if = (_conditions(entry, key, problems) for key in ("only_if", "ignore_if", "test_if"))
     with collecting(problems, "contact: "):
-        places += compile_places(entry.get("contact", "$"))
+        places += compile_contact(entry.get("contact", "$"))
     if problems:
         raise SettingsError(problems)
     headers = _headers({key: entry.get(key) for key in KEYS})
@@ -159,11 +170,23 @@ def compile_rule(written: object, shape: Shape | None = None) -> Rule:
             return _answered(subject, shape)
         case {"label": str() as label, **rest} if not rest:
             return Labelled(_needed(shape), label)
+        case dict() if (rule := _common(written)) is not None:
+            return rule
     raise ValueError(
         'must be a path, a list of alternatives, { join = [...], with = " " }, { path = "..." } with or without '
         '"unless_equal", "replace", "base" and "prefix", { header = "..." }, { constant = "..." }, '
-        '{ answer = "email" } or { label = "..." }'
+        '{ named = ["..."] }, { answer = "email" } or { label = "..." }'
     )
+
+
+def _common(written: Table[str, object]) -> Rule | None:
+    """Compile a rule that knows what is common, if it is one."""
+    match written:
+        case {"find": "id", **rest} if not rest:
+            return PersonId()
+        case {"named": list() as names, **rest} if rest.keys() <= {"in"} and isinstance(rest.get("in", ""), str):
+            return compile_named(names, str(rest.get("in", "")))
+    return None
 
 
 def _answered(subject: str, shape: Shape | None) -> Rule:
@@ -248,8 +271,21 @@ def _header_name(place: str) -> str:
     return name
 
 
+def compile_contact(written: object) -> Sequence[Place]:
+    """Compile what is under ``contact``: a path, a list of paths, or ``find``.
+
+    Raises:
+        ValueError: one of them is not a path.
+    """
+    if written == {"find": "person"}:
+        return (Person(),)
+    if isinstance(written, dict):
+        raise ValueError('must be a path, a list of paths, or { find = "person" }')
+    return compile_places(written)
+
+
 def compile_places(written: object) -> list[Path]:
-    """Compile the paths under ``contact``: one, or a list.
+    """Compile one path or a list of paths.
 
     Raises:
         ValueError: one of them is not a path.

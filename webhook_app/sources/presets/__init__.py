@@ -37,7 +37,7 @@ class Preset(TypedDict):
 
     verify: object
     map: Mapping[str, object]
-    contact: NotRequired[str | list[str]]
+    contact: NotRequired[str | list[str] | Mapping[str, str]]
     #: Where a form's answers are (see ``mapping.rules``).
     answers: NotRequired[str | Mapping[str, object]]
     only_if: NotRequired[Mapping[str, object]]

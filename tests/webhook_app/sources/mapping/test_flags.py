@@ -61,8 +61,16 @@ def test_exists_reads_times(value: object, is_there: bool) -> None:
     assert answer({"path": "$.confirmed_at", "exists": False}, {"confirmed_at": value}) is not is_there
 
 
-def test_a_missing_time_is_no() -> None:
-    assert answer({"path": "$.confirmed_at", "exists": True}, {}) is False
+def test_a_path_that_leads_nowhere_is_unknown() -> None:
+    assert answer({"path": "$.confirmed_at", "exists": True}, {}) is None
+    assert answer({"path": "$.confirmed_at", "exists": False}, {}) is None
+
+
+def test_a_name_can_be_spelled_in_any_way() -> None:
+    assert answer({"named": ["email verified"]}, {"emailVerified": False}) is False
+    assert answer({"named": ["email_verified_at"], "exists": True}, {"email_verified_at": None}) is False
+    assert answer({"named": ["email_verified_at"], "exists": True}, {"Email-Verified-At": "2024"}) is True
+    assert answer({"named": ["email_verified_at"], "exists": True}, {}) is None
 
 
 @pytest.mark.parametrize(
