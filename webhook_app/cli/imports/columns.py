@@ -1,0 +1,254 @@
+"""Decide which column is which field, before the first row is read.
+
+A column that is neither used nor ignored stops the import: it may be a field that is spelled differently.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from webhook_app.cli.imports.formats import Format, fold, load_formats
+from webhook_app.cli.imports.reading import BadFile
+from webhook_app.cli.imports.suggestions import closest, field_named
+from webhook_app.sources.mapping.jsonpath import compile_path
+from webhook_app.sources.mapping.mapping import Mapping as ContactMapping
+from webhook_app.sources.mapping.rules import NAMES, read_mapping
+from worker.errors import SettingsError
+
+#: How many columns are listed in a message.
+MAX_LISTED = 20
+#: The share of columns by which the export of a product is recognised.
+MIN_SHARE = 0.5
+#: Columns by which the files of ``flask export`` are recognised; their other columns are known too.
+OWN_EXPORT = frozenset({"identifier", "state", "source", "attempts_made", "received_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the options say about columns: ``maps`` are pairs of a column and a field."""
+
+    format: Format | None = None
+    maps: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+    ignores_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a row becomes the raw fields of a contact.
+
+    ``cells`` are the position and the key of each CSV column that is used. ``used`` names the columns of each field,
+    ``unused`` those that are ignored although nobody asked for it. The cells of ``json_keys`` are JSON. With
+    ``ignores_unreachable``, somebody without an e-mail address and a phone number is not a contact.
+    """
+
+    mapping: ContactMapping
+    cells: tuple[tuple[int, str], ...] = ()
+    width: int = 0
+    used: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+    json_keys: frozenset[str] = frozenset()
+    ignores_unreachable: bool = False
+
+
+def make_plan(names: Sequence[str], wanted: Wanted, *, is_json: bool) -> Plan:
+    """Return the plan for a file with these columns, or keys of JSON.
+
+    Raises:
+        BadFile: a column is unknown, missing or repeated; the text names all of them.
+    """
+    columns = _Columns(names, is_json)
+    written = _rules(columns, wanted)
+    conditions = {key: _conditions(columns, getattr(wanted.format, key, {})) for key in ("only_if", "ignore_if")}
+    problems = [*columns.problems, *_unknown_ignored(columns, wanted)]
+    unknown = _unknown(columns, wanted)
+    if "identifier" not in written and not problems:
+        problems.append(_no_identifier(columns, wanted, unknown))
+    if not wanted.ignores_unknown:
+        problems += _questions(columns, wanted, written, unknown)
+    problems += [f"There is more than one column {name}." for name in columns.repeated()]
+    if problems:
+        raise BadFile("\n".join(problems))
+    try:
+        mapping = read_mapping({"map": written, **conditions})
+    except SettingsError as error:
+        raise BadFile("\n".join(error.problems)) from error
+    unused = tuple(unknown)
+    if wanted.format is None:
+        return Plan(mapping, columns.cells(), len(names), columns.by_field, unused)
+    json_keys = frozenset(wanted.format.json_columns)
+    unreachable = wanted.format.ignores_unreachable
+    return Plan(mapping, columns.cells(), len(names), columns.by_field, unused, json_keys, unreachable)
+
+
+class _Columns:
+    """The columns of a file, and which of them are used."""
+
+    def __init__(self, names: Sequence[str], is_json: bool) -> None:
+        self.names = names
+        self.is_json = is_json
+        self.keys = [name if is_json else fold(name) for name in names]
+        self.used: set[str] = set()
+        self.by_field: dict[str, list[str]] = {}
+        self.problems: list[str] = []
+
+    def key(self, name: str) -> str:
+        return name if self.is_json else fold(name)
+
+    def repeated(self) -> list[str]:
+        return sorted(key for key in self.used if self.keys.count(key) > 1)
+
+    def cells(self) -> tuple[tuple[int, str], ...]:
+        return () if self.is_json else tuple((at, key) for at, key in enumerate(self.keys) if key in self.used)
+
+    def use(self, name: str, contact_field: str = "") -> str | None:
+        """Return the path of a column, or ``None`` if the file does not have it."""
+        if name.startswith("$"):
+            root = compile_path(name).segments[0].step
+            if not (self.is_json or root is None or root in self.keys):
+                return None
+            self.used.add(str(root))
+            path = name
+        elif self.key(name) in self.keys:
+            self.used.add(self.key(name))
+            path = f"$[{json.dumps(self.key(name), ensure_ascii=False)}]"
+            name = self.names[self.keys.index(self.key(name))]
+        else:
+            return None
+        if contact_field and name not in self.by_field.setdefault(contact_field, []):
+            self.by_field[contact_field].append(name)
+        return path
+
+
+def _rules(columns: _Columns, wanted: Wanted) -> dict[str, object]:
+    """Return the rules for which the file has columns, as ``read_mapping`` reads them."""
+    mapped = _mapped(columns, wanted.maps)
+    defaults: Mapping[str, object] = wanted.format.map if wanted.format else {name: name for name in NAMES}
+    rules: dict[str, object] = {}
+    for name, written in {**defaults, **mapped}.items():
+        found = _found(written, partial(columns.use, contact_field=name))
+        if found is not None:
+            rules[name] = found
+    return rules
+
+
+def _mapped(columns: _Columns, maps: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """Return the rules of ``--map``, and note its mistakes."""
+    parts: dict[str, list[str]] = {}
+    for column, contact_field in maps:
+        if contact_field not in NAMES:
+            columns.problems.append(f"--map {column}={contact_field}: unknown field{closest(contact_field, NAMES)}")
+        elif (place := _place(columns, column)) is None:
+            columns.problems.append(f"--map {column}={contact_field}: no such column{closest(column, columns.names)}")
+        else:
+            parts.setdefault(contact_field, []).append(place)
+    return {name: found[0] if len(found) == 1 else {"join": found} for name, found in parts.items()}
+
+
+def _place(columns: _Columns, column: str) -> str | None:
+    """Return the column, or in JSON the path, that ``--map`` names."""
+    if columns.key(column) in columns.keys:
+        return column
+    if not columns.is_json:
+        return None
+    try:
+        path = compile_path(column)
+    except ValueError:
+        return None
+    is_there = path.steps is None or str(path.steps[0]) in columns.keys
+    return (column if column.startswith("$") else f"$.{column}") if is_there else None
+
+
+def _found(written: object, use: Callable[[str], object]) -> Any:
+    """Return a rule without the columns that are not there, or ``None``."""
+    match written:
+        case str():
+            return use(written)
+        case list():
+            found = [rule for part in written if (rule := _found(part, use)) is not None]
+            return found or None
+        case {"join": list() as parts, **rest}:
+            joined = [rule for part in parts if (rule := _found(part, use)) is not None]
+            return {"join": joined, **rest} if joined else None
+        case {"path": path, **rest}:
+            rule, others = (
+                _found(path, use),
+                {name: _found(rest[name], use) for name in ("unless_equal",) if name in rest},
+            )
+            return None if rule is None else {"path": rule, **rest, **others}
+    return written
+
+
+def _conditions(columns: _Columns, written: Mapping[str, object]) -> dict[str, object]:
+    return {path: value for name, value in written.items() if (path := columns.use(name)) is not None}
+
+
+def _unknown_ignored(columns: _Columns, wanted: Wanted) -> list[str]:
+    missing = [name for name in wanted.ignored if columns.key(name) not in columns.keys]
+    return [f"--ignore {name}: no such column{closest(name, columns.names)}" for name in missing]
+
+
+def _unknown(columns: _Columns, wanted: Wanted) -> list[str]:
+    """Return the columns that are neither used nor ignored."""
+    known = {*columns.used, *map(columns.key, wanted.ignored), ""}
+    if wanted.format:
+        known |= {key for key in columns.keys if fold(key) in wanted.format.known}
+    if set(columns.keys) >= OWN_EXPORT:
+        return []
+    if not wanted.format:
+        known |= set(NAMES)  # replaced by --map
+    return [name for name, key in zip(columns.names, columns.keys, strict=True) if key not in known]
+
+
+def _questions(columns: _Columns, wanted: Wanted, rules: Mapping[str, object], unknown: Sequence[str]) -> list[str]:
+    """Return one sentence for each unknown column that somebody has to decide about.
+
+    An export has columns of the user's own, so only those matter that could be a field that was not found.
+    """
+    named = {name: field_named(name) for name in unknown}
+    if wanted.format:
+        named = {name: found for name, found in named.items() if found and found not in rules}
+    if not named:
+        return []
+    lines = [_question(name, found) for name, found in list(named.items())[:MAX_LISTED]]
+    if len(named) > MAX_LISTED:
+        lines.append(f"and {len(named) - MAX_LISTED} more")
+    how = "Map a column with --map COLUMN=FIELD or ignore it with --ignore COLUMN; --ignore-unknown ignores them all."
+    return ["Unknown columns:", *(f"  {line}" for line in lines), *_other_format(columns, wanted), how]
+
+
+def _question(name: str, found: str | None) -> str:
+    shown = " ".join(name.split())
+    if not found:
+        return f"{shown}: unknown column"
+    written = f"{shown}={found}"
+    return f'{shown}: did you mean "{found}"? --map {written if " " not in written else json.dumps(written)}'
+
+
+def _no_identifier(columns: _Columns, wanted: Wanted, unknown: Sequence[str]) -> str:
+    if wanted.format:
+        text = f"This is not an export of {wanted.format.title}: it has no column with the identifier."
+        return f"{text} It has {_listed(columns.names)}."
+    text = "The first line must name the columns, including identifier" if not columns.is_json else "No identifier"
+    candidate = next((name for name in unknown if field_named(name) == "identifier"), None)
+    if candidate is None and "email" in columns.keys:
+        return f"{text}. If people are identified by their e-mail address: --map email=identifier."
+    return f"{text}: {', '.join(NAMES)}. It has {_listed(columns.names)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return (", ".join(" ".join(name.split()) for name in names[:MAX_LISTED]) or "no columns") + more
+
+
+def _other_format(columns: _Columns, wanted: Wanted) -> list[str]:
+    """Return a hint at the format whose sample has the most of these columns."""
+    if wanted.format:
+        return []
+    here = {fold(name) for name in columns.names}
+    formats = load_formats()
+    shares = {name: len(here & one.known) / len(here | one.known) for name, one in formats.items()}
+    best = max(shares, key=lambda name: shares[name])
+    return [f"This looks like an export of {formats[best].title}: --preset {best}."] if shares[best] > MIN_SHARE else []

@@ -1,0 +1,169 @@
+"""One run of ``flask import``: opens the file, imports, reports, records."""
+
+import gzip
+import hashlib
+import signal
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from webhook_app.cli.imports.columns import Plan, Wanted, make_plan
+from webhook_app.cli.imports.formats import Format
+from webhook_app.cli.imports.importer import Importer, Stop, Target
+from webhook_app.cli.imports.reading import BadFile, CsvTable, JsonTable, decoded, seekable
+from webhook_app.cli.imports.report import ErrorsFile, Report
+from webhook_app.parts import Parts
+from webhook_app.present.wording import counted
+from worker.errors import StoreError
+
+#: Digits of the file's hash in the audit log. The file's name may be a person's.
+HASH_DIGITS = 12
+#: Rows between two updates of the progress bar.
+BAR_STEP = 200
+UNREADABLE = (OSError, EOFError, UnicodeError, zlib.error, gzip.BadGzipFile)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file whose columns are understood, at its first row."""
+
+    file: BinaryIO = field(repr=False)
+    table: CsvTable | JsonTable = field(repr=False)
+    plan: Plan
+    size: int
+    digest: str
+
+
+@contextmanager
+def opened(path: Path, form: str, options: Mapping[str, Any]) -> Iterator[Prepared]:
+    """Open a file and decide which column is which field.
+
+    Raises:
+        BadFile: it cannot be read, or a column is unknown. Nothing was imported.
+    """
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(seekable(path))
+            prepared = _prepare(file, form, options, stack)
+        except UNREADABLE as error:
+            raise BadFile(f"The file cannot be read: {error}.") from error
+        yield prepared
+
+
+def _prepare(file: BinaryIO, form: str, options: Mapping[str, Any], stack: ExitStack) -> Prepared:
+    digest, size = hashlib.sha256(), 0
+    while block := file.read(1 << 20):
+        digest.update(block)
+        size += len(block)
+    preset: Format | None = options["preset"]
+    wanted = Wanted(preset, options["map"], options["ignore"], options["ignore_unknown"])
+    table: CsvTable | JsonTable
+    if form == "csv":
+        table = CsvTable(
+            stack.enter_context(decoded(file, options["encoding"], form)), preset.columns if preset else None
+        )
+        names = table.names
+    else:
+        # A key that only a later row has must also stop the import before the first.
+        with decoded(file, options["encoding"], form) as text:
+            names = _keys(JsonTable(text, preset.each if preset else ""))
+        text = stack.enter_context(decoded(file, options["encoding"], form))
+        table = JsonTable(text, preset.each if preset else "")
+    plan = make_plan(names, wanted, is_json=form != "csv")
+    return Prepared(file, table, plan, size, digest.hexdigest()[:HASH_DIGITS])
+
+
+def _keys(table: JsonTable) -> list[str]:
+    keys: dict[str, None] = {}
+    for row in table.rows():
+        if isinstance(row.value, dict):
+            keys.update(dict.fromkeys(row.value))
+    return list(keys)
+
+
+def run(parts: Parts, prepared: Prepared, target: Target, options: Mapping[str, Any]) -> Report:
+    """Import the rows, print what happened, and return it.
+
+    Raises:
+        BadFile: the file of invalid rows cannot be written. Nothing was imported.
+    """
+    is_csv = isinstance(prepared.table, CsvTable)
+    names = prepared.table.names if isinstance(prepared.table, CsvTable) else None
+    errors = ErrorsFile(options["errors"], names, force=options["force"]) if options["errors"] else None
+    report = Report("line" if is_csv else "row", errors, is_dry_run=options["dry_run"])
+    _announce(prepared.plan, options)
+    importer = Importer(prepared.plan, target, report, None if report.is_dry_run else parts.store.contacts)
+    stop = Stop()
+    with stop.listening():
+        try:
+            _import_rows(prepared, importer, stop)
+        except StoreError as error:
+            report.stopped = f"Redis cannot be used: {error}"
+        except UNREADABLE as error:
+            report.stopped = f"The file cannot be read: {error}"
+        except KeyboardInterrupt:
+            stop.number = signal.SIGINT
+        finally:
+            if errors:
+                errors.close()
+    if stop.number:
+        report.stopped, report.signal = f"Stopped by {signal.Signals(stop.number).name}", stop.number
+    for line in report.details():
+        click.echo(line, err=True)
+    click.echo(report.summary())
+    if report.stopped:
+        before = f"{report.unit}s before {importer.next_line}"
+        click.echo(f"{report.stopped}. The {before} are imported; import the file again to continue.", err=True)
+    return report
+
+
+def _import_rows(prepared: Prepared, importer: Importer, stop: Stop) -> None:
+    """Import the rows until the end, or until a signal arrives.
+
+    Raises:
+        StoreError: Redis cannot be used.
+    """
+    done = 0
+    with click.progressbar(length=prepared.size, label="Importing", file=sys.stderr) as bar:
+        for number, row in enumerate(prepared.table.rows()):
+            if stop.number:
+                break
+            importer.add(row)
+            if number % BAR_STEP == 0:
+                at = prepared.file.tell()
+                bar.update(at - done)
+                done = at
+        importer.flush()
+        bar.update(prepared.size - done)
+
+
+def _announce(plan: Plan, options: Mapping[str, Any]) -> None:
+    """Print which columns are used, where that was not plain from their names."""
+    if not (options["preset"] or options["map"] or options["dry_run"]):
+        return
+    used = (
+        f"{name} from {' + '.join(' '.join(column.split()) for column in columns)}"
+        for name, columns in plan.used.items()
+    )
+    click.echo(f"Columns: {'; '.join(used)}.", err=True)
+    if plan.unused:
+        click.echo(f"Not used: {', '.join(' '.join(name.split()) for name in plan.unused)}.", err=True)
+
+
+def audit(parts: Parts, report: Report, target: Target, prepared: Prepared, who: str, why: str) -> None:
+    """Record an import, also one that was stopped. The file is named by its hash."""
+    if report.is_dry_run:
+        return
+    counts = ", ".join(f"{report.counts[name]:,} {name}" for name in ("updated", "duplicate", "invalid"))
+    stopped = f"; {report.stopped}" if report.stopped else ""
+    did = f"imported {counted(report.counts['accepted'], 'contact')} ({counts}) from file {prepared.digest}{stopped}"
+    try:
+        parts.store.audit.add(who, did, target.origin.source, why)
+    except StoreError as error:
+        click.echo(f"The import is not in the audit log: {error}.", err=True)

@@ -1,0 +1,52 @@
+"""Guesses which field a column is meant to be, as a suggestion only."""
+
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
+
+from webhook_app.sources.mapping.rules import NAMES
+
+#: What other programs call the fields, without spaces and signs. The languages are those of common exports.
+OTHER_NAMES = {
+    "identifier": (
+        "id userid uid uuid guid customerid clientid contactid memberid accountid personid recordid externalid subject "
+        "sub userkey username login kundennummer kundenid iddelcliente"
+    ),
+    "email": (
+        "mail emailaddress mailaddress useremail primaryemail primaryemailaddress emailid workemail customeremail "
+        "contactemail emailadresse mailadresse correo correoelectronico courriel adresseemail indirizzoemail 邮箱 "
+        "メールアドレス"
+    ),
+    "name": (
+        "fullname displayname firstname lastname givenname familyname surname forename customername contactname "
+        "vorname nachname vollstandigername nombre apellido apellidos nom prenom nome cognome sobrenome 姓名 氏名"
+    ),
+    "phone_number": (
+        "phone telephone tel mobile mobilephone mobilenumber cell cellphone cellular phoneno msisdn whatsapp "
+        "telefon handy telefonnummer telefono movil celular portable telefone 电话 手机 電話番号"
+    ),
+    "avatar_url": "avatar picture photo image photourl imageurl pictureurl avatarimage profileimage profilepicture",
+    "inbox_id": "inbox channel channelid",
+    "country": "countrycode land pays pais paese",
+    "email_verified": "emailverified verified isverified emailconfirmed verifiedemail",
+}
+_FIELDS = {word: name for name, words in OTHER_NAMES.items() for word in words.split()}
+_FIELDS |= {name.replace("_", ""): name for name in NAMES}
+_SIGNS = re.compile(r"[\W_]+")
+#: How similar a misspelled name must be, from 0 to 1.
+CUTOFF = 0.78
+
+
+def field_named(column: str) -> str | None:
+    """Return the field that a column with this name probably has."""
+    word = _SIGNS.sub("", column.casefold())
+    if word in _FIELDS:
+        return _FIELDS[word]
+    return next((_FIELDS[close] for close in get_close_matches(word, _FIELDS, n=1, cutoff=CUTOFF)), None)
+
+
+def closest(name: str, known: Collection[str]) -> str:
+    """Return the end of a sentence: a known name that is similar."""
+    folded = {one.casefold(): one for one in known}
+    close = get_close_matches(name.casefold(), folded, n=1)
+    return f'; did you mean "{" ".join(folded[close[0]].split())}"?' if close else "."
