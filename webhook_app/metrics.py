@@ -68,6 +68,7 @@ class Collected:
         given = figures.health.given or "unknown"
         yield _one_of("durability", "1 for what Redis does before a 200.", "level", (*Ack, "unknown"), given)
         yield from self._delivery_counters()
+        yield from self._clashes()
         results = {state: counters.get(state, 0) for state in ATTEMPT_RESULTS}
         yield _labelled("attempts", "Attempts by result.", "result", results, CounterMetricFamily)
         yield _counter("attempts_failed", "Failed attempts, by cause.", figures, "cause", ("cause",))
@@ -84,6 +85,15 @@ class Collected:
         refusals = [("", "no_source"), *((source, reason) for source in self.sources for reason in REASONS)]
         yield _counter("deliveries_refused", "Refused deliveries.", self.figures, "refused", labels, refusals)
         yield _histogram("accept_duration_seconds", "Time to answer with 200.", self.figures, "accept")
+
+    def _clashes(self) -> Iterator[Metric]:
+        labels = ("source", "other")
+        text = "Deliveries in quarantine whose identifier belongs to a person of another source."
+        waiting = GaugeMetricFamily(f"{PREFIX}clashing_deliveries", text, labels=labels)
+        for clash in self.figures.clashes:
+            waiting.add_metric(clash.pair, clash.waiting)
+        yield waiting
+        yield _counter("clashes", "Deliveries that clashed.", self.figures, "clash", labels)
 
 
 def _text(figures: Figures, sources: list[str]) -> bytes:

@@ -53,6 +53,7 @@ def busy_overview() -> Overview:
         oldest_pending=now - 250_000,
         next_retry=now + 9_000,
         overdue_ms=0,
+        clashes=[],
         failed_last_hour=38,
         conflicts_last_hour=0,
         created_per_minute=52.4,

@@ -35,6 +35,7 @@ SOURCE = {
 }
 SOURCES = {
     "app": read_source("app", SOURCE, {}),
+    "other": read_source("other", {**SOURCE, "map": {"identifier": "$.id", "email": "$.email"}}, {}),
     "strict": read_source("strict", {**SOURCE, "on_invalid": "reject"}, {}),
     "hook": read_source("hook", {**SOURCE, "on_invalid": "reject", "blocking": False}, {}),
 }
@@ -106,7 +107,7 @@ def test_deliveries_are_counted_by_source_and_result(web: Web) -> None:
 
 def test_refusals_are_counted_by_source_and_reason(web: Web) -> None:
     assert web.deliver("ada@example.com", {}) == 404
-    assert web.deliver("app/", signup("ada")) == 404
+    assert web.deliver("app/x", signup("ada")) == 404
     assert web.http.get("/webhooks/app/ada@example.com").status_code == 404
     assert web.deliver("app", {}, secret="another one") == 401
     assert web.deliver("strict", signup(["no", "identifier"])) == 422
@@ -127,6 +128,20 @@ def test_refusals_are_counted_by_source_and_reason(web: Web) -> None:
         ("app", "wrong_type"): 1,
         ("app", "wrong_method"): 1,
     }
+
+
+def test_clashes_are_counted_and_those_that_wait_are_shown(web: Web) -> None:
+    assert not [labels for labels in web.figures() if labels[0].startswith("clash")]
+    for identifier in ("1", "2"):
+        web.deliver("app", signup(identifier))
+        web.deliver("other", {**signup(identifier), "email": "jane@example.com"})
+    figures = web.figures()
+    assert (figures["clashing_deliveries", "other", "app"], figures["clashes_total", "other", "app"]) == (2, 2)
+    entry = web.store.quarantine.page()[0].entry
+    web.store.quarantine.release(entry)
+    figures = web.figures()
+    assert (figures["clashing_deliveries", "other", "app"], figures["clashes_total", "other", "app"]) == (1, 2)
+    assert "@example.com" not in web.text()
 
 
 def test_a_lost_signup_is_counted(web: Web) -> None:
@@ -269,7 +284,7 @@ def test_metrics_take_two_round_trips_and_no_scan(web: Web) -> None:
         *("time", "hgetall", "zcard", "llen", "zrange", "info", "config|get", "config|resetstat"),
         *("hello", "client|setinfo", "select", "client|maint_notifications"),
     }
-    assert told["cmdstat_hgetall"]["calls"] == 3
+    assert told["cmdstat_hgetall"]["calls"] == 4
 
 
 # The example of alerts
@@ -280,6 +295,8 @@ RULES = ROOT / "docs" / "prometheus-rules.yml"
 def exported(web: Web) -> set[str]:
     """Return every name that an expression can use."""
     web.store.queue.sweep("one")  # so that there is a worker
+    for name, email in (("app", "ada@example.com"), ("other", "bob@example.com")):
+        web.deliver(name, {**signup("7"), "email": email})  # so that there is a clash
     families = list(text_string_to_metric_families(web.text()))
     counters = {f"{family.name}_total" for family in families if family.type == "counter"}
     return counters | {sample.name for family in families for sample in family.samples}

@@ -9,6 +9,7 @@ import click
 from webhook_app.cli.commands import cli
 from webhook_app.cli.output import printable
 from webhook_app.parts import Parts, current_parts
+from webhook_app.present.clashes import clashing
 from worker.durations import relative
 from worker.errors import SettingsError, StoreError
 from worker.livedesk.checks import CheckResult, Level, check_connection
@@ -131,6 +132,9 @@ def _check_sync(parts: Parts) -> Iterator[CheckResult]:
         yield CheckResult(Level.FAILED, "sync", text, "Correct the inbox and restart the workers.")
     if upstream.state == "up" and not upstream.inboxes:
         yield CheckResult(Level.OK, "sync", "Running.")
+    for (source, other), waiting in parts.store.quarantine.clashes().items():
+        text = f"{clashing(waiting)}: {source} uses identifiers of people of {other}."
+        yield CheckResult(Level.WARNING, "clashes", text, f"Run flask quarantine list --clash {source} {other}.")
 
 
 def _check_livedesk(parts: Parts, may_probe: Callable[[], bool]) -> Iterator[CheckResult]:

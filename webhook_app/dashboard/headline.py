@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from webhook_app.present.clashes import clashing
 from webhook_app.present.wording import counted, people, rate
 from worker.causes import Fault, explain
 from worker.model import State
@@ -41,6 +42,7 @@ def alarm(overview: Overview) -> str:
         "" if state == "up" else "paused" if state == "paused" else f"LiveDesk {state}",
         f"{failed:,} failed" if failed else "",
         counted(conflicts, "conflict") if conflicts else "",
+        counted(overview.clashing, "clash", "clashes") if overview.clashing else "",
     )
     return ", ".join(part for part in parts if part)
 
@@ -60,6 +62,8 @@ def headline_of(overview: Overview, causes: list[Cause], workers: Workers | None
         return _causes(overview, groups)
     if broken(overview):
         return Headline(tone="warn", what=f"{people(broken(overview))} did not reach LiveDesk", rest=_closed(overview))
+    if overview.clashes:
+        return _clashes(overview)
     if quarantined:
         what = f"{counted(quarantined, 'delivery', 'deliveries')} without a usable contact"
         return Headline(tone="warn", what=what, rest=("Everything else is fine.", *_on_the_way(overview)))
@@ -123,6 +127,16 @@ def _causes(overview: Overview, groups: list[Cause]) -> Headline:
     )
 
 
+def _clashes(overview: Overview) -> Headline:
+    first, *others = overview.clashes
+    pairs = f"{len(others) + 1} pairs of sources" if others else f"{first.source} and {first.other}"
+    return Headline(
+        tone="warn",
+        what=f"{clashing(overview.clashing)}: {pairs} use the same identifiers",
+        rest=("Nobody was overwritten. Decide whether they are the same people.", *_on_the_way(overview)),
+    )
+
+
 def _wait(number: int) -> str:
     return f"{people(number)} {'is' if number == 1 else 'are'} waiting"
 
@@ -132,8 +146,11 @@ def _waiting(overview: Overview) -> str:
 
 
 def _closed(overview: Overview) -> tuple[str, ...]:
-    number = broken(overview)
-    return (f"{people(number)} {'needs' if number == 1 else 'need'} an operator.",) if number else ()
+    number, clashes = broken(overview), overview.clashing
+    return (
+        *((f"{people(number)} {'needs' if number == 1 else 'need'} an operator.",) if number else ()),
+        *((f"{clashing(clashes)} with people of other sources.",) if clashes else ()),
+    )
 
 
 def _on_the_way(overview: Overview) -> tuple[str, ...]:

@@ -151,6 +151,14 @@ class Upstream(Reachability):
     paused_why: str | None
 
 
+class Clash(Answer):
+    """Deliveries that wait because two sources use one identifier for two people."""
+
+    source: Annotated[str, Meta(description="The source of the deliveries.")]
+    other: Annotated[str, Meta(description="The source whose people have their identifiers.")]
+    waiting: Count
+
+
 class Situation(Answer):
     """The state of the sync at a glance."""
 
@@ -167,6 +175,7 @@ class Situation(Answer):
     usual_per_minute: float
     requests_per_second: float
     clear_s: float | None
+    clashes: list[Clash]
 
 
 class Minute(Answer):

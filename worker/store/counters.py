@@ -20,8 +20,8 @@ from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
-#: Prefixes of counters: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``.
-DELIVERY, REFUSED = "delivery:", "refused:"
+#: Prefixes of counters: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``, ``clash:<source>:<other>``.
+DELIVERY, REFUSED, CLASH = "delivery:", "refused:", "clash:"
 #: Seconds between two flushes.
 FLUSH_EVERY_S = 5.0
 #: Counters of a minute are kept for this many seconds (``lua/common.lua`` says the same).

@@ -15,6 +15,7 @@ from worker.store.connection import translated
 from worker.store.counters import MINUTE_MS
 from worker.store.database import Database
 from worker.store.durability import Health, judge, look
+from worker.store.quarantine import Clash, load_clashes
 from worker.store.queue import Workers
 from worker.store.upstream import Upstream, UpstreamControl
 
@@ -32,7 +33,8 @@ class Standing:
     """The current state, for the overview and for ``/metrics``.
 
     ``overdue_ms`` is how long the first contact that is due has waited to be handed over; ``oldest_pending`` is when
-    the contact arrived that waits longest for its first attempt.
+    the contact arrived that waits longest for its first attempt. ``clashes`` are the pairs of sources for whose
+    deliveries an operator must decide.
     """
 
     now: int
@@ -41,6 +43,12 @@ class Standing:
     queue: int
     oldest_pending: int | None
     overdue_ms: int
+    clashes: list[Clash]
+
+    @property
+    def clashing(self) -> int:
+        """The number of deliveries that clash."""
+        return sum(clash.waiting for clash in self.clashes)
 
     @property
     def backlog(self) -> int:
@@ -211,7 +219,7 @@ class OverviewReader:
 
     def _load_standing(self, now: int, answers: list[Any]) -> tuple[dict[str, Any], list[Any]]:
         """Return the fields that ``_queue_standing`` reads, and the answers after them."""
-        fields, inboxes, *rest = answers
+        fields, inboxes, clashes, *rest = answers
         counts = dict(zip(State, rest[: len(State)], strict=True))
         queue, pending, *rest = rest[len(State) :]
         lanes, rest = rest[: len(keys.SWEPT_LANES)], rest[len(keys.SWEPT_LANES) :]
@@ -219,6 +227,7 @@ class OverviewReader:
             "now": now,
             "upstream": self.upstream.load(fields, inboxes),
             "counts": counts,
+            "clashes": load_clashes(clashes),
             "queue": queue,
             "oldest_pending": _first(pending),
             "overdue_ms": max([0, *(now - int(score % keys.LANE) for lane in lanes for _, score in lane)]),
@@ -262,6 +271,7 @@ def _queue_standing(pipe: Any) -> None:
     """Queue the reads that overview and figures share (``_load_standing``)."""
     pipe.hgetall(keys.UPSTREAM)
     pipe.hgetall(keys.INBOXES)
+    pipe.hgetall(keys.CLASHES)
     for state in State:
         pipe.zcard(keys.state(state))
     pipe.llen(keys.QUEUE)

@@ -1,7 +1,8 @@
 """The quarantine: authentic deliveries without a usable contact, for a replay."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import StoreFull
@@ -13,6 +14,22 @@ from worker.store.database import Database
 #: Deliveries that are kept at most, and for how long, in ms.
 MAX_ENTRIES = 1000
 KEPT_MS = 14 * 24 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Two sources that use one identifier for two people.
+
+    ``waiting`` deliveries of ``source`` are in quarantine, because their identifiers belong to people of ``other``.
+    """
+
+    source: str
+    other: str
+    waiting: int
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.source, self.other
 
 
 class Quarantine:
@@ -61,10 +78,13 @@ class Quarantine:
         expired = self.db.older(keys.QUARANTINE, KEPT_MS)
         return sum(self.release(entry, after_ms=KEPT_MS) for entry in expired)
 
-    def page(self, *, offset: int = 0, limit: int = 100) -> list[Quarantined]:
-        """Return deliveries, the oldest first."""
+    def page(self, *, offset: int = 0, limit: int = 100, clash: tuple[str, str] | None = None) -> list[Quarantined]:
+        """Return deliveries, the oldest first; ``clash``: only those of this pair."""
+        first, last = (0, -1) if clash else (offset, offset + limit - 1)
         with translated():
-            found: Any = self.db.client.zrange(keys.QUARANTINE, offset, offset + limit - 1, withscores=True)
+            found: Any = self.db.client.zrange(keys.QUARANTINE, first, last, withscores=True)
+            if clash:
+                found = self._clashing(found, clash)[offset : offset + limit]
             with self.db.client.pipeline(transaction=False) as pipe:
                 for entry, _ in found:
                     pipe.hgetall(keys.quarantined(entry))
@@ -80,8 +100,7 @@ class Quarantine:
         """Return how many deliveries wait because of a clash, by source and other source."""
         with translated():
             found: Any = self.db.client.hgetall(keys.CLASHES)
-        pairs = ((*pair.split(" "), int(number)) for pair, number in sorted(found.items()))
-        return {(source, other): number for source, other, number in pairs}
+        return {clash.pair: clash.waiting for clash in load_clashes(found)}
 
     def read(self, entry: str) -> Quarantined | None:
         """Return one delivery, or ``None``."""
@@ -89,6 +108,20 @@ class Quarantine:
             since: Any = self.db.client.zscore(keys.QUARANTINE, entry)
             fields: Any = self.db.client.hgetall(keys.quarantined(entry))
         return _load(entry, int(since or 0), fields) if fields else None
+
+    def _clashing(self, listed: list[tuple[str, float]], clash: tuple[str, str]) -> list[tuple[str, float]]:
+        """Return those of a clash. At most ``MAX_ENTRIES`` are looked at."""
+        with self.db.client.pipeline(transaction=False) as pipe:
+            for entry, _ in listed:
+                pipe.hmget(keys.quarantined(entry), "source", "clash")
+            pairs = pipe.execute()
+        return [one for one, pair in zip(listed, pairs, strict=True) if tuple(pair) == clash]
+
+
+def load_clashes(found: Mapping[str, str]) -> list[Clash]:
+    """Return the clashes in ``keys.CLASHES``, by the names of the sources."""
+    pairs = ((pair.split(" "), int(waiting)) for pair, waiting in sorted(found.items()))
+    return [Clash(source, other, waiting) for (source, other), waiting in pairs]
 
 
 def _load(entry: str, since: int, fields: dict[str, str]) -> Quarantined:

@@ -10,6 +10,7 @@ import redis
 from flask.testing import FlaskClient
 
 from tests.browser.seed import HOSTILE, bring, build, closed, fill, person, retrying
+from tests.clashes import clash
 from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
 from tests.webhook_app.dashboard.test_access import csrf, send
@@ -107,6 +108,38 @@ def test_the_overview_shows_the_quarantine(parts: Parts) -> None:
     door = enter(parts)
     assert "2 deliveries without a usable contact Everything else is fine." in words(door)
     assert '<a href="/dashboard/sources/quarantine">2 deliveries in quarantine</a>' in door.get("/dashboard/").text
+
+
+def test_the_overview_shows_clashes_with_both_sources(parts: Parts) -> None:
+    parts.store.queue.sweep("worker-1")
+    assert "Clashes" not in words(enter(parts))
+    for identifier in ("7", "8"):
+        clash(parts, identifier)
+    door = enter(parts)
+    text = words(door)
+    assert "2 deliveries clash: shop and signup use the same identifiers Nobody was overwritten." in text
+    assert "Their identifiers belong to people of Waiting Actions shop signup 2 Resolve : shop and signup" in text
+    assert "without a usable contact" not in text, "a clash has one"
+    assert 'href="/dashboard/sources/quarantine?source=shop&amp;other=signup"' in door.get("/dashboard/").text
+    assert title(door) == "(2 clashes) Overview · LiveDesk Sync"
+    assert "signup 2 Show : shop and signup" in words(enter(parts, Role.VIEWER))
+    clash(parts, "9", "signup", "shop")
+    assert "3 deliveries clash: 2 pairs of sources use the same identifiers" in words(enter(parts))
+    bring(parts.store, person("ada"), closed(State.FAILED, "email_refused"))
+    assert "1 person needs an operator. 3 deliveries clash with people of other sources." in words(enter(parts))
+
+
+def test_clashes_are_read_with_the_overview(parts: Parts) -> None:
+    bring(parts.store, person("ada"))
+    door = enter(parts)
+    without = calls(parts, "hgetall"), calls(parts, "hmget"), calls(parts, "zcard")
+    door.get("/dashboard/")
+    once = calls(parts, "hgetall"), calls(parts, "hmget"), calls(parts, "zcard")
+    clash(parts)
+    before = calls(parts, "hgetall"), calls(parts, "hmget"), calls(parts, "zcard")
+    door.get("/dashboard/")
+    after = calls(parts, "hgetall"), calls(parts, "hmget"), calls(parts, "zcard")
+    assert [b - a for a, b in zip(before, after, strict=True)] == [b - a for a, b in zip(without, once, strict=True)]
 
 
 def test_a_due_time_in_the_past_reads_due(parts: Parts) -> None:
