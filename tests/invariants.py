@@ -11,7 +11,7 @@ from worker.store.queue import QUEUE_BOUNDS
 FIXED_KEYS = {
     *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS),
     *(keys.UPSTREAM, keys.INBOXES, keys.FAILING, keys.COUNTS, keys.OPERATIONS, keys.ACTIVE_OPERATIONS, keys.AUDIT),
-    *(keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES),
+    *(keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES, keys.DECISIONS),
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.

@@ -6,7 +6,7 @@ Read it in this order:
 ``errors``     every error, as one tree; ``causes``: one row for each cause of a failed attempt
 ``settings``   one frozen Settings; the only reader of the environment
 ``normalise``  turns what a sender wrote into what LiveDesk accepts
-``sync``       the algorithm, step by step; ``retry``: when to try again, and when to give up
+``sync``       the algorithm, step by step; ``overlap``: whom LiveDesk has already; ``retry``: when to try again
 ``livedesk``   the client: requests, answers, pace and lease, checks, live probes, comparison
 ``store``      everything in Redis, by subject, each with its reads, writes and Lua scripts
 ``process``    what runs in a worker: the message, the sweeper, the health check

@@ -228,12 +228,18 @@ def refused(field: str) -> Cause:
 
 
 # fmt: off
+EMAIL_TAKEN = _row("email_taken", Fault.CONTACT, Signal.OK, "create",
+    "Another contact has this e-mail address",
+    "LiveDesk allows each e-mail address once, and a contact with an identifier that no source sent has it, or more "
+    "than one contact. Or the sender says that the address is not verified, or LIVEDESK_ADOPT is no.",
+    "Compare the two, then adopt that contact, or create without the e-mail address; one by one or in bulk. With "
+    'on_conflict = "known" or "without" in sources.toml, the source needs no decisions.')
+PHONE_NUMBER_TAKEN = _row("phone_number_taken", Fault.CONTACT, Signal.OK, "create",
+    "Another contact has this phone number",
+    "Only earlier versions end with this cause. A taken phone number is now left out, with a note that names its "
+    "owner, because people who live together share one.",
+    "Retry: the contact is created without the phone number. Or compare the two, and adopt that contact.")
 for _field, _info in CONTACT_FIELDS.items():
-    if _info.is_unique:
-        _row(f"{_field}_taken", Fault.CONTACT, Signal.OK, "create",
-            f"Another contact has this {_info.label}",
-            f"LiveDesk allows each {_info.label} once, and a contact with another identifier has it.",
-            f"Compare the two, then adopt that contact, create without the {_info.label}, edit, or discard.")
     _row(f"{_field}_refused", Fault.CONTACT, Signal.OK, "create",
         f"LiveDesk rejects the {_info.label}",
         f"It does not accept the {_info.label}, and the contact cannot be created without it.",

@@ -402,6 +402,20 @@ class Claim:
     is_unverified: bool = False
     resolution: Resolution | None = None
 
+    @property
+    def taken_field(self) -> str | None:
+        """The value whose owner is looked for first: the last attempt ended with it."""
+        if self.resolution is Resolution.WITHOUT:
+            return None
+        return next(
+            (name for name in UNIQUE_FIELDS if self.cause == f"{name}_taken" and getattr(self.contact, name)), None
+        )
+
+    @property
+    def looks_first(self) -> bool:
+        """Whether a look-up comes first; ``claim`` reserves time for two requests."""
+        return self.unknown_since is not None or self.taken_field is not None
+
 
 class Signal(StrEnum):
     """What an attempt says about LiveDesk, for all contacts.
@@ -427,6 +441,17 @@ class Unanswered(StrEnum):
     CLEAR = "clear"
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided without an operator about a person whom LiveDesk has already.
+
+    For the audit log: no personal data.
+    """
+
+    did: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
     """How an attempt ended. Which of the other fields are used depends on the state."""
@@ -447,6 +472,7 @@ class AttemptResult:
     signal: Signal = Signal.OK
     hold_ms: int = 0
     suspect: int = 0
+    decided: Decided | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from worker import causes
 from worker.causes import Cause
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Throttled
-from worker.model import AttemptResult, Claim, State
+from worker.model import AttemptResult, Claim, Signal, State
 
 MINUTE_MS = 60_000
 #: A longer ``Retry-After`` counts as a mistake.
@@ -80,6 +80,21 @@ def after(error: LiveDeskError, claim: Claim, policy: RetryPolicy, now_ms: int, 
         signal=error.cause.signal,
         hold_ms=hold_ms,
         suspect=suspect,
+    )
+
+
+def postponed(claim: Claim, wait_ms: int, cause: str | None) -> AttemptResult:
+    """Wait for the earlier create or for a slot, which counts as no failure."""
+    return AttemptResult(
+        state=State.RETRYING,
+        cause=cause,
+        notes=claim.notes,
+        delay_ms=wait_ms,
+        failures=claim.failures,
+        repeats=claim.repeats,
+        spent_ms=claim.spent_ms,
+        suspect=claim.suspect,
+        signal=Signal.POSTPONED,
     )
 
 

@@ -161,7 +161,7 @@ class Settings:
     livedesk_settle_ms: int = _setting("LIVEDESK_SETTLE", parse_duration, "60s",
         "wait after an unanswered create before another one may be sent")
     livedesk_adopt: bool = _setting("LIVEDESK_ADOPT", parse_yes_no, "yes",
-        "adopt a contact that has the address and no identifier (yes or no)")
+        "adopt a contact that has the e-mail and no identifier (yes or no)")
     redis_url: str = _setting("REDIS_URL", parse_redis_url, "redis://127.0.0.1:6379/0",
         "also `rediss://`, `unix://`, `redis+sentinel://`", secret=True)
     ack: Ack | None = _setting("ACK", choice(*Ack), None,

@@ -9,7 +9,8 @@ LiveDesk has no idempotency keys, and an answer can be lost after the contact wa
    If ``flask doctor`` found that searches do not find contacts, absent proves nothing, and a person must look
    (``model.Account``). If it found that identifiers are not unique, every contact is looked up before its create.
 3. Create the contact.
-4. If LiveDesk refuses because a value exists already, find the contact that has it. Adopt it, or report a conflict.
+4. If LiveDesk refuses because a value exists already, find the contact that has it. A contact with the same e-mail
+   address is the same person, as far as ``overlap`` says so; a phone number that another contact has is left out.
 5. Finish: the result is written in one step, if the lease is still ours.
 
 A worker can die between any two lines. ``due`` then returns the contact when its lease expires, and step 2 repairs the
@@ -22,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
-from worker import causes, retry
+from worker import causes, overlap, retry
 from worker.causes import Cause
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError
 from worker.livedesk.answers import Created, Person
@@ -34,14 +35,15 @@ from worker.model import (
     Attempt,
     AttemptResult,
     Claim,
-    Contact,
+    Decided,
+    Identity,
     Note,
-    NoteCode,
     Outcome,
-    Signal,
+    Resolution,
     State,
     Unanswered,
 )
+from worker.overlap import Choice, Holder
 from worker.retry import RetryPolicy
 from worker.store.contacts import Finished
 from worker.store.store import Store
@@ -95,7 +97,7 @@ class Sync:
         except LeaseLost:
             return None
         except NoSlot as full:
-            result = work.postponed(full.wait_ms, claim.cause)
+            result = work.postponed(full.wait_ms, work.cause)
         except LiveDeskError as error:
             result = work.failed(error)
         took_ms = livedesk.duration_ms()
@@ -126,6 +128,11 @@ class _Work:
         self.notes: list[Note] = list(claim.notes)
         #: What this attempt means for the create whose answer is unknown.
         self.unanswered = Unanswered.KEEP
+        #: Why the attempt goes on, if it must be continued later.
+        self.cause = claim.cause
+        #: The contacts in LiveDesk that searches of this attempt found.
+        self.seen: list[Person] = []
+        self.decided: Decided | None = None
 
     def attempt(self) -> AttemptResult:
         account = self.sync.account()
@@ -146,10 +153,23 @@ class _Work:
                 return self.closed(State.CONFLICT, causes.CANNOT_BE_LOOKED_UP)
         elif account.unique is False and (found := self.look_up()):
             return self.adopt(found)
+        if (field := self.claim.taken_field) and (ended := self.still_taken(field)):
+            return ended
         try:
             return self.created(self.create(), Outcome.CREATED)  # step 3
         except Rejected as refusal:
             return self.refused(refusal)  # step 4
+
+    def still_taken(self, field: str) -> AttemptResult | None:
+        """Look for the contact that had a value before: most still have it."""
+        if not self.owners(field):
+            return None
+        ended = self.value_refused(field)
+        if isinstance(ended, Note):
+            self.contact = self.contact.without(field)
+            self.notes.append(ended)
+            return None
+        return ended
 
     def create(self) -> Created:
         """Step 3: send the create, and record what its answer means for earlier ones."""
@@ -165,20 +185,22 @@ class _Work:
             raise
 
     def refused(self, refusal: Rejected) -> AttemptResult:
-        """Step 4: find who has the refused value, or leave it out."""
+        """Step 4: find who has the refused values; leave out what cannot be sent."""
         while True:
             if "identifier" in refusal.fields:
                 return self.identifier_taken(refusal)
             refused = [name for name in OPTIONAL_FIELDS if name in refusal.fields and getattr(self.contact, name)]
-            for name in UNIQUE_FIELDS:
-                if name in refused and (owners := self.livedesk.find_owners(name, getattr(self.contact, name))):
-                    return self.value_taken(name, owners, refusal)
             if not refused:
                 fields = sorted(refusal.fields)
                 cause = causes.refused(fields[0]) if fields else refusal.cause
                 return self.closed(State.FAILED, cause, refusal)
+            notes: list[Note] = []
+            for name in refused:
+                if isinstance(ended := self.value_refused(name, refusal), AttemptResult):
+                    return ended
+                notes.append(ended)
             self.contact = self.contact.without(*refused)
-            self.notes += [Note(name, "left out: LiveDesk did not accept it", NoteCode.LEFT_OUT) for name in refused]
+            self.notes += notes
             try:
                 return self.created(self.create(), Outcome.CREATED)
             except Rejected as next_refusal:
@@ -189,23 +211,72 @@ class _Work:
             return self.adopt(found)
         return self.failed(LiveDeskError(causes.EXISTS_BUT_NOT_FOUND, status=refusal.status, excerpt=refusal.excerpt))
 
-    def value_taken(self, field: str, owners: list[Person], refusal: Rejected) -> AttemptResult:
-        """Adopt the contact that has the value if that is safe, or report a conflict."""
+    def value_refused(self, field: str, refusal: Rejected | None = None) -> AttemptResult | Note:
+        """Return what ends the attempt, or a note: the field is left out."""
+        if field not in UNIQUE_FIELDS:
+            return overlap.left_out(field)
+        if self.claim.resolution is Resolution.WITHOUT:  # a look-up would change nothing
+            return overlap.left_out(field, "another contact in LiveDesk has it")
+        owners = self.owners(field)
+        if not owners:
+            return overlap.left_out(field)
+        if field == "phone_number" and not self.is_about(field):  # households share phone numbers
+            same = [owner for owner in owners if overlap.is_same_person(owner, self.contact)]
+            if not same:
+                return overlap.left_out(field, overlap.has_it(owners[0].id))
+            owners = same
+        return self.value_taken(field, owners, refusal)
+
+    def owners(self, field: str) -> list[Person]:
+        """Return the contacts in LiveDesk that have this value of ours."""
+        value = getattr(self.contact, field)
+        if seen := [person for person in self.seen if overlap.has_value(person, field, value)]:
+            return seen
+        self.cause = causes.taken(field).slug
+        owners = self.livedesk.find_owners(field, value)
+        self.seen += owners
+        return owners
+
+    def is_about(self, field: str) -> bool:
+        """Whether an operator decided to adopt the owner of this value."""
+        return self.claim.resolution is Resolution.ADOPT and self.claim.cause == causes.taken(field).slug
+
+    def value_taken(self, field: str, owners: list[Person], refusal: Rejected | None = None) -> AttemptResult | Note:
+        """Do what ``overlap`` decides about the contact that has the value."""
         owner = owners[0]
         if len(owners) == 1 and owner.identifier == self.contact.identifier:
             return self.adopt(owners)
-        if len(owners) > 1 or owner.identifier is not None or not self.sync.adopt:
+        ours = self.sync.store.contacts.find(owner.identifier) if owner.identifier else None
+        holder = overlap.holder_of(owner, ours)
+        choice = overlap.decide(self.claim, holder, adopts=self.sync.adopt) if len(owners) == 1 else Choice.ASK
+        if choice is Choice.ASK:
             return self.closed(State.CONFLICT, causes.taken(field), refusal, owner_id=owner.id)
-        try:
-            status = self.livedesk.set_identifier(owner.id, self.contact.identifier)
-        except Rejected as error:
-            if error.cause is causes.CONTACT_GONE:
-                raise
-            if "identifier" in error.fields:  # it was given to another contact in the meantime
-                return self.identifier_taken(error)
-            return self.closed(State.CONFLICT, causes.taken(field), error, owner_id=owner.id)
-        self.notes.append(Note(field, "adopted the contact that had this value and no identifier", NoteCode.ADOPTED))
+        status = 200
+        if choice in (Choice.ADOPT, Choice.PROMOTE):
+            try:
+                status = self.livedesk.set_identifier(owner.id, self.contact.identifier)
+            except Rejected as error:
+                return self.not_set(field, owner, error)
+        note = self.decide(choice, field, owner.id, holder)
+        if choice is Choice.WITHOUT:
+            return note
+        self.notes.append(note)
+        if choice is Choice.KNOWN:
+            return self.created(Created(owner.id, status), Outcome.KNOWN)
         return self.adopt([replace(owner, identifier=self.contact.identifier)], status)
+
+    def decide(self, choice: Choice, field: str, owner_id: str, holder: Holder) -> Note:
+        """Keep a decision for the audit log, and return the note about it."""
+        self.decided = overlap.decided(choice, field, owner_id, holder, self.claim)
+        return overlap.note_on(choice, field, owner_id, holder)
+
+    def not_set(self, field: str, owner: Person, error: Rejected) -> AttemptResult:
+        """LiveDesk refused to give a contact our identifier."""
+        if error.cause is causes.CONTACT_GONE:
+            raise error
+        if "identifier" in error.fields:  # it was given to another contact in the meantime
+            return self.identifier_taken(error)
+        return self.closed(State.CONFLICT, causes.taken(field), error, owner_id=owner.id)
 
     def look_up(self) -> list[Person]:
         return self.livedesk.look_up(self.contact.identifier)
@@ -219,29 +290,27 @@ class _Work:
             outcome=outcome,
             notes=(*self.notes, *created.notes),
             status=created.status,
+            decided=self.decided,
         )
 
     def adopt(self, found: list[Person], status: int = 200) -> AttemptResult:
         """The contact is in LiveDesk. If it is there twice, a person must decide."""
         if len(found) > 1:
             return self.closed(State.CONFLICT, causes.IDENTIFIER_FOUND_TWICE, owner_id=found[0].id)
-        self.notes += differences(self.contact, found[0])
+        if self.decided is None:
+            self.note_promotion(found[0].id)
+        self.notes += overlap.differences(self.contact, found[0])
         return self.created(Created(found[0].id, status), Outcome.ADOPTED)
 
+    def note_promotion(self, contact_id: str) -> None:
+        """Note a promotion by an earlier attempt whose answer was lost."""
+        before = self.sync.store.contacts.holder(contact_id)
+        is_visitor = self.claim.origin.identity is Identity.VISITOR
+        if before and before.identity is Identity.VISITOR and not is_visitor:
+            self.notes.append(self.decide(Choice.PROMOTE, "email", contact_id, Holder.VISITOR))
+
     def postponed(self, wait_ms: int, cause: str | None) -> AttemptResult:
-        """Wait for the earlier create or for a slot, which counts as no failure."""
-        return AttemptResult(
-            state=State.RETRYING,
-            cause=cause,
-            notes=tuple(self.notes),
-            delay_ms=wait_ms,
-            unanswered=self.unanswered,
-            failures=self.claim.failures,
-            repeats=self.claim.repeats,
-            spent_ms=self.claim.spent_ms,
-            suspect=self.claim.suspect,
-            signal=Signal.POSTPONED,
-        )
+        return replace(retry.postponed(self.claim, wait_ms, cause), unanswered=self.unanswered)
 
     def closed(
         self, state: State, cause: Cause, error: LiveDeskError | None = None, *, owner_id: str | None = None
@@ -254,13 +323,3 @@ class _Work:
         # A field that was left out in this attempt is tried again in the next one.
         notes = self.claim.notes if result.state.is_open else tuple(self.notes)
         return replace(result, notes=notes, unanswered=self.unanswered)
-
-
-def differences(contact: Contact, person: Person) -> list[Note]:
-    """Return a note for each field that has another value in LiveDesk."""
-    pairs = {name: (getattr(contact, name), getattr(person, name)) for name in ("name", "email", "phone_number")}
-    return [
-        Note(name, "LiveDesk has another value" if theirs else "LiveDesk has none", NoteCode.DIFFERS)
-        for name, (ours, theirs) in pairs.items()
-        if ours is not None and (theirs or "").lower() != ours.lower()
-    ]

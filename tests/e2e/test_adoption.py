@@ -10,7 +10,6 @@ from tests.livedesk import Contact
 
 WHO = "user-42"
 ADA = {"name": "Ada", "email": "ada@example.com", "phone_number": "+49301234567"}
-ADDRESSES = ["email", "phone_number"]
 
 
 def test_a_contact_that_has_the_identifier_is_adopted(system: System) -> None:
@@ -27,15 +26,14 @@ def test_a_contact_that_has_the_identifier_is_adopted(system: System) -> None:
     system.assert_one_contact(WHO)
 
 
-@pytest.mark.parametrize("field", ADDRESSES)
-def test_a_contact_that_has_the_address_and_no_identifier_is_adopted(system: System, field: str) -> None:
-    owner = owner_of(system, field)
+def test_a_contact_that_has_the_address_and_no_identifier_is_adopted(system: System) -> None:
+    owner = owner_of(system, "email")
     system.accept(WHO, **ADA)
 
     record = system.wait_for(WHO, "created")
     assert (record["outcome"], record["contact_id"]) == ("adopted", owner.id)
     assert {
-        "field": field,
+        "field": "email",
         "text": "adopted the contact that had this value and no identifier",
         "code": "adopted",
     } in record["notes"]
@@ -44,10 +42,9 @@ def test_a_contact_that_has_the_address_and_no_identifier_is_adopted(system: Sys
     system.assert_one_contact(WHO)
 
 
-@pytest.mark.parametrize("field", ADDRESSES)
 @pytest.mark.parametrize("language", ["zh", "de"])
-def test_it_is_adopted_in_whatever_language_livedesk_answers(system: System, field: str, language: str) -> None:
-    owner = owner_of(system, field)
+def test_it_is_adopted_in_whatever_language_livedesk_answers(system: System, language: str) -> None:
+    owner = owner_of(system, "email")
     system.livedesk.behave("localised", language=language)
     system.accept(WHO, **ADA)
 
@@ -55,19 +52,32 @@ def test_it_is_adopted_in_whatever_language_livedesk_answers(system: System, fie
     system.assert_one_contact(WHO)
 
 
-@pytest.mark.parametrize("field", ADDRESSES)
-def test_a_contact_that_has_the_address_and_another_identifier_is_a_conflict(system: System, field: str) -> None:
-    owner = owner_of(system, field, identifier="somebody-else")
+@pytest.mark.parametrize("identifier", [None, "somebody-else"])
+def test_a_phone_number_of_another_contact_is_left_out(system: System, identifier: str | None) -> None:
+    owner = owner_of(system, "phone_number", identifier=identifier)
+    system.accept(WHO, **ADA)
+
+    record = system.wait_for(WHO, "created")
+    note = {"field": "phone_number", "text": f"left out: LiveDesk contact {owner.id} has it", "code": "left_out"}
+    assert (record["outcome"], record["notes"]) == ("created", [note])
+    assert owner in system.livedesk.contacts()
+    assert len(system.creates(WHO)) == 2
+    assert len(system.livedesk.requests("search")) == 1
+    assert len(system.livedesk.contacts(WHO)) == 1
+
+
+def test_a_contact_that_has_the_address_and_another_identifier_is_a_conflict(system: System) -> None:
+    owner = owner_of(system, "email", identifier="somebody-else")
     system.accept(WHO, **ADA)
 
     record = system.wait_for(WHO, "conflict")
-    assert (record["cause"], record["owner_id"]) == (f"{field}_taken", owner.id)
+    assert (record["cause"], record["owner_id"]) == ("email_taken", owner.id)
     assert "has already been taken" in record["attempts"][-1]["excerpt"]
     assert system.livedesk.contacts("somebody-else") == [owner]
     assert system.executed(WHO) == []
 
 
-def owner_of(system: System, field: str, **more: str) -> Contact:
+def owner_of(system: System, field: str, **more: str | None) -> Contact:
     fields: dict[str, Any] = {"name": "Somebody", field: ADA[field], **more}
     return system.livedesk.add_contact(**fields)
 

@@ -169,7 +169,8 @@ def test_a_cause_is_reported_once_and_names_nobody(system: System, sink: Sink) -
     system.livedesk.behave("commit_then_hang", on="create", times=1)
     system.accept(**{**PERSON, "identifier": f"{WHO}-again"})
     system.wait_for(f"{WHO}-again", "created")
-    system.accept(**{**PERSON, "identifier": f"{WHO}-conflict"})
+    system.livedesk.add_contact(identifier="somebody-else", email=f"other-{PERSON['email']}")
+    system.accept(**{**PERSON, "identifier": f"{WHO}-conflict", "email": f"other-{PERSON['email']}"})
     system.wait_for(f"{WHO}-conflict", "conflict")
 
     expected = Counter(["http_422", "http_500", "answer_timeout", "email_taken"])

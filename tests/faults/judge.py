@@ -98,6 +98,9 @@ class Judge:
         contact = self.by_id.get(record["contact_id"])
         if contact is None:
             self._lose(identifier, f"created as contact {record['contact_id']}, which LiveDesk does not have")
+        elif record.get("outcome") == "known":
+            if contact.email not in self._addresses(identifier):
+                self._lose(identifier, f"known as contact {contact.id}, which has another address")
         elif contact.identifier != identifier and contact.id not in self.dropped:
             self._lose(identifier, f"created as contact {contact.id}, which is somebody else")
         elif contact.identifier is None and contact.id not in {e.contact_id for e in self.executed[identifier]}:
@@ -112,8 +115,7 @@ class Judge:
                 self._lose(identifier, "conflict, for it exists and was not found, which LiveDesk does not bear out")
         elif cause == "email_taken":
             owner = self.by_id.get(record["owner_id"])
-            addresses = {sent.parcel.body.get("email") for sent in self._sent(identifier)}
-            if owner is None or owner.identifier == identifier or owner.email not in addresses:
+            if owner is None or owner.identifier == identifier or owner.email not in self._addresses(identifier):
                 self._lose(identifier, "conflict, for its address is taken, which LiveDesk does not bear out")
         else:
             self._lose(identifier, f"conflict ({cause}), which nothing that was injected explains")
@@ -199,6 +201,9 @@ class Judge:
 
     def _sent(self, identifier: str) -> list[Sent]:
         return [sent for sent in self.evidence.sent if sent.parcel.identifier == identifier]
+
+    def _addresses(self, identifier: str) -> set[Any]:
+        return {sent.parcel.body.get("email") for sent in self._sent(identifier)} - {None}
 
     def _lose(self, identifier: str, why: str) -> None:
         self.lost.add(identifier)

@@ -107,6 +107,14 @@ def test_who_is_recorded_as_somebody_else_is_lost() -> None:
     assert story.judge().lost == {ADA}
 
 
+@pytest.mark.parametrize("email", ["ada@example.com", "bob@example.com", None])
+def test_who_is_known_as_somebody_with_the_same_address_is_all_right(email: str | None) -> None:
+    story = Story()
+    story.contacts.append(Contact(7, 0.0, "Bob", email, identifier="bob"))
+    story.recorded("created", 7, outcome="known")
+    assert bool(story.judge().lost) == (email != "ada@example.com")
+
+
 def test_who_is_created_twice_is_duplicated() -> None:
     story = Story()
     story.created(1.0, status=None)

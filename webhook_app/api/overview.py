@@ -88,6 +88,6 @@ def list_workers() -> Workers:
 @blueprint.get("/audit")
 @describe(Listing("entries", AuditEntry), query=AUDIT)
 def list_audit_entries(query: dict[str, Any]) -> object:
-    """List the actions of operators, latest first."""
+    """List what operators did and the sync decided, latest first."""
     entries = current_parts().store.audit.page(before=query.get("before"), limit=query.get("limit", PAGE))
     return {"entries": [serialize(one, AuditEntry) for one in entries]}

@@ -1,4 +1,4 @@
-"""``/dashboard/audit``: which operator did what, to which contact, and why."""
+"""``/dashboard/audit``: what operators did and the sync decided, and why."""
 
 import re
 

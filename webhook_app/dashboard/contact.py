@@ -24,8 +24,6 @@ from worker.model import CONTACT_FIELDS, Contact, Note, State
 from worker.store.lists import Filter
 from worker.store.record import ContactRecord
 
-#: The latest entries of the audit log that are searched for those about one contact.
-AUDIT_SEARCHED = 500
 LABELS = {name: info.label for name, info in CONTACT_FIELDS.items()}
 CONTACT_ID = re.compile(r"[1-9][0-9]{0,18}")
 #: What an action has done, by the state that the contact is in now.
@@ -142,7 +140,7 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
         clashing=clashing_field(record),
         others=max(0, waiting - 1),
         labels=LABELS,
-        audited=[entry for entry in parts.store.audit.page(limit=AUDIT_SEARCHED) if entry.target == key],
+        audited=parts.store.audit.about(key),
         **{**defaults, **values},
     )
 

@@ -60,7 +60,7 @@ class PacedLiveDesk:
         self.claimed_at = clock()
         self.lease_ends = claiming_at + (claim.lease_until - claim.now) / 1000
         #: When the requests that the claim reserved may be sent: one, or two if a look-up comes first.
-        reserved = 1 if claim.unknown_since is None else 2
+        reserved = 2 if claim.looks_first else 1
         self.slots = [claiming_at + (claim.wait_ms + nth * claim.apart_ms) / 1000 for nth in range(reserved)]
 
     def duration_ms(self) -> int:

@@ -39,6 +39,8 @@ from worker.store.record import ContactRecord
 ATTEMPTS_KEPT = 20
 #: A cause that was not seen for this long, in ms, counts as new again.
 CAUSE_FRESH_MS = 24 * 3_600_000
+#: Entries of the log of what was decided without an operator.
+DECISIONS_KEPT = 10_000
 #: Causes that are distinguished; any further one is counted as ``other``.
 MAX_CAUSES = 500
 #: How often something is tried again that changed between a read and the script.
@@ -224,6 +226,7 @@ class Contacts:
             attempts_kept=ATTEMPTS_KEPT,
             cause_fresh_ms=CAUSE_FRESH_MS,
             max_causes=MAX_CAUSES,
+            decisions_kept=DECISIONS_KEPT,
         )
         return Finished(True, bool(answer[1]), answer[2]) if answer[0] == "done" else Finished(False)
 
@@ -344,6 +347,13 @@ class Contacts:
                 pipe.hgetall(keys.contact(key))
             found = pipe.execute()
         return {key: record.load_record(fields) for key, fields in zip(wanted, found, strict=True) if fields}
+
+    def holder(self, contact_id: str) -> ContactRecord | None:
+        """Return the record whose identifier a contact in LiveDesk has, as far as we know."""
+        bucket, _, field = self.db.finder_of_id(contact_id).partition(":")
+        with translated():
+            key: Any = self.db.client.hget(keys.finders(bucket), field)
+        return self.read(key) if key else None
 
     def aliases(self, key: str) -> list[str]:
         """Return the keys of all contacts that are the same one in LiveDesk."""

@@ -24,6 +24,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:operations``      ZSET    id → ms when the operation started
 ``{lds}:operations:active``  SET  ids of the operations that are running, paused or being undone
 ``{lds}:audit``           STREAM  who did what manually, to which ``<key>`` and why; the latest ten thousand entries
+``{lds}:decisions``       STREAM  what was decided without an operator about which ``<key>`` and why; as many
 ``{lds}:workers``         ZSET    host of a worker → ms when it last made progress
 ``{lds}:salt``            STRING  the secret of the hashes; created once, lives as long as the records
 ``{lds}:create``          LIST    Celery's messages; kombu puts its prefix before the queue's name
@@ -59,6 +60,7 @@ OPERATIONS = PREFIX + "operations"
 ACTIVE_OPERATIONS = PREFIX + "operations:active"
 CLASHES = PREFIX + "clashes"
 AUDIT = PREFIX + "audit"
+DECISIONS = PREFIX + "decisions"
 ACCOUNT = PREFIX + "account"
 RECONCILE = PREFIX + "reconcile"
 MARK = PREFIX + "mark"

@@ -180,7 +180,7 @@ def test_workers(parts: Parts) -> None:
 
 def test_the_audit_has_pages(parts: Parts) -> None:
     door = enter(parts)
-    assert "No operator has done anything yet" in words(door, "audit")
+    assert "Nothing has been done yet" in words(door, "audit")
     for number in range(60):
         parts.store.audit.add("Ada", "retried a contact", f"key-{number}", "<script>")
     first = door.get("/dashboard/audit").text

@@ -5,9 +5,24 @@ local function aliases_of(contact_id)
   return PREFIX .. 'aliases:' .. contact_id
 end
 
+-- Whether the contact has an account's identifier, and this record is a visitor's. The two attempts may have run at the same
+-- time, and the account's ended first: LiveDesk's contact was promoted.
+local function is_promoted(others)
+  if others == '' or redis.call('HGET', RECORD, 'identity') ~= 'visitor' then return false end
+  for at = 1, #others, KEY_LENGTH do
+    local other = redis.call('HMGET', PREFIX .. 'c:' .. string.sub(others, at, at + KEY_LENGTH - 1), 'identity', 'outcome')
+    if not other[1] and other[2] ~= 'known' then return true end
+  end
+  return false
+end
+
 -- Links the record to its contact in LiveDesk. Unless it is only `known` there, the records before it become so.
 local function link(contact_id, contact_finder, outcome)
   each_finder(contact_finder, function(name, field, others)
+    if outcome ~= 'known' and is_promoted(others) then
+      outcome = 'known'
+      redis.call('HSET', RECORD, 'outcome', outcome)
+    end
     local aliases = aliases_of(contact_id)
     if others ~= '' or redis.call('EXISTS', aliases) == 1 then redis.call('SADD', aliases, key) end
     if others == '' then redis.call('HSET', name, field, key) end

@@ -12,7 +12,7 @@
 -- 'held' (its inbox is), 'paced' (no room now). After the last four it waits in `due`.
 
 local record = redis.call('HMGET', RECORD, 'state', 'token', 'lease_until', 'next_attempt_at', 'unknown_since', 'data',
-  'operation')
+  'operation', 'cause', 'resolution')
 local state, token, lease_until = record[1], record[2], tonumber(record[3] or 0)
 if not state then return { 'gone' } end
 if not is_open(state) then return { 'closed' } end
@@ -36,9 +36,10 @@ local function refusal()
   if up[1] then return 'paused', lane, now end
   if up[2] and not is_probe_due(up[3], up[4]) then return 'stopped', lane, now end
   if is_held() then return 'held', HELD, now end
-  -- After an unknown answer there is a look-up, and then perhaps a create.
-  local is_unknown = record[5] or state == 'sending'
-  wait, apart = reserve(is_unknown and 2 or 1, is_unknown and 1 or 0)
+  -- After an unknown answer, and where another contact had a value, a look-up comes first (model.Claim.looks_first).
+  local is_taken = string.find(record[8] or '', '_taken$') and record[9] ~= 'without'
+  local looks_first = record[5] or state == 'sending' or is_taken
+  wait, apart = reserve(looks_first and 2 or 1, looks_first and 1 or 0)
   if not wait then return 'paced', lane, apart end
   if up[2] then redis.call('HSET', UPSTREAM, 'probe', args.token, 'probe_until', now + args.lease_ms) end
 end

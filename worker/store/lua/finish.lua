@@ -11,6 +11,7 @@
 -- policy: map                     see upstream
 -- attempts_kept: int              in addition to the first one
 -- cause_fresh_ms, max_causes: int   see causes
+-- decisions_kept: int             in the log of what was decided without an operator
 -- Returns {'done', 1 if the cause is new else 0, change for all contacts: '', 'down', 'misconfigured', 'inbox' or
 -- 'resumed'}; or {'stale'}: the lease was lost and nothing changed, but the contact id that a late success learned is kept
 -- for the next look-up.
@@ -67,6 +68,10 @@ if cause_before and cause_before ~= cause then forget_cause(cause_before) end
 if to == 'created' then
   shrink(result.contact_id, result.outcome, args.attempt, args.notes, args.contact_finder, record[7])
   if is_newer then redis.call('HSET', RECORD, 'fingerprint', args.fingerprint, 'newer', fingerprint, 'newer_at', now) end
+  if result.decided then
+    redis.call('XADD', PREFIX .. 'decisions', 'MAXLEN', '~', args.decisions_kept, '*', 'did', result.decided.did,
+      'target', key, 'why', result.decided.why)
+  end
 else
   if cause and (cause_before ~= cause or is_attempt) then
     is_new_cause, cause = note_cause(cause, args.cause_fresh_ms, args.max_causes)

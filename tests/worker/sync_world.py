@@ -1,0 +1,184 @@
+"""A contact, prepared answers of LiveDesk, and one clock for the store and the algorithm."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import redis
+
+from tests.world import ADA, HOUR_MS, LEASE_MS, NO_PACE, World
+from worker import causes
+from worker.errors import AnswerUnknown, LiveDeskError, Rejected, StoreError, StoreUnavailable
+from worker.livedesk.answers import Person
+from worker.model import (
+    Attempt,
+    AttemptResult,
+    Claim,
+    Contact,
+    Identity,
+    Note,
+    OnConflict,
+    Origin,
+    Resolution,
+    UpstreamPolicy,
+)
+from worker.retry import RetryPolicy
+from worker.store import keys
+from worker.store.contacts import Contacts, Finished
+from worker.sync import Ended, Sync
+
+SETTLE_MS = 60_000
+THERE = Person("7", "ada", ADA.name, "ada@example.com", "+4915112345678")
+LOST = AnswerUnknown(causes.ANSWER_TIMEOUT)
+
+
+def refused(*fields: str, status: int = 422) -> Rejected:
+    return Rejected(causes.http(status), fields=frozenset(fields), status=status, excerpt="it says why")
+
+
+class FakeLiveDesk:
+    """Gives the prepared answers in order; any other request fails the test."""
+
+    request_limit_s = 35.0
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, Any]] = []
+        self.asked: list[tuple[Any, ...]] = []
+
+    def create(self, contact: Contact) -> Any:
+        return self._answer("create", contact)
+
+    def look_up(self, identifier: str, before_page: object) -> Any:
+        return self._answer("look_up", identifier)
+
+    def find_owners(self, field: str, value: str, before_page: object) -> Any:
+        return self._answer("owners", field, value)
+
+    def set_identifier(self, contact_id: str, identifier: str) -> Any:
+        return self._answer("set_identifier", contact_id, identifier)
+
+    def _answer(self, *asked: Any) -> Any:
+        self.asked.append(asked)
+        assert self.answers, f"unexpected: {asked[0]}"
+        call, answer = self.answers.pop(0)
+        assert call == asked[0]
+        if callable(answer):
+            answer = answer()
+        if isinstance(answer, LiveDeskError):
+            raise answer
+        return answer
+
+
+class Highest(random.Random):
+    """Always draws the highest number, so that a wait is as long as possible."""
+
+    def randint(self, a: int, b: int) -> int:
+        return b
+
+
+class FlakyContacts(Contacts):
+    """Contacts whose ``finish`` fails ``away`` times, and whose ``claim`` can be late.
+
+    ``renewals`` counts how often a lease was renewed.
+    """
+
+    away = 0
+    claimed: Callable[[], object] = staticmethod(lambda: None)
+    error: StoreError = StoreUnavailable("ConnectionError")
+    renewals = 0
+
+    def claim(self, key: str, token: str, *, sends: bool = True) -> Claim | None:
+        claim = super().claim(key, token, sends=sends)
+        self.claimed()
+        return claim
+
+    def renew(self, claim: Claim) -> bool:
+        self.renewals += 1
+        return super().renew(claim)
+
+    def finish(self, claim: Claim, verdict: AttemptResult, attempt: Attempt) -> Finished:
+        if self.away:
+            self.away -= 1
+            raise self.error
+        return super().finish(claim, verdict, attempt)
+
+
+class SyncWorld(World):
+    """Contacts, LiveDesk, and one clock for the store and the algorithm.
+
+    ``who`` is the identifier of the contact that attempts are made for.
+    """
+
+    who = "ada"
+
+    def __init__(self, client: redis.Redis, policy: UpstreamPolicy = NO_PACE) -> None:
+        super().__init__(client, policy=policy)
+        self.contacts = FlakyContacts(self.store, self.store.queue, policy, lease_ms=LEASE_MS)
+        self.store.contacts = self.contacts
+        self.livedesk = FakeLiveDesk()
+        self.seconds = 0.0
+        self.options: dict[str, Any] = {}
+
+    def expect(self, **answers: Any) -> None:
+        """LiveDesk will receive these requests, and answer so."""
+        self.livedesk.answers += answers.items()
+
+    def sync(self) -> Ended | None:
+        """Make one attempt now."""
+        options: dict[str, Any] = {"policy": RetryPolicy(1000, 60_000, 100_000), **self.options}
+        sync = Sync(
+            store=self.store,
+            livedesk=self.livedesk,
+            settle_ms=SETTLE_MS,
+            rng=Highest(),
+            clock=lambda: self.seconds,
+            sleep=lambda seconds: self.advance(seconds * 1000),
+            **options,
+        )
+        return sync.bring(self.key(self.who))
+
+    def submit(
+        self,
+        identifier: str = "ada",
+        *notes: Note,
+        visitor: bool = False,
+        on_conflict: OnConflict = OnConflict.ASK,
+        unverified: bool = False,
+        source: str = "",
+        **fields: Any,
+    ) -> None:
+        """Accept a contact with Ada's data from an account's source, or a visitor's."""
+        identity = Identity.VISITOR if visitor else Identity.ACCOUNT
+        origin = Origin(source or identity, identity, on_conflict=on_conflict)
+        contact = replace(ADA, identifier=identifier, **fields)
+        self.store.contacts.accept(contact, origin, notes, is_unverified=unverified)
+        self.who = identifier
+
+    def resolve(self, resolution: Resolution) -> None:
+        """Decide about the conflict as an operator does, and make it due."""
+        assert self.store.contacts.retry_now(self.key(self.who)) == "retrying"
+        self.client.hset(keys.contact(self.key(self.who)), "resolution", resolution)
+
+    def attempt(self, **answers: Any) -> Ended:
+        """Make one attempt, long after the last one, in which LiveDesk answers so."""
+        self.advance(HOUR_MS)
+        self.expect(**answers)
+        ended = self.sync()
+        assert ended is not None
+        return ended
+
+    def advance(self, ms: float) -> None:
+        super().advance(ms)
+        self.seconds += ms / 1000
+
+    def a_worker_dies(self) -> None:
+        self.claim()
+        self.advance(LEASE_MS + 1)
+
+    def field(self, name: str) -> int:
+        return int(self.fields().get(name, 0))
+
+    @property
+    def asked(self) -> list[str]:
+        return [asked[0] for asked in self.livedesk.asked]
