@@ -19,16 +19,16 @@ from webhook_app.sources.mapping.paths import Path, Scope, Work, is_usable
 
 #: What an event has inside, from the outside in: CloudEvents and Standard Webhooks have ``data``, Stripe and Auth0
 #: ``data.object``, Supabase ``record``, Hasura ``event.data.new``, Debezium ``payload.after``, Strapi ``entry``,
-#: EventBridge ``detail``, n8n ``json`` and ``body``.
+#: EventBridge ``detail``, Chargebee ``content``, Pipedrive ``current``, n8n ``json`` and ``body``.
 WRAPPERS = (
     *("data", "payload", "object", "record", "entry", "item", "resource", "detail", "event", "new", "after"),
-    *("body", "json", "message"),
+    *("content", "current", "body", "json", "message"),
 )
 #: The names of the person in an event. Not here: accounts and companies, and who caused the event.
 PEOPLE = ("user", "contact", "customer", "member", "person", "subscriber", "lead")
 #: Parts of a person that hold fields: JSON:API has ``attributes``, Airtable ``fields``, HubSpot ``properties``, Okta
-#: ``profile``, Segment ``traits``.
-PARTS = ("attributes", "fields", "properties", "profile", "traits")
+#: ``profile``, Segment ``traits``, Keycloak ``details``.
+PARTS = ("attributes", "fields", "properties", "profile", "traits", "details")
 #: Levels of wrappers.
 MAX_DEPTH = 4
 
@@ -49,8 +49,8 @@ MARKERS = ("event", "eventtype", "eventname", "topic", "specversion", "webhookid
 #: With one of these it is an event if the text is like the name of one: ``user.created``, not ``lead``.
 TYPES = ("type", "action", "object", "kind")
 _EVENT = re.compile(
-    r"[\w-]+(?:[.:/][\w-]+)+|event|notification|insert|[\w -]*(?:creat|updat|delet|add|register|subscrib)ed"
-    r"|[\w -]*sign(?:ed)?[ _-]?up",
+    r"[\w-]+(?:[.:/][\w-]+)+|event|notification|[\w -]*(?:(?:creat|updat|delet|subscrib|activat|invit)ed?"
+    r"|(?:add|register|insert|join|confirm|verifi)(?:ed)?|sign(?:ed)?[ _-]?up|registration|log[ _-]?in)",
     re.IGNORECASE,
 )
 #: How ids of events begin.
@@ -125,8 +125,8 @@ class PersonId:
         named = list(_all(found, PERSON_IDS))
         own = [value for value in _all(found, OWN_IDS) if not _is_event_id(value)]
         if not _has_traits(found):
-            inside = [members(value, scope.work) for value in _all(found, (*WRAPPERS, *PEOPLE))]
-            is_outside = any(map(_has_traits, inside))
+            inside = [one for value in _all(found, (*WRAPPERS, *PEOPLE)) for one in _objects(value)]
+            is_outside = any(isinstance(one, str) or _has_traits(members(one, scope.work)) for one in inside)
             own = [] if is_event or is_outside or (any(inside) and not _has_own_name(found)) else own
             named = [] if is_outside else named
         values = [*named, *own] if is_event else [*own, *named]
@@ -154,7 +154,8 @@ def _people(value: Any, work: Work, outer: tuple[Any, ...] = (), depth: int = 0)
     inner = tuple(found.get("identifier", outer))
     if depth < MAX_DEPTH:
         for inside in _all(found, WRAPPERS):
-            yield from _people(inside, work, inner, depth + 1)
+            objects = _objects(inside)
+            yield from _people(objects[0] if len(objects) == 1 else None, work, inner, depth + 1)
     for person in (*_all(found, PEOPLE), value):
         if isinstance(person, dict):
             yield _completed(person, inner if person is not value else outer, work)
@@ -176,6 +177,16 @@ def _completed(person: dict[str, Any], identifiers: tuple[Any, ...], work: Work)
     for part in reversed(parts):
         merged |= part
     return merged | person
+
+
+def _objects(value: object) -> list[object]:
+    """Return an object, or the objects in a list.
+
+    JSON as text counts as an object that cannot be read.
+    """
+    if isinstance(value, str):
+        return [value] if value.lstrip()[:1] in ("{", "[") and len(value) > 2 else []
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
 
 
 def _first_of(values: list[Any]) -> object:

@@ -91,6 +91,15 @@ ENVELOPES = {
     "a flat message": {"id": "msg_2Jx", "event": "user.created", "email": EMAIL},
     # The id may be that of the colleague who added the contact.
     "an id around the person": {"event": "contact.created", "user_id": "rep-7", "data": {"email": EMAIL}},
+    # apidocs.chargebee.com, events: the person is in `content`
+    "Chargebee, without the id": {
+        "id": "ev_1",
+        "event_type": "customer_created",
+        "content": {"customer": {"email": EMAIL, "first_name": "Pat"}},
+    },
+    "several people in one event": {"id": "1001", "data": [{"id": "a", "email": EMAIL}, {"id": "b"}]},
+    "the person as text": {"id": "1001", "payload": '{"id": "c1", "email": "p@x.example"}'},
+    "an event in capitals": {"id": "7d1f", "type": "REGISTER", "realmId": "r1"},
     "an event with nothing else": {"id": "1001", "type": "user.created"},
     "an event in an event": {"id": "a", "data": {"id": "b", "type": "user.created", "data": {"email": EMAIL}}},
     "a wrapper by another name": {"Id": "1001", "Type": "UserCreated", "Data": {"E-Mail": EMAIL}},
@@ -163,6 +172,31 @@ PEOPLE: dict[str, tuple[object, str]] = {
     "Debezium": ({"payload": {"before": None, "after": {"id": 1004, "email": EMAIL}, "op": "c"}}, "1004"),
     # developer.okta.com, event hooks and the Users API: fields are in `profile`
     "Okta's user": ({"id": "00u1", "status": "ACTIVE", "profile": {"email": EMAIL, "firstName": "Pat"}}, "00u1"),
+    "Chargebee": (
+        {"id": "ev_1", "event_type": "customer_created", "content": {"customer": {"id": "c1", "email": EMAIL}}},
+        "c1",
+    ),
+    # pipedrive.readme.io, guide for webhooks
+    "Pipedrive": (
+        {"v": 1, "event": "added.person", "current": {"id": 5, "email": [{"value": EMAIL}]}, "previous": None},
+        "5",
+    ),
+    # keycloak/keycloak, services: events; a listener that sends them as they are
+    "Keycloak's own event": (
+        {"id": "7d1f", "time": 1, "type": "REGISTER", "realmId": "r", "userId": "c1", "details": {"email": EMAIL}},
+        "c1",
+    ),
+    # customer.io/docs, reporting webhooks
+    "Customer.io": (
+        {"event_id": "01E4", "object_type": "customer", "data": {"customer_id": "c1", "email_address": EMAIL}},
+        "c1",
+    ),
+    # developer.zendesk.com, event types: users
+    "Zendesk": (
+        {"id": "2b2", "type": "zen:event-type:user.created", "detail": {"id": "c1", "email": EMAIL}, "event": {}},
+        "c1",
+    ),
+    "a list of one": ({"id": "1001", "data": [{"id": "c1", "email": EMAIL}]}, "c1"),
     "n8n": ({"json": {"id": "c1", "email": EMAIL}}, "c1"),
     "Make": ({"headers": {"id": "h"}, "body": {"id": "c1", "email": EMAIL}}, "c1"),
     # docs.aws.amazon.com, EventBridge: event structure
