@@ -21,8 +21,9 @@ QUARANTINE_PREFIX = keys.quarantined("")
 CAUSE_PREFIX = keys.cause("")
 FINDER_PREFIX = keys.finders("")
 ALIAS_PREFIX = keys.aliases("")
+WAS_PREFIX = keys.was("")
 #: Keys with rules of their own, on which nothing else depends.
-OTHER_PREFIXES = (keys.minute(""), keys.people(""), keys.operation(""), keys.tries(""))
+OTHER_PREFIXES = (keys.minute(""), keys.people(""), keys.operation(""), keys.tries(""), WAS_PREFIX)
 
 
 def assert_invariants(client: redis.Redis) -> None:
@@ -81,6 +82,21 @@ def assert_invariants(client: redis.Redis) -> None:
     assert active == {keys.operation(one) for one in store.smembers(keys.ACTIVE_OPERATIONS)}, (
         "the set of active operations and their records differ"
     )
+    _assert_undoable(store, names)
+
+
+def _assert_undoable(store: Any, names: set[str]) -> None:
+    """What operations keep of contacts, so that they can be undone, is only of contacts that are part of one."""
+    for name in (name for name in names if name.startswith(keys.operation("")) and name.endswith(":saved")):
+        operation_id = name.removeprefix(keys.operation("")).removesuffix(":saved")
+        for key in store.hkeys(name):
+            part_of = store.hmget(keys.contact(key), "operation", "undo")
+            assert operation_id in part_of, f"{key}: kept by operation {operation_id}, but part of {part_of}"
+    for name in (name for name in names if name.startswith(WAS_PREFIX)):
+        key = name.removeprefix(WAS_PREFIX)
+        operation_id = store.hget(keys.contact(key), "undo")
+        assert operation_id, f"{key}: its data is kept, but no operation can be undone for it"
+        assert store.hexists(keys.saved(operation_id), key), f"{key}: its data is kept by no operation"
 
 
 def _assert_aliases(store: Any, linked: dict[str, dict[str, str]], names: set[str], salt: bytes) -> None:

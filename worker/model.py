@@ -126,15 +126,39 @@ def may(action: Action, state: State) -> bool:
 
 
 class BulkAction(StrEnum):
-    """What an operation does with many contacts."""
+    """What an operation does with many contacts. The last three resolve conflicts."""
 
     RETRY = "retry"
     DISCARD = "discard"
+    ADOPT = "adopt"
+    WITHOUT = "without"
+    KNOWN = "known"
 
     @property
     def eligible(self) -> frozenset[State]:
         """The states that an operation affects; a retry skips contacts never tried."""
+        if self is BulkAction.WITHOUT:
+            return ACTIONS[Action.LEAVE_OUT]
         return ACTIONS[Action(self)] - ({State.PENDING} if self is BulkAction.RETRY else set())
+
+    @property
+    def sends(self) -> bool:
+        """Whether it takes attempts, whose results the operation counts."""
+        return self in (BulkAction.RETRY, BulkAction.ADOPT, BulkAction.WITHOUT)
+
+    @property
+    def resolves(self) -> bool:
+        """Whether it resolves conflicts."""
+        return self in (BulkAction.ADOPT, BulkAction.WITHOUT, BulkAction.KNOWN)
+
+
+class Obstacle(StrEnum):
+    """Why a conflict cannot be resolved in some way."""
+
+    #: It is not known which contact in LiveDesk it conflicts with.
+    NO_OWNER = "no_owner"
+    #: It is not about a value that another contact has.
+    NOT_TAKEN = "not_taken"
 
 
 class OperationState(StrEnum):
@@ -244,6 +268,17 @@ OPTIONAL_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is
 PERSONAL_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_personal)
 EDITABLE_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_editable)
 UNIQUE_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_unique)
+#: The causes of conflicts about a value that another contact in LiveDesk has.
+TAKEN_CAUSES = tuple(f"{name}_taken" for name in UNIQUE_FIELDS)
+
+
+def obstacle(action: BulkAction, cause: str | None, has_owner: bool) -> Obstacle | None:
+    """Return why a conflict cannot be resolved like this, or ``None``."""
+    if action in (BulkAction.ADOPT, BulkAction.WITHOUT) and cause not in TAKEN_CAUSES:
+        return Obstacle.NOT_TAKEN
+    if action in (BulkAction.ADOPT, BulkAction.KNOWN) and not has_owner:
+        return Obstacle.NO_OWNER
+    return None
 
 
 class NoteCode(StrEnum):
@@ -373,7 +408,7 @@ class Claim:
     ``suspect`` counts the attempts that failed while LiveDesk answered others. ``trigger`` is who requested this
     attempt, if a person did. ``received_at`` is the time of the first delivery, ``origin`` where the data comes from;
     ``number`` counts the attempts, including this one. ``is_unverified``: see ``Signup``. ``resolution`` is what an
-    operator decided about a conflict, for this attempt.
+    operator decided about a conflict, for this attempt; ``owner_id`` is the contact in LiveDesk to be adopted.
     """
 
     key: str
@@ -401,6 +436,7 @@ class Claim:
     number: int = 1
     is_unverified: bool = False
     resolution: Resolution | None = None
+    owner_id: str | None = None
 
     @property
     def taken_field(self) -> str | None:

@@ -156,8 +156,8 @@ def test_a_conflict_is_compared_and_resolved(open_page: OpenPage, system: System
     page.get_by_role("button", name="Compare with LiveDesk").click()
     expect(page.get_by_role("cell", name="Ada <b>L.</b>")).to_be_visible()
     expect(page.get_by_role("cell", name="Ada Lovelace")).to_be_visible()
-    page.get_by_role("button", name=f"Adopt {owner.id}", exact=True).click()
-    expect(page.get_by_role("status")).to_contain_text(f"Adopted: contact {owner.id} in LiveDesk is this person.")
+    page.get_by_role("button", name=f"Known as {owner.id}", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text(f"Marked as known: contact {owner.id} in LiveDesk")
     expect(page.get_by_label("Summary")).to_contain_text(f"In LiveDesk as contact {owner.id}")
     # The other one is another person with the same address.
     page.goto("/dashboard/contacts?state=conflict")

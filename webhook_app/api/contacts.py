@@ -7,12 +7,12 @@ from werkzeug import Response
 
 from webhook_app.api.blueprint import blueprint
 from webhook_app.api.document import Csv, Listing, describe
-from webhook_app.api.schemas import ADOPT, EDIT, EXPORT, FIND, LIST, ONLY_REVEAL, PAGE, REASON
+from webhook_app.api.schemas import EDIT, EXPORT, FIND, KNOWN, LIST, ONLY_REVEAL, PAGE, REASON
 from webhook_app.operator import Operator, parse_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
 from webhook_app.present.csv_export import as_csv
-from webhook_app.present.shapes import AdoptedContact, Contact, ContactPage, ContactRow, ContactState
+from webhook_app.present.shapes import Contact, ContactPage, ContactRow, ContactState, KnownContact
 from worker.model import State
 from worker.store.lists import Filter
 
@@ -84,12 +84,26 @@ def discard_contact(key: str, body: dict[str, Any], operator: Operator) -> Conta
 
 
 @blueprint.post("/contacts/<key>/adopt")
-@describe(AdoptedContact, body=ADOPT, acts=True, problems=(404, 409))
-def adopt_contact(key: str, body: dict[str, Any], operator: Operator) -> AdoptedContact:
-    """Resolve a conflict by adopting a contact in LiveDesk."""
+@describe(ContactState, body=REASON, acts=True, problems=(404, 409))
+def adopt_contact(key: str, body: dict[str, Any], operator: Operator) -> ContactState:
+    """Resolve a conflict: give the identifier to the conflicting contact in LiveDesk."""
+    return ContactState(key=key, state=operator.contacts.adopt(key, body.get("why", "")))
+
+
+@blueprint.post("/contacts/<key>/leave-out")
+@describe(ContactState, body=REASON, acts=True, problems=(404, 409))
+def leave_out_field(key: str, body: dict[str, Any], operator: Operator) -> ContactState:
+    """Resolve a conflict: create the contact without the field that another one has."""
+    return ContactState(key=key, state=operator.contacts.leave_out(key, body.get("why", "")))
+
+
+@blueprint.post("/contacts/<key>/known")
+@describe(KnownContact, body=KNOWN, acts=True, problems=(404, 409))
+def mark_contact_known(key: str, body: dict[str, Any], operator: Operator) -> KnownContact:
+    """Resolve a conflict: a contact in LiveDesk is the same person and stays as it is."""
     contact_id = str(int(body["contact_id"])) if "contact_id" in body else None
-    adopted = operator.contacts.adopt(key, body.get("why", ""), contact_id=contact_id)
-    return AdoptedContact(key=key, state=State.CREATED, contact_id=int(adopted))
+    known = operator.contacts.mark_known(key, body.get("why", ""), contact_id=contact_id)
+    return KnownContact(key=key, state=State.CREATED, contact_id=int(known))
 
 
 def _filter(query: dict[str, Any]) -> Filter:

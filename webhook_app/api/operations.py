@@ -25,7 +25,7 @@ def list_operations(query: dict[str, Any]) -> object:
 @blueprint.post("/operations")
 @describe((201, Operation), (200, Plan), body=START, acts=True, problems=(409, 422))
 def start_operation(body: dict[str, Any], operator: Operator) -> Plan | Response:
-    """Retry or discard many contacts; with dry_run, only return what that would do."""
+    """Act on many contacts; with dry_run, only return what that would do."""
     wanted = parse_filter(body["filter"], now=int(current_parts().clock() * 1000))
     plan = operator.operations.plan(BulkAction(body["action"]), wanted)
     if body.get("dry_run"):

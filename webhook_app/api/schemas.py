@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from webhook_app.present.wording import ACTION_WORDS
 from worker.model import BulkAction, State
 from worker.normalise import MAX_INBOX_ID, MAX_TEXT, MAX_URL
 
@@ -53,7 +54,7 @@ ONLY_REVEAL = record({"reveal": REVEAL}, ())
 FIND = record({"text": {**STRING, "minLength": 1, "maxLength": MAX_TEXT}}, ("text",))
 REASON = record({"why": WHY}, ())
 CONTACT_ID = {**INTEGER, "minimum": 1, "maximum": 2**53, "description": "By default the conflicting contact's."}
-ADOPT = record({"contact_id": CONTACT_ID, "why": WHY}, ())
+KNOWN = record({"contact_id": CONTACT_ID, "why": WHY}, ())
 TEXT_OR_NULL: Schema = {"type": ["string", "null"], "maxLength": 1000}
 EDIT_FIELDS: Schema = {
     "name": TEXT_OR_NULL,
@@ -63,10 +64,14 @@ EDIT_FIELDS: Schema = {
     "inbox_id": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_INBOX_ID},
 }
 EDIT = record({"fields": {**record(EDIT_FIELDS, ()), "minProperties": 1}, "why": WHY}, ("fields",))
-CANARY: Schema = {**BOOLEAN, "default": False, "description": "Retry one first, then ten, then the rest."}
+CANARY: Schema = {**BOOLEAN, "default": False, "description": "One contact first, then ten, then the rest."}
 DRY_RUN: Schema = {**BOOLEAN, "default": False, "description": "Only return what it would do."}
+ACTION: Schema = {
+    **one_of(BulkAction),
+    "description": " ".join(f"`{action}`: {words.effect}" for action, words in ACTION_WORDS.items()),
+}
 START = record(
-    {"action": one_of(BulkAction), "filter": record(FILTER, ()), "why": WHY, "canary": CANARY, "dry_run": DRY_RUN},
+    {"action": ACTION, "filter": record(FILTER, ()), "why": WHY, "canary": CANARY, "dry_run": DRY_RUN},
     ("action", "filter"),
 )
 OPERATIONS = record({"limit": limit(OPERATIONS_PAGE, 200)}, ())

@@ -13,7 +13,7 @@ from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, Operator, Reaso
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
 from webhook_app.present.masking import masked
-from webhook_app.present.shapes import AdoptedContact, ContactState
+from webhook_app.present.shapes import ContactState, KnownContact
 from worker.model import Attempt, State
 from worker.store.lists import Filter, Row
 
@@ -28,7 +28,7 @@ MAYBE_IN_LIVEDESK = (
     "before it is delivered again, or it may exist there twice."
 )
 
-contacts = Group("contacts", help="List, show, retry, edit, adopt and discard contacts.")
+contacts = Group("contacts", help="List, show, retry, edit and discard contacts, and resolve conflicts.")
 cli.add_command(contacts)
 
 
@@ -116,14 +116,28 @@ def discard_contact(operator: Operator, key: str, as_json: bool, why: str) -> No
     _print_state(key, operator.contacts.discard(key, why), "Discarded. It can still be retried.", as_json)
 
 
-@contacts.command("adopt", epilog=NAMES)
+@contacts.command("known", epilog=NAMES)
 @click.option("--contact-id", type=click.IntRange(1), help="The contact in LiveDesk; by default the conflicting one.")
 @one_contact
-def adopt_contact(operator: Operator, key: str, contact_id: int | None, as_json: bool, why: str) -> None:
-    """Resolve a conflict: adopt the contact that LiveDesk has."""
-    adopted = operator.contacts.adopt(key, why, contact_id=str(contact_id) if contact_id else None)
-    shown = AdoptedContact(key=key, state=State.CREATED, contact_id=int(adopted))
-    click.echo(serializers.to_json(shown) if as_json else f"Adopted contact {adopted}.")
+def mark_contact_known(operator: Operator, key: str, contact_id: int | None, as_json: bool, why: str) -> None:
+    """Resolve a conflict: LiveDesk's contact is this person, and stays as it is."""
+    known = operator.contacts.mark_known(key, why, contact_id=str(contact_id) if contact_id else None)
+    shown = KnownContact(key=key, state=State.CREATED, contact_id=int(known))
+    click.echo(serializers.to_json(shown) if as_json else f"Known in LiveDesk as contact {known}.")
+
+
+@contacts.command("adopt", epilog=NAMES)
+@one_contact
+def adopt_contact(operator: Operator, key: str, as_json: bool, why: str) -> None:
+    """Resolve a conflict: LiveDesk's contact is this person, and gets our identifier."""
+    _print_state(key, operator.contacts.adopt(key, why), "Adopting the contact in LiveDesk now.", as_json)
+
+
+@contacts.command("leave-out", epilog=NAMES)
+@one_contact
+def leave_out_field(operator: Operator, key: str, as_json: bool, why: str) -> None:
+    """Resolve a conflict: create the contact without the field that another one has."""
+    _print_state(key, operator.contacts.leave_out(key, why), "Creating the contact without the field now.", as_json)
 
 
 @contacts.command("edit", epilog=NAMES)

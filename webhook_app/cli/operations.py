@@ -13,7 +13,7 @@ from webhook_app.operator import CHANGES, Operator, Plan, describe_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import shapes
 from webhook_app.present.serializers import serialize, to_dict, to_json
-from webhook_app.present.wording import counted
+from webhook_app.present.wording import ACTION_WORDS, OBSTACLE_WORDS, counted
 from worker.durations import duration
 from worker.model import BulkAction, OperationState
 from worker.store.operations import Operation
@@ -27,7 +27,7 @@ HELP = {
     "undo": "Undo the operation with this ID, except for contacts that have changed since.",
 }
 
-operations = Group("operations", help="Retry or discard many contacts at once.")
+operations = Group("operations", help="Retry or discard many contacts, or resolve conflicts, at once.")
 cli.add_command(operations)
 
 
@@ -59,7 +59,7 @@ def show_operation(operation_id: str, as_json: bool) -> None:
 @operations.command("start")
 @click.argument("action", type=click.Choice([action.value for action in BulkAction]))
 @filter_options
-@click.option("--canary", is_flag=True, help="Retry one first, then ten, then the rest; stop if the cause is the same.")
+@click.option("--canary", is_flag=True, help="One contact, then ten, then the rest; stop if the cause is the same.")
 @click.option("--dry-run", is_flag=True, help="Only print what it would do.")
 @click.option("--yes", is_flag=True, help="Start without confirmation.")
 @click.option("--wait", is_flag=True, help="Wait until it ends.")
@@ -68,10 +68,10 @@ def show_operation(operation_id: str, as_json: bool) -> None:
 def start_operation(
     action: str, canary: bool, dry_run: bool, yes: bool, wait: bool, as_json: bool, who: str, why: str, **options: Any
 ) -> None:
-    """Retry or discard the contacts in --state or with --cause.
+    """Act on the contacts in --state or with --cause.
 
-    First prints how many there are. Exit code: 0 started (with --wait: done), 1 no contacts, or stopped early,
-    2 not started.
+    adopt, without and known resolve conflicts. First prints how many there are, and what happens to them. Exit code: 0
+    started (with --wait: done), 1 no contacts, or stopped early, 2 not started.
     """
     operator = Operator(current_parts(), who)
     plan = operator.operations.plan(BulkAction(action), read_filter(operator.parts, options))
@@ -128,7 +128,7 @@ def _watch(operator: Operator, started: Operation, sleep: Callable[[float], None
         while now.state in (OperationState.RUNNING, OperationState.UNDOING):
             sleep(LOOK_EVERY_S)
             now = operator.operations.get(started.id)
-            reached = now.moved if now.action is BulkAction.DISCARD else now.reported
+            reached = now.reported if now.action.sends else now.moved
             bar.update(reached - done)
             done = reached
     return now
@@ -136,7 +136,10 @@ def _watch(operator: Operator, started: Operation, sleep: Callable[[float], None
 
 def _describe(plan: Plan) -> str:
     skipped = "".join(f", {number} {state} skipped" for state, number in plan.skipped.items())
+    skipped += "".join(f", {number} skipped: {OBSTACLE_WORDS[found]}" for found, number in plan.obstacles.items())
     text = f"{'At least ' if plan.at_least else ''}{counted(plan.total, 'contact')}{skipped}."
+    if plan.action.resolves and plan.total:
+        text += f" {ACTION_WORDS[plan.action].effect}"
     if plan.takes_ms is None:
         return f"{text} Nothing is sent to LiveDesk now: they will wait."
     return f"{text} About {duration(plan.takes_ms)} at the current pace." if plan.takes_ms else text

@@ -8,7 +8,7 @@ from functools import partial
 from webhook_app.parts import Parts
 from worker.errors import LiveDeskError
 from worker.livedesk.answers import Person
-from worker.model import UNIQUE_FIELDS
+from worker.model import UNIQUE_FIELDS, Outcome
 from worker.store.record import ContactRecord
 
 
@@ -47,15 +47,15 @@ def compare(parts: Parts, record: ContactRecord, *, sleep: Callable[[float], Non
             people |= {person.id: person for person in search()}
     except LiveDeskError as error:
         return Comparison(problem=f"{error.cause.title}. {error.cause.todo}")
-    return Comparison(list(people.values()), _ours(parts, people))
+    ours = {person_id: our_contact(parts, person_id) for person_id in people}
+    return Comparison(list(people.values()), {person_id: key for person_id, key in ours.items() if key})
 
 
-def _ours(parts: Parts, people: dict[str, Person]) -> dict[str, str]:
-    found = {person_id: parts.store.lists.search(person_id) for person_id in people}
-    records = parts.store.contacts.read_many([key for keys in found.values() for key in keys])
-    return {
-        person_id: key
-        for person_id, keys in found.items()
-        for key in keys
-        if key in records and records[key].contact_id == person_id
-    }
+def our_contact(parts: Parts, contact_id: str) -> str | None:
+    """Return the key of our contact that has this id in LiveDesk, or ``None``.
+
+    One whose identifier LiveDesk has comes first.
+    """
+    records = parts.store.contacts.read_many(parts.store.lists.search(contact_id))
+    ours = {key: record.outcome is Outcome.KNOWN for key, record in records.items() if record.contact_id == contact_id}
+    return min(ours, key=lambda key: (ours[key], key), default=None)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from shlex import quote
 from typing import Any
@@ -12,15 +12,16 @@ from werkzeug import Response
 
 from webhook_app.access import Role
 from webhook_app.dashboard.blueprint import blueprint
-from webhook_app.dashboard.comparison import compare
+from webhook_app.dashboard.comparison import Comparison, compare, our_contact
 from webhook_app.dashboard.explanation import explain_contact, planned_attempts
 from webhook_app.dashboard.pages import back, operator, read_overview, reason, show
 from webhook_app.dashboard.session import needs
 from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, InvalidInput, Reason, clashing_field
-from webhook_app.parts import current_parts
+from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import mask
+from webhook_app.present.wording import ACTION_WORDS
 from worker.livedesk.client import CONTACTS
-from worker.model import CONTACT_FIELDS, Contact, Note, State
+from worker.model import CONTACT_FIELDS, BulkAction, Contact, Note, State, obstacle
 from worker.store.lists import Filter
 from worker.store.record import ContactRecord
 
@@ -76,12 +77,19 @@ def contact_without(key: str) -> Response:
 @blueprint.post("/contacts/<key>/adopt")
 @needs(Role.OPERATOR)
 def contact_adopt(key: str) -> Response:
+    operator().contacts.adopt(key, reason())
+    return back("Adopting LiveDesk's contact now: it gets this identifier.")
+
+
+@blueprint.post("/contacts/<key>/known")
+@needs(Role.OPERATOR)
+def contact_known(key: str) -> Response:
     contact_id = request.form.get("contact_id", "")
     operator().contacts.get(key)
     if not CONTACT_ID.fullmatch(contact_id):
         raise ActionRefused(Reason.NO_OWNER)
-    operator().contacts.adopt(key, reason(), contact_id=contact_id)
-    return back(f"Adopted: contact {contact_id} in LiveDesk is this person.")
+    operator().contacts.mark_known(key, reason(), contact_id=contact_id)
+    return back(f"Marked as known: contact {contact_id} in LiveDesk is this person.")
 
 
 @blueprint.post("/contacts/<key>/edit")
@@ -95,6 +103,43 @@ def contact_edit(key: str) -> Response:
         return back(DONE[operator().contacts.edit(key, typed, reason(), seen=record.contact)])
     except InvalidInput as error:
         return make_response(_show(key, record, revealed=True, typed=typed, problems=error.problems), 422)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolutions:
+    """How the conflict of a contact can be resolved.
+
+    ``owner`` is the key of our contact that LiveDesk has under the id of the owner; ``suggested`` is the action that
+    fits, if what is known about the owner shows one.
+    """
+
+    possible: tuple[BulkAction, ...]
+    suggested: BulkAction | None
+    owner: str | None
+
+
+def resolutions_of(parts: Parts, record: ContactRecord, comparison: Comparison | None = None) -> Resolutions | None:
+    """Return how a contact's conflict can be resolved, or ``None`` without one."""
+    if record.state is not State.CONFLICT:
+        return None
+    has_owner = record.owner_id is not None
+    found = tuple(a for a in ACTION_WORDS if a.resolves and obstacle(a, record.cause, has_owner) is None)
+    possible = tuple(a for a in found if a is not BulkAction.WITHOUT or clashing_field(record))
+    owner = our_contact(parts, record.owner_id) if record.owner_id else None
+    return Resolutions(possible, _suggested(record, possible, owner, comparison), owner)
+
+
+def _suggested(
+    record: ContactRecord, possible: tuple[BulkAction, ...], owner: str | None, comparison: Comparison | None
+) -> BulkAction | None:
+    """Known, if the owner is one of our contacts; adopt, if it has no identifier."""
+    if record.is_unverified:
+        return None
+    if owner and BulkAction.KNOWN in possible:
+        return BulkAction.KNOWN
+    people = comparison.people if comparison else []
+    is_free = any(person.id == record.owner_id and not person.identifier for person in people)
+    return BulkAction.ADOPT if is_free and BulkAction.ADOPT in possible else None
 
 
 def as_json(contact: Contact, inbox_id: int | None) -> str:
@@ -138,8 +183,10 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
         seen=_digest(kept) if revealed and kept else "",
         editable=EDITABLE_FIELDS,
         clashing=clashing_field(record),
+        resolutions=resolutions_of(parts, record, values.get("comparison")),
         others=max(0, waiting - 1),
         labels=LABELS,
+        words=ACTION_WORDS,
         audited=parts.store.audit.about(key),
         **{**defaults, **values},
     )

@@ -18,6 +18,10 @@ Sentence = list[str | int]
 ANNOUNCED = 3
 
 
+#: How a contact became created.
+OUTCOMES = {Outcome.CREATED: "Created", Outcome.ADOPTED: "Adopted", Outcome.KNOWN: "Known there"}
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """``tone``: a CSS class; ``todo``: for an operator; ``waits``: why it waits."""
@@ -46,7 +50,7 @@ def explain_contact(
 def _closed(record: ContactRecord) -> Explanation:
     at, explained = _at(record.closed_at), explain(record.cause or "")
     if record.state is State.CREATED:
-        how = "Adopted" if record.outcome is Outcome.ADOPTED else "Created"
+        how = OUTCOMES[record.outcome or Outcome.CREATED]
         return Explanation("good", [f"In LiveDesk as contact {record.contact_id}. {how}", *at, "."])
     if record.state is State.DISCARDED:
         return Explanation("", ["Discarded", *at, ". It will not be tried again."], "Retry brings it back.")

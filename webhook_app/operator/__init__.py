@@ -1,6 +1,6 @@
 """The actions of a person, for pages, API and commands alike; no HTTP here.
 
-``contacts``    one contact: retry, edit, discard, adopt, erase, reveal
+``contacts``    one contact: retry, edit, discard, resolve a conflict, erase, reveal
 ``operations``  many contacts at once: plan, start, pause, cancel, undo
 ``quarantine``  deliveries without a usable contact: reveal, replay, discard
 ``filters``     which contacts: read from text and described in words

@@ -1,4 +1,4 @@
-"""One contact: retry, edit, discard, adopt, erase, and reveal its personal data."""
+"""One contact: retry, edit, discard, resolve a conflict, erase, reveal its data."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,11 +6,29 @@ from dataclasses import replace
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason, require
 from worker.errors import Unmappable
-from worker.model import EDITABLE_FIELDS, UNIQUE_FIELDS, Action, Contact, Note, NoteCode, State
+from worker.model import (
+    EDITABLE_FIELDS,
+    UNIQUE_FIELDS,
+    Action,
+    BulkAction,
+    Contact,
+    Note,
+    NoteCode,
+    Obstacle,
+    Outcome,
+    State,
+    obstacle,
+)
 from worker.normalise import normalise
 from worker.store.contacts import Erased
 from worker.store.lists import Filter
 from worker.store.record import ContactRecord
+
+#: Why a conflict is not resolved in some way.
+OBSTACLES = {
+    Obstacle.NO_OWNER: "It is not known which contact in LiveDesk this one conflicts with. Nothing was changed.",
+    Obstacle.NOT_TAKEN: "No other contact has its e-mail address or phone number. Nothing was changed.",
+}
 
 
 def clashing_field(record: ContactRecord) -> str | None:
@@ -75,20 +93,31 @@ class ContactActions(Actions):
         self.audit(f"retried without {name}", key, why)
         return state
 
-    def adopt(self, key: str, why: str = "", *, contact_id: str | None = None) -> str:
-        """Resolve a conflict with this LiveDesk contact, by default the clashing one.
-
-        LiveDesk is not contacted, and its contact keeps its data. Return its id.
-        """
+    def adopt(self, key: str, why: str = "") -> State:
+        """Make a conflict due: its next attempt adopts the contact that it conflicts with."""
         record = self.get(key)
         require(Action.ADOPT, record.state)
+        found = obstacle(BulkAction.ADOPT, record.cause, record.owner_id is not None)
+        if found or record.owner_id is None:
+            raise ActionRefused(Reason.NO_OWNER, OBSTACLES[found or Obstacle.NO_OWNER])
+        state = _state_or_refuse(self.parts.store.contacts.adopt(key, record.owner_id, who=self.who))
+        self.audit(f"decided to adopt contact {record.owner_id}", key, why)
+        return state
+
+    def mark_known(self, key: str, why: str = "", *, contact_id: str | None = None) -> str:
+        """Resolve a conflict: this LiveDesk contact is the person; by default the owner.
+
+        LiveDesk is not contacted, and its contact stays as it is. Return its id.
+        """
+        record = self.get(key)
+        require(Action.KNOWN, record.state)
         contact_id = contact_id or record.owner_id
         if contact_id is None:
-            raise ActionRefused(Reason.NO_OWNER)
-        answer = self.parts.store.contacts.adopt(key, contact_id, who=self.who)
-        if answer != "adopted":  # it has changed since it was read
+            raise ActionRefused(Reason.NO_OWNER, OBSTACLES[Obstacle.NO_OWNER])
+        answer = self.parts.store.contacts.mark_known(key, contact_id, who=self.who)
+        if answer != Outcome.KNOWN:  # it has changed since it was read
             raise ActionRefused(Reason(answer))
-        self.audit(f"adopted {contact_id}", key, why)
+        self.audit(f"marked as known: contact {contact_id}", key, why)
         return contact_id
 
     def erase(self, key: str, why: str = "") -> Erased:

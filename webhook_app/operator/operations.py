@@ -1,10 +1,12 @@
 """Operations on many contacts: plan, start, pause, resume, cancel or undo one."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
-from worker.model import TRANSITIONS, BulkAction, Command, State
+from worker.model import TRANSITIONS, BulkAction, Command, Obstacle, State, obstacle
 from worker.store.lists import Filter
 from worker.store.operations import NotOpened, Operation
 from worker.store.overview import Overview
@@ -15,14 +17,27 @@ CHANGES = {command.value: transition.target for command, transition in TRANSITIO
 MAX_DRIFT = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What decides whether an action affects a contact."""
+
+    state: State
+    cause: str | None = None
+    has_owner: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What an operation would do, by state; ``at_least``: not all were counted."""
+    """What an operation would do, by state; ``at_least``: not all were counted.
+
+    ``obstacles``: the conflicts that are skipped because this action does not resolve them.
+    """
 
     action: BulkAction
     filter: Filter
     eligible: dict[State, int]
     skipped: dict[State, int]
+    obstacles: dict[Obstacle, int]
     at_least: bool
     overview: Overview
 
@@ -32,7 +47,7 @@ class Plan:
 
     @property
     def matched(self) -> int:
-        return self.total + sum(self.skipped.values())
+        return self.total + sum(self.skipped.values()) + sum(self.obstacles.values())
 
     @property
     def pace(self) -> float:
@@ -42,7 +57,7 @@ class Plan:
     @property
     def takes_ms(self) -> int | None:
         """Return the duration at the current pace; ``None`` while nothing is sent."""
-        if self.action is BulkAction.DISCARD:
+        if not self.action.sends:
             return 0
         is_sending = self.overview.upstream.state == "up" and self.pace
         return round(self.total / self.pace * 1000) if is_sending else None
@@ -66,24 +81,30 @@ class OperationActions(Actions):
 
     def plan(self, action: BulkAction, wanted: Filter, overview: Overview | None = None) -> Plan:
         """Count the contacts that an operation would affect; ``overview`` saves a read."""
-        counted, at_least = self.parts.store.lists.by_state(wanted)
-        return Plan(
-            action=action,
-            filter=wanted,
-            eligible={state: number for state, number in counted.items() if state in action.eligible},
-            skipped={state: number for state, number in counted.items() if state not in action.eligible},
-            at_least=at_least,
-            overview=overview or self.parts.store.overview.read(),
-        )
+        return self.plans([action], wanted, overview)[0]
+
+    def plans(self, actions: Iterable[BulkAction], wanted: Filter, overview: Overview | None = None) -> list[Plan]:
+        """Return a plan for each action; the contacts are counted once."""
+        actions, read = list(actions), overview or self.parts.store.overview.read()
+        counted, at_least = self._count(wanted, by_conflict=any(action.resolves for action in actions))
+        return [_plan(action, wanted, counted, at_least, read) for action in actions]
+
+    def _count(self, wanted: Filter, *, by_conflict: bool) -> tuple[Counter[Kind], bool]:
+        """Count contacts by state, and conflicts by what decides how they can be resolved."""
+        lists = self.parts.store.lists
+        if by_conflict:
+            return lists.tally(wanted, lambda row: Kind(row.state, row.cause, row.owner_id is not None))
+        states, at_least = lists.by_state(wanted)
+        return Counter({Kind(state): number for state, number in states.items()}), at_least
 
     def start(self, plan: Plan, why: str = "", *, canary: bool = False) -> Operation:
         """Start an operation on the contacts that the plan's filter matches now.
 
         Raises:
-            InvalidInput: a canary was requested for a discard, which sends nothing.
+            InvalidInput: a canary was requested for a discard, which has no results to wait for.
         """
         if canary and plan.action is BulkAction.DISCARD:
-            raise InvalidInput({"canary": "is only available for retries"})
+            raise InvalidInput({"canary": "is not available for a discard, which sends nothing"})
         try:
             operation_id = self.parts.store.operations.open(
                 plan.action, plan.filter, who=self.who, why=why, total=plan.total, canary=canary
@@ -108,3 +129,23 @@ class OperationActions(Actions):
         if found is None:
             raise ActionRefused(Reason.GONE, "There is no such operation. Operations are kept for seven days.")
         return found
+
+
+def _plan(action: BulkAction, wanted: Filter, counted: Counter[Kind], at_least: bool, overview: Overview) -> Plan:
+    eligible, skipped, obstacles = Counter[State](), Counter[State](), Counter[Obstacle]()
+    for kind, number in counted.items():
+        if kind.state not in action.eligible:
+            skipped[kind.state] += number
+        elif found := obstacle(action, kind.cause, kind.has_owner):
+            obstacles[found] += number
+        else:
+            eligible[kind.state] += number
+    return Plan(
+        action=action,
+        filter=wanted,
+        eligible=dict(eligible),
+        skipped=dict(skipped),
+        obstacles=dict(obstacles),
+        at_least=at_least,
+        overview=overview,
+    )

@@ -29,7 +29,7 @@ SENTENCES = {
     Reason.BUSY: "An attempt is in progress. Nothing was changed; try again in a minute.",
     Reason.CREATED: "This contact is already in LiveDesk. Nothing was changed.",
     Reason.DISCARDED: "This contact is already discarded.",
-    Reason.CHANGED: "A delivery has updated this contact in the meantime. Nothing was changed; review it again.",
+    Reason.CHANGED: "This contact has changed in the meantime. Nothing was changed; review it again.",
     Reason.NO_OWNER: "No other contact in LiveDesk conflicts with this one. Nothing was changed.",
     Reason.WRONG_STATE: "The state of this contact has changed in the meantime. Nothing was changed; review it again.",
 }

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, field
 
 from worker.causes import Fault
-from worker.model import EDITABLE_FIELDS, BulkAction, NoteCode, OperationState, Outcome, State, Status
+from worker.model import EDITABLE_FIELDS, BulkAction, NoteCode, Obstacle, OperationState, Outcome, State, Status
 
 
 class Time(str):
@@ -114,7 +114,7 @@ class ContactState(Answer):
     state: State
 
 
-class AdoptedContact(ContactState):
+class KnownContact(ContactState):
     contact_id: int
 
 
@@ -233,18 +233,19 @@ class Operation(Answer):
     total: Count
     moved: Count
     skipped: Count
-    recovered: Count
+    recovered: Annotated[Count, Meta(description="Now in LiveDesk; an undo leaves these as they are.")]
     same: Count
     again: Count
-    left: Count
-    restored: Count
+    left: Annotated[Count, Meta(description="Changed by somebody else in the meantime.")]
+    restored: Annotated[Count, Meta(description="Undone.")]
 
 
 class Plan(Answer):
     """What an operation would do."""
 
     total: Count = field(name="eligible")
-    skipped: dict[State, Count]
+    skipped: Annotated[dict[State, Count], Meta(description="Contacts whose state does not allow it.")]
+    obstacles: Annotated[dict[Obstacle, Count], Meta(description="Conflicts that it does not resolve, by reason.")]
     at_least: Annotated[bool, Meta(description="Not all contacts were counted.")]
     pace: float
     finish_s: Annotated[float | None, Meta(description="Null while nothing is sent to LiveDesk.")]

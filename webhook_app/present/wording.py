@@ -1,9 +1,51 @@
 """Numbers, counted nouns and charts in words; ``None`` is *unknown*, never 0."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
+from worker.model import BulkAction, Obstacle
+
+
+@dataclass(frozen=True, slots=True)
+class ActionWords:
+    """How an action on many contacts is worded.
+
+    ``many`` is a button or a heading, with ``{}`` for what it affects; ``effect`` says in a sentence what happens to
+    each contact, and ``reason`` why a person would choose it.
+    """
+
+    many: str
+    effect: str
+    reason: str = ""
+
+
+#: Buttons, plans, commands and the API word the actions alike.
+ACTION_WORDS: Mapping[BulkAction, ActionWords] = {
+    BulkAction.RETRY: ActionWords("Retry {}", "It is due now, with a new retry budget."),
+    BulkAction.DISCARD: ActionWords("Discard {}", "It is not tried again. Retry brings it back."),
+    BulkAction.KNOWN: ActionWords(
+        "Mark {} as known",
+        "LiveDesk's contact stays as it is. Nothing is sent, and ours counts as created.",
+        "The same person, and LiveDesk's contact is right.",
+    ),
+    BulkAction.ADOPT: ActionWords(
+        "Adopt {}",
+        "LiveDesk's contact gets our identifier, even if it has another one. It keeps its other data.",
+        "The same person, and LiveDesk should use our identifier.",
+    ),
+    BulkAction.WITHOUT: ActionWords(
+        "Create {} without the field",
+        "A new contact is created, without the e-mail address or phone number that another contact has.",
+        "Another person, who shares the address or number.",
+    ),
+}
+#: Why an action skips a conflict.
+OBSTACLE_WORDS = {
+    Obstacle.NO_OWNER: "it is not known which contact in LiveDesk has the value",
+    Obstacle.NOT_TAKEN: "no other contact in LiveDesk has its e-mail address or phone number",
+}
 
 
 def number(value: float | None) -> str:

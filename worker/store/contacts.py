@@ -46,8 +46,8 @@ MAX_CAUSES = 500
 #: How often something is tried again that changed between a read and the script.
 MAX_TRIES = 3
 ALLOWED = {action: sorted(states) for action, states in ACTIONS.items()}
+KNOWN = Note("identifier", "decided manually: LiveDesk's contact is this person, and keeps its data", NoteCode.KNOWN)
 RECREATED = Note("identifier", "LiveDesk no longer had it: created again", NoteCode.RECREATED)
-ADOPTED = Note("identifier", "adopted manually: LiveDesk's contact keeps its data", NoteCode.ADOPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Erased:
 class Contacts:
     """Every change to a contact, and every read of one.
 
-    Actions of a person return the contact's new state (``adopt``: ``adopted``), or why it was not changed: ``gone``,
+    Actions of a person return the contact's new state (``mark_known``: ``known``), or why it was not changed: ``gone``,
     ``busy`` (an attempt is running), ``created``, ``discarded``, ``changed`` or ``wrong_state``.
     """
 
@@ -278,18 +278,25 @@ class Contacts:
         )
         return _answer(answer)
 
-    def adopt(self, key: str, contact_id: str, *, who: str = "") -> str:
-        """Resolve a conflict with this contact of LiveDesk's, without contacting it."""
+    def mark_known(self, key: str, contact_id: str, *, who: str = "") -> str:
+        """Resolve a conflict: this contact in LiveDesk is the person; leave it as it is."""
         answer = self.db.run(
-            "adopt",
+            "mark_known",
             key=key,
             contact_id=contact_id,
             contact_finder=self.db.finder_of_id(contact_id),
-            note=json.dumps([ADOPTED.field, ADOPTED.text, ADOPTED.code]),
+            note=record.dump_note(KNOWN),
             trigger=json.dumps(who, ensure_ascii=False),
-            allowed=ALLOWED[Action.ADOPT],
+            allowed=ALLOWED[Action.KNOWN],
         )
         return _answer(answer)
+
+    def adopt(self, key: str, owner_id: str, *, who: str = "") -> str:
+        """Make a conflict due: the next attempt adopts the contact that it conflicts with.
+
+        ``owner_id`` is that contact, as the person saw it.
+        """
+        return _answer(self.db.run("adopt", key=key, owner_id=owner_id, who=who or None, allowed=ALLOWED[Action.ADOPT]))
 
     def recreate(self, key: str, contact_id: str, contact: Contact) -> bool:
         """Make a contact pending again that LiveDesk no longer has, with this data.

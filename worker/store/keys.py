@@ -21,6 +21,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:aliases:<id>``    SET     the keys of all contacts that are the same one in LiveDesk, where there are several
 ``{lds}:op:<id>``         HASH    one operation on many contacts (fields: ``operations``)
 ``{lds}:op:<id>:saved``   HASH    key → JSON: what a contact was before the operation, so that it can be undone
+``{lds}:was:<key>``       HASH    the whole record before an operation made it ``known``; kept for as long
 ``{lds}:operations``      ZSET    id → ms when the operation started
 ``{lds}:operations:active``  SET  ids of the operations that are running, paused or being undone
 ``{lds}:audit``           STREAM  who did what manually, to which ``<key>`` and why; the latest ten thousand entries
@@ -85,6 +86,7 @@ minute = _named("m")
 operation = _named("op")
 finders = _named("f")
 aliases = _named("aliases")
+was = _named("was")
 
 
 def saved(operation_id: str) -> str:

@@ -6,15 +6,17 @@ records, up to a bound: then the page ends early, and the next page continues fr
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from worker.model import Position, State
 from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.database import Database
 from worker.store.record import ContactRecord, CreatedContact
+
+Kind = TypeVar("Kind", bound=Hashable)
 
 #: Records that are read for one page at most.
 MAX_SCANNED = 1000
@@ -155,7 +157,7 @@ class ContactLists:
                 pair = [wanted.index, keys.state(wanted.state)]
                 both: Any = self.db.client.zintercard(len(pair), pair, limit=MAX_PAIR)
                 return Matching(int(both), at_least=both == MAX_PAIR)
-        counted, at_least = self._count_records(wanted, limit)
+        counted, at_least = self.tally(wanted, lambda row: row.state, limit)
         return Matching(counted.total(), at_least)
 
     def by_state(self, wanted: Filter) -> tuple[dict[State, int], bool]:
@@ -163,15 +165,18 @@ class ContactLists:
         if wanted.state is not None:
             matching = self.count(wanted)
             return ({wanted.state: matching.number} if matching.number else {}), matching.at_least
-        counted, at_least = self._count_records(wanted, MAX_COUNTED)
+        counted, at_least = self.tally(wanted, lambda row: row.state)
         return dict(counted), at_least
 
-    def _count_records(self, wanted: Filter, limit: int) -> tuple[Counter[State], bool]:
-        counted: Counter[State] = Counter()
+    def tally(
+        self, wanted: Filter, kind_of: Callable[[Row], Kind], limit: int = MAX_COUNTED
+    ) -> tuple[Counter[Kind], bool]:
+        """Count contacts by kind, among ``limit`` records; true if some were not read."""
+        counted: Counter[Kind] = Counter()
         with translated():
             for scanned, (_, row) in enumerate(self._walk(wanted, None, newest_first=True), start=1):
                 if row is not None and _matches(wanted, row):
-                    counted[row.state] += 1
+                    counted[kind_of(row)] += 1
                 if scanned == limit:
                     return counted, True
         return counted, False

@@ -1,13 +1,15 @@
-"""Operations: retry or discard many contacts, in chunks that workers process.
+"""Operations: retry, discard or resolve many contacts, in chunks by workers.
 
 1. Somebody opens one: an action, a filter, who and why. It affects the contacts that match the filter at that time.
 2. One worker at a time leases it and moves chunks of its contacts: a retry makes them due in the lane of bulk work,
-   behind new signups and other retries.
+   behind new signups and other retries. ``adopt`` and ``without`` do the same with a decision about the conflict
+   (``model.Resolution``); ``known`` sends nothing.
 3. A canary moves one contact, waits for its result, then ten, then the rest. If the same cause recurs, the
    operation stops by itself, and the contacts that were moved but not tried yet are restored.
-4. Each contact's next attempt is counted by the operation: recovered, the same cause, another cause.
+4. Each contact's next attempt is counted by the operation: recovered, the same cause, another cause. A decision about a
+   conflict has no result until LiveDesk has answered it.
 5. It is done when all attempts are counted. Until it expires it can be undone: contacts that nobody has changed since
-   become what they were.
+   become what they were. ``:saved`` lists these, and an erased contact is in none of them.
 
 A worker may die at any point: the next one continues where it was.
 
@@ -24,16 +26,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from worker.errors import SyncError
-from worker.model import TRANSITIONS, BulkAction, Command, OperationState
-from worker.store import keys
+from worker.model import TRANSITIONS, BulkAction, Command, OperationState, obstacle
+from worker.store import keys, record
 from worker.store.connection import translated
+from worker.store.contacts import KNOWN
 from worker.store.database import Database
 from worker.store.lists import ContactLists, Filter
 
-#: Contacts moved by one script, so that it blocks Redis for about two milliseconds.
-CHUNK = 100
+#: Contacts moved by one script, so that it blocks Redis for a few milliseconds.
+CHUNK = 50
 #: Chunks that a worker moves before it sweeps again.
-CHUNKS_AT_ONCE = 50
+CHUNKS_AT_ONCE = 100
 LEASE_MS = 10_000
 #: How long an operation is kept and can be undone, in ms.
 KEPT_MS = 7 * 24 * 3_600_000
@@ -45,7 +48,6 @@ CANARY_STEPS = (1, 11)
 STOP_AFTER, STOP_SHARE = 10, 0.5
 #: ``cursor`` when all contacts have been moved.
 END = "-"
-
 
 #: The fields of an operation that are counts or times.
 NUMBERS = ("created_at", "total", "moved", "skipped", "recovered", "same", "again", "left", "restored")
@@ -132,6 +134,11 @@ class Operations:
             fields: Any = self.db.client.hgetall(keys.operation(operation_id))
         return _load(operation_id, fields) if fields.get("action") else None
 
+    def undoable(self, operation_id: str) -> int:
+        """Return how many contacts an undo would restore."""
+        with translated():
+            return int(self.db.client.hlen(keys.saved(operation_id)))
+
     def latest(self, number: int = 50) -> list[Operation]:
         """Return the latest operations, the newest first."""
         with translated():
@@ -181,15 +188,18 @@ class Operations:
             counted = self._move_chunk(operation, members, after or END)
             if counted is None:
                 return False
+            moved, skipped, recovered = counted
             operation = replace(
                 operation,
-                moved=operation.moved + counted[0],
-                skipped=operation.skipped + counted[1],
+                moved=operation.moved + moved,
+                skipped=operation.skipped + skipped,
+                recovered=operation.recovered + recovered,
                 cursor=after or END,
             )
         return True
 
-    def _move_chunk(self, operation: Operation, members: list[str], after: str) -> tuple[int, int] | None:
+    def _move_chunk(self, operation: Operation, members: list[str], after: str) -> tuple[int, int, int] | None:
+        """Return how many were moved, skipped and recovered; ``None``: not our operation."""
         wanted = operation.filter
         states = {wanted.state} & operation.action.eligible if wanted.state else operation.action.eligible
         done, *counted = self.db.run(
@@ -205,8 +215,30 @@ class Operations:
             cursor=after,
             kept_ms=KEPT_MS,
             keys=members,
+            conflicts=self._conflicts(operation.action, members) if operation.action.resolves else None,
+            note=record.dump_note(KNOWN),
+            trigger=json.dumps(f"operation {operation.id}"),
         )
-        return (counted[0], counted[1]) if done else None
+        return (counted[0], counted[1], counted[2]) if done else None
+
+    def _conflicts(self, action: BulkAction, members: list[str]) -> dict[str, dict[str, str | None]]:
+        """Return what the conflicts that this action resolves are about."""
+        found = self._read(members, "cause", "owner_id")
+        return {
+            key: {"cause": cause, "owner_id": owner_id, "contact_finder": self._finder_of(owner_id)}
+            for key, (cause, owner_id) in found.items()
+            if obstacle(action, cause, owner_id is not None) is None
+        }
+
+    def _read(self, members: list[str], *fields: str) -> dict[str, list[str | None]]:
+        """Return these fields of some records."""
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
+            for key in members:
+                pipe.hmget(keys.contact(key), fields)
+            return dict(zip(members, pipe.execute(), strict=True))
+
+    def _finder_of(self, contact_id: str | None) -> str | None:
+        return self.db.finder_of_id(contact_id) if contact_id else None
 
     def _undo(self, operation: Operation) -> bool:
         for _ in range(CHUNKS_AT_ONCE):
@@ -219,13 +251,21 @@ class Operations:
                 return False
             for at in range(0, len(saved), CHUNK):
                 chunk = saved[at : at + CHUNK]
-                answer = self.db.run("restore", operation=operation.id, token=self.token, lease_ms=LEASE_MS, keys=chunk)
-                if not answer[0]:
+                if not self._restore(operation, chunk):
                     return False
         return True
 
+    def _restore(self, operation: Operation, chunk: list[str]) -> bool:
+        """Undo a chunk. ``False``: another worker runs the operation."""
+        ids = {key: contact_id for key, (contact_id,) in self._read(chunk, "contact_id").items() if contact_id}
+        created = {key: {"contact_id": one, "contact_finder": self._finder_of(one)} for key, one in ids.items()}
+        answer = self.db.run(
+            "restore", operation=operation.id, token=self.token, lease_ms=LEASE_MS, keys=chunk, contacts=created
+        )
+        return bool(answer[0])
+
     def _end_if_reported(self, operation: Operation) -> bool:
-        if operation.action is BulkAction.DISCARD or operation.reported >= operation.moved:
+        if not operation.action.sends or operation.reported >= operation.moved:
             self._set_state(operation.id, OperationState.DONE, (OperationState.RUNNING,))
         return False
 
@@ -253,9 +293,7 @@ def _allowed(operation: Operation) -> int | None:
 
 
 def _has_recurred(operation: Operation) -> bool:
-    """Return whether retried contacts fail again with the same cause."""
-    if operation.action is BulkAction.DISCARD:
-        return False
+    """Return whether contacts fail again with the same cause."""
     if operation.canary and operation.moved <= CANARY_STEPS[-1]:
         return operation.same > 0
     return operation.same >= STOP_AFTER and operation.same >= operation.reported * STOP_SHARE

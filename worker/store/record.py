@@ -27,9 +27,10 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 ``suspect``          how often an attempt failed while LiveDesk answered others
 ``trigger``          who requested the next attempt, if a person did
 ``operation``        id of the operation that made it due, until that attempt ends
+``undo``             id of the operation that made it ``known``, as long as that can be undone (``created``)
 ``finders``          the finders of its e-mail address and phone number (``finder``); gone once ``created``
 ``cause``            why the last attempt did not succeed
-``owner_id``         id of the contact in LiveDesk that conflicts with it (``conflict``)
+``owner_id``         id of the contact in LiveDesk that conflicts with it (``conflict``), or that is to be adopted
 ``contact_id``       id in LiveDesk; ``outcome``: ``adopted`` where it is (``created``)
 ``closed_at``        when it was closed; for ``created`` this is the end of the last attempt
 ``newer``            fingerprint of other data that arrived after ``created``; ``newer_at``: when
@@ -217,11 +218,12 @@ def findable(text: str) -> Iterator[tuple[str, str]]:
 
 
 def dump_notes(notes: tuple[Note, ...]) -> str | None:
-    return json.dumps([_dump_note(note) for note in notes], separators=(",", ":")) if notes else None
+    return f"[{','.join(map(dump_note, notes))}]" if notes else None
 
 
-def _dump_note(note: Note) -> list[str]:
-    return [note.field, note.text, note.code] if note.code else [note.field, note.text]
+def dump_note(note: Note) -> str:
+    parts = [note.field, note.text, note.code] if note.code else [note.field, note.text]
+    return json.dumps(parts, separators=(",", ":"))
 
 
 def load_notes(text: str | None) -> tuple[Note, ...]:
@@ -278,6 +280,7 @@ def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
         number=int(fields["attempts_made"]),
         is_unverified="unverified" in fields,
         resolution=Resolution(fields["resolution"]) if "resolution" in fields else None,
+        owner_id=fields.get("owner_id"),
         **lease,
     )
 

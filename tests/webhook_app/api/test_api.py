@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.rig.valkey import Valkey
 from tests.world import CONFLICT, CREATED, FAILED, RETRYING
 from webhook_app.api import DOCUMENT
 from webhook_app.present.csv_export import CHUNK, INCOMPLETE, as_csv
-from worker.model import BulkAction, Contact, Note, NoteCode, Origin, Outcome, Quarantined, State
+from worker.model import BulkAction, Contact, Note, NoteCode, Origin, Outcome, Quarantined, Resolution, State
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.lists import Filter
@@ -378,7 +379,7 @@ def test_a_retry_is_audited_with_who_requested_it(api: Api) -> None:
     assert problem_of(api.post(f"/contacts/{key}/retry"), 409)["reason"] == "busy"
 
 
-@pytest.mark.parametrize("action", ["retry", "discard", "adopt"])
+@pytest.mark.parametrize("action", ["retry", "discard", "adopt", "known", "leave-out"])
 def test_a_refused_action_is_not_audited(action: str, api: Api) -> None:
     created = api.world.bring("joan", CREATED)
     problem_of(api.post(f"/contacts/{NO_KEY}/{action}"), 404)
@@ -394,29 +395,74 @@ def test_a_contact_is_discarded_once(api: Api) -> None:
     assert api.audited() == [("ada (api)", "discarded", key, "")]
 
 
-def test_the_conflicting_contact_is_adopted(api: Api) -> None:
+def test_a_conflict_is_marked_as_known(api: Api) -> None:
     key = api.world.bring("eve", CONFLICT, email="eve@example.com")
-    adopted = document_of(api.post(f"/contacts/{key}/adopt", {"why": "it is her"}))
-    assert adopted == {"key": key, "state": "created", "contact_id": 12}
+    known = document_of(api.post(f"/contacts/{key}/known", {"why": "it is her"}))
+    assert known == {"key": key, "state": "created", "contact_id": 12}
     record = api.record(key)
-    assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.ADOPTED, "12")
+    assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.KNOWN, "12")
     assert record.contact is None, "the personal data have gone"
     assert record.attempts[-1].trigger == "ada (api)"
     assert api.found("12") == [key]
-    assert api.audited() == [("ada (api)", "adopted 12", key, "it is her")]
+    assert api.audited() == [("ada (api)", "marked as known: contact 12", key, "it is her")]
 
 
-def test_another_contact_is_adopted_where_it_is_named(api: Api) -> None:
+def test_another_contact_is_known_where_it_is_named(api: Api) -> None:
     key = api.world.bring("eve", CONFLICT)
-    assert document_of(api.post(f"/contacts/{key}/adopt", {"contact_id": 77}))["contact_id"] == 77
-    assert set(problem_of(api.post(f"/contacts/{key}/adopt", {"contact_id": "7"}), 400)["errors"]) == {"contact_id"}
+    assert set(problem_of(api.post(f"/contacts/{key}/known", {"contact_id": "7"}), 400)["errors"]) == {"contact_id"}
+    assert document_of(api.post(f"/contacts/{key}/known", {"contact_id": 77}))["contact_id"] == 77
 
 
-def test_adopting_says_nothing_about_livedesk(api: Api, client: redis.Redis) -> None:
+def test_a_known_contact_says_nothing_about_livedesk(api: Api, client: redis.Redis) -> None:
     key = api.world.bring("eve", CONFLICT)
     before = client.hget(keys.COUNTS, "ok")
-    document_of(api.post(f"/contacts/{key}/adopt"))
+    document_of(api.post(f"/contacts/{key}/known"))
     assert client.hget(keys.COUNTS, "ok") == before
+
+
+def test_the_conflicting_contact_is_adopted_by_the_next_attempt(api: Api) -> None:
+    key = api.world.bring("eve", CONFLICT, email="eve@example.com")
+    assert document_of(api.post(f"/contacts/{key}/adopt", {"why": "it is her"})) == {"key": key, "state": "retrying"}
+    claim = api.world.claim("eve")
+    assert (claim.resolution, claim.owner_id, claim.trigger) == (Resolution.ADOPT, "12", "ada (api)")
+    assert api.audited() == [("ada (api)", "decided to adopt contact 12", key, "it is her")]
+
+
+def test_adopt_no_longer_takes_a_contact_id(api: Api) -> None:
+    """Clients must notice that adopt has another meaning: it closed our record, and nothing was sent."""
+    key = api.world.bring("eve", CONFLICT)
+    problem = problem_of(api.post(f"/contacts/{key}/adopt", {"contact_id": 77}), 400)
+    assert problem["errors"] == {"contact_id": "is unknown"}
+    assert api.record(key).state is State.CONFLICT
+
+
+def test_a_conflict_is_sent_without_the_field(api: Api) -> None:
+    key = api.world.bring("eve", CONFLICT, email="eve@example.com", name="Eve")
+    assert document_of(api.post(f"/contacts/{key}/leave-out"))["state"] == "retrying"
+    assert api.world.claim("eve").contact == Contact("eve", 1, "Eve")
+    assert api.audited() == [("ada (api)", "retried without email", key, "")]
+
+
+@pytest.mark.parametrize("action", ["adopt", "without", "known"])
+def test_conflicts_are_resolved_in_bulk(api: Api, action: str) -> None:
+    is_sent = action != "known"
+    api.world.bring("eve", CONFLICT)
+    api.world.bring("mary", replace(CONFLICT, cause="identifier_found_twice", owner_id=None))
+    start = {"action": action, "filter": {"state": "conflict"}, "canary": True}
+    plan = document_of(api.post("/operations", {**start, "dry_run": True}))
+    assert (plan["eligible"], plan["skipped"]) == (1, {})
+    assert plan["obstacles"] == {"not_taken" if is_sent else "no_owner": 1}
+    begun = document_of(api.post("/operations", start), 201)
+    for _ in range(3):
+        api.world.operations.step()
+    now = document_of(api.get(f"/operations/{begun['id']}"))
+    assert (now["moved"], now["recovered"], now["state"]) == ((1, 0, "running") if is_sent else (1, 1, "done"))
+    document_of(api.post(f"/operations/{begun['id']}/undo"))
+    for _ in range(3):
+        api.world.operations.step()
+    now = document_of(api.get(f"/operations/{begun['id']}"))
+    assert (now["state"], now["restored"], now["recovered"]) == ("undone", 1, 0)
+    assert api.world.counts() == {State.CONFLICT: 2}
 
 
 # Edit and retry

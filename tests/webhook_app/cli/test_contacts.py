@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.api import ApiWorld
 from tests.invariants import assert_invariants
 from tests.world import CONFLICT, CREATED, FAILED, RETRYING
 from worker.errors import StoreError
-from worker.model import BulkAction, Contact, State
+from worker.model import BulkAction, Contact, Resolution, State
 from worker.store.lists import Filter
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com", "phone_number": "+4930123456"}
@@ -124,13 +125,13 @@ def test_terminal_control_sequences_are_not_printed(world: ApiWorld) -> None:
         assert "\u202e" not in result.output
 
 
-@pytest.mark.parametrize("action", ["show", "retry", "discard", "adopt"])
+@pytest.mark.parametrize("action", ["show", "retry", "discard", "adopt", "known", "leave-out"])
 def test_an_unknown_contact_is_not_found(action: str, world: ApiWorld) -> None:
     result = flask(world, "contacts", action, "nobody")
     assert (result.exit_code, result.stderr) == (1, "Error: There is no such contact.\n")
 
 
-@pytest.mark.parametrize("action", ["retry", "discard", "adopt"])
+@pytest.mark.parametrize("action", ["retry", "discard", "adopt", "known", "leave-out"])
 def test_a_refused_action_exits_with_1(action: str, world: ApiWorld) -> None:
     key = world.bring("joan", CREATED)
     assert flask(world, "contacts", action, "joan").exit_code == 1
@@ -145,10 +146,38 @@ def test_contacts_with_one_address_are_distinguished_by_key(world: ApiWorld) -> 
     assert all(key in result.stderr for key in found)
 
 
-def test_a_contact_is_adopted(world: ApiWorld) -> None:
-    key = world.bring("eve", CONFLICT)
-    assert flask(world, "contacts", "adopt", "eve").output == "Adopted contact 12.\n"
+def test_a_conflict_is_marked_as_known(world: ApiWorld) -> None:
+    key, other = world.bring("eve", CONFLICT), world.bring("mary", CONFLICT)
+    assert flask(world, "contacts", "known", "eve").output == "Known in LiveDesk as contact 12.\n"
     assert state_of(world, key) is State.CREATED
+    (shown,) = lines(flask(world, "contacts", "known", "mary", "--contact-id", "77", "--json"))
+    assert shown == {"key": other, "state": "created", "contact_id": 77}
+
+
+def test_a_conflict_is_adopted_or_sent_without_the_field(world: ApiWorld) -> None:
+    world.bring("eve", CONFLICT, email="eve@example.com")
+    world.bring("mary", CONFLICT, email="mary@example.com")
+    assert "Adopting" in flask(world, "contacts", "adopt", "eve").output
+    assert world.claim("eve").resolution is Resolution.ADOPT
+    assert "without the field" in flask(world, "contacts", "leave-out", "mary").output
+    assert world.claim("mary").contact.email is None
+
+
+def test_conflicts_are_resolved_in_bulk(world: ApiWorld) -> None:
+    world.bring("eve", CONFLICT)
+    world.bring("mary", replace(CONFLICT, owner_id=None))
+    start = ("operations", "start", "known", "--cause", "email_taken")
+    assert flask(world, *start, "--dry-run").stdout == (
+        "1 contact, 1 skipped: it is not known which contact in LiveDesk has the value. LiveDesk's contact stays as it "
+        "is. Nothing is sent, and ours counts as created.\n"
+    )
+    (begun,) = lines(flask(world, *start, "--yes", "--json"))
+    world.operations.step()
+    (shown,) = lines(flask(world, "operations", "show", begun["id"], "--json"))
+    assert (shown["state"], shown["recovered"]) == ("done", 1)
+    flask(world, "operations", "undo", begun["id"])
+    world.operations.step()
+    assert world.counts() == {State.CONFLICT: 2}
 
 
 def test_a_contact_is_edited(world: ApiWorld) -> None:
@@ -238,7 +267,7 @@ def test_an_unknown_command_is_answered_with_those_that_exist(world: ApiWorld) -
     result = flask(world, "contacts", "lst")
     assert result.exit_code == 2
     assert "list" in result.stderr
-    assert all(name in result.stderr for name in ("show", "retry", "edit", "adopt", "discard"))
+    assert all(name in result.stderr for name in ("show", "retry", "edit", "adopt", "known", "leave-out", "discard"))
 
 
 def test_the_old_name_of_retry_is_not_listed(world: ApiWorld) -> None:

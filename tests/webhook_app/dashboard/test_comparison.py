@@ -1,7 +1,8 @@
-"""Conflicts: compare with LiveDesk, adopt, or create without the field."""
+"""Conflicts: compare with LiveDesk; adopt, mark as known, or leave out the field."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -12,8 +13,9 @@ from tests.livedesk import StandIn, serve
 from tests.world import CONFLICT, FAILED, DashboardWorld
 from webhook_app.access import Role
 from worker.livedesk.client import LiveDesk
-from worker.model import Attempt, AttemptResult, Contact, Note, NoteCode, Outcome, Signal, State
+from worker.model import Attempt, AttemptResult, Contact, Outcome, Resolution, Signal, State
 from worker.store import keys
+from worker.store.contacts import KNOWN
 
 LIST = "/dashboard/contacts"
 
@@ -47,7 +49,7 @@ def test_both_contacts_are_compared(door: DashboardWorld, standin: StandIn) -> N
     page = door.send(f"{LIST}/{key}/compare").text
     assert "Grace &lt;b&gt;" in page
     assert "grace-1" in page
-    assert f"Adopt {owner.id}" in page
+    assert f">Known as {owner.id}<" in page
     assert door.store.audit.page()[0].did == "compared with LiveDesk"
 
 
@@ -102,45 +104,111 @@ def test_a_comparison_links_our_own_contacts(door: DashboardWorld, standin: Stan
     assert f'<a href="{LIST}/{ours}">already one of our contacts</a>' in page
 
 
-def test_adopting_the_conflicting_contact(door: DashboardWorld, standin: StandIn) -> None:
+def test_marking_as_known(door: DashboardWorld, standin: StandIn) -> None:
     key = door.bring("ada-1", CONFLICT)
     told = door.client.hget(keys.COUNTS, "ok")
-    page = door.send(f"{LIST}/{key}/adopt", {"contact_id": "12", "why": "the same person"}, follow_redirects=True).text
-    assert "Adopted: contact 12 in LiveDesk is this person." in page
+    page = door.send(f"{LIST}/{key}/known", {"contact_id": "12", "why": "the same person"}, follow_redirects=True).text
+    assert "Marked as known: contact 12 in LiveDesk is this person." in page
+    assert "LiveDesk has this person under another identifier" in page
     record = door.store.contacts.read(key)
     assert record is not None
-    assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.ADOPTED, "12")
+    assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.KNOWN, "12")
     assert record.contact is None, "the personal data went"
-    assert Note("identifier", "adopted manually: LiveDesk's contact keeps its data", NoteCode.ADOPTED) in record.notes
+    assert KNOWN in record.notes
     assert record.attempts[-1].trigger == "Ada the operator"
     entry = door.store.audit.page()[0]
-    assert (entry.did, entry.target, entry.why) == ("adopted 12", key, "the same person")
+    assert (entry.did, entry.target, entry.why) == ("marked as known: contact 12", key, "the same person")
     assert standin.requests(None) == [], "LiveDesk is asked nothing"
     assert door.client.hget(keys.COUNTS, "ok") == told, "and nothing is counted"
 
 
-def test_adopting_works_while_the_sync_is_paused(door: DashboardWorld) -> None:
+def test_adopting_the_conflicting_contact(door: DashboardWorld, standin: StandIn) -> None:
+    key = door.bring("ada-1", CONFLICT)
+    page = door.send(f"{LIST}/{key}/adopt", {"contact_id": "12", "why": "hers"}, follow_redirects=True).text
+    assert "Adopting LiveDesk&#39;s contact now" in page
+    claim = door.claim("ada-1")
+    assert (claim.resolution, claim.owner_id, claim.trigger) == (Resolution.ADOPT, "12", "Ada the operator")
+    assert door.store.audit.page()[0].did == "decided to adopt contact 12"
+    assert standin.requests(None) == [], "the worker asks LiveDesk"
+
+
+def test_marking_as_known_works_while_the_sync_is_paused(door: DashboardWorld) -> None:
     key = door.bring("ada-1", CONFLICT)
     door.store.upstream.pause("Grace", "")
-    door.send(f"{LIST}/{key}/adopt", {"contact_id": "12"})
+    door.send(f"{LIST}/{key}/known", {"contact_id": "12"})
     assert door.state(key) is State.CREATED
 
 
 @pytest.mark.parametrize("contact_id", ["", "0", "-1", "x", "1" * 20, "1\n"])
-def test_an_invalid_contact_id_is_not_adopted(door: DashboardWorld, contact_id: str) -> None:
+def test_an_invalid_contact_id_is_not_known(door: DashboardWorld, contact_id: str) -> None:
     key = door.bring("ada-1", CONFLICT)
-    page = door.send(f"{LIST}/{key}/adopt", {"contact_id": contact_id}, follow_redirects=True).text
+    page = door.send(f"{LIST}/{key}/known", {"contact_id": contact_id}, follow_redirects=True).text
     assert "Nothing was changed" in page
     assert door.state(key) is State.CONFLICT
     assert door.store.audit.page() == []
 
 
-def test_only_conflicts_can_be_adopted_or_sent_without_a_field(door: DashboardWorld) -> None:
+def test_only_conflicts_can_be_resolved(door: DashboardWorld) -> None:
     key = door.bring("ada-1", FAILED)
-    for act in ("adopt", "without"):
+    for act in ("adopt", "without", "known"):
         page = door.send(f"{LIST}/{key}/{act}", {"contact_id": "12"}, follow_redirects=True).text
         assert "Nothing was changed" in page
     assert door.state(key) is State.FAILED
+
+
+def primary(page: str) -> list[str]:
+    """Return the buttons that a page suggests."""
+    return re.findall(
+        r'<button[^>]*class="primary"[^>]*>([^<]*)<', page.partition("<main")[2].partition('id="edit"')[0]
+    )
+
+
+def test_each_way_to_resolve_a_conflict_says_what_it_does(door: DashboardWorld) -> None:
+    page = door.get(f"{LIST}/{door.bring('ada-1', CONFLICT)}")
+    for button, effect in (
+        ("Known as contact 12", "Nothing is sent, and ours counts as created."),
+        ("Adopt contact 12", "LiveDesk&#39;s contact gets our identifier"),
+        ("Create without the e-mail address", "A new contact is created"),
+    ):
+        assert f">{button}</button>" in page
+        assert effect in page
+
+
+def test_only_what_resolves_the_conflict_is_offered(door: DashboardWorld) -> None:
+    ownerless = door.get(f"{LIST}/{door.bring('ada-1', replace(CONFLICT, owner_id=None))}")
+    assert ">Create without the e-mail address<" in ownerless
+    assert "/adopt" not in ownerless
+    assert "/known" not in ownerless
+    twice = door.get(f"{LIST}/{door.bring('ada-2', replace(CONFLICT, cause='identifier_found_twice'))}")
+    assert ">Known as contact 12<" in twice
+    assert "/adopt" not in twice
+    assert "/without" not in twice
+
+
+def test_an_owner_that_is_one_of_ours_suggests_known(door: DashboardWorld) -> None:
+    ours = door.bring("ada-0", AttemptResult(state=State.CREATED, contact_id="12", outcome=Outcome.CREATED))
+    page = door.get(f"{LIST}/{door.bring('ada-1', CONFLICT)}")
+    assert primary(page) == ["Known as contact 12"]
+    assert f'<a href="{LIST}/{ours}">one of our contacts</a>' in page
+
+
+def test_an_owner_without_an_identifier_suggests_adopt(door: DashboardWorld, standin: StandIn) -> None:
+    owner = standin.add_contact(email="ada@example.com")
+    key = door.bring("ada-1", replace(CONFLICT, owner_id=str(owner.id)), email="ada@example.com")
+    assert primary(door.get(f"{LIST}/{key}")) == ["Compare with LiveDesk"]
+    assert primary(door.send(f"{LIST}/{key}/compare").text) == [f"Adopt contact {owner.id}", f"Adopt {owner.id}"]
+    stranger = standin.add_contact(email="bob@example.com", identifier="crm-9")
+    other = door.bring("bob-1", replace(CONFLICT, owner_id=str(stranger.id)), email="bob@example.com")
+    assert primary(door.send(f"{LIST}/{other}/compare").text) == ["Compare with LiveDesk"]
+
+
+def test_an_unverified_address_suggests_nothing(door: DashboardWorld, standin: StandIn) -> None:
+    owner = standin.add_contact(email="ada@example.com")
+    key = door.bring("ada-1", replace(CONFLICT, owner_id=str(owner.id)), email="ada@example.com")
+    door.client.hset(keys.contact(key), "unverified", "1")
+    page = door.send(f"{LIST}/{key}/compare").text
+    assert primary(page) == ["Compare with LiveDesk"]
+    assert "not verified" in page
 
 
 def test_creating_without_the_clashing_field(door: DashboardWorld) -> None:

@@ -172,7 +172,7 @@ def test_a_list_as_csv(door: DashboardWorld) -> None:
 
 def test_an_unknown_contact_is_not_found(door: DashboardWorld) -> None:
     assert "There is no such contact" in door.get(f"{LIST}/AAAAAAAAAAAAAAAA", status=404)
-    for act in ("reveal", "compare", "retry", "discard", "edit", "without", "adopt"):
+    for act in ("reveal", "compare", "retry", "discard", "edit", "without", "adopt", "known"):
         assert door.send(f"{LIST}/AAAAAAAAAAAAAAAA/{act}").status_code == 404
 
 
@@ -324,7 +324,7 @@ def test_an_edit_does_not_overwrite_newer_data(door: DashboardWorld) -> None:
     assert seen
     door.store.contacts.accept(Contact("person", email="newer@example.com"), Origin("signup"))
     answer = door.send(f"{LIST}/{key}/edit", form(seen=seen[1]), follow_redirects=True)
-    assert "A delivery has updated this contact in the meantime. Nothing was changed" in answer.text
+    assert "This contact has changed in the meantime. Nothing was changed" in answer.text
     record = door.store.contacts.read(key)
     assert record is not None
     assert record.contact == Contact("person", email="newer@example.com")
@@ -340,7 +340,7 @@ def test_a_discarded_contact_can_be_edited_too(door: DashboardWorld) -> None:
 # Roles and forms of others
 
 
-ACTS = ("reveal", "compare", "retry", "discard", "edit", "without", "adopt")
+ACTS = ("reveal", "compare", "retry", "discard", "edit", "without", "adopt", "known")
 
 
 @pytest.mark.parametrize("act", ACTS)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.world import CONFLICT, CREATED, DISCARDED, FAILED, RETRYING, World
 from webhook_app.operator import ActionRefused, InvalidInput, Operator, Plan, Reason
-from worker.model import Action, BulkAction, State, may
+from worker.model import Action, AttemptResult, BulkAction, Obstacle, State, may
 from worker.store.lists import Filter
 
 ALL_FAILED = Filter(state=State.FAILED)
@@ -63,7 +63,9 @@ RESULTS = {
 }
 
 
-@pytest.mark.parametrize("action", [Action.RETRY, Action.DISCARD, Action.EDIT, Action.LEAVE_OUT, Action.ADOPT])
+@pytest.mark.parametrize(
+    "action", [Action.RETRY, Action.DISCARD, Action.EDIT, Action.LEAVE_OUT, Action.ADOPT, Action.KNOWN]
+)
 @pytest.mark.parametrize("state", RESULTS)
 def test_an_action_is_allowed_in_the_states_of_the_table(
     state: State, action: Action, operator: Operator, world: World
@@ -76,6 +78,7 @@ def test_an_action_is_allowed_in_the_states_of_the_table(
         Action.EDIT: lambda: operator.contacts.edit(key, {"name": "Eve"}),
         Action.LEAVE_OUT: lambda: operator.contacts.leave_out(key),
         Action.ADOPT: lambda: operator.contacts.adopt(key),
+        Action.KNOWN: lambda: operator.contacts.mark_known(key),
     }
     if may(action, state):
         acts[action]()
@@ -128,3 +131,53 @@ def test_a_plan_notices_that_many_more_or_fewer_match_now(
     for number in range(10):
         world.bring(f"person-{number}", FAILED)
     assert plan_of(operator).has_drifted(expected) is has_drifted
+
+
+def test_decisions_about_conflicts_are_recorded(operator: Operator, world: World) -> None:
+    known, adopted = world.bring("ada", CONFLICT), world.bring("eve", CONFLICT)
+    assert operator.contacts.mark_known(known, "it is her", contact_id="77") == "77"
+    assert operator.contacts.adopt(adopted) is State.RETRYING
+    assert audited(world) == [
+        ("ada", "decided to adopt contact 12", adopted, ""),
+        ("ada", "marked as known: contact 77", known, "it is her"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("result", "refused"),
+    [
+        (replace(CONFLICT, owner_id=None), {"adopt", "mark_known"}),
+        (replace(CONFLICT, cause="identifier_found_twice"), {"adopt", "leave_out"}),
+    ],
+)
+def test_a_conflict_is_resolved_only_where_it_is_clear_with_whom(
+    result: AttemptResult, refused: set[str], operator: Operator, world: World
+) -> None:
+    for name in ("adopt", "mark_known", "leave_out"):
+        key = world.bring(f"of-{name}", result, email=f"{name}@example.com")
+        act = getattr(operator.contacts, name)
+        if name in refused:
+            with pytest.raises(ActionRefused, match="Nothing was changed") as caught:
+                act(key)
+            assert caught.value.reason is Reason.NO_OWNER
+            assert operator.contacts.get(key).state is State.CONFLICT
+        else:
+            act(key)
+
+
+def test_plans_of_resolutions_say_how_many_are_skipped_and_why(operator: Operator, world: World) -> None:
+    world.bring("owned", CONFLICT)
+    world.bring("ownerless", replace(CONFLICT, owner_id=None))
+    world.bring("twice", replace(CONFLICT, cause="identifier_found_twice"))
+    world.bring("failed", replace(FAILED, cause=CONFLICT.cause))
+    everybody = Filter(state=State.CONFLICT)
+    adopt, without, known = operator.operations.plans(
+        [BulkAction.ADOPT, BulkAction.WITHOUT, BulkAction.KNOWN], everybody
+    )
+    assert (adopt.total, adopt.obstacles) == (1, {Obstacle.NO_OWNER: 1, Obstacle.NOT_TAKEN: 1})
+    assert (without.total, without.obstacles) == (2, {Obstacle.NOT_TAKEN: 1})
+    assert (known.total, known.obstacles, known.takes_ms) == (2, {Obstacle.NO_OWNER: 1}, 0)
+    assert {plan.matched for plan in (adopt, without, known)} == {3}
+    by_cause = operator.operations.plan(BulkAction.ADOPT, Filter(cause=CONFLICT.cause))
+    assert (by_cause.total, by_cause.skipped) == (1, {State.FAILED: 1})
+    assert operator.operations.plan(BulkAction.RETRY, everybody).total == 3

@@ -17,11 +17,12 @@ from worker.model import (
     NoteCode,
     OperationState,
     Outcome,
+    Resolution,
     State,
     may,
 )
 from worker.store import keys
-from worker.store.contacts import ADOPTED, Erased
+from worker.store.contacts import KNOWN, Erased
 from worker.store.lists import Filter
 
 RESULTS = {
@@ -49,8 +50,9 @@ ACTS: dict[Action, Callable[[World, str], object]] = {
     Action.DISCARD: lambda world, key: world.store.contacts.discard(key),
     Action.EDIT: lambda world, key: world.store.contacts.edit(key, ADA),
     Action.ADOPT: lambda world, key: world.store.contacts.adopt(key, "12"),
+    Action.KNOWN: lambda world, key: world.store.contacts.mark_known(key, "12"),
 }
-DONE = {Action.DISCARD: {"discarded"}, Action.ADOPT: {"adopted"}}
+DONE = {Action.DISCARD: {"discarded"}, Action.KNOWN: {"known"}}
 
 
 @pytest.mark.parametrize("state", State)
@@ -85,7 +87,7 @@ def test_a_contact_is_erased_in_every_state_but_not_during_an_attempt(state: Sta
 def test_every_action_has_states_and_bulk_actions_are_a_part_of_them() -> None:
     assert set(ACTIONS) == set(Action)
     for action in BulkAction:
-        assert action.eligible <= ACTIONS[Action(action)]
+        assert action.eligible <= ACTIONS[Action.LEAVE_OUT if action is BulkAction.WITHOUT else Action(action)]
 
 
 def test_every_command_ends_in_a_state_that_does_not_allow_it_again() -> None:
@@ -95,13 +97,13 @@ def test_every_command_ends_in_a_state_that_does_not_allow_it_again() -> None:
         assert transition.sources <= set(OperationState)
 
 
-def test_an_adopted_contact_is_created_with_a_note_and_an_attempt_of_the_person(world: World) -> None:
+def test_a_known_contact_is_created_with_a_note_and_an_attempt_of_the_person(world: World) -> None:
     earlier = Note("name", "cut to 255 characters", NoteCode.ALTERED)
     key = world.bring(ADA, CONFLICT, notes=(earlier,))
-    assert world.store.contacts.adopt(key, "12", who='"ada" %s') == "adopted"
+    assert world.store.contacts.mark_known(key, "12", who='"ada" %s') == "known"
     record = world.record("ada")
-    assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.ADOPTED, "12")
-    assert record.notes == (earlier, ADOPTED)
+    assert (record.state, record.outcome, record.contact_id) == (State.CREATED, Outcome.KNOWN, "12")
+    assert record.notes == (earlier, KNOWN)
     assert (record.contact, record.cause, record.owner_id) == (None, None, None), "personal data is gone"
     assert (record.attempts_made, record.attempts[-1].trigger) == (2, '"ada" %s')
     assert abs(world.store.now() - record.attempts[-1].at) < 10_000
@@ -110,31 +112,56 @@ def test_an_adopted_contact_is_created_with_a_note_and_an_attempt_of_the_person(
     assert world.client.zscore(keys.DUE, key) is None
 
 
-def test_adopting_twice_changes_nothing_more(world: World) -> None:
+def test_deciding_twice_changes_nothing_more(world: World) -> None:
     key = world.bring(ADA, CONFLICT)
-    assert [world.store.contacts.adopt(key, number) for number in ("12", "13")] == ["adopted", "created"]
+    assert [world.store.contacts.mark_known(key, number) for number in ("12", "13")] == ["known", "created"]
+    assert world.store.contacts.adopt(key, "12") == "created"
     assert world.record("ada").contact_id == "12"
-    assert world.store.contacts.adopt("nobody", "12") == "gone"
+    assert world.store.contacts.mark_known("nobody", "12") == world.store.contacts.adopt("nobody", "12") == "gone"
 
 
-def test_a_contact_whose_attempt_is_running_is_not_adopted(world: World) -> None:
+def test_the_attempt_after_an_adoption_knows_whom_to_adopt(world: World) -> None:
+    key = world.bring(ADA, CONFLICT)
+    assert world.store.contacts.adopt(key, "12", who="ada") == "retrying"
+    claim = world.claim("ada")
+    assert (claim.resolution, claim.owner_id, claim.trigger) == (Resolution.ADOPT, "12", "ada")
+    assert (claim.failures, claim.spent_ms) == (0, 0)
+    assert world.queue() == [], "it is swept like every retry"
+
+
+def test_nobody_else_is_adopted_than_the_person_saw(world: World) -> None:
+    key = world.bring(ADA, CONFLICT)
+    assert world.store.contacts.adopt(key, "13") == "changed"
+    assert world.record("ada").state is State.CONFLICT
+
+
+@pytest.mark.parametrize("action", [Action.RETRY, Action.EDIT, Action.DISCARD])
+def test_another_decision_replaces_an_adoption(action: Action, world: World) -> None:
+    key = world.bring(ADA, CONFLICT)
+    world.store.contacts.adopt(key, "12")
+    ACTS[action](world, key)
+    world.store.contacts.retry_now(key)
+    assert world.claim("ada").resolution is None
+
+
+def test_a_contact_whose_attempt_is_running_is_not_resolved(world: World) -> None:
     key = world.bring(ADA, CONFLICT)
     world.store.contacts.retry_now(key)
     claim = world.claim("ada", sends=False)
-    assert world.store.contacts.adopt(key, "12") == "busy"
+    assert world.store.contacts.mark_known(key, "12") == world.store.contacts.adopt(key, "12") == "busy"
     assert world.finish(claim).written
     assert world.record("ada").contact_id == "7"
 
 
-def test_a_contact_of_an_operation_is_adopted_after_its_attempt(world: World) -> None:
-    """The operation counts the attempt that found the conflict, not the adoption."""
+def test_a_contact_of_an_operation_is_resolved_after_its_attempt(world: World) -> None:
+    """The operation counts the attempt that found the conflict, not what the person decided."""
     key = world.bring(ADA, CONFLICT)
     operations = world.store.operations
     opened = operations.open(BulkAction.RETRY, Filter(state=State.CONFLICT), who="", why="", total=1)
     operations.step()
-    assert world.store.contacts.adopt(key, "12") == "wrong_state", "it is due again"
+    assert world.store.contacts.mark_known(key, "12") == "wrong_state", "it is due again"
     world.finish(world.claim("ada", sends=False), CONFLICT)
-    assert world.store.contacts.adopt(key, "12") == "adopted"
+    assert world.store.contacts.mark_known(key, "12") == "known"
     operation = operations.read(opened)
     assert operation is not None
     assert (operation.moved, operation.reported) == (1, 1)

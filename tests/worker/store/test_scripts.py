@@ -61,7 +61,7 @@ def test_every_step_works_on_a_cluster(node: Any) -> None:
     assert store.operations.command(opened, Command.UNDO)
     store.operations.step()
     assert world.record("ada").state is State.CONFLICT
-    assert store.contacts.adopt(key, "12") == "adopted"
+    assert store.contacts.mark_known(key, "12") == "known"
     assert store.contacts.recreate(key, "12", ADA)
     claim = world.claim("ada", sends=False)
     assert store.contacts.renew(claim)

@@ -263,17 +263,17 @@ class Contacts(RuleBasedStateMachine):
 
 
 class RepairedContacts(Contacts):
-    """Adds deletes in LiveDesk, and recreate, edit, adopt and erase by a person."""
+    """Adds deletes in LiveDesk, and recreate, edit, mark_known and erase by a person."""
 
     @rule(identifier=st.sampled_from(PEOPLE))
-    def adopt(self, identifier: str) -> None:
+    def mark_known(self, identifier: str) -> None:
         """Adopt the contact, which is in LiveDesk from then on at the latest."""
         key, record = self.key(identifier), self.store.contacts.find(identifier)
-        answer = self.store.contacts.adopt(key, "7", who="bob")
+        answer = self.store.contacts.mark_known(key, "7", who="bob")
         if record is None:
             assert answer == "gone"
         elif record.state is State.CONFLICT:
-            assert answer == "adopted"
+            assert answer == "known"
             if not self.livedesk.contacts.count(identifier):
                 self.livedesk.contacts.append(identifier)
         else:

@@ -1,5 +1,5 @@
 -- include: finders, aliases, causes, lifecycle
--- Deletes a person: the record, and its places in `due`, in the indexes and among the finders.
+-- Deletes a person: the record, its places in `due`, in the indexes and among the finders, and what operations keep of it.
 --
 -- contact_id: string or nil       the contact's id in LiveDesk, as the caller knows it
 -- contact_finder: string or nil   the finder of that id
@@ -19,6 +19,7 @@ forget_cause(record[6])
 remove_finders(record[7])
 if contact_id then unlink(contact_id, args.contact_finder) end
 leave_operation(record[8], 'left')
+forget_copy()
 redis.call('SREM', FAILING, key)
 redis.call('DEL', RECORD)
 local is_unknown = state == 'sending' or (record[5] and state ~= 'created')

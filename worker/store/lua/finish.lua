@@ -16,11 +16,14 @@
 -- 'resumed'}; or {'stale'}: the lease was lost and nothing changed, but the contact id that a late success learned is kept
 -- for the next look-up.
 
-local record = redis.call('HMGET', RECORD, 'state', 'token', 'attempts', 'fingerprint', 'cause', 'operation', 'finders')
+local record = redis.call('HMGET', RECORD, 'state', 'token', 'attempts', 'fingerprint', 'cause', 'operation', 'finders',
+  'resolution')
 local from, fingerprint, cause_before, operation = record[1], record[4], record[5], record[6]
 local result = args.result
 local to, cause = result.state, result.cause
 local is_attempt = result.signal ~= 'postponed'
+-- What an operator decided about a conflict stays until LiveDesk has answered it.
+local is_undecided = record[8] and to == 'retrying'
 
 if from ~= 'sending' or record[2] ~= args.token then
   if result.contact_id and from and from ~= 'created' then redis.call('HSET', RECORD, 'late_id', result.contact_id) end
@@ -44,7 +47,10 @@ local function end_lease()
   redis.call('HDEL', RECORD, 'token', 'lease_until')
   if is_attempt then redis.call('HDEL', RECORD, 'trigger') end
   if not is_newer then set('notes', args.notes) end
-  set('owner_id', result.owner_id)
+  if not is_undecided then
+    redis.call('HDEL', RECORD, 'resolution')
+    set('owner_id', result.owner_id)
+  end
   if result.unanswered == 'now' then redis.call('HSET', RECORD, 'unknown_since', now) end
   -- The worker outlived LiveDesk's answer, or its silence: this contact is not what kills workers.
   if result.unanswered ~= 'keep' then redis.call('HDEL', RECORD, 'crashes') end
@@ -57,7 +63,6 @@ local function end_lease()
     due_at(result.signal == 'inbox' and HELD or RETRY, now + result.delay_ms)
   else
     redis.call('HSET', RECORD, 'closed_at', now)
-    redis.call('HDEL', RECORD, 'resolution')
     redis.call('ZREM', DUE, key)
   end
 end
@@ -78,8 +83,9 @@ else
   end
   end_lease()
 end
-if is_attempt then
-  count(to)
-  leave_operation(operation, to == 'created' and 'recovered' or cause == cause_before and 'same' or 'again')
+if is_attempt then count(to) end
+if is_attempt and not is_undecided then
+  local is_same = cause == cause_before or record[8] and to == 'conflict'
+  leave_operation(operation, to == 'created' and 'recovered' or is_same and 'same' or 'again')
 end
 return { 'done', is_new_cause and 1 or 0, report(result, cause) }

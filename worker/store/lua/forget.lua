@@ -1,4 +1,4 @@
--- include: finders, aliases
+-- include: finders, aliases, causes, lifecycle
 -- Removes one created contact that has expired.
 --
 -- keep_ms: int
@@ -11,5 +11,6 @@ if not created_at or tonumber(created_at) > now - args.keep_ms then return 0 end
 if (redis.call('HGET', RECORD, 'contact_id') or nil) ~= args.contact_id then return 0 end
 redis.call('ZREM', index('created'), key)
 if args.contact_id then unlink(args.contact_id, args.contact_finder) end
+forget_copy()
 redis.call('DEL', RECORD)
 return 1

@@ -13,6 +13,14 @@ local function start_anew(state)
   return to
 end
 
+-- Makes a conflict due, with what an operator decided about it (model.Resolution). The next attempt adopts the contact that
+-- conflicts with it now, and no other.
+local function resolve(state, resolution, owner_id)
+  start_anew(state)
+  redis.call('HSET', RECORD, 'resolution', resolution)
+  if resolution == 'adopt' then redis.call('HSET', RECORD, 'owner_id', owner_id) end
+end
+
 local function close_as_discarded(state, cause)
   redis.call('ZREM', DUE, key)
   enter('discarded', state)
@@ -21,12 +29,22 @@ local function close_as_discarded(state, cause)
   redis.call('HSET', RECORD, 'closed_at', now)
 end
 
--- Ends the contact's part in an operation, which counts how it ended.
+-- Ends the contact's part in an operation, which counts how it ended. Undoing the operation then leaves the contact alone.
 local function leave_operation(operation, how)
   if not operation then return end
   redis.call('HDEL', RECORD, 'operation')
   local name = PREFIX .. 'op:' .. operation
+  redis.call('HDEL', name .. ':saved', key)
   if redis.call('EXISTS', name) == 1 then redis.call('HINCRBY', name, how, 1) end
+end
+
+-- The same for an operation that made the contact `known`: what the contact was before is deleted.
+local function forget_copy()
+  local operation = redis.call('HGET', RECORD, 'undo')
+  if not operation then return end
+  redis.call('HDEL', PREFIX .. 'op:' .. operation .. ':saved', key)
+  redis.call('DEL', PREFIX .. 'was:' .. key)
+  redis.call('HDEL', RECORD, 'undo')
 end
 
 -- Makes the contact due now because a person requested it, outside any operation.
@@ -55,4 +73,17 @@ local function shrink(contact_id, outcome, attempt, notes, contact_finder, finde
   if outcome ~= 'created' then redis.call('HSET', RECORD, 'outcome', outcome) end
   if notes then redis.call('HSET', RECORD, 'notes', notes) end
   link(contact_id, contact_finder, outcome)
+end
+
+-- Makes a conflict `known`: the contact with this id in LiveDesk is the same person, and stays as it is. It counts as an
+-- attempt, so that the record shows who decided it. `note` and `trigger` are JSON.
+local function close_as_known(state, contact_id, contact_finder, note, trigger)
+  local record = redis.call('HMGET', RECORD, 'cause', 'finders', 'notes')
+  enter('created', state)
+  forget_cause(record[1])
+  redis.call('HINCRBY', RECORD, 'attempts_made', 1)
+  local attempt = string.format('[%.0f,0,null,null,"",%s]', now, trigger)
+  local notes = record[3] and string.sub(record[3], 1, -2) .. ',' .. note .. ']' or '[' .. note .. ']'
+  shrink(contact_id, 'known', attempt, notes, contact_finder, record[2])
+  count('created')
 end

@@ -1,4 +1,4 @@
--- include: finders, aliases
+-- include: finders, aliases, causes, lifecycle
 -- Makes a created contact that LiveDesk no longer has pending again, with the little data that is left.
 --
 -- contact_id: string       under which LiveDesk no longer has it
@@ -16,6 +16,7 @@ if not contains(args.allowed, record[1]) or record[2] ~= args.contact_id then re
 local created_at = redis.call('ZSCORE', index('created'), key)
 enter('pending', 'created')
 unlink(args.contact_id, args.contact_finder)
+forget_copy()
 redis.call('HDEL', RECORD, 'contact_id', 'outcome', 'newer', 'newer_at')
 -- A create was sent long ago, and its result is no longer known: it is looked up before another is sent.
 redis.call('HSET', RECORD, 'unknown_since', created_at, 'attempts_made', record[3] or 1)
