@@ -108,8 +108,8 @@ def _words(rule: object) -> str:
             return ", or else ".join(_words(alternative) for alternative in rule)
         case {"join": list() as parts}:
             return " and ".join(f"({_words(part)})" if isinstance(part, list) else _words(part) for part in parts)
-        case {"header": str() as name}:
-            return f"the header `{name}`"
+        case {"header": str() as name, **rest}:
+            return f"the header `{name}`" + _test(rest)
         case {"constant": constant}:
             return f"always `{constant}`"
         case {"answer": str() as subject}:

@@ -135,7 +135,7 @@ def _other_person(source: Source, contact: Contact, identifier: str | None) -> C
     """Return a function that replaces the person in a text: id, e-mail, phone."""
     rule = source.mapping.rules["identifier"]
     prefix = rule.prefix if isinstance(rule, Prefixed) and isinstance(rule.prefix, str) else ""
-    old_id, new_id = contact.identifier.removeprefix(prefix), identifier
+    old_id, new_id = contact.identifier.removeprefix(source.id_prefix).removeprefix(prefix), identifier
     if new_id is None:
         new_id = str(10**11 + secrets.randbelow(10**11)) if old_id.isdecimal() else f"test-{secrets.token_hex(6)}"
     old_email = re.compile(re.escape(contact.email or ""), re.IGNORECASE)

@@ -98,8 +98,8 @@ def compile_flag(written: object) -> Flag:
             return Truth(compile_path(written))
         case list() if written:
             return FirstKnown(tuple(compile_flag(flag) for flag in written))
-        case {"header": str() as name, **rest} if name and not rest:
-            return Truth(Header(name))
+        case {"header": str() as name, **rest} if name and not rest.keys() - {"exists", "equals"}:
+            return _tested(Header(name), rest)
         case {"constant": bool() as constant, **rest} if not rest:
             return Always(constant)
         case {"named": list() as names, **rest} if not rest.keys() - {"exists", "equals"}:

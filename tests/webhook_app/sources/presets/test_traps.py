@@ -312,7 +312,7 @@ TRAPS = [
         "no names at all",
         {"first_name": "", "last_name": "", "billing": {}},
         {
-            "name": None,
+            "name": "john.doe",
             "phone_number": None,
         },
     ),
@@ -372,7 +372,7 @@ TRAPS = [
                 "phone": "",
             }
         },
-        {"identifier": "901", "email": "b@example.com", "name": "Bo", "phone_number": None},
+        {"identifier": "hubspot-901", "email": "b@example.com", "name": "Bo", "phone_number": None},
     ),
     case(
         "hubspot-workflow",
@@ -420,10 +420,10 @@ TRAPS = [
     case(
         "segment-identify",
         "a number for an id",
-        {"userId": 7, "traits": {"plan": "free"}},
+        {"userId": 7, "traits": {"email": "a@b.c"}},
         {
             "identifier": "7",
-            "email": None,
+            "email": "a@b.c",
             "name": None,
         },
     ),
@@ -598,7 +598,7 @@ TRAPS = [
         {"event.user.profile": {}, "event.user.real_name": None},
         {
             "email": None,
-            "name": None,
+            "name": "johnd",
             "avatar_url": None,
         },
     ),
@@ -615,7 +615,7 @@ TRAPS = [
             "body": {"action": "member_added", "membership": {"user": {"id": 5, "login": "oj"}}},
             "header:X-GitHub-Event": "organization",
         },
-        {"identifier": "5", "name": "oj", "avatar_url": None},
+        {"identifier": "github-5", "name": "oj", "avatar_url": None},
     ),
     case("github", "removed", {"action": "removed"}, IGNORED),
     case(
