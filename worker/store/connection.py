@@ -179,9 +179,26 @@ class Connections:
         self.client.connection_pool.disconnect(inuse_connections=False)
         return self._run(script, args, more, wait_s)
 
+    def run_each(self, script: Script, args: Sequence[bytes]) -> list[Any]:
+        """Run a script for each of these arguments in one round trip; return the answers.
+
+        A server that writes to disk before it answers does so once for several of them.
+
+        Raises:
+            RedisError: one of them failed. The others may have been executed.
+        """
+        try:
+            return self._send([script.command(one) for one in args])
+        except exceptions.NoScriptError:
+            pass
+        except (exceptions.ReadOnlyError, exceptions.ConnectionError) as error:
+            if not _is_from_replica(error):
+                raise
+        return [self.run(script, one)[0] for one in args]  # nothing has been executed
+
     def send(self, commands: Sequence[Command], wait_s: float) -> Any:
         """Send commands, return the last answer, which may take ``wait_s`` longer."""
-        return self._send(b"", commands, wait_s)[-1]
+        return self._send([], commands, wait_s)[-1]
 
     def connection(self) -> Any:
         """Return this thread's connection, reopened if the server closed it while idle."""
@@ -209,17 +226,17 @@ class Connections:
 
     def _run(self, script: Script, args: bytes, more: Sequence[Command], wait_s: float) -> list[Any]:
         try:
-            return self._send(script.command(args), more, wait_s)
+            return self._send([script.command(args)], more, wait_s)
         except exceptions.NoScriptError:
-            return self._send(script.command(args, by_sha=False), more, wait_s)
+            return self._send([script.command(args, by_sha=False)], more, wait_s)
 
-    def _send(self, first: bytes, more: Sequence[Command], wait_s: float) -> list[Any]:
-        """Send a packed command and ``more``; return answers, or raise the first error."""
+    def _send(self, first: Sequence[bytes], more: Sequence[Command] = (), wait_s: float = 0.0) -> list[Any]:
+        """Send packed commands and ``more``; return answers, or raise the first error."""
         with self.unresponsive.call():
             connection = self.connection()
             packed = connection.pack_commands(more) if more else []
-            connection.send_packed_command([b"".join((first, *packed))])
-            waits = [connection.socket_timeout] * (len(more) + bool(first))
+            connection.send_packed_command([b"".join((*first, *packed))])
+            waits = [connection.socket_timeout] * (len(more) + len(first))
             waits[-1] += wait_s
             answers = [_answer(connection, wait) for wait in waits]
             for answer in answers:

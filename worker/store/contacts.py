@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from worker.errors import StoreError, StoreFull, StoreUnavailable
@@ -43,6 +44,8 @@ CAUSE_FRESH_MS = 24 * 3_600_000
 DECISIONS_KEPT = 10_000
 #: Causes that are distinguished; any further one is counted as ``other``.
 MAX_CAUSES = 500
+#: Deliveries of a batch that are sent in one round trip; about what Redis reads at once (16 KiB).
+GROUP = 32
 #: How often something is tried again that changed between a read and the script.
 MAX_TRIES = 3
 ALLOWED = {action: sorted(states) for action, states in ACTIONS.items()}
@@ -117,9 +120,9 @@ class Contacts:
     ) -> list[Accepted]:
         """Store a batch, then wait once until all of it is as durable as ``ACK`` requires."""
         terms, connections = self.db.terms(), self.db.connections
-        accepted, generations = [], set()
-        for signup in signups:
-            accepted.append(self._accept(signup, origin, terms, same_person=same_person, bulk=bulk))
+        waiting, accepted, generations = iter(signups), [], set()
+        while group := list(islice(waiting, GROUP)):
+            accepted += self._accept_each(group, origin, terms, same_person=same_person, bulk=bulk)
             generations.add(connections.generation())
         if terms.wait and accepted:
             with translated():
@@ -128,6 +131,20 @@ class Contacts:
             if generations != {connections.generation()}:
                 raise StoreUnavailable("the connection was lost during a batch")
         return accepted
+
+    def _accept_each(
+        self, group: list[Signup], origin: Origin, terms: Terms, *, same_person: bool, bulk: bool
+    ) -> list[Accepted]:
+        """Store deliveries in one round trip."""
+        salt = self.db.salt()
+        calls = [self._delivery(one, origin, terms, salt, same_person=same_person, bulk=bulk) for one in group]
+        answers = self.db.run_each("accept", calls)
+        return [
+            _accepted(answer, terms)
+            # Redis was emptied, and the salt is another one.
+            or self._accept(signup, origin, terms, same_person=same_person, bulk=bulk)
+            for signup, answer in zip(group, answers, strict=True)
+        ]
 
     def _accept(
         self,
@@ -139,50 +156,43 @@ class Contacts:
         same_person: bool,
         bulk: bool,
     ) -> Accepted:
+        for _ in range(MAX_TRIES):
+            delivery = self._delivery(signup, origin, terms, self.db.salt(), same_person=same_person, bulk=bulk)
+            accepted = _accepted(self.db.run("accept", wait=wait, **delivery), terms)
+            if accepted is not None:
+                return accepted
+            self.db.remember_salt(None)
+        raise StoreError("the salt keeps changing: is something else emptying this Redis?")
+
+    def _delivery(
+        self, signup: Signup, origin: Origin, terms: Terms, salt: bytes, *, same_person: bool, bulk: bool
+    ) -> dict[str, object]:
+        """Return the arguments of ``lua/accept.lua``."""
         if self.template is None:
             raise RuntimeError("a store without an envelope only reads")
         contact = signup.contact
-        for _ in range(MAX_TRIES):
-            salt = self.db.salt()
-            key = record.contact_key(contact.identifier, salt)
-            message = self.template.replace(KEY_MARK, key).replace(ID_MARK, secrets.token_hex(8))
-            answer = self.db.run(
-                "accept",
-                wait=wait,
-                key=key,
-                salt=salt.decode(),
-                identifier=contact.identifier,
-                source=origin.source,
-                id_space=origin.id_space or None,
-                identity=_unusual(origin.identity, Identity.ACCOUNT),
-                on_conflict=_unusual(origin.on_conflict, OnConflict.ASK),
-                unverified=signup.is_unverified or None,
-                same_person=same_person or None,
-                data=record.dump_data(contact),
-                fingerprint=record.fingerprint(contact, salt),
-                same=record.older_fingerprints(contact, salt),
-                notes=record.dump_notes(signup.notes),
-                message=message,
-                queue_bound=self.queue.bound,
-                grace_ms=self.queue.grace_ms,
-                finders=record.dump_finders(contact, salt),
-                is_bulk=bulk,
-                max_open=terms.room,
-            )
-            if answer[0] == "full":
-                raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
-            if answer[0] == "clash":
-                return Accepted(Status.QUARANTINED, State(answer[1]), None, clashes_with=answer[2])
-            if answer[0] != "salt":
-                return Accepted(
-                    Status(answer[0]),
-                    State(answer[1]),
-                    answer[2] or None,
-                    is_update=answer[3] == "update",
-                    is_repeat=answer[3] == "repeat",
-                )
-            self.db.remember_salt(None)
-        raise StoreError("the salt keeps changing: is something else emptying this Redis?")
+        key = record.contact_key(contact.identifier, salt)
+        return {
+            "key": key,
+            "salt": salt.decode(),
+            "identifier": contact.identifier,
+            "source": origin.source,
+            "id_space": origin.id_space or None,
+            "identity": _unusual(origin.identity, Identity.ACCOUNT),
+            "on_conflict": _unusual(origin.on_conflict, OnConflict.ASK),
+            "unverified": signup.is_unverified or None,
+            "same_person": same_person or None,
+            "data": record.dump_data(contact),
+            "fingerprint": record.fingerprint(contact, salt),
+            "same": record.older_fingerprints(contact, salt),
+            "notes": record.dump_notes(signup.notes),
+            "message": self.template.replace(KEY_MARK, key).replace(ID_MARK, secrets.token_hex(8)),
+            "queue_bound": self.queue.bound,
+            "grace_ms": self.queue.grace_ms,
+            "finders": record.dump_finders(contact, salt),
+            "is_bulk": bulk,
+            "max_open": terms.room,
+        }
 
     def claim(self, key: str, token: str, *, sends: bool = True) -> Claim | None:
         """Take the lease on a contact.
@@ -378,6 +388,27 @@ class Contacts:
 
     def _finder_of(self, contact_id: str | None) -> str | None:
         return self.db.finder_of_id(contact_id) if contact_id else None
+
+
+def _accepted(answer: list[str], terms: Terms) -> Accepted | None:
+    """Read an answer of ``lua/accept.lua``; ``None``: Redis has another salt.
+
+    Raises:
+        StoreFull: nothing was stored.
+    """
+    if answer[0] == "full":
+        raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
+    if answer[0] == "clash":
+        return Accepted(Status.QUARANTINED, State(answer[1]), None, clashes_with=answer[2])
+    if answer[0] == "salt":
+        return None
+    return Accepted(
+        Status(answer[0]),
+        State(answer[1]),
+        answer[2] or None,
+        is_update=answer[3] == "update",
+        is_repeat=answer[3] == "repeat",
+    )
 
 
 def _unusual(value: str, usual: str) -> str | None:

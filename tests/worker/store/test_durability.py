@@ -21,6 +21,7 @@ from worker.errors import StoreFull, StoreUnavailable
 from worker.model import Accepted, Ack, Contact, Origin, Quarantined, Requirements, Signup, State, Status
 from worker.store import connection, keys
 from worker.store.connection import AGAIN_S, Connections, connect
+from worker.store.contacts import GROUP
 from worker.store.durability import Server, Wait, announce, judge, look, needed_wait, unmet
 from worker.store.store import Store
 
@@ -212,12 +213,46 @@ def test_a_script_that_redis_does_not_know_is_sent_and_waited_for(primary: redis
     assert accept(store).status is Status.DUPLICATE
 
 
+def test_a_batch_survives_a_server_that_forgot_the_script(primary: redis.Redis) -> None:
+    store = store_of(primary, Ack.REPLICA)
+    batch = [Signup(Contact(str(number), 1)) for number in range(GROUP + 1)]
+    primary.script_flush()
+    accepted = store.contacts.accept_all(batch, Origin("signup"))
+    assert [one.status for one in accepted] == [Status.ACCEPTED] * len(batch)
+
+
+def test_a_batch_survives_a_redis_that_was_emptied(primary: redis.Redis) -> None:
+    store = store_of(primary, Ack.REPLICA)
+    accept(store)
+    primary.flushall()
+    batch = [Signup(Contact(str(number), 1)) for number in range(3)]
+    assert {one.status for one in store.contacts.accept_all(batch, Origin("signup"))} == {Status.ACCEPTED}
+    assert primary.zcard(keys.DUE) == 3
+
+
+def test_a_batch_is_written_to_disk_once_for_many(primary: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round trip for each would take the time of the disk: minutes for an import of 100,000 rows."""
+    store = store_of(primary, Ack.FSYNC)
+    accept(store)
+    connection = store.connections.connection()
+    packets: list[object] = []
+    send = connection.send_packed_command
+
+    def counted(packed: object) -> None:
+        packets.append(packed)
+        send(packed)
+
+    monkeypatch.setattr(connection, "send_packed_command", counted)
+    store.contacts.accept_all([Signup(Contact(str(number), 1)) for number in range(2 * GROUP)], Origin("signup"))
+    assert len(packets) <= 3, "two groups, and what the server is asked for durability"
+
+
 def test_a_batch_whose_connection_was_lost_is_not_acknowledged(primary: redis.Redis) -> None:
     store = store_of(primary, Ack.REPLICA)
     accept(store)
 
     def batch() -> Iterator[Signup]:
-        yield Signup(Contact("one", 1))
+        yield from (Signup(Contact(str(number), 1)) for number in range(GROUP))
         store.connections.connection().disconnect()
         yield Signup(Contact("two", 1))
 
