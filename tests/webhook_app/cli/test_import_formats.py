@@ -14,7 +14,7 @@ from webhook_app.cli.imports.formats import Format, load_formats
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.presets import PRESETS
-from webhook_app.sources.sample import SAMPLES, Sample
+from webhook_app.sources.sample import BOUNDARY, SAMPLES, Sample
 from worker.model import Contact, Position, Signup, State
 
 FORMATS = load_formats()
@@ -29,8 +29,9 @@ def source_with(preset: str) -> dict[str, Any]:
 def sent_by_webhook(source: Source, preset: str) -> Contact:
     """Return the contact in the preset's sample delivery."""
     sample = json.loads((SAMPLES / f"{preset.replace('-', '_')}.json").read_text(encoding="utf-8"))
-    delivery = Delivery(headers=sample["headers"], body=Sample(sample["body"], sample["headers"]).encoded())
-    reading = source.read_payload(source.reader.read(delivery), sample["headers"])
+    headers = {name: value.replace("<boundary>", BOUNDARY) for name, value in sample["headers"].items()}
+    delivery = Delivery(headers=headers, body=Sample(sample["body"], headers).encoded())
+    reading = source.read_payload(source.reader.read(delivery), headers)
     assert isinstance(reading, Signup)
     return reading.contact
 
@@ -71,6 +72,68 @@ def test_an_import_and_the_webhook_have_the_same_identifier(
     assert {PRESETS[preset].get("id_prefix", "") for preset in written.presets} == {written.id_prefix}
     client.flushall()
     assert imported(client, tmp_path, written, written.sample).record(contact.identifier).source == "import"
+
+
+@pytest.mark.parametrize("name", ["typeform", "tally", "jotform"])
+def test_questions_are_understood(name: str, office: Office) -> None:
+    """In any language, and never those about somebody else; the same question twice is no mistake."""
+    header, row = FORMATS[name].sample.splitlines()[:2]
+    key = "#" if name == "typeform" else "Submission ID"
+    identifier = dict(zip(header.split(","), row.split(","), strict=True))[key]
+    result = office.take(
+        f'{key},Friend\'s e-mail,"Wie lautet\nIhr Vorname?",Nachname,E-Mail-Adresse,Handynummer,Thema,Thema\n'
+        f"{identifier},bob@example.com,Ada,Lovelace,ada@example.com,'+49 151 12345678,a,b\n",
+        *("--preset", name),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert office.contact(identifier) == Contact(
+        identifier, name="Ada Lovelace", email="ada@example.com", phone_number="+4915112345678"
+    )
+    assert "email from the question for it" in result.stderr
+
+
+def test_partial_responses_are_ignored(office: Office) -> None:
+    text = "#,E-mail,Response Type\n1,a@example.com,completed\n2,b@example.com,partial\n3,c@example.com,\n"
+    assert office.take(text, "--preset", "typeform").stdout.startswith("2 accepted, 0 updated, 0 duplicate, 1 ignored")
+
+
+def test_anonymous_and_deleted_people_are_ignored(office: Office) -> None:
+    users = [
+        {"localId": "1", "email": "a@example.com"},
+        {"localId": "2"},
+        {"localId": "3", "phoneNumber": "+12025550142"},
+    ]
+    result = office.take(json.dumps({"users": users}, indent=2), "--preset", "firebase", name="users.json")
+    assert result.stdout == "2 accepted, 0 updated, 0 duplicate, 1 ignored, 0 invalid.\n"
+    row = "u4,d@example.com,false,,,,," + "," * 18 + "+12025550143,false,,"
+    assert office.take(f"{row}\nu5,,false{',' * 25}\n", "--preset", "firebase").stdout.startswith("1 accepted")
+    assert office.contact("u4").phone_number == "+12025550143"
+    members = "id,email,name,deleted_at\nm1,a@example.com,Ada,\nm2,b@example.com,Bob,2025-01-01T00:00:00.000Z\n"
+    assert office.take(members, "--preset", "ghost").stdout.startswith("1 accepted, 0 updated, 0 duplicate, 1 ignored")
+
+
+def test_columns_of_your_own_are_listed_but_do_not_stop_an_export(office: Office) -> None:
+    result = office.take("Customer ID,Email,Loyalty (metafield)\n1,a@example.com,7\n", "--preset", "shopify")
+    assert result.exit_code == 0
+    assert "Not used: Loyalty (metafield)." in result.stderr
+
+
+def test_a_column_that_the_product_has_renamed_stops_the_export(office: Office) -> None:
+    result = office.take("Customer ID,E-mail address\n1,a@example.com\n", "--preset", "shopify")
+    assert result.exit_code == 2
+    assert 'E-mail address: did you mean "email"? --map "E-mail address=email"' in result.stderr
+
+
+def test_the_export_of_another_product(office: Office) -> None:
+    result = office.take("id,name,email\n1,Ada,a@example.com\n", "--preset", "shopify")
+    assert result.exit_code == 2
+    assert "This is not an export of Shopify: it has no column with the identifier." in result.stderr
+
+
+def test_a_hint_at_the_source_that_has_the_same_ids(client: redis.Redis, tmp_path: Path) -> None:
+    office = Office(client, tmp_path, sources={"shop": source_with("shopify")})
+    result = office.take("Customer ID,Email\n1,a@example.com\n", "--preset", "shopify")
+    assert "The source shop receives the same people: --source shop imports into its id space." in result.stderr
 
 
 @pytest.mark.parametrize("written", FORMATS.values(), ids=lambda written: written.name)

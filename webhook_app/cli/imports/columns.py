@@ -60,27 +60,41 @@ def make_plan(names: Sequence[str], wanted: Wanted, *, is_json: bool) -> Plan:
         BadFile: a column is unknown, missing or repeated; the text names all of them.
     """
     columns = _Columns(names, is_json)
-    written = _rules(columns, wanted)
-    conditions = {key: _conditions(columns, getattr(wanted.format, key, {})) for key in ("only_if", "ignore_if")}
-    problems = [*columns.problems, *_unknown_ignored(columns, wanted)]
+    rules = _rules(columns, wanted)
+    product = wanted.format
+    is_form = product is not None and product.is_form
+    entry: dict[str, object] = {"map": rules, **({"answers": {"at": "$"}} if is_form else {})}
+    entry |= {key: _conditions(columns, getattr(product, key, {})) for key in ("only_if", "ignore_if")}
     unknown = _unknown(columns, wanted)
-    if "identifier" not in written and not problems:
-        problems.append(_no_identifier(columns, wanted, unknown))
-    if not wanted.ignores_unknown:
-        problems += _questions(columns, wanted, written, unknown)
-    problems += [f"There is more than one column {name}." for name in columns.repeated()]
-    if problems:
+    if problems := _problems(columns, wanted, rules, unknown):
         raise BadFile("\n".join(problems))
     try:
-        mapping = read_mapping({"map": written, **conditions})
+        mapping = read_mapping(entry)
     except SettingsError as error:
         raise BadFile("\n".join(error.problems)) from error
-    unused = tuple(unknown)
-    if wanted.format is None:
-        return Plan(mapping, columns.cells(), len(names), columns.by_field, unused)
-    json_keys = frozenset(wanted.format.json_columns)
-    unreachable = wanted.format.ignores_unreachable
-    return Plan(mapping, columns.cells(), len(names), columns.by_field, unused, json_keys, unreachable)
+    return Plan(
+        mapping=mapping,
+        cells=columns.cells(whole=is_form),
+        width=len(names),
+        used=columns.by_field,
+        unused=tuple(unknown),
+        json_keys=frozenset(product.json_columns if product else ()),
+        ignores_unreachable=product is not None and product.ignores_unreachable,
+    )
+
+
+def _problems(columns: "_Columns", wanted: Wanted, rules: Mapping[str, object], unknown: Sequence[str]) -> list[str]:
+    """Return every reason why the file cannot be imported so."""
+    missing = [name for name in wanted.ignored if columns.key(name) not in columns.keys]
+    problems = [
+        *columns.problems,
+        *(f"--ignore {name}: no such column{closest(name, columns.names)}" for name in missing),
+    ]
+    if "identifier" not in rules and not problems:
+        problems.append(_no_identifier(columns, wanted, unknown))
+    if not wanted.ignores_unknown:
+        problems += _questions(columns, wanted, rules, unknown)
+    return problems + [f"There is more than one column {name}." for name in columns.repeated()]
 
 
 class _Columns:
@@ -100,8 +114,10 @@ class _Columns:
     def repeated(self) -> list[str]:
         return sorted(key for key in self.used if self.keys.count(key) > 1)
 
-    def cells(self) -> tuple[tuple[int, str], ...]:
-        return () if self.is_json else tuple((at, key) for at, key in enumerate(self.keys) if key in self.used)
+    def cells(self, *, whole: bool) -> tuple[tuple[int, str], ...]:
+        """Return where the columns that are used are, or with ``whole`` all of them."""
+        used = () if self.is_json else (key for key in dict.fromkeys(self.keys) if key and (whole or key in self.used))
+        return tuple((self.keys.index(key), key) for key in used)
 
     def use(self, name: str, contact_field: str = "") -> str | None:
         """Return the path of a column, or ``None`` if the file does not have it."""
@@ -131,6 +147,8 @@ def _rules(columns: _Columns, wanted: Wanted) -> dict[str, object]:
         found = _found(written, partial(columns.use, contact_field=name))
         if found is not None:
             rules[name] = found
+        if isinstance(found, dict) and "answer" in found:
+            columns.by_field[name] = ["the question for it"]
     return rules
 
 
@@ -185,17 +203,12 @@ def _conditions(columns: _Columns, written: Mapping[str, object]) -> dict[str, o
     return {path: value for name, value in written.items() if (path := columns.use(name)) is not None}
 
 
-def _unknown_ignored(columns: _Columns, wanted: Wanted) -> list[str]:
-    missing = [name for name in wanted.ignored if columns.key(name) not in columns.keys]
-    return [f"--ignore {name}: no such column{closest(name, columns.names)}" for name in missing]
-
-
 def _unknown(columns: _Columns, wanted: Wanted) -> list[str]:
     """Return the columns that are neither used nor ignored."""
     known = {*columns.used, *map(columns.key, wanted.ignored), ""}
     if wanted.format:
         known |= {key for key in columns.keys if fold(key) in wanted.format.known}
-    if set(columns.keys) >= OWN_EXPORT:
+    if set(columns.keys) >= OWN_EXPORT or (wanted.format and wanted.format.is_form):
         return []
     if not wanted.format:
         known |= set(NAMES)  # replaced by --map

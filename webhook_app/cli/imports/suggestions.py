@@ -4,32 +4,26 @@ import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from webhook_app.sources.mapping.labels import NAMES as LABELLED_NAMES
+from webhook_app.sources.mapping.labels import understand
 from webhook_app.sources.mapping.rules import NAMES
 
-#: What other programs call the fields, without spaces and signs. The languages are those of common exports.
+#: What other programs call the fields, without spaces and signs, where ``labels`` does not know it.
 OTHER_NAMES = {
     "identifier": (
         "id userid uid uuid guid customerid clientid contactid memberid accountid personid recordid externalid subject "
-        "sub userkey username login kundennummer kundenid iddelcliente"
+        "sub userkey username login kundennummer kundenid"
     ),
-    "email": (
-        "mail emailaddress mailaddress useremail primaryemail primaryemailaddress emailid workemail customeremail "
-        "contactemail emailadresse mailadresse correo correoelectronico courriel adresseemail indirizzoemail 邮箱 "
-        "メールアドレス"
-    ),
-    "name": (
-        "fullname displayname firstname lastname givenname familyname surname forename customername contactname "
-        "vorname nachname vollstandigername nombre apellido apellidos nom prenom nome cognome sobrenome 姓名 氏名"
-    ),
-    "phone_number": (
-        "phone telephone tel mobile mobilephone mobilenumber cell cellphone cellular phoneno msisdn whatsapp "
-        "telefon handy telefonnummer telefono movil celular portable telefone 电话 手机 電話番号"
-    ),
+    "email": "mail emailaddress emailid",
+    "name": "displayname customername contactname nickname",
+    "phone_number": "phone mobile phoneno msisdn whatsapp",
     "avatar_url": "avatar picture photo image photourl imageurl pictureurl avatarimage profileimage profilepicture",
     "inbox_id": "inbox channel channelid",
     "country": "countrycode land pays pais paese",
     "email_verified": "emailverified verified isverified emailconfirmed verifiedemail",
 }
+#: The field for each subject of a label.
+SUBJECTS = {"email": "email", "phone_number": "phone_number", **dict.fromkeys(LABELLED_NAMES, "name")}
 _FIELDS = {word: name for name, words in OTHER_NAMES.items() for word in words.split()}
 _FIELDS |= {name.replace("_", ""): name for name in NAMES}
 _SIGNS = re.compile(r"[\W_]+")
@@ -42,6 +36,9 @@ def field_named(column: str) -> str | None:
     word = _SIGNS.sub("", column.casefold())
     if word in _FIELDS:
         return _FIELDS[word]
+    meaning = understand(column)
+    if meaning.subjects and not meaning.is_other:
+        return SUBJECTS[min(meaning.subjects)]
     return next((_FIELDS[close] for close in get_close_matches(word, _FIELDS, n=1, cutoff=CUTOFF)), None)
 
 

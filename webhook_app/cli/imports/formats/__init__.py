@@ -10,6 +10,7 @@ A file has these keys:
 ``map``             as in ``sources.toml``, but a text is the name of a column, or with ``$`` a path in JSON
 ``only_if``, ``ignore_if``  as in ``sources.toml``, with the name of a column for a path
 ``ignores_unreachable``  whether people without an e-mail address and a phone number are ignored
+``is_form``         whether columns have the titles of questions, of which ``map`` can use ``{ answer = "email" }``
 ``json_columns``    columns of CSV whose cells are JSON, in which paths find something
 ``sample``          a header as the product writes it, and made-up people
 ``notes``           what to know about it, for ``docs/importing.md``
@@ -45,6 +46,7 @@ class Format:
     only_if: Mapping[str, object] = field(default_factory=dict)
     ignore_if: Mapping[str, object] = field(default_factory=dict)
     ignores_unreachable: bool = False
+    is_form: bool = False
     json_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     #: The columns or keys of the sample, as they are compared.
