@@ -220,7 +220,7 @@ class _Work:
         owners = self.owners(field)
         if not owners:
             return overlap.left_out(field)
-        if field == "phone_number" and not self.is_about(field):  # households share phone numbers
+        if field == "phone_number" and not self.chosen(owners):  # households share phone numbers
             same = [owner for owner in owners if overlap.is_same_person(owner, self.contact)]
             if not same:
                 return overlap.left_out(field, overlap.has_it(owners[0].id))
@@ -237,12 +237,17 @@ class _Work:
         self.seen += owners
         return owners
 
-    def is_about(self, field: str) -> bool:
-        """Whether an operator decided to adopt the owner of this value."""
-        return self.claim.resolution is Resolution.ADOPT and self.claim.cause == causes.taken(field).slug
+    def chosen(self, owners: list[Person]) -> list[Person]:
+        """Return the owner that an operator decided to adopt, if it is one of these."""
+        is_decided = self.claim.resolution is Resolution.ADOPT
+        return [owner for owner in owners if is_decided and owner.id == self.claim.owner_id]
 
     def value_taken(self, field: str, owners: list[Person], refusal: Rejected | None = None) -> AttemptResult | Note:
         """Do what ``overlap`` decides about the contact that has the value."""
+        if chosen := self.chosen(owners):
+            owners = chosen
+        elif self.claim.resolution is Resolution.ADOPT:  # nobody has decided about this owner
+            self.claim = replace(self.claim, resolution=None)
         owner = owners[0]
         if len(owners) == 1 and owner.identifier == self.contact.identifier:
             return self.adopt(owners)

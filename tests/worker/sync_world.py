@@ -14,6 +14,7 @@ from worker.livedesk.answers import Person
 from worker.model import (
     Attempt,
     AttemptResult,
+    BulkAction,
     Claim,
     Contact,
     Identity,
@@ -21,11 +22,12 @@ from worker.model import (
     OnConflict,
     Origin,
     Resolution,
+    State,
     UpstreamPolicy,
 )
 from worker.retry import RetryPolicy
-from worker.store import keys
 from worker.store.contacts import Contacts, Finished
+from worker.store.lists import Filter
 from worker.sync import Ended, Sync
 
 SETTLE_MS = 60_000
@@ -157,8 +159,10 @@ class SyncWorld(World):
 
     def resolve(self, resolution: Resolution) -> None:
         """Decide about the conflict as an operator does, and make it due."""
-        assert self.store.contacts.retry_now(self.key(self.who)) == "retrying"
-        self.client.hset(keys.contact(self.key(self.who)), "resolution", resolution)
+        wanted = Filter(state=State.CONFLICT)
+        self.operations.open(BulkAction(resolution), wanted, who="ada", why="", total=1)
+        self.operations.step()
+        assert self.record(self.who).state is State.RETRYING
 
     def attempt(self, **answers: Any) -> Ended:
         """Make one attempt, long after the last one, in which LiveDesk answers so."""

@@ -12,7 +12,7 @@ from tests.invariants import assert_invariants
 from tests.worker.sync_world import LOST, SETTLE_MS, SyncWorld, refused
 from tests.world import ADA, LEASE_MS
 from worker import causes
-from worker.errors import AnswerUnknown, Inconclusive, NotSent, Rejected
+from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, NotSent, Rejected
 from worker.livedesk.answers import Created, Person
 from worker.model import (
     Claim,
@@ -480,6 +480,36 @@ def test_an_operator_who_adopts_gives_the_owner_our_identifier(
     if holder in (VISITORS, ACCOUNTS):
         assert facts(world, str(HAS[holder])) == KNOWN
     assert decisions(world.store)[0][1].endswith("an operator decided")
+
+
+def test_an_operator_who_adopts_one_of_two_owners_means_that_one(world: SyncWorld) -> None:
+    two = [owner(STRANGER), replace(owner(), id="10")]
+    world.submit()
+    world.attempt(create=refused("email"), owners=two)
+    world.resolve(Resolution.ADOPT)
+    world.attempt(owners=two[::-1], set_identifier=200)
+    assert facts(world) == ADOPTED
+
+
+@pytest.mark.parametrize("holder", [NOBODY, STRANGER])
+def test_nobody_else_is_adopted_than_the_operator_saw(holder: Holder, world: SyncWorld) -> None:
+    """Another contact has the address by now: the rules decide about that one, as if nobody had decided."""
+    world.options["adopt"] = False
+    world.submit()
+    world.attempt(create=refused("email"), owners=[owner(STRANGER)])
+    world.resolve(Resolution.ADOPT)
+    world.attempt(owners=[replace(owner(holder), id="10")])
+    assert facts(world) == (State.CONFLICT, None, None, "10")
+    assert not [kind for kind in world.asked if kind == "set_identifier"]
+
+
+def test_a_decision_outlasts_an_outage(world: SyncWorld) -> None:
+    world.submit()
+    world.attempt(create=refused("email"), owners=[owner(STRANGER)])
+    world.resolve(Resolution.ADOPT)
+    world.attempt(owners=LiveDeskError(causes.http(503), status=503))
+    world.attempt(create=refused("email"), owners=[owner(STRANGER)], set_identifier=200)
+    assert facts(world) == ADOPTED
 
 
 @pytest.mark.parametrize("holder", Holder)
