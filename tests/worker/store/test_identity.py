@@ -158,6 +158,32 @@ def test_a_claim_knows_where_the_contact_comes_from(world: World) -> None:
     assert world.claim("7").origin == Origin("app", Identity.ACCOUNT, "form app", OnConflict.KNOWN)
 
 
+def test_an_address_that_is_verified_later_is_tried_again(world: World) -> None:
+    """Supabase, Kratos and others send a new user first, and that the address was confirmed second."""
+    accept = world.store.contacts.accept
+    accept(FIRST, APP, is_unverified=True)
+    assert accept(FIRST, APP, is_unverified=True).status is Status.DUPLICATE
+    world.finish(world.claim("7"), CONFLICT)
+    assert accept(FIRST, APP, is_unverified=True).state is State.CONFLICT
+    assert accept(FIRST, APP).is_update
+    claim = world.claim("7")
+    assert not claim.is_unverified
+    # Deliveries can overtake each other: the first does not take it back.
+    assert accept(FIRST, APP, is_unverified=True).status is Status.DUPLICATE
+    world.finish(claim, CREATED)
+    assert accept(FIRST, APP).status is Status.DUPLICATE
+    record = world.store.contacts.find("7")
+    assert record is not None
+    assert (record.state, record.is_unverified) == (State.CREATED, False)
+    assert_invariants(world.client)
+
+
+def test_a_visitor_does_not_verify_an_account(world: World) -> None:
+    world.store.contacts.accept(FIRST, APP, is_unverified=True)
+    assert world.store.contacts.accept(FIRST, FORM).status is Status.DUPLICATE
+    assert world.claim("7").is_unverified
+
+
 def test_an_update_and_a_repeat_are_told_apart(world: World) -> None:
     accept = world.store.contacts.accept
     assert not accept(FIRST, APP).is_update

@@ -26,7 +26,7 @@
 if redis.call('GET', SALT) ~= args.salt then return { 'salt' } end
 
 local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id', 'newer', 'finders', 'cause', 'source',
-  'id_space', 'identity')
+  'id_space', 'identity', 'unverified')
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
 
 local function answer(status, of_state, detail)
@@ -59,7 +59,8 @@ local is_known, whose = false, 'own'
 if state then
   whose = owner_of(record[7], record[8], record[9], fingerprint, newer)
   if whose == 'clash' then return { 'clash', state, record[7] } end
-  is_known = is_same(fingerprint) and not newer
+  -- The same person, whose address is verified now, may get what it could not have before.
+  is_known = is_same(fingerprint) and not newer and (not record[10] or args.unverified)
 end
 
 local opens = not state or whose == 'own' and (state == 'conflict' or state == 'failed')

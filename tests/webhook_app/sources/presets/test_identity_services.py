@@ -13,6 +13,7 @@ from tests.deliveries import GONE, changed, sample, written
 from webhook_app.sources.config import read_source
 from webhook_app.sources.mapping.paths import Scope
 from webhook_app.sources.presets import PRESETS
+from worker.model import Signup
 
 Changes = Mapping[str, object]
 
@@ -356,6 +357,21 @@ PLACES: list[tuple[str, Changes, str, object]] = [
 @pytest.mark.parametrize(("preset", "changes", "field", "expected"), PLACES)
 def test_fields_are_found_where_vendors_put_them(preset: str, changes: Changes, field: str, expected: object) -> None:
     assert fields(preset, changes).get(field) == expected
+
+
+def test_a_name_in_an_unknown_shape_is_noted() -> None:
+    payload = {"identity": {"id": "k1", "traits": {"email": "p@x.example", "name": {"legal": "Paula"}}}}
+    reading = read_source("a", written("kratos"), {}).read_payload(payload, {})
+    assert isinstance(reading, Signup)
+    assert [(note.field, note.text) for note in reading.notes] == [("name", "left out: not text")]
+
+
+@pytest.mark.parametrize(("status", "is_unverified"), [("verified", False), ("unverified", True)])
+def test_a_signup_says_that_its_address_is_not_verified(status: str, is_unverified: bool) -> None:
+    payload = changed(sample("clerk")["body"], CLERK_ADDRESS, {"status": status})
+    reading = read_source("a", written("clerk"), {}).read_payload(payload, {})
+    assert isinstance(reading, Signup)
+    assert reading.is_unverified is is_unverified
 
 
 # Batches: a bad element stops nobody.
