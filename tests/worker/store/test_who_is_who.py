@@ -1,0 +1,322 @@
+"""People who are known to several sources, in any order of events, with faults.
+
+The sources: an app and Clerk, which share their ids; a shop that counts from 1, too; a form and a newsletter that
+anybody can fill in. Mallory types other people's ids into the form. LiveDesk already has Cyd, without an identifier,
+and Dan, under one that nobody here knows.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import redis
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tests.invariants import assert_invariants
+from tests.worker.store.test_state_machine import SETTLE_MS, TIMEOUT_S, Died, profile
+from tests.world import make_store
+from worker import causes
+from worker.errors import AnswerUnknown, NotSent, Rejected
+from worker.livedesk.answers import Created, Person
+from worker.model import Accepted, Contact, Identity, Origin, Outcome, Quarantined, State, Status
+from worker.retry import RetryPolicy
+from worker.store import keys
+from worker.store.record import ContactRecord
+from worker.sync import Sync
+
+ORIGINS = {
+    "app": Origin("app"),
+    "clerk": Origin("clerk", id_space="app"),
+    "shop": Origin("shop"),
+    "form": Origin("form", Identity.VISITOR),
+    "newsletter": Origin("newsletter", Identity.VISITOR),
+}
+PEOPLE = ("ada", "bob", "cyd", "dan")
+#: The ids of the app, and of the shop.
+APP_IDS = {"ada": "1", "bob": "2", "cyd": "3", "dan": "4"}
+SHOP_IDS = {"ada": "2", "bob": "1", "cyd": "s-3", "dan": "s-4"}
+#: Cyd and Dan share a phone.
+PHONES = {"ada": "+12125550101", "bob": "+12125550102", "cyd": "+12125550103", "dan": "+12125550103"}
+FAULTS = ("ok", "ok", "not_sent", "lost", "never_came", "dies_before", "dies_after")
+
+
+def identifier_of(source: str, person: str) -> str:
+    if source in ("app", "clerk"):
+        return APP_IDS[person]
+    return SHOP_IDS[person] if source == "shop" else f"{source}-{person}"
+
+
+@dataclass
+class Directory:
+    """A LiveDesk that keeps identifiers, e-mail addresses and phone numbers unique.
+
+    ``modes`` says how the next requests that change something end.
+    """
+
+    now_ms: Callable[[], int]
+    request_limit_s: float = TIMEOUT_S + 5
+    modes: list[str] = field(default_factory=list)
+    people: dict[str, Person] = field(default_factory=dict)
+    creates: list[str] = field(default_factory=list)
+
+    def create(self, contact: Contact) -> Created:
+        values = contact.present()
+        taken = {name for name in ("identifier", "email", "phone_number") if self.owners(name, values.get(name))}
+        mode = self._mode()
+        if taken and mode == "ok":
+            raise Rejected(causes.http(422), fields=frozenset(taken), status=422)
+        contact_id = str(100 + len(self.people))
+        if not taken and mode in ("ok", "lost", "dies_after"):
+            self.creates.append(contact.identifier)
+            self.people[contact_id] = Person(
+                contact_id, contact.identifier, contact.name, contact.email, contact.phone_number
+            )
+        self._end(mode)
+        return Created(contact_id, 200)
+
+    def set_identifier(self, contact_id: str, identifier: str) -> int:
+        mode = self._mode()
+        if mode == "ok" and self.owners("identifier", identifier):
+            raise Rejected(causes.http(422), fields=frozenset({"identifier"}), status=422)
+        if mode in ("ok", "lost", "dies_after") and not self.owners("identifier", identifier):
+            self.people[contact_id] = replace(self.people[contact_id], identifier=identifier)
+        self._end(mode)
+        return 200
+
+    def look_up(self, identifier: str, _before_page: object) -> list[Person]:
+        return self.owners("identifier", identifier)
+
+    def find_owners(self, name: str, value: str, _before_page: object) -> list[Person]:
+        return self.owners(name, value)
+
+    def owners(self, name: str, value: object) -> list[Person]:
+        return [person for person in self.people.values() if value is not None and getattr(person, name) == value]
+
+    def _mode(self) -> str:
+        mode = self.modes.pop() if self.modes else "ok"
+        if mode == "dies_before":
+            raise Died
+        if mode == "not_sent":
+            raise NotSent(causes.CONNECT_FAILED)
+        return mode
+
+    def _end(self, mode: str) -> None:
+        if mode == "dies_after":
+            raise Died
+        if mode in ("lost", "never_came"):
+            raise AnswerUnknown(causes.CONNECTION_LOST)
+
+
+class Systems(RuleBasedStateMachine):
+    client: redis.Redis
+
+    @initialize()
+    def start(self) -> None:
+        self.client.flushall()
+        self.store = make_store(self.client)
+        self.livedesk = Directory(self.store.now)
+        self.livedesk.people["1"] = Person("1", None, "Cyd", "cyd@example.com")
+        self.livedesk.people["2"] = Person("2", "legacy-9", "Dan", "dan@example.com")
+        self.sync = Sync(
+            store=self.store,
+            livedesk=self.livedesk,
+            policy=RetryPolicy(first_ms=1000, longest_ms=60_000, budget_ms=300_000),
+            settle_ms=SETTLE_MS,
+            rng=random.Random(0),
+            clock=lambda: time.monotonic() + self.store.shift_ms / 1000,
+        )
+        #: Whose each accepted identifier is.
+        self.whose: dict[str, str] = {}
+        #: Deliveries in quarantine: source, identifier, person, contact.
+        self.clashing: list[tuple[str, str, Contact]] = []
+
+    def bring(self, key: str) -> None:
+        with suppress(Died):
+            self.sync.bring(key)
+
+    @rule(
+        source=st.sampled_from(list(ORIGINS)),
+        person=st.sampled_from(PEOPLE),
+        has_email=st.sampled_from((True, True, True, False)),
+        has_phone=st.booleans(),
+        name=st.sampled_from(("A", "B")),
+    )
+    def deliver(self, source: str, person: str, has_email: bool, has_phone: bool, name: str) -> None:
+        contact = Contact(
+            identifier_of(source, person),
+            1,
+            name,
+            f"{person}@example.com" if has_email else None,
+            PHONES[person] if has_phone else None,
+        )
+        self.take(source, person, contact)
+
+    @rule(identifier=st.sampled_from(("1", "2", "shop-1")))
+    def type_an_id_into_the_form(self, identifier: str) -> None:
+        self.take("form", "mallory", Contact(identifier, 1, "Mallory", "mallory@example.net"))
+
+    def take(self, source: str, person: str, contact: Contact) -> Accepted:
+        origin, before = ORIGINS[source], self.store.contacts.find(contact.identifier)
+        accepted = self.store.contacts.accept(contact, origin)
+        after = self.store.contacts.find(contact.identifier)
+        assert after is not None or accepted.clashes_with
+        if accepted.clashes_with:
+            assert before == after, "a clash changed somebody's record"
+            self.store.quarantine.add(
+                Quarantined(
+                    source=source,
+                    payload=f"{contact}",
+                    problems={"identifier": "clash"},
+                    headers={},
+                    clash=accepted.clashes_with,
+                )
+            )
+            if (source, person, contact) not in self.clashing:
+                self.clashing.append((source, person, contact))
+            return accepted
+        owner = self.whose.setdefault(contact.identifier, person)
+        assert owner == person, f"{person} was answered {accepted.status} because of {owner} (I8)"
+        if before is not None and origin.identity is Identity.VISITOR and before.identity is Identity.ACCOUNT:
+            assert accepted.status is Status.DUPLICATE
+            assert (before.contact, before.source, before.state) == data(after), (
+                "a visitor changed an account's data (I8)"
+            )
+        return accepted
+
+    @rule()
+    def two_people(self) -> None:
+        """An operator separates the oldest clash by a prefix."""
+        if not self.clashing:
+            return
+        source, person, contact = self.clashing.pop(0)
+        accepted = self.take(source, person, replace(contact, identifier=f"{source}-{contact.identifier}"))
+        if accepted.clashes_with:
+            return
+        [entry] = [one.entry for one in self.store.quarantine.page() if one.payload == f"{contact}"]
+        assert self.store.quarantine.release(entry)
+
+    @rule(modes=st.lists(st.sampled_from(FAULTS), max_size=2))
+    def work(self, modes: list[str]) -> None:
+        message = self.client.rpop(keys.QUEUE)
+        if message is not None:
+            self.livedesk.modes = modes
+            self.bring(str(message).split()[0])
+
+    @rule()
+    def sweep(self) -> None:
+        self.store.queue.sweep()
+
+    @rule(ms=st.sampled_from((1_000, 45_001, 61_000)))
+    def clock(self, ms: int) -> None:
+        self.store.shift_ms += ms
+
+    @rule(person=st.sampled_from(PEOPLE), source=st.sampled_from(list(ORIGINS)))
+    def erase(self, person: str, source: str) -> None:
+        """Erase a contact here and in LiveDesk: all its aliases go."""
+        record = self.store.contacts.find(identifier_of(source, person))
+        if record is None or record.state is not State.CREATED:
+            return
+        key = self.store.key_of(record.identifier)
+        erased = [self.store.contacts.read(one) for one in self.store.contacts.aliases(key)]
+        assert self.store.contacts.erase(key).result == "erased"
+        for one in erased:
+            assert one is not None
+            assert self.whose[one.identifier] == person, "erased somebody else"
+            assert self.store.contacts.find(one.identifier) is None
+            del self.whose[one.identifier]
+        assert record.contact_id is not None
+        gone = self.livedesk.people.pop(record.contact_id)
+        self.livedesk.people[f"deleted {len(self.livedesk.people)}"] = Person("0")
+        self.livedesk.creates = [one for one in self.livedesk.creates if one in self.whose]
+        assert gone.email in (None, f"{person}@example.com")
+
+    @invariant()
+    def keyspace_is_sound(self) -> None:
+        assert_invariants(self.client)
+
+    @invariant()
+    def nobody_is_lost(self) -> None:
+        for identifier in self.whose:
+            assert self.store.contacts.find(identifier) is not None, f"{identifier} was accepted and is gone (I1)"
+        assert self.store.quarantine.size() == len({f"{contact}" for _, _, contact in self.clashing})
+
+    def teardown(self) -> None:
+        """Drain without faults. Then everybody is in LiveDesk, once, and under the best identifier."""
+        if not hasattr(self, "livedesk"):
+            return
+        try:
+            self.drain()
+            self.everybody_is_in_livedesk()
+            self.keyspace_is_sound()
+        finally:
+            self.store.connections.release()
+
+    def drain(self) -> None:
+        self.livedesk.modes = []
+        for _ in range(40):
+            self.store.queue.sweep()
+            while message := self.client.rpop(keys.QUEUE):
+                self.bring(str(message).split()[0])
+            self.store.shift_ms += 61_000
+
+    def everybody_is_in_livedesk(self) -> None:
+        assert len(self.livedesk.creates) == len(set(self.livedesk.creates)), "created twice (I5)"
+        linked: dict[str, list[ContactRecord]] = {}
+        for identifier, person in self.whose.items():
+            record = self.store.contacts.find(identifier)
+            assert record is not None
+            self.is_in_livedesk(record, person)
+            if record.contact_id:
+                linked.setdefault(record.contact_id, []).append(record)
+        for contact_id, records in linked.items():
+            own = [one for one in records if one.outcome is not Outcome.KNOWN]
+            assert len(own) == (contact_id != "2" or bool(own)), "one record has the contact's identifier"
+            if own and any(one.identity is Identity.ACCOUNT for one in records):
+                assert own[0].identity is Identity.ACCOUNT, "a visitor's identifier was not promoted"
+
+    def is_in_livedesk(self, record: ContactRecord, person: str) -> None:
+        if record.state is State.CONFLICT:
+            assert person == "dan", f"{record.identifier} of {person} waits for an operator"
+            assert record.owner_id == "2"
+            return
+        assert record.state is State.CREATED, f"{record.identifier} is {record.state}: {record.cause}"
+        assert record.contact_id is not None
+        contact = self.livedesk.people[record.contact_id]
+        assert contact.email in (None, f"{person}@example.com", *(["mallory@example.net"] * (person == "mallory")))
+        if record.outcome is Outcome.KNOWN:
+            assert contact.identifier != record.identifier
+        else:
+            assert contact.identifier == record.identifier
+        if record.identity is Identity.VISITOR and contact.id in ("1", "2"):
+            assert record.outcome is Outcome.KNOWN, "a visitor adopted a contact"
+
+
+def data(record: ContactRecord | None) -> tuple[Contact | None, str, State] | None:
+    return (record.contact, record.source, record.state) if record else None
+
+
+def test_everybody_is_one_contact_whatever_the_order(client: redis.Redis) -> None:
+    Systems.client = client
+    run_state_machine_as_test(Systems, settings=profile(max_examples=100))
+
+
+def test_two_systems_that_count_from_one(client: redis.Redis) -> None:
+    """The steps of the machine that its search finds by luck only."""
+    Systems.client = client
+    systems: Any = Systems()
+    systems.start()
+    for source in ("form", "app", "shop", "clerk", "newsletter"):
+        for person in PEOPLE:
+            systems.deliver(source, person, True, True, "A")
+    systems.type_an_id_into_the_form("1")
+    assert len(systems.clashing) == 3  # ada and bob of the shop, and Mallory
+    for _ in range(3):
+        systems.two_people()
+    systems.nobody_is_lost()
+    systems.teardown()
+    contacts = [person for person in systems.livedesk.people.values() if person.email]
+    assert len(contacts) == len({person.email for person in contacts}) == 5
