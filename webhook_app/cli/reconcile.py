@@ -80,7 +80,8 @@ def _compare(parts: Parts, restart: bool, repair: bool) -> Iterator[tuple[Differ
 
 def _repair(parts: Parts, difference: Difference) -> bool:
     created = difference.created
-    if difference.kind is not Kind.MISSING:
+    # Of several identifiers of a person, only the one that LiveDesk had is created again.
+    if difference.kind is not Kind.MISSING or created.is_known:
         return False
     source = parts.sources.get(created.source)
     contact = Contact(created.identifier, source.inbox_id if source else None)

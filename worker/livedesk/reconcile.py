@@ -1,7 +1,8 @@
 """Compare created contacts with LiveDesk, with one look-up each.
 
 The data of a created contact was deleted. Its fingerprint shows which fields have other values in LiveDesk, but not
-which values they should have.
+which values they should have. Of the records of one person, LiveDesk has the identifier of one, and its data: of the
+others (outcome ``known``) only the contact's existence is checked.
 """
 
 import time
@@ -11,9 +12,10 @@ from enum import StrEnum
 
 from worker import causes
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Throttled
+from worker.livedesk.answers import Person
 from worker.livedesk.client import LiveDesk
-from worker.model import Account, Position
-from worker.store.record import CreatedContact
+from worker.model import Account, Outcome, Position
+from worker.store.record import ContactRecord, CreatedContact
 from worker.store.store import Store
 
 #: Contacts that are read from Redis at once.
@@ -72,6 +74,8 @@ class Reconciler:
         self.wait = wait
         self.sleep = sleep
         self.account = Account()
+        #: Whether LiveDesk has shown a contact by its id.
+        self.reads_by_id = False
 
     def walk(self, position: Position) -> Iterator[tuple[CreatedContact, Difference | None]]:
         """Yield every contact after this position, oldest first, and how it differs."""
@@ -102,11 +106,13 @@ class Reconciler:
 
     def compare(self, created: CreatedContact) -> Difference | None:
         """Return how this contact differs, or ``None`` if LiveDesk has it as it was sent."""
-        self.wait()
         try:
-            people = self.livedesk.look_up(created.identifier)
+            return self._compare_known(created) if created.is_known else self._compare(created)
         except Inconclusive as error:
             return Difference(created, Kind.UNCLEAR, cause=error.cause.slug)
+
+    def _compare(self, created: CreatedContact) -> Difference | None:
+        people = self._look_up(created.identifier)
         if not people:
             return self._not_found(created)
         found = tuple(person.id for person in people)
@@ -119,10 +125,31 @@ class Reconciler:
         fields = tuple(created.differing(values))
         return Difference(created, Kind.DRIFTED, found, fields) if fields else None
 
-    def _not_found(self, created: CreatedContact) -> Difference:
-        """No contact has the identifier: try to read it by its id."""
-        self.wait()
-        person = self.livedesk.read(created.contact_id)
+    def _compare_known(self, created: CreatedContact) -> Difference | None:
+        """Compare a person whom LiveDesk has under another identifier, perhaps not ours."""
+        aliases = self._aliases(created)
+        holders = [alias.identifier for alias in aliases if alias.outcome is not Outcome.KNOWN]
+        others = [created.identifier, *(alias.identifier for alias in aliases)] if holders else []
+        found: dict[str, None] = {}
+        for identifier in dict.fromkeys([*holders, *others]):
+            found |= dict.fromkeys(person.id for person in self._look_up(identifier))
+            if created.contact_id in found:
+                return None
+        if found:
+            return Difference(created, Kind.MERGED, tuple(found))
+        if self._read(created.contact_id) is not None:
+            return None
+        # Where LiveDesk reads no contact by its id, nothing shows whether it has one under somebody else's identifier.
+        is_missing = self.reads_by_id or (holders and self.account.searchable is not False)
+        return Difference(created, Kind.MISSING) if is_missing else None
+
+    def _not_found(self, created: CreatedContact) -> Difference | None:
+        """No contact has the identifier: look for its aliases, and try to read it by its id."""
+        aliases = self._aliases(created)
+        for alias in aliases:
+            if any(person.id == created.contact_id for person in self._look_up(alias.identifier)):
+                return None
+        person = self._read(created.contact_id)
         if person is not None and person.identifier == created.identifier:
             return Difference(created, Kind.UNCLEAR, (person.id,), cause="search_does_not_find_it")
         if person is not None:
@@ -131,3 +158,19 @@ class Reconciler:
         if is_found is False:
             return Difference(created, Kind.UNCLEAR, cause=causes.CANNOT_BE_LOOKED_UP.slug)
         return Difference(created, Kind.MISSING)
+
+    def _aliases(self, created: CreatedContact) -> list[ContactRecord]:
+        """Return the other records of the same contact in LiveDesk."""
+        contacts = self.store.contacts
+        keys = [key for key in contacts.aliases(created.place.key) if key != created.place.key]
+        return list(contacts.read_many(keys).values()) if keys else []
+
+    def _look_up(self, identifier: str) -> list[Person]:
+        self.wait()
+        return self.livedesk.look_up(identifier)
+
+    def _read(self, contact_id: str) -> Person | None:
+        self.wait()
+        person = self.livedesk.read(contact_id)
+        self.reads_by_id |= person is not None
+        return person

@@ -109,7 +109,10 @@ class ContactRecord:
 
 @dataclass(frozen=True, slots=True)
 class CreatedContact:
-    """What remains of a created contact. ``noted``: the fields with notes."""
+    """What remains of a created contact. ``noted``: the fields with notes.
+
+    ``is_known``: LiveDesk has the person under another identifier.
+    """
 
     place: Position
     identifier: str
@@ -118,6 +121,7 @@ class CreatedContact:
     fingerprint: str
     noted: frozenset[str]
     salt: bytes = field(repr=False)
+    is_known: bool = False
 
     @property
     def is_bare(self) -> bool:
@@ -295,6 +299,7 @@ def load_created(place: Position, fields: dict[str, str], salt: bytes) -> Create
         fingerprint=fields["fingerprint"],
         noted=frozenset(note.field for note in notes),
         salt=salt,
+        is_known=fields.get("outcome") == Outcome.KNOWN,
     )
 
 

@@ -30,6 +30,7 @@ from worker.model import (
     Note,
     NoteCode,
     Origin,
+    Outcome,
     Position,
     Progress,
     State,
@@ -63,6 +64,17 @@ class Office(World):
         assert self.finish(claim, replace(CREATED, contact_id=str(made), notes=notes)).written
         self.client.delete(keys.QUEUE)
         return made
+
+    def know(self, contact: Contact, made: int) -> None:
+        """Make the contact known as another one in LiveDesk."""
+        self.accept(contact, source="app")
+        result = replace(CREATED, contact_id=str(made), outcome=Outcome.KNOWN)
+        assert self.finish(self.claim(contact.identifier), result).written
+        self.client.delete(keys.QUEUE)
+
+    def kinds(self) -> dict[str, Kind | None]:
+        """Return how each contact differs, by identifier."""
+        return {created.identifier: difference.kind if difference else None for created, difference in self.walk()}
 
     def reconciler(self) -> Reconciler:
         return Reconciler(self.store, self.livedesk, wait=lambda: None, sleep=self.slept.append)
@@ -189,6 +201,81 @@ def test_if_livedesk_can_read_by_id_that_shows_more(client: redis.Redis) -> None
         difference = office.difference()
         assert difference is not None
         assert (difference.kind, difference.found, difference.fields) == (Kind.MERGED, (str(made),), ("identifier",))
+
+
+# People whom LiveDesk has under another identifier
+
+BOB = Contact("bob", 1, "Bobby", "bob@example.com", "+4930123456")
+
+
+def test_a_known_contact_differs_in_nothing(office: Office) -> None:
+    """Its person has another identifier, and other data, in LiveDesk."""
+    made = office.create(ADA)
+    office.know(BOB, made)
+    assert office.kinds() == {"ada": None, "bob": None}
+    assert [request.identifier for request in office.standin.requests("search")] == ["ada", "ada"]
+    assert office.reconcile().stdout == "2 compared, 0 differ.\n"
+
+
+def test_a_promoted_contact_and_the_visitors_record_differ_in_nothing(office: Office) -> None:
+    made = office.create(Contact("form-1", 1, email="ada@example.com"))
+    office.livedesk.set_identifier(str(made), "ada")
+    office.create(Contact("ada", 1, email="ada@example.com"), made=made)
+    assert office.kinds() == {"form-1": None, "ada": None}
+
+
+def test_whose_identifier_livedesk_has_of_two_aliases_makes_no_difference(office: Office) -> None:
+    """Two accounts adopted one contact at the same moment, and the other one's request was the last."""
+    made = office.standin.add_contact(identifier="bob", email="ada@example.com").id
+    office.create(Contact("bob", 1), made=made)
+    office.create(Contact("ada", 1), made=made)
+    assert office.record("bob").outcome is Outcome.KNOWN
+    assert office.kinds() == {"bob": None, "ada": None}
+
+
+def test_an_alias_whose_contact_is_gone_is_missing_and_only_one_is_created_again(office: Office) -> None:
+    made = office.create(ADA)
+    office.know(BOB, made)
+    office.standin.delete_contact(made)
+    assert office.kinds() == {"ada": Kind.MISSING, "bob": Kind.MISSING}
+    assert office.reconcile("--repair", "--yes").stdout.count("will be created again") == 1
+    assert office.counts() == {State.PENDING: 1, State.CREATED: 1}
+    assert office.record("bob").outcome is Outcome.KNOWN
+
+
+def test_an_alias_whose_contact_was_merged_away_is_merged(office: Office) -> None:
+    made = office.create(ADA)
+    office.know(BOB, made)
+    base = office.standin.add_contact(name="Ada King")
+    office.standin.merge(base.id, made)
+    assert office.kinds() == {"ada": Kind.MERGED, "bob": Kind.MERGED}
+
+
+def test_an_alias_of_a_contact_that_is_not_ours_is_taken_for_granted(office: Office) -> None:
+    """This LiveDesk reads no contact by its id, and nobody knows that one's identifier."""
+    made = office.standin.add_contact(identifier="agent-1", email="bob@example.com").id
+    office.know(BOB, made)
+    assert office.kinds() == {"bob": None}
+    office.standin.delete_contact(made)
+    assert office.kinds() == {"bob": None}
+
+
+def test_an_alias_of_a_contact_that_is_not_ours_is_read_by_its_id(client: redis.Redis) -> None:
+    with serve(by_id=True) as generous:
+        office = Office(client, generous)
+        made = [generous.add_contact(identifier=f"agent-{number}").id for number in (1, 2)]
+        office.know(BOB, made[0])
+        office.advance(1)
+        office.know(ADA, made[1])
+        generous.delete_contact(made[1])
+        assert office.kinds() == {"bob": None, "ada": Kind.MISSING}
+
+
+def test_a_search_that_cannot_tell_is_unclear_for_an_alias_too(office: Office) -> None:
+    made = office.create(ADA)
+    office.know(BOB, made)
+    office.standin.behave("endless_pages")
+    assert office.kinds() == {"ada": Kind.UNCLEAR, "bob": Kind.UNCLEAR}
 
 
 # The walk
