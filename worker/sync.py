@@ -52,6 +52,8 @@ from worker.store.store import Store
 CRASHES_ALLOWED = 10
 #: Seconds for which a result is offered to a Redis that does not accept it.
 FINISH_PATIENCE_S = 60.0
+#: How long a contact waits while another one gives the same LiveDesk contact its identifier.
+TAKE_AGAIN_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +260,8 @@ class _Work:
             return self.closed(State.CONFLICT, causes.taken(field), refusal, owner_id=owner.id)
         status = 200
         if choice in (Choice.ADOPT, Choice.PROMOTE):
+            if not self.sync.store.contacts.take(self.claim, owner.id):
+                return self.postponed(TAKE_AGAIN_MS, causes.taken(field).slug)
             try:
                 status = self.livedesk.set_identifier(owner.id, self.contact.identifier)
             except Rejected as error:

@@ -267,6 +267,37 @@ def test_a_visitor_that_ends_after_the_account_is_known(visitor_ends: str, world
     assert facts(world, "ada") == ADOPTED
 
 
+@pytest.mark.parametrize("holder", [NOBODY, VISITORS])
+def test_of_two_accounts_at_the_same_time_one_gives_the_contact_its_identifier(
+    holder: Holder, world: SyncWorld
+) -> None:
+    """Both see the contact as it was before. Otherwise LiveDesk would have the identifier of the later request."""
+
+    def meanwhile() -> list[Person]:
+        world.submit("shop-2", source="shop")
+        world.expect(create=refused("email"), owners=[owner(holder)], set_identifier=200)
+        assert world.sync() is not None
+        world.who = "ada"
+        return [owner(holder)]
+
+    meet(world, holder)
+    world.submit()
+    world.attempt(create=refused("email"), owners=meanwhile)
+    assert (world.record().state, world.record().cause) == (State.RETRYING, "email_taken")
+    assert world.field("spent_ms") == 0
+    world.attempt(owners=[owner(identifier="shop-2")])
+    assert facts(world, "shop-2") == ADOPTED
+    assert facts(world) == KNOWN
+
+
+def test_an_account_whose_worker_died_leaves_the_contact_to_the_next(world: SyncWorld) -> None:
+    world.submit("shop-2", source="shop")
+    assert world.store.contacts.take(world.claim("shop-2"), "9")
+    world.submit()
+    world.attempt(create=refused("email"), owners=[owner()], set_identifier=200)
+    assert facts(world) == ADOPTED
+
+
 def test_an_account_that_ends_after_one_that_is_known_has_the_identifier(world: SyncWorld) -> None:
     def answer() -> Created:
         world.submit("ada")

@@ -144,7 +144,7 @@ class Reconciler:
         return Difference(created, Kind.MISSING) if is_missing else None
 
     def _not_found(self, created: CreatedContact) -> Difference | None:
-        """No contact has the identifier: look for its aliases, and try to read it by its id."""
+        """No contact has the identifier: look for its aliases, and read it by its id."""
         aliases = self._aliases(created)
         for alias in aliases:
             if any(person.id == created.contact_id for person in self._look_up(alias.identifier)):

@@ -220,6 +220,10 @@ class Contacts:
         """Extend the lease, counted from now. ``False``: it is lost, stop at once."""
         return bool(self.db.run("renew", key=claim.key, token=claim.token, lease_ms=self.lease_ms))
 
+    def take(self, claim: Claim, contact_id: str) -> bool:
+        """Reserve a contact in LiveDesk, to give it our identifier."""
+        return bool(self.db.run("take", key=claim.key, contact_id=contact_id, lasts_ms=self.lease_ms))
+
     def finish(self, claim: Claim, result: AttemptResult, attempt: Attempt) -> Finished:
         """End an attempt, if the lease is still ours."""
         answer = self.db.run(

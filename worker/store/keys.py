@@ -19,6 +19,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:failing``         SET     contacts that failed because of LiveDesk since it last answered
 ``{lds}:f:<bucket>``      HASH    finder → the keys of contacts with that e-mail address, phone number or contact id
 ``{lds}:aliases:<id>``    SET     the keys of all contacts that are the same one in LiveDesk, where there are several
+``{lds}:taken:<id>``      STRING  the ``<key>`` that is giving a LiveDesk contact its identifier, and until when
 ``{lds}:op:<id>``         HASH    one operation on many contacts (fields: ``operations``)
 ``{lds}:op:<id>:saved``   HASH    key → JSON: what a contact was before the operation, so that it can be undone
 ``{lds}:was:<key>``       HASH    the whole record before an operation made it ``known``; kept for as long
@@ -87,6 +88,7 @@ operation = _named("op")
 finders = _named("f")
 aliases = _named("aliases")
 was = _named("was")
+taken = _named("taken")
 
 
 def saved(operation_id: str) -> str:
