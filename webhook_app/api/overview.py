@@ -13,7 +13,7 @@ from webhook_app.present import serializers
 from webhook_app.present.serializers import serialize
 from webhook_app.present.shapes import AuditEntry, Cause, Minute, Situation, SourceUse, Upstream, Workers
 from webhook_app.problems import problem
-from worker.store.counters import DELIVERY, REFUSED
+from worker.store.counters import CLASH, DELIVERY, REFUSED
 
 
 @blueprint.get("/situation")
@@ -74,8 +74,9 @@ def resume_sync(body: dict[str, Any], operator: Operator) -> Upstream:
 def list_sources() -> object:
     """List sources, when each secret was last used, and how their deliveries ended."""
     parts = current_parts()
-    used, counted = parts.store.secret_uses.read(), parts.store.counters.totals(DELIVERY, REFUSED)
-    return {"sources": [serializers.source(one, used, counted) for one in parts.sources.values()]}
+    used, counted = parts.store.secret_uses.read(), parts.store.counters.totals(CLASH, DELIVERY, REFUSED)
+    waiting = parts.store.quarantine.clashes()
+    return {"sources": [serializers.source(one, used, counted, waiting) for one in parts.sources.values()]}
 
 
 @blueprint.get("/workers")

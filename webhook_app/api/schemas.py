@@ -77,7 +77,27 @@ START = record(
 OPERATIONS = record({"limit": limit(OPERATIONS_PAGE, 200)}, ())
 CAUSES = record({"limit": limit(CAUSES_PAGE, 200)}, ())
 OFFSET: Schema = {**INTEGER, "minimum": 0, "maximum": 1_000_000, "default": 0}
-QUARANTINE = record({"offset": OFFSET, "limit": limit(PAGE, 200)}, ())
+CLASH: Schema = {
+    "source": {**NAME, "description": "Only deliveries of this source that clash; needs `clashes_with`."},
+    "clashes_with": {**NAME, "description": "The source whose people have their identifiers."},
+}
+QUARANTINE = record({**CLASH, "offset": OFFSET, "limit": limit(PAGE, 200)}, ())
+DECISION: Schema = {
+    "id_prefix": {
+        **STRING,
+        "pattern": "^[!-~]{1,64}$",
+        "description": "Two people: this precedes the identifier of the delivery.",
+    },
+    "same_person": {
+        **BOOLEAN,
+        "default": False,
+        "description": "The delivery is about the person of the other source.",
+    },
+    "why": WHY,
+}
+REPLAY = record(DECISION, ())
+SKIP: Schema = {**OFFSET, "description": "Skip this many, for example those that failed before."}
+REPLAY_CLASH = record({**CLASH, **DECISION, "skip": SKIP}, ("source", "clashes_with"))
 AUDIT = record({"before": {**STRING, "pattern": "^[0-9]{1,15}-[0-9]{1,10}$"}, "limit": limit(PAGE, 1000)}, ())
 
 OPERATOR: Schema = {

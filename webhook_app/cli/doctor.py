@@ -9,7 +9,7 @@ import click
 from webhook_app.cli.commands import cli
 from webhook_app.cli.output import printable
 from webhook_app.parts import Parts, current_parts
-from webhook_app.present.clashes import clashing
+from webhook_app.present.wording import clashing
 from worker.durations import relative
 from worker.errors import SettingsError, StoreError
 from worker.livedesk.checks import CheckResult, Level, check_connection

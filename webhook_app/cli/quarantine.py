@@ -1,4 +1,4 @@
-"""``flask quarantine``: deliveries without a usable contact."""
+"""``flask quarantine``: deliveries without a usable contact, and clashes."""
 
 import json
 import sys
@@ -9,8 +9,9 @@ import click
 
 from webhook_app.cli.commands import Group, audit_options, cli
 from webhook_app.cli.output import print_table, printable, when
-from webhook_app.operator import InvalidInput, Operator
+from webhook_app.operator import SAME_PERSON, UNDECIDED, Decision, InvalidInput, Operator
 from webhook_app.parts import Parts, current_parts
+from webhook_app.present.wording import clashing, explain_clash
 from webhook_app.receiver.replay import keys_in, revealed
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
@@ -20,20 +21,33 @@ PAGE = 100
 #: How a replay can end if the delivery has a usable contact.
 STATUSES = (Status.ACCEPTED, Status.DUPLICATE, Status.IGNORED)
 
-quarantine = Group("quarantine", help="Deliveries with a valid signature and no usable contact.")
+#: How to resolve a clash.
+RESOLVE = """\
+Two people:      flask quarantine replay {what} --two-people {source}-
+The same person: flask quarantine replay {what} --same-person"""
+
+quarantine = Group("quarantine", help="Deliveries with a valid signature and no usable contact, or that clash.")
 cli.add_command(quarantine)
+clash_option = click.option(
+    "--clash", nargs=2, metavar="SOURCE OTHER", help="Only deliveries of SOURCE with identifiers of people of OTHER."
+)
 
 
 @quarantine.command("list")
-def list_entries() -> None:
-    """List the deliveries, oldest first."""
+@clash_option
+def list_entries(clash: tuple[str, str] | None) -> None:
+    """List the deliveries, oldest first, and how to resolve clashes."""
     parts = current_parts()
     now = parts.store.now()
-    rows = [(one.entry, one.source, when(one.since, now), _describe(one.problems)) for one in _all(parts)]
-    if rows:
-        print_table([("entry", "source", "since", "problems"), *rows])
-    else:
-        click.echo("The quarantine is empty.")
+    rows = [(one.entry, one.source, when(one.since, now), _problems(one)) for one in _all(parts, clash)]
+    if not rows:
+        click.echo("There are no such clashes." if clash else "The quarantine is empty.")
+        return
+    print_table([("entry", "source", "since", "problems"), *rows])
+    for (source, other), number in parts.store.quarantine.clashes().items():
+        if clash in (None, (source, other)):
+            click.echo(f"\n{clashing(number)}: {source} uses identifiers of people of {other}.")
+            click.echo(RESOLVE.format(what=f"--clash {source} {other}", source=source))
 
 
 @quarantine.command("show")
@@ -44,7 +58,11 @@ def show_entry(entry: str, reveal: bool, who: str, why: str) -> None:
     """Show the problems of the delivery ENTRY and what it contains."""
     operator = Operator(current_parts(), who)
     found = operator.quarantine.reveal(entry, why) if reveal else operator.quarantine.get(entry)
-    click.echo(f"source  {found.source}\nsince   {when(found.since, operator.parts.store.now())}\n\nproblems")
+    click.echo(f"source  {found.source}\nsince   {when(found.since, operator.parts.store.now())}\n")
+    if found.clash:
+        click.echo(f"{explain_clash(found.source, found.clash)}\n")
+        click.echo(f"{RESOLVE.format(what=entry, source=found.source)}\n")
+    click.echo("problems")
     for field, problem in found.problems.items():
         click.echo(f"  {printable(field)}: {printable(problem)}")
     if reveal:
@@ -61,19 +79,34 @@ def show_entry(entry: str, reveal: bool, who: str, why: str) -> None:
 @quarantine.command("replay")
 @click.argument("entry", required=False)
 @click.option("--all", "everything", is_flag=True, help="Replay all deliveries.")
+@clash_option
+@click.option("--two-people", "id_prefix", metavar="PREFIX", help="A clash: put PREFIX before the identifier.")
+@click.option("--same-person", is_flag=True, help="A clash: the delivery is about the person of the other source.")
 @audit_options
-def replay(entry: str | None, everything: bool, who: str, why: str) -> None:
+def replay(
+    entry: str | None,
+    everything: bool,
+    clash: tuple[str, str] | None,
+    id_prefix: str | None,
+    same_person: bool,
+    who: str,
+    why: str,
+) -> None:
     """Replay the delivery ENTRY, or all, with the sources as configured now.
 
-    Exit code: 0 all have a usable contact now, 1 some do not.
+    --two-people or --same-person resolves a clash. Exit code: 0 all have a usable contact now, 1 some do not.
     """
-    if (entry is None) != everything:
-        raise click.UsageError("Give either an ENTRY or --all.")
+    if sum((entry is not None, everything, clash is not None)) != 1:
+        raise click.UsageError("Give either an ENTRY, --clash or --all.")
+    decision = _decision(id_prefix, same_person)
+    if decision and everything:
+        raise click.UsageError("Only clashes need a decision: give an ENTRY or --clash.")
     operator = Operator(current_parts(), who)
-    deliveries = list(_all(operator.parts)) if entry is None else [operator.quarantine.get(entry)]
-    did = "replayed the quarantine" if entry is None else "replayed a delivery in quarantine"
-    operator.quarantine.audit(did, entry or "", why)
-    _replay_each(operator, deliveries)
+    deliveries = list(_all(operator.parts, clash)) if entry is None else [operator.quarantine.get(entry)]
+    for one in deliveries:
+        operator.quarantine.require_clash(one, decision)
+    operator.quarantine.audit_replay(entry or "", clash, why, decision)
+    _replay_each(operator, deliveries, decision)
 
 
 @quarantine.command("discard")
@@ -85,28 +118,42 @@ def discard(entry: str, who: str, why: str) -> None:
     click.echo("Deleted.")
 
 
-def _replay_each(operator: Operator, deliveries: list[Quarantined]) -> None:
+def _decision(id_prefix: str | None, same_person: bool) -> Decision:
+    if same_person and id_prefix is not None:
+        raise click.UsageError("Give either --two-people or --same-person.")
+    if same_person:
+        return SAME_PERSON
+    return UNDECIDED if id_prefix is None else Decision.two_people(id_prefix)
+
+
+def _replay_each(operator: Operator, deliveries: list[Quarantined], decision: Decision) -> None:
     statuses: Counter[str] = Counter()
     problems: Counter[str] = Counter()
     with click.progressbar(deliveries, label="Replaying", file=sys.stderr) as bar:
         for one in bar:
             try:
-                statuses[operator.quarantine.replay_one(one)] += 1
+                statuses[operator.quarantine.replay_one(one, decision)] += 1
             except InvalidInput as error:
                 problems[f"{one.source}: {_describe(error.problems)}"] += 1
     counts = ", ".join(f"{statuses[status]} {status}" for status in STATUSES)
     click.echo(f"{counts}, {problems.total()} still in quarantine")
     for problem, count in problems.most_common():
         click.echo(f"  {count} of {printable(problem)}")
+    for pair in sorted({(one.source, one.clash) for one in deliveries if decision}):
+        click.echo(operator.quarantine.advice(pair, decision))
     if problems:
         raise SystemExit(1)
 
 
-def _all(parts: Parts) -> Iterator[Quarantined]:
+def _all(parts: Parts, clash: tuple[str, str] | None = None) -> Iterator[Quarantined]:
     offset = 0
-    while page := parts.store.quarantine.page(offset=offset, limit=PAGE):
+    while page := parts.store.quarantine.page(offset=offset, limit=PAGE, clash=clash):
         yield from page
         offset += PAGE
+
+
+def _problems(one: Quarantined) -> str:
+    return f"clashes with {one.clash}" if one.clash else _describe(one.problems)
 
 
 def _describe(problems: Mapping[str, str]) -> str:

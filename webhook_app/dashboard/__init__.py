@@ -11,7 +11,8 @@
 ``contact``       one contact: ``explanation`` why it is where it is, ``comparison`` what LiveDesk has
 ``operations``    many contacts at once
 ``upstream``      LiveDesk: state, pace, pause and probe
-``sources``       the senders, and the quarantine
+``sources``       the senders
+``quarantine``    deliveries in quarantine, and clashes
 ``workers``       the hosts that workers run on, and the queue
 ``audit``         what operators did
 ``static_files``  styles and scripts, at addresses that change with their content
@@ -33,6 +34,7 @@ from webhook_app.dashboard import (
     oidc,
     operations,
     overview,
+    quarantine,
     session,
     sign_in,
     sources,
@@ -44,7 +46,10 @@ from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.parts import Parts
 
 #: Importing these modules adds their views to the blueprint.
-VIEWS = (static_files, sign_in, oidc, overview, contacts, contact, operations, upstream, sources, workers, audit)
+VIEWS = (
+    *(static_files, sign_in, oidc, overview, contacts, contact, operations),
+    *(upstream, sources, quarantine, workers, audit),
+)
 
 
 __all__ = ["VIEWS", "blueprint", "init_app"]

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from webhook_app.present.clashes import clashing
-from webhook_app.present.wording import counted, people, rate
+from webhook_app.present.wording import clashing, counted, people, rate
 from worker.causes import Fault, explain
 from worker.model import State
 from worker.store.overview import Cause, Overview

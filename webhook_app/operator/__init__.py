@@ -2,7 +2,7 @@
 
 ``contacts``    one contact: retry, edit, discard, resolve a conflict, erase, reveal
 ``operations``  many contacts at once: plan, start, pause, cancel, undo
-``quarantine``  deliveries without a usable contact: reveal, replay, discard
+``quarantine``  deliveries in quarantine: reveal, replay, discard, resolve a clash
 ``filters``     which contacts: read from text and described in words
 ``refusals``    who acts, the audit, and why an action is refused
 
@@ -13,7 +13,7 @@
 from webhook_app.operator.contacts import ContactActions, clashing_field
 from webhook_app.operator.filters import describe_filter, parse_filter
 from webhook_app.operator.operations import CHANGES, OperationActions, Plan
-from webhook_app.operator.quarantine import QuarantineActions
+from webhook_app.operator.quarantine import SAME_PERSON, UNDECIDED, Decision, QuarantineActions
 from webhook_app.operator.refusals import SENTENCES, ActionRefused, Actions, InvalidInput, Reason
 from webhook_app.parts import Parts
 from worker.model import EDITABLE_FIELDS
@@ -21,8 +21,11 @@ from worker.model import EDITABLE_FIELDS
 __all__ = [
     "CHANGES",
     "EDITABLE_FIELDS",
+    "SAME_PERSON",
     "SENTENCES",
+    "UNDECIDED",
     "ActionRefused",
+    "Decision",
     "InvalidInput",
     "Operator",
     "Plan",

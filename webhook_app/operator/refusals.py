@@ -22,6 +22,7 @@ class Reason(StrEnum):
     ALREADY = "already"
     PAUSED = "paused"
     NOT_OPENED = "not_opened"
+    NO_CLASH = "no_clash"
 
 
 SENTENCES = {

@@ -9,16 +9,18 @@ from msgspec.structs import asdict, replace
 from webhook_app.present import shapes
 from webhook_app.present.masking import mask
 from webhook_app.present.shapes import Time
+from webhook_app.present.wording import explain_clash
 from webhook_app.sources import Source
 from worker import durations
 from worker.model import EDITABLE_FIELDS, Attempt, Quarantined
-from worker.store.counters import DELIVERY, REFUSED, Total, with_prefix
+from worker.store.counters import CLASH, DELIVERY, REFUSED, Total, with_prefix
 from worker.store.lists import Row
 from worker.store.overview import Minute
 from worker.store.queue import Workers
 from worker.store.record import ContactRecord
 
 T = TypeVar("T")
+E = TypeVar("E", bound=shapes.QuarantineEntry)
 
 
 def serialize(thing: object, shape: type[T]) -> T:
@@ -69,8 +71,13 @@ def minute(one: Minute) -> shapes.Minute:
     return shapes.Minute(at=Time(durations.rfc3339(one.at)), **one.counts)
 
 
-def source(one: Source, used: Mapping[str, int], counted: Mapping[str, Total]) -> shapes.SourceUse:
-    """A source, when each of its secrets was last used, and how its deliveries ended."""
+def source(
+    one: Source, used: Mapping[str, int], counted: Mapping[str, Total], waiting: Mapping[tuple[str, str], int]
+) -> shapes.SourceUse:
+    """A source, when each of its secrets was last used, and how its deliveries ended.
+
+    ``waiting``: the deliveries that clash, by source and other source.
+    """
     statuses, reasons = with_prefix(f"{DELIVERY}{one.name}:", counted), with_prefix(f"{REFUSED}{one.name}:", counted)
     return shapes.SourceUse(
         name=one.name,
@@ -85,13 +92,30 @@ def source(one: Source, used: Mapping[str, int], counted: Mapping[str, Total]) -
             shapes.StatusCount(status=name, ever=n.ever, last_hour=n.last_hour) for name, n in statuses.items()
         ],
         refusals=[shapes.ReasonCount(reason=name, ever=n.ever, last_hour=n.last_hour) for name, n in reasons.items()],
+        clashes=[
+            shapes.SourceClashes(
+                clashes_with=other, waiting=waiting.get((one.name, other), 0), ever=n.ever, last_hour=n.last_hour
+            )
+            for other, n in with_prefix(f"{CLASH}{one.name}:", counted).items()
+        ],
     )
+
+
+def quarantined(one: Quarantined) -> shapes.QuarantineEntry:
+    """A delivery in quarantine, in a list."""
+    return _explained(serialize(one, shapes.QuarantineEntry))
 
 
 def delivery(one: Quarantined, *, reveal: bool) -> shapes.QuarantinedDelivery:
     """A delivery in quarantine; its payload and headers only if they are revealed."""
-    made = serialize(one, shapes.QuarantinedDelivery)
+    made = _explained(serialize(one, shapes.QuarantinedDelivery))
     return made if reveal else replace(made, payload=None, headers=None)
+
+
+def _explained(entry: E) -> E:
+    """Add the sentence about a clash, if there is one."""
+    clash = entry.clash or None
+    return replace(entry, clash=clash, explanation=explain_clash(entry.source, clash) if clash else None)
 
 
 def workers(seen: Workers) -> shapes.Workers:

@@ -256,6 +256,10 @@ class QuarantineEntry(Answer):
     source: str
     since: Time
     problems: dict[str, str]
+    clash: Annotated[
+        str | None, Meta(description="The source whose person has the identifier, if the delivery clashes.")
+    ] = field(name="clashes_with")
+    explanation: Annotated[str | None, Meta(description="A sentence about the clash.")] = None
 
 
 class QuarantinedDelivery(QuarantineEntry):
@@ -267,6 +271,16 @@ class QuarantinedDelivery(QuarantineEntry):
 
 class Replayed(Answer):
     status: Status
+    advice: Annotated[str | None, Meta(description="How the clash does not recur.")] = None
+
+
+class ReplayedClash(Answer):
+    """The result of one request, which replays at most 100 deliveries."""
+
+    statuses: Annotated[dict[Status, Count], Meta(description="How many ended with each status.")]
+    failed: Annotated[Count, Meta(description="How many are still in quarantine: skip them in the next request.")]
+    remaining: Annotated[Count, Meta(description="How many were not replayed yet.")]
+    advice: str | None
 
 
 class SecretUse(Answer):
@@ -286,6 +300,15 @@ class ReasonCount(Answer):
     last_hour: Count
 
 
+class SourceClashes(Answer):
+    """Deliveries of a source that clash with people of another."""
+
+    clashes_with: str
+    waiting: Count
+    ever: Count
+    last_hour: Count
+
+
 class SourceUse(Answer):
     name: str
     address: str
@@ -297,6 +320,7 @@ class SourceUse(Answer):
     secrets: list[SecretUse]
     deliveries: list[StatusCount]
     refusals: list[ReasonCount]
+    clashes: list[SourceClashes]
 
 
 class Worker(Answer):

@@ -1,8 +1,11 @@
 """Numbers, counted nouns and charts in words; ``None`` is *unknown*, never 0."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
 from worker.model import BulkAction, Obstacle
@@ -70,6 +73,29 @@ def people(number: int) -> str:
     return counted(number, "person", "people")
 
 
+def clashing(number: int) -> str:
+    """``1 delivery clashes``, ``12 deliveries clash``."""
+    return f"{counted(number, 'delivery', 'deliveries')} {'clashes' if number == 1 else 'clash'}"
+
+
+def explain_clash(source: str, other: str, *, many: bool = False) -> str:
+    """Return what is wrong with a delivery of ``source``, or ``many``, that clash."""
+    what, belongs, person = (
+        ("identifiers of these deliveries", "belong", "people")
+        if many
+        else ("identifier of this delivery", "belongs", "a person")
+    )
+    whose = "that this source sent before its `id_space` was changed" if source == other else f"of `{other}`"
+    return (
+        f"The {what} from `{source}` {belongs} to {person} {whose}, and neither e-mail address nor phone number agrees."
+    )
+
+
+def code_spans(text: str) -> Markup:
+    """Return HTML in which text between backticks is code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - the text is escaped
+
+
 def points(values: Sequence[float | None], width: int, height: int, top: float = 0) -> list[str]:
     """Return each unbroken stretch as an SVG polyline; unknown values are gaps.
 
@@ -88,7 +114,7 @@ def points(values: Sequence[float | None], width: int, height: int, top: float =
 
 #: The filters of the templates, by name.
 FILTERS: dict[str, Callable[..., Any]] = {
-    **{each.__name__: each for each in (number, rate, counted, people, points)},
+    **{each.__name__: each for each in (number, rate, counted, people, points, code_spans)},
     **{each.__name__: each for each in (duration, relative, absolute, clock_time)},
     "machine_time": rfc3339,
 }

@@ -660,7 +660,7 @@ def test_a_delivery_in_quarantine_is_shown_without_its_payload_unless_revealed(a
 
 def test_a_delivery_in_quarantine_is_replayed(api: Api) -> None:
     entry = hold(api, '{"id": "ada", "mail": "ada@example.com"}')
-    assert document_of(api.post(f"/quarantine/{entry}/replay")) == {"status": "accepted"}
+    assert document_of(api.post(f"/quarantine/{entry}/replay")) == {"status": "accepted", "advice": None}
     assert api.record(api.world.store.key_of("ada")).contact == Contact("ada", None, None, "ada@example.com")
     problem_of(api.get(f"/quarantine/{entry}"), 404)
     assert [did for _, did, _, _ in api.audited()] == ["replayed a delivery in quarantine"]

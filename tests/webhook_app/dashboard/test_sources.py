@@ -13,7 +13,7 @@ from tests.invariants import assert_invariants
 from tests.webhook_app.dashboard.test_access import send
 from tests.webhook_app.dashboard.test_overview import enter, words
 from webhook_app.access import Role
-from webhook_app.dashboard import sources as module
+from webhook_app.dashboard import quarantine as module
 from webhook_app.operator import quarantine
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
@@ -103,7 +103,7 @@ def test_an_operator_reveals_values_and_it_is_audited(parts: Parts) -> None:
 def test_replaying_one_delivery(parts: Parts) -> None:
     entry = hold(parts, {"uid": "ada"})
     still = send(enter(parts), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
-    assert "Replayed, but it still has no usable contact: identifier missing." in still.text
+    assert "Not replayed: identifier missing." in still.text
     assert parts.store.quarantine.size() == 1
     done = send(enter(fixed(parts)), f"/dashboard/sources/quarantine/{entry}/replay", follow_redirects=True)
     assert "Replayed: accepted." in done.text
@@ -118,10 +118,10 @@ def test_replaying_all_deliveries_in_batches(parts: Parts, monkeypatch: pytest.M
         hold(parts, {"uid": f"person-{number}"} if number != 1 else {"nothing": number})
     door = enter(fixed(parts))
     first = send(door, "/dashboard/sources/quarantine/replay", follow_redirects=True)
-    assert "2 accepted, 1 still without a contact. 2 not replayed yet: replay them next." in first.text
+    assert "2 accepted, 1 still in quarantine. 2 not replayed yet: replay them next." in first.text
     assert "Replay the other 2" in first.text
     second = send(door, "/dashboard/sources/quarantine/replay", {"passed": "1"}, follow_redirects=True)
-    assert "2 accepted, 0 still without a contact. All were replayed." in second.text
+    assert "2 accepted, 0 still in quarantine. All were replayed." in second.text
     assert parts.store.quarantine.size() == 1
     assert did(parts) == [("Ada", "replayed the quarantine", "")] * 2
 
