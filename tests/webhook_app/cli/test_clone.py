@@ -34,7 +34,9 @@ def test_commands_need_no_option_in_a_clone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "sources", [{}, {"SOURCES_FILE": "/does/not/exist.toml"}, {"WEBHOOK_SECRET": "short"}], ids=["none", "file", "bad"]
 )
-def test_commands_without_sources_work(client: redis.Redis, redis_url: str, sources: dict[str, str]) -> None:
+def test_commands_without_sources_work(
+    client: redis.Redis, redis_url: str, tmp_path: Path, sources: dict[str, str]
+) -> None:
     store = make_store(client)
     store.contacts.accept(Contact("ada", 1), Origin("signup"))
     claim = store.contacts.claim(store.key_of("ada"), "token")
@@ -47,6 +49,11 @@ def test_commands_without_sources_work(client: redis.Redis, redis_url: str, sour
     record = store.contacts.find("ada")
     assert record is not None
     assert record.state is State.RETRYING
+    people = tmp_path / "people.csv"
+    people.write_text("identifier,inbox_id\nbob,1\n", encoding="utf-8")
+    imported = flask("import", str(people), **env)
+    assert (imported.returncode, imported.stdout) == (0, "1 accepted, 0 updated, 0 duplicate, 0 invalid.\n")
+    assert flask("import", str(people), "--source", "crm", **env).returncode == 1
     needs = flask("send-test", "signup", **env)
     assert needs.returncode == 1
     assert needs.stderr.startswith("Error: The configuration has mistakes.\n")

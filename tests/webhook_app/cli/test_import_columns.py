@@ -172,6 +172,14 @@ def test_our_own_export_has_known_columns(office: Office) -> None:
     assert office.record("ada").state is State.PENDING
 
 
+def test_identifiers_of_our_own_export_have_their_prefix_already(office: Office) -> None:
+    blog = {"preset": "generic-bearer", "secret": "a-secret-of-the-blog", "id_prefix": "blog-"}
+    office = Office(office.client, office.folder, sources={"blog": blog})
+    office.take("identifier,name\n1,Ada\n", "--source", "blog")
+    text = office.flask("export").stdout
+    assert office.take(text, "--source", "blog").stdout == "0 accepted, 0 updated, 1 duplicate, 0 invalid.\n"
+
+
 def test_the_export_of_a_product_is_recognised(office: Office) -> None:
     says = refused(office, "ID,user_login,display_name,user_email,user_registered,roles\n1,ada,Ada,a@example.com,,\n")
     assert "This looks like an export of WordPress users: --preset wordpress." in says

@@ -23,6 +23,8 @@ WITH_WEBHOOKS = [one for one in FORMATS.values() if one.presets]
 
 def source_with(preset: str) -> dict[str, Any]:
     """Return a source as the sources file writes it."""
+    if "needs" in PRESETS[preset]:
+        return {"preset": preset, "verify": {"jwks": "https://auth.example.com/.well-known/jwks.json"}}
     return {"preset": preset, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 
 
@@ -56,7 +58,7 @@ def test_samples_are_imported(written: Format, client: redis.Redis, tmp_path: Pa
     [(_, record)] = office.lists.in_state(State.PENDING, Position(), 9)
     assert record.contact is not None
     assert record.contact.name
-    assert record.contact.email
+    assert record.contact.email or written.name == "github"
     assert record.source == "import"
     assert record.notes == ()
 
@@ -133,7 +135,7 @@ def test_the_export_of_another_product(office: Office) -> None:
 def test_a_hint_at_the_source_that_has_the_same_ids(client: redis.Redis, tmp_path: Path) -> None:
     office = Office(client, tmp_path, sources={"shop": source_with("shopify")})
     result = office.take("Customer ID,Email\n1,a@example.com\n", "--preset", "shopify")
-    assert "The source shop receives the same people: --source shop imports into its id space." in result.stderr
+    assert "The source shop has the same ids: --source shop imports into its id space." in result.stderr
 
 
 @pytest.mark.parametrize("written", FORMATS.values(), ids=lambda written: written.name)

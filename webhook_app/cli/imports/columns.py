@@ -41,7 +41,8 @@ class Plan:
 
     ``cells`` are the position and the key of each CSV column that is used. ``used`` names the columns of each field,
     ``unused`` those that are ignored although nobody asked for it. The cells of ``json_keys`` are JSON. With
-    ``ignores_unreachable``, somebody without an e-mail address and a phone number is not a contact.
+    ``ignores_unreachable``, somebody without an e-mail address and a phone number is not a contact. ``is_own_export``:
+    the file is from ``flask export``, so that identifiers have their prefix already.
     """
 
     mapping: ContactMapping
@@ -51,6 +52,7 @@ class Plan:
     unused: tuple[str, ...] = ()
     json_keys: frozenset[str] = frozenset()
     ignores_unreachable: bool = False
+    is_own_export: bool = False
 
 
 def make_plan(names: Sequence[str], wanted: Wanted, *, is_json: bool) -> Plan:
@@ -80,6 +82,7 @@ def make_plan(names: Sequence[str], wanted: Wanted, *, is_json: bool) -> Plan:
         unused=tuple(unknown),
         json_keys=frozenset(product.json_columns if product else ()),
         ignores_unreachable=product is not None and product.ignores_unreachable,
+        is_own_export=set(columns.keys) >= OWN_EXPORT,
     )
 
 

@@ -1,6 +1,7 @@
 """``flask import``: accept contacts from a CSV or JSON file."""
 
 import codecs
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from webhook_app.cli.imports.suggestions import closest
 from webhook_app.parts import Parts, current_parts
 from webhook_app.sources import Source
 from webhook_app.sources.presets import PRESETS
+from worker.errors import SettingsError
 from worker.model import Origin
 from worker.normalise import MAX_INBOX_ID
 
@@ -130,10 +132,7 @@ def _source(parts: Parts, name: str | None, preset: Format | None) -> Source | N
         click.UsageError: there is none with this name, or it has the ids of another product.
     """
     if name is None:
-        same = sorted(one.name for one in parts.sources.values() if preset and one.preset in preset.presets)
-        if same:
-            hint = f"The source {same[0]} receives the same people: --source {same[0]} imports into its id space."
-            click.echo(hint, err=True)
+        _hint_at_source(parts, preset)
         return None
     source = parts.sources.get(name)
     if source is None:
@@ -146,3 +145,13 @@ def _source(parts: Parts, name: str | None, preset: Format | None) -> Source | N
             f"{preset.title}: two people could have the same."
         )
     return source
+
+
+def _hint_at_source(parts: Parts, preset: Format | None) -> None:
+    """Print the name of a source that has the same ids as the file."""
+    with suppress(SettingsError):  # most imports need no sources
+        same = sorted(name for name, one in parts.sources.items() if preset and one.preset in preset.presets)
+        if same:
+            click.echo(
+                f"The source {same[0]} has the same ids: --source {same[0]} imports into its id space.", err=True
+            )
