@@ -22,10 +22,13 @@ from webhook_app.sources.mapping.paths import Path, Scope, Work, is_usable
 #: EventBridge ``detail``, Chargebee ``content``, Pipedrive ``current``, n8n ``json`` and ``body``.
 WRAPPERS = (
     *("data", "payload", "object", "record", "entry", "item", "resource", "detail", "event", "new", "after"),
-    *("content", "current", "body", "json", "message"),
+    *("content", "current", "body", "json", "message", "signup", "registration"),
 )
 #: The names of the person in an event. Not here: accounts and companies, and who caused the event.
-PEOPLE = ("user", "contact", "customer", "member", "person", "subscriber", "lead")
+PEOPLE = (
+    *("user", "newuser", "contact", "customer", "member", "person", "subscriber", "lead"),
+    *("registrant", "attendee", "participant", "applicant", "invitee"),
+)
 #: Parts of a person that hold fields: JSON:API has ``attributes``, Airtable ``fields``, HubSpot ``properties``, Okta
 #: ``profile``, Segment ``traits``, Keycloak ``details``.
 PARTS = ("attributes", "fields", "properties", "profile", "traits", "details")
@@ -37,6 +40,7 @@ OWN_IDS = ("id", "uuid", "guid", "uid", "objectid", "uniqueid", "pk")
 #: Ids that can only be a person's.
 PERSON_IDS = (
     *("userid", "useruuid", "customerid", "contactid", "memberid", "personid", "subscriberid", "leadid", "sub"),
+    *("externalid", "externaluserid"),
 )
 #: What only a person has. ``name`` alone can be an event's.
 TRAITS = (

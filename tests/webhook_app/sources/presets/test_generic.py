@@ -196,6 +196,21 @@ PEOPLE: dict[str, tuple[object, str]] = {
         {"id": "2b2", "type": "zen:event-type:user.created", "detail": {"id": "c1", "email": EMAIL}, "event": {}},
         "c1",
     ),
+    # developers.zoom.us, webinar events: webinar.registration_created
+    "Zoom": (
+        {
+            "event": "webinar.registration_created",
+            "payload": {"object": {"id": 9, "registrant": {"id": "c1", "email": EMAIL}}},
+        },
+        "c1",
+    ),
+    # docs.stack-auth.com, webhooks: user.created
+    "Stack Auth": (
+        {"type": "user.created", "data": {"id": "c1", "primary_email": EMAIL, "primary_email_verified": False}},
+        "c1",
+    ),
+    "only the id in another system": ({"external_id": "c1", "email": EMAIL}, "c1"),
+    "an id here and one in another system": ({"external_id": "x", "id": "c1", "email": EMAIL}, "c1"),
     "a list of one": ({"id": "1001", "data": [{"id": "c1", "email": EMAIL}]}, "c1"),
     "n8n": ({"json": {"id": "c1", "email": EMAIL}}, "c1"),
     "Make": ({"headers": {"id": "h"}, "body": {"id": "c1", "email": EMAIL}}, "c1"),
@@ -301,6 +316,9 @@ def test_what_cannot_be_used_is_noted(written: dict[str, object]) -> None:
         ({"is_email_verified": 0}, False),
         ({"email_verified_at": None}, False),  # Laravel: a new user's address
         ({"email_verified_at": "2024-01-01 00:00:00"}, True),
+        ({"emailVerification": False}, False),  # appwrite.io/docs, models: user
+        ({"primary_email_verified": False}, False),  # docs.stack-auth.com, webhooks: user.created
+        ({"email": {"address": EMAIL, "verified": False}}, False),
         ({"verified": False}, None),  # of what is not said
     ],
 )

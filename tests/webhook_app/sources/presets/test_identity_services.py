@@ -381,16 +381,20 @@ def test_each_entry_of_auth0s_log_is_read_alone() -> None:
     payload: Any = [
         {"data": {"type": "ss", "user_id": "auth0|g", "user_name": "g@x.example"}},
         {"data": {"type": "ss", "user_id": "", "user_name": "n@x.example"}},
+        {"data": {"type": "ss", "user_name": "m@x.example"}},
         {"data": {"type": "s", "user_id": "auth0|old"}},
         {"data": None},
         "not an entry",
+        {"data": {"type": "ss", "user_id": "auth0|h", "details": {"body": {"email": "h@x.example"}}}},
     ]
-    source = read_source("a", written("auth0-log-stream"), {})
-    read = [source.mapping.apply(element, Scope()) for element in payload]
-    assert read == [
-        {"identifier": "auth0|g", "email": "g@x.example"},
-        {"identifier": "", "email": "n@x.example"},
+    delivered = read_source("a", written("auth0-log-stream"), {}).read_again(payload)
+    read = [element.reading for element in delivered.elements]
+    assert [one.contact.identifier if isinstance(one, Signup) else one and one.problems for one in read] == [
+        "auth0|g",
+        {"identifier": "missing"},
+        {"identifier": "missing"},
         None,
         None,
         None,
+        "auth0|h",
     ]
