@@ -141,7 +141,7 @@ class Contacts:
         answers = self.db.run_each("accept", calls)
         return [
             _accepted(answer, terms)
-            # Redis was emptied, and the salt is another one.
+            # Redis was emptied, and the salt is another one; or more is needed.
             or self._accept(signup, origin, terms, same_person=same_person, bulk=bulk)
             for signup, answer in zip(group, answers, strict=True)
         ]
@@ -156,12 +156,17 @@ class Contacts:
         same_person: bool,
         bulk: bool,
     ) -> Accepted:
+        known: dict[str, str] = {}
         for _ in range(MAX_TRIES):
             delivery = self._delivery(signup, origin, terms, self.db.salt(), same_person=same_person, bulk=bulk)
-            accepted = _accepted(self.db.run("accept", wait=wait, **delivery), terms)
+            answer = self.db.run("accept", wait=wait, **delivery, **known)
+            accepted = _accepted(answer, terms)
             if accepted is not None:
                 return accepted
-            self.db.remember_salt(None)
+            if answer[0] == "known":
+                known = {"contact_id": answer[1], "contact_finder": self.db.finder_of_id(answer[1])}
+            else:
+                self.db.remember_salt(None)
         raise StoreError("the salt keeps changing: is something else emptying this Redis?")
 
     def _delivery(
@@ -404,7 +409,7 @@ def _accepted(answer: list[str], terms: Terms) -> Accepted | None:
         raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
     if answer[0] == "clash":
         return Accepted(Status.QUARANTINED, State(answer[1]), None, clashes_with=answer[2])
-    if answer[0] == "salt":
+    if answer[0] in ("salt", "known"):
         return None
     return Accepted(
         Status(answer[0]),

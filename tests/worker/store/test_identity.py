@@ -144,6 +144,24 @@ def test_an_operator_says_that_it_is_the_same_person(world: World) -> None:
     assert record.contact == NAMELESS
 
 
+@pytest.mark.parametrize("contact", [FIRST, SAME_EMAIL], ids=["the same data", "other data"])
+def test_an_account_opens_what_a_visitor_was_known_by(contact: Contact, world: World) -> None:
+    """A visitor typed an identifier, and LiveDesk had the address under another one: now its owner signs up."""
+    make_known(world, "form-1", FORM, CREATED)
+    world.store.contacts.accept(FIRST, FORM)
+    world.finish(world.claim("7"), KNOWN)
+    accepted = world.store.contacts.accept(contact, APP)
+    assert (accepted.status, accepted.state, accepted.contact_id) == (Status.ACCEPTED, State.PENDING, None)
+    record = world.store.contacts.find("7")
+    assert record is not None
+    assert (record.contact, record.identity, record.contact_id) == (contact, Identity.ACCOUNT, None)
+    assert_invariants(world.client)
+    world.finish(world.claim("7"), replace(KNOWN, outcome=Outcome.ADOPTED))
+    assert outcomes(world, "form-1", "7") == [Outcome.KNOWN, Outcome.ADOPTED]
+    assert world.store.contacts.accept(contact, APP).status is Status.DUPLICATE
+    assert_invariants(world.client)
+
+
 def test_a_claim_knows_where_the_contact_comes_from(world: World) -> None:
     world.store.contacts.accept(FIRST, replace(FORM, on_conflict=OnConflict.WITHOUT), is_unverified=True)
     claim = world.claim("7")

@@ -161,6 +161,10 @@ class Systems(RuleBasedStateMachine):
         )
         self.take(source, person, contact)
 
+    @rule(person=st.sampled_from(PEOPLE))
+    def type_ones_own_id(self, person: str) -> None:
+        self.take("newsletter", person, Contact(APP_IDS[person], 1, "N", address(person)))
+
     @rule(identifier=st.sampled_from(("1", "2", "shop-1")))
     def type_an_id_into_the_form(self, identifier: str) -> None:
         self.take("form", "mallory", Contact(identifier, 1, "Mallory", address("mallory")))

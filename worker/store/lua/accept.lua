@@ -1,4 +1,4 @@
--- include: finders, causes, identity
+-- include: finders, aliases, causes, identity
 -- Accepts a delivery: the record, its place in `due` and, while the queue is short, the Celery message; all or nothing.
 --
 -- salt: string           the salt that the key was made with
@@ -8,6 +8,7 @@
 -- on_conflict: string or nil   unless it is 'ask'
 -- unverified: bool or nil      the sender says that the e-mail address was not verified
 -- same_person: bool or nil     there is no clash: an operator knows that the identifier is this person's
+-- contact_id, contact_finder: string or nil   only after the answer 'known'
 -- data: string           JSON
 -- fingerprint: string    of the data
 -- same: list of string   what this fingerprint is in older versions; not given where there are none
@@ -20,13 +21,13 @@
 -- max_open: int          nothing new is accepted while this many contacts are open
 -- Returns {status, state, contact id, detail}: status is 'accepted' (new, or newer data accepted) or 'duplicate'; detail is
 -- 'update' (of an open contact), 'repeat' (of what the same id space sent) or ''. Or {'clash', state, other source}: the
--- identifier is another person's; {'full'} when too many contacts are open; {'salt'} when Redis has another salt. Nothing
--- was done in these three cases.
+-- identifier is another person's; {'full'} when too many contacts are open; {'salt'} when Redis has another salt;
+-- {'known', contact id} when the finder of that contact id is needed, too. Nothing was done in these four cases.
 
 if redis.call('GET', SALT) ~= args.salt then return { 'salt' } end
 
 local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id', 'newer', 'finders', 'cause', 'source',
-  'id_space', 'identity', 'unverified')
+  'id_space', 'identity', 'unverified', 'outcome')
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
 
 local function answer(status, of_state, detail)
@@ -63,7 +64,12 @@ if state then
   is_known = is_same(fingerprint) and not newer and (not record[10] or args.unverified)
 end
 
-local opens = not state or whose == 'own' and (state == 'conflict' or state == 'failed')
+-- The record was a visitor's, whom LiveDesk has under another identifier; now an account's may become the one there.
+local is_promoted = whose == 'own' and record[11] == 'known' and record[9] == 'visitor' and not args.identity
+if is_promoted and args.contact_id ~= contact_id then return { 'known', contact_id } end
+is_known = is_known and not is_promoted
+
+local opens = not state or is_promoted or whose == 'own' and (state == 'conflict' or state == 'failed')
 if opens and not is_known and redis.call('ZCARD', DUE) >= args.max_open then return { 'full' } end
 
 if not state then
@@ -94,6 +100,11 @@ end
 if opens then
   -- A fresh start with the new data. What we do not know about earlier creates (unknown_since) stays.
   replace_delivery()
+  if is_promoted then
+    unlink(contact_id, args.contact_finder)
+    redis.call('HDEL', RECORD, 'contact_id', 'outcome', 'newer', 'newer_at')
+    contact_id = ''
+  end
   forget_cause(record[6])
   redis.call('HDEL', RECORD, 'owner_id', 'closed_at', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect',
     'resolution')
