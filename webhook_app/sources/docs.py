@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "sources.md"
 TEMPLATE, MARK = Path(__file__).parent / "presets" / "page.md", "<!-- presets -->"
 HOST = "https://sync.example.com"
 #: What ``answer`` can be, in words.
-ANSWERED = {"email": "e-mail address", "name": "name", "phone_number": "phone number"}
+ANSWERED = {"email": "e-mail address", "name": "name", "phone_number": "phone number", "country": "country"}
 #: Characters of a line of prose.
 WIDTH = 100
 

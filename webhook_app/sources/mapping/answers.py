@@ -18,13 +18,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webhook_app.sources.mapping.labels import Meaning, understand
+import phonenumbers
+
+from webhook_app.sources.mapping.labels import MAX_LABEL, Meaning, understand
 from webhook_app.sources.mapping.mapping import Rule
 from webhook_app.sources.mapping.paths import Path, Scope
 from worker.normalise import as_text
 
 #: What ``answer`` can name.
-ANSWERS = ("email", "phone_number", "name")
+ANSWERS = ("email", "phone_number", "name", "country")
 #: Steps of ``paths.Work`` that reading one answer counts as.
 ANSWER_WORK = 8
 #: The names that form products have for types. Any other type is a text, if its value is one.
@@ -34,9 +36,12 @@ TYPES: Mapping[str, str] = {
         ("phone", "phone_number", "input_phone_number", "control_phone", "tel", "phone-number", "phonenumber"),
         "phone_number",
     ),
+    **dict.fromkeys(("country", "control_country"), "country"),
     **dict.fromkeys(("name", "full_name", "control_fullname", "fullname", "full-name"), "name"),
     **dict.fromkeys(("hidden_fields", "hidden", "control_hidden"), "hidden"),
 }
+#: Characters of a summary that are read.
+MAX_SUMMARY = 32_768
 #: Ranks, best first. Answers without a rank are not used.
 TYPED, NEUTRAL, TYPED_AGAIN, LABELLED, BY_VALUE, LABELLED_AGAIN, HIDDEN = range(7)
 
@@ -61,7 +66,8 @@ class Shape:
     """Where a form product has its answers; the paths start at the contact's object.
 
     ``at`` leads to a list of answers, or to an object whose names are labels. In an answer, ``labels``, ``type``,
-    ``value`` and ``id`` are found; ``questions`` have the title of the answer with the same ``id``.
+    ``value`` and ``id`` are found; ``questions`` have the title of the answer with the same ``id``. ``summary`` is a
+    text with all labels and values, in their order: ``Name:Ana, E-mail:ana@example.com``.
     """
 
     at: Path
@@ -70,6 +76,7 @@ class Shape:
     value: Rule
     id: Rule | None = None
     questions: tuple[Path, ...] = ()
+    summary: Rule | None = None
 
     def read(self, payload: object, scope: Scope) -> list[Answer]:
         """Return the answers that have a value, once for each payload."""
@@ -80,19 +87,25 @@ class Shape:
 
     def _answers(self, payload: object, scope: Scope) -> Iterator[Answer]:
         answers = self.at.value(payload, scope)
-        titles = self._titles(payload, scope) if self.id else {}
-        for name, entry in _entries(answers):
-            scope.work.spend(ANSWER_WORK)
-            is_named = isinstance(answers, dict)
-            if is_named:
-                yield from _answer("text", entry, (name,))
-                continue
-            labels = [as_text(label.value(entry, scope)) for label in self.labels]
-            if self.id:
-                labels.append(titles.get(as_text(self.id.value(entry, scope)) or ""))
-            kind = (as_text(self.type.value(entry, scope)) or "").casefold()
-            value = self.value.value(entry, scope)
-            yield from _answer(TYPES.get(kind, "text"), value, tuple(label for label in labels if label))
+        if isinstance(answers, dict):
+            summary = Summary((as_text(self.summary.value(payload, scope)) or "") if self.summary else "")
+            for name, value in answers.items():
+                scope.work.spend(ANSWER_WORK)
+                yield from _answer("text", value, (name,), summary)
+        elif isinstance(answers, list):
+            titles = self._titles(payload, scope) if self.id else {}
+            for entry in answers:
+                scope.work.spend(ANSWER_WORK)
+                kind = (as_text(self.type.value(entry, scope)) or "").casefold()
+                yield from _answer(
+                    TYPES.get(kind, "text"), self.value.value(entry, scope), self._labels(entry, titles, scope)
+                )
+
+    def _labels(self, entry: object, titles: Mapping[str, str], scope: Scope) -> tuple[str, ...]:
+        labels = [as_text(label.value(entry, scope)) for label in self.labels]
+        if self.id:
+            labels.append(titles.get(as_text(self.id.value(entry, scope)) or ""))
+        return tuple(label for label in labels if label)
 
     def _titles(self, payload: object, scope: Scope) -> dict[str, str]:
         titles: dict[str, str] = {}
@@ -102,6 +115,21 @@ class Shape:
                 if isinstance(question, dict) and (title := as_text(question.get("title"))):
                     titles.setdefault(as_text(question.get("id")) or "", title)
         return titles
+
+
+class Summary:
+    """Finds the labels of values in a text that has all of them, each after the last."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text[:MAX_SUMMARY], 0
+
+    def label(self, value: str) -> str:
+        """Return the label before a value, or ``""``."""
+        at = self.text.find(f":{value}", self.at) if self.text and len(value) <= MAX_LABEL else -1
+        if at < 0 or self.text[at + 1 + len(value) :][:2] not in ("", ", "):
+            return ""
+        label, self.at = self.text[self.at : at], at + 1 + len(value)
+        return label.rpartition(", ")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,27 +161,22 @@ def _folded(labels: tuple[str, ...]) -> set[str]:
     return {label.strip().casefold() for label in labels}
 
 
-def _entries(answers: object) -> Iterator[tuple[str, Any]]:
-    if isinstance(answers, dict):
-        yield from answers.items()
-    elif isinstance(answers, list):
-        yield from (("", entry) for entry in answers)
-
-
-def _answer(kind: str, value: object, labels: tuple[str, ...]) -> Iterator[Answer]:
+def _answer(kind: str, value: object, labels: tuple[str, ...], summary: Summary | None = None) -> Iterator[Answer]:
     """Yield the answer, if it has a value; an object says itself what it is."""
     if isinstance(value, dict):
-        kind, value = _from_parts(kind, value)
+        kind, value = _from_parts(value)
     text = (as_text(value) or "").strip(_NO_EDGE)
     if text:
+        if summary and (label := summary.label(text)):
+            labels = (label, *labels)
         meanings = [understand(label) for label in labels]
         is_other, is_second = (any(getattr(m, name) for m in meanings) for name in ("is_other", "is_second"))
         subjects = next((meaning.subjects for meaning in meanings if meaning.subjects), frozenset())
         yield Answer(kind, text, labels, Meaning(subjects, is_other, is_second))
 
 
-def _from_parts(kind: str, parts: dict[str, Any]) -> tuple[str, str | None]:
-    """Join the parts of a name or a number, as Jotform's widgets send them."""
+def _from_parts(parts: dict[str, Any]) -> tuple[str, str]:
+    """Return the type and the text of a value with parts, as Jotform's widgets do."""
 
     def joined(*names: str) -> str:
         return " ".join(text for name in names if (text := (as_text(parts.get(name)) or "").strip()))
@@ -161,8 +184,9 @@ def _from_parts(kind: str, parts: dict[str, Any]) -> tuple[str, str | None]:
     if "full" in parts or "phone" in parts:
         prefix = "+" if joined("country").isdecimal() else ""
         return "phone_number", joined("full") or prefix + joined("country", "area", "phone")
-    name = joined("first", "last")
-    return ("name", name) if name else (kind, None)
+    if name := joined("first", "last"):
+        return "name", name
+    return "country", joined("country")
 
 
 def _reach(answers: list[Answer], subject: str) -> str | None:
@@ -188,6 +212,8 @@ def _rank(answer: Answer, subject: str) -> int | None:
 
 
 def _looks_right(answer: Answer, subject: str) -> bool:
+    if subject == "country":
+        return answer.value.upper() in phonenumbers.SUPPORTED_REGIONS
     if subject == "email":
         return answer.type == "email" or _EMAIL.fullmatch(answer.value) is not None
     return answer.type == subject or (len(_DIGIT.findall(answer.value)) >= 6 and "@" not in answer.value)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 #: Characters of a label that are read.
 MAX_LABEL = 300
-#: The subjects that are names, and those whose value shows that it is one.
+#: The subjects that are names, and the others.
 NAMES = ("first_name", "last_name", "full_name", "name")
-REACH = ("email", "phone_number")
+REACH = ("email", "phone_number", "country")
 #: A shorter word for a first or last name must be the whole label: "ad" is Turkish, and English.
 MIN_LOOSE = 5
 

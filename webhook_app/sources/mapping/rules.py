@@ -40,7 +40,8 @@ or the label of a question::
     answers = "$.fields"
     answers = { at = "$.fields", label = "$.label", type = "$.type", value = "$.value" }
     answers = { at = "$.answers", id = "$.field.id", questions = "$.form.fields[*]" }  # with "id" and "title"
-    email = { answer = "email" }                   # or "name", "phone_number"
+    answers = { at = "$.data", summary = "$.pretty" }                # a text like "Name:Ana, E-mail:a@example.com"
+    email = { answer = "email" }                   # or "name", "phone_number", "country"
     name = { label = "Wie heissen Sie?" }
 
 A condition (``only_if``, ``ignore_if``, ``test_if``) is a path, or ``header:`` and the name of a header, and the values
@@ -87,7 +88,7 @@ TREATMENTS = frozenset({"unless_equal", "replace", "base", "prefix"})
 #: The keys of a source that form its mapping.
 KEYS = ("contact", "answers", "map", "only_if", "ignore_if", "test_if")
 #: The keys of ``answers``.
-SHAPE_KEYS = ("at", "label", "type", "value", "id", "questions")
+SHAPE_KEYS = ("at", "label", "type", "value", "id", "questions", "summary")
 
 
 def read_mapping(entry: Table[str, object]) -> Mapping:
@@ -221,6 +222,7 @@ def compile_shape(written: object) -> Shape:
         value=compile_rule(table.get("value", "$.value")),
         id=compile_rule(table["id"]) if "id" in table else None,
         questions=tuple(compile_places(table["questions"])) if "questions" in table else (),
+        summary=compile_rule(table["summary"]) if "summary" in table else None,
     )
 
 

@@ -143,7 +143,7 @@ def test_an_object_of_labels_and_values(answers: dict[str, Any], found: dict[str
         ({"q5_phone": {"full": "(202) 555-0191"}}, {"phone_number": "(202) 555-0191"}),
         ({"q5_phone": {"area": "202", "phone": "555-0191"}}, {"phone_number": "202 555-0191"}),
         ({"q5_phone": {"country": "49", "area": "30", "phone": "123456"}}, {"phone_number": "+49 30 123456"}),
-        ({"q6_address": {"addr_line1": "1 Road", "city": "Paris", "country": "France"}}, {}),
+        ({"q6_address": {"addr_line1": "1 Road", "city": "Paris", "country": "FR"}}, {"country": "FR"}),
         ({"q7_date": {"month": "1", "day": "2", "year": "2024"}}, {}),
     ],
 )
@@ -167,6 +167,54 @@ def test_answers_have_the_titles_of_their_questions() -> None:
     ]
     payload = {"answers": answers, "definition": {"fields": fields}}
     assert person({**TYPEFORM, **questions}, payload) == {"name": "Ana", "email": MINE}
+
+
+#: A summary, as in Jotform's ``pretty``, and names of fields that have two words of a label, as in its ``rawRequest``.
+SUMMARIES: list[tuple[Any, dict[str, Any], dict[str, object]]] = [
+    (
+        "E-mail of a friend:fred@example.com, E-mail:ana@example.com",
+        {"q1_emailOf": "fred@example.com", "q2_email": MINE},
+        {"email": MINE},
+    ),
+    (
+        "Name of your dog:Rex, \u59d3\u540d:\u738b\u5c0f\u660e",
+        {"q1_nameOf": "Rex", "q2_input2": "\u738b\u5c0f\u660e"},
+        {"name": "\u738b\u5c0f\u660e"},
+    ),
+    (
+        "Notfallkontakt:+12025550199, Telefon:+12025550133",
+        {"q1_t": "+12025550199", "q2_t": "+12025550133"},
+        {"phone_number": "+12025550133"},
+    ),
+    (
+        "Friend's name:Ana B., Name:Ana B.",
+        {"q1_a": "Ana B.", "q2_b": {"first": "Ana", "last": "B."}},
+        {"name": "Ana B."},
+    ),
+    ("Name:Anastasia", {"q1_a": "Ana"}, {}),
+    ("", {"q1_name": "Ana"}, {"name": "Ana"}),
+    (None, {"q1_name": "Ana"}, {"name": "Ana"}),
+    ([], {"q1_name": "Ana"}, {"name": "Ana"}),
+]
+
+
+@pytest.mark.parametrize(("summary", "answers", "found"), SUMMARIES)
+def test_a_summary_has_the_labels(summary: Any, answers: dict[str, Any], found: dict[str, object]) -> None:
+    assert person({"at": "$.data", "summary": "$.pretty"}, {"data": answers, "pretty": summary}) == found
+
+
+@pytest.mark.parametrize(
+    ("fields", "country"),
+    [
+        ([(TEXT, "Country", "FR")], "FR"),
+        ([(TEXT, "Land", "de")], "de"),
+        ([(TEXT, "Pa\u00eds", "ES"), (TEXT, "Country of your company", "US")], "ES"),
+        ([(TEXT, "Country", "Atlantis")], None),
+        ([(TEXT, "Friend's country", "FR")], None),
+    ],
+)
+def test_the_country_of_the_person(fields: list[tuple[str, str, Any]], country: str | None) -> None:
+    assert tally(*fields).get("country") == country
 
 
 def test_a_rule_names_a_label() -> None:
@@ -205,4 +253,4 @@ def test_mistakes_are_reported(more: dict[str, object], problem: str) -> None:
 def test_only_known_answers_can_be_named() -> None:
     with pytest.raises(SettingsError) as error:
         read_mapping({"answers": "$.a", "map": {"identifier": "$.id", "email": {"answer": "mail"}}})
-    assert error.value.problems == ["map.email: answer must be one of email, phone_number, name"]
+    assert error.value.problems == ["map.email: answer must be one of email, phone_number, name, country"]

@@ -204,6 +204,16 @@ def test_a_signup_in_two_steps_arrives_with_the_step_that_has_the_address(
     assert len({each[0].identifier for each in read if each}) == 1
 
 
+def test_shopify_waits_for_the_address_where_the_user_asks_for_it(keys: Keys) -> None:
+    """With the lines of the preset's note."""
+    topics = {"header:X-Shopify-Topic": ["customers/create", "customers/update"]}
+    found = source("shopify", keys, only_if=topics, ignore_if={"$.email": {"exists": False}})
+    assert contacts(found, sample_delivery("shopify", keys, {"email": None})) == []
+    changes = {"email": EMAIL, "header:X-Shopify-Topic": "customers/update"}
+    (contact,) = contacts(found, sample_delivery("shopify", keys, changes))
+    assert contact.email == EMAIL
+
+
 def test_a_lead_with_a_phone_number_only_is_a_signup(keys: Keys) -> None:
     changes = {"topic": "contact.lead.created", "data.item.email": None, "data.item.phone": "+12025550175"}
     (contact,) = contacts(source("intercom", keys), sample_delivery("intercom", keys, changes))
@@ -239,6 +249,23 @@ COUNTRIES = [
             ]
         },
         "France",
+    ),
+    (
+        "typeform",
+        {
+            "form_response.definition.fields.0.title": "Country",
+            "form_response.answers": [
+                {"type": "choice", "choice": {"label": "FR"}, "field": {"id": "JwWggjAKtOkA"}},
+                {"type": "text", "text": "06 12 34 56 78", "field": {"id": "x", "ref": "phone"}},
+            ],
+        },
+        "FR",
+    ),
+    ("webflow", {"payload.data": {"Telefon": "06 12 34 56 78", "Land": "FR"}}, "FR"),
+    (
+        "jotform",
+        {"rawRequest": json.dumps({"q1_phone": "06 12 34 56 78", "q2_address": {"city": "Paris", "country": "FR"}})},
+        "FR",
     ),
     ("wordpress", {"user_meta": {"billing_phone": ["06 12 34 56 78"], "billing_country": ["FR"]}}, "FR"),
 ]
