@@ -45,7 +45,8 @@ def _anchor(title: str) -> str:
 
 def _section(name: str, preset: Preset) -> str:
     address = f"{HOST}/webhooks/{name}"
-    lines = [f"### {preset['title']}", "", _prose(f"**Signups:** {preset['signup']}"), "", *_identity(preset)]
+    lines = [f"### {preset['title']}", "", _prose(f"**Signups:** {preset['signup']}"), ""]
+    lines += [_prose(f"**Identity:** `{preset['identity']}`. {preset['identity_reason']}"), ""]
     lines += [_prose(step.replace("{url}", address), f"{number}. ") for number, step in enumerate(preset["console"], 1)]
     if "secret_hint" in preset:
         lines += ["", _prose(f"**The secret:** {preset['secret_hint']}")]
@@ -57,12 +58,6 @@ def _section(name: str, preset: Preset) -> str:
     notes = [_prose(note, "- ") for note in [*preset.get("notes", ()), *_tests(preset)]]
     lines += ["", "**Notes:**", "", *notes] if notes else []
     return "\n".join([*lines, ""]).replace("{url}", address)
-
-
-def _identity(preset: Preset) -> Iterable[str]:
-    if "identity" in preset and "identity_reason" in preset:
-        yield _prose(f"**Identity:** `{preset['identity']}`. {preset['identity_reason']}")
-        yield ""
 
 
 def _source(name: str, preset: Preset) -> Iterable[str]:

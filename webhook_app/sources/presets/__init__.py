@@ -51,7 +51,7 @@ class Preset(TypedDict):
     #: Paths to what must not be stored: passwords, tokens, private metadata.
     secret_fields: NotRequired[list[str]]
     #: ``account`` or ``visitor``: who can choose the identifiers (see ``page.md``).
-    identity: NotRequired[str]
+    identity: str
     #: What precedes every identifier, because other systems have the same: small integers.
     id_prefix: NotRequired[str]
 
@@ -63,7 +63,7 @@ class Preset(TypedDict):
     #: Which deliveries count as signups.
     signup: str
     #: Why the identity class is this one, in a sentence.
-    identity_reason: NotRequired[str]
+    identity_reason: str
     #: What to do in the product, step by step.
     console: list[str]
     #: What the secret looks like and where to find it; absent if there is none.
