@@ -5,7 +5,8 @@ Read it in this order:
 ``model``      contacts, states, attempts, actions as types
 ``errors``     every error, as one tree; ``causes``: one row for each cause of a failed attempt
 ``settings``   one frozen Settings; the only reader of the environment
-``normalise``  turns what a sender wrote into what LiveDesk accepts
+``normalise``  turns what a sender wrote into what LiveDesk accepts; ``placeholders``: what is no identifier;
+               ``phone_numbers`` and ``characters``: numbers in E.164, and invisible characters
 ``sync``       the algorithm, step by step; ``overlap``: whom LiveDesk has already; ``retry``: when to try again
 ``livedesk``   the client: requests, answers, pace and lease, checks, live probes, comparison
 ``store``      everything in Redis, by subject, each with its reads, writes and Lua scripts

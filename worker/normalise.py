@@ -5,15 +5,17 @@ identifier, and an inbox that the delivery itself names, can make a delivery unm
 sentences that never repeat a value.
 """
 
+import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
-import phonenumbers
-
+from worker.characters import strip, without_invisible, without_invisible_in_name
 from worker.errors import Unmappable
-from worker.model import CONTACT_FIELDS, Contact, Note, NoteCode, Signup
+from worker.model import CONTACT_FIELDS, PERSONAL_FIELDS, Contact, Note, NoteCode, Signup
+from worker.phone_numbers import NotAPhoneNumber, country_of, to_e164
+from worker.placeholders import has_template, is_placeholder, without_placeholders
 
 #: Characters; the limit of LiveDesk's text columns (livedesk-api 2.1).
 MAX_TEXT = 255
@@ -21,8 +23,6 @@ MAX_TEXT = 255
 MAX_URL = 2048
 #: LiveDesk's inbox ids are 32-bit integers.
 MAX_INBOX_ID = 2**31 - 1
-#: Characters; far above E.164's 15 digits with any punctuation. Limits what the library parses.
-MAX_PHONE_TEXT = 64
 #: The longest integer that Python converts to text whatever its limit is set to (``sys.int_info``).
 _LONGEST_INTEGER = 10**640
 
@@ -32,15 +32,23 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NOT_IN_A_NAME = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 #: LiveDesk's own rule (livedesk-api 2.1).
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+#: Most addresses; nothing has to be removed from them.
+_PLAIN_EMAIL = re.compile(r"[a-z0-9._+-]+@(?:[a-z0-9-]+\.)*[a-z0-9-]+", re.IGNORECASE | re.ASCII)
 _NAMED_EMAIL = re.compile(r"[^<>]*<([^<>]*)>")
+#: A link in Markdown, whose text is the address again.
+_LINKED_EMAIL = re.compile(r"\[[^\[\]]*\]\((mailto:[^()]*)\)", re.IGNORECASE)
+#: An address in brackets, and a comment after one (RFC 5322).
+_BRACKETED_EMAIL = re.compile(r"\((.*)\)|\[(.*)\]|\{(.*)\}")
+_COMMENT = re.compile(r"\s*\([^()@]*\)\Z")
+#: A domain that a program wrote for a missing address.
+_NO_DOMAINS = frozenset({"undefined", "null", "none", "nan"})
+#: What is written around an address, beside white space.
+_AROUND_AN_EMAIL = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb<>.,;: "
+#: The ASCII characters of East Asian keyboards, and their dot.
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ord("."), 0xFF61: ord(".")}
 _URL = re.compile(
     r"[hH][tT][tT][pP][sS]?://(?:[^\s/?#@\\]*@)?(?:\[[0-9a-fA-F:.]+\]|[^\s/?#@:\[\]\\]+)(?::[0-9]{1,5})?(?:[/?#]\S*)?"
 )
-#: A phone number with an optional extension and nothing else: the library would also find one in a sentence.
-_PHONE = re.compile(
-    r"(?:tel:)?[\s(]*([+\uff0b\d][\d\s().\-/\u2010-\u2015\u2212]*)(\s*(?:;ext=|ext\.?|x|#)\s*\d{1,7})?", re.IGNORECASE
-)
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _INBOX_ID = re.compile("[0-9]{1,10}")
 
 
@@ -54,13 +62,18 @@ def normalise(
     region: str | None = None,
     inbox_id: int | None = None,
     id_prefix: str = "",
+    allow_identifiers: Collection[str] = (),
+    html_entities: bool = False,
     strict: bool = False,
 ) -> Signup:
     """Return the contact that ``raw`` describes, with notes about changes.
 
-    ``raw`` maps names of ``Contact``'s fields to what the sender wrote; other names are ignored, ``None`` and blank
-    text mean absent. ``region`` (ISO 3166-1, two capital letters) is the country of phone numbers without a country
-    code; ``inbox_id`` is the inbox of a delivery that names none; ``id_prefix`` precedes the identifier.
+    ``raw`` maps names of ``Contact``'s fields to what the sender wrote; ``None`` and blank text mean absent. Of other
+    names, ``country`` is the country of a phone number without a country code, and ``email_verified`` whether the
+    address is known to be the person's. ``region`` (ISO 3166-1, two capital letters) is the country if the delivery
+    names none; ``inbox_id`` is the inbox of a delivery that names none; ``id_prefix`` precedes the identifier;
+    ``allow_identifiers`` are identifiers that look like placeholders. With ``html_entities`` the sender escapes texts
+    for HTML.
 
     Raises:
         Unmappable: the identifier or the inbox is invalid; with ``strict``, any field is.
@@ -68,9 +81,11 @@ def normalise(
     problems: dict[str, str] = {}
     values: dict[str, Any] = {}
     notes: list[Note] = []
+    place = _country(raw, region)
+    written = _unescaped(raw) if html_entities else raw
     for field, read in READERS.items():
         try:
-            values[field], remark = read(raw.get(field), region)
+            values[field], remark = read(written.get(field), place)
         except _Unusable as reason:
             if strict or not CONTACT_FIELDS[field].is_optional:
                 problems[field] = str(reason)
@@ -79,7 +94,9 @@ def normalise(
         else:
             if remark:
                 notes.append(Note(field, remark, NoteCode.ALTERED))
-    if id_prefix and values["identifier"]:
+    if values["identifier"] and is_placeholder(values["identifier"], allow_identifiers):
+        problems["identifier"] = "a placeholder, not an id"
+    elif id_prefix and values["identifier"]:
         values["identifier"] = id_prefix + values["identifier"]
         if len(values["identifier"]) > MAX_TEXT:
             problems["identifier"] = f"longer than {MAX_TEXT} characters with its prefix"
@@ -104,12 +121,37 @@ def as_text(value: object) -> str | None:
     return str(value) if isinstance(value, Decimal) and value.is_finite() else None
 
 
+def is_usable_identifier(value: object, allowed: Collection[str] = ()) -> bool:
+    """Whether this can be an identifier: a number or text, and not a placeholder."""
+    text = as_text(value)
+    return text is not None and (text := strip(text)) != "" and not is_placeholder(text, allowed)
+
+
+def _country(raw: Mapping[str, object], region: str | None) -> str | None:
+    """Return the region of the delivery's country, or ``region`` if it names none.
+
+    An unknown country is ``""``: a number without a country code may be from anywhere.
+    """
+    country = raw.get("country")
+    if country is None or (isinstance(country, str) and not strip(country)):
+        return region
+    return country_of(strip(country) if isinstance(country, str) else country) or ""
+
+
+def _unescaped(raw: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the fields with their entities decoded, once."""
+    return {
+        name: html.unescape(value) if isinstance(value, str) and name in PERSONAL_FIELDS else value
+        for name, value in raw.items()
+    }
+
+
 def _identifier(value: object) -> str:
     """The identifier as the sender wrote it: two spellings are two contacts."""
     text = "" if value is None else as_text(value)
     if text is None:
         raise _Unusable("neither text nor an exact number")
-    text = text.strip()
+    text = strip(text)
     if not text:
         raise _Unusable("missing")
     if len(text) > MAX_TEXT:
@@ -121,68 +163,84 @@ def _identifier(value: object) -> str:
 
 def _inbox_id(value: object) -> int | None:
     text = "" if value is None else as_text(value)
-    if text is not None and not text.strip():
+    text = None if text is None else strip(text)
+    if text == "":
         return None
-    if text is None or not _INBOX_ID.fullmatch(text.strip()) or not 0 < int(text) <= MAX_INBOX_ID:
+    if text is None or not _INBOX_ID.fullmatch(text) or not 0 < int(text) <= MAX_INBOX_ID:
         raise _Unusable("not an inbox id")
     return int(text)
 
 
 def _name(text: str) -> tuple[str, str]:
-    """Collapse white space, remove control characters, and cut to the limit."""
-    clean = _NOT_IN_A_NAME.sub("", text)
-    remark = "" if len(clean) == len(text) else "control characters removed"
+    """Collapse white space, remove what is invisible or no name, and cut to the limit."""
+    if not text:
+        return "", ""
+    clean, remark = text, ""
+    if not (text.isascii() and text.isprintable()):
+        clean = without_invisible_in_name(_NOT_IN_A_NAME.sub("", text))
+        remark = "" if len(clean) == len(text) else "control characters removed"
     clean = " ".join(clean.split())
-    if len(clean) > MAX_TEXT:
-        return clean[:MAX_TEXT].rstrip(), f"cut to {MAX_TEXT} characters"
-    return clean, remark
+    if len(clean) > 2 and clean[0] in "\"'\u201c" and clean[-1] in "\"'\u201d":
+        clean = strip(clean[1:-1])
+    if not clean:
+        return "", remark
+    name = without_placeholders(clean)
+    if not name:
+        raise _Unusable("a placeholder, not a name")
+    if len(name) > MAX_TEXT:
+        return name[:MAX_TEXT].rstrip(), f"cut to {MAX_TEXT} characters"
+    return name, remark if name == clean else "placeholders removed"
 
 
 def _email(text: str) -> tuple[str, str]:
     """The address in lower case, without the name in ``Alice <a@b.c>``."""
-    if named := _NAMED_EMAIL.fullmatch(text):
-        text = named[1].strip()
+    if not text:
+        return "", ""
+    if not _PLAIN_EMAIL.fullmatch(text):
+        if "@" in text and has_template(text):
+            raise _Unusable("a placeholder, not an e-mail address")
+        text = _bare_email(without_invisible(text).translate(_FULL_WIDTH))
+        if _UNPRINTABLE.search(text) or not _EMAIL.fullmatch(text):
+            raise _Unusable("not an e-mail address")
     text = text.lower()
-    if text and (_UNPRINTABLE.search(text) or not _EMAIL.fullmatch(text)):
-        raise _Unusable("not an e-mail address")
     if len(text) > MAX_TEXT:
         raise _Unusable(f"longer than {MAX_TEXT} characters")
+    if text.rpartition("@")[2] in _NO_DOMAINS:
+        raise _Unusable("a placeholder, not an e-mail address")
     return text, ""
+
+
+def _bare_email(text: str) -> str:
+    """Return an address without a name, a link, quotes or a full stop around it."""
+    if match := _LINKED_EMAIL.fullmatch(text) or _NAMED_EMAIL.fullmatch(text):
+        text = match[1]
+    text = text.strip(_AROUND_AN_EMAIL)
+    if match := _BRACKETED_EMAIL.fullmatch(text):
+        text = match[match.lastindex or 0].strip(_AROUND_AN_EMAIL)
+    text = _COMMENT.sub("", text)
+    if text[:7].lower() == "mailto:":
+        text = text[7:].partition("?")[0].removeprefix("//").strip(_AROUND_AN_EMAIL)
+    return text
 
 
 def _phone_number(text: str, region: str | None) -> tuple[str, str]:
     """The number in E.164 (ITU-T), which has no extension."""
     if not text:
         return "", ""
-    match = _PHONE.fullmatch(text) if len(text) <= MAX_PHONE_TEXT else None
-    if match is None:
-        raise _Unusable("not a phone number")
-    number = _e164(match[1], region)
-    if number is None and match[1].startswith("00"):
-        number = _e164("+" + match[1][2:], region)
-    if number is None:
-        is_abroad = match[1].startswith(("+", "\uff0b", "00"))
-        raise _Unusable("not a phone number" if region or is_abroad else "a phone number without a country code")
-    return number, "extension removed" if match[2] else ""
-
-
-def _e164(text: str, region: str | None) -> str | None:
-    """``text`` in E.164, if a number of this length can be dialled from abroad."""
     try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return None
-    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return written if _E164.fullmatch(written) else None
+        return to_e164(without_invisible(text), region or None)
+    except NotAPhoneNumber as reason:
+        problem = str(reason)
+    if region == "" and problem.endswith("without a country code"):
+        problem += ", and the delivery names an unknown country"
+    raise _Unusable(problem)  # raised here so that it has no context: the other error may contain the number
 
 
 def _avatar_url(text: str) -> tuple[str, str]:
     """An absolute http(s) URL with a host: LiveDesk's server downloads it."""
     if len(text) > MAX_URL:
         raise _Unusable(f"longer than {MAX_URL} characters")
-    if text and (_UNPRINTABLE.search(text) or not _URL.fullmatch(text)):
+    if text and (_UNPRINTABLE.search(text) or not _URL.fullmatch(text) or has_template(text)):
         raise _Unusable("not an http(s) URL")
     return text, ""
 
@@ -194,7 +252,7 @@ def _from_text(read: Callable[[str], tuple[str, str]], value: object) -> tuple[s
     text = None if isinstance(value, Decimal) else as_text(value)
     if text is None:
         raise _Unusable("not text")
-    text, remark = read(text.strip())
+    text, remark = read(strip(text))
     return text or None, remark
 
 

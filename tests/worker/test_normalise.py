@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.characters import strip
 from worker.errors import Unmappable
 from worker.model import Contact, Note, Signup
 from worker.normalise import as_text, normalise
@@ -67,7 +68,9 @@ def test_it_works() -> None:
         ("Ab", "Ab"),
         ("auth0|5f7", "auth0|5f7"),
         ("Zoë \\ 中", "Zoë \\ 中"),
-        (0, "0"),
+        ("\ufeff\u200b 42\u00a0\u200d\u2060", "42"),
+        ("\u202a7\u202c", "7"),
+        ("a\u200bb", "a\u200bb"),
         (-7, "-7"),
         (12345678901234567890, "12345678901234567890"),
         (2**53 + 1, "9007199254740993"),
@@ -127,6 +130,18 @@ def test_an_optional_field_of_another_type_is_left_out(field: str, value: object
         ("Ana \ud83d", "Ana", ["control characters removed"]),
         ("\x00\x00", None, ["control characters removed"]),
         ("evil\u202egpj.exe", "evilgpj.exe", ["control characters removed"]),
+        ("\ufeffJane\u200b", "Jane", []),
+        ("\u202aJane\u202c \u00ad", "Jane", []),
+        ("\u200e\u05d3\u05e0\u05d4\u200f", "\u05d3\u05e0\u05d4", []),
+        ("\u3164", None, []),
+        ("Ja\u00adne\u200b Doe\ufeff-Roe", "Jane Doe-Roe", ["control characters removed"]),
+        ("Jane\u00a0Doe\u2003Roe", "Jane Doe Roe", []),
+        ("Ja\u200dne", "Jane", ["control characters removed"]),
+        ("\u0dc1\u0dca\u200d\u0dbb\u0dd3", "\u0dc1\u0dca\u200d\u0dbb\u0dd3", []),
+        ("\u0bb8\u0bcd\u0bb0\u0bc0 \u2764\ufe0f", "\u0bb8\u0bcd\u0bb0\u0bc0 \u2764\ufe0f", []),
+        ('"Jane Doe"', "Jane Doe", []),
+        ("\u201cJane Doe\u201d", "Jane Doe", []),
+        ("O'Brien", "O'Brien", []),
         ("می\u200cخواهم", "می\u200cخواهم", []),
         ("👩\u200d🚀", "👩\u200d🚀", []),
         ("x" * 256, "x" * 255, ["cut to 255 characters"]),
@@ -147,6 +162,26 @@ def test_names(written: object, name: str | None, notes: list[str]) -> None:
         ("<a@b.c>", "a@b.c"),
         ("a@b", "a@b"),
         ("ünï@exämple.de", "ünï@exämple.de"),
+        ("mailto:a@x.example", "a@x.example"),
+        ("MAILTO:A@x.example?subject=Hello%20there", "a@x.example"),
+        ("Jane <mailto:a@x.example>", "a@x.example"),
+        ("[a@x.example](mailto:a@x.example)", "a@x.example"),
+        ("a@x.example.", "a@x.example"),
+        ("a@x.example,", "a@x.example"),
+        ("a@x.example;", "a@x.example"),
+        ("'a@x.example'", "a@x.example"),
+        ('"a@x.example"', "a@x.example"),
+        ("(a@x.example)", "a@x.example"),
+        ("[a@x.example]", "a@x.example"),
+        ("<a@x.example", "a@x.example"),
+        ("a@x.example (work)", "a@x.example"),
+        ("a@[192.0.2.1]", "a@[192.0.2.1]"),
+        ("o'brien+1@x.example", "o'brien+1@x.example"),
+        ("a\uff20x\uff0eexample", "a@x.example"),
+        ("ap@x.example\u200b", "ap@x.example"),
+        ("\ufeffa@\u200bx.exam\u00adple\u00a0", "a@x.example"),
+        ("\u202aa@x.example\u202c", "a@x.example"),
+        ("a\u00a0@x.example", "a@x.example"),
     ],
 )
 def test_an_email(written: str, email: str) -> None:
@@ -154,7 +189,21 @@ def test_an_email(written: str, email: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["alice", "a b@c.d", "a@b@c", "@b", "a@", "a\x00@b.c", "a@b.c\ud800", "a@b.c, d@e.f", "Alice <alice>", 5]
+    "written",
+    [
+        "alice",
+        "a b@c.d",
+        "a@b@c",
+        "@b",
+        "a@",
+        "a\x00@b.c",
+        "a@b.c\ud800",
+        "a@b.c, d@e.f",
+        "Alice <alice>",
+        5,
+        "mailto:",
+        ".",
+    ],
 )
 def test_what_is_no_email_is_left_out(written: object) -> None:
     assert read("email", written) == (None, ["left out: not an e-mail address"])
@@ -228,6 +277,7 @@ def test_a_national_number_needs_a_region() -> None:
         "https://user:word@example.com/",
         "https://exämple.de/ä",
         "https://img.example.com/" + "x" * 500,
+        "https://example.com/a.png?d=%2Fx%20y&s=%%",
     ],
 )
 def test_an_avatar_url_is_kept(written: str) -> None:
@@ -277,6 +327,38 @@ def test_an_inbox_that_cannot_be_one_is_refused(written: object) -> None:
     assert problem({"identifier": "1", "inbox_id": written}) == {"inbox_id": "not an inbox id"}
 
 
+def test_invisible_characters_are_no_value() -> None:
+    contact = normalise(
+        {"identifier": "7", "inbox_id": " 4\u200b", "avatar_url": "\ufeffhttps://x.example/a.png\u200b"}
+    )
+    assert (contact.contact.inbox_id, contact.contact.avatar_url) == (4, "https://x.example/a.png")
+    assert problem({"identifier": "\u200b\ufeff"}) == {"identifier": "missing"}
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "value"),
+    [
+        ("name", "Siobh&#225;n O&#039;Brien", "Siobh\u00e1n O'Brien"),  # Jotform
+        ("name", "Tom &amp; Ann", "Tom & Ann"),  # WordPress: sanitize_text_field and wp_insert_user
+        ("name", "Tom &amp;amp; Ann", "Tom &amp; Ann"),
+        ("name", "J&uuml;rgen &ndash; &#x4e2d;", "J\u00fcrgen \u2013 \u4e2d"),
+        ("name", "AT&T &unknown; &", "AT&T &unknown; &"),
+        ("name", "&quot;Jane&quot;&nbsp;", "Jane"),
+        ("name", "a&#0;b&#27;c", "a\ufffdbc"),
+        ("name", "&#8203;", None),
+        ("email", "o&#039;brien@x.example", "o'brien@x.example"),
+        ("phone_number", "&#43;49 171 12345678", "+4917112345678"),
+        ("avatar_url", "https://x.example/a?s=1&#038;d=mm&amp;r=g", "https://x.example/a?s=1&d=mm&r=g"),
+    ],
+)
+def test_entities_are_decoded_once_and_only_if_the_sender_writes_them(
+    field: str, written: str, value: str | None
+) -> None:
+    decoded = normalise({"identifier": "a&amp;b", field: written}, html_entities=True).contact
+    assert (decoded.identifier, getattr(decoded, field)) == ("a&amp;b", value)
+    assert getattr(normalise({"identifier": "7", field: written}).contact, field) != value or written == value
+
+
 def test_as_text_knows_text_and_exact_numbers_only() -> None:
     written = ["a", 1, Decimal("1.50"), True, None, 1.5, [], {}]
     assert [as_text(value) for value in written] == ["a", "1", "1.50", None, None, None, None, None]
@@ -295,7 +377,7 @@ def test_any_input_gives_a_valid_contact_or_unmappable(raw: dict[str, object], r
     except Unmappable:
         return
     contact = signup.contact
-    assert contact.identifier == str(raw["identifier"]).strip()
+    assert contact.identifier == strip(str(raw["identifier"]))
     present = contact.present()
     present.pop("inbox_id", None)
     avatar_url = str(present.pop("avatar_url", "https://"))

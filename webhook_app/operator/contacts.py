@@ -147,6 +147,7 @@ class ContactActions(Actions):
             made = normalise(
                 {"identifier": record.identifier, **{name: fields[name] for name in EDITABLE_FIELDS if name in fields}},
                 region=source.region if source else None,
+                allow_identifiers=(record.identifier,),
                 strict=True,
             )
         except Unmappable as error:

@@ -294,8 +294,8 @@ TRAPS = [
     case(
         "shopify",
         "a number in the address",
-        {"default_address": {"phone": "555-625-1199"}},
-        {"phone_number": "+15556251199"},
+        {"default_address": {"phone": "212-555-1199"}},
+        {"phone_number": "+12125551199"},
     ),
     case(
         "shopify",

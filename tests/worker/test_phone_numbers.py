@@ -1,0 +1,183 @@
+"""Phone numbers: what people and products write becomes E.164, or is left out with the reason."""
+
+import pytest
+
+from worker.normalise import normalise
+from worker.phone_numbers import country_of
+
+LEFT_OUT = "left out: not a phone number"
+NO_CODE = "left out: a phone number without a country code"
+UNKNOWN_COUNTRY = f"{NO_CODE}, and the delivery names an unknown country"
+TWO_NUMBERS = "left out: a phone number that can mean two numbers; write it with a plus"
+BESIDE = "text beside the number removed"
+
+
+def read(written: object, region: str | None = None, **country: object) -> tuple[str | None, list[str]]:
+    signup = normalise({"identifier": "7", "phone_number": written, **country}, region=region)
+    assert all(note.field == "phone_number" for note in signup.notes)
+    return signup.contact.phone_number, [note.text for note in signup.notes]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "whatsapp:+4917112345678",  # Twilio
+        "WhatsApp: +49 171 12345678",
+        "4917112345678@s.whatsapp.net",  # WhatsApp's own ids, as WAHA and Evolution API send them
+        "4917112345678@c.us",
+        "https://wa.me/4917112345678",
+        "p:+4917112345678",  # Meta's lead ads
+        "tel:+4917112345678",
+        "TEL: +49-171-12345678",
+        "sms:+4917112345678",
+        "callto:+4917112345678",
+        "callto://+4917112345678",
+        "tel://+4917112345678",
+        "Mobile: +49 171 12345678",
+        "Tel.: +49 171 12345678",
+        "M: +49 171 12345678",
+        "+49 (0) 171 12345678",
+        "+49(0)171/12345678",
+        "+ 49 171 12345678",
+        "++49 171 12345678",
+        "+0049 171 12345678",
+        "'+4917112345678",  # a spreadsheet's sign for text
+        '"+49 171 12345678"',
+        "<+4917112345678>",
+        "+49 171 12345678.",
+        "+49 171 12345678,",
+        "\uff0b\uff14\uff19 \uff11\uff17\uff11 \uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18",
+        "+\u0664\u0669 \u0661\u0667\u0661 \u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668",
+        "+49\u2011171\u201112345678",
+        "\u202a+49\u00a0171\u00a012345678\u202c",
+        "+49\u200b171\u00ad12345678\ufeff",
+    ],
+)
+def test_plain_things_are_understood(written: str) -> None:
+    assert read(written) == ("+4917112345678", [])
+
+
+@pytest.mark.parametrize(
+    ("written", "note"),
+    [
+        ("+1 212 555 0130 (mobile)", BESIDE),
+        ("+1 212 555 0130 [work]", BESIDE),
+        ("(home) +1 212 555 0130", BESIDE),
+        ("+1 212 555 0130 mobile", BESIDE),
+        ("+1 212 555 0130 - Cell", BESIDE),
+        ("+1 212 555 0130, office", BESIDE),
+        ("+1 212 555 0130 (B\u00fcro)", BESIDE),
+        ("+12125550130.0", BESIDE),  # what pandas makes of a column with gaps
+        ("+1 212 555 0130 x101", "extension removed"),
+        ("+1 212 555 0130, ext. 5", "extension removed"),
+    ],
+)
+def test_what_is_beside_a_number_is_removed(written: str, note: str) -> None:
+    assert read(written) == ("+12125550130", [note])
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "call +1 212 555 0130",
+        "+1 212 555 0130 or +1 212 555 0131",
+        "+1 212 555 0130 / +1 212 555 0131",
+        "+1 212 555 0130 rm -rf",
+        "+1 212 555 0130 (2125550131)",
+        "1-800-FLOWERS",
+        "https://x.example/12125550130",
+        "2125550130@x.example",
+        "2.1255501E9",
+        "-",
+        "none",
+    ],
+)
+def test_other_things_are_left_out(written: str) -> None:
+    assert read(written, "US") == (None, [LEFT_OUT])
+
+
+# The country of a number without a plus
+
+
+@pytest.mark.parametrize(
+    ("country", "written", "number"),
+    [
+        ("FR", "06 12 34 56 78", "+33612345678"),  # Shopify: default_address.country_code
+        ("fr", "06 12 34 56 78", "+33612345678"),
+        ("FRA", "06 12 34 56 78", "+33612345678"),
+        ("IRL", "01 234 5678", "+35312345678"),  # Intercom: location.country_code has three letters
+        ("France", "06 12 34 56 78", "+33612345678"),  # HubSpot, Klaviyo and Salesforce write names
+        ("united kingdom", "020 7946 0958", "+442079460958"),
+        ("UK", "020 7946 0958", "+442079460958"),
+        ("USA", "(212) 555-0130", "+12125550130"),
+        ("United States", "212.555.0130", "+12125550130"),
+        ("+49", "0171 12345678", "+4917112345678"),
+        (" DE\u200b", "0171 12345678", "+4917112345678"),
+        ("DE", "011 49 30 12345678", None),
+        ("US", "011 49 30 12345678", "+493012345678"),
+        ("US", "00 49 30 12345678", "+493012345678"),
+        ("FR", "+49 30 12345678", "+493012345678"),
+    ],
+)
+def test_the_country_of_the_delivery_goes_before_the_regions(country: str, written: str, number: str | None) -> None:
+    assert read(written, "BR", country=country) == (number, [] if number else [LEFT_OUT])
+
+
+@pytest.mark.parametrize("country", ["XX", "ZZZ", "Atlantis", "undefined", "49", 49, ["FR"], {"code": "FR"}, True])
+def test_an_unknown_country_is_none(country: object) -> None:
+    assert read("212 555 0130", "US", country=country) == (None, [UNKNOWN_COUNTRY])
+    assert read("+1 212 555 0130", "US", country=country) == ("+12125550130", [])
+
+
+@pytest.mark.parametrize("country", [None, "", "  ", "\u200b"])
+def test_without_a_country_the_region_counts(country: object) -> None:
+    assert read("212 555 0130", "US", country=country) == ("+12125550130", [])
+    assert read("212 555 0130", None, country=country) == (None, [NO_CODE])
+
+
+@pytest.mark.parametrize(
+    ("region", "written"),
+    [
+        ("US", "06 12 34 56 78"),  # a French number
+        ("US", "0171 2345678"),  # a German one
+        ("US", "555-625-1199"),  # no such area
+        ("US", "1234567890"),
+        ("US", "9999999999"),
+        ("GB", "07700 900123"),  # Ofcom's numbers for films
+        ("FR", "212 555 0130"),
+        ("IN", "01234 567890 12"),
+    ],
+)
+def test_a_number_without_a_plus_must_be_valid(region: str, written: str) -> None:
+    assert read(written, region) == (None, [LEFT_OUT])
+
+
+def test_a_number_with_a_plus_must_only_be_possible() -> None:
+    assert read("+15556251199") == ("+15556251199", [])
+    assert read("+447700900123") == ("+447700900123", [])
+
+
+def test_a_number_that_can_mean_two_is_left_out() -> None:
+    """It may begin with the country's code or with an area's."""
+    assert read("4917112345678", "DE") == (None, [TWO_NUMBERS])
+    assert read("12125550130", "US") == ("+12125550130", [])
+    assert read("5511912345678", "BR") == ("+5511912345678", [])
+
+
+@pytest.mark.parametrize(
+    ("written", "region"),
+    [
+        *(("de", "DE"), ("DEU", "DE"), ("Germany", "DE"), ("Federal Republic of Germany", "DE"), ("el", "GR")),
+        *(
+            ("South Korea", "KR"),
+            ("Korea, Republic of", "KR"),
+            ("Taiwan", "TW"),
+            ("Vietnam", "VN"),
+            ("T\u00fcrkiye", "TR"),
+        ),
+        *(("Holland", "NL"), ("England", "GB"), ("Russia", "RU"), ("+1", "US"), ("0044", "GB"), ("Kosovo", "XK")),
+        *(("AQ", None), ("", None), ("276", None), ("x" * 999, None), ("Deutschland", None), (None, None)),
+    ],
+)
+def test_countries(written: object, region: str | None) -> None:
+    assert country_of(written) == region

@@ -1,0 +1,185 @@
+"""Phone numbers: from what people and products write to E.164 (ITU-T)."""
+
+import re
+import unicodedata
+from functools import cache
+
+import phonenumbers
+import pycountry
+from phonenumbers import CountryCodeSource, PhoneNumber, ValidationResult
+
+#: Characters; far above E.164's 15 digits with any punctuation and a label. Limits what the library parses.
+MAX_TEXT = 96
+#: Not in ISO 3166-1, and still written: by people, and by the European Union.
+_OTHER_CODES = {"UK": "GB", "EL": "GR", "XK": "XK", "KOSOVO": "XK", "XKX": "XK"}
+#: Names that people write; ISO's are longer.
+_OTHER_NAMES = {
+    name: region
+    for region, names in {
+        "US": "USA,U.S.,U.S.A.,UNITED STATES OF AMERICA",
+        "GB": "GREAT BRITAIN,ENGLAND,SCOTLAND,WALES,NORTHERN IRELAND",
+        "NL": "HOLLAND,THE NETHERLANDS",
+        "RU": "RUSSIA",
+        "TR": "TURKEY",
+        "KR": "SOUTH KOREA",
+        "KP": "NORTH KOREA",
+        "VN": "VIETNAM",
+        "LA": "LAOS",
+        "CZ": "CZECH REPUBLIC",
+        "MK": "MACEDONIA",
+        "CI": "IVORY COAST",
+        "CV": "CAPE VERDE",
+        "SZ": "SWAZILAND",
+        "BN": "BRUNEI",
+        "MO": "MACAU",
+        "PS": "PALESTINE",
+        "MM": "BURMA",
+    }.items()
+    for name in names.split(",")
+}
+_CALLING_CODE = re.compile(r"(?:\+|00)\s*([1-9][0-9]{0,2})")
+
+#: What products put before a number: URI schemes (RFC 3966, RFC 5724), messengers, Meta's lead ads (``p:+49...``), and
+#: the words of signatures. A sentence has no colon or dot before the number.
+_BEFORE = re.compile(
+    r"(?:(?:tel|telephone|telefon|phone|mobile|mobil|cell|mob|ph|handy|sms|smsto|callto|whatsapp|wa|viber|signal|p|t|m|c"
+    r"|h|w)\s*[.:]+\s*(?://)?|https?://(?:wa\.me/|api\.whatsapp\.com/send/?\?phone=))",
+    re.IGNORECASE,
+)
+_LABEL = r"(?:mobile?|cell|cellphone|home|work|office|main|private|business|whatsapp|landline|phone|preferred|default)"
+#: What stands beside a number: a word in brackets, or one of a few without.
+_BESIDE = re.compile(
+    rf"^(?:\([^\W\d][^()\d]*\)|\[[^\W\d][^\[\]\d]*\])\s*|\s*(?:\([^\W\d][^()\d]*\)|\[[^\W\d][^\[\]\d]*\]"
+    rf"|[\s,/-]+{_LABEL}\.?)$",
+    re.IGNORECASE,
+)
+#: WhatsApp's own form of a number, which is international and has no plus.
+_WHATSAPP_ID = re.compile(r"([1-9][0-9]{6,14})@(?:s\.whatsapp\.net|c\.us)")
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb<>,;:= "
+#: A spreadsheet's number, which has a fraction.
+_FRACTION = re.compile(r"(\+?[0-9]{7,15})\.0+")
+_TWO_PLUSES = re.compile(r"[+\s]*\+\s*(?:00)?\s*(?=[1-9(])")
+#: A number with an optional extension and nothing else: the library would also find one in a sentence.
+_NUMBER = re.compile(
+    r"[\s(]*([+\d][\d\s().\-/\u2010-\u2015\u2212]*)(\s*(?:;ext=|,?\s*ext\.?|,?\s*extension|x|#)\s*\d{1,7})?",
+    re.IGNORECASE,
+)
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_PLAIN = re.compile(r"\+[1-9][0-9 ]{1,20}", re.ASCII)
+#: What the library says about a number that was written with its country's code.
+_WITH_CODE = (CountryCodeSource.FROM_NUMBER_WITH_PLUS_SIGN, CountryCodeSource.FROM_NUMBER_WITH_IDD)
+
+
+class NotAPhoneNumber(ValueError):
+    """The text says why and does not repeat the number."""
+
+
+def to_e164(text: str, region: str | None) -> tuple[str, str]:
+    """Return a number in E.164, and a remark about what was removed.
+
+    A number with its country's code must have a possible length. Any other must be valid in ``region`` (ISO 3166-1,
+    two capital letters), because with another country's code it would be a stranger's.
+
+    Raises:
+        NotAPhoneNumber: it is not one, or has neither code nor region.
+    """
+    if _PLAIN.fullmatch(text):
+        return _international(text), ""
+    if len(text) > MAX_TEXT:
+        raise NotAPhoneNumber("not a phone number")
+    bare, remark = _bare(unicodedata.normalize("NFKC", text))
+    match = _NUMBER.fullmatch(bare)
+    if match is None:
+        raise NotAPhoneNumber("not a phone number")
+    number = _international(match[1]) if match[1].startswith("+") else _national(match[1], region)
+    return number, "extension removed" if match[2] else remark
+
+
+def country_of(value: object) -> str | None:
+    """Return the region of a country, or ``None`` if there is no such country.
+
+    It is written as a code of ISO 3166-1, as an English name, or as a calling code with a plus.
+    """
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        return None
+    written = value.strip().upper()
+    if match := _CALLING_CODE.fullmatch(written):
+        region: str | None = phonenumbers.region_code_for_country_code(int(match[1]))
+    else:
+        region = written if len(written) == 2 else None
+        region = _OTHER_CODES.get(written) or region or _OTHER_NAMES.get(written) or _names().get(written)
+    return region if region in phonenumbers.SUPPORTED_REGIONS else None
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Return the region of each three-letter code and English name, in capitals."""
+    return {
+        name.upper(): country.alpha_2
+        for country in pycountry.countries
+        for key in ("alpha_3", "name", "common_name", "official_name")
+        if (name := getattr(country, key, None))
+    }
+
+
+def _bare(text: str) -> tuple[str, str]:
+    """Return a number without what stands around it, and a remark."""
+    if match := _WHATSAPP_ID.fullmatch(text):
+        return f"+{match[1]}", ""
+    text = text.strip(_QUOTES)
+    if match := _BEFORE.match(text):
+        rest = text[match.end() :]
+        text = (
+            f"+{rest}" if match[0][-1] in "/=" and match[0][:4].lower() == "http" and rest[:1] in "123456789" else rest
+        )
+    without = _BESIDE.sub("", text.strip(_QUOTES))
+    if match := _FRACTION.fullmatch(without):
+        without = match[1]
+    return _TWO_PLUSES.sub("+", without, count=1), "" if without == text else "text beside the number removed"
+
+
+def _international(text: str) -> str:
+    number = _parsed(text, None)
+    return _written(number)
+
+
+def _national(text: str, region: str | None) -> str:
+    """Return a number without a plus in E.164.
+
+    ``00`` is the prefix for calls abroad in nearly all countries.
+    """
+    number = _parsed(text, region) if region else None
+    if number is not None and number.country_code_source in _WITH_CODE:
+        return _written(number)
+    if number is not None and phonenumbers.is_valid_number(number):
+        if _is_ambiguous(text, number):
+            raise NotAPhoneNumber("a phone number that can mean two numbers; write it with a plus")
+        return _written(number)
+    if text.startswith("00"):
+        return _written(_parsed("+" + text[2:], None))
+    raise NotAPhoneNumber("not a phone number" if region else "a phone number without a country code")
+
+
+def _is_ambiguous(text: str, number: PhoneNumber) -> bool:
+    """Whether a number that is valid as it is would also be one with a plus before it."""
+    digits = str(phonenumbers.normalize_digits_only(text))
+    if not digits.startswith(str(number.country_code)) or str(number.national_number) != digits:
+        return False
+    other = _parsed(f"+{digits}", None)
+    return other is not None and bool(phonenumbers.is_valid_number(other))
+
+
+def _parsed(text: str, region: str | None) -> PhoneNumber | None:
+    try:
+        return phonenumbers.parse(text, region, keep_raw_input=True)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _written(number: PhoneNumber | None) -> str:
+    """Return a number in E.164, if one of this length can be dialled from abroad."""
+    if number is not None and phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE:
+        written: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        if _E164.fullmatch(written):
+            return written
+    raise NotAPhoneNumber("not a phone number")
