@@ -284,6 +284,7 @@ SETTINGS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "id_prefix": (_is_prefix, f"a string of at most {MAX_PREFIX} characters without spaces"),
     "on_conflict": (lambda value: value in list(OnConflict), " or ".join(f'"{one}"' for one in OnConflict)),
     "allow_identifiers": (lambda value: bool(_texts(value)), "a list of strings"),
+    "html_entities": (lambda value: isinstance(value, bool), "true or false"),
     "on_invalid": (lambda value: value in ON_INVALID, " or ".join(f'"{word}"' for word in ON_INVALID)),
     "blocking": (lambda value: isinstance(value, bool), "true or false"),
     "max_bytes": (lambda value: _is_whole(value, MAX_BODY_BYTES), f"a whole number from 1 to {MAX_BODY_BYTES}"),

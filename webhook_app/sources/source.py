@@ -48,11 +48,11 @@ class Source:
 
     ``region`` is the country of phone numbers without a country code, ``inbox_id`` the inbox of contacts that name
     none. ``identity``, ``id_space`` and ``on_conflict`` are those of ``origin``; ``id_prefix`` precedes identifiers,
-    and ``allow_identifiers`` are real ones that look like placeholders. ``on_invalid`` decides about an authentic
-    delivery without a usable contact: ``quarantine``, which does not store what is at ``secret_fields``, or ``reject``.
-    ``max_bytes`` limits the body. With ``blocking = false`` a signup waits for our answer and must never fail because
-    of us (ADR 8). ``secret_names`` are the names of the secrets, in the order in which ``verify`` numbers them.
-    ``preset`` is the name of the preset that the source uses.
+    and ``allow_identifiers`` are real ones that look like placeholders. With ``html_entities`` the sender escapes texts
+    for HTML. ``on_invalid`` decides about an authentic delivery without a usable contact: ``quarantine``, which does
+    not store what is at ``secret_fields``, or ``reject``. ``max_bytes`` limits the body. With ``blocking = false`` a
+    signup waits for our answer and must never fail because of us (ADR 8). ``secret_names`` are the names of the
+    secrets, in the order in which ``verify`` numbers them. ``preset`` is the name of the preset that the source uses.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Source:
     id_prefix: str = ""
     on_conflict: OnConflict = OnConflict.ASK
     allow_identifiers: tuple[str, ...] = ()
+    html_entities: bool = False
 
     @property
     def origin(self) -> Origin:
@@ -169,7 +170,15 @@ class Source:
             if raw is None:
                 return Element(payload, None)
             return Element(
-                payload, normalise(raw, region=self.region, inbox_id=self.inbox_id, id_prefix=self.id_prefix)
+                payload,
+                normalise(
+                    raw,
+                    region=self.region,
+                    inbox_id=self.inbox_id,
+                    id_prefix=self.id_prefix,
+                    allow_identifiers=self.allow_identifiers,
+                    html_entities=self.html_entities,
+                ),
             )
         except TooMuchWork:
             raise

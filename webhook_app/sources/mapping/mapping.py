@@ -6,11 +6,12 @@ The result is raw; ``worker.normalise`` validates it. ``rules`` documents how ru
 from collections import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 from urllib.parse import urljoin
 
-from webhook_app.sources.mapping.paths import Path, Scope, is_usable
-from worker.normalise import MAX_URL, as_text
+from webhook_app.sources.mapping.paths import Path, Scope
+from worker.normalise import MAX_URL, as_text, is_usable_identifier
 
 
 class Rule(Protocol):
@@ -41,7 +42,7 @@ class FirstOf:
         found = None
         for rule in self.rules:
             value = rule.value(payload, scope)
-            if is_usable(value):
+            if scope.usable(value):
                 return value
             found = value if found is None else found
         return found
@@ -72,7 +73,7 @@ class Prefixed:
     def value(self, payload: object, scope: Scope) -> object:
         value = self.rule.value(payload, scope)
         text = as_text(value)
-        if not text or text.isspace():
+        if not text or not scope.usable(value):
             return value
         prefix = self.prefix if isinstance(self.prefix, str) else self._found_prefix(self.prefix, payload, scope)
         return None if prefix is None else prefix + text.strip()
@@ -176,7 +177,7 @@ class Mapping:
     ``rules`` have the names of ``worker.model.Contact``'s fields, or ``country`` and ``email_verified``. Their ``$`` is
     the contact's object: the first of ``places`` that has an identifier. The ``$`` of ``places`` and of the conditions
     is the whole payload: all of ``only_if`` must hold, and none of ``ignore_if``. ``headers`` are the names of the
-    headers that are used.
+    headers that are used. ``allow_identifiers`` are identifiers that look like placeholders.
     """
 
     rules: abc.Mapping[str, Rule]
@@ -184,6 +185,7 @@ class Mapping:
     only_if: tuple[Condition, ...] = ()
     ignore_if: tuple[Condition, ...] = ()
     headers: tuple[str, ...] = ()
+    allow_identifiers: frozenset[str] = frozenset()
 
     def apply(self, payload: object, scope: Scope) -> dict[str, object] | None:
         """Return the raw fields, or ``None`` for a delivery that is not a signup.
@@ -195,19 +197,22 @@ class Mapping:
             return None
         if any(condition.holds(payload, scope) for condition in self.ignore_if):
             return None
-        contact = self._contact(payload, scope)
-        found = ((field, rule.value(contact, scope)) for field, rule in self.rules.items())
-        return {field: value for field, value in found if value is not None}
+        for_ids = Scope(scope.headers, scope.work, partial(is_usable_identifier, allowed=self.allow_identifiers))
+        contact, identifier = self._contact(payload, for_ids)
+        found = ((field, rule.value(contact, scope)) for field, rule in self.rules.items() if field != "identifier")
+        fields = {field: value for field, value in found if value is not None}
+        return fields if identifier is None else {"identifier": identifier, **fields}
 
-    def _contact(self, payload: object, scope: Scope) -> object:
-        """Return the object with the identifier, or else the last object."""
+    def _contact(self, payload: object, scope: Scope) -> tuple[object, object]:
+        """Return the object with the identifier, or else the last one, and that."""
+        rule = self.rules["identifier"]
         contact = None
         for place in self.places:
             for candidate in place.candidates(payload, scope):
-                if is_usable(self.rules["identifier"].value(candidate, scope)):
-                    return candidate
+                if scope.usable(identifier := rule.value(candidate, scope)):
+                    return candidate, identifier
                 contact = candidate if isinstance(candidate, dict) else contact
-        return contact
+        return contact, rule.value(contact, scope)
 
 
 def is_same(value: object, allowed: str | int | float | bool) -> bool:

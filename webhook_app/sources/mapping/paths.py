@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from webhook_app.sources.delivery import Lookup
+from worker.characters import strip
 from worker.errors import Unmappable
 from worker.normalise import as_text
 
@@ -52,12 +53,22 @@ class Work:
             raise TooMuchWork
 
 
+def is_usable(value: object) -> bool:
+    """Whether this can be a field's value: a number, or text that is not blank."""
+    text = as_text(value)
+    return text is not None and strip(text) != ""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a rule uses beside the payload: the headers, and the work that is left."""
+    """What a rule uses beside the payload.
+
+    The headers, the work that is left, and ``usable``: whether a value is one that is wanted.
+    """
 
     headers: Lookup = field(default_factory=dict[str, str], repr=False)
     work: Work = field(default_factory=Work)
+    usable: Callable[[object], bool] = is_usable
 
 
 #: The places in a value that a selector selects, given the whole payload.
@@ -98,7 +109,7 @@ class Path:
         if self.steps is not None:
             value = walk(self.steps, payload)
             return None if value is MISSING else value
-        return next((value for value in self.find(payload, payload, scope.work) if is_usable(value)), None)
+        return next((value for value in self.find(payload, payload, scope.work) if scope.usable(value)), None)
 
     def candidates(self, payload: object, scope: Scope) -> list[object]:
         """Return the one object to look for a contact in."""
@@ -153,12 +164,6 @@ def places(value: Any) -> Collection[Place]:
     if isinstance(value, dict):
         return value.keys()
     return range(len(value)) if isinstance(value, list) else ()
-
-
-def is_usable(value: object) -> bool:
-    """Whether this can be a field's value: a number, or text that is not blank."""
-    text = as_text(value)
-    return text is not None and text.strip() != ""
 
 
 def _with_all_below(values: list[Any], work: Work) -> list[Any]:

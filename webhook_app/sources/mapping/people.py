@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from webhook_app.sources.mapping.jsonpath import compile_path
-from webhook_app.sources.mapping.paths import Path, Scope, Work, is_usable
+from webhook_app.sources.mapping.paths import Path, Scope, Work
 
 #: What an event has inside, from the outside in: CloudEvents and Standard Webhooks have ``data``, Stripe and Auth0
 #: ``data.object``, Supabase ``record``, Hasura ``event.data.new``, Debezium ``payload.after``, Strapi ``entry``,
@@ -95,7 +95,7 @@ class Named:
 
     def value(self, payload: object, scope: Scope) -> object:
         values = self.values(payload, scope)
-        return next((value for value in values if is_usable(value)), _first_of(values))
+        return next((value for value in values if scope.usable(value)), _first_of(values))
 
     def values(self, payload: object, scope: Scope) -> list[object]:
         holder = payload if self.place is None else self.place.value(payload, scope)
@@ -134,7 +134,7 @@ class PersonId:
             own = [] if is_event or is_outside or (any(inside) and not _has_own_name(found)) else own
             named = [] if is_outside else named
         values = [*named, *own] if is_event else [*own, *named]
-        return next((value for value in values if is_usable(value)), _first_of(values))
+        return next((value for value in values if scope.usable(value)), _first_of(values))
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,13 @@ def read_mapping(entry: Table[str, object]) -> Mapping:
     if problems:
         raise SettingsError(problems)
     headers = _headers({key: entry.get(key) for key in KEYS})
-    return Mapping(rules, tuple(places), only_if, ignore_if + test_if, tuple(sorted(headers)))
+    return Mapping(rules, tuple(places), only_if, ignore_if + test_if, tuple(sorted(headers)), _allowed(entry))
+
+
+def _allowed(entry: Table[str, object]) -> frozenset[str]:
+    """Return ``allow_identifiers``; ``config`` checks it."""
+    written = entry.get("allow_identifiers")
+    return frozenset(text for text in written if isinstance(text, str)) if isinstance(written, list) else frozenset()
 
 
 def _headers(written: object) -> set[str]:

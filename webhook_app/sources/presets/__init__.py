@@ -45,6 +45,8 @@ class Preset(TypedDict):
     test_if: NotRequired[Mapping[str, object]]
     body: NotRequired[str | list[str]]
     json_fields: NotRequired[list[str]]
+    #: The product escapes names and addresses for HTML.
+    html_entities: NotRequired[bool]
     each: NotRequired[str]
     handshake: NotRequired[str]
     blocking: NotRequired[bool]

@@ -212,6 +212,36 @@ def test_a_missing_identifier_gets_no_prefix(value: object) -> None:
         normalise(raw)
 
 
+PLACES = {"user": {"id": "undefined", "uuid": "u-1", "name": "null"}, "ids": ["{{id}}", 0, "xxxxx", "u-2"], "guest": 0}
+
+
+@pytest.mark.parametrize(
+    ("written", "identifier"),
+    [
+        (["$.user.id", "$.user.uuid"], "u-1"),
+        ([{"path": "$.user.id", "prefix": "app-"}, "$.user.uuid"], "u-1"),
+        ([{"path": ["$.guest", "$.user.uuid"], "prefix": "app-"}], "app-u-1"),
+        ({"path": "$.guest", "prefix": "app-"}, 0),
+        ("$.ids[*]", "u-2"),
+        (["$.guest", "$.user.id"], 0),
+        ({"named": ["guest", "uuid"]}, 0),
+        ({"named": ["id", "uuid"], "in": "$.user"}, "u-1"),
+    ],
+)
+def test_a_placeholder_makes_way_for_the_next_alternative(written: object, identifier: object) -> None:
+    """Typeform sends ``xxxxx`` for a hidden field without a value, WooCommerce 0 for a guest."""
+    mapping = read_mapping({"map": {"identifier": written, "name": ["$.user.name", "$.user.uuid"]}})
+    assert mapping.apply(PLACES, Scope()) == {"identifier": identifier, "name": "null"}
+
+
+def test_the_contact_is_where_no_placeholder_is() -> None:
+    entry = {"contact": ["$.guest", "$.user"], "map": {"identifier": "$.id", "name": "$.name"}}
+    payload = {"guest": {"id": "guest", "name": "Guest"}, "user": {"id": "u-1", "name": "Ana"}}
+    assert read_mapping(entry).apply(payload, Scope()) == {"identifier": "u-1", "name": "Ana"}
+    allowed = read_mapping({**entry, "allow_identifiers": ["guest"]})
+    assert allowed.apply(payload, Scope()) == {"identifier": "guest", "name": "Guest"}
+
+
 def test_absent_fields_are_absent() -> None:
     fields: dict[str, object] = {"email": "$.email", "name": "$.name"}
     assert mapping(fields).apply({"id": 1, "email": None}, Scope()) == {"identifier": 1}
