@@ -24,7 +24,8 @@ shops                   0 for the customer of a guest's order (WooCommerce)
 ======================  ================================================================================================
 
 What looks similar and is an identifier: small numbers (``5``, ``42``), leading zeros (``000123``), short repetitions
-(``aaaa``, ``1111``), ``test``, ``admin``, ``user`` and ``nobody``. A source can allow others by name (``allow_identifiers``).
+(``aaaa``, ``1111``), ``test``, ``admin``, ``user`` and ``nobody``. A source can allow others by name
+(``allow_identifiers``).
 """
 
 import re
@@ -32,8 +33,34 @@ from collections.abc import Collection
 
 #: In lower case, without the brackets and quotes around them.
 _NO_VALUE = {
-    *("undefined", "null", "none", "nil", "nan", "-nan", "n/a", "n.a.", "n.a", "na", "infinity", "-infinity", "-1", "\\n"),
-    *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "dbnull", "system.dbnull", "nonetype", "array", "system.object", "lmy47d"),
+    *(
+        "undefined",
+        "null",
+        "none",
+        "nil",
+        "nan",
+        "-nan",
+        "n/a",
+        "n.a.",
+        "n.a",
+        "na",
+        "infinity",
+        "-infinity",
+        "-1",
+        "\\n",
+    ),
+    *(
+        "1.#ind",
+        "-1.#ind",
+        "1.#qnan",
+        "-1.#qnan",
+        "dbnull",
+        "system.dbnull",
+        "nonetype",
+        "array",
+        "system.object",
+        "lmy47d",
+    ),
 }
 _ERRORS = {"#n/a", "#na", "#ref!", "#value!", "#name?", "#null!", "#div/0!", "#num!", "#error!"}
 _NOBODY = {
