@@ -172,6 +172,11 @@ EXISTS_BUT_NOT_FOUND = _row("exists_but_not_found", Fault.LIVEDESK, Signal.OK, "
     "LiveDesk says it exists, but does not find it",
     "LiveDesk refuses to create the contact because its identifier is taken, but no search shows which contact has it.",
     "Search for it in LiveDesk. Often the search index only lags behind, and a retry adopts the contact.")
+OWNER_NOT_FOUND = _row("owner_not_found", Fault.LIVEDESK, Signal.OK, "search",
+    "LiveDesk refuses the e-mail, but shows no owner",
+    "Another contact may have the address, which LiveDesk's search does not show yet. The contact waits for "
+    "LIVEDESK_SETTLE and is tried again. If there is still no owner, the address is left out.",
+    "No action is usually needed. If it continues, LIVEDESK_SETTLE is shorter than the delay of LiveDesk's search.")
 IDENTIFIER_FOUND_TWICE = _row("identifier_found_twice", Fault.LIVEDESK, Signal.OK, "search",
     "LiveDesk has two contacts with this identifier",
     "Only a person can decide which of the two is right.",

@@ -134,6 +134,7 @@ class _Work:
         self.cause = claim.cause
         #: The contacts in LiveDesk that searches of this attempt found.
         self.seen: list[Person] = []
+        self.searched: set[str] = set()
         self.decided: Decided | None = None
 
     def attempt(self) -> AttemptResult:
@@ -221,6 +222,10 @@ class _Work:
             return overlap.left_out(field, "another contact in LiveDesk has it")
         owners = self.owners(field)
         if not owners:
+            if field == "email" and self.claim.cause != causes.OWNER_NOT_FOUND.slug:
+                # A person twice is worse than to wait: the search may not show yet what another attempt has created.
+                waiting = self.postponed(self.sync.settle_ms, causes.OWNER_NOT_FOUND.slug)
+                return replace(waiting, status=refusal.status, excerpt=refusal.excerpt) if refusal else waiting
             return overlap.left_out(field)
         if field == "phone_number" and not self.chosen(owners):  # households share phone numbers
             same = [owner for owner in owners if overlap.is_same_person(owner, self.contact)]
@@ -232,10 +237,13 @@ class _Work:
     def owners(self, field: str) -> list[Person]:
         """Return the contacts in LiveDesk that have this value of ours."""
         value = getattr(self.contact, field)
-        if seen := [person for person in self.seen if overlap.has_value(person, field, value)]:
+        seen = [person for person in self.seen if overlap.has_value(person, field, value)]
+        if seen or field in self.searched:
             return seen
-        self.cause = causes.taken(field).slug
+        if self.claim.cause != causes.OWNER_NOT_FOUND.slug:
+            self.cause = causes.taken(field).slug
         owners = self.livedesk.find_owners(field, value)
+        self.searched.add(field)
         self.seen += owners
         return owners
 

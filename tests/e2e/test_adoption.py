@@ -117,7 +117,8 @@ def test_an_identifier_that_two_contacts_have_is_a_conflict(system: System) -> N
 @pytest.mark.parametrize("field", ["email", "phone_number", "name", "avatar_url"])
 def test_an_optional_field_that_livedesk_refuses_is_left_out_and_noted(system: System, field: str) -> None:
     body = json.dumps({"message": f"{field} is not to its taste", "attributes": [field]})
-    system.livedesk.behave("status", on="create", times=1, status=422, body=body)
+    # An address whose owner no search shows is tried once more after the settle time.
+    system.livedesk.behave("status", on="create", times=2 if field == "email" else 1, status=422, body=body)
     system.accept(WHO, **ADA, avatar_url="https://example.com/a.png")
 
     record = system.wait_for(WHO, "created")

@@ -144,6 +144,18 @@ def test_a_promotion_survives_what_livedesk_does_to_its_request(system: System, 
     assert system.record("submission-1")["outcome"] == "known"
 
 
+def test_a_search_that_lags_behind_makes_nobody_two_contacts(system: System) -> None:
+    system.livedesk.behave("search_lag", delay=0.7)
+    for number in range(20):
+        for source in (FORM, *ACCOUNTS):
+            send(system, source, f"{source}-{number}", email=f"person-{number}@example.com")
+    system.drain()
+    contacts = system.livedesk.contacts()
+    assert len(contacts) == 20
+    assert {contact.email for contact in contacts} == {f"person-{number}@example.com" for number in range(20)}
+    assert system.client.zcard(keys.state("created")) == 60
+
+
 def test_an_unverified_address_takes_over_nothing(system: System) -> None:
     owner = system.livedesk.add_contact(name="Vera", email="vera@example.com")
     send(system, "app", "mallory", email="vera@example.com", name="Mallory", verified=False)

@@ -405,6 +405,24 @@ def test_a_known_contact_whose_worker_dies_is_looked_up_and_known(world: SyncWor
     assert facts(world) == KNOWN
 
 
+def test_a_known_contact_whose_lease_was_lost_is_decided_anew(world: SyncWorld) -> None:
+    """Its contact has another identifier: to be created with that id would displace whose it is."""
+
+    def too_late() -> list[Person]:
+        world.advance(LEASE_MS + 1)
+        world.claim()
+        return [owner(ACCOUNTS)]
+
+    meet(world, ACCOUNTS)
+    world.submit()
+    world.expect(create=refused("email"), owners=too_late)
+    ended = world.attempt()
+    assert (ended.result.outcome, ended.finished.written) == (Outcome.KNOWN, False)
+    world.attempt(look_up=[], create=refused("email"), owners=[owner(ACCOUNTS)])
+    assert facts(world) == KNOWN
+    assert facts(world, "shop-1") == (State.CREATED, Outcome.CREATED, "9", None)
+
+
 # A taken phone number
 
 

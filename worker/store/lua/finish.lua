@@ -26,7 +26,10 @@ local is_attempt = result.signal ~= 'postponed'
 local is_undecided = record[8] and to == 'retrying'
 
 if from ~= 'sending' or record[2] ~= args.token then
-  if result.contact_id and from and from ~= 'created' then redis.call('HSET', RECORD, 'late_id', result.contact_id) end
+  -- A contact that is only known has another identifier: the next attempt decides anew.
+  if result.contact_id and from and from ~= 'created' and result.outcome ~= 'known' then
+    redis.call('HSET', RECORD, 'late_id', result.contact_id)
+  end
   return { 'stale' }
 end
 
