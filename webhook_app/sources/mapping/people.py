@@ -32,6 +32,10 @@ PEOPLE = (
 #: Parts of a person that hold fields: JSON:API has ``attributes``, Airtable ``fields``, HubSpot ``properties``, Okta
 #: ``profile``, Segment ``traits``, Keycloak ``details``.
 PARTS = ("attributes", "fields", "properties", "profile", "traits", "details")
+#: Parts of a person only if the person's name is outside: else what is outside is an event.
+CONTACT_PARTS = ("contact", "contactinfo", "contactdetails")
+#: Wrappers that are never the person themselves: they describe what happened.
+EVENTS = ("event", "message")
 #: Levels of wrappers.
 MAX_DEPTH = 4
 
@@ -147,40 +151,51 @@ class Person:
         return sorted(found, key=lambda one: not _has_traits(members(one, scope.work)))
 
 
-def _people(value: Any, work: Work, outer: tuple[Any, ...] = (), depth: int = 0) -> Iterator[object]:
+def _people(
+    value: Any, work: Work, outer: tuple[Any, ...] = (), depth: int = 0, *, is_event: bool = False
+) -> Iterator[object]:
     """Yield the objects in ``value`` from the inside out.
 
-    ``outer`` has the ``identifier`` around them, if there is one.
+    ``outer`` has the ``identifier`` around them, if there is one. ``is_event``: ``value`` itself is not a person.
     """
     found = members(value, work)
     if not found:
         return
     inner = tuple(found.get("identifier", outer))
-    if depth < MAX_DEPTH:
-        for inside in _all(found, WRAPPERS):
+    for name in WRAPPERS if depth < MAX_DEPTH else ():
+        for inside in _all(found, (name,)):
             objects = _objects(inside)
-            yield from _people(objects[0] if len(objects) == 1 else None, work, inner, depth + 1)
-    for person in (*_all(found, PEOPLE), value):
+            only = objects[0] if len(objects) == 1 else None
+            yield from _people(only, work, inner, depth + 1, is_event=name in EVENTS)
+    for person in _all(found, PEOPLE):
         if isinstance(person, dict):
-            yield _completed(person, inner if person is not value else outer, work)
+            yield _completed(person, inner, work)
+    if not is_event:
+        yield _completed(value, outer, work)
 
 
 def _completed(person: dict[str, Any], identifiers: tuple[Any, ...], work: Work) -> dict[str, Any]:
     """Return the person with the fields in its parts and the identifier around it.
 
-    Its own win.
+    Its own win, unless they are blank.
     """
     found = members(person, work)
     parts = [part for part in _all(found, PARTS) if isinstance(part, dict)]
-    if identifiers and not any(_all(found, (*OWN_IDS, *PERSON_IDS))):
+    if _has_own_name(found) or _has_traits(found):
+        parts += [part for part in _all(found, CONTACT_PARTS) if isinstance(part, dict) and not _has_id(part, work)]
+    if identifiers and not _has_id(person, work):
         parts.append({"identifier": identifiers[0]})
     if not parts:
         return person
     work.spend(1 + sum(map(len, parts)) // 2)
     merged: dict[str, Any] = {}
-    for part in reversed(parts):
-        merged |= part
-    return merged | person
+    for part in (*reversed(parts), person):
+        merged |= {name: value for name, value in part.items() if value not in (None, "") or name not in merged}
+    return merged
+
+
+def _has_id(value: Any, work: Work) -> bool:
+    return any(True for _ in _all(members(value, work), (*OWN_IDS, *PERSON_IDS)))
 
 
 def _objects(value: object) -> list[object]:

@@ -97,6 +97,12 @@ ENVELOPES = {
         "event_type": "customer_created",
         "content": {"customer": {"email": EMAIL, "first_name": "Pat"}},
     },
+    "an event that is an object": {"event": {"id": "1001", "name": "user.created"}, "data": {"email": EMAIL}},
+    # cloud.google.com/pubsub/docs/push: the message has an id and attributes
+    "Pub/Sub": {
+        "message": {"data": "e30=", "messageId": "1", "id": "m1", "attributes": {"email": EMAIL}},
+        "subscription": "projects/p/subscriptions/s",
+    },
     "several people in one event": {"id": "1001", "data": [{"id": "a", "email": EMAIL}, {"id": "b"}]},
     "the person as text": {"id": "1001", "payload": '{"id": "c1", "email": "p@x.example"}'},
     "an event in capitals": {"id": "7d1f", "type": "REGISTER", "realmId": "r1"},
@@ -212,6 +218,12 @@ PEOPLE: dict[str, tuple[object, str]] = {
     "only the id in another system": ({"external_id": "c1", "email": EMAIL}, "c1"),
     "an id here and one in another system": ({"external_id": "x", "id": "c1", "email": EMAIL}, "c1"),
     "a list of one": ({"id": "1001", "data": [{"id": "c1", "email": EMAIL}]}, "c1"),
+    "an address in a part of the person": ({"id": "c1", "first_name": "Pat", "contact": {"email": EMAIL}}, "c1"),
+    "a part of the person in an event": (
+        {"type": "user.created", "data": {"id": "c1", "name": "Pat", "contactInfo": {"email": EMAIL}}},
+        "c1",
+    ),
+    "blank outside, and in a part": ({"id": "c1", "email": None, "profile": {"email": EMAIL}}, "c1"),
     "n8n": ({"json": {"id": "c1", "email": EMAIL}}, "c1"),
     "Make": ({"headers": {"id": "h"}, "body": {"id": "c1", "email": EMAIL}}, "c1"),
     # docs.aws.amazon.com, EventBridge: event structure
@@ -275,6 +287,9 @@ SPELLINGS = [
     ("name", {"name": {"first": "Pat", "last": "Doe"}}, "Pat Doe"),
     ("name", {"name": {"givenName": "Pat", "familyName": "Doe"}}, "Pat Doe"),  # RFC 7643
     ("name", {"name": {"formatted": "Dr. Pat Doe", "givenName": "Pat"}}, "Dr. Pat Doe"),
+    # Auth0 and others set the name to the e-mail address
+    ("name", {"name": EMAIL, "email": EMAIL, "first_name": "Pat"}, "Pat"),
+    ("name", {"name": EMAIL, "Email": EMAIL}, None),
     ("phone_number", {"Phone": "+12025550143"}, "+12025550143"),
     ("phone_number", {"phoneNumber": "+12025550143"}, "+12025550143"),
     ("phone_number", {"Phone Number": "+12025550143"}, "+12025550143"),
@@ -293,7 +308,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize(("field", "written", "expected"), SPELLINGS, ids=[f"{f}: {w}" for f, w, _ in SPELLINGS])
-def test_fields_are_found_in_common_spellings(field: str, written: dict[str, object], expected: str) -> None:
+def test_fields_are_found_in_common_spellings(field: str, written: dict[str, object], expected: str | None) -> None:
     for payload in ({"id": "c1", **written}, {"type": "user.created", "data": {"id": "c1", "profile": written}}):
         assert getattr(one(payload), field) == expected
 
