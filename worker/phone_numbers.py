@@ -98,7 +98,7 @@ def to_e164(text: str, region: str | None) -> tuple[str, str]:
 def country_of(value: object) -> str | None:
     """Return the region of a country, or ``None`` if there is no such country.
 
-    It is written as a code of ISO 3166-1, as an English name, or as a calling code with a plus.
+    It is written as a code of ISO 3166-1, as a name in any language, or as a calling code with a plus.
     """
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         return None
@@ -106,8 +106,9 @@ def country_of(value: object) -> str | None:
     if match := _CALLING_CODE.fullmatch(written):
         region: str | None = phonenumbers.region_code_for_country_code(int(match[1]))
     else:
-        region = written if len(written) == 2 else None
+        region = written if len(written) == 2 and written.isascii() else None
         region = _OTHER_CODES.get(written) or region or _OTHER_NAMES.get(written) or _names().get(written)
+        region = region or _foreign_names().get(written.casefold())
     return region if region in phonenumbers.SUPPORTED_REGIONS else None
 
 
@@ -119,6 +120,22 @@ def _names() -> dict[str, str]:
         for country in pycountry.countries
         for key in ("alpha_3", "name", "common_name", "official_name")
         if (name := getattr(country, key, None))
+    }
+
+
+@cache
+def _foreign_names() -> dict[str, str]:
+    """Return the region of each name in the languages of Unicode's CLDR.
+
+    The table is large, and is loaded when it is first needed.
+    """
+    from phonenumbers.geodata.locale import LOCALE_DATA
+
+    return {
+        name.casefold(): region
+        for region, names in LOCALE_DATA.items()
+        for name in names.values()
+        if not name.startswith("*")  # the same as in another language
     }
 
 

@@ -175,8 +175,15 @@ def test_a_number_that_can_mean_two_is_left_out() -> None:
             ("Vietnam", "VN"),
             ("T\u00fcrkiye", "TR"),
         ),
+        *(
+            ("Deutschland", "DE"),
+            ("\u00d6STERREICH", "AT"),
+            ("Allemagne", "DE"),
+            ("\u65e5\u672c", "JP"),
+            ("Brasil", "BR"),
+        ),
         *(("Holland", "NL"), ("England", "GB"), ("Russia", "RU"), ("+1", "US"), ("0044", "GB"), ("Kosovo", "XK")),
-        *(("AQ", None), ("", None), ("276", None), ("x" * 999, None), ("Deutschland", None), (None, None)),
+        *(("AQ", None), ("", None), ("276", None), ("x" * 999, None), ("Atlantis", None), (None, None)),
     ],
 )
 def test_countries(written: object, region: str | None) -> None:

@@ -18,7 +18,7 @@ from webhook_app.parts import Parts
 from webhook_app.problems import bug, http_problem, problem, store_away
 from webhook_app.receiver import fail_open
 from webhook_app.receiver.delivery_log import DeliveryLog, LongerPath, NoSource
-from webhook_app.receiver.request_body import read_delivery
+from webhook_app.receiver.request_body import CutOff, read_delivery
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided
 from webhook_app.sources.source import Delivered, problems_in
@@ -156,7 +156,7 @@ def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:
     try:
         delivery = read_delivery(request, source, log.parts.clock())
         return fail_open.retry(lambda: _take_delivery(log, source, delivery))
-    except fail_open.NOT_THE_SENDER:
+    except (*fail_open.NOT_THE_SENDER, CutOff):
         raise
     except Exception as error:  # noqa: BLE001 - no error of ours may fail a signup
         fail_open.report(source.name, error)

@@ -153,3 +153,11 @@ def test_a_blocking_source_fails_the_signup() -> None:
     assert post(store=MemoryStore(away), blocking=True).status_code == 503
     assert post(b'{"user": {}}', blocking=True).status_code == 422
     assert post(headers=signed(BODY, b"another key that was rotated"), blocking=True).status_code == 401
+
+
+def test_a_delivery_that_was_cut_off_is_rejected_and_not_lost(reports: list[str]) -> None:
+    """Anybody can cut a connection off, and nobody waits for the answer."""
+    store = MemoryStore()
+    length = {"CONTENT_LENGTH": str(len(BODY) + 1)}
+    assert post(BODY, store, environ_overrides=length).status_code == 400
+    assert (store.taken, reports) == ({}, [])

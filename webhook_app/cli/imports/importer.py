@@ -144,7 +144,13 @@ class Importer:
             raise Unmappable({"identifier": "rounded by a spreadsheet; export the file again"})
         target = self.target
         prefix = "" if self.plan.is_own_export else target.id_prefix
-        signup = normalise(raw, region=target.region, inbox_id=target.inbox_id, id_prefix=prefix)
+        signup = normalise(
+            raw,
+            region=target.region,
+            inbox_id=target.inbox_id,
+            id_prefix=prefix,
+            allow_identifiers=target.allow_identifiers,
+        )
         if signup.contact.inbox_id is None and target.needs_inbox:
             raise Unmappable({"inbox_id": "missing; set LIVEDESK_INBOX_ID or give --inbox-id"})
         self._people.check(signup.contact)
