@@ -237,7 +237,7 @@ EMAIL_TAKEN = _row("email_taken", Fault.CONTACT, Signal.OK, "create",
     "Another contact has this e-mail address",
     "LiveDesk allows each e-mail address once, and a contact with an identifier that no source sent has it, or more "
     "than one contact. Or the sender says that the address is not verified, or LIVEDESK_ADOPT is no.",
-    "Compare the two, then adopt that contact, or create without the e-mail address; one by one or in bulk. With "
+    "Decide whether they are the same person: compare them one by one, or resolve many at once. With "
     'on_conflict = "known" or "without" in sources.toml, the source needs no decisions.')
 PHONE_NUMBER_TAKEN = _row("phone_number_taken", Fault.CONTACT, Signal.OK, "create",
     "Another contact has this phone number",

@@ -37,6 +37,10 @@ CONTACTS = {
     "operations": "/dashboard/operations",
     "operation": "/dashboard/operations/{operation}",
     "plan": "/dashboard/operations/new?action=retry&cause=http_503",
+    "resolve": "/dashboard/operations/resolve?state=conflict",
+    "plan-adopt": "/dashboard/operations/new?action=adopt&state=conflict",
+    "plan-known": "/dashboard/operations/new?action=known&state=conflict",
+    "cause-of-conflicts": "/dashboard/causes/email_taken",
 }
 Filled = tuple[str, dict[str, str]]
 

@@ -172,6 +172,56 @@ def test_a_conflict_is_compared_and_resolved(open_page: OpenPage, system: System
     assert [person.email for person in system.livedesk.contacts("ada-2")] == [None]
 
 
+def bring_conflicts(system: System, number: int, source: str) -> list[int]:
+    """Bring people whose addresses LiveDesk has under other identifiers. Return its ids."""
+    owners = [
+        system.livedesk.add_contact(identifier=f"crm-{source}-{at}", email=f"{source}-{at}@example.com").id
+        for at in range(number)
+    ]
+    before = count(system, State.CONFLICT)
+    take(system, number, source, name=source)
+    wait_for_state(system, State.CONFLICT, before + number)
+    return owners
+
+
+@with_and_without_javascript
+def test_many_conflicts_are_resolved_with_a_canary_and_undone(
+    open_page: OpenPage, system: System, javascript: bool
+) -> None:
+    adopted = bring_conflicts(system, 30, "shop")
+    bring_conflicts(system, 20, "newsletter")
+    page = enter(open_page, system, javascript=javascript)
+    # The shop's people are the same, and LiveDesk gets the shop's identifiers.
+    page.goto("/dashboard/contacts?state=conflict&source=shop")
+    page.get_by_label("Cause").select_option("email_taken")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("link", name="Resolve 30…").click()
+    expect(page.get_by_text("LiveDesk's contact gets our identifier")).to_be_visible()
+    page.get_by_role("link", name="Adopt 30…").click()
+    expect(page.get_by_label("Canary")).to_be_checked()
+    page.get_by_role("button", name="Adopt 30").click()
+    shows(page, operation_is(page, "done"), javascript=javascript)
+    expect(page.locator("#progress")).to_contain_text(re.compile(r"30\s+adopted"))
+    found = {person.id: person.identifier for person in system.livedesk.contacts()}
+    assert [found[owner] for owner in adopted] == [f"shop-{at}" for at in range(30)]
+    page.locator("summary", has_text="Undo").click()
+    expect(page.get_by_text("What is already adopted (30) cannot be undone.")).to_be_visible()
+    # The newsletter's are known: nothing is sent, so all of it can be undone.
+    requests = len(system.livedesk.requests(None))
+    page.goto("/dashboard/causes/email_taken")
+    page.get_by_role("link", name="Mark these as known…").click()
+    expect(page.get_by_role("heading", name="Mark 20 contacts as known?")).to_be_visible()
+    page.get_by_role("button", name="Mark 20 as known").click()
+    shows(page, operation_is(page, "done"), javascript=javascript)
+    assert (count(system, State.CONFLICT), count(system, State.CREATED)) == (0, 50)
+    page.locator("summary", has_text="Undo").click()
+    expect(page.get_by_text("Restore 20 contacts?")).to_be_visible()
+    page.get_by_role("button", name="Undo operation").click()
+    shows(page, page.get_by_text("20 contacts were restored."), javascript=javascript)
+    assert count(system, State.CONFLICT) == 20
+    assert len(system.livedesk.requests(None)) == requests, "nothing is sent"
+
+
 def test_a_filtered_retry_affects_only_matching_contacts_and_can_be_undone(open_page: OpenPage, system: System) -> None:
     system.livedesk.behave("status", status=422, on="create")
     take(system, 12, source="shop", name="shop")

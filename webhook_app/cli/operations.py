@@ -13,7 +13,7 @@ from webhook_app.operator import CHANGES, Operator, Plan, describe_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import shapes
 from webhook_app.present.serializers import serialize, to_dict, to_json
-from webhook_app.present.wording import ACTION_WORDS, OBSTACLE_WORDS, counted
+from webhook_app.present.wording import ACTION_WORDS, OBSTACLE_WORDS, counted, describe_undo
 from worker.durations import duration
 from worker.model import BulkAction, OperationState
 from worker.store.operations import Operation
@@ -78,7 +78,7 @@ def start_operation(
     if not as_json or dry_run:
         click.echo(to_json(serialize(plan, shapes.Plan)) if as_json else _describe(plan))
     if not plan.total:
-        raise click.ClickException(f"No contacts to {action}.")
+        raise click.ClickException("No contacts that this would affect.")
     if dry_run:
         return
     if not yes and not (sys.stdin.isatty() and click.confirm("Start?", err=True)):
@@ -157,3 +157,5 @@ def _print(one: Operation, as_json: bool) -> None:
         return
     lines = {**to_dict(shown), "filter": describe_filter(one.filter)}
     print_table([(name, str(value)) for name, value in lines.items() if value not in (None, "")])
+    if one.state is OperationState.UNDONE:
+        click.echo(describe_undo(one))

@@ -14,7 +14,7 @@ from webhook_app.dashboard.session import needs
 from webhook_app.operator import describe_filter
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.csv_export import as_csv
-from worker.model import BulkAction, State
+from worker.model import TAKEN_CAUSES, BulkAction, State
 from worker.store.lists import MAX_SCANNED, Filter, Page
 
 ROWS = 50
@@ -51,7 +51,8 @@ def contacts() -> str:
         causes=_options(store.overview.cause_names(), wanted.cause),
         sources=_options([*current_parts().sources, "import"], wanted.source),
         ages=[(name, words) for name, (words, _) in AGES.items()],
-        actions=[action for action in BulkAction if wanted.state is None or wanted.state in action.eligible],
+        actions=[each for each in BulkAction if not each.resolves and wanted.state in (None, *each.eligible)],
+        resolves=wanted.state is State.CONFLICT or (wanted.state is None and wanted.cause in TAKEN_CAUSES),
         max_inline=MAX_INLINE,
         is_empty=overview is not None and not any(counts.values()),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker.causes import explain
 from worker.durations import duration
-from worker.model import Outcome, State
+from worker.model import Outcome, Resolution, State
 from worker.retry import RetryPolicy
 from worker.store.overview import Overview
 from worker.store.record import ContactRecord
@@ -41,7 +41,7 @@ def explain_contact(
         takeover: Sentence = [" If its worker dies, another one takes over ", lease, "."] if lease else []
         return Explanation("", ["An attempt is running now.", *takeover])
     if record.state.is_open:
-        todo = explain(record.cause).todo if record.cause else ""
+        todo = explain(record.cause).todo if record.cause and record.resolution is None else ""
         waits = _waits(record, overview, settle_ms, inbox_id) if overview else []
         return Explanation("warn" if record.cause else "", _open(record, overview), todo, tuple(waits))
     return _closed(record)
@@ -81,6 +81,10 @@ def _open(record: ContactRecord, overview: Overview | None) -> Sentence:
 def _waits(record: ContactRecord, overview: Overview, settle_ms: int, inbox_id: int | None) -> list[Sentence]:
     """Return what the next attempt waits for, the strongest reason first."""
     now, waits = overview.now, _upstream(overview.upstream)
+    if record.resolution is Resolution.ADOPT:
+        waits.append([f"An operator decided: contact {record.owner_id} in LiveDesk gets this identifier."])
+    if record.resolution is Resolution.WITHOUT:
+        waits.append(["An operator decided: it is created without the value that another contact has."])
     inbox = str((record.contact and record.contact.inbox_id) or inbox_id or "")
     for one in overview.upstream.inboxes:
         if one.inbox == inbox:

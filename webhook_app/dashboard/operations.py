@@ -12,8 +12,9 @@ from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.pages import back, now, operator, read_overview, reason, show
 from webhook_app.dashboard.selection import select
 from webhook_app.dashboard.session import needs
-from webhook_app.operator import CHANGES, Plan, describe_filter
+from webhook_app.operator import CHANGES, REQUESTS, Plan, describe_filter
 from webhook_app.parts import current_parts
+from webhook_app.present.wording import ACTION_WORDS, OBSTACLE_WORDS
 from worker.model import TRANSITIONS, BulkAction, OperationState, State
 from worker.store.lists import Filter
 from worker.store.operations import END, Operation
@@ -32,9 +33,13 @@ DONE = {
 SKIPPED = {
     State.PENDING: "not tried yet; the first attempt is due anyway",
     State.SENDING: "an attempt is running",
+    State.RETRYING: "not a conflict; it is retried anyway",
     State.CREATED: "already in LiveDesk",
+    State.FAILED: "not a conflict",
     State.DISCARDED: "already discarded",
 }
+#: How the templates word actions, and why conflicts are skipped.
+WORDS = {"words": ACTION_WORDS, "obstacle_words": OBSTACLE_WORDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +67,26 @@ def operation_plan() -> str:
     return _show_plan(plan, canary=plan.total > CANARY_ABOVE)
 
 
+@blueprint.get("/operations/resolve")
+@needs(Role.OPERATOR)
+def operation_resolve() -> str:
+    """Show how the conflicts in a list can be resolved, and how many by each action."""
+    wanted = select(request.args).filter
+    plans = operator().operations.plans((action for action in ACTION_WORDS if action.resolves), wanted, read_overview())
+    return show("resolve", plans=plans, filter_words=describe_filter(wanted), back=list_of(wanted), **WORDS)
+
+
 @blueprint.post("/operations/new")
 @needs(Role.OPERATOR)
 def operation_begin() -> Response:
     """Start the plan if it still matches about as many contacts as displayed."""
     form = request.form
     plan = _plan(form)
-    canary = form.get("canary") == "1" and plan.action is BulkAction.RETRY
+    canary = form.get("canary") == "1" and plan.action.sends
     expected = form.get("expected", "")
     seen = int(expected) if expected.isdecimal() and len(expected) < 15 else None
     if plan.total == 0:
-        flash(f"No contact is left to {plan.action}.", "error")
+        flash("No contact is left that this would affect.", "error")
         return redirect(list_of(plan.filter), 303)
     if seen is None or plan.has_drifted(seen):
         return make_response(_show_plan(plan, expected=seen, why=reason(), canary=canary), 409)
@@ -110,11 +124,12 @@ def shares(operation: Operation) -> list[Share]:
     """Return the parts that an operation's contacts fall into, as a bar 100 wide."""
     rest = max(0, operation.total - operation.moved)
     is_moving = operation.state.is_active and operation.cursor != END
+    done = ACTION_WORDS[operation.action].done
     if operation.action is BulkAction.DISCARD:
-        pairs = [("left", "discarded", operation.moved - operation.restored)]
+        pairs = [("left", done, operation.moved - operation.restored)]
     else:
         pairs = [
-            ("recovered", "created", operation.recovered),
+            ("recovered", done, operation.recovered),
             ("same", "failed with the same cause", operation.same),
             ("again", "failed with another cause", operation.again),
             ("left", "changed by somebody else", operation.left),
@@ -139,7 +154,7 @@ def list_of(wanted: Filter) -> str:
 
 def _plan(fields: Mapping[str, str]) -> Plan:
     if fields.get("action") not in tuple(BulkAction):
-        abort(400, "An operation either retries or discards contacts.")
+        abort(400, f"An operation needs an action: {', '.join(BulkAction)}.")
     return operator().operations.plan(BulkAction(fields["action"]), select(fields).filter, read_overview())
 
 
@@ -147,22 +162,24 @@ def _show_plan(plan: Plan, *, canary: bool, expected: int | None = None, why: st
     """Render the plan; ``expected``: the number of contacts has changed since."""
     words, back_to = describe_filter(plan.filter), list_of(plan.filter)
     values = {"expected": expected, "why": why, "canary": canary, "skipped_words": SKIPPED}
-    return show("plan", plan=plan, filter_words=words, back=back_to, **values)
+    return show("plan", plan=plan, filter_words=words, back=back_to, **values, **WORDS)
 
 
 def _progress(operation_id: str) -> dict[str, Any]:
     operation = operator().operations.get(operation_id)
     overview = read_overview()
     left = (operation.moved if operation.cursor == END else operation.total) - operation.reported
-    waits = operation.state is OperationState.RUNNING and operation.action is BulkAction.RETRY and left > 0
+    waits = operation.state is OperationState.RUNNING and operation.action.sends and left > 0
     pace = overview.upstream.pace if overview else 0
     return {
         "operation": operation,
         "filter_words": describe_filter(operation.filter),
         "shares": shares(operation),
         "waits": waits,
+        "undoable": current_parts().store.operations.undoable(operation.id),
+        "words": ACTION_WORDS,
         "upstream_state": overview.upstream.state if overview else None,
-        "takes_ms": round(left / pace * 1000) if waits and pace else None,
+        "takes_ms": round(left * REQUESTS.get(operation.action, 1) / pace * 1000) if waits and pace else None,
         "changes": [
             command.value for command, transition in TRANSITIONS.items() if operation.state in transition.sources
         ],

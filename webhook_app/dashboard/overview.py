@@ -8,8 +8,9 @@ from webhook_app.dashboard.headline import headline_of
 from webhook_app.dashboard.pages import or_unknown, read_overview, show
 from webhook_app.dashboard.session import needs
 from webhook_app.parts import current_parts
+from webhook_app.present.wording import ACTION_WORDS
 from worker.causes import explain
-from worker.model import State
+from worker.model import TAKEN_CAUSES, State
 from worker.store.lists import Filter
 
 #: Causes on the overview; contacts in the sample of one cause.
@@ -50,6 +51,7 @@ def start() -> str:
         series=FLOW,
         running=None if operations is None else [each for each in operations if each.state.is_active],
         meanings=MEANINGS,
+        taken_causes=TAKEN_CAUSES,
     )
 
 
@@ -60,4 +62,6 @@ def cause(cause: str) -> str:
     parts = current_parts()
     group = parts.store.overview.cause(cause) or abort(404, "No attempt has failed with this cause.")
     rows = or_unknown(lambda: parts.store.lists.page(Filter(cause=cause), limit=MAX_SAMPLE).rows)
-    return show("cause", group=group, explained=explain(cause), rows=rows)
+    resolutions = [action for action in ACTION_WORDS if action.resolves and cause in TAKEN_CAUSES]
+    words = {"words": ACTION_WORDS, "resolutions": resolutions}
+    return show("cause", group=group, explained=explain(cause), rows=rows, **words)

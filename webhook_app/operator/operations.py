@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
@@ -13,6 +14,9 @@ from worker.store.overview import Overview
 
 #: What a person can do with an operation, and the state that it changes to.
 CHANGES = {command.value: transition.target for command, transition in TRANSITIONS.items()}
+#: Requests to LiveDesk for each contact, if there are several: the owner is looked up and gets our identifier; or the
+#: value is refused once more, and the rest is created.
+REQUESTS = {BulkAction.ADOPT: 2, BulkAction.WITHOUT: 2}
 #: The share by which the number of contacts may have changed since a person saw it.
 MAX_DRIFT = 0.1
 
@@ -30,7 +34,8 @@ class Kind:
 class Plan:
     """What an operation would do, by state; ``at_least``: not all were counted.
 
-    ``obstacles``: the conflicts that are skipped because this action does not resolve them.
+    ``obstacles``: the conflicts that are skipped because this action does not resolve them. ``look_ups``: how many are
+    allowed per second.
     """
 
     action: BulkAction
@@ -40,6 +45,7 @@ class Plan:
     obstacles: dict[Obstacle, int]
     at_least: bool
     overview: Overview
+    look_ups: float
 
     @property
     def total(self) -> int:
@@ -60,7 +66,10 @@ class Plan:
         if not self.action.sends:
             return 0
         is_sending = self.overview.upstream.state == "up" and self.pace
-        return round(self.total / self.pace * 1000) if is_sending else None
+        if not is_sending:
+            return None
+        look_ups = self.total / self.look_ups if self.action is BulkAction.ADOPT else 0
+        return round(max(self.total * REQUESTS.get(self.action, 1) / self.pace, look_ups) * 1000)
 
     @property
     def finish_s(self) -> float | None:
@@ -87,7 +96,9 @@ class OperationActions(Actions):
         """Return a plan for each action; the contacts are counted once."""
         actions, read = list(actions), overview or self.parts.store.overview.read()
         counted, at_least = self._count(wanted, by_conflict=any(action.resolves for action in actions))
-        return [_plan(action, wanted, counted, at_least, read) for action in actions]
+        look_ups = float(self.parts.store.upstream.arguments["look_ups_per_second"])
+        same = {"filter": wanted, "at_least": at_least, "overview": read, "look_ups": look_ups}
+        return [_plan(action, counted, **same) for action in actions]
 
     def _count(self, wanted: Filter, *, by_conflict: bool) -> tuple[Counter[Kind], bool]:
         """Count contacts by state, and conflicts by what decides how they can be resolved."""
@@ -131,7 +142,7 @@ class OperationActions(Actions):
         return found
 
 
-def _plan(action: BulkAction, wanted: Filter, counted: Counter[Kind], at_least: bool, overview: Overview) -> Plan:
+def _plan(action: BulkAction, counted: Counter[Kind], **same: Any) -> Plan:
     eligible, skipped, obstacles = Counter[State](), Counter[State](), Counter[Obstacle]()
     for kind, number in counted.items():
         if kind.state not in action.eligible:
@@ -140,12 +151,4 @@ def _plan(action: BulkAction, wanted: Filter, counted: Counter[Kind], at_least: 
             obstacles[found] += number
         else:
             eligible[kind.state] += number
-    return Plan(
-        action=action,
-        filter=wanted,
-        eligible=dict(eligible),
-        skipped=dict(skipped),
-        obstacles=dict(obstacles),
-        at_least=at_least,
-        overview=overview,
-    )
+    return Plan(action=action, eligible=dict(eligible), skipped=dict(skipped), obstacles=dict(obstacles), **same)

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
 from worker.model import BulkAction, Obstacle
+from worker.store.operations import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,32 +17,41 @@ class ActionWords:
     """How an action on many contacts is worded.
 
     ``many`` is a button or a heading, with ``{}`` for what it affects; ``effect`` says in a sentence what happens to
-    each contact, and ``reason`` why a person would choose it.
+    each contact, and ``reason`` why a person would choose it. ``done`` is what a contact is then, and ``undo`` what an
+    undo cannot do.
     """
 
     many: str
     effect: str
+    done: str
     reason: str = ""
+    undo: str = ""
 
 
 #: Buttons, plans, commands and the API word the actions alike.
 ACTION_WORDS: Mapping[BulkAction, ActionWords] = {
-    BulkAction.RETRY: ActionWords("Retry {}", "It is due now, with a new retry budget."),
-    BulkAction.DISCARD: ActionWords("Discard {}", "It is not tried again. Retry brings it back."),
+    BulkAction.RETRY: ActionWords("Retry {}", "It is due now, with a new retry budget.", "created"),
+    BulkAction.DISCARD: ActionWords("Discard {}", "It is not tried again. Retry brings it back.", "discarded"),
     BulkAction.KNOWN: ActionWords(
         "Mark {} as known",
         "LiveDesk's contact stays as it is. Nothing is sent, and ours counts as created.",
+        "known",
         "The same person, and LiveDesk's contact is right.",
+        "A copy of their data is kept for as long, and then deleted.",
     ),
     BulkAction.ADOPT: ActionWords(
         "Adopt {}",
         "LiveDesk's contact gets our identifier, even if it has another one. It keeps its other data.",
+        "adopted",
         "The same person, and LiveDesk should use our identifier.",
+        "What LiveDesk has changed by then stays changed.",
     ),
     BulkAction.WITHOUT: ActionWords(
         "Create {} without the field",
         "A new contact is created, without the e-mail address or phone number that another contact has.",
+        "created",
         "Another person, who shares the address or number.",
+        "What LiveDesk has created by then stays there.",
     ),
 }
 #: Why an action skips a conflict.
@@ -49,6 +59,29 @@ OBSTACLE_WORDS = {
     Obstacle.NO_OWNER: "it is not known which contact in LiveDesk has the value",
     Obstacle.NOT_TAKEN: "no other contact in LiveDesk has its e-mail address or phone number",
 }
+
+
+def name_action(action: BulkAction, what: str) -> str:
+    """``Mark 12 contacts as known``."""
+    return ACTION_WORDS[action].many.format(what)
+
+
+def describe_undo(operation: Operation) -> str:
+    """Return how many contacts an undo has restored, and how many it could not."""
+    words = ACTION_WORDS[operation.action]
+    parts = [f"{_were(operation.restored)} restored."]
+    if operation.recovered and operation.action.sends:
+        parts.append(f"{_were(operation.recovered)} {words.done} already, which cannot be undone.")
+    elif operation.recovered:
+        stay = "stays" if operation.recovered == 1 else "stay"
+        parts.append(f"{_were(operation.recovered)} changed in the meantime, and {stay} {words.done}.")
+    if operation.left and operation.action.sends:
+        parts.append(f"{_were(operation.left)} changed in the meantime, and left alone.")
+    return " ".join(parts)
+
+
+def _were(number: int) -> str:
+    return f"{counted(number, 'contact')} {'was' if number == 1 else 'were'}"
 
 
 def number(value: float | None) -> str:
@@ -115,6 +148,7 @@ def points(values: Sequence[float | None], width: int, height: int, top: float =
 #: The filters of the templates, by name.
 FILTERS: dict[str, Callable[..., Any]] = {
     **{each.__name__: each for each in (number, rate, counted, people, points, code_spans)},
+    **{each.__name__: each for each in (name_action, describe_undo)},
     **{each.__name__: each for each in (duration, relative, absolute, clock_time)},
     "machine_time": rfc3339,
 }

@@ -105,6 +105,10 @@ class ContactRecord:
     id_spaces: tuple[str, ...] = ()
     #: The sender says that the e-mail address was not verified.
     is_unverified: bool = False
+    #: What an operator decided about a conflict, for the next attempt; ``owner_id`` is the contact to be adopted.
+    resolution: Resolution | None = None
+    #: The operation that made it known, as long as that can be undone: until then a copy of the data is kept.
+    undo: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,4 +339,6 @@ def load_record(fields: dict[str, str]) -> ContactRecord:
         identity=Identity(fields.get("identity", Identity.ACCOUNT)),
         id_spaces=tuple(fields.get("id_space", fields["source"]).split()),
         is_unverified="unverified" in fields,
+        resolution=Resolution(fields["resolution"]) if "resolution" in fields else None,
+        undo=fields.get("undo"),
     )

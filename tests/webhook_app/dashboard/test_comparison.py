@@ -126,6 +126,8 @@ def test_adopting_the_conflicting_contact(door: DashboardWorld, standin: StandIn
     key = door.bring("ada-1", CONFLICT)
     page = door.send(f"{LIST}/{key}/adopt", {"contact_id": "12", "why": "hers"}, follow_redirects=True).text
     assert "Adopting LiveDesk&#39;s contact now" in page
+    assert "An operator decided: contact 12 in LiveDesk gets this identifier." in page
+    assert "Decide whether they are the same person" not in page
     claim = door.claim("ada-1")
     assert (claim.resolution, claim.owner_id, claim.trigger) == (Resolution.ADOPT, "12", "Ada the operator")
     assert door.store.audit.page()[0].did == "decided to adopt contact 12"

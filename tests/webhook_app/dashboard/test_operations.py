@@ -107,7 +107,7 @@ def test_starting_an_operation_and_its_progress(door: DashboardWorld, operations
     page = door.get(f"/dashboard/operations/{operation_id}")
     assert "1 of 3 processed" in page
     assert "LiveDesk is back" in page
-    assert "Retry: failed" in door.get("/dashboard/operations")
+    assert "Retry contacts: failed" in door.get("/dashboard/operations")
 
 
 def test_a_filtered_retry_affects_only_matching_contacts(door: DashboardWorld, operations: Operations) -> None:
