@@ -19,7 +19,7 @@ MAX_LABEL = 300
 NAMES = ("first_name", "last_name", "full_name", "name")
 REACH = ("email", "phone_number", "country")
 #: A shorter word for a first or last name must be the whole label: "ad" is Turkish, and English.
-MIN_LOOSE = 5
+MIN_LOOSE = 6
 
 _TABLE = tomllib.loads((Path(__file__).parent / "labels.toml").read_text(encoding="utf-8"))
 
@@ -127,12 +127,13 @@ def _pattern(words: Iterable[str], before: str = "") -> re.Pattern[str]:
 
 _SUBJECTS = {subject: _pattern(words) for subject, words in _TABLE["subjects"].items()}
 _your = f"(?:{'|'.join(sorted(map(_clean, _TABLE['your']['words'])))}) (?:full |legal |own |preferred |complete )?"
-_YOUR_NAME = {
-    subject: _pattern([word for word in _TABLE["subjects"][subject] if not _UNSPACED.search(word)], _your)
-    for subject in NAMES
+_WITH_YOUR = {
+    subject: [word for word in words if word not in _TABLE["alone"]["words"] and not _UNSPACED.search(word)]
+    for subject, words in _TABLE["subjects"].items()
 }
+_YOUR_NAME = {subject: _pattern(_WITH_YOUR[subject], _your) for subject in NAMES}
 _REACHES = _pattern(word for subject in (*REACH, *NAMES) for word in _TABLE["subjects"][subject])
-_YOURS = _pattern((w for s in (*REACH, *NAMES) for w in _TABLE["subjects"][s] if not _UNSPACED.search(w)), _your)
+_YOURS = _pattern((word for words in _WITH_YOUR.values() for word in words), _your)
 _OTHER, _SECOND, _THINGS = (_pattern(_TABLE[key]["words"]) for key in ("other", "second", "things"))
 _FILLERS = _pattern([*_TABLE["fillers"]["words"], *_TABLE["filler_in"]["words"], _OWNS])
 _IS_OWN = _pattern([*_TABLE["filler_in"]["words"], *_TABLE["things"]["words"], *_TABLE["your"]["words"]])

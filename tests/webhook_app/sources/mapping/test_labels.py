@@ -21,6 +21,10 @@ EMAIL = [
     "Email 2",  # Webflow's name for the second field with a label
     "q4_email4",  # Jotform's unique names
     "Applicant's e-mail",
+    "Email of primary contact",
+    "Email of the person who is filling out this form",
+    "Ihre E-Mail-Adresse (Erziehungsberechtigter)",
+    "E-mail de l'entreprise",
     "What's your company's email?",
     "E-Mail des Teilnehmers",
     "Correo del participante",
@@ -59,6 +63,9 @@ NAME = [
     "q3_studentsName",  # zulip/zulip, zerver/webhooks/jotform/fixtures/response.multipart
 ]
 FULL_NAME = [
+    "First & Last",
+    "Ad Soyad",
+    "H\u1ecd v\u00e0 t\u00ean",
     "Full Name",
     "q11_fullName",
     "Vor- und Nachname",
@@ -73,6 +80,10 @@ FULL_NAME = [
     "\u0424\u0418\u041e",
 ]
 FIRST_NAME = [
+    "First",
+    "Name, first",
+    "Given name(s)",
+    "Jak masz na imi\u0119?",
     "First name",
     "Your First Name:",
     "What is your first name?",
@@ -109,6 +120,9 @@ NO_NAME = [
     "Which ad did you see?",
     "Name des Hundes",
     "How did you hear about us?",
+    "Is this your first time here?",
+    "Last order",
+    "Project name",
 ]
 #: Somebody else than the person who fills in the form.
 OTHER = [
@@ -133,6 +147,12 @@ OTHER = [
     "\u041f\u043e\u0447\u0442\u0430 \u0434\u0440\u0443\u0433\u0430",
     "Their Email Address:",  # a Typeform response of a referral form, pastebin.com/zW0tGLEe
     "Dean's e-mail",
+    "Buddy's name",
+    "Reference 1: Email",
+    "Persona de contacto en caso de emergencia",
+    "E-mail przyjaciela",
+    "Arkada\u015f\u0131n\u0131n e-postas\u0131",
+    "\uce5c\uad6c \uc774\uba54\uc77c",
     "e-mail of the landlady",
     "E-Mail des Dekans",
     "Who referred you? (e-mail)",
