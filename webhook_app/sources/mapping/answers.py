@@ -18,12 +18,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import phonenumbers
-
 from webhook_app.sources.mapping.labels import MAX_LABEL, Meaning, understand
 from webhook_app.sources.mapping.mapping import Rule
 from webhook_app.sources.mapping.paths import Path, Scope
 from worker.normalise import as_text
+from worker.phone_numbers import country_of
 
 #: What ``answer`` can name.
 ANSWERS = ("email", "phone_number", "name", "country")
@@ -213,7 +212,7 @@ def _rank(answer: Answer, subject: str) -> int | None:
 
 def _looks_right(answer: Answer, subject: str) -> bool:
     if subject == "country":
-        return answer.value.upper() in phonenumbers.SUPPORTED_REGIONS
+        return country_of(answer.value) is not None
     if subject == "email":
         return answer.type == "email" or _EMAIL.fullmatch(answer.value) is not None
     return answer.type == subject or (len(_DIGIT.findall(answer.value)) >= 6 and "@" not in answer.value)

@@ -143,7 +143,7 @@ def test_an_object_of_labels_and_values(answers: dict[str, Any], found: dict[str
         ({"q5_phone": {"full": "(202) 555-0191"}}, {"phone_number": "(202) 555-0191"}),
         ({"q5_phone": {"area": "202", "phone": "555-0191"}}, {"phone_number": "202 555-0191"}),
         ({"q5_phone": {"country": "49", "area": "30", "phone": "123456"}}, {"phone_number": "+49 30 123456"}),
-        ({"q6_address": {"addr_line1": "1 Road", "city": "Paris", "country": "FR"}}, {"country": "FR"}),
+        ({"q6_address": {"addr_line1": "1 Road", "city": "Paris", "country": "France"}}, {"country": "France"}),
         ({"q7_date": {"month": "1", "day": "2", "year": "2024"}}, {}),
     ],
 )
@@ -208,6 +208,7 @@ def test_a_summary_has_the_labels(summary: Any, answers: dict[str, Any], found: 
     [
         ([(TEXT, "Country", "FR")], "FR"),
         ([(TEXT, "Land", "de")], "de"),
+        ([(TEXT, "Country", "United Kingdom")], "United Kingdom"),
         ([(TEXT, "Pa\u00eds", "ES"), (TEXT, "Country of your company", "US")], "ES"),
         ([(TEXT, "Country", "Atlantis")], None),
         ([(TEXT, "Friend's country", "FR")], None),

@@ -225,7 +225,7 @@ def test_a_lead_with_a_phone_number_only_is_a_signup(keys: Keys) -> None:
 #: Where a product has the country of a number that has none itself.
 COUNTRIES = [
     ("shopify", {"default_address": {"phone": "06 12 34 56 78", "country_code": "FR"}}, "FR"),
-    ("shopify", {"default_address": GONE, "addresses": [{"phone": "06 12 34 56 78", "country_code": "FR"}]}, "FR"),
+    ("shopify", {"default_address": None, "addresses": [{"phone": "06 12 34 56 78", "country_code": "FR"}]}, "FR"),
     ("woocommerce", {"billing.phone": "06 12 34 56 78", "billing.country": "FR"}, "FR"),
     ("woocommerce", {"billing": {}, "shipping": {"phone": "06 12 34 56 78", "country": "FR"}}, "FR"),
     ("stripe", {"data.object.phone": "06 12 34 56 78", "data.object.address.country": "FR"}, "FR"),
@@ -275,14 +275,27 @@ COUNTRIES = [
 def test_a_number_has_the_country_of_its_address(
     preset: str, changes: dict[str, Any], country: str, keys: Keys
 ) -> None:
-    if preset == "shopify":
-        changes = (
-            {"phone": None, **changes}
-            if changes.get("default_address") is not GONE
-            else {"addresses": changes["addresses"]}
-        )
-    fields = raw(preset, keys, changes)
-    assert (fields["phone_number"], fields["country"]) == ("06 12 34 56 78", country)
+    """In a source for the United States, whose number it would be otherwise."""
+    found = source(preset, keys)
+    (contact,) = contacts(found, sample_delivery(preset, keys, changes))
+    assert contact.phone_number == "+33612345678"
+    assert raw(preset, keys, changes)["country"] == country
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes"),
+    [
+        ("shopify", {"default_address": {"phone": "06 12 34 56 78", "country_code": "US"}}),
+        ("shopify", {"default_address": {"phone": "06 12 34 56 78", "country_code": None}}),
+        ("woocommerce", {"billing.phone": "06 12 34 56 78", "billing.country": ""}),
+        ("webflow", {"payload.data": {"Phone": "06 12 34 56 78"}}),
+    ],
+)
+def test_a_number_that_is_not_valid_in_its_country_is_left_out(
+    preset: str, changes: dict[str, Any], keys: Keys
+) -> None:
+    (contact,) = contacts(source(preset, keys), sample_delivery(preset, keys, changes))
+    assert contact.phone_number is None
 
 
 # Names and numbers where products really put them
