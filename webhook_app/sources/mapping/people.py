@@ -104,6 +104,8 @@ class Named:
     def values(self, payload: object, scope: Scope) -> list[object]:
         holder = payload if self.place is None else self.place.value(payload, scope)
         found = members(holder, scope.work)
+        if found.keys().isdisjoint(self.names):
+            return []
         return [value for name in self.names for value in found.get(name, ())]
 
 
@@ -162,7 +164,8 @@ def _people(
     if not found:
         return
     inner = tuple(found.get("identifier", outer))
-    for name in WRAPPERS if depth < MAX_DEPTH else ():
+    wrappers = [name for name in WRAPPERS if name in found] if depth < MAX_DEPTH else []
+    for name in wrappers:
         for inside in _all(found, (name,)):
             objects = _objects(inside)
             only = objects[0] if len(objects) == 1 else None
@@ -181,8 +184,9 @@ def _completed(person: dict[str, Any], identifiers: tuple[Any, ...], work: Work)
     """
     found = members(person, work)
     parts = [part for part in _all(found, PARTS) if isinstance(part, dict)]
-    if _has_own_name(found) or _has_traits(found):
-        parts += [part for part in _all(found, CONTACT_PARTS) if isinstance(part, dict) and not _has_id(part, work)]
+    contacts = [part for part in _all(found, CONTACT_PARTS) if isinstance(part, dict) and not _has_id(part, work)]
+    if contacts and (_has_own_name(found) or _has_traits(found)):
+        parts += contacts
     if identifiers and not _has_id(person, work):
         parts.append({"identifier": identifiers[0]})
     if not parts:
@@ -213,6 +217,8 @@ def _first_of(values: list[Any]) -> object:
 
 
 def _all(found: dict[str, list[Any]], names: tuple[str, ...]) -> Iterator[Any]:
+    if found.keys().isdisjoint(names):
+        return
     for name in names:
         for value in found.get(name, ()):
             if isinstance(value, dict) and "$oid" in value:  # MongoDB's extended JSON
