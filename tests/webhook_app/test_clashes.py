@@ -31,9 +31,9 @@ class Clashes(DashboardWorld):
         super().__init__(client, sources=sources, api_token=TOKEN)
         self.sign_in()
 
-    def api(self, path: str, document: Any = None) -> Any:
+    def api(self, path: str, document: Any = None, method: str = "") -> Any:
         """Get, or post a document to, an address of the API."""
-        options: dict[str, Any] = {"json": document, "method": "POST"} if document is not None else {}
+        options: dict[str, Any] = {"method": method or ("GET" if document is None else "POST"), "json": document}
         headers = {"Authorization": f"Bearer {TOKEN}", "X-Operator": "ada"}
         return self.http.open(f"/api/v1{path}", headers=headers, **options)
 

@@ -7,12 +7,12 @@ from werkzeug import Response
 
 from webhook_app.api.blueprint import blueprint
 from webhook_app.api.document import Csv, Listing, describe
-from webhook_app.api.schemas import EDIT, EXPORT, FIND, KNOWN, LIST, ONLY_REVEAL, PAGE, REASON
+from webhook_app.api.schemas import EDIT, EXPORT, FIND, KNOWN, LIST, ONLY_REVEAL, ONLY_WHY, PAGE, REASON
 from webhook_app.operator import Operator, parse_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
 from webhook_app.present.csv_export import as_csv
-from webhook_app.present.shapes import Contact, ContactPage, ContactRow, ContactState, KnownContact
+from webhook_app.present.shapes import Contact, ContactPage, ContactRow, ContactState, ErasedContact, KnownContact
 from worker.model import State
 from worker.store.lists import Filter
 
@@ -59,7 +59,17 @@ def get_contact(key: str, query: dict[str, Any], operator: Operator) -> Contact:
     """Get a contact."""
     reveal = query.get("reveal", False)
     record = operator.contacts.reveal(key) if reveal else operator.contacts.get(key)
-    return serializers.contact(key, record, reveal=reveal)
+    aliases = operator.parts.store.contacts.read_aliases(key)
+    return serializers.contact(key, record, aliases, reveal=reveal)
+
+
+@blueprint.delete("/contacts/<key>")
+@describe(ErasedContact, query=ONLY_WHY, acts=True, problems=(404, 409))
+def erase_contact(key: str, query: dict[str, Any], operator: Operator) -> ErasedContact:
+    """Erase a person here, under all aliases; LiveDesk keeps its contact."""
+    erased = operator.contacts.erase(key, query.get("why", ""))
+    contact_id = int(erased.contact_id) if erased.contact_id else None
+    return ErasedContact(key, contact_id, erased.aliases, erased.is_unknown)
 
 
 @blueprint.patch("/contacts/<key>")

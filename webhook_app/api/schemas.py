@@ -51,6 +51,7 @@ AFTER: Schema = {
 LIST = record({**FILTER, "after": AFTER, "limit": limit(PAGE, 1000)}, ())
 EXPORT = record({**FILTER, "reveal": REVEAL}, ())
 ONLY_REVEAL = record({"reveal": REVEAL}, ())
+ONLY_WHY = record({"why": WHY}, ())
 FIND = record({"text": {**STRING, "minLength": 1, "maxLength": MAX_TEXT}}, ("text",))
 REASON = record({"why": WHY}, ())
 CONTACT_ID = {**INTEGER, "minimum": 1, "maximum": 2**53, "description": "By default the conflicting contact's."}

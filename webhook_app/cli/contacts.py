@@ -14,19 +14,14 @@ from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
 from webhook_app.present.masking import masked
 from webhook_app.present.shapes import ContactState, KnownContact
-from worker.model import Attempt, State
+from webhook_app.present.wording import erased
+from worker.model import Attempt, Outcome, State
 from worker.store.lists import Filter, Row
 
 #: Rows read at once.
 CHUNK = 250
 NAMES = "CONTACT is an identifier, e-mail address, phone number, contact id or key; put -- before one like -1."
 RETRYING = "Retrying now."
-ERASED = "Erased. A new delivery with this identifier will create a new contact."
-STILL_IN_LIVEDESK = "LiveDesk still has contact {}: delete it there too."
-MAYBE_IN_LIVEDESK = (
-    "The answer to a create request was lost: LiveDesk may have this contact. Search for the identifier in LiveDesk\n"
-    "before it is delivered again, or it may exist there twice."
-)
 
 contacts = Group("contacts", help="List, show, retry, edit and discard contacts, and resolve conflicts.")
 cli.add_command(contacts)
@@ -90,9 +85,10 @@ def list_contacts(
 def show_contact(operator: Operator, key: str, as_json: bool, reveal: bool, why: str) -> None:
     """Show a CONTACT."""
     record = operator.contacts.reveal(key, why) if reveal else operator.contacts.get(key)
-    shown = serializers.contact(key, record, reveal=reveal)
+    shown = serializers.contact(key, record, operator.parts.store.contacts.read_aliases(key), reveal=reveal)
     if not reveal:
-        shown = replace(shown, identifier=masked("identifier", record.identifier))
+        aliases = [replace(one, identifier=masked("identifier", one.identifier)) for one in shown.aliases]
+        shown = replace(shown, identifier=masked("identifier", record.identifier), aliases=aliases)
     if as_json:
         click.echo(serializers.to_json(shown))
         return
@@ -163,17 +159,13 @@ def edit_contact(
 @click.argument("identifier")
 @audit_options
 def erase(identifier: str, who: str, why: str) -> None:
-    """Delete everything about the contact with this IDENTIFIER.
+    """Delete everything about the contact with this IDENTIFIER, under all aliases.
 
-    LiveDesk keeps its own contact. Deliveries in quarantine have no identifier: see flask quarantine list.
+    LiveDesk keeps its own contact. Deliveries in quarantine stay: see flask quarantine list.
     """
     operator = Operator(current_parts(), who)
-    erased = operator.contacts.erase(operator.parts.store.key_of(identifier), why)
-    click.echo(ERASED)
-    if erased.contact_id:
-        click.echo(STILL_IN_LIVEDESK.format(erased.contact_id))
-    if erased.is_unknown:
-        click.echo(MAYBE_IN_LIVEDESK)
+    for sentence in erased(operator.contacts.erase(operator.parts.store.key_of(identifier), why)):
+        click.echo(sentence)
 
 
 # An identifier may begin with "-".
@@ -215,8 +207,14 @@ def _cells(row: Row, reveal: bool, now: int) -> tuple[str, ...]:
 def _lines(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What a contact has, line by line."""
     for name, value in {"key": shown["key"], **shown, **(shown["fields"] or {})}.items():
-        if name not in ("attempts", "fields", "notes") and value not in (None, []):
+        if name not in ("aliases", "alias_count", "attempts", "fields", "notes") and value not in (None, []):
             yield name, ", ".join(value) if isinstance(value, list) else str(value)
+    for alias in shown["aliases"]:
+        is_known = alias["outcome"] == Outcome.KNOWN
+        has = "" if is_known else ", the identifier in LiveDesk"
+        yield "alias", f"{alias['identifier']} ({alias['key']}), {alias['identity']} of {alias['source']}{has}"
+    if more := shown["alias_count"] - len(shown["aliases"]):
+        yield "alias", f"and {more} more"
     for note in shown["notes"]:
         yield "note", f"{note['field']}: {note['text']}"
 

@@ -18,7 +18,7 @@ from worker.model import CONTACT_FIELDS, Position, State
 from worker.store.record import ContactRecord
 
 FORMATS = ("csv", "jsonl")
-LISTS = ("notes", "attempts", "newer_fields")
+LISTS = ("notes", "attempts", "newer_fields", "id_spaces")
 #: Records read at once.
 PAGE = 200
 #: The columns of CSV: what ``flask import`` reads, then what else is known, except for lists.

@@ -7,7 +7,7 @@ from hashlib import sha256
 from shlex import quote
 from typing import Any
 
-from flask import make_response, request
+from flask import flash, make_response, redirect, request, url_for
 from werkzeug import Response
 
 from webhook_app.access import Role
@@ -19,7 +19,7 @@ from webhook_app.dashboard.session import needs
 from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, InvalidInput, Reason, clashing_field
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import mask
-from webhook_app.present.wording import ACTION_WORDS
+from webhook_app.present.wording import ACTION_WORDS, IDENTITY_WORDS, erased
 from worker.livedesk.client import CONTACTS
 from worker.model import CONTACT_FIELDS, BulkAction, Contact, Note, State, obstacle
 from worker.store.lists import Filter
@@ -27,6 +27,8 @@ from worker.store.record import ContactRecord
 
 LABELS = {name: info.label for name, info in CONTACT_FIELDS.items()}
 CONTACT_ID = re.compile(r"[1-9][0-9]{0,18}")
+#: Aliases on the page.
+MAX_ALIASES = 20
 #: What an action has done, by the state that the contact is in now.
 DONE = {
     State.PENDING: "Retrying now.",
@@ -103,6 +105,14 @@ def contact_edit(key: str) -> Response:
         return back(DONE[operator().contacts.edit(key, typed, reason(), seen=record.contact)])
     except InvalidInput as error:
         return make_response(_show(key, record, revealed=True, typed=typed, problems=error.problems), 422)
+
+
+@blueprint.post("/contacts/<key>/erase")
+@needs(Role.OPERATOR)
+def contact_erase(key: str) -> Response:
+    for sentence in erased(operator().contacts.erase(key, reason())):
+        flash(sentence)
+    return redirect(url_for("dashboard.contacts"), 303)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +197,9 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
         others=max(0, waiting - 1),
         labels=LABELS,
         words=ACTION_WORDS,
+        identity_words=IDENTITY_WORDS,
+        aliases=parts.store.contacts.read_aliases(key),
+        max_aliases=MAX_ALIASES,
         audited=parts.store.audit.about(key),
         **{**defaults, **values},
     )

@@ -121,11 +121,12 @@ class ContactActions(Actions):
         return contact_id
 
     def erase(self, key: str, why: str = "") -> Erased:
-        """Delete a contact from Redis. LiveDesk keeps its own contact."""
+        """Delete a contact and its aliases from Redis. LiveDesk keeps its own contact."""
         erased = self.parts.store.contacts.erase(key)
         if erased.result != "erased":
             raise ActionRefused(Reason(erased.result))
-        self.audit("erased", key, why)
+        aliases = f"{erased.aliases} alias{'es' if erased.aliases > 1 else ''}"
+        self.audit(f"erased, with {aliases}" if erased.aliases else "erased", key, why)
         return erased
 
     def reveal(self, key: str, why: str = "") -> ContactRecord:

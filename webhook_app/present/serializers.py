@@ -13,6 +13,7 @@ from webhook_app.present.wording import explain_clash
 from webhook_app.sources import Source
 from worker import durations
 from worker.model import EDITABLE_FIELDS, Attempt, Quarantined
+from worker.store.contacts import Aliases
 from worker.store.counters import CLASH, DELIVERY, REFUSED, Total, with_prefix
 from worker.store.lists import Row
 from worker.store.overview import Minute
@@ -60,11 +61,21 @@ def record(stored: ContactRecord) -> shapes.Record:
     return replace(serialize(stored, shapes.Record), attempts=[attempt(one) for one in stored.attempts])
 
 
-def contact(key: str, stored: ContactRecord, *, reveal: bool) -> shapes.Contact:
+def contact(key: str, stored: ContactRecord, aliases: Aliases, *, reveal: bool) -> shapes.Contact:
     """A contact with its personal data, which is masked unless it is revealed."""
     shown = stored.contact if reveal or stored.contact is None else mask(stored.contact)
     fields = {name: getattr(shown, name) for name in EDITABLE_FIELDS} if shown else None
-    return shapes.Contact(**asdict(record(stored)), key=key, fields=fields)
+    return shapes.Contact(
+        **asdict(record(stored)),
+        key=key,
+        fields=fields,
+        aliases=[alias(other, one) for other, one in aliases.records.items()],
+        alias_count=aliases.number,
+    )
+
+
+def alias(key: str, stored: ContactRecord) -> shapes.Alias:
+    return shapes.Alias(key, stored.identifier, stored.source, stored.identity, stored.outcome)
 
 
 def minute(one: Minute) -> shapes.Minute:

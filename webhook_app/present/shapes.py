@@ -10,7 +10,17 @@ import msgspec
 from msgspec import Meta, field
 
 from worker.causes import Fault
-from worker.model import EDITABLE_FIELDS, BulkAction, NoteCode, Obstacle, OperationState, Outcome, State, Status
+from worker.model import (
+    EDITABLE_FIELDS,
+    BulkAction,
+    Identity,
+    NoteCode,
+    Obstacle,
+    OperationState,
+    Outcome,
+    State,
+    Status,
+)
 
 
 class Time(str):
@@ -90,16 +100,32 @@ class Record(Answer):
     attempts_made: Count
     next_attempt_at: Time | None
     source: str
+    identity: Annotated[Identity, Meta(description="Who can choose the identifier: the account system, or a visitor.")]
+    id_spaces: Annotated[list[str], Meta(description="The id spaces that the identifier belongs to.")]
     received_at: Time
     closed_at: Time | None
     newer_fields: list[str]
     newer_at: Time | None
 
 
+class Alias(Answer):
+    """Another contact here that is the same contact in LiveDesk."""
+
+    key: Key
+    identifier: str
+    source: str
+    identity: Identity
+    outcome: Annotated[Outcome | None, Meta(description="`known`, unless LiveDesk has this identifier.")]
+
+
 class Contact(Record):
     """A contact."""
 
     key: Key
+    aliases: Annotated[
+        list[Alias], Meta(description="At most 100; if LiveDesk has the identifier of one, it is first.")
+    ]
+    alias_count: Count
     fields: Annotated[Fields | None, Meta(description="Masked unless revealed; null once the contact is created.")]
 
 
@@ -112,6 +138,15 @@ class ContactPage(Answer):
 class ContactState(Answer):
     key: Key
     state: State
+
+
+class ErasedContact(Answer):
+    key: Key
+    contact_id: Annotated[int | None, Meta(description="The contact in LiveDesk, which keeps it.")]
+    aliases: Annotated[Count, Meta(description="How many aliases were erased, too.")]
+    is_unknown: Annotated[bool, Meta(description="A create request was sent, and its answer is unknown.")] = field(
+        name="unknown"
+    )
 
 
 class KnownContact(ContactState):

@@ -8,7 +8,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
-from worker.model import BulkAction, Obstacle
+from worker.model import BulkAction, Identity, Obstacle
+from worker.store.contacts import Erased
 from worker.store.operations import Operation
 
 
@@ -53,6 +54,18 @@ ACTION_WORDS: Mapping[BulkAction, ActionWords] = {
         "Another person, who shares the address or number.",
         "What LiveDesk has created by then stays there.",
     ),
+}
+#: What an erasure leaves to do.
+ERASED = "Erased{}. A new delivery with {} will create a new contact."
+STILL_IN_LIVEDESK = "LiveDesk still has contact {}: delete it there too."
+MAYBE_IN_LIVEDESK = (
+    "The answer to a create request was lost: LiveDesk may have this contact. Search for the identifier in LiveDesk "
+    "before it is delivered again, or it may exist there twice."
+)
+#: Who can choose the identifiers of a source.
+IDENTITY_WORDS = {
+    Identity.ACCOUNT: "only the system that issues the identifiers can choose them",
+    Identity.VISITOR: "anybody can choose the identifier",
 }
 #: Why an action skips a conflict.
 OBSTACLE_WORDS = {
@@ -106,6 +119,22 @@ def people(number: int) -> str:
     return counted(number, "person", "people")
 
 
+def aliases(number: int) -> str:
+    """``1 alias``, ``12 aliases``."""
+    return counted(number, "alias", "aliases")
+
+
+def erased(result: Erased) -> list[str]:
+    """Return what was erased, and what is left to do."""
+    others = f", and {aliases(result.aliases)}" if result.aliases else ""
+    sentences = [ERASED.format(others, "one of these identifiers" if others else "this identifier")]
+    if result.contact_id:
+        sentences.append(STILL_IN_LIVEDESK.format(result.contact_id))
+    if result.is_unknown:
+        sentences.append(MAYBE_IN_LIVEDESK)
+    return sentences
+
+
 def clashing(number: int) -> str:
     """``1 delivery clashes``, ``12 deliveries clash``."""
     return f"{counted(number, 'delivery', 'deliveries')} {'clashes' if number == 1 else 'clash'}"
@@ -147,7 +176,7 @@ def points(values: Sequence[float | None], width: int, height: int, top: float =
 
 #: The filters of the templates, by name.
 FILTERS: dict[str, Callable[..., Any]] = {
-    **{each.__name__: each for each in (number, rate, counted, people, points, code_spans)},
+    **{each.__name__: each for each in (number, rate, counted, people, points, aliases, code_spans)},
     **{each.__name__: each for each in (name_action, describe_undo)},
     **{each.__name__: each for each in (duration, relative, absolute, clock_time)},
     "machine_time": rfc3339,

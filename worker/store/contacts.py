@@ -5,8 +5,8 @@ Lists of contacts are in ``lists``.
 
 import json
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -24,6 +24,7 @@ from worker.model import (
     NoteCode,
     OnConflict,
     Origin,
+    Outcome,
     Signup,
     State,
     Status,
@@ -38,6 +39,8 @@ from worker.store.record import ContactRecord
 
 #: Attempts kept on a record after the first one.
 ATTEMPTS_KEPT = 20
+#: Aliases of one contact that are read.
+MAX_ALIASES = 100
 #: A cause that was not seen for this long, in ms, counts as new again.
 CAUSE_FRESH_MS = 24 * 3_600_000
 #: Entries of the log of what was decided without an operator.
@@ -78,6 +81,17 @@ class Erased:
     contact_id: str = ""
     is_unknown: bool = False
     aliases: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """The other contacts that are the same one in LiveDesk.
+
+    ``number`` counts all of them; ``records`` has some by key, first the one whose identifier LiveDesk has.
+    """
+
+    number: int = 0
+    records: Mapping[str, ContactRecord] = field(default_factory=dict)
 
 
 class Contacts:
@@ -387,6 +401,13 @@ class Contacts:
             contact_id: Any = self.db.client.hget(keys.contact(key), "contact_id")
             found: Any = self.db.client.smembers(keys.aliases(contact_id)) if contact_id else ()
         return sorted(found) or [key]
+
+    def read_aliases(self, key: str) -> Aliases:
+        """Return the other contacts that are the same one in LiveDesk."""
+        others = [other for other in self.aliases(key) if other != key]
+        found = self.read_many(others[:MAX_ALIASES]) if others else {}
+        ordered = sorted(found.items(), key=lambda pair: (pair[1].outcome is Outcome.KNOWN, pair[1].received_at))
+        return Aliases(len(others), dict(ordered))
 
     def counts(self) -> dict[State, int]:
         """Return how many contacts are in each state."""

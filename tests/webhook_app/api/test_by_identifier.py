@@ -106,6 +106,8 @@ def test_a_contact_that_waits_is_shown(http: FlaskClient, store: Store) -> None:
         "attempts_made": 0,
         "next_attempt_at": None,
         "source": "signup",
+        "identity": "account",
+        "id_spaces": ["signup"],
         "closed_at": None,
         "newer_fields": [],
         "newer_at": None,
