@@ -92,7 +92,7 @@ def test_doctor_warns_of_clashes(world: Clashes) -> None:
 
 
 def test_deliveries_of_one_pair_are_listed(world: Clashes) -> None:
-    entries = [clash(world.parts, str(number)) for number in range(3)]
+    entries = [clash(world.parts, f"1{number}") for number in range(3)]
     other = clash(world.parts, "9", "signup", "shop")
     listed = world.store.quarantine.page
     assert [one.entry for one in listed(clash=("shop", "signup"))] == entries
@@ -134,7 +134,7 @@ def test_what_livedesk_has_is_not_shown_as_missing(world: Clashes) -> None:
 
 def test_the_quarantine_is_filtered_by_a_pair(world: Clashes) -> None:
     for number in range(3):
-        clash(world.parts, str(number))
+        clash(world.parts, f"1{number}")
     clash(world.parts, "9", "signup", "shop")
     text = world.words("sources/quarantine")
     assert "All 4 shop with signup 3 signup with shop 1" in text
@@ -221,13 +221,13 @@ def test_a_prefix_is_checked_like_that_of_a_source(prefix: str, world: Clashes) 
 
 
 def test_a_prefix_that_the_source_has_by_now_is_not_added_twice(world: Clashes) -> None:
-    entries = [clash(world.parts, str(number)) for number in range(2)]
+    entries = [clash(world.parts, f"1{number}") for number in range(2)]
     world = Clashes(world.client, {**SOURCES, "shop": {**APP, "id_prefix": "shop-"}})
     page = world.words(f"sources/quarantine/{entries[0]}")
     assert "The source has the prefix shop- by now: Replay is enough." in page
     assert world.api(f"/quarantine/{entries[0]}/replay", {"id_prefix": "shop-"}).get_json()["status"] == "accepted"
     assert world.api(f"/quarantine/{entries[1]}/replay", {}).get_json() == {"status": "accepted", "advice": None}
-    assert world.emails("shop-0", "shop-1") == ["bob-0@example.com", "bob-1@example.com"]
+    assert world.emails("shop-10", "shop-11") == ["bob-10@example.com", "bob-11@example.com"]
 
 
 def test_a_replay_without_a_decision_still_clashes(world: Clashes) -> None:
@@ -241,7 +241,7 @@ def test_a_replay_without_a_decision_still_clashes(world: Clashes) -> None:
 def test_all_deliveries_of_a_pair_in_shares(world: Clashes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quarantine, "MAX_REPLAYED", 3)
     for number in range(5):
-        clash(world.parts, str(number))
+        clash(world.parts, f"1{number}")
     clash(world.parts, "9", "signup", "shop")
     form = {"source": "shop", "other": "signup", "decision": "two people", "id_prefix": "s-", "why": "two systems"}
     path = "/dashboard/sources/quarantine/replay"
@@ -253,7 +253,7 @@ def test_all_deliveries_of_a_pair_in_shares(world: Clashes, monkeypatch: pytest.
     second = html.unescape(world.send(path, form, follow_redirects=True).text)
     assert "2 accepted, 0 still in quarantine. All were replayed." in second
     assert [one.pair for one in waiting(world.parts)] == [("signup", "shop")]
-    assert world.emails("s-0", "s-4", "0") == ["bob-0@example.com", "bob-4@example.com", "ada-0@example.com"]
+    assert world.emails("s-10", "s-14", "10") == ["bob-10@example.com", "bob-14@example.com", "ada-10@example.com"]
     did = "replayed the clashes of shop with signup: two people, prefix s-"
     assert world.audited() == [("Ada the operator", did, "", "two systems")] * 2
 
@@ -261,7 +261,7 @@ def test_all_deliveries_of_a_pair_in_shares(world: Clashes, monkeypatch: pytest.
 def test_the_api_resolves_all_of_a_pair_in_shares(world: Clashes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quarantine, "MAX_REPLAYED", 2)
     for number in range(3):
-        clash(world.parts, str(number))
+        clash(world.parts, f"1{number}")
     pair = {"source": "shop", "clashes_with": "signup"}
     undecided = world.api("/quarantine/replay", pair).get_json()
     assert undecided == {"statuses": {}, "failed": 2, "remaining": 1, "advice": None}
@@ -303,7 +303,7 @@ def test_only_a_clash_can_be_decided(world: Clashes) -> None:
 
 
 def test_commands_list_and_resolve_clashes(world: Clashes) -> None:
-    entries = [clash(world.parts, str(number)) for number in range(3)]
+    entries = [clash(world.parts, f"1{number}") for number in range(3)]
     listed = world.flask("quarantine", "list").stdout
     assert listed.count("clashes with signup") == 3
     assert "3 deliveries clash: shop uses identifiers of people of signup." in listed
@@ -320,7 +320,7 @@ def test_commands_list_and_resolve_clashes(world: Clashes) -> None:
     assert rest.exit_code == 0
     assert rest.stdout.startswith("2 accepted, 0 duplicate, 0 ignored, 0 still in quarantine\n")
     assert '`id_prefix = "shop-"` to `[sources.shop]`' in rest.stdout
-    assert world.emails("0", "shop-1", "shop-2") == [f"bob-{number}@example.com" for number in range(3)]
+    assert world.emails("10", "shop-11", "shop-12") == [f"bob-1{number}@example.com" for number in range(3)]
     assert world.audited() == [
         ("command line", "replayed the clashes of shop with signup: two people, prefix shop-", "", ""),
         ("ada", "replayed a delivery in quarantine: the same person", entries[0], "one system"),
