@@ -19,6 +19,7 @@ from webhook_app.receiver import fail_open
 from webhook_app.receiver.delivery_log import REASONS
 from worker.errors import StoreError
 from worker.model import Ack, Signal, State, Status
+from worker.overlap import Choice
 from worker.store.counters import BUCKETS_MS
 from worker.store.overview import Figures
 
@@ -72,6 +73,9 @@ class Collected:
         results = {state: counters.get(state, 0) for state in ATTEMPT_RESULTS}
         yield _labelled("attempts", "Attempts by result.", "result", results, CounterMetricFamily)
         yield _counter("attempts_failed", "Failed attempts, by cause.", figures, "cause", ("cause",))
+        text = "Contacts that LiveDesk had already, by what was decided without an operator."
+        choices = [(choice,) for choice in Choice if choice is not Choice.ASK]
+        yield _counter("decisions", text, figures, "decision", ("decision",), choices)
         signals = {signal: counters.get(signal, 0) for signal in SIGNALS}
         text = "What attempts showed about LiveDesk."
         yield _labelled("livedesk_signals", text, "signal", signals, CounterMetricFamily)

@@ -481,9 +481,10 @@ class Unanswered(StrEnum):
 class Decided:
     """What was decided without an operator about a person whom LiveDesk has already.
 
-    For the audit log: no personal data.
+    For the audit log: no personal data. ``choice`` is what the counter is called (``overlap.Choice``).
     """
 
+    choice: str
     did: str
     why: str
 

@@ -113,7 +113,7 @@ def decided(choice: Choice, field: str, owner_id: str, holder: Holder, claim: Cl
         why += "; an operator decided"
     elif _is_by_policy(choice, holder, claim):
         why += f"; on_conflict is {claim.origin.on_conflict}"
-    return Decided(did, why)
+    return Decided(choice, did, why)
 
 
 def _is_by_policy(choice: Choice, holder: Holder, claim: Claim) -> bool:

@@ -19,7 +19,7 @@ from webhook_app.metrics import PREFIX
 from webhook_app.parts import Parts
 from webhook_app.receiver.delivery_log import REASONS
 from webhook_app.sources.config import read_source
-from worker.model import Attempt, AttemptResult, Contact, Origin, Outcome, Signal, State, UpstreamPolicy
+from worker.model import Attempt, AttemptResult, Contact, Decided, Origin, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
 
@@ -142,6 +142,21 @@ def test_clashes_are_counted_and_those_that_wait_are_shown(web: Web) -> None:
     figures = web.figures()
     assert (figures["clashing_deliveries", "other", "app"], figures["clashes_total", "other", "app"]) == (1, 2)
     assert "@example.com" not in web.text()
+
+
+def test_what_was_decided_without_an_operator_is_counted(web: Web) -> None:
+    known = Decided("known", "linked to LiveDesk contact 7 as known", "it had the same e-mail address")
+    assert web.figures()["decisions_total", "known"] == 0
+    for identifier in ("ada", "bob"):
+        result = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.KNOWN, decided=known)
+        web.bring(identifier, result)
+    figures = web.figures()
+    assert {labels[1]: number for labels, number in figures.items() if labels[0] == "decisions_total"} == {
+        "adopt": 0,
+        "promote": 0,
+        "known": 2,
+        "without": 0,
+    }
 
 
 def test_a_lost_signup_is_counted(web: Web) -> None:

@@ -134,7 +134,7 @@ def _follow(store: Store, identifier: str) -> None:
 def _describe(record: ContactRecord) -> str:
     details = [
         record.cause,
-        "adopted" if record.outcome is Outcome.ADOPTED else None,
+        record.outcome if record.outcome is not Outcome.CREATED else None,
         f"contact {record.contact_id}" if record.contact_id else None,
         f"conflicts with contact {record.owner_id}" if record.owner_id else None,
     ]

@@ -77,6 +77,7 @@ if to == 'created' then
   shrink(result.contact_id, result.outcome, args.attempt, args.notes, args.contact_finder, record[7])
   if is_newer then redis.call('HSET', RECORD, 'fingerprint', args.fingerprint, 'newer', fingerprint, 'newer_at', now) end
   if result.decided then
+    count('decision:' .. result.decided.choice)
     redis.call('XADD', PREFIX .. 'decisions', 'MAXLEN', '~', args.decisions_kept, '*', 'did', result.decided.did,
       'target', key, 'why', result.decided.why)
   end
