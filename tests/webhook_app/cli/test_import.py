@@ -218,6 +218,12 @@ def test_a_missing_quotation_mark_does_not_swallow_the_rows_below(office: Office
     assert [office.contact(name).name for name in ("bob", "cyd", "eve")] == ["Bob", "Cyd", "Eve"]
 
 
+def test_quotation_marks_that_are_only_untidy_are_read(office: Office) -> None:
+    result = office.take('identifier , name\n"ada" , "Ada" \nbob,"B"ob\ncyd,"Cyd" "x",y\n')
+    assert result.stdout == summary(accepted=2, invalid=1)
+    assert [office.contact(name).name for name in ("ada", "bob")] == ["Ada", "Bob"]
+
+
 def test_two_people_under_one_identifier_in_a_file(office: Office) -> None:
     """A wrong column is the identifier: the second would replace the first."""
     result = office.take(

@@ -5,6 +5,7 @@ import pytest
 from tests.webhook_app.cli.office import Office
 from webhook_app.cli.export import COLUMNS
 from webhook_app.cli.imports.columns import OWN_EXPORT
+from webhook_app.cli.imports.formats import load_formats
 from webhook_app.cli.imports.suggestions import field_named
 from worker.model import Contact, State
 
@@ -65,7 +66,7 @@ def test_no_suggestion_without_a_resemblance(column: str) -> None:
         ("name,email\nAda,a@b.c\n", "--map email=identifier"),
         ("id,name\n1,Ada\n", 'id: did you mean "identifier"?'),
         ("name\nAda\n", "including identifier"),
-        ("", "including identifier"),
+        ("", "The file has no rows"),
         ("identifier,name,name\n", "more than one column name"),
     ],
 )
@@ -105,7 +106,7 @@ def test_columns_are_mapped_and_joined_in_the_order_of_the_options(office: Offic
     assert office.contact("7") == Contact(
         "7", name="Ada Lovelace", email="ada@example.com", phone_number="+4915112345678"
     )
-    assert "Columns: identifier from No; name from First Name + Last Name; email from mail" in result.stderr
+    assert "Columns: identifier from No; name from First Name, Last Name; email from mail" in result.stderr
 
 
 def test_a_column_with_the_name_of_a_field_can_be_used_for_another_too(office: Office) -> None:
@@ -154,6 +155,25 @@ def test_keys_and_paths_of_json_are_mapped(office: Office) -> None:
     )
     assert result.exit_code == 0, result.stderr
     assert office.contact("7") == Contact("7", name="Ada King", email="ada@example.com")
+
+
+def test_paths_of_json_are_suggested(office: Office) -> None:
+    line = '{"identifier": "a", "user": {"mails": [{"address": "x"}], "e-mail": "a@example.com", "id": 7}, "tags": []}'
+    says = refused(office, line, name="people.jsonl")
+    assert """user['e-mail']: did you mean "email"? --map "user['e-mail']=email\"""" in says
+    options = ("--map", "user['e-mail']=email", "--ignore", "tags")
+    assert office.take(line, *options, name="people.jsonl").exit_code == 0
+    assert office.contact("a").email == "a@example.com"
+    office.client.flushall()
+    assert "user: " not in says
+    assert "tags: unknown column" in says
+    says = refused(office, '{"users": [{"localId": "1", "email": "a@b.c"}]}', name="people.json")
+    assert "This looks like" not in says
+
+
+def test_the_document_of_a_product_is_recognised(office: Office) -> None:
+    says = refused(office, load_formats()["firebase"].sample, name="people.json")
+    assert "This looks like an export of Firebase Authentication: --preset firebase." in says
 
 
 def test_a_path_that_is_not_there(office: Office) -> None:

@@ -9,18 +9,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from webhook_app.cli.imports.formats import Format, fold, load_formats
+from webhook_app.cli.imports.advice import find_problems
+from webhook_app.cli.imports.formats import Format, fold
 from webhook_app.cli.imports.reading import BadFile
-from webhook_app.cli.imports.suggestions import closest, field_named
+from webhook_app.cli.imports.suggestions import closest
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.mapping import Mapping as ContactMapping
 from webhook_app.sources.mapping.rules import NAMES, read_mapping
 from worker.errors import SettingsError
 
-#: How many columns are listed in a message.
-MAX_LISTED = 20
-#: The share of columns by which the export of a product is recognised.
-MIN_SHARE = 0.5
 #: Columns by which the files of ``flask export`` are recognised; their other columns are known too.
 OWN_EXPORT = frozenset({"identifier", "state", "source", "attempts_made", "received_at"})
 
@@ -55,56 +52,15 @@ class Plan:
     is_own_export: bool = False
 
 
-def make_plan(names: Sequence[str], wanted: Wanted, *, is_json: bool) -> Plan:
-    """Return the plan for a file with these columns, or keys of JSON.
+class Columns:
+    """The columns of a file, and which of them are used.
 
-    Raises:
-        BadFile: a column is unknown, missing or repeated; the text names all of them.
+    ``nested`` has the paths below the keys of JSON that are objects or lists, with the last key of each.
     """
-    columns = _Columns(names, is_json)
-    rules = _rules(columns, wanted)
-    product = wanted.format
-    is_form = product is not None and product.is_form
-    entry: dict[str, object] = {"map": rules, **({"answers": {"at": "$"}} if is_form else {})}
-    entry |= {key: _conditions(columns, getattr(product, key, {})) for key in ("only_if", "ignore_if")}
-    unknown = _unknown(columns, wanted)
-    if problems := _problems(columns, wanted, rules, unknown):
-        raise BadFile("\n".join(problems))
-    try:
-        mapping = read_mapping(entry)
-    except SettingsError as error:
-        raise BadFile("\n".join(error.problems)) from error
-    return Plan(
-        mapping=mapping,
-        cells=columns.cells(whole=is_form),
-        width=len(names),
-        used=columns.by_field,
-        unused=tuple(unknown),
-        json_keys=frozenset(product.json_columns if product else ()),
-        ignores_unreachable=product is not None and product.ignores_unreachable,
-        is_own_export=set(columns.keys) >= OWN_EXPORT,
-    )
 
-
-def _problems(columns: "_Columns", wanted: Wanted, rules: Mapping[str, object], unknown: Sequence[str]) -> list[str]:
-    """Return every reason why the file cannot be imported so."""
-    missing = [name for name in wanted.ignored if columns.key(name) not in columns.keys]
-    problems = [
-        *columns.problems,
-        *(f"--ignore {name}: no such column{closest(name, columns.names)}" for name in missing),
-    ]
-    if "identifier" not in rules and not problems:
-        problems.append(_no_identifier(columns, wanted, unknown))
-    if not wanted.ignores_unknown:
-        problems += _questions(columns, wanted, rules, unknown)
-    return problems + [f"There is more than one column {name}." for name in columns.repeated()]
-
-
-class _Columns:
-    """The columns of a file, and which of them are used."""
-
-    def __init__(self, names: Sequence[str], is_json: bool) -> None:
+    def __init__(self, names: Sequence[str], is_json: bool, nested: Mapping[str, Mapping[str, str]]) -> None:
         self.names = names
+        self.nested = nested
         self.is_json = is_json
         self.keys = [name if is_json else fold(name) for name in names]
         self.used: set[str] = set()
@@ -141,7 +97,40 @@ class _Columns:
         return path
 
 
-def _rules(columns: _Columns, wanted: Wanted) -> dict[str, object]:
+def make_plan(
+    names: Sequence[str], wanted: Wanted, *, is_json: bool, nested: Mapping[str, Mapping[str, str]] | None = None
+) -> Plan:
+    """Return the plan for a file with these columns or keys, and paths below keys.
+
+    Raises:
+        BadFile: a column is unknown, missing or repeated; the text names all of them.
+    """
+    columns = Columns(names, is_json, nested or {})
+    rules = _rules(columns, wanted)
+    product = wanted.format
+    is_form = product is not None and product.is_form
+    entry: dict[str, object] = {"map": rules, **({"answers": {"at": "$"}} if is_form else {})}
+    entry |= {key: _conditions(columns, getattr(product, key, {})) for key in ("only_if", "ignore_if")}
+    unknown = _unknown(columns, wanted)
+    if problems := find_problems(columns, rules, unknown, wanted):
+        raise BadFile("\n".join(problems))
+    try:
+        mapping = read_mapping(entry)
+    except SettingsError as error:
+        raise BadFile("\n".join(error.problems)) from error
+    return Plan(
+        mapping=mapping,
+        cells=columns.cells(whole=is_form),
+        width=len(names),
+        used=columns.by_field,
+        unused=tuple(unknown),
+        json_keys=frozenset(product.json_columns if product else ()),
+        ignores_unreachable=product is not None and product.ignores_unreachable,
+        is_own_export=set(columns.keys) >= OWN_EXPORT,
+    )
+
+
+def _rules(columns: Columns, wanted: Wanted) -> dict[str, object]:
     """Return the rules for which the file has columns, as ``read_mapping`` reads them."""
     mapped = _mapped(columns, wanted.maps)
     defaults: Mapping[str, object] = wanted.format.map if wanted.format else {name: name for name in NAMES}
@@ -155,7 +144,7 @@ def _rules(columns: _Columns, wanted: Wanted) -> dict[str, object]:
     return rules
 
 
-def _mapped(columns: _Columns, maps: Iterable[tuple[str, str]]) -> dict[str, object]:
+def _mapped(columns: Columns, maps: Iterable[tuple[str, str]]) -> dict[str, object]:
     """Return the rules of ``--map``, and note its mistakes."""
     parts: dict[str, list[str]] = {}
     for column, contact_field in maps:
@@ -168,7 +157,7 @@ def _mapped(columns: _Columns, maps: Iterable[tuple[str, str]]) -> dict[str, obj
     return {name: found[0] if len(found) == 1 else {"join": found} for name, found in parts.items()}
 
 
-def _place(columns: _Columns, column: str) -> str | None:
+def _place(columns: Columns, column: str) -> str | None:
     """Return the column, or in JSON the path, that ``--map`` names."""
     if columns.key(column) in columns.keys:
         return column
@@ -202,11 +191,11 @@ def _found(written: object, use: Callable[[str], object]) -> Any:
     return written
 
 
-def _conditions(columns: _Columns, written: Mapping[str, object]) -> dict[str, object]:
+def _conditions(columns: Columns, written: Mapping[str, object]) -> dict[str, object]:
     return {path: value for name, value in written.items() if (path := columns.use(name)) is not None}
 
 
-def _unknown(columns: _Columns, wanted: Wanted) -> list[str]:
+def _unknown(columns: Columns, wanted: Wanted) -> list[str]:
     """Return the columns that are neither used nor ignored."""
     known = {*columns.used, *map(columns.key, wanted.ignored), ""}
     if wanted.format:
@@ -216,55 +205,3 @@ def _unknown(columns: _Columns, wanted: Wanted) -> list[str]:
     if not wanted.format:
         known |= set(NAMES)  # replaced by --map
     return [name for name, key in zip(columns.names, columns.keys, strict=True) if key not in known]
-
-
-def _questions(columns: _Columns, wanted: Wanted, rules: Mapping[str, object], unknown: Sequence[str]) -> list[str]:
-    """Return one sentence for each unknown column that somebody has to decide about.
-
-    An export has columns of the user's own, so only those matter that could be a field that was not found.
-    """
-    named = {name: field_named(name) for name in unknown}
-    if wanted.format:
-        named = {name: found for name, found in named.items() if found and found not in rules}
-    if not named:
-        return []
-    lines = [_question(name, found) for name, found in list(named.items())[:MAX_LISTED]]
-    if len(named) > MAX_LISTED:
-        lines.append(f"and {len(named) - MAX_LISTED} more")
-    how = "Map a column with --map COLUMN=FIELD or ignore it with --ignore COLUMN; --ignore-unknown ignores them all."
-    return ["Unknown columns:", *(f"  {line}" for line in lines), *_other_format(columns, wanted), how]
-
-
-def _question(name: str, found: str | None) -> str:
-    shown = " ".join(name.split())
-    if not found:
-        return f"{shown}: unknown column"
-    written = f"{shown}={found}"
-    return f'{shown}: did you mean "{found}"? --map {written if " " not in written else json.dumps(written)}'
-
-
-def _no_identifier(columns: _Columns, wanted: Wanted, unknown: Sequence[str]) -> str:
-    if wanted.format:
-        text = f"This is not an export of {wanted.format.title}: it has no column with the identifier."
-        return f"{text} It has {_listed(columns.names)}."
-    text = "The first line must name the columns, including identifier" if not columns.is_json else "No identifier"
-    candidate = next((name for name in unknown if field_named(name) == "identifier"), None)
-    if candidate is None and "email" in columns.keys:
-        return f"{text}. If people are identified by their e-mail address: --map email=identifier."
-    return f"{text}: {', '.join(NAMES)}. It has {_listed(columns.names)}."
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return (", ".join(" ".join(name.split()) for name in names[:MAX_LISTED]) or "no columns") + more
-
-
-def _other_format(columns: _Columns, wanted: Wanted) -> list[str]:
-    """Return a hint at the format whose sample has the most of these columns."""
-    if wanted.format:
-        return []
-    here = {fold(name) for name in columns.names}
-    formats = load_formats()
-    shares = {name: len(here & one.known) / len(here | one.known) for name, one in formats.items()}
-    best = max(shares, key=lambda name: shares[name])
-    return [f"This looks like an export of {formats[best].title}: --preset {best}."] if shares[best] > MIN_SHARE else []

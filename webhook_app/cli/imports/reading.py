@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain
@@ -126,6 +126,7 @@ class CsvTable:
             self.names = list(names) if names else next(self._reader)
         except (csv.Error, StopIteration):
             raise BadFile("The first line must contain the names of the columns.") from None
+        self._delimiter, self._width = delimiter, len(self.names)
         self._is_of_errors = tuple(self.names[:2]) == ERROR_COLUMNS
         if self._is_of_errors:
             del self.names[:2]
@@ -141,12 +142,23 @@ class CsvTable:
             except csv.Error:
                 # A quotation mark that is not closed must not swallow the rows below it.
                 text = self._lines.keep_first()
-                yield Row(line, None, "not CSV: a quotation mark is missing, or the row is too long", text)
-                continue
+                cells = self._leniently(text)
+                if not cells:
+                    yield Row(line, None, "not CSV: a quotation mark is missing, or the row is too long", text)
+                    continue
             if self._is_of_errors:
                 del cells[:2]
             if any(cell and not cell.isspace() for cell in cells):
                 yield Row(line, cells)
+
+    def _leniently(self, line: str) -> list[str]:
+        """Return the cells of a line whose quotation marks are closed, but untidy."""
+        if line.count('"') % 2:
+            return []
+        with suppress(csv.Error):
+            cells = next(csv.reader([line], delimiter=self._delimiter, skipinitialspace=True))
+            return cells if len(cells) == self._width else []
+        return []
 
 
 class _Lines:

@@ -2,12 +2,14 @@
 
 import gzip
 import hashlib
+import re
 import signal
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +26,9 @@ from worker.errors import StoreError
 
 #: Digits of the file's hash in the audit log. The file's name may be a person's.
 HASH_DIGITS = 12
+#: Keys of an object in JSON of which the paths are suggested.
+MAX_NESTED = 50
+_PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 #: Rows between two updates of the progress bar.
 BAR_STEP = 200
 UNREADABLE = (OSError, EOFError, UnicodeError, zlib.error, gzip.BadGzipFile)
@@ -64,6 +69,7 @@ def _prepare(file: BinaryIO, form: str, options: Mapping[str, Any], stack: ExitS
     preset: Format | None = options["preset"]
     wanted = Wanted(preset, options["map"], options["ignore"], options["ignore_unknown"])
     table: CsvTable | JsonTable
+    nested: dict[str, dict[str, str]] = {}
     if form == "csv":
         table = CsvTable(
             stack.enter_context(decoded(file, options["encoding"], form)), preset.columns if preset else None
@@ -72,19 +78,42 @@ def _prepare(file: BinaryIO, form: str, options: Mapping[str, Any], stack: ExitS
     else:
         # A key that only a later row has must also stop the import before the first.
         with decoded(file, options["encoding"], form) as text:
-            names = _keys(JsonTable(text, preset.each if preset else ""))
+            names, nested = _keys(JsonTable(text, preset.each if preset else ""))
         text = stack.enter_context(decoded(file, options["encoding"], form))
         table = JsonTable(text, preset.each if preset else "")
-    plan = make_plan(names, wanted, is_json=form != "csv")
+    plan = make_plan(names, wanted, is_json=form != "csv", nested=nested)
     return Prepared(file, table, plan, size, digest.hexdigest()[:HASH_DIGITS])
 
 
-def _keys(table: JsonTable) -> list[str]:
+def _keys(table: JsonTable) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Return the keys of all objects, and the paths below each that has some.
+
+    A path has the name of its last key.
+    """
     keys: dict[str, None] = {}
+    nested: dict[str, dict[str, str]] = {}
     for row in table.rows():
-        if isinstance(row.value, dict):
-            keys.update(dict.fromkeys(row.value))
-    return list(keys)
+        for key, value in row.value.items() if isinstance(row.value, dict) else ():
+            keys[key] = None
+            if isinstance(value, dict | list):
+                nested.setdefault(key, {}).update(_paths(_step(key), key, value))
+    return list(keys), nested
+
+
+def _paths(path: str, name: str, value: object, depth: int = 2) -> Iterator[tuple[str, str]]:
+    """Yield the paths of the texts and numbers in a value, ``depth`` levels deep."""
+    if isinstance(value, list):
+        yield from _paths(f"{path}[0]", name, value[0], depth) if value else ()
+    elif not isinstance(value, dict):
+        yield path, name
+    elif depth:
+        for key, inside in islice(value.items(), MAX_NESTED):
+            yield from _paths(path + ("." if _PLAIN.fullmatch(key) else "") + _step(key), key, inside, depth - 1)
+
+
+def _step(key: str) -> str:
+    """Return a key as part of a path."""
+    return key if _PLAIN.fullmatch(key) else "['" + key.replace("\\", "\\\\").replace("'", "\\'") + "']"
 
 
 def run(parts: Parts, prepared: Prepared, target: Target, options: Mapping[str, Any]) -> Report:
@@ -148,7 +177,7 @@ def _announce(plan: Plan, options: Mapping[str, Any]) -> None:
     if not (options["preset"] or options["map"] or options["dry_run"]):
         return
     used = (
-        f"{name} from {' + '.join(' '.join(column.split()) for column in columns)}"
+        f"{name} from {', '.join(' '.join(column.split()) for column in columns)}"
         for name, columns in plan.used.items()
     )
     click.echo(f"Columns: {'; '.join(used)}.", err=True)

@@ -39,7 +39,8 @@ def field_named(column: str) -> str | None:
     meaning = understand(column)
     if meaning.subjects and not meaning.is_other:
         return SUBJECTS[min(meaning.subjects)]
-    return next((_FIELDS[close] for close in get_close_matches(word, _FIELDS, n=1, cutoff=CUTOFF)), None)
+    similar = [known for known in _FIELDS if abs(len(known) - len(word)) <= 1]
+    return next((_FIELDS[close] for close in get_close_matches(word, similar, n=1, cutoff=CUTOFF)), None)
 
 
 def closest(name: str, known: Collection[str]) -> str:
