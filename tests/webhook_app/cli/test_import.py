@@ -412,6 +412,31 @@ def test_a_source_gives_its_region_inbox_and_name(office: Office) -> None:
     assert office.contact("cyd") == Contact("cyd", 2, phone_number="+33612345678")
 
 
+def test_placeholders_are_no_identifiers_unless_the_source_allows_them(office: Office) -> None:
+    """Each is what many people have instead of an id."""
+    text = "identifier,name\nundefined,Ada\nnull,Bob\n0,Cyd\n{{ user.id }},Dan\nxxxxx,Eve\n"
+    office = Office(office.client, office.folder, sources={"shop": {**SHOP, "allow_identifiers": ["0"]}})
+    assert office.take(text).stdout == summary(invalid=5)
+    assert office.take(text, "--source", "shop").stdout == summary(accepted=1, invalid=4)
+    assert office.contact("0").name == "Cyd"
+
+
+def test_what_people_copy_is_cleaned_as_in_a_delivery(office: Office) -> None:
+    blog = {"preset": "wordpress", "secret": "a-secret-of-the-blog"}
+    office = Office(office.client, office.folder, sources={"blog": blog})
+    office.take(
+        "identifier,name,email,phone_number,country\n"
+        "1,Siobh&#225;n O&#039;Brien\ufeff,mailto:s@example.com,06 12 34 56 78,FR\n"
+        "2,Tom,t@example.com\u200b,whatsapp:+4915112345678,\n",
+        "--source",
+        "blog",
+    )
+    assert office.contact("wp-1") == Contact(
+        "wp-1", name="Siobh\u00e1n O'Brien", email="s@example.com", phone_number="+33612345678"
+    )
+    assert office.contact("wp-2") == Contact("wp-2", name="Tom", email="t@example.com", phone_number="+4915112345678")
+
+
 def test_a_source_gives_its_id_space_and_prefix(office: Office) -> None:
     office = Office(office.client, office.folder, sources={"blog": BLOG, "app": APP})
     office.take("identifier,name\n1,Ada\n", "--source", "blog")

@@ -30,6 +30,7 @@ class Wanted:
     maps: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
     ignores_unknown: bool = False
+    allow_identifiers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ def make_plan(
     product = wanted.format
     is_form = product is not None and product.is_form
     entry: dict[str, object] = {"map": rules, **({"answers": {"at": "$"}} if is_form else {})}
+    if wanted.allow_identifiers:
+        entry["allow_identifiers"] = list(wanted.allow_identifiers)
     entry |= {key: _conditions(columns, getattr(product, key, {})) for key in ("only_if", "ignore_if")}
     unknown = _unknown(columns, wanted)
     if problems := find_problems(columns, rules, unknown, wanted):

@@ -2,6 +2,7 @@
 
 import codecs
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def import_contacts(file: Path, who: str, why: str, **options: Any) -> None:
         raise click.UsageError("--errors must be another file.")
     form = options["form"] or _form_of(file, options["preset"])
     try:
-        with opened(file, form, options) as prepared:
+        with opened(file, form, options, target) as prepared:
             report = run(parts, prepared, target, options)
     except BadFile as error:
         raise click.UsageError(str(error)) from error
@@ -113,8 +114,8 @@ def find_target(
 ) -> Target:
     source = _source(parts, source_name, preset)
     if source is None:
-        prefix = preset.id_prefix if preset else ""
-        return Target(Origin(SOURCE), prefix, region, inbox_id, parts.inbox_id is None)
+        target = Target(Origin(SOURCE), region=region, inbox_id=inbox_id, needs_inbox=parts.inbox_id is None)
+        return replace(target, id_prefix=preset.id_prefix, html_entities=preset.html_entities) if preset else target
     return Target(
         source.origin,
         source.id_prefix,
@@ -122,6 +123,7 @@ def find_target(
         inbox_id or source.inbox_id,
         parts.inbox_id is None,
         source.allow_identifiers,
+        source.html_entities,
     )
 
 

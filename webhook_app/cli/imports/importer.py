@@ -41,6 +41,7 @@ class Target:
     inbox_id: int | None = None
     needs_inbox: bool = False
     allow_identifiers: tuple[str, ...] = ()
+    html_entities: bool = False
 
 
 @dataclass(slots=True)
@@ -143,13 +144,13 @@ class Importer:
         if self.plan.cells and ROUNDED.fullmatch(str(raw.get("identifier", "")).strip()):
             raise Unmappable({"identifier": "rounded by a spreadsheet; export the file again"})
         target = self.target
-        prefix = "" if self.plan.is_own_export else target.id_prefix
         signup = normalise(
             raw,
             region=target.region,
             inbox_id=target.inbox_id,
-            id_prefix=prefix,
+            id_prefix="" if self.plan.is_own_export else target.id_prefix,
             allow_identifiers=target.allow_identifiers,
+            html_entities=target.html_entities,
         )
         if signup.contact.inbox_id is None and target.needs_inbox:
             raise Unmappable({"inbox_id": "missing; set LIVEDESK_INBOX_ID or give --inbox-id"})

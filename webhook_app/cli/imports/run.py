@@ -46,7 +46,7 @@ class Prepared:
 
 
 @contextmanager
-def opened(path: Path, form: str, options: Mapping[str, Any]) -> Iterator[Prepared]:
+def opened(path: Path, form: str, options: Mapping[str, Any], target: Target) -> Iterator[Prepared]:
     """Open a file and decide which column is which field.
 
     Raises:
@@ -55,19 +55,19 @@ def opened(path: Path, form: str, options: Mapping[str, Any]) -> Iterator[Prepar
     with ExitStack() as stack:
         try:
             file = stack.enter_context(seekable(path))
-            prepared = _prepare(file, form, options, stack)
+            prepared = _prepare(file, form, options, target, stack)
         except UNREADABLE as error:
             raise BadFile(f"The file cannot be read: {error}.") from error
         yield prepared
 
 
-def _prepare(file: BinaryIO, form: str, options: Mapping[str, Any], stack: ExitStack) -> Prepared:
+def _prepare(file: BinaryIO, form: str, options: Mapping[str, Any], target: Target, stack: ExitStack) -> Prepared:
     digest, size = hashlib.sha256(), 0
     while block := file.read(1 << 20):
         digest.update(block)
         size += len(block)
     preset: Format | None = options["preset"]
-    wanted = Wanted(preset, options["map"], options["ignore"], options["ignore_unknown"])
+    wanted = Wanted(preset, options["map"], options["ignore"], options["ignore_unknown"], target.allow_identifiers)
     table: CsvTable | JsonTable
     nested: dict[str, dict[str, str]] = {}
     if form == "csv":

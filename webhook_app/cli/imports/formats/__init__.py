@@ -62,6 +62,11 @@ class Format:
         """The prefix that its presets have by default."""
         return next((PRESETS[preset].get("id_prefix", "") for preset in self.presets), "")
 
+    @property
+    def html_entities(self) -> bool:
+        """Whether its presets decode HTML entities."""
+        return any(PRESETS[preset].get("html_entities", False) for preset in self.presets)
+
 
 @cache
 def load_formats() -> Mapping[str, Format]:
