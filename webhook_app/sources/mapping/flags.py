@@ -18,7 +18,7 @@ MISTAKE = (
     '{ named = ["..."] }, { header = "..." }, { constant = false }, or a list of these'
 )
 #: What senders write for yes and no. Numbers come from databases without booleans, texts from forms.
-_WORDS = {"true": True, "false": False, "1": True, "0": False}
+_WORDS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 
 
 class Flag(Protocol):

@@ -32,6 +32,8 @@ def answer(written: object, payload: object, **headers: str) -> bool | None:
         ("0", False),
         (None, None),
         ("", None),
+        ("yes", True),
+        ("No", False),
         ("maybe", None),
         ({}, None),
         ([True], None),
