@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webhook_app.sources.mapping.labels import MAX_LABEL, Meaning, understand
+from webhook_app.sources.mapping.labels import MAX_LABEL, Meaning, same_label, understand
 from webhook_app.sources.mapping.mapping import Rule
 from webhook_app.sources.mapping.paths import Path, Scope
 from worker.normalise import as_text
@@ -145,19 +145,15 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The answer with this label, ignoring case."""
+    """The answer with this label, but for case, markup and white space."""
 
     shape: Shape
     label: str
 
     def value(self, payload: object, scope: Scope) -> object:
-        wanted = self.label.strip().casefold()
-        found = (answer for answer in self.shape.read(payload, scope) if wanted in _folded(answer.labels))
+        wanted = same_label(self.label)
+        found = (answer for answer in self.shape.read(payload, scope) if wanted in map(same_label, answer.labels))
         return next((answer.value for answer in found), None)
-
-
-def _folded(labels: tuple[str, ...]) -> set[str]:
-    return {label.strip().casefold() for label in labels}
 
 
 def _answer(kind: str, value: object, labels: tuple[str, ...], summary: Summary | None = None) -> Iterator[Answer]:

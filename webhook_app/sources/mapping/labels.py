@@ -5,6 +5,7 @@ are in ``labels.toml``. A name counts only if the label says nothing else ("Name
 before it: "Company name" and "Name of your dog" are no person's.
 """
 
+import html
 import re
 import tomllib
 import unicodedata
@@ -35,6 +36,8 @@ _OWNS = "\u00a7"
 _NO_LETTER = re.compile(rf"[^\w{_OWNS}]|[\d_]")
 #: Scripts without spaces between words: their words are found inside other text.
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+#: Categories of accents and of invisible characters.
+_NOT_SPELLED = ("Mn", "Cf")
 #: Words before "'s" that own nothing.
 _NO_OWNERS = frozenset({"what", "who", "let", "it", "that", "here", "there", "how", "where", "when", "today"})
 
@@ -64,15 +67,21 @@ def understand(label: str) -> Meaning:
     return Meaning(names | reach, is_other, _SECOND.search(whole) is not None)
 
 
+def same_label(label: str) -> str:
+    """Return a label without markup, case and needless white space, to compare it."""
+    return " ".join(re.sub(r"[*_]", "", _MARKUP.sub(" ", html.unescape(label[:MAX_LABEL]))).casefold().split())
+
+
 def _plain(label: str) -> str:
-    text = _MARKUP.sub(" ", label[:MAX_LABEL])
+    text = _MARKUP.sub(" ", html.unescape(label[:MAX_LABEL]))
     return _HYPHENATED.sub(r"e\1", _CAMEL.sub(" ", text))
 
 
 def _clean(text: str) -> str:
     """Return the words in lower case, without accents, digits and punctuation."""
     text = _POSSESSIVE.sub(f" {_OWNS} ", text)
-    bare = "".join(letter for letter in unicodedata.normalize("NFKD", text) if unicodedata.category(letter) != "Mn")
+    letters = unicodedata.normalize("NFKD", text)
+    bare = "".join(letter for letter in letters if unicodedata.category(letter) not in _NOT_SPELLED)
     folded = unicodedata.normalize("NFKC", bare).casefold().replace("\u0131", "i")  # Turkish has an i without a dot
     return " ".join(_NO_LETTER.sub(" ", folded).split())
 

@@ -225,6 +225,15 @@ def test_a_rule_names_a_label() -> None:
     assert mapping.apply({"id": "1", "fields": []}, Scope()) == {"identifier": "1"}
 
 
+@pytest.mark.parametrize("label", ["What is your name?", "what is\nyour *name*?", "<b>What is your name?</b>"])
+def test_a_label_is_compared_without_markup(label: str) -> None:
+    mapping = read_mapping(
+        {"answers": "$.fields", "map": {"identifier": "$.id", "name": {"label": "What is your name?"}}}
+    )
+    fields = [{"label": "Name 2", "value": "Bob"}, {"label": label, "type": "INPUT_TEXT", "value": "Ana"}]
+    assert mapping.apply({"id": "1", "fields": fields}, Scope()) == {"identifier": "1", "name": "Ana"}
+
+
 @pytest.mark.parametrize("answers", [None, "text", 5, [], {}, [None, 1, "x", [], {}], [{"value": {}, "label": {}}]])
 def test_anything_else_has_no_answers(answers: object) -> None:
     assert person("$.fields", {"fields": answers}) == {}

@@ -129,6 +129,8 @@ OTHER = [
     "Friend's e-mail",
     "Friend\u2019s name",
     "q6_friendsEmail",
+    "Friend&#039;s e-mail",
+    "Fri\u200bend's e-mail\ufeff",
     "Referrer's e-mail",
     "Emergency contact name",
     "Emergency phone",

@@ -298,6 +298,47 @@ def test_a_number_that_is_not_valid_in_its_country_is_left_out(
     assert contact.phone_number is None
 
 
+# Products that escape names for HTML
+
+ESCAPED = [
+    # WordPress escapes names when it saves them: wp-includes/default-filters.php, wpsharks/s2member issue 1012.
+    ("wordpress", {"data.display_name": "Ernie &amp; Bert"}, "Ernie & Bert"),
+    (
+        "wordpress",
+        {"data.display_name": "", "user_meta": {"first_name": ["Siobh&#225;n"], "last_name": ["O&#039;Brien"]}},
+        "Siobh\u00e1n O'Brien",
+    ),
+    ("woocommerce", {"first_name": "Ernie &amp; Bert", "last_name": ""}, "Ernie & Bert"),
+    (
+        "woocommerce",
+        {"first_name": "", "last_name": "", "billing.first_name": "Anne", "billing.last_name": "O&#8217;Neill"},
+        "Anne O\u2019Neill",
+    ),
+    (
+        "jotform",
+        {"rawRequest": json.dumps({"q3_name": {"first": "Siobh&#225;n", "last": "O&#039;Brien"}})},
+        "Siobh\u00e1n O'Brien",
+    ),
+    ("jotform", {"rawRequest": json.dumps({"q3_name": "Tom &amp; Ann"})}, "Tom & Ann"),
+    ("jotform", {"rawRequest": json.dumps({"q3_name": "A &lt;3 B"})}, "A <3 B"),
+    # Others do not: what looks like an entity was typed in.
+    ("typeform", {"form_response.answers.0.text": "Tom &amp; Ann"}, "Tom &amp; Ann"),
+]
+
+
+@pytest.mark.parametrize(("preset", "changes", "name"), ESCAPED)
+def test_names_are_plain_text(preset: str, changes: dict[str, Any], name: str, keys: Keys) -> None:
+    (contact,) = contacts(source(preset, keys), sample_delivery(preset, keys, changes))
+    assert contact.name == name
+
+
+def test_a_user_says_that_a_product_escapes_names(keys: Keys) -> None:
+    found = source("webflow", keys, html_entities=True)
+    changes = {"payload.data": {"Name": "O&#039;Brien", "Email": EMAIL}}
+    (contact,) = contacts(found, sample_delivery("webflow", keys, changes))
+    assert contact.name == "O'Brien"
+
+
 # Names and numbers where products really put them
 
 FOUND = [
