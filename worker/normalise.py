@@ -39,6 +39,8 @@ _NAMED_EMAIL = re.compile(r"[^<>]*<([^<>]*)>")
 _LINKED_EMAIL = re.compile(r"\[[^\[\]]*\]\((mailto:[^()]*)\)", re.IGNORECASE)
 #: An address in brackets, and a comment after one (RFC 5322).
 _BRACKETED_EMAIL = re.compile(r"\((.*)\)|\[(.*)\]|\{(.*)\}")
+#: What is written before an address: the schemes of links, of WebFinger and of Exchange, or what it is.
+_SCHEME = re.compile(r"(?:mailto|acct|smtp|e-?mail)\s*:\s*(?://)?", re.IGNORECASE)
 _COMMENT = re.compile(r"\s*\([^()@]*\)\Z")
 #: A domain that a program wrote for a missing address.
 _NO_DOMAINS = frozenset({"undefined", "null", "none", "nan"})
@@ -218,8 +220,8 @@ def _bare_email(text: str) -> str:
     if match := _BRACKETED_EMAIL.fullmatch(text):
         text = match[match.lastindex or 0].strip(_AROUND_AN_EMAIL)
     text = _COMMENT.sub("", text)
-    if text[:7].lower() == "mailto:":
-        text = text[7:].partition("?")[0].removeprefix("//").strip(_AROUND_AN_EMAIL)
+    if match := _SCHEME.match(text):
+        text = text[match.end() :].partition("?")[0].strip(_AROUND_AN_EMAIL)
     return text
 
 

@@ -119,7 +119,8 @@ _NOT_NAMES = _ERRORS | {
 _FIELD_OF_A_NAME = re.compile(
     "name|first|last|user|contact|customer|field|object|null|nil|undefined|none", re.IGNORECASE
 )
-_HINTS = ("undefined", "null", "nan", "none", "n/a", "n.a.", "name", "not ")
+#: One of these is in every name that is not used as it is, or it begins with punctuation.
+_SUSPECT_NAME = re.compile(_SUSPECT.pattern + r"|undefined|null|nan|none|n/a|n\.a\.|not |no ?name")
 _NOT_IN_NAMES = frozenset({"undefined", "null", "NaN", "(null)", "<nil>", "(none)", "[object", "Object]"})
 
 
@@ -139,7 +140,7 @@ def has_template(text: str) -> bool:
 
 def without_placeholders(name: str) -> str:
     """Return a name without what a program wrote for missing parts."""
-    if name[:1].isalnum() and _SUSPECT.search(name) is None and not any(hint in name.lower() for hint in _HINTS):
+    if name[:1].isalnum() and _SUSPECT_NAME.search(name.lower()) is None:
         return name
     name = _INSIDE.sub(" ", name)
     is_field = _WHOLE.fullmatch(name) is not None and _FIELD_OF_A_NAME.search(name) is not None

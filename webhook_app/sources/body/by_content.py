@@ -33,3 +33,16 @@ def guess(raw: bytes, formats: Collection[str]) -> str:
     if "jwt" in formats and _JWT.match(start):
         return "jwt"
     return "form" if FORMS & set(formats) and _FORM.match(start) else ""
+
+
+def wrapped_json(form: object) -> tuple[str, str]:
+    """Return name and text of a form's only field, if it looks like JSON.
+
+    GitHub's is called ``payload`` unless it is set to JSON; Slack's interactions and Mandrill's events are always
+    wrapped.
+    """
+    if isinstance(form, dict) and len(form) == 1:
+        ((name, text),) = form.items()
+        if isinstance(text, str) and looks_like_json(text.encode()):
+            return name, text
+    return "", ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
-from webhook_app.sources.body.by_content import FORMS, guess, looks_like_json
+from webhook_app.sources.body.by_content import FORMS, guess, looks_like_json, wrapped_json
 from webhook_app.sources.body.forms import parse_form, parse_multipart
 from webhook_app.sources.delivery import BadBody, Delivery, TooLarge, WrongType
 from webhook_app.sources.mapping.paths import Path, Scope
@@ -113,7 +113,9 @@ class Reader:
             if name != "json" or "ndjson" not in self.formats:
                 raise
             return parse_ndjson(raw)
-        return self._unwrapped(payload) if name in FORMS else payload
+        if name in FORMS:
+            return self._unwrapped(payload)
+        return _decoded_again(payload) if isinstance(payload, str) else payload
 
     def _format(self, raw: bytes, content_type: str) -> str:
         """Return the format of a body: what its Content-Type says, or else its content.
@@ -139,20 +141,15 @@ class Reader:
         return WrongType(f"the Content-Type must be {types}")
 
     def _unwrapped(self, form: object) -> object:
-        """Return the JSON in a form's only field, which several senders call ``payload``.
-
-        GitHub does so unless it is set to JSON; Slack's interactions and Mandrill's events are always wrapped.
+        """Return the JSON in a form's only field, or the form.
 
         Raises:
             BadBody: the field is not JSON.
             WrongType: it is another form, and the source does not accept forms.
         """
-        accepts_json, accepts_forms = (
-            not {"json", "ndjson"}.isdisjoint(self.formats),
-            not FORMS.isdisjoint(self.formats),
-        )
-        name, text = next(iter(form.items())) if isinstance(form, dict) and len(form) == 1 else ("", None)
-        if accepts_json and name not in self.json_fields and isinstance(text, str) and looks_like_json(text.encode()):
+        accepts_forms = not FORMS.isdisjoint(self.formats)
+        name, text = wrapped_json(form) if not {"json", "ndjson"}.isdisjoint(self.formats) else ("", "")
+        if text and name not in self.json_fields:
             try:
                 return _json_field("of the form", text)
             except BadBody:
@@ -210,6 +207,12 @@ def _json_field(name: str, text: str) -> object:
     except BadBody as error:
         problem = str(error).replace("the body", f"the field {name}", 1)
     raise BadBody(problem)
+
+
+def _decoded_again(text: str) -> object:
+    """Return the JSON in a JSON text: some clients encode an object twice."""
+    raw = text.encode("utf-8", errors="surrogatepass")
+    return parse_json(raw) if looks_like_json(raw) else text
 
 
 def parse_json(raw: bytes) -> object:

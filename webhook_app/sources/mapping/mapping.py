@@ -6,7 +6,6 @@ The result is raw; ``worker.normalise`` validates it. ``rules`` documents how ru
 from collections import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 from urllib.parse import urljoin
 
@@ -197,11 +196,13 @@ class Mapping:
             return None
         if any(condition.holds(payload, scope) for condition in self.ignore_if):
             return None
-        for_ids = Scope(scope.headers, scope.work, partial(is_usable_identifier, allowed=self.allow_identifiers))
-        contact, identifier = self._contact(payload, for_ids)
+        contact, identifier = self._contact(payload, Scope(scope.headers, scope.work, self._is_identifier))
         found = ((field, rule.value(contact, scope)) for field, rule in self.rules.items() if field != "identifier")
         fields = {field: value for field, value in found if value is not None}
         return fields if identifier is None else {"identifier": identifier, **fields}
+
+    def _is_identifier(self, value: object) -> bool:
+        return is_usable_identifier(value, self.allow_identifiers)
 
     def _contact(self, payload: object, scope: Scope) -> tuple[object, object]:
         """Return the object with the identifier, or else the last one, and that."""

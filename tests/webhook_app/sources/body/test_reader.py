@@ -148,6 +148,16 @@ def test_a_field_that_is_parsed_already_or_is_not_json_stays_a_field() -> None:
     assert "the field of the form is not JSON" in str(refused(Reader(), b'payload={"a', FORM))
 
 
+def test_json_that_was_encoded_twice_is_decoded_twice() -> None:
+    """As by ``JSON.stringify(JSON.stringify(...))``, or by a client that encodes what is JSON already."""
+    for written in ({"a": "\u00e9\n"}, [{"a": 1}]):
+        assert read(Reader(), json.dumps(json.dumps(written)).encode(), "application/json") == written
+        assert read(Reader(), json.dumps(json.dumps(written, indent=1)).encode()) == written
+    assert read(Reader(), b'"text"', "application/json") == "text"
+    assert "is not JSON" in str(refused(Reader(), b'"{\\"a"', "application/json"))
+    assert "is not UTF-8" in str(refused(Reader(), b'"{\\"\\ud800\\": 1}"', "application/json"))
+
+
 def test_a_form_is_accepted_in_both_encodings() -> None:
     """WP Webhooks and Zapier switch to multipart when a form has a file."""
     for formats in (("json", "form"), ("multipart",)):
