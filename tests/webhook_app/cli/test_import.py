@@ -8,6 +8,8 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,13 +19,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.rig.parts import ROOT, bare_environment
 from tests.rig.processes import free_port
 from tests.webhook_app.cli.office import Office
 from tests.world import CREATED, FAILED, make_store
 from webhook_app.cli.imports.importer import CHUNK
 from webhook_app.cli.imports.reading import CsvTable
 from webhook_app.present.csv_export import bare, guarded
-from worker.model import Contact, State
+from worker.model import Contact, Requirements, State
 from worker.store import keys
 from worker.store.connection import connect
 
@@ -124,7 +127,7 @@ def test_a_json_document(text: str, office: Office) -> None:
     assert office.take(text, name="people.json").stdout == summary(accepted=2)
 
 
-def test_standard_input_and_pipes(office: Office) -> None:
+def test_pipes(office: Office) -> None:
     fifo = office.folder / "pipe.csv"
     os.mkfifo(fifo)
     writer = threading.Thread(target=lambda: fifo.write_text("identifier\nada\n", encoding="utf-8"))
@@ -144,7 +147,7 @@ def test_a_compressed_file_that_was_cut_off_is_imported_as_far_as_it_goes(office
     result = office.take(gzip.compress(f"identifier\n{rows}".encode())[:-9], name="users.csv.gz")
     assert result.exit_code == 1
     assert "The file cannot be read" in result.stderr
-    assert "import the file again" in result.stderr
+    assert "Import the file again to continue." in result.stderr
 
 
 # Files as programs and spreadsheets write them
@@ -157,6 +160,15 @@ def test_delimiters_and_encodings(delimiter: str, encoding: str, office: Office)
     result = office.take(f"{header}\r\n{row}\r\n".encode(encoding))
     assert result.stdout == summary(accepted=1), result.stderr
     assert office.contact("ada").name == "Äda"
+
+
+@pytest.mark.parametrize("encoding", [None, "utf-8"])
+@pytest.mark.parametrize(
+    ("text", "name"), [('\ufeff\n\n"identifier"\n,\nada\n', "a.csv"), ('\ufeff{"identifier": "ada"}', "a.json")]
+)
+def test_blank_lines_and_marks_before_the_first(text: str, name: str, encoding: str | None, office: Office) -> None:
+    result = office.take(text, *(("--encoding", encoding) if encoding else ()), name=name)
+    assert result.stdout == summary(accepted=1), result.stderr
 
 
 @pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n', "SEP=;\n"])
@@ -477,7 +489,38 @@ def test_a_redis_that_becomes_unavailable_is_reported_with_the_line(office: Offi
     office = Office(office.client, office.folder, store=away)
     result = office.take("identifier\nada\n")
     assert result.exit_code == 1
-    assert "The lines before 2 are imported; import the file again to continue." in result.stderr
+    assert "The lines before 2 are imported. Up to 1 more may be. Import the file again to continue." in result.stderr
+
+
+def test_an_import_stops_when_there_is_no_room(office: Office) -> None:
+    store = make_store(office.client, requirements=Requirements(max_backlog=CHUNK + 3))
+    office = Office(office.client, office.folder, store=store)
+    rows = "".join(f"user-{number}\n" for number in range(2 * CHUNK))
+    result = office.take(f"identifier\n{rows}", "--who", "joan")
+    assert result.exit_code == 1
+    assert result.stdout == summary(accepted=CHUNK)
+    assert "There is no room for more now: too many contacts are open." in result.stderr
+    assert f"The lines before {CHUNK + 2} are imported. Up to {CHUNK} more may be." in result.stderr
+    [entry] = store.audit.page()
+    assert entry.did.endswith(
+        f"; There is no room for more now: too many contacts are open, up to {CHUNK} more may be stored"
+    )
+
+
+def test_where_to_see_what_was_imported(office: Office) -> None:
+    result = office.take("identifier\nada\n")
+    assert "flask contacts list --state pending --source import lists those that wait." in result.stderr
+    listed = office.flask("contacts", "list", "--state", "pending", "--source", "import")
+    assert "ada" in listed.stdout
+
+
+def test_standard_input(office: Office, redis_url: str) -> None:
+    env = {**bare_environment(), "REDIS_URL": redis_url, "LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "secret"}
+    command = [sys.executable, "-m", "flask", "import", "-", "--format", "csv"]
+    text = "identifier,inbox_id\nada,3\n"
+    result = subprocess.run(command, env=env, cwd=ROOT, input=text, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (0, summary(accepted=1)), result.stderr
+    assert office.contact("ada") == Contact("ada", 3)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

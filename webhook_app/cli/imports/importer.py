@@ -115,7 +115,9 @@ class Importer:
         if self.contacts is None:
             self.report.counts["valid"] += len(self._chunk)
         else:
+            self.report.unknown = len(self._chunk)
             results = self.contacts.accept_all([signup for _, signup in self._chunk], self.target.origin, bulk=True)
+            self.report.unknown = 0
             for (row, _), accepted in zip(self._chunk, results, strict=True):
                 self._count(row, accepted)
         self.next_line = self._chunk[-1][0].line + 1

@@ -28,6 +28,9 @@ MAX_HEADER_LINES = 200
 #: The first line of a file that Excel wrote or should read.
 _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
+#: The mark of UTF-8 and UTF-16, which stays where another encoding is given, and what a blank line contains.
+BOM = "\ufeff"
+BLANK = f" \t\r\n{BOM}"
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 
@@ -111,7 +114,7 @@ class CsvTable:
 
     def __init__(self, text: TextIO, names: Iterable[str] | None = None) -> None:
         lines = _Lines(text)
-        first = next(lines, "")
+        first = next((line for line in lines if line.strip(BLANK)), "").removeprefix(BOM)
         delimiter = match[1] if (match := _SEP.fullmatch(first)) else ""
         if not delimiter:
             lines.push_back([first])
@@ -229,9 +232,10 @@ class JsonTable:
                 yield Row(row.line, None, "not a JSON object", row.text or json.dumps(row.value, default=str))
 
     def _values(self) -> Iterator[Row]:
-        first = next((line for line in enumerate(self._text, 1) if line[1].strip()), None)
+        first = next((line for line in enumerate(self._text, 1) if line[1].strip(BLANK)), None)
         if first is None:
             return
+        first = (first[0], first[1].removeprefix(BOM))
         value = _parsed(first[1])
         if isinstance(value, dict) or (value is None and not first[1].lstrip().startswith(("[", "{"))):
             yield from self._lines(first)

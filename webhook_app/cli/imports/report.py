@@ -96,12 +96,14 @@ class Report:
     """The result of an import so far.
 
     ``unit`` is what rows are counted in. ``stopped`` says why the import ended early, and ``signal`` by which signal.
+    ``unknown`` rows may be stored or not.
     """
 
     unit: str = "line"
     errors: ErrorsFile | None = None
     is_dry_run: bool = False
     stopped: str = ""
+    unknown: int = 0
     signal: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     invalid: Kinds = field(default_factory=Kinds)

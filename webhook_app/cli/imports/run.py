@@ -7,7 +7,7 @@ import signal
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from webhook_app.cli.imports.reading import BadFile, CsvTable, JsonTable, decode
 from webhook_app.cli.imports.report import ErrorsFile, Report
 from webhook_app.parts import Parts
 from webhook_app.present.wording import counted
-from worker.errors import StoreError
+from worker.errors import StoreError, StoreFull
 
 #: Digits of the file's hash in the audit log. The file's name may be a person's.
 HASH_DIGITS = 12
@@ -122,34 +122,45 @@ def run(parts: Parts, prepared: Prepared, target: Target, options: Mapping[str, 
     Raises:
         BadFile: the file of invalid rows cannot be written. Nothing was imported.
     """
-    is_csv = isinstance(prepared.table, CsvTable)
     names = prepared.table.names if isinstance(prepared.table, CsvTable) else None
     errors = ErrorsFile(options["errors"], names, force=options["force"]) if options["errors"] else None
-    report = Report("line" if is_csv else "row", errors, is_dry_run=options["dry_run"])
+    report = Report("row" if names is None else "line", errors, is_dry_run=options["dry_run"])
     _announce(prepared.plan, options)
     importer = Importer(prepared.plan, target, report, None if report.is_dry_run else parts.store.contacts)
-    stop = Stop()
+    with closing(errors) if errors else nullcontext():
+        _import(prepared, importer)
+    _print(report, importer.next_line, target.origin.source)
+    return report
+
+
+def _import(prepared: Prepared, importer: Importer) -> None:
+    """Import the rows; the report says why if it ended early."""
+    stop, report = Stop(), importer.report
     with stop.listening():
         try:
             _import_rows(prepared, importer, stop)
+        except StoreFull as error:
+            report.stopped = f"There is no room for more now: {error}"
         except StoreError as error:
             report.stopped = f"Redis cannot be used: {error}"
         except UNREADABLE as error:
             report.stopped = f"The file cannot be read: {error}"
         except KeyboardInterrupt:
             stop.number = signal.SIGINT
-        finally:
-            if errors:
-                errors.close()
     if stop.number:
         report.stopped, report.signal = f"Stopped by {signal.Signals(stop.number).name}", stop.number
+
+
+def _print(report: Report, next_line: int, source: str) -> None:
     for line in report.details():
         click.echo(line, err=True)
     click.echo(report.summary())
+    if report.counts["accepted"] or report.counts["updated"]:
+        click.echo(f"flask contacts list --state pending --source {source} lists those that wait.", err=True)
     if report.stopped:
-        before = f"{report.unit}s before {importer.next_line}"
-        click.echo(f"{report.stopped}. The {before} are imported; import the file again to continue.", err=True)
-    return report
+        more = f" Up to {report.unknown} more may be." if report.unknown else ""
+        before = f"The {report.unit}s before {next_line} are imported.{more}"
+        click.echo(f"{report.stopped}. {before} Import the file again to continue.", err=True)
 
 
 def _import_rows(prepared: Prepared, importer: Importer, stop: Stop) -> None:
@@ -190,7 +201,8 @@ def audit(parts: Parts, report: Report, target: Target, prepared: Prepared, who:
     if report.is_dry_run:
         return
     counts = ", ".join(f"{report.counts[name]:,} {name}" for name in ("updated", "duplicate", "invalid"))
-    stopped = f"; {report.stopped}" if report.stopped else ""
+    more = f", up to {report.unknown} more may be stored" if report.unknown else ""
+    stopped = f"; {report.stopped}{more}" if report.stopped else ""
     did = f"imported {counted(report.counts['accepted'], 'contact')} ({counts}) from file {prepared.digest}{stopped}"
     try:
         parts.store.audit.add(who, did, target.origin.source, why)
