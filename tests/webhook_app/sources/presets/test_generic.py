@@ -371,3 +371,10 @@ def test_a_hostile_depth_of_wrappers_ends() -> None:
         payload = {"data": payload, "payload": payload, "object": payload}
     with pytest.raises(Unmappable):
         source().read_payload(payload, {})
+
+
+def test_livedesks_own_words_have_a_country_and_a_verified_address() -> None:
+    own = read_source("app", {"verify": "token", "secret": SECRET}, {})
+    payload = {"identifier": "c1", "email": EMAIL, "country": "FR", "email_verified": False}
+    for body in (payload, {"type": "user.created", "data": payload}):
+        assert own.mapping.apply(body, Scope()) == payload
