@@ -181,6 +181,12 @@ IDENTIFIER_FOUND_TWICE = _row("identifier_found_twice", Fault.LIVEDESK, Signal.O
     "LiveDesk has two contacts with this identifier",
     "Only a person can decide which of the two is right.",
     "Merge the two in LiveDesk, then retry: the remaining contact is adopted.")
+IDENTIFIER_CLASH = _row("identifier_clash", Fault.CONTACT, Signal.OK, "search",
+    "LiveDesk has this identifier for somebody else",
+    "Its contact has another e-mail address or phone number, and the identifier was sent by a source where anybody can "
+    "choose it, such as a form. Nothing was changed.",
+    "Compare the two. If they are one person, mark the contact as known. If not, discard it, give the source an "
+    "id_prefix, and add the person again.")
 CONTACT_GONE = _row("contact_gone", Fault.LIVEDESK, Signal.OK, "search",
     "The contact was deleted while we adopted it",
     "LiveDesk's search shows the owner of the e-mail address or phone number, but that contact no longer exists.",

@@ -439,6 +439,11 @@ class Claim:
     owner_id: str | None = None
 
     @property
+    def is_visitors(self) -> bool:
+        """Whether anybody can have chosen the identifier."""
+        return self.origin.identity is Identity.VISITOR
+
+    @property
     def taken_field(self) -> str | None:
         """The value whose owner is looked for first: the last attempt ended with it."""
         if self.resolution is Resolution.WITHOUT:

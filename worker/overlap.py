@@ -7,7 +7,18 @@ operator is noted on the record and written to the audit log.
 from enum import StrEnum
 
 from worker.livedesk.answers import Person
-from worker.model import CONTACT_FIELDS, Claim, Contact, Decided, Identity, Note, NoteCode, OnConflict, Resolution
+from worker.model import (
+    CONTACT_FIELDS,
+    UNIQUE_FIELDS,
+    Claim,
+    Contact,
+    Decided,
+    Identity,
+    Note,
+    NoteCode,
+    OnConflict,
+    Resolution,
+)
 from worker.store.record import ContactRecord
 
 
@@ -49,6 +60,13 @@ def is_same_person(person: Person, contact: Contact) -> bool:
     return person.identifier == contact.identifier or has_value(person, "email", contact.email)
 
 
+def contradicts(person: Person, contact: Contact) -> bool:
+    """Whether an address or number differs in LiveDesk, and none is the same."""
+    pairs = [(name, getattr(contact, name)) for name in UNIQUE_FIELDS]
+    comparable = [(name, value) for name, value in pairs if value and getattr(person, name)]
+    return bool(comparable) and not any(has_value(person, name, value) for name, value in comparable)
+
+
 def holder_of(person: Person, ours: ContactRecord | None) -> Holder:
     """Return whose identifier a contact in LiveDesk has; ``ours``: the record with it."""
     if person.identifier is None:
@@ -64,12 +82,11 @@ def decide(claim: Claim, holder: Holder, *, adopts: bool) -> Choice:
     ``adopts``: contacts without an identifier may be adopted (``LIVEDESK_ADOPT``). An operator's resolution comes
     first, but a visitor's identifier never replaces an account's.
     """
-    is_visitor = claim.origin.identity is Identity.VISITOR
     if claim.resolution is Resolution.WITHOUT:
         return Choice.WITHOUT
-    if claim.resolution is Resolution.ADOPT and not (is_visitor and holder is Holder.ACCOUNT):
-        return Choice.PROMOTE if holder is Holder.VISITOR and not is_visitor else Choice.ADOPT
-    if is_visitor or holder is Holder.ACCOUNT:
+    if claim.resolution is Resolution.ADOPT and not (claim.is_visitors and holder is Holder.ACCOUNT):
+        return Choice.PROMOTE if holder is Holder.VISITOR and not claim.is_visitors else Choice.ADOPT
+    if claim.is_visitors or holder is Holder.ACCOUNT:
         return Choice.KNOWN
     if holder is Holder.VISITOR and not claim.is_unverified:
         return Choice.PROMOTE
@@ -117,7 +134,7 @@ def decided(choice: Choice, field: str, owner_id: str, holder: Holder, claim: Cl
 
 
 def _is_by_policy(choice: Choice, holder: Holder, claim: Claim) -> bool:
-    is_open = claim.origin.identity is Identity.ACCOUNT and holder is not Holder.ACCOUNT
+    is_open = not claim.is_visitors and holder is not Holder.ACCOUNT
     return is_open and choice in (Choice.KNOWN, Choice.WITHOUT)
 
 

@@ -314,6 +314,8 @@ class _Work:
         """The contact is in LiveDesk. If it is there twice, a person must decide."""
         if len(found) > 1:
             return self.closed(State.CONFLICT, causes.IDENTIFIER_FOUND_TWICE, owner_id=found[0].id)
+        if self.claim.is_visitors and overlap.contradicts(found[0], self.contact):
+            return self.closed(State.CONFLICT, causes.IDENTIFIER_CLASH, owner_id=found[0].id)
         if self.decided is None:
             self.note_promotion(found[0].id)
         self.notes += overlap.differences(self.contact, found[0])
@@ -322,8 +324,7 @@ class _Work:
     def note_promotion(self, contact_id: str) -> None:
         """Note a promotion by an earlier attempt whose answer was lost."""
         before = self.sync.store.contacts.holder(contact_id)
-        is_visitor = self.claim.origin.identity is Identity.VISITOR
-        if before and before.identity is Identity.VISITOR and not is_visitor:
+        if before and before.identity is Identity.VISITOR and not self.claim.is_visitors:
             self.notes.append(self.decide(Choice.PROMOTE, "email", contact_id, Holder.VISITOR))
 
     def postponed(self, wait_ms: int, cause: str | None) -> AttemptResult:

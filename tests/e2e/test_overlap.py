@@ -176,6 +176,15 @@ def test_a_form_with_somebody_elses_address_changes_nothing(system: System) -> N
     assert only(system).identifier == "vera"
 
 
+def test_a_form_with_an_identifier_that_only_livedesk_knows(system: System) -> None:
+    """The app's chat widget has created the contact: nobody is overwritten, nobody is lost in her."""
+    jane = system.livedesk.add_contact(identifier="user-77", email="jane@example.com", name="Jane")
+    send(system, FORM, "user-77", email="mallory77@example.net", name="Mallory")
+    record = system.wait_for("user-77", "conflict")
+    assert (record["cause"], record["owner_id"]) == ("identifier_clash", jane.id)
+    assert system.livedesk.contacts() == [jane]
+
+
 @pytest.mark.parametrize("is_form_first", [True, False])
 def test_a_form_with_a_real_accounts_identifier(system: System, is_form_first: bool) -> None:
     """Nobody is overwritten, nobody is lost, and the overview shows it."""

@@ -509,6 +509,39 @@ def test_with_both_taken_by_two_contacts_both_are_named(world: SyncWorld) -> Non
     ]
 
 
+# An identifier that LiveDesk has
+
+
+@pytest.mark.parametrize("visitor", [False, True])
+@pytest.mark.parametrize("after", ["a refusal", "a lost answer"])
+@pytest.mark.parametrize(
+    ("there", "is_other"),
+    [
+        (Person("9", "ada", "Ada", "jane@example.com"), True),
+        (Person("9", "ada", "Ada", None, "+4930111111"), True),
+        (Person("9", "ada", "Ada", "jane@example.com", ADA.phone_number), False),
+        (Person("9", "ada", "Ada", "ADA@example.com", "+4930111111"), False),
+        (Person("9", "ada", "Ada"), False),
+    ],
+    ids=["e-mail", "phone", "phone agrees", "e-mail agrees", "nothing to compare"],
+)
+def test_a_visitor_with_the_identifier_of_somebody_else_in_livedesk_is_a_conflict(
+    visitor: bool, after: str, there: Person, is_other: bool, world: SyncWorld
+) -> None:
+    """Anybody can type an identifier: LiveDesk's person is not overwritten, and the visitor is not lost in it."""
+    world.submit(visitor=visitor)
+    if after == "a lost answer":
+        world.attempt(create=LOST)
+        world.attempt(look_up=[there])
+    else:
+        world.attempt(create=refused("identifier"), look_up=[there])
+    if visitor and is_other:
+        assert facts(world) == CONFLICT
+        assert (world.record().cause, world.record().contact) == ("identifier_clash", ADA)
+    else:
+        assert facts(world) == ADOPTED
+
+
 # What an operator decided
 
 
