@@ -9,15 +9,18 @@ SECRET = "a-secret-of-the-tests"
 HEADERS = {"Authorization": f"Bearer {SECRET}"}
 
 
-def clash(parts: Parts, identifier: str = "7", source: str = "shop", other: str = "signup") -> str:
+def clash(
+    parts: Parts, identifier: str = "7", source: str = "shop", other: str = "signup", *, known: bool = False
+) -> str:
     """Let a delivery of ``source`` clash with a person of ``other``. Return its entry.
 
-    Both sources are like those of ``tests.browser.seed``.
+    ``known``: that person is there already. Both sources are like those of ``tests.browser.seed``.
     """
     before = {kept.entry for kept in parts.store.quarantine.page(limit=1000)}
-    parts.store.contacts.accept(
-        Contact(identifier, 1, "Ada", f"ada-{identifier}@example.com"), parts.sources[other].origin
-    )
+    if not known:
+        parts.store.contacts.accept(
+            Contact(identifier, 1, "Ada", f"ada-{identifier}@example.com"), parts.sources[other].origin
+        )
     payload = {"id": identifier, "email": f"bob-{identifier}@example.com"}
     answer = create_app(parts).test_client().post(f"/webhooks/{source}", json=payload, headers=HEADERS)
     assert answer.status_code == 200, answer.text

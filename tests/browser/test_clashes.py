@@ -32,6 +32,7 @@ def test_two_people_from_the_overview_to_the_replay(open_page: OpenPage, parts: 
     page.get_by_role("button", name="Replay as another person").click()
     expect(page.get_by_role("status").first).to_contain_text('id_prefix = "shop-"')
     page.get_by_role("link", name="shop with signup").click()
+    expect(page.get_by_role("heading", name="Resolve it")).to_be_visible()
     page.get_by_role("button", name="Replay as another person").click()
     expect(page.get_by_role("status").first).to_contain_text("1 accepted, 0 still in quarantine. All were replayed.")
     page.goto("/dashboard/")

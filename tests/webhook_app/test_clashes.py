@@ -115,7 +115,9 @@ def test_a_page_explains_a_clash_and_masks_both_people(world: Clashes) -> None:
     assert "@example.com" not in page
     assert "has no usable contact" not in page
     text = world.words("sources/quarantine?source=shop&other=signup")
-    assert "Resolve all 1 Open a few deliveries first." in text
+    assert "Resolve it Replay as configured now Open a few deliveries first" in text
+    assert "The identifier of this delivery" in text
+    assert "can choose identifiers" not in page
     assert "Clashes with signup: the identifier belongs to another person" in text
     world.sign_in(Role.VIEWER)
     assert "Replay as" not in world.words(f"sources/quarantine/{entry}")
@@ -205,6 +207,8 @@ def test_the_source_that_visitors_fill_in_gets_the_prefix(world: Clashes) -> Non
     """A visitor took the identifier of an account: that must not cost the account its own."""
     world.store.contacts.accept(Contact("7", 1, email="mallory@example.net"), world.parts.sources["form"].origin)
     entry = clash(world.parts, "7", "shop", "form")
+    text = world.words(f"sources/quarantine/{entry}")
+    assert "Visitors of form can choose identifiers: somebody may have taken this one." in text
     page = resolve(world, entry, decision="two people", id_prefix="shop-")
     assert 'add <code>id_prefix = "form-"</code> to <code>[sources.form]</code>' in page
 
@@ -228,6 +232,30 @@ def test_a_prefix_that_the_source_has_by_now_is_not_added_twice(world: Clashes) 
     assert world.api(f"/quarantine/{entries[0]}/replay", {"id_prefix": "shop-"}).get_json()["status"] == "accepted"
     assert world.api(f"/quarantine/{entries[1]}/replay", {}).get_json() == {"status": "accepted", "advice": None}
     assert world.emails("shop-10", "shop-11") == ["bob-10@example.com", "bob-11@example.com"]
+
+
+def test_a_pair_is_replayed_as_its_source_is_configured_now(world: Clashes) -> None:
+    for number in range(2):
+        clash(world.parts, f"1{number}")
+    world = Clashes(world.client, {**SOURCES, "shop": {**APP, "id_space": "signup"}})
+    form = {"source": "shop", "other": "signup"}
+    page = world.send("/dashboard/sources/quarantine/replay", form, follow_redirects=True).text
+    assert "2 accepted, 0 still in quarantine. All were replayed.</p>" in page, "without advice"
+    assert world.emails("10", "11") == ["bob-10@example.com", "bob-11@example.com"]
+    assert world.audited() == [("Ada the operator", "replayed the clashes of shop with signup", "", "")]
+
+
+def test_a_source_can_clash_with_its_own_past(world: Clashes) -> None:
+    """It had another id space: what it sent before belongs to that one."""
+    world.bring("7", source="shop", email="ada@example.com")
+    world = Clashes(world.client, {**SOURCES, "shop": {**APP, "id_space": "signup"}})
+    entry = clash(world.parts, "7", "shop", "shop", known=True)
+    text = world.words(f"sources/quarantine/{entry}")
+    assert "belongs to a person that this source sent before its id_space was changed" in text
+    assert "If every identifier" not in text
+    answer = world.api(f"/quarantine/{entry}/replay", {"same_person": True}).get_json()
+    assert answer == {"status": "accepted", "advice": None}
+    assert world.record("7").id_spaces == ("shop", "signup")
 
 
 def test_a_replay_without_a_decision_still_clashes(world: Clashes) -> None:

@@ -40,7 +40,7 @@ def quarantine() -> str:
         everything=everything,
         waiting=waiting or {},
         clash=clash,
-        resolution=None if clash is None else _resolution(*clash, many=True),
+        resolution=None if clash is None else _resolution(*clash, many=size != 1),
         offset=offset,
         page=PAGE,
         passed=max(0, request.args.get("passed", 0, type=int)),
@@ -91,8 +91,8 @@ def replay_all() -> Response:
     remain = max(0, size - passed)
     done = "".join(f"{count} {result}, " for result, count in sorted(results.items()))
     rest = f"{remain} not replayed yet: replay them next." if remain else "All were replayed."
-    advice = f" {actions.advice(clash, decision)}" if clash else ""
-    flash(f"{done}{failed} still in quarantine. {rest}{advice}", "error" if failed else "message")
+    sentences = (f"{done}{failed} still in quarantine.", rest, actions.advice(clash, decision) if clash else "")
+    flash(" ".join(filter(None, sentences)), "error" if failed else "message")
     source, other = (clash if remain else None) or (None, None)
     return redirect(url_for("dashboard.quarantine", source=source, other=other, passed=passed if remain else None), 303)
 
@@ -127,14 +127,15 @@ def _decision() -> Decision:
 
 def _resolution(source: str, other: str, *, many: bool = False) -> dict[str, object]:
     """Return what the forms that resolve a clash show."""
-    found, actions = current_parts().sources.get(source), operator().quarantine
-    default = f"{source}-"
+    sources, default = current_parts().sources, f"{source}-"
+    found, theirs = sources.get(source), sources.get(other)
     return {
         "explanation": explain_clash(source, other, many=many),
         "prefix": default,
         "has_prefix": found is not None and found.id_prefix.startswith(default),
         "is_visitor": found is not None and found.identity is Identity.VISITOR,
-        "join": actions.advice((source, other), SAME_PERSON),
+        "was_visitor": theirs is not None and theirs.identity is Identity.VISITOR,
+        "join": operator().quarantine.advice((source, other), SAME_PERSON),
         "is_configured": found is not None,
     }
 

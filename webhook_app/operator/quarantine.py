@@ -132,6 +132,8 @@ class QuarantineActions(Actions):
         """Return how a clash does not recur after this decision, or ""."""
         name, other = clash
         source, theirs = self.parts.sources.get(name), self.parts.sources.get(other)
+        if decision.same_person and name == other:
+            return ""
         if decision.same_person:
             return join(name, other, theirs.origin.space if theirs else other)
         if source is None or not decision:
