@@ -26,8 +26,8 @@ from worker.phone_numbers import country_of
 
 #: What ``answer`` can name.
 ANSWERS = ("email", "phone_number", "name", "country")
-#: Steps of ``paths.Work`` that reading one answer counts as.
-ANSWER_WORK = 8
+#: Steps of ``paths.Work`` that reading an answer counts as, and how many characters of its labels are a step more.
+ANSWER_WORK, CHARS_A_STEP = 8, 16
 #: The names that form products have for types. Any other type is a text, if its value is one.
 TYPES: Mapping[str, str] = {
     **dict.fromkeys(("email", "input_email", "control_email", "e-mail", "email_address", "emailaddress"), "email"),
@@ -89,16 +89,15 @@ class Shape:
         if isinstance(answers, dict):
             summary = Summary((as_text(self.summary.value(payload, scope)) or "") if self.summary else "")
             for name, value in answers.items():
-                scope.work.spend(ANSWER_WORK)
+                scope.work.spend(_cost((name,)))
                 yield from _answer("text", value, (name,), summary)
         elif isinstance(answers, list):
             titles = self._titles(payload, scope) if self.id else {}
             for entry in answers:
-                scope.work.spend(ANSWER_WORK)
+                labels = self._labels(entry, titles, scope)
+                scope.work.spend(_cost(labels))
                 kind = (as_text(self.type.value(entry, scope)) or "").casefold()
-                yield from _answer(
-                    TYPES.get(kind, "text"), self.value.value(entry, scope), self._labels(entry, titles, scope)
-                )
+                yield from _answer(TYPES.get(kind, "text"), self.value.value(entry, scope), labels)
 
     def _labels(self, entry: object, titles: Mapping[str, str], scope: Scope) -> tuple[str, ...]:
         labels = [as_text(label.value(entry, scope)) for label in self.labels]
@@ -154,6 +153,10 @@ class Labelled:
         wanted = same_label(self.label)
         found = (answer for answer in self.shape.read(payload, scope) if wanted in map(same_label, answer.labels))
         return next((answer.value for answer in found), None)
+
+
+def _cost(labels: tuple[str, ...]) -> int:
+    return ANSWER_WORK + sum(min(len(label), MAX_LABEL) for label in labels) // CHARS_A_STEP
 
 
 def _answer(kind: str, value: object, labels: tuple[str, ...], summary: Summary | None = None) -> Iterator[Answer]:

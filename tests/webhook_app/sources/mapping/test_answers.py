@@ -1,10 +1,13 @@
 """The person among the answers of a form, in the shapes of several products."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from tests.quick import QUICK_S, seconds
 from webhook_app.sources.mapping.answers import ANSWERS
+from webhook_app.sources.mapping.labels import understand
 from webhook_app.sources.mapping.paths import MAX_WORK, Scope, TooMuchWork
 from webhook_app.sources.mapping.rules import read_mapping
 from worker.errors import SettingsError
@@ -237,6 +240,26 @@ def test_a_label_is_compared_without_markup(label: str) -> None:
 @pytest.mark.parametrize("answers", [None, "text", 5, [], {}, [None, 1, "x", [], {}], [{"value": {}, "label": {}}]])
 def test_anything_else_has_no_answers(answers: object) -> None:
     assert person("$.fields", {"fields": answers}) == {}
+
+
+def test_many_long_questions_are_read_quickly() -> None:
+    """Or refused, if they are more than a form has."""
+    fields = [{"label": f"{n} your friend's e-mail of the name " * 9, "value": "x"} for n in range(400)]
+
+    def read() -> None:
+        understand.cache_clear()
+        with suppress(TooMuchWork):
+            person("$.fields", {"fields": fields})
+
+    assert seconds(read) < 2 * QUICK_S
+
+
+def test_a_long_form_is_read() -> None:
+    fields: list[dict[str, object]] = [
+        {"label": f"Question {n} of this form, which is a long one", "value": "x"} for n in range(300)
+    ]
+    fields.append({"label": "Your e-mail address", "value": MINE})
+    assert person("$.fields", {"fields": fields}) == {"email": MINE}
 
 
 def test_more_answers_than_a_form_has_are_refused() -> None:

@@ -143,6 +143,14 @@ def test_it_is_where_the_user_asks_for_it(preset: str, rule: Any, changes: dict[
     assert found.identity == PRESETS[preset]["identity"]
 
 
+def test_a_placeholder_in_the_hidden_field_gives_the_responses_own_id(keys: Keys) -> None:
+    """Typeform's preview has ``xxxxx`` in every hidden field; a template may not be filled in."""
+    found = source("typeform", keys, map={"identifier": ["$.hidden.user_id", "$.token"]})
+    for placeholder in ("xxxxx", "undefined", "{{user_id}}", "0", ""):
+        sent = sample_delivery("typeform", keys, {"form_response.hidden": {"user_id": placeholder}})
+        assert contacts(found, sent)[0].identifier == "a3a12ec67a1365927098a606107fac15", placeholder
+
+
 # Signups in two steps
 
 #: Deliveries, in order, and the e-mail addresses of the contacts that they become: each person with one delivery, the
