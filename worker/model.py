@@ -159,6 +159,8 @@ class Obstacle(StrEnum):
     NO_OWNER = "no_owner"
     #: It is not about a value that another contact has.
     NOT_TAKEN = "not_taken"
+    #: The sender says that the e-mail address is not verified: it may be somebody else's.
+    UNVERIFIED = "unverified"
 
 
 class OperationState(StrEnum):
@@ -272,13 +274,13 @@ UNIQUE_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_u
 TAKEN_CAUSES = tuple(f"{name}_taken" for name in UNIQUE_FIELDS)
 
 
-def obstacle(action: BulkAction, cause: str | None, has_owner: bool) -> Obstacle | None:
+def obstacle(action: BulkAction, cause: str | None, *, has_owner: bool, is_unverified: bool = False) -> Obstacle | None:
     """Return why a conflict cannot be resolved like this, or ``None``."""
     if action in (BulkAction.ADOPT, BulkAction.WITHOUT) and cause not in TAKEN_CAUSES:
         return Obstacle.NOT_TAKEN
     if action in (BulkAction.ADOPT, BulkAction.KNOWN) and not has_owner:
         return Obstacle.NO_OWNER
-    return None
+    return Obstacle.UNVERIFIED if action is BulkAction.ADOPT and is_unverified else None
 
 
 class NoteCode(StrEnum):

@@ -133,7 +133,7 @@ def resolutions_of(parts: Parts, record: ContactRecord, comparison: Comparison |
     if record.state is not State.CONFLICT:
         return None
     has_owner = record.owner_id is not None
-    found = tuple(a for a in ACTION_WORDS if a.resolves and obstacle(a, record.cause, has_owner) is None)
+    found = tuple(a for a in ACTION_WORDS if a.resolves and not obstacle(a, record.cause, has_owner=has_owner))
     possible = tuple(a for a in found if a is not BulkAction.WITHOUT or clashing_field(record))
     owner = our_contact(parts, record.owner_id) if record.owner_id else None
     return Resolutions(possible, _suggested(record, possible, owner, comparison), owner)

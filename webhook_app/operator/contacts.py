@@ -97,7 +97,7 @@ class ContactActions(Actions):
         """Make a conflict due: its next attempt adopts the contact that it conflicts with."""
         record = self.get(key)
         require(Action.ADOPT, record.state)
-        found = obstacle(BulkAction.ADOPT, record.cause, record.owner_id is not None)
+        found = obstacle(BulkAction.ADOPT, record.cause, has_owner=record.owner_id is not None)
         if found or record.owner_id is None:
             raise ActionRefused(Reason.NO_OWNER, OBSTACLES[found or Obstacle.NO_OWNER])
         state = _state_or_refuse(self.parts.store.contacts.adopt(key, record.owner_id, who=self.who))

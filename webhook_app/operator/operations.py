@@ -8,7 +8,7 @@ from typing import Any
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
 from worker.model import TRANSITIONS, BulkAction, Command, Obstacle, State, obstacle
-from worker.store.lists import Filter
+from worker.store.lists import Filter, Row
 from worker.store.operations import NotOpened, Operation
 from worker.store.overview import Overview
 
@@ -28,6 +28,7 @@ class Kind:
     state: State
     cause: str | None = None
     has_owner: bool = False
+    is_unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ class OperationActions(Actions):
         """Count contacts by state, and conflicts by what decides how they can be resolved."""
         lists = self.parts.store.lists
         if by_conflict:
-            return lists.tally(wanted, lambda row: Kind(row.state, row.cause, row.owner_id is not None))
+            return lists.tally(wanted, _kind_of)
         states, at_least = lists.by_state(wanted)
         return Counter({Kind(state): number for state, number in states.items()}), at_least
 
@@ -142,12 +143,16 @@ class OperationActions(Actions):
         return found
 
 
+def _kind_of(row: Row) -> Kind:
+    return Kind(row.state, row.cause, row.owner_id is not None, row.is_unverified)
+
+
 def _plan(action: BulkAction, counted: Counter[Kind], **same: Any) -> Plan:
     eligible, skipped, obstacles = Counter[State](), Counter[State](), Counter[Obstacle]()
     for kind, number in counted.items():
         if kind.state not in action.eligible:
             skipped[kind.state] += number
-        elif found := obstacle(action, kind.cause, kind.has_owner):
+        elif found := obstacle(action, kind.cause, has_owner=kind.has_owner, is_unverified=kind.is_unverified):
             obstacles[found] += number
         else:
             eligible[kind.state] += number

@@ -30,7 +30,7 @@ MAX_ALIASES = 100
 CHUNK = 250
 FIELDS = (
     *("identifier", "state", "source", "cause", "attempts_made", "received_at", "next_attempt_at", "contact_id"),
-    *("owner_id", "unknown_since", "operation"),
+    *("owner_id", "unknown_since", "operation", "unverified"),
 )
 
 
@@ -99,6 +99,7 @@ class Row:
     contact_id: str | None
     owner_id: str | None
     is_unknown: bool
+    is_unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +302,7 @@ def _row(key: str, at: float, values: list[str | None]) -> Row | None:
             contact_id=fields.get("contact_id"),
             owner_id=fields.get("owner_id"),
             is_unknown="unknown_since" in fields,
+            is_unverified="unverified" in fields,
         )
     except (KeyError, ValueError):
         return None

@@ -8,6 +8,7 @@ import pytest
 from tests.world import CONFLICT, CREATED, DISCARDED, FAILED, RETRYING, World
 from webhook_app.operator import ActionRefused, InvalidInput, Operator, Plan, Reason
 from worker.model import Action, AttemptResult, BulkAction, Obstacle, State, may
+from worker.store import keys
 from worker.store.lists import Filter
 
 ALL_FAILED = Filter(state=State.FAILED)
@@ -181,3 +182,6 @@ def test_plans_of_resolutions_say_how_many_are_skipped_and_why(operator: Operato
     by_cause = operator.operations.plan(BulkAction.ADOPT, Filter(cause=CONFLICT.cause))
     assert (by_cause.total, by_cause.skipped) == (1, {State.FAILED: 1})
     assert operator.operations.plan(BulkAction.RETRY, everybody).total == 3
+    world.client.hset(keys.contact(world.key("owned")), "unverified", "1")
+    adopt = operator.operations.plan(BulkAction.ADOPT, everybody)
+    assert (adopt.total, adopt.obstacles[Obstacle.UNVERIFIED]) == (0, 1)

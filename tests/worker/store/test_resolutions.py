@@ -91,6 +91,18 @@ def test_conflicts_that_an_action_does_not_resolve_are_skipped(
     assert left == {"owned", "ownerless", "twice", "neither"} - moved
 
 
+def test_nobody_is_adopted_in_bulk_on_an_unverified_address(office: Office) -> None:
+    """It may be another person's, whose LiveDesk contact would get the identifier."""
+    mallory, ada = office.bring_many(2, CONFLICT)
+    office.client.hset(keys.contact(mallory), "unverified", "1")
+    office.open(TAKEN, BulkAction.ADOPT)
+    office.run()
+    assert (office.state(mallory), office.state(ada)) == (State.CONFLICT, State.RETRYING)
+    office.open(TAKEN, BulkAction.WITHOUT)
+    office.run()
+    assert office.state(mallory) is State.RETRYING
+
+
 @resolved
 def test_only_conflicts_are_resolved(office: Office, action: BulkAction) -> None:
     office.bring_many(2, replace(FAILED, cause="email_taken"))
