@@ -466,6 +466,19 @@ def test_a_source_gives_its_identity_class(office: Office) -> None:
     assert office.client.hget(keys.contact(office.key("answer-1")), "identity") == "visitor"
 
 
+def test_files_of_two_systems_have_two_id_spaces(office: Office) -> None:
+    """Both count from 1. In one id space, the second person would replace the first."""
+    office.take("identifier,email\n1,ada@example.com\n", "--id-space", "crm")
+    result = office.take("identifier,email\n1,bob@example.com\n", "--id-space", "shop")
+    assert result.stdout == summary(invalid=1)
+    assert office.contact("1").email == "ada@example.com"
+    assert office.take("identifier,name\n1,Ada\n", "--id-space", "crm").stdout == summary(updated=1)
+    for options, says in ((("--id-space", "my crm"), "must begin with"), (("--source", "shop"), "There is no source")):
+        refused = office.take("identifier\n2\n", *options)
+        assert refused.exit_code == 2
+        assert says in refused.stderr
+
+
 def test_an_unknown_source(office: Office) -> None:
     office = Office(office.client, office.folder, sources={"shop": SHOP, "form": FORM})
     result = office.take("identifier\nada\n", "--source", "shpo")

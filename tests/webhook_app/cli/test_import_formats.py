@@ -16,6 +16,7 @@ from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.sample import BOUNDARY, SAMPLES, Sample
 from worker.model import Contact, Position, Signup, State
+from worker.store import keys
 
 FORMATS = load_formats()
 WITH_WEBHOOKS = [one for one in FORMATS.values() if one.presets]
@@ -130,6 +131,21 @@ def test_the_export_of_another_product(office: Office) -> None:
     result = office.take("id,name,email\n1,Ada,a@example.com\n", "--preset", "shopify")
     assert result.exit_code == 2
     assert "This is not an export of Shopify: it has no column with the identifier." in result.stderr
+
+
+def test_the_ids_of_two_products_are_not_those_of_one_person(office: Office) -> None:
+    """Without a source, too: both exports have an id 1."""
+    office.take("Customer ID,Email\n1,ada@example.com\n", "--preset", "shopify")
+    result = office.take("id,Email\n1,bob@example.com\n", "--preset", "stripe")
+    assert result.stdout == "0 accepted, 0 updated, 0 duplicate, 1 invalid.\n"
+    assert office.take("identifier,email\n1,cyd@example.com\n").exit_code == 1
+    assert office.contact("1").email == "ada@example.com"
+
+
+def test_the_answers_of_a_form_are_those_of_visitors(office: Office) -> None:
+    """Anybody can type any address into a form, so its contacts take over nothing."""
+    office.take("#,E-mail\nanswer-1,ada@example.com\n", "--preset", "typeform")
+    assert office.client.hget(keys.contact(office.key("answer-1")), "identity") == "visitor"
 
 
 def test_a_hint_at_the_source_that_has_the_same_ids(client: redis.Redis, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from webhook_app.cli.imports.run import audit, opened, run
 from webhook_app.cli.imports.suggestions import closest
 from webhook_app.parts import Parts, current_parts
 from webhook_app.sources import Source
+from webhook_app.sources.config import NAME
 from webhook_app.sources.presets import PRESETS
 from worker.errors import SettingsError
 from worker.model import Origin
@@ -33,6 +34,12 @@ def _read_region(_context: click.Context, _option: click.Parameter, value: str |
     if value is not None and value.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise click.BadParameter('must be the two-letter code of a country, like "DE"')
     return value and value.upper()
+
+
+def _read_space(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not NAME.fullmatch(value):
+        raise click.BadParameter("must begin with a letter or digit, and have at most 64 of a-z, 0-9, - and _")
+    return value
 
 
 def _read_encoding(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -61,6 +68,9 @@ def _read_format(_context: click.Context, _option: click.Parameter, value: str |
 @cli.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--source", metavar="NAME", help="Import as if this source had sent the contacts.")
+@click.option(
+    "--id-space", metavar="NAME", callback=_read_space, help="The system that issued the ids, without --source."
+)
 @click.option("--preset", metavar="NAME", callback=_read_format, help="The product that wrote the file.")
 @click.option("--map", metavar="COLUMN=FIELD", multiple=True, callback=_read_maps, help="Use this column.")
 @click.option("--ignore", metavar="COLUMN", multiple=True, help="Do not use this column.")
@@ -87,6 +97,10 @@ def import_contacts(file: Path, who: str, why: str, **options: Any) -> None:
     """
     parts = current_parts()
     target = find_target(parts, options["source"], options["preset"], options["region"], options["inbox_id"])
+    if options["id_space"]:
+        if options["source"]:
+            raise click.UsageError("A source has its own id space: give --source or --id-space.")
+        target = replace(target, origin=replace(target.origin, id_space=options["id_space"]))
     errors: Path | None = options["errors"]
     if errors and errors.exists() and file.exists() and errors.samefile(file):
         raise click.UsageError("--errors must be another file.")
@@ -115,7 +129,7 @@ def find_target(
     source = _source(parts, source_name, preset)
     if source is None:
         target = Target(Origin(SOURCE), region=region, inbox_id=inbox_id, needs_inbox=parts.inbox_id is None)
-        return replace(target, id_prefix=preset.id_prefix, html_entities=preset.html_entities) if preset else target
+        return _of_product(target, preset) if preset else target
     return Target(
         source.origin,
         source.id_prefix,
@@ -125,6 +139,12 @@ def find_target(
         source.allow_identifiers,
         source.html_entities,
     )
+
+
+def _of_product(target: Target, product: Format) -> Target:
+    """Return a target whose ids are those of a product, and of nobody else's file."""
+    origin = replace(target.origin, identity=product.identity, id_space=f"{SOURCE}-{product.name}")
+    return replace(target, origin=origin, id_prefix=product.id_prefix, html_entities=product.html_entities)
 
 
 def _source(parts: Parts, name: str | None, preset: Format | None) -> Source | None:

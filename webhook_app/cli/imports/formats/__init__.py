@@ -26,6 +26,7 @@ from typing import Any
 
 from webhook_app.cli.imports.reading import CsvTable, JsonTable
 from webhook_app.sources.presets import PRESETS
+from worker.model import Identity
 
 FOLDER = Path(__file__).parent
 
@@ -61,6 +62,11 @@ class Format:
     def id_prefix(self) -> str:
         """The prefix that its presets have by default."""
         return next((PRESETS[preset].get("id_prefix", "") for preset in self.presets), "")
+
+    @property
+    def identity(self) -> Identity:
+        """Who can choose the identifiers, as its presets say."""
+        return next((Identity(PRESETS[preset].get("identity", "account")) for preset in self.presets), Identity.ACCOUNT)
 
     @property
     def html_entities(self) -> bool:
