@@ -11,7 +11,7 @@ import re
 _MARKS_AND_JOINERS, _SELECTORS = r"\u200c-\u200f", r"\u180b-\u180d\u180f"
 _OTHERS = (
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0"
-    r"\ufff0-\ufffb"
+    r"\ufff0-\ufffc"
 )
 _INVISIBLE = _OTHERS + _MARKS_AND_JOINERS + _SELECTORS
 _EDGES = re.compile(rf"\A[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+\Z")

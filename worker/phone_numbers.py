@@ -40,10 +40,11 @@ _OTHER_NAMES = {
 _CALLING_CODE = re.compile(r"(?:\+|00)\s*([1-9][0-9]{0,2})")
 
 #: What products put before a number: URI schemes (RFC 3966, RFC 5724), messengers, Meta's lead ads (``p:+49...``), and
-#: the words of signatures. A sentence has no colon or dot before the number.
+#: the words of signatures. Any other word before a number makes a sentence of it.
+_KINDS = "tel|telephone|telefon|phone(?: number)?|mobile?|cell|mob|ph|handy|whatsapp"
 _BEFORE = re.compile(
-    r"(?:(?:tel|telephone|telefon|phone|mobile|mobil|cell|mob|ph|handy|sms|smsto|callto|whatsapp|wa|viber|signal|p|t|m|c"
-    r"|h|w)\s*[.:]+\s*(?://)?|https?://(?:wa\.me/|api\.whatsapp\.com/send/?\?phone=))",
+    rf"(?:(?:{_KINDS})\s+(?=[+(\d])|(?:{_KINDS}|sms|smsto|callto|wa|viber|signal|[ptmchw])\s*[.:]+\s*(?://)?"
+    r"|https?://(?:wa\.me/|api\.whatsapp\.com/send/?\?phone=))",
     re.IGNORECASE,
 )
 _LABEL = r"(?:mobile?|cell|cellphone|home|work|office|main|private|business|whatsapp|landline|phone|preferred|default)"

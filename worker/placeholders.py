@@ -20,6 +20,8 @@ templates               that were not filled in: ``{{user.id}}`` (Liquid, Handle
                         ``#{id}``, ``@{id}`` (Azure), ``<user id>``, ``<%= id %>`` (ERB), ``*|ID|*`` (Mailchimp),
                         ``[[id]]`` (GetResponse), ``[your-email]`` (Contact Form 7), ``__USER_ID__``, ``:user_id``
 form fields             without a default: Typeform sends ``xxxxx`` for a hidden field that its address leaves out
+addresses               have templates escaped: ``%7B%7Buser.id%7D%7D``
+Swagger UI, Go          ``string`` as the example of a text; ``<no value>``
 shops                   0 for the customer of a guest's order (WooCommerce)
 ======================  ================================================================================================
 
@@ -28,8 +30,10 @@ What looks similar and is an identifier: small numbers (``5``, ``42``), leading 
 (``allow_identifiers``).
 """
 
+import html
 import re
 from collections.abc import Collection
+from urllib.parse import unquote
 
 #: In lower case, without the brackets and quotes around them.
 _NO_VALUE = {
@@ -68,7 +72,19 @@ _NOBODY = {
     *("unauthenticated", "not logged in", "not_logged_in", "logged_out", "not set", "not_set", "not provided"),
     *("not_provided", "not available", "not applicable", "no id", "no_id", "noid", "no user", "no_user", "nouser"),
     *("anonymous user", "anonymous_user", "anonymoususer", "guest user", "guest_user", "unknown user"),
-    *("tbd", "todo", "fixme", "changeme", "change_me", "change-me", "replace_me", "replace-me", "placeholder"),
+    *(
+        "no value",
+        "string",
+        "tbd",
+        "todo",
+        "fixme",
+        "changeme",
+        "change_me",
+        "change-me",
+        "replace_me",
+        "replace-me",
+        "placeholder",
+    ),
 }
 _ANSWERS = {"true", "false", "yes", "no", "on", "off"}
 _OWNERS = (
@@ -84,9 +100,11 @@ WORDS = frozenset(_NO_VALUE | _ERRORS | _NOBODY | _ANSWERS | _FIELD_NAMES)
 
 #: What can be between single brackets: a name, and what template languages allow around it. A UUID in braces is none.
 _NAME = r"(?![0-9a-fA-F]{8}-)[\s$!?@#=^&/]*[^\W\d][^\[\]{}()<%|\"]*"
-_INSIDE = re.compile(r"\{\{.*?\}\}+|\{%.*?%\}|<%.*?%>|[$#@%]\{.*?\}|\*\|.*?\|\*|\[\[.*?\]\]|%%[^%]+%%", re.DOTALL)
+_INSIDE = re.compile(
+    r"\{\{.*?(?:\}\}+|\Z)|\{%.*?%\}|<%.*?%>|[$#@%]\{.*?\}|\$\(.*?\)|\*\|.*?\|\*|\[\[.*?\]\]|%%[^%]+%%", re.DOTALL
+)
 _WHOLE = re.compile(
-    rf"\{{{_NAME}(?:\([^()]*\))?\}}|\[{_NAME}\]|%{_NAME}%|\|{_NAME}\||«{_NAME}»|##?{_NAME}##?|__\w+__|~{_NAME}~"
+    rf"\{{{_NAME}(?:\([^()]*\))?\}}|\[{_NAME}\]|%{_NAME}%|\|{_NAME}\||«{_NAME}»|@{_NAME}@|##?{_NAME}##?|__\w+__|~{_NAME}~"
     r"|#?<.*>|\$[A-Za-z_]\w*|:[A-Za-z_]\w*|%\(?\w*\)?\d*\$?[sdiv@]|%!\w\(.*\)|\{\d*\}|\[object \w+\]"
     r"|[\w.]+\[\]|function\b.*",
     re.DOTALL,
@@ -99,10 +117,12 @@ _AFTER_A_PREFIX = re.compile(
     r"|(?:undefined|null|nan)+(?:[\s,_|/-]+(?:undefined|null|nan|none))*",
     re.IGNORECASE,
 )
-#: A UUID of zeros but for its version (RFC 9562), and one whose digits were never drawn.
-_EMPTY_UUID = re.compile(r"0{8}-0{4}-[0-9a-f]0{3}-[089ab]0{3}-0{12}|x{8}-x{4}-[0-9x]x{3}-[xy]x{3}-x{12}", re.IGNORECASE)
+#: A UUID of zeros but for its version (RFC 9562), one whose digits were never drawn, and Ethereum's zero address.
+_EMPTY_UUID = re.compile(
+    r"0x0+|0{8}-0{4}-[0-9a-f]0{3}-[089ab]0{3}-0{12}|x{8}-x{4}-[0-9x]x{3}-[xy]x{3}-x{12}", re.IGNORECASE
+)
 #: One of these is in everything above that is not a word, or it ends like this, or begins as it ends.
-_SUSPECT = re.compile(r"[{<\[*%$«#(\u201c\u2018`]")
+_SUSPECT = re.compile(r"[{<\[*%$&«#(\u201c\u2018`]")
 _ENDINGS = ("undefined", "null", "none", "nil", "nan", "0", "/", ".", "-")
 _QUOTES = {'"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "<": ">", "{": "}", "\u201c": "\u201d", "\u2018": "\u2019"}
 _SEPARATORS = str.maketrans("", "", "-_. :/")
@@ -111,7 +131,7 @@ _MASK, _LETTERS, _DIGITS, _LONGEST = 2, 5, 8, 64
 #: Dashes and dots beyond ASCII that are written for nothing.
 _DASHES = frozenset("\u2013\u2014\u2026\u00b7\u2022")
 
-#: What a name is when there is none. Null, Nil, Na, Nan and None are names, too, but hardly alone and so written.
+#: What a name is when there is none. Null, Nil and Nan are names, too, but hardly alone or so written.
 _NOT_NAMES = _ERRORS | {
     *("undefined", "null", "none", "n/a", "n.a.", "not set", "not provided", "not available", "no name", "noname"),
 }
@@ -120,8 +140,11 @@ _FIELD_OF_A_NAME = re.compile(
     "name|first|last|user|contact|customer|field|object|null|nil|undefined|none", re.IGNORECASE
 )
 #: One of these is in every name that is not used as it is, or it begins with punctuation.
-_SUSPECT_NAME = re.compile(_SUSPECT.pattern + r"|undefined|null|nan|none|n/a|n\.a\.|not |no ?name")
-_NOT_IN_NAMES = frozenset({"undefined", "null", "NaN", "(null)", "<nil>", "(none)", "[object", "Object]"})
+_SUSPECT_NAME = re.compile(_SUSPECT.pattern + r"|undefined|null|nan|none|nil|n/a|n\.a\.|not |no ?name")
+_NO_WORDS = frozenset({"undefined", "null", "none", "nil", "nan", "n/a", "n.a."})
+_NOT_IN_NAMES = frozenset(
+    {"undefined", "null", "NaN", "None", "N/A", "n/a", "(null)", "<nil>", "(none)", "[object", "Object]"}
+)
 
 
 def is_placeholder(text: str, allowed: Collection[str] = ()) -> bool:
@@ -147,11 +170,16 @@ def without_placeholders(name: str) -> str:
     if is_field or _unquoted(name.strip().lower()) in _NOT_NAMES or _is_punctuation(name):
         return ""
     words = name.split()
+    if all(_unquoted(word.lower()) in _NO_WORDS for word in words):
+        return ""
     kept = [word for word in words if word not in _NOT_IN_NAMES and word.lower() != "undefined"]
     return " ".join(kept)
 
 
 def _is_pattern(word: str, text: str) -> bool:
+    if "%" in text or "&" in text:
+        text = html.unescape(unquote(text))
+        word = text.lower()
     bare = _unquoted(word)
     patterns = (_AFTER_A_PREFIX, _EMPTY_UUID)
     return (

@@ -36,6 +36,8 @@ def read(written: object, region: str | None = None, **country: object) -> tuple
         "Mobile: +49 171 12345678",
         "Tel.: +49 171 12345678",
         "M: +49 171 12345678",
+        "Tel +49 171 12345678",
+        "Phone number: +49 171 12345678",
         "+49 (0) 171 12345678",
         "+49(0)171/12345678",
         "+ 49 171 12345678",

@@ -42,10 +42,20 @@ TEMPLATES = [
     *("*|ID|*", "*|UNIQID|*", "[[id]]", "[your-email]", "[User ID]"),  # Mailchimp, GetResponse, Contact Form 7
     *("__USER_ID__", ":user_id", "«id»", "##user_id##", "|USER_ID|", "~user_id~"),
     *("%s", "%(id)s", "%1$s", "{0}", "{}", "user-{{id}}", "https://x.example/{{id}}", "shop-${id}"),
+    *(
+        "%7B%7Buser.id%7D%7D",
+        "%5Bobject%20Object%5D",
+        "&lt;user id&gt;",
+        "{{user.id",
+        "$(id)",
+        "@user.id@",
+        "<no value>",
+    ),
     *("user_id", "userId", "user-id", "customer id", "YOUR_USER_ID", "external_id", "TODO", "changeme"),
 ]
 #: Zeros, masks, and fields in which somebody held a key. Typeform sends ``xxxxx`` for a hidden field without a value.
 REPEATED = [
+    *("0x" + "0" * 40, "0" * 24),
     *(
         "00",
         "000000",
@@ -192,7 +202,12 @@ def test_a_source_can_allow_some(text: str) -> None:
         ("Jennifer Null", "Jennifer Null", None),
         ("Nan Goldin", "Nan Goldin", None),
         ("Na", "Na", None),
-        ("Nil", "Nil", None),
+        ("Nil Nanson", "Nil Nanson", None),
+        ("Nonette None-Smith", "Nonette None-Smith", None),
+        ("None None", None, "left out: a placeholder, not a name"),
+        ("N/A N/A", None, "left out: a placeholder, not a name"),
+        ("nil nil", None, "left out: a placeholder, not a name"),
+        ("Jane None", "Jane", "placeholders removed"),
         ("Guest", "Guest", None),
         ("~Jane~", "~Jane~", None),
         ("[Jane]", "[Jane]", None),

@@ -35,14 +35,15 @@ def guess(raw: bytes, formats: Collection[str]) -> str:
     return "form" if FORMS & set(formats) and _FORM.match(start) else ""
 
 
-def wrapped_json(form: object) -> tuple[str, str]:
-    """Return name and text of a form's only field, if it looks like JSON.
+def wrapped_json(form: object, *, alone: bool = True) -> tuple[str, str]:
+    """Return name and text of a form's field with JSON, if there is one.
 
-    GitHub's is called ``payload`` unless it is set to JSON; Slack's interactions and Mandrill's events are always
-    wrapped.
+    It is the only field, or with ``alone = False`` one that is called ``payload``. GitHub's is called so unless it is
+    set to JSON; Slack's interactions and Mandrill's events are always wrapped.
     """
-    if isinstance(form, dict) and len(form) == 1:
-        ((name, text),) = form.items()
+    if isinstance(form, dict):
+        name = next(iter(form), "") if len(form) == 1 else "" if alone else "payload"
+        text = form.get(name)
         if isinstance(text, str) and looks_like_json(text.encode()):
             return name, text
     return "", ""

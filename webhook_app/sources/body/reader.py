@@ -148,7 +148,8 @@ class Reader:
             WrongType: it is another form, and the source does not accept forms.
         """
         accepts_forms = not FORMS.isdisjoint(self.formats)
-        name, text = wrapped_json(form) if not {"json", "ndjson"}.isdisjoint(self.formats) else ("", "")
+        accepts_json = not {"json", "ndjson"}.isdisjoint(self.formats)
+        name, text = wrapped_json(form, alone=accepts_forms) if accepts_json else ("", "")
         if text and name not in self.json_fields:
             try:
                 return _json_field("of the form", text)

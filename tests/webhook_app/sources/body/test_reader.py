@@ -106,7 +106,7 @@ def test_json_under_another_type_is_read_by_its_content(content_type: str | None
         ("application/xml", b"<a>1</a>"),
         ("text/plain", b"1"),
         (FORM, b"a=1"),
-        (FORM, b"payload=%7B%22a%22%3A+1%7D&b=2"),
+        (FORM, b"other=%7B%22a%22%3A+1%7D&b=2"),
         (FORM, b"[0][a]=1"),
         (FORM, b""),
         ("application/jwt", b"e30.e30.AAAA"),
@@ -138,6 +138,12 @@ def test_json_in_the_only_field_of_a_form_is_the_payload(name: str, formats: tup
     reader = Reader(formats=formats)
     assert read(reader, urlencode({name: text}).encode(), FORM) == payload
     assert read(reader, multipart(name, f"[{text}]"), "multipart/form-data; boundary=b") == [payload]
+
+
+def test_a_field_called_payload_is_the_payload_beside_others_if_no_form_is_accepted() -> None:
+    form = b"payload=%7B%22a%22%3A+1%7D&token=x"
+    assert read(Reader(), form, FORM) == {"a": 1}
+    assert read(Reader(formats=("json", "form")), form, FORM) == {"payload": '{"a": 1}', "token": "x"}
 
 
 def test_a_field_that_is_parsed_already_or_is_not_json_stays_a_field() -> None:
