@@ -106,3 +106,13 @@ def test_an_unverified_address_of_a_customer_is_marked(world: World, keys: Keys)
     for number, is_verified in ((11, True), (12, False)):
         send(world, keys, "shopify", {"id": number, "verified_email": is_verified, "email": f"c{number}@x.example"})
     assert [world.record(identifier).is_unverified for identifier in ("11", "12")] == [False, True]
+
+
+def test_a_member_of_a_forum_is_verified_with_the_second_event(world: World, keys: Keys) -> None:
+    """Until then the address connects the contact with none that LiveDesk has."""
+    assert send(world, keys, "discourse", {})["status"] == "accepted"
+    assert world.record("discourse-1").is_unverified
+    confirmed = {"header:X-Discourse-Event": "user_confirmed_email"}
+    assert send(world, keys, "discourse", confirmed)["status"] == "accepted"
+    assert not world.record("discourse-1").is_unverified
+    assert send(world, keys, "discourse", confirmed)["status"] == "duplicate"

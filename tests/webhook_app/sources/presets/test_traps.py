@@ -590,7 +590,8 @@ TRAPS = [
         },
     ),
     case("discourse", "ping", {"body": {"ping": "OK"}, "header:X-Discourse-Event": "ping"}, IGNORED),
-    case("discourse", "confirmed", {"header:X-Discourse-Event": "user_confirmed_email"}, IGNORED),
+    case("discourse", "confirmed", {"header:X-Discourse-Event": "user_confirmed_email"}, {}),
+    case("discourse", "updated", {"header:X-Discourse-Event": "user_updated"}, IGNORED),
     case("slack", "a bot", {"event.user.is_bot": True}, IGNORED),
     case(
         "slack",
