@@ -64,9 +64,9 @@ class Answer:
 class Shape:
     """Where a form product has its answers; the paths start at the contact's object.
 
-    ``at`` leads to a list of answers, or to an object whose names are labels. In an answer, ``labels``, ``type``,
-    ``value`` and ``id`` are found; ``questions`` have the title of the answer with the same ``id``. ``summary`` is a
-    text with all labels and values, in their order: ``Name:Ana, E-mail:ana@example.com``.
+    ``at`` leads to a list of answers, or to an object of answers or of values, whose names are labels. In an answer,
+    ``labels``, ``type``, ``value`` and ``id`` are found; ``questions`` have the title of the answer with the same
+    ``id``. ``summary`` is a text with all labels and values, in their order: ``Name:Ana, E-mail:ana@example.com``.
     """
 
     at: Path
@@ -86,18 +86,17 @@ class Shape:
 
     def _answers(self, payload: object, scope: Scope) -> Iterator[Answer]:
         answers = self.at.value(payload, scope)
-        if isinstance(answers, dict):
-            summary = Summary((as_text(self.summary.value(payload, scope)) or "") if self.summary else "")
-            for name, value in answers.items():
-                scope.work.spend(_cost((name,)))
-                yield from _answer("text", value, (name,), summary)
-        elif isinstance(answers, list):
-            titles = self._titles(payload, scope) if self.id else {}
-            for entry in answers:
-                labels = self._labels(entry, titles, scope)
-                scope.work.spend(_cost(labels))
+        summary = Summary((as_text(self.summary.value(payload, scope)) or "") if self.summary else "")
+        titles = self._titles(payload, scope) if self.id else {}
+        for name, entry in _entries(answers):
+            value = self.value.value(entry, scope) if isinstance(entry, dict) else None
+            if isinstance(answers, dict) and value is None:
+                kind, labels, value = "", (name,), entry
+            else:
                 kind = (as_text(self.type.value(entry, scope)) or "").casefold()
-                yield from _answer(TYPES.get(kind, "text"), self.value.value(entry, scope), labels)
+                labels = (*((name,) if name else ()), *self._labels(entry, titles, scope))
+            scope.work.spend(_cost(labels))
+            yield from _answer(TYPES.get(kind, "text"), value, labels, summary)
 
     def _labels(self, entry: object, titles: Mapping[str, str], scope: Scope) -> tuple[str, ...]:
         labels = [as_text(label.value(entry, scope)) for label in self.labels]
@@ -153,6 +152,13 @@ class Labelled:
         wanted = same_label(self.label)
         found = (answer for answer in self.shape.read(payload, scope) if wanted in map(same_label, answer.labels))
         return next((answer.value for answer in found), None)
+
+
+def _entries(answers: object) -> Iterator[tuple[str, Any]]:
+    if isinstance(answers, dict):
+        yield from answers.items()
+    elif isinstance(answers, list):
+        yield from (("", entry) for entry in answers)
 
 
 def _cost(labels: tuple[str, ...]) -> int:

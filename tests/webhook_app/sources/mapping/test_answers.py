@@ -154,6 +154,18 @@ def test_a_value_that_is_an_object_says_what_it_is(answers: dict[str, Any], foun
     assert person("$.data", {"data": answers}) == found
 
 
+def test_an_object_of_answers() -> None:
+    """Elfsight's, community.elfsight.com/t/148915, and Sitecliq's, which say ``title`` for ``name``."""
+    fields = {
+        "name": {"id": "12ce", "name": "Full Name", "value": "John Doe", "type": "shortText"},
+        "friend": {"id": "lgwc", "name": "Friend's email", "value": OTHERS, "type": "email"},
+        "f2": {"id": "lgwd", "name": "Email", "value": MINE, "type": "email"},
+        "message": {"id": "rghj", "name": "Message", "value": "Hello!", "type": "longText"},
+    }
+    found = {"name": "John Doe", "email": MINE}
+    assert person({"at": "$.data", "label": "$.name"}, {"data": fields}) == found
+
+
 TYPEFORM = {"at": "$.answers", "label": "$.field.ref", "value": ["$.email", "$.text"], "id": "$.field.id"}
 
 
