@@ -61,6 +61,13 @@ def test_every_step_works_on_a_cluster(node: Any) -> None:
     assert store.operations.command(opened, Command.UNDO)
     store.operations.step()
     assert world.record("ada").state is State.CONFLICT
+    for action in (BulkAction.ADOPT, BulkAction.KNOWN):
+        opened = store.operations.open(action, Filter(state=State.CONFLICT), who="", why="", total=1)
+        store.operations.step()
+        assert world.record("ada").state is not State.CONFLICT
+        assert store.operations.command(opened, Command.UNDO)
+        store.operations.step()
+        assert world.record("ada").state is State.CONFLICT
     assert store.contacts.mark_known(key, "12") == "known"
     assert store.contacts.recreate(key, "12", ADA)
     claim = world.claim("ada", sends=False)
