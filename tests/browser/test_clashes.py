@@ -53,6 +53,10 @@ def test_a_clash_refreshes_on_the_overview(open_page: OpenPage, parts: Parts) ->
     page.evaluate("htmx.trigger(document.body, 'poll')")
     expect(number).to_have_text("2")
     expect(page).to_have_title("(2 clashes) Overview · LiveDesk Sync")
+    clash(parts, "9", "signup", "shop")
+    page.evaluate("htmx.trigger(document.body, 'poll')")
+    page.get_by_role("link", name="Show 1 new clash").click()
+    expect(page.locator("#clash-6-signup-shop")).to_have_text("1")
 
 
 def test_the_pages_of_a_clash_fit_every_screen(

@@ -164,6 +164,18 @@ def test_a_source_shows_its_clashes(world: Clashes) -> None:
     assert found["signup"] == found["form"] == []
 
 
+def test_a_form_with_the_identifier_of_an_account_is_on_the_overview(world: Clashes) -> None:
+    """Nobody is overwritten, nobody is lost, and the visitor learns nothing."""
+    world.bring("user-77", source="signup", email="ada@example.com")
+    payload = {"id": "user-77", "email": "mallory@example.net"}
+    headers = {"Authorization": f"Bearer {SECRET}"}
+    answer = world.http.post("/webhooks/form", json=payload, headers=headers)
+    assert answer.get_json() == {"status": "accepted", "identifier": "user-77", "state": None, "contact_id": None}
+    assert world.emails("user-77") == ["ada@example.com"]
+    assert "form signup 1 Resolve" in world.words("")
+    assert [json.loads(one.payload) for one in world.store.quarantine.page()] == [payload]
+
+
 # Resolved
 
 

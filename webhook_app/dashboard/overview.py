@@ -33,19 +33,21 @@ MEANINGS = {
 @blueprint.get("/", strict_slashes=False)
 @needs(Role.VIEWER)
 def start() -> str:
-    """Render the overview; a page that polls gets only the number of new causes."""
+    """Render the overview; a page that polls gets only the number of what is new."""
     parts, overview = current_parts(), read_overview()
     causes = or_unknown(lambda: parts.store.overview.causes(MAX_CAUSES))
     workers = or_unknown(parts.store.queue.workers)
     quarantined = or_unknown(parts.store.quarantine.size)
     operations = or_unknown(parts.store.operations.latest)
     shown = request.args["shown"].split(",") if "shown" in request.args else None
+    clashes = len(overview.clashes) if overview else 0
     return show(
         "overview",
         headline=headline_of(overview, causes or [], workers, quarantined or 0) if overview else None,
         causes=causes,
         quarantined=quarantined,
         new_causes=0 if shown is None else sum(group.cause not in shown for group in causes or []),
+        new_clashes=max(0, clashes - request.args.get("clashes", clashes, type=int)),
         explain=explain,
         flow=or_unknown(parts.store.overview.flow),
         series=FLOW,

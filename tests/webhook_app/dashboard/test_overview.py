@@ -234,6 +234,10 @@ def test_a_page_that_polls_learns_of_new_causes(parts: Parts) -> None:
     assert "new cause" not in words(door, "?shown=email_refused")
     bring(parts.store, person("bob"), closed(State.FAILED, "name_refused"))
     assert "Show 1 new cause" in words(door, "?shown=email_refused")
+    assert re.search('shown=[^"]*&amp;clashes=0"', door.get("/dashboard/").text)
+    clash(parts)
+    assert "Show 1 new cause and 1 new clash" in words(door, "?shown=email_refused&clashes=0")
+    assert "new clash" not in words(door, "?shown=email_refused&clashes=1")
 
 
 def test_a_running_operation_is_shown(parts: Parts) -> None:
