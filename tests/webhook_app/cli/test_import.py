@@ -574,6 +574,7 @@ def test_options_that_are_wrong(office: Office, tmp_path: Path) -> None:
         (("--encoding", "latin-x"), "cp1252"),
         (("--map", "name"), "must be COLUMN=FIELD"),
         (("--preset", "shopfy"), 'did you mean "shopify"?'),
+        (("--preset", "?"), "Known: cognito, auth0, chatwoot, clerk"),
     ):
         result = office.take("identifier\nada\n", *options)
         assert result.exit_code == 2

@@ -71,7 +71,7 @@ def _read_format(_context: click.Context, _option: click.Parameter, value: str |
 @click.option(
     "--id-space", metavar="NAME", callback=_read_space, help="The system that issued the ids, without --source."
 )
-@click.option("--preset", metavar="NAME", callback=_read_format, help="The product that wrote the file.")
+@click.option("--preset", metavar="NAME", callback=_read_format, help="The product that wrote the file; ? lists them.")
 @click.option("--map", metavar="COLUMN=FIELD", multiple=True, callback=_read_maps, help="Use this column.")
 @click.option("--ignore", metavar="COLUMN", multiple=True, help="Do not use this column.")
 @click.option("--ignore-unknown", is_flag=True, help="Ignore all columns that are not used.")
