@@ -141,6 +141,9 @@ def test_the_api_and_the_command_count_what_they_erase(world: Clashes) -> None:
     assert world.api(f"/contacts/{ada}", method="DELETE").status_code == 404
     world.bring("ada", CREATED, source="signup")
     know(world, "submission-1")
+    before = world.flask("erase", "submission-1", "--dry-run").stdout
+    assert before == "Would erase this contact and 1 alias. LiveDesk would keep contact 7.\n"
+    assert world.counts() == {State.CREATED: 2}
     shown = world.flask("erase", "submission-1").stdout
     assert "Erased, and 1 alias. A new delivery with one of these identifiers" in shown
     assert world.counts() == {}

@@ -14,7 +14,7 @@ from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
 from webhook_app.present.masking import masked
 from webhook_app.present.shapes import ContactState, KnownContact
-from webhook_app.present.wording import erased
+from webhook_app.present.wording import aliases, erased
 from worker.model import Attempt, Outcome, State
 from worker.store.lists import Filter, Row
 
@@ -87,8 +87,8 @@ def show_contact(operator: Operator, key: str, as_json: bool, reveal: bool, why:
     record = operator.contacts.reveal(key, why) if reveal else operator.contacts.get(key)
     shown = serializers.contact(key, record, operator.parts.store.contacts.read_aliases(key), reveal=reveal)
     if not reveal:
-        aliases = [replace(one, identifier=masked("identifier", one.identifier)) for one in shown.aliases]
-        shown = replace(shown, identifier=masked("identifier", record.identifier), aliases=aliases)
+        others = [replace(one, identifier=masked("identifier", one.identifier)) for one in shown.aliases]
+        shown = replace(shown, identifier=masked("identifier", record.identifier), aliases=others)
     if as_json:
         click.echo(serializers.to_json(shown))
         return
@@ -157,14 +157,21 @@ def edit_contact(
 
 @cli.command("erase")
 @click.argument("identifier")
+@click.option("--dry-run", is_flag=True, help="Only print what would be erased.")
 @audit_options
-def erase(identifier: str, who: str, why: str) -> None:
+def erase(identifier: str, dry_run: bool, who: str, why: str) -> None:
     """Delete everything about the contact with this IDENTIFIER, under all aliases.
 
     LiveDesk keeps its own contact. Deliveries in quarantine stay: see flask quarantine list.
     """
     operator = Operator(current_parts(), who)
-    for sentence in erased(operator.contacts.erase(operator.parts.store.key_of(identifier), why)):
+    key = operator.parts.store.key_of(identifier)
+    if dry_run:
+        record, number = operator.contacts.get(key), operator.parts.store.contacts.read_aliases(key).number
+        kept = f" LiveDesk would keep contact {record.contact_id}." if record.contact_id else ""
+        click.echo(f"Would erase this contact{f' and {aliases(number)}' if number else ''}.{kept}")
+        return
+    for sentence in erased(operator.contacts.erase(key, why)):
         click.echo(sentence)
 
 
