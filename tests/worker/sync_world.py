@@ -159,8 +159,10 @@ class SyncWorld(World):
 
     def resolve(self, resolution: Resolution) -> None:
         """Decide about the conflict as an operator does, and make it due."""
-        wanted = Filter(state=State.CONFLICT)
-        self.operations.open(BulkAction(resolution), wanted, who="ada", why="", total=1)
+        if resolution is Resolution.ADOPT:
+            assert self.store.contacts.adopt(self.key(self.who), self.record(self.who).owner_id or "") == "retrying"
+            return
+        self.operations.open(BulkAction.WITHOUT, Filter(state=State.CONFLICT), who="ada", why="", total=1)
         self.operations.step()
         assert self.record(self.who).state is State.RETRYING
 

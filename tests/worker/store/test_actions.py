@@ -1,6 +1,7 @@
 """A person's actions on one contact: the table, and the scripts that follow it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -135,12 +136,21 @@ def test_nobody_else_is_adopted_than_the_person_saw(world: World) -> None:
     assert world.record("ada").state is State.CONFLICT
 
 
-@pytest.mark.parametrize("action", [Action.RETRY, Action.EDIT, Action.DISCARD])
-def test_another_decision_replaces_an_adoption(action: Action, world: World) -> None:
+@pytest.mark.parametrize(("action", "stays"), [(Action.RETRY, True), (Action.EDIT, True), (Action.DISCARD, False)])
+def test_a_decision_stays_unless_the_contact_is_given_up(action: Action, stays: bool, world: World) -> None:
+    """Retry only makes the attempt sooner, for example after LiveDesk was down."""
     key = world.bring(ADA, CONFLICT)
     world.store.contacts.adopt(key, "12")
     ACTS[action](world, key)
     world.store.contacts.retry_now(key)
+    claim = world.claim("ada")
+    assert (claim.resolution, claim.owner_id) == ((Resolution.ADOPT, "12") if stays else (None, None))
+
+
+def test_a_decision_is_void_once_a_person_changes_the_address(world: World) -> None:
+    key = world.bring(ADA, CONFLICT)
+    world.store.contacts.adopt(key, "12")
+    world.store.contacts.edit(key, replace(ADA, email="other@example.com"))
     assert world.claim("ada").resolution is None
 
 

@@ -298,6 +298,29 @@ def test_undo_withdraws_a_decision_during_its_attempt(office: Office) -> None:
     assert office.read(operation_id).again == 1, "and it is counted"
 
 
+@pytest.mark.parametrize("action", [BulkAction.RETRY, BulkAction.DISCARD])
+def test_undo_restores_a_decision(office: Office, action: BulkAction) -> None:
+    (key,) = office.bring_many(1, CONFLICT)
+    office.store.contacts.adopt(key, "12")
+    office.end(key, DOWN)
+    before = everything(office)
+    operation_id = office.open(Filter(state=State.RETRYING), action)
+    office.run()
+    assert office.undo(operation_id).restored == 1
+    assert everything(office) == before
+
+
+def test_undo_of_a_retry_leaves_a_decision_alone(office: Office) -> None:
+    (key,) = office.bring_many(1, CONFLICT)
+    office.store.contacts.adopt(key, "12")
+    office.end(key, DOWN)
+    operation_id = office.open(Filter(state=State.RETRYING))
+    office.run()
+    office.accept(Contact("person-0", 1, "New Name", "person-0@example.com", "+4930000000"))
+    assert office.undo(operation_id).restored == 0
+    assert office.record_of(key)["resolution"] == "adopt"
+
+
 def test_undo_keeps_the_aliases_of_the_others(office: Office) -> None:
     """Two of our contacts are the same one in LiveDesk, and one of them is restored."""
     owner = office.bring("owner", ADOPTED, email="a@example.com")

@@ -5,10 +5,16 @@ local SPENT = { 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats
   'resolution' }
 
 -- Makes another attempt possible at once, with a fresh retry budget. Returns the new state: a contact that was never
--- tried stays pending. An unknown answer to an earlier create (unknown_since) stays unknown.
+-- tried stays pending. An unknown answer to an earlier create (unknown_since) stays unknown, and what an operator decided
+-- about a conflict stays decided.
 local function start_anew(state)
   local to = state == 'pending' and 'pending' or 'retrying'
+  local decided = redis.call('HMGET', RECORD, 'resolution', 'owner_id')
   redis.call('HDEL', RECORD, unpack(SPENT))
+  if decided[1] then
+    redis.call('HSET', RECORD, 'resolution', decided[1])
+    set('owner_id', decided[2])
+  end
   if to ~= state then enter(to, state) end
   return to
 end
@@ -25,7 +31,7 @@ local function close_as_discarded(state, cause)
   redis.call('ZREM', DUE, key)
   enter('discarded', state)
   forget_cause(cause)
-  redis.call('HDEL', RECORD, 'next_attempt_at', 'trigger')
+  redis.call('HDEL', RECORD, 'next_attempt_at', 'trigger', 'resolution')
   redis.call('HSET', RECORD, 'closed_at', now)
 end
 

@@ -12,7 +12,7 @@ if not is_running('undoing') then return { 0 } end
 
 write_even_when_full()
 
-local WAS
+local ACTION, WAS = redis.call('HGET', OPERATION, 'action')
 
 -- Whether nobody has changed the contact since: no delivery, no person, no attempt, not even one whose answer was lost.
 local function is_unchanged(was, record)
@@ -24,7 +24,7 @@ end
 
 local function restore_fields(was, cause)
   if cause ~= was.cause then forget_cause(cause) end
-  redis.call('HDEL', RECORD, 'operation', 'trigger', 'resolution', unpack(RESTORED))
+  redis.call('HDEL', RECORD, 'operation', 'trigger', unpack(RESTORED))
   for _, field in ipairs(RESTORED) do set(field, was[field]) end
 end
 
@@ -53,7 +53,7 @@ end
 -- The contact has changed: it stays. An attempt that is running is still counted.
 local function leave_alone(state, operation)
   if operation ~= args.operation then return end
-  redis.call('HDEL', RECORD, 'resolution')
+  if ACTION == 'adopt' or ACTION == 'without' then redis.call('HDEL', RECORD, 'resolution') end
   if state ~= 'sending' then leave_operation(operation, 'left') end
 end
 
