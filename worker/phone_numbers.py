@@ -56,7 +56,7 @@ _BESIDE = re.compile(
 )
 #: WhatsApp's own form of a number, which is international and has no plus.
 _WHATSAPP_ID = re.compile(r"([1-9][0-9]{6,14})@(?:s\.whatsapp\.net|c\.us)")
-_QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb<>,;:= "
+_QUOTES = "\"'`*\u260e\u260f\u2706\U0001f4de\U0001f4f1\U0001f4f2\u2018\u2019\u201c\u201d\u00ab\u00bb<>,;:= "
 #: A spreadsheet's number, which has a fraction.
 _FRACTION = re.compile(r"(\+?[0-9]{7,15})\.0+")
 _TWO_PLUSES = re.compile(r"[+\s]*\+\s*(?:00)?\s*(?=[1-9(])")
@@ -88,7 +88,7 @@ def to_e164(text: str, region: str | None) -> tuple[str, str]:
         return _international(text), ""
     if len(text) > MAX_TEXT:
         raise NotAPhoneNumber("not a phone number")
-    bare, remark = _bare(unicodedata.normalize("NFKC", text))
+    bare, remark = _bare(" ".join(unicodedata.normalize("NFKC", text).split()))
     match = _NUMBER.fullmatch(bare)
     if match is None:
         raise NotAPhoneNumber("not a phone number")

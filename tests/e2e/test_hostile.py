@@ -307,8 +307,9 @@ def test_a_sender_that_leaves_in_the_middle_has_sent_nothing(door: System, piece
 @pytest.mark.parametrize(
     ("content_type", "status"),
     [
-        ("text/plain", 415),
-        ("application/x-www-form-urlencoded", 415),
+        ("text/plain", 200),
+        ("application/x-www-form-urlencoded", 200),
+        ("text/html", 415),
         ("multipart/form-data; boundary=x", 415),
         ("application/xml", 415),
         ("application/jsonx", 415),
@@ -414,14 +415,14 @@ def test_a_wrong_content_length_brings_nothing_in(door: System, length: str | by
 
 
 def test_requests_in_a_row_on_one_connection_are_answered_in_turn(door: System) -> None:
-    bodies = [b'{"identifier": "%d"}' % number for number in range(3)]
+    bodies = [b'{"identifier": "%d"}' % number for number in range(1, 4)]
     address = ("127.0.0.1", door.stack.receiver.port or 0)
     with socket.create_connection(address, timeout=20) as connection:
         connection.sendall(b"".join(map(request, bodies)))
         received = b""
         while received.count(b"HTTP/1.1 200") < 3 or not received.endswith(b"}"):
             received += connection.recv(65_536)
-    assert [received.find(b'"identifier": "%d"' % number) >= 0 for number in range(3)] == [True] * 3
+    assert [received.find(b'"identifier": "%d"' % number) >= 0 for number in range(1, 4)] == [True] * 3
 
 
 # Proof
@@ -551,6 +552,11 @@ def test_the_signature_of_another_source_proves_nothing(door: System) -> None:
 # Addresses
 
 
+def test_a_slash_at_the_end_of_an_address_is_forgiven(door: System) -> None:
+    assert send(door, request(target="/webhooks/signup/")).status == 200
+    assert door.known() == {"good"}
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -565,9 +571,8 @@ def test_the_signature_of_another_source_proves_nothing(door: System) -> None:
         "signup%00",
         "signup%0a",
         "signup%20",
-        "signup/",
         "signup//",
-        "signup%2f",
+        "signup%2f%2f",
         "SIGNUP",
         "signup;x=1",
         "signup.json",

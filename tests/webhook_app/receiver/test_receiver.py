@@ -254,6 +254,9 @@ def test_a_chunked_body_that_is_too_large_is_rejected(door: Door) -> None:
     [
         ("text/plain", b"identifier: Ada"),
         ("text/html", b"<p>Ada</p>"),
+        ("text/html", b'{"identifier": "Ada"}'),
+        ("multipart/form-data", b'{"identifier": "Ada"}'),
+        ("application/xml", b'{"identifier": "Ada"}'),
         ("application/xml", b'<?xml version="1.0"?><name>Ada</name>'),
         ("application/x-www-form-urlencoded", b"identifier=Ada"),
     ],

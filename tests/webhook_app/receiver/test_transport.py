@@ -41,7 +41,6 @@ def signed(body: bytes, name: str, algorithm: str = "sha256", prefix: str = "sha
         "text/plain; charset=UTF-8",  # Amazon SNS with raw message delivery
         FORM,  # curl -d
         "application/octet-stream",  # curl --data-binary with another type, an uploaded file
-        "text/html",
         None,
     ],
 )

@@ -8,6 +8,11 @@ import codecs
 import re
 from collections.abc import Collection
 
+#: Media types that say nothing about the content. One that says something else than JSON is believed.
+VAGUE = (
+    *("", "*/*", "text/plain", "text/javascript", "application/javascript", "application/octet-stream"),
+    *("application/binary", "binary/octet-stream"),
+)
 #: Bytes that are looked at.
 START = 256
 #: An object, or an array of objects, arrays or texts. A form's name can begin with a bracket.
@@ -23,6 +28,11 @@ FORMS = frozenset({"form", "multipart"})
 def looks_like_json(raw: bytes) -> bool:
     """Whether the body begins like a JSON object or array."""
     return _JSON.match(raw[:START].removeprefix(codecs.BOM_UTF8)) is not None
+
+
+def is_vague(content_type: str) -> bool:
+    """Whether a Content-Type says nothing about the content."""
+    return content_type.partition(";")[0].strip().lower() in VAGUE
 
 
 def guess(raw: bytes, formats: Collection[str]) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
-from webhook_app.sources.body.by_content import FORMS, guess, looks_like_json, wrapped_json
+from webhook_app.sources.body.by_content import FORMS, guess, is_vague, looks_like_json, wrapped_json
 from webhook_app.sources.body.forms import parse_form, parse_multipart
 from webhook_app.sources.delivery import BadBody, Delivery, TooLarge, WrongType
 from webhook_app.sources.mapping.paths import Path, Scope
@@ -45,7 +45,9 @@ class Format:
 
 #: The values of ``body``. Any ``application/...+json`` is JSON, too.
 FORMATS: Mapping[str, Format] = {
-    "json": Format(("application/json", "text/json"), lambda raw, _: parse_json(raw)),
+    "json": Format(
+        ("application/json", "text/json", "text/x-json", "application/x-json"), lambda raw, _: parse_json(raw)
+    ),
     "ndjson": Format(
         ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"),
         lambda raw, _: parse_ndjson(raw),
@@ -110,6 +112,8 @@ class Reader:
         try:
             payload = FORMATS[name].parse(raw, content_type)
         except BadBody:
+            if name in FORMS and FORMS.isdisjoint(self.formats):
+                raise self._wrong_type() from None
             if name != "json" or "ndjson" not in self.formats:
                 raise
             return parse_ndjson(raw)
@@ -126,11 +130,11 @@ class Reader:
         if content_type == "application/json" and self.formats[0] == "json":
             return "json"
         named, guessed = format_name(content_type), guess(raw, self.formats)
-        if named in FORMS and not (guessed and looks_like_json(raw)):
+        if named in FORMS and not (named == "form" and guessed and looks_like_json(raw)):
             return named
         if named in self.formats and named not in FORMS:
             return named
-        if guessed:
+        if guessed and (named in ("form", "json", "ndjson") or is_vague(content_type)):
             return guessed
         if not content_type:
             return self.formats[0]

@@ -84,8 +84,8 @@ def test_json_is_the_default_format(content_type: str | None) -> None:
 @pytest.mark.parametrize(
     "content_type",
     [
-        *("text/plain; charset=UTF-8", "application/octet-stream", "binary/octet-stream", "text/html", "*/*", "?"),
-        *(FORM, "multipart/form-data; boundary=b", "application/jwt", "application/json" + " " * 9999, None),
+        *("text/plain; charset=UTF-8", "TEXT/PLAIN", "application/octet-stream", "binary/octet-stream", "*/*"),
+        *(FORM, f"{FORM}; charset=UTF-8", "text/javascript", "text/x-json", "application/x-json", "", None),
     ],
 )
 @pytest.mark.parametrize("body", [b'{"a": 1}', b'\n [{"a": 1}] ', b'\xef\xbb\xbf{ "a": 1}', b"{}", b"[]"])
@@ -102,6 +102,9 @@ def test_json_under_another_type_is_read_by_its_content(content_type: str | None
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
+        *((other, b'{"a": 1}') for other in ("application/xml", "text/html", "application/jwt", "json", "/", "?")),
+        *((other, b'{"a": 1}') for other in ("multipart/form-data; boundary=b", "multipart/form-data")),
+        ("application/json" + " " * 9999, b'{"a": 1}'),
         ("text/plain", b"a=1&b=2"),
         ("application/xml", b"<a>1</a>"),
         ("text/plain", b"1"),
