@@ -13,6 +13,7 @@ from typing import Any
 import phonenumbers
 
 from webhook_app.sources.body.reader import FORMATS, MAX_BYTES, Reader
+from webhook_app.sources.credentials import read_secrets
 from webhook_app.sources.mapping import rules
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.paths import Path as JsonPath
@@ -20,8 +21,8 @@ from webhook_app.sources.mistakes import collecting, did_you_mean, unknown_keys
 from webhook_app.sources.presets import OWN_WORDS, PRESETS
 from webhook_app.sources.source import Source
 from webhook_app.sources.verify.handshakes import Handshake, make_handshake
-from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets, read_verifiers
-from webhook_app.sources.verify.secret_forms import decode_key, read_secret
+from webhook_app.sources.verify.schemes import jwks_urls, read_verifiers
+from webhook_app.sources.verify.secret_forms import decode_key, read_secret, refuse_accident
 from worker.errors import SettingsError
 from worker.model import Identity, OnConflict
 from worker.normalise import MAX_INBOX_ID
@@ -71,12 +72,10 @@ def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str
     problems = unknown_keys(written, KEYS)
     if not NAME.fullmatch(name):
         problems.append("the name must begin with a letter or digit, and have at most 64 of a-z, 0-9, - and _")
-    entry: Mapping[str, Any] | None = None
+    entry = written_alone(written)
     with collecting(problems):
         entry = completed(written)
-    if entry is None:
-        raise SettingsError(problems)
-    secrets = _secrets(entry, environ, problems)
+    secrets = read_secrets(entry, environ, problems)
     settings = {"on_invalid": ON_INVALID[0], **{key: entry[key] for key in SETTINGS if key in entry}}
     problems += _setting_problems(settings)
     parts = _parts(entry, secrets, environ, problems)
@@ -153,6 +152,21 @@ def _checked_table(table: object) -> dict[str, Any]:
     return table
 
 
+def written_alone(written: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a source without its preset, with what a preset would have added.
+
+    Mistakes in what is written are then those of the source, whatever the preset is.
+    """
+    entry: dict[str, Any] = {key: value for key, value in written.items() if key != "preset"}
+    if isinstance(entry.get("map", {}), dict):
+        entry["map"] = {"identifier": "$.id", **entry.get("map", {})}
+    if isinstance(entry.get("verify", {}), dict) and "scheme" not in entry.get("verify", {}):
+        entry["verify"] = "token"
+    if not {"secret", "secrets"} & entry.keys():
+        entry["secret"] = "unknown, like the preset"  # noqa: S105 - there is none
+    return entry
+
+
 def completed(written: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a source over its preset; ``map`` and ``verify`` merge key by key.
 
@@ -173,33 +187,6 @@ def completed(written: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(ours, dict) and isinstance(theirs, dict) and "scheme" not in ours:
             entry[key] = {**theirs, **ours}
     return entry
-
-
-def _secrets(entry: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
-    """Return the secrets by name, in their order."""
-    if not {"secret", "secrets"} & entry.keys() and not needs_secrets(entry.get("verify")):
-        return {}
-    written = named_secrets(entry)
-    if not written or ("secret" in entry and "secrets" in entry):
-        problems.append('secret: set either secret = "$NAME" or secrets = ["$NEW", "$OLD"]')
-        return {}
-    secrets: dict[str, str] = {}
-    for name, text in written.items():
-        with collecting(problems, "secret: " if name.startswith("$") else f"{name}: "):
-            secrets[name] = read_secret(text, environ)
-    return secrets
-
-
-def named_secrets(entry: Mapping[str, Any]) -> dict[str, object]:
-    """Return the secrets as written, by the names that messages use, in order."""
-    if "secrets" not in entry:
-        names = ["secret"] if "secret" in entry else []
-        written = [entry["secret"]] if names else []
-    else:
-        written = entry["secrets"] if isinstance(entry["secrets"], list) else []
-        names = [f"secrets number {number}" for number in range(1, len(written) + 1)]
-    variables = (text if isinstance(text, str) and text.startswith("$") else "" for text in written)
-    return {variable or name: text for variable, name, text in zip(variables, names, written, strict=True)}
 
 
 def _reader(entry: Mapping[str, Any]) -> Reader:
@@ -240,7 +227,7 @@ def _handshake(written: object, secrets: Mapping[str, str], environ: Mapping[str
     table = written if isinstance(written, dict) else {"name": written}
     if problems := unknown_keys(table, ("name", "token")):
         raise SettingsError(problems)
-    token = read_secret(table["token"], environ) if "token" in table else ""
+    token = refuse_accident(read_secret(table["token"], environ)) if "token" in table else ""
     return make_handshake(table.get("name"), tuple(secrets.values()), token)
 
 

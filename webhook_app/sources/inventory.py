@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webhook_app.sources.config import SHORTCUT, completed, load_sources, named_secrets, read_source, shortcut
+from webhook_app.sources.config import SHORTCUT, completed, load_sources, read_source, shortcut
+from webhook_app.sources.credentials import named_secrets
 from webhook_app.sources.mistakes import collecting
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets

@@ -454,6 +454,32 @@ def test_all_mistakes_of_all_sources_are_reported_at_once(load: Load) -> None:
     assert len(caught.value.problems) == 11
 
 
+@pytest.mark.parametrize(
+    ("rest", "says"),
+    [
+        ("", []),
+        ('secret = "$NAME"\nverify = { header = "X" }\nmap = { email = "$.mail" }', []),
+        ('regoin = "DE"', ['regoin: unknown key; did you mean "region"?']),
+        ('region = "Germany"', ['region: must be the two-letter code of a country, like "DE"']),
+        ('secret = "$NOPE"', ["secret: NOPE is not set: set it, or NOPE_FILE"]),
+        ("secret = '\"quoted\"'", ["secret is in quotes: remove them"]),
+        ('map = { emial = "$.e" }', ['map.emial: unknown key; did you mean "email"?']),
+        (
+            'identity = "acount"\non_conflict = 1',
+            ['identity: must be "account" or "visitor"', 'on_conflict: must be "ask" or "known" or "without"'],
+        ),
+        ('verify = "tokn"', ['verify: there is no scheme "tokn"; did you mean "token"?']),
+        ('only_if = { "$.[" = 1 }', None),
+        ('each = "$.a"', ['each: must be a path that can find several elements, like "$.users[*]"']),
+    ],
+)
+def test_mistakes_beside_an_unknown_preset_are_reported(load: Load, rest: str, says: list[str] | None) -> None:
+    found = mistakes(load, f'[sources.a]\npreset = "clerck"\n{rest}', NAME="a-secret-of-the-tests")
+    assert "[sources.a] preset: there is no preset 'clerck'; did you mean \"clerk\"?" in found
+    others = [problem.removeprefix("[sources.a] ") for problem in found if "preset:" not in problem]
+    assert len(others) == 1 if says is None else others == says
+
+
 def test_a_missing_secret_is_one_mistake(load: Load) -> None:
     text = '[sources.a]\nverify = "standard-webhooks"\nsecret = "$A"'
     assert mistakes(load, text) == ["[sources.a] secret: A is not set: set it, or A_FILE"]

@@ -70,6 +70,8 @@ class Preset(TypedDict):
     console: list[str]
     #: What the secret looks like and where to find it; absent if there is none.
     secret_hint: NotRequired[str]
+    #: How the secrets begin that the product issues, "" if that is unknown; absent if the user chooses the secret.
+    secret_begins: NotRequired[list[str]]
     #: Lines of TOML that the source also needs.
     needs: NotRequired[list[str]]
     #: What an operator should know: traps, and what is worth overriding.

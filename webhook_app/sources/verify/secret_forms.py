@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from webhook_app.sources.mistakes import collecting
+from webhook_app.sources.verify.pasted import accident, is_encoded_login, not_a_signing_secret
 from webhook_app.sources.verify.signature import ED25519_KEY, MIN_KEY
 from worker.errors import SettingsError
 from worker.settings import missing, read_variable
@@ -35,12 +36,23 @@ def decode_key(secret: str, form: str) -> bytes:
     """Return the key in ``secret``, which is written in one of ``FORMS``.
 
     Raises:
-        ValueError: it is malformed or too short; the text does not repeat it.
+        ValueError: it is malformed, too short or plainly something else; the text does not repeat it.
     """
-    decoded = FORMS[form](secret)
+    decoded = FORMS[form](refuse_accident(secret))
     if len(decoded) < MIN_KEY:
         raise ValueError(f"is shorter than {MIN_KEY} bytes")
     return decoded
+
+
+def refuse_accident(secret: str) -> str:
+    """Return the secret.
+
+    Raises:
+        ValueError: it has quotes around it, is a whole header, a URL, a placeholder or the like.
+    """
+    if what := accident(secret):
+        raise ValueError(what)
+    return secret
 
 
 def decode_keys(secrets: Mapping[str, str], form: str) -> tuple[bytes, ...]:
@@ -83,6 +95,8 @@ def _hex(secret: str) -> bytes:
 
 def _whsec(secret: str) -> bytes:
     """Base64 after an optional ``whsec_``; Supabase puts ``v1,`` before that."""
+    if what := not_a_signing_secret(secret):
+        raise ValueError(what)
     return _base64(secret.removeprefix("v1,").removeprefix("whsec_"))
 
 
@@ -96,6 +110,8 @@ def _whpk(secret: str) -> bytes:
 
 def _basic(secret: str) -> bytes:
     """Encode ``user:password`` as in RFC 7617."""
+    if is_encoded_login(secret):
+        raise ValueError("is already encoded: write user:password")
     if ":" not in secret:
         raise ValueError("must have the form user:password")
     return base64.b64encode(_utf8(secret))
