@@ -5,7 +5,7 @@
 ``quarantine``  deliveries without a usable contact
 ``imports``     contacts from a file; ``export``: contacts to a file
 ``reconcile``   created contacts, compared with LiveDesk
-``sources``     the senders you accept, and the mistakes in their file
+``sources``     the senders you accept, and the mistakes in their file; ``try_delivery``: what becomes of a delivery
 ``doctor``      what is broken between a sender and LiveDesk
 ``send_test``   a sample delivery, followed to the contact
 ``commands``    the group, the shared options and the exit codes; ``output``: times and tables
@@ -16,12 +16,23 @@
 from flask import Flask
 from werkzeug.exceptions import ServiceUnavailable
 
-from webhook_app.cli import contacts, doctor, export, imports, operations, quarantine, reconcile, send_test, sources
+from webhook_app.cli import (
+    contacts,
+    doctor,
+    export,
+    imports,
+    operations,
+    quarantine,
+    reconcile,
+    send_test,
+    sources,
+    try_delivery,
+)
 from webhook_app.cli.commands import cli
 from webhook_app.parts import EXTENSION
 from worker.errors import SettingsError
 
-MODULES = (contacts, doctor, export, imports, operations, quarantine, reconcile, send_test, sources)
+MODULES = (contacts, doctor, export, imports, operations, quarantine, reconcile, send_test, sources, try_delivery)
 
 
 def register(app: Flask) -> None:

@@ -12,7 +12,8 @@ from webhook_app.cli.output import print_table, printable, when
 from webhook_app.operator import SAME_PERSON, UNDECIDED, Decision, InvalidInput, Operator
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.wording import clashing, explain_clash
-from webhook_app.receiver.replay import keys_in, revealed
+from webhook_app.receiver.replay import revealed
+from webhook_app.sources.body.keys import keys_in
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
 from worker.model import Quarantined, Status

@@ -1,4 +1,7 @@
-"""``flask sources``: list the senders you accept; ``check`` validates the file."""
+"""``flask sources``: list the senders you accept; ``check`` validates their file.
+
+``flask sources try`` is in ``try_delivery``.
+"""
 
 import json
 import os
@@ -20,7 +23,9 @@ from webhook_app.configuration import sources_given
 from webhook_app.parts import current_parts
 from webhook_app.present.wording import counted
 from webhook_app.sources import load_sources
+from webhook_app.sources.config import read_tables
 from webhook_app.sources.inventory import Listed, take_inventory
+from webhook_app.sources.warnings import find_warnings
 from worker.errors import SettingsError, StoreError
 
 #: The path of a key in a TOML file.
@@ -54,11 +59,12 @@ def sources(context: click.Context, as_json: bool) -> None:
 
 @sources.command("check")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-def check(file: Path | None) -> None:
+@click.option("--strict", is_flag=True, help="Warnings are mistakes, too.")
+def check(file: Path | None, strict: bool) -> None:
     """Check a sources FILE; by default the one in SOURCES_FILE.
 
-    The secrets that the file names must be set. Redis and the other settings are not needed. Exit code: 0 the file is
-    valid, 1 it has mistakes.
+    The secrets that the file names must be set. Redis and the other settings are not needed. Prints mistakes, and
+    warnings of what works but is probably not meant. Exit code: 0 the file is valid, 1 it has mistakes.
     """
     environ: Mapping[str, str] = os.environ
     path, secret = sources_given(environ)
@@ -70,7 +76,12 @@ def check(file: Path | None) -> None:
         for problem in error.problems:
             click.echo(_located(path, problem))
         raise SystemExit(1) from None
-    click.echo(f"OK: {counted(len(found), 'source')}")
+    warnings = find_warnings(read_tables(path), found) if path.exists() else []
+    for sentence in warnings:
+        click.echo(_located(path, f"{path}: {sentence}").replace(": [sources.", ": warning: [sources.", 1))
+    click.echo(f"OK: {counted(len(found), 'source')}" + (f", {counted(len(warnings), 'warning')}" if warnings else ""))
+    if strict and warnings:
+        raise SystemExit(1)
 
 
 def _located(path: Path, problem: str) -> str:
@@ -160,6 +171,9 @@ def _lines(source: Listed, used: Mapping[str, int] | None) -> list[tuple[str, st
         ("verified by", ", ".join(source.schemes) or "-"),
         *(("secret", f"{name}: {_secret(source, name, used)}") for name in source.secrets),
         *(("needs", need) for need in source.needs),
+        ("identity", f"{source.identity}, id space {source.id_space}"),
+        *((("id_prefix", source.id_prefix),) if source.id_prefix else ()),
+        ("on_conflict", source.on_conflict),
         ("on_invalid", source.on_invalid),
         ("region", source.region or "-"),
         ("inbox", str(source.inbox_id or "LIVEDESK_INBOX_ID")),

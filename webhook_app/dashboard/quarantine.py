@@ -13,7 +13,8 @@ from webhook_app.operator import SAME_PERSON, UNDECIDED, Decision, InvalidInput
 from webhook_app.parts import current_parts
 from webhook_app.present.masking import mask
 from webhook_app.present.wording import explain_clash
-from webhook_app.receiver.replay import keys_in, revealed
+from webhook_app.receiver.replay import revealed
+from webhook_app.sources.body.keys import keys_in
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
 from worker.model import CONTACT_FIELDS, PERSONAL_FIELDS, Identity, Quarantined

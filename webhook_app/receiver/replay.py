@@ -1,7 +1,6 @@
 """Replays quarantined deliveries, for example after a mapping was fixed."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 from webhook_app.parts import Parts
@@ -12,9 +11,6 @@ from webhook_app.sources.delivery import BadBody
 from webhook_app.sources.source import Delivered
 from worker.errors import Unmappable
 from worker.model import Contact, Quarantined, Signup
-
-#: Levels of a payload whose keys are listed.
-KEYS_DEEP = 12
 
 
 def replay(parts: Parts, quarantined: Quarantined, *, id_prefix: str = "", same_person: bool = False) -> str:
@@ -65,19 +61,6 @@ def _source_of(parts: Parts, quarantined: Quarantined) -> Source:
 def _read(source: Source, quarantined: Quarantined) -> Delivered:
     payload = load_payload(quarantined.payload)
     return source.read_again(payload, quarantined.headers, is_element=quarantined.is_element)
-
-
-def keys_in(payload: object, before: str = "$", levels: int = KEYS_DEEP) -> Iterator[str]:
-    """Yield the paths to all values, with ``[*]`` for every element of an array."""
-    match payload:
-        case dict() if payload and levels:
-            for name, value in payload.items():
-                yield from keys_in(value, f"{before}.{name}", levels - 1)
-        case list() if payload and levels:
-            for value in payload:
-                yield from keys_in(value, f"{before}[*]", levels - 1)
-        case _:
-            yield before
 
 
 def revealed(text: str) -> str:

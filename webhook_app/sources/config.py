@@ -63,8 +63,10 @@ def load_sources(path: Path, webhook_secret: str | None, environ: Mapping[str, s
     return sources
 
 
-def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str]) -> Source:
+def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str], *, verifies: bool = True) -> Source:
     """Return the source in a table of the sources file.
+
+    With ``verifies`` false it needs no secrets, and cannot verify a delivery.
 
     Raises:
         SettingsError: one sentence for each mistake, beginning with the key.
@@ -75,10 +77,12 @@ def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str
     entry = written_alone(written)
     with collecting(problems):
         entry = completed(written)
-    secrets = read_secrets(entry, environ, problems)
+    if not verifies:
+        entry = {key: value for key, value in entry.items() if key not in ("secret", "secrets", "handshake")}
+    secrets = read_secrets(entry, environ, problems) if verifies else {}
     settings = {"on_invalid": ON_INVALID[0], **{key: entry[key] for key in SETTINGS if key in entry}}
     problems += _setting_problems(settings)
-    parts = _parts(entry, secrets, environ, problems)
+    parts = _parts(entry, secrets, environ, problems, verifies=verifies)
     if problems:
         raise SettingsError(problems)
     settings |= {key: read(settings[key]) for key, read in READ.items() if key in settings}
@@ -87,14 +91,20 @@ def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str
 
 
 def _parts(
-    entry: Mapping[str, Any], secrets: Mapping[str, str], environ: Mapping[str, str], problems: list[str]
+    entry: Mapping[str, Any],
+    secrets: Mapping[str, str],
+    environ: Mapping[str, str],
+    problems: list[str],
+    *,
+    verifies: bool,
 ) -> dict[str, Any]:
     """Return the parts of a source that have no mistakes."""
-    parts: dict[str, Any] = {"reader": Reader()}
+    parts: dict[str, Any] = {"reader": Reader(), "verifiers": ()}
     with collecting(problems):
         parts["reader"] = _reader(entry)
-    with collecting(problems):
-        parts["verifiers"] = read_verifiers(entry.get("verify"), secrets, parts["reader"])
+    if verifies:
+        with collecting(problems):
+            parts["verifiers"] = read_verifiers(entry.get("verify"), secrets, parts["reader"])
     with collecting(problems):
         parts["mapping"] = rules.read_mapping(entry)
     with collecting(problems, "secret_fields: "):
@@ -126,13 +136,29 @@ def shortcut(secret: str) -> Source:
     )
 
 
-def _read_file(path: Path, environ: Mapping[str, str]) -> dict[str, Source]:
+def read_tables(path: Path) -> dict[str, Any]:
+    """Return the sources of the file at ``path`` as they are written.
+
+    Raises:
+        ValueError: the file cannot be read, or has no sources.
+    """
+    tables = _read_document(path).get("sources")
+    if not isinstance(tables, dict) or not tables:
+        raise ValueError("it has no [sources.<name>]")
+    return tables
+
+
+def _read_document(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8") from None
+
+
+def _read_file(path: Path, environ: Mapping[str, str]) -> dict[str, Source]:
+    document = _read_document(path)
     problems = unknown_keys(document, ("sources",))
     tables = document.get("sources")
     if not isinstance(tables, dict) or not tables:

@@ -11,7 +11,7 @@ from webhook_app.sources.verify.secret_forms import read_secret
 
 
 def read_secrets(entry: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
-    """Return the secrets by name, in their order; add what is wrong with them to ``problems``."""
+    """Return the secrets by name, in order; add their mistakes to ``problems``."""
     if not {"secret", "secrets"} & entry.keys() and not needs_secrets(entry.get("verify")):
         return {}
     written = named_secrets(entry)
@@ -27,7 +27,7 @@ def read_secrets(entry: Mapping[str, Any], environ: Mapping[str, str], problems:
 
 
 def of_another_kind(entry: Mapping[str, Any], secret: str) -> str:
-    """Return the sentence about a secret that the preset's product does not sign with, or ``""``.
+    """Return what is wrong with a secret that the product does not issue, or ``""``.
 
     Standard Webhooks needs none: its secrets are decoded, which these are not.
     """
@@ -38,7 +38,7 @@ def of_another_kind(entry: Mapping[str, Any], secret: str) -> str:
 
 
 def issuing_preset(entry: Mapping[str, Any]) -> Preset | None:
-    """Return the source's preset, if its product issues the secret and the source verifies as it does."""
+    """Return the preset, if its product issues the secret and its scheme is used."""
     preset = PRESETS.get(entry["preset"]) if isinstance(entry.get("preset"), str) else None
     return preset if preset and "secret_begins" in preset and entry.get("verify") == preset["verify"] else None
 

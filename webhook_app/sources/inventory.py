@@ -12,6 +12,7 @@ from webhook_app.sources.mistakes import collecting
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets
 from webhook_app.sources.verify.secret_forms import read_secret
+from worker.model import Identity, OnConflict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,10 @@ class Listed:
     schemes: tuple[str, ...] = ()
     secrets: Mapping[str, bool]
     needs: tuple[str, ...] = ()
+    identity: str = Identity.ACCOUNT
+    id_space: str = ""
+    id_prefix: str = ""
+    on_conflict: str = OnConflict.ASK
     on_invalid: str = "quarantine"
     region: str | None = None
     inbox_id: int | None = None
@@ -68,6 +73,7 @@ def _shortcut(secret: str | None, tables: Mapping[str, Any]) -> list[Listed]:
             name=SHORTCUT,
             schemes=schemes,
             secrets={"WEBHOOK_SECRET": True},
+            id_space=SHORTCUT,
             on_invalid="reject",
             mistakes=tuple(mistakes),
         )
@@ -83,6 +89,7 @@ def _listed(name: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> 
     except ValueError:
         entry = table
     preset = entry.get("preset")
+    words = {key: str(entry[key]) for key in ("identity", "id_space", "id_prefix", "on_conflict") if entry.get(key)}
     on_invalid, region, inbox_id = (entry.get(key) for key in ("on_invalid", "region", "inbox_id"))
     return Listed(
         name=name,
@@ -94,6 +101,7 @@ def _listed(name: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> 
         region=region if isinstance(region, str) else None,
         inbox_id=inbox_id if isinstance(inbox_id, int) else None,
         mistakes=tuple(mistakes),
+        **{"id_space": name, **words},
     )
 
 

@@ -112,7 +112,7 @@ def read_sample(preset: str) -> Sample:
 def contact_in(source: Source, sample: Sample) -> Contact | None:
     """Return the contact that a source reads from a sample, or the first of a batch."""
     with suppress(SyncError):
-        readings = source.read_payload(_payload(source, sample), sample.headers)
+        readings = source.read_payload(payload_of(source, sample), sample.headers)
         found = readings if isinstance(readings, list) else [readings]
         return next((reading.contact for reading in found if reading), None)
     return None
@@ -153,7 +153,7 @@ def _other_person(source: Source, contact: Contact, identifier: str | None) -> C
     return change
 
 
-def _payload(source: Source, sample: Sample) -> object:
+def payload_of(source: Source, sample: Sample) -> object:
     """Return what the source will read; claims become a token when signed."""
     with suppress(SyncError):
         if "jwt" in source.reader.formats:

@@ -196,7 +196,7 @@ class Mapping:
             return None
         if any(condition.holds(payload, scope) for condition in self.ignore_if):
             return None
-        contact, identifier = self._contact(payload, Scope(scope.headers, scope.work, self._is_identifier))
+        contact, identifier = self.contact(payload, scope)
         found = ((field, rule.value(contact, scope)) for field, rule in self.rules.items() if field != "identifier")
         fields = {field: value for field, value in found if value is not None}
         return fields if identifier is None else {"identifier": identifier, **fields}
@@ -204,8 +204,9 @@ class Mapping:
     def _is_identifier(self, value: object) -> bool:
         return is_usable_identifier(value, self.allow_identifiers)
 
-    def _contact(self, payload: object, scope: Scope) -> tuple[object, object]:
+    def contact(self, payload: object, scope: Scope) -> tuple[object, object]:
         """Return the object with the identifier, or else the last one, and that."""
+        scope = Scope(scope.headers, scope.work, self._is_identifier)
         rule = self.rules["identifier"]
         contact = None
         for place in self.places:

@@ -1,4 +1,4 @@
-"""Recognises what was pasted where a secret belongs: quotes, a header, a key of another kind.
+"""Recognises what was pasted in place of a secret, such as an API key.
 
 The forms of keys are those of github.com/gitleaks/gitleaks (``config/gitleaks.toml`` at b58d3f1) unless a row names
 another source. No text repeats a secret.
@@ -118,13 +118,13 @@ def kind_of(secret: str) -> str:
 
 
 def not_a_signing_secret(secret: str) -> str:
-    """Return the sentence about a secret that is not one of Standard Webhooks, or ``""``."""
+    """Return what is wrong with a secret of Standard Webhooks, or ``""``."""
     kind = kind_of(secret)
     return f"is {kind}: use the signing secret, which begins with whsec_" if kind and kind not in _SIGNING else ""
 
 
 def not_as_issued(secret: str, beginnings: Collection[str], hint: str) -> str:
-    """Return the sentence about a secret that is not one of a product's webhooks, or ``""``.
+    """Return what is wrong with a secret of a product's webhooks, or ``""``.
 
     ``beginnings`` are those of the secrets that the product issues; ``""`` stands for a form without one. ``hint`` says
     where to find the secret.

@@ -1,0 +1,184 @@
+"""``flask sources check`` and ``flask sources try``: warnings, and what a delivery leads to."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from webhook_app.cli import without_parts
+from worker.errors import SettingsError
+
+SECRET = "a-secret-that-is-long-enough"
+SHOP = 'preset = "woocommerce"\nsecret = "$SHOP"\n'
+
+
+@pytest.fixture
+def app() -> Flask:
+    """The commands without any valid configuration, as in a clone."""
+    return without_parts(SettingsError(["LIVEDESK_API_KEY is not set."]))
+
+
+@pytest.fixture
+def run(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Write a sources file and run ``flask sources <arguments>``."""
+    monkeypatch.setenv("SHOP", SECRET)
+    monkeypatch.setenv("SOURCES_FILE", str(tmp_path / "sources.toml"))
+
+    def run(text: str, *arguments: str, **options: Any) -> Result:
+        (tmp_path / "sources.toml").write_text(text, encoding="utf-8")
+        return app.test_cli_runner().invoke(args=["sources", *arguments], **options)
+
+    return run
+
+
+# check
+
+WARNINGS = {
+    "two shops with the same prefix": (
+        f"[sources.one]\n{SHOP}[sources.two]\n{SHOP}",
+        "[sources.two] id_prefix: the ids of this source and of [sources.one] are numbers, and two people can have",
+    ),
+    "two products without a prefix": (
+        f'[sources.one]\n{SHOP}id_prefix = ""\n[sources.two]\npreset = "github"\nsecret = "$SHOP"\nid_prefix = ""\n',
+        "[sources.two] id_prefix:",
+    ),
+    "a form in the id space of an account": (
+        '[sources.app]\nverify = "token"\nsecret = "$SHOP"\n[sources.form]\npreset = "tally"\nsecret = "$SHOP"\n'
+        'id_space = "app"\n',
+        "[sources.form] id_space: a visitor can choose these identifiers",
+    ),
+    "a secret in the file": (
+        f'[sources.one]\nverify = "token"\nsecret = "{SECRET}"\n',
+        "[sources.one] secret is written into the file",
+    ),
+    "a path of map without a value": (
+        f'[sources.one]\n{SHOP}[sources.one.map]\nemail = "$.emial"\n',
+        "[sources.one] map.email: $.emial finds nothing in the sample of the preset woocommerce; did you mean $.email?",
+    ),
+    "a part of a name": (
+        f'[sources.one]\n{SHOP}[sources.one.map]\nname = {{ join = ["$.firstname", "$.lastname"] }}\n',
+        "map.name: $.firstname finds nothing in the sample of the preset woocommerce; did you mean $.first_name?",
+    ),
+    "a condition without a value": (
+        f'[sources.one]\n{SHOP}[sources.one.only_if]\n"$.rol" = "customer"\n',
+        'only_if."$.rol": $.rol finds nothing in the sample of the preset woocommerce; did you mean $.role?',
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "sentence"), WARNINGS.values(), ids=list(WARNINGS))
+def test_a_warning_names_line_and_key_and_is_no_mistake(text: str, sentence: str, run: Any) -> None:
+    result = run(text, "check")
+    assert result.exit_code == 0, result.output
+    [line, *_, last] = [line for line in result.output.splitlines() if sentence in line or line.startswith("OK")]
+    assert ": warning: " in line
+    number = int(line.split("sources.toml:")[1].split(":")[0])
+    assert 0 < number <= len(text.splitlines())
+    assert last.startswith("OK: ")
+    assert "warning" in last
+    assert SECRET not in result.output
+    assert run(text, "check", "--strict").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[sources.one]\n{SHOP}[sources.two]\n{SHOP}id_prefix = "two-"\n',
+        f'[sources.one]\n{SHOP}id_space = "shop"\n[sources.two]\n{SHOP}id_space = "shop"\n',
+        f'[sources.one]\n{SHOP}[sources.two]\npreset = "wordpress"\nsecret = "$SHOP"\n',
+        f'[sources.one]\n{SHOP}[sources.one.map]\nemail = ["$.other", "$.email"]\n',
+        f'[sources.one]\n{SHOP}[sources.one.ignore_if]\n"$.deleted" = {{ exists = false }}\n',
+    ],
+)
+def test_what_is_meant_is_no_warning(text: str, run: Any) -> None:
+    result = run(text, "check", "--strict")
+    assert result.exit_code == 0
+    assert "warning" not in result.output
+
+
+# try
+
+
+def test_the_sample_of_a_preset_is_shown(run: Any) -> None:
+    result = run(f"[sources.one]\n{SHOP}", "try", "one")
+    assert result.exit_code == 0
+    assert "The sample of the preset woocommerce, as one to one (account, id space one)" in result.output
+    assert re.search("identifier +woo-[0-9]+\n", result.output)
+    assert "email" in result.output
+
+
+def test_a_delivery_shows_contact_and_notes(run: Any) -> None:
+    body = {"identifier": " 7 ", "email": "not an address", "name": "Ada"}
+    result = run('[sources.app]\nverify = "token"\nsecret = "$SHOP"\nid_prefix = "app-"\n', "try", "app", "--body", "-",
+                 "--json", input=json.dumps(body))  # fmt: skip
+    [found] = json.loads(result.stdout)
+    assert found["result"] == "contact"
+    assert found["contact"] == {"identifier": "app-7", "name": "Ada"}
+    assert found["notes"] == [{"field": "email", "text": "left out: not an e-mail address"}]
+
+
+def test_what_is_ignored_says_which_condition(run: Any, tmp_path: Path) -> None:
+    text = '[sources.one]\npreset = "clerk"\nsecret = "$SHOP"\n[sources.one.ignore_if]\n"$.data.banned" = true\n'
+    body = tmp_path / "body.json"
+    body.write_text('{"type": "user.deleted", "data": {"banned": true}}')
+    result = run(text, "try", "one", "--body", str(body))
+    assert result.exit_code == 0
+    assert 'only_if."$.type" = "user.created": the delivery has "user.deleted"' in result.output
+    assert 'ignore_if."$.data.banned" = true: the delivery has true' in result.output
+
+
+@pytest.mark.parametrize(
+    ("source", "body", "words"),
+    [
+        ("app", '{"id": "undefined"}', "Kept in quarantine:"),
+        ("signup", '{"name": "Ada"}', "Rejected with 422:"),
+        ("one", '{"id": 1', "The delivery would be answered 400: the body is not JSON"),
+    ],
+)
+def test_a_delivery_without_a_usable_contact(source: str, body: str, words: str, run: Any) -> None:
+    text = f'[sources.one]\n{SHOP}[sources.app]\npreset = "generic-bearer"\nsecret = "$SHOP"\n'
+    result = run(text, "try", source, "--body", "-", input=body)
+    assert result.exit_code == 1
+    assert words in result.output
+
+
+def test_each_element_of_a_batch_is_shown(run: Any) -> None:
+    batch = [{"identifier": "a"}, {"identifier": ""}, {"identifier": "b"}]
+    text = '[sources.app]\nverify = "token"\nsecret = "$SHOP"\n'
+    result = run(text, "try", "app", "--body", "-", "--json", input=json.dumps(batch))
+    assert [one["result"] for one in json.loads(result.stdout)] == ["contact", "quarantine", "contact"]
+    assert result.exit_code == 1
+
+
+def test_headers_belong_to_the_delivery(run: Any) -> None:
+    text = '[sources.gh]\npreset = "github"\nsecret = "$SHOP"\n'
+    body = json.dumps({"action": "added", "member": {"id": 5, "login": "octo"}})
+    result = run(text, "try", "gh", "--body", "-", "--header", "x-github-event: member", "--json", input=body)
+    assert json.loads(result.stdout)[0]["contact"]["identifier"].endswith("5")
+    ignored = run(text, "try", "gh", "--body", "-", "--json", input=body)
+    assert json.loads(ignored.stdout)[0]["why"][0].startswith('only_if."header:X-GitHub-Event"')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["shpo"], 'There is no source shpo; did you mean "shop"?'),
+        (["shop", "--body", "/nowhere/at.all"], "No such file"),
+        (["shop", "--header", "novalue", "--body", "-"], "must be NAME: VALUE"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], words: str, run: Any) -> None:
+    result = run(f"[sources.shop]\n{SHOP}", "try", *arguments, input="{}")
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_mistakes_of_the_source_are_named(run: Any) -> None:
+    result = run(f'[sources.shop]\n{SHOP}identity = "nobody"\nregion = "XX"\n', "try", "shop")
+    assert result.exit_code == 2
+    assert "identity: must be" in result.output
+    assert "region: must be" in result.output

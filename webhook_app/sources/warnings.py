@@ -1,0 +1,125 @@
+"""What is probably a mistake in a sources file, though every source can be read.
+
+Numbers of two systems that can be equal, paths that find nothing in the preset's own sample, secrets in the file.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from difflib import get_close_matches
+from itertools import combinations
+from typing import Any
+
+from webhook_app.sources.body.keys import keys_in
+from webhook_app.sources.credentials import named_secrets
+from webhook_app.sources.mapping.paths import Scope
+from webhook_app.sources.mapping.rules import HEADER, compile_condition
+from webhook_app.sources.sample import NoSample, contact_in, payload_of, read_sample
+from webhook_app.sources.source import Source
+from worker.errors import SyncError
+from worker.model import Identity
+
+#: An identifier that ends in a number, such as ``42`` or ``wp-42``: the prefix, and the number.
+_NUMBERED = re.compile(r"(.*?)([0-9]{1,12})", re.DOTALL)
+
+
+def find_warnings(tables: Mapping[str, Any], sources: Mapping[str, Source]) -> list[str]:
+    """Return one sentence for each, as ``[sources.<name>] <key>: ...``.
+
+    ``tables`` are the sources as written, ``sources`` those that could be read.
+    """
+    found = [*_equal_numbers(sources), *_mixed_classes(sources)]
+    for name, table in tables.items():
+        if isinstance(table, dict):
+            about = [*_written_secrets(table), *(_paths_without_value(table, sources[name]) if name in sources else ())]
+            found += [f"[sources.{name}] {sentence}" for sentence in about]
+    return found
+
+
+def _equal_numbers(sources: Mapping[str, Source]) -> Iterator[str]:
+    """Two sources whose identifiers are numbers after the same prefix."""
+    numbered = {name: prefix for name, source in sources.items() if (prefix := _number_prefix(source)) is not None}
+    for one, other in combinations(numbered, 2):
+        is_equal = numbered[one] == numbered[other] and sources[one].origin.space != sources[other].origin.space
+        if is_equal:
+            yield (
+                f"[sources.{other}] id_prefix: the ids of this source and of [sources.{one}] are numbers, and two "
+                f'people can have the same; set id_prefix = "{other}-", or the same id_space in both if one system '
+                "issues them"
+            )
+
+
+def _number_prefix(source: Source) -> str | None:
+    """Return what precedes the numbers in a source's ids, or ``None``."""
+    if source.preset is None:
+        return None
+    try:
+        contact = contact_in(source, read_sample(source.preset))
+    except NoSample:
+        return None
+    match = _NUMBERED.fullmatch(contact.identifier) if contact else None
+    return match[1] if match and match[1] in ("", source.id_prefix) else None
+
+
+def _mixed_classes(sources: Mapping[str, Source]) -> Iterator[str]:
+    """A visitor's source that has the id space of an account's."""
+    accounts = {source.origin.space for source in sources.values() if source.identity is Identity.ACCOUNT}
+    for name, source in sources.items():
+        if source.identity is Identity.VISITOR and source.origin.space in accounts:
+            yield (
+                f"[sources.{name}] id_space: a visitor can choose these identifiers, and passes for the person of the "
+                "account with the same one; without id_space such deliveries are clashes"
+            )
+
+
+def _written_secrets(table: Mapping[str, Any]) -> Iterator[str]:
+    for name, text in named_secrets(table).items():
+        if isinstance(text, str) and not text.startswith("$"):
+            yield f'{name} is written into the file; put it into the environment, and write "$NAME"'
+
+
+def _paths_without_value(table: Mapping[str, Any], source: Source) -> Iterator[str]:
+    """Paths of the file that find nothing in the preset's sample."""
+    if source.preset is None:
+        return
+    with suppress(SyncError):
+        sample = read_sample(source.preset)
+        payload = payload_of(source, sample)
+        payload = payload[0] if isinstance(payload, list) and payload else payload
+        scope = Scope(sample.headers)
+        contact, _ = source.mapping.contact(payload, scope)
+        for field, written in _table(table, "map").items():
+            if source.mapping.rules[field].value(contact, scope) is None:
+                for path in _paths_in(written):
+                    yield f"map.{field}: {_no_value(path, source.preset, contact)}"
+        for key in ("only_if", "ignore_if", "test_if"):
+            for place, allowed in _table(table, key).items():
+                is_path = not place.startswith(HEADER) and allowed != {"exists": False}
+                if is_path and not compile_condition(place, allowed).place.values(payload, scope):
+                    yield f'{key}."{place}": {_no_value(place, source.preset, payload)}'
+
+
+def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    written = table.get(key)
+    return written if isinstance(written, dict) else {}
+
+
+def _paths_in(written: object) -> Iterator[str]:
+    """Yield the paths in a rule as written."""
+    match written:
+        case str():
+            yield written
+        case list():
+            for one in written:
+                yield from _paths_in(one)
+        case {"path": path}:
+            yield from _paths_in(path)
+        case {"join": parts}:
+            yield from _paths_in(parts)
+
+
+def _no_value(path: str, preset: str, payload: object) -> str:
+    known = list(keys_in(payload))
+    close = get_close_matches(path if path.startswith("$") else f"$.{path}", known, n=1)
+    suggestion = f"; did you mean {close[0]}?" if close else ""
+    return f"{path} finds nothing in the sample of the preset {preset}{suggestion}"
