@@ -17,6 +17,7 @@ from webhook_app.operator import quarantine
 from webhook_app.operator.quarantine import join, keep_apart
 from webhook_app.present.wording import clashing, code_spans, explain_clash
 from worker.model import Contact, Quarantined
+from worker.store import quarantine as store_quarantine
 
 MAPPED = {"identifier": "$.id", "name": "$.name", "email": "$.email"}
 APP: dict[str, Any] = {"verify": "token", "secret": SECRET, "inbox_id": 1, "map": MAPPED}
@@ -89,6 +90,23 @@ def test_doctor_warns_of_clashes(world: Clashes) -> None:
     shown = world.flask("doctor").stdout
     assert "warning clashes      1 delivery clashes: shop uses identifiers of people of signup." in shown
     assert "-> Run flask quarantine list --clash shop signup." in shown
+
+
+def test_many_clashes_of_two_sources_leave_room_for_others(world: Clashes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_quarantine, "MAX_ENTRIES", 2)
+    headers = {"Authorization": f"Bearer {SECRET}"}
+
+    def post(source: str, payload: object) -> int:
+        return world.http.post(f"/webhooks/{source}", json=payload, headers=headers).status_code
+
+    for identifier in ("7", "8", "9"):
+        world.bring(identifier, source="signup", email=f"ada-{identifier}@example.com")
+    statuses = [post("shop", {"id": identifier, "email": "bob@example.com"}) for identifier in ("7", "8", "9", "7")]
+    assert statuses == [200, 200, 503, 200], "the last one is there already"
+    assert [post("signup", {"email": f"{name}@example.com"}) for name in ("a", "b", "c")] == [200, 200, 503]
+    assert post("form", {"id": "7", "email": "mallory@example.net"}) == 200
+    assert {one.pair: one.waiting for one in waiting(world.parts)} == {("form", "signup"): 1, ("shop", "signup"): 2}
+    assert world.store.quarantine.size() == 5
 
 
 def test_deliveries_of_one_pair_are_listed(world: Clashes) -> None:

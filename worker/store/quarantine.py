@@ -11,7 +11,7 @@ from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
 
-#: Deliveries that are kept at most, and for how long, in ms.
+#: Clashes of one pair of sources, and deliveries that do not clash, that are kept at most; and how long, in ms.
 MAX_ENTRIES = 1000
 KEPT_MS = 14 * 24 * 3_600_000
 
@@ -110,7 +110,7 @@ class Quarantine:
         return _load(entry, int(since or 0), fields) if fields else None
 
     def _clashing(self, listed: list[tuple[str, float]], clash: tuple[str, str]) -> list[tuple[str, float]]:
-        """Return those of a clash. At most ``MAX_ENTRIES`` are looked at."""
+        """Return those of a clash."""
         with self.db.client.pipeline(transaction=False) as pipe:
             for entry, _ in listed:
                 pipe.hmget(keys.quarantined(entry), "source", "clash")
