@@ -129,10 +129,11 @@ class Reader:
         """
         if content_type == "application/json" and self.formats[0] == "json":
             return "json"
-        named, guessed = format_name(content_type), guess(raw, self.formats)
-        if named in FORMS and not (named == "form" and guessed and looks_like_json(raw)):
-            return named
+        named = format_name(content_type)
         if named in self.formats and named not in FORMS:
+            return named
+        guessed = guess(raw, self.formats)
+        if named in FORMS and not (named == "form" and guessed and looks_like_json(raw)):
             return named
         if guessed and (named in ("form", "json", "ndjson") or is_vague(content_type)):
             return guessed
