@@ -360,12 +360,14 @@ class Origin:
     """Where a contact comes from: the source, and what its identifiers mean.
 
     Sources that take their identifiers from the same system have the same ``id_space``; empty means the source's own.
+    ``siblings`` are the sources with this id space, whose records may be older than it.
     """
 
     source: str
     identity: Identity = Identity.ACCOUNT
     id_space: str = ""
     on_conflict: OnConflict = OnConflict.ASK
+    siblings: tuple[str, ...] = ()
 
     @property
     def space(self) -> str:

@@ -7,6 +7,7 @@
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,19 @@ def load_sources(path: Path, webhook_secret: str | None, environ: Mapping[str, s
         problems.append(f"There are no sources: set WEBHOOK_SECRET, or create {path} (see sources.example.toml)")
     if problems:
         raise SettingsError([problem if problem.endswith("?") else f"{problem}." for problem in problems])
-    return sources
+    return with_siblings(sources)
+
+
+def with_siblings(sources: Mapping[str, Source]) -> dict[str, Source]:
+    """Return the sources, each with the names of those that have its id space."""
+    spaces: dict[str, list[str]] = {}
+    for name, source in sources.items():
+        spaces.setdefault(source.origin.space, []).append(name)
+    return {
+        name: replace(source, siblings=tuple(names)) if source.id_space or len(names) > 1 else source
+        for name, source in sources.items()
+        for names in (spaces[source.origin.space],)
+    }
 
 
 def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str], *, verifies: bool = True) -> Source:

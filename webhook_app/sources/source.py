@@ -47,12 +47,13 @@ class Source:
     """A sender's settings, ready to use.
 
     ``region`` is the country of phone numbers without a country code, ``inbox_id`` the inbox of contacts that name
-    none. ``identity``, ``id_space`` and ``on_conflict`` are those of ``origin``; ``id_prefix`` precedes identifiers,
-    and ``allow_identifiers`` are real ones that look like placeholders. With ``html_entities`` the sender escapes texts
-    for HTML. ``on_invalid`` decides about an authentic delivery without a usable contact: ``quarantine``, which does
-    not store what is at ``secret_fields``, or ``reject``. ``max_bytes`` limits the body. With ``blocking = false`` a
-    signup waits for our answer and must never fail because of us (ADR 8). ``secret_names`` are the names of the
-    secrets, in the order in which ``verify`` numbers them. ``preset`` is the name of the preset that the source uses.
+    none. ``identity``, ``id_space``, ``siblings`` and ``on_conflict`` are those of ``origin``; ``id_prefix`` precedes
+    identifiers, and ``allow_identifiers`` are real ones that look like placeholders. With ``html_entities`` the
+    sender escapes texts for HTML. ``on_invalid`` decides about an authentic delivery without a usable contact:
+    ``quarantine``, which does not store what is at ``secret_fields``, or ``reject``. ``max_bytes`` limits the body.
+    With ``blocking = false`` a signup waits for our answer and must never fail because of us (ADR 8).
+    ``secret_names`` are the names of the secrets, in the order in which ``verify`` numbers them. ``preset`` is the
+    name of the preset that the source uses.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Source:
     blocking: bool = True
     identity: Identity = Identity.ACCOUNT
     id_space: str = ""
+    siblings: tuple[str, ...] = ()
     id_prefix: str = ""
     on_conflict: OnConflict = OnConflict.ASK
     allow_identifiers: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ class Source:
     @property
     def origin(self) -> Origin:
         """Where its contacts come from."""
-        return Origin(self.name, self.identity, self.id_space, self.on_conflict)
+        return Origin(self.name, self.identity, self.id_space, self.on_conflict, self.siblings)
 
     @property
     def needs_url(self) -> bool:

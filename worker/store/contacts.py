@@ -197,6 +197,7 @@ class Contacts:
             "identifier": contact.identifier,
             "source": origin.source,
             "id_space": origin.id_space or None,
+            "siblings": origin.siblings or None,
             "identity": _unusual(origin.identity, Identity.ACCOUNT),
             "on_conflict": _unusual(origin.on_conflict, OnConflict.ASK),
             "unverified": signup.is_unverified or None,

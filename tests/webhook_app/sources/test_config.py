@@ -132,6 +132,14 @@ def test_a_preset_can_be_overridden_key_by_key() -> None:
     assert read.contact == Contact("7", email="a@b.c")
 
 
+def test_sources_with_one_id_space_are_siblings(load: Load) -> None:
+    one = '[sources.{}]\nverify = "token"\nsecret = "$APP_WEBHOOK_SECRET"\n'
+    text = one.format("app") + 'id_space = "users"\n' + one.format("users") + one.format("crm")
+    sources = load(text, APP_WEBHOOK_SECRET=SECRET)
+    assert sources["app"].origin.siblings == sources["users"].origin.siblings == ("app", "users")
+    assert sources["crm"].origin.siblings == ()
+
+
 def test_a_source_can_replace_its_presets_scheme() -> None:
     verify = {"scheme": "token", "header": "X-Token"}
     source = read_source("app", {"preset": "generic-hmac", "secret": "test_token", "verify": verify}, {})

@@ -132,6 +132,20 @@ def test_an_account_is_compared_with_all_that_is_known_after_it_was_created(worl
     assert said(accept(Contact("7", email="cyd@example.com"), Origin("blog"))) == CLASH
 
 
+def test_sources_that_get_one_id_space_later_know_each_others_people(world: World) -> None:
+    """Two sources clash, and their operator then says that the ids are those of one system."""
+    accept = world.store.contacts.accept
+    accept(FIRST, APP)
+    accept(Contact("8", 1, email="eve@example.com"), SHOP)
+    assert said(accept(ANOTHER, SHOP)) == CLASH
+    app, shop = (replace(one, id_space="users", siblings=("app", "shop")) for one in (APP, SHOP))
+    assert said(accept(ANOTHER, shop)) == ACCEPTED
+    assert said(accept(Contact("8", 1), shop)) == ACCEPTED
+    assert said(accept(NAMELESS, app)) == ACCEPTED
+    assert world.record("7").id_spaces == ("app", "users")
+    assert said(accept(ANOTHER, Origin("crm"))) == CLASH
+
+
 def test_an_operator_says_that_it_is_the_same_person(world: World) -> None:
     accept = world.store.contacts.accept
     accept(FIRST, APP)

@@ -4,6 +4,7 @@
 -- salt: string           the salt that the key was made with
 -- identifier, source: string
 -- id_space: string or nil      the source's, unless it has its own
+-- siblings: list of string     the sources with this id_space; not given without one
 -- identity: string or nil      'visitor', or nil for an account
 -- on_conflict: string or nil   unless it is 'ask'
 -- unverified: bool or nil      the sender says that the e-mail address was not verified

@@ -3,8 +3,13 @@
 
 local SPACE = args.id_space or args.source
 
+-- Whether these id spaces include the one of this delivery. A record that is older than a common id space has that of a
+-- source which has it now.
 local function is_among(spaces)
-  return string.find(' ' .. spaces .. ' ', ' ' .. SPACE .. ' ', 1, true) ~= nil
+  for space in string.gmatch(spaces, '%S+') do
+    if space == SPACE or args.siblings and contains(args.siblings, space) then return true end
+  end
+  return false
 end
 
 -- Whether a stored fingerprint has the e-mail address or the phone number of this delivery: characters 9 to 12 and 13 to 16
@@ -40,7 +45,7 @@ end
 -- The same for a record that exists: it keeps its id spaces, and an account's source makes it an account's.
 local function join_origin(source, id_space, identity)
   local spaces = id_space or source
-  if not is_among(spaces) then spaces = spaces .. ' ' .. SPACE end
+  if not string.find(' ' .. spaces .. ' ', ' ' .. SPACE .. ' ', 1, true) then spaces = spaces .. ' ' .. SPACE end
   if spaces ~= (id_space or source) or not id_space and source ~= args.source then
     redis.call('HSET', RECORD, 'id_space', spaces)
   end
