@@ -7,6 +7,7 @@ from functools import cache
 import phonenumbers
 import pycountry
 from phonenumbers import CountryCodeSource, PhoneNumber, ValidationResult
+from phonenumbers.phonemetadata import PhoneMetadata
 
 #: Characters; far above E.164's 15 digits with any punctuation and a label. Limits what the library parses.
 MAX_TEXT = 96
@@ -157,8 +158,35 @@ def _bare(text: str) -> tuple[str, str]:
 
 
 def _international(text: str) -> str:
-    number = _parsed(text, None)
-    return _written(number)
+    return text if is_e164(text) else _written(_parsed(text, None))
+
+
+def is_e164(text: str) -> bool:
+    """Whether a number is in E.164 already, without a doubt that needs the library.
+
+    The library's own answer takes ten times as long, and most numbers are such.
+    """
+    digits = text[1:]
+    for length in (1, 2, 3):
+        if plan := _plan(digits[:length]):
+            lengths, trunk_prefix = plan
+            number = digits[length:]
+            return len(number) in lengths and number.isdecimal() and number[0] != "0" and not trunk_prefix.match(number)
+    return False
+
+
+@cache
+def _plan(calling_code: str) -> tuple[frozenset[int], re.Pattern[str]] | None:
+    """Return the possible lengths of numbers, and what is not dialled from abroad."""
+    code = int(calling_code) if calling_code.isdecimal() else 0
+    if code not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        return None
+    metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, phonenumbers.region_code_for_country_code(code))
+    if metadata is None or metadata.general_desc is None:
+        return None
+    lengths = frozenset(metadata.general_desc.possible_length)
+    local = metadata.general_desc.possible_length_local_only
+    return lengths.difference(local), re.compile(metadata.national_prefix_for_parsing or "(?!)")
 
 
 def _national(text: str, region: str | None) -> str:

@@ -1,7 +1,11 @@
 """Phone numbers: what people and products write becomes E.164, or is left out with the reason."""
 
+import phonenumbers
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from worker import phone_numbers
 from worker.normalise import normalise
 from worker.phone_numbers import country_of
 
@@ -193,3 +197,20 @@ def test_a_number_that_can_mean_two_is_left_out() -> None:
 )
 def test_countries(written: object, region: str | None) -> None:
     assert country_of(written) == region
+
+
+CODES = st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
+
+
+@given(st.builds(lambda code, rest: f"+{code}{rest}", CODES, st.from_regex("[0-9]{3,12}", fullmatch=True)))
+def test_the_shortcut_for_plain_numbers_agrees_with_the_library(written: str) -> None:
+    if phone_numbers.is_e164(written):
+        number = phonenumbers.parse(written)
+        assert phonenumbers.is_possible_number(number)
+        assert phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) == written
+
+
+def test_the_shortcut_takes_the_numbers_of_most_countries() -> None:
+    numbers = filter(None, (phonenumbers.example_number(region) for region in phonenumbers.SUPPORTED_REGIONS))
+    plain = [phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) for number in numbers]
+    assert sum(phone_numbers.is_e164(number) for number in plain) > 230
