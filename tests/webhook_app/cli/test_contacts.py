@@ -12,9 +12,9 @@ from click.testing import Result
 
 from tests.api import ApiWorld
 from tests.invariants import assert_invariants
-from tests.world import CONFLICT, CREATED, FAILED, RETRYING
+from tests.world import CONFLICT, CREATED, FAILED, RETRYING, wait_until
 from worker.errors import StoreError
-from worker.model import BulkAction, Contact, Resolution, State
+from worker.model import BulkAction, Contact, OperationState, Resolution, State
 from worker.store.lists import Filter
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com", "phone_number": "+4930123456"}
@@ -254,11 +254,16 @@ def test_wait_ends_if_the_operation_is_paused(world: ApiWorld) -> None:
     world.bring("ada", FAILED)
     operations = world.store.operations
     opened = operations.open(BulkAction.RETRY, Filter(state=State.FAILED), who="", why="", total=1)
-    timer = threading.Timer(0.3, lambda: flask(world, "operations", "pause", operations.latest()[0].id))
     flask(world, "operations", "cancel", opened)
-    timer.start()
+
+    def pause() -> None:
+        wait_until(lambda: operations.latest()[0].state is OperationState.RUNNING, "it has started")
+        flask(world, "operations", "pause", operations.latest()[0].id)
+
+    other = threading.Thread(target=pause)
+    other.start()
     result = flask(world, "operations", "start", "retry", "--state", "failed", "--yes", "--wait")
-    timer.join()
+    other.join()
     assert result.exit_code == 1
     assert "paused" in result.stdout
 
