@@ -62,7 +62,8 @@ def test_a_phone_number_of_another_contact_is_left_out(system: System, identifie
     assert (record["outcome"], record["notes"]) == ("created", [note])
     assert owner in system.livedesk.contacts()
     assert len(system.creates(WHO)) == 2
-    assert len(system.livedesk.requests("search")) == 1
+    # A second one if no request was left for the create: the next attempt looks again whose number it is.
+    assert len(system.livedesk.requests("search")) in (1, 2)
     assert len(system.livedesk.contacts(WHO)) == 1
 
 
