@@ -12,8 +12,9 @@ from typing import Any
 
 from webhook_app.sources.body.keys import keys_in
 from webhook_app.sources.credentials import named_secrets
-from webhook_app.sources.mapping.paths import Scope
-from webhook_app.sources.mapping.rules import HEADER, compile_condition
+from webhook_app.sources.mapping.jsonpath import compile_path
+from webhook_app.sources.mapping.paths import Scope, walk
+from webhook_app.sources.mapping.rules import HEADER
 from webhook_app.sources.sample import NoSample, contact_in, payload_of, read_sample
 from webhook_app.sources.source import Source
 from worker.errors import SyncError
@@ -31,7 +32,9 @@ def find_warnings(tables: Mapping[str, Any], sources: Mapping[str, Source]) -> l
     found = [*_equal_numbers(sources), *_mixed_classes(sources)]
     for name, table in tables.items():
         if isinstance(table, dict):
-            about = [*_written_secrets(table), *(_paths_without_value(table, sources[name]) if name in sources else ())]
+            about = [*_written_secrets(table)]
+            if name in sources:
+                about += [*_chosen_identifier(table, sources[name]), *_paths_without_value(table, sources[name])]
             found += [f"[sources.{name}] {sentence}" for sentence in about]
     return found
 
@@ -78,6 +81,15 @@ def _written_secrets(table: Mapping[str, Any]) -> Iterator[str]:
             yield f'{name} is written into the file; put it into the environment, and write "$NAME"'
 
 
+def _chosen_identifier(table: Mapping[str, Any], source: Source) -> Iterator[str]:
+    """An identifier of a visitor's that is mapped from elsewhere."""
+    if source.identity is Identity.VISITOR and "identifier" in _table(table, "map") and "identity" not in table:
+        yield (
+            "map.identifier: a visitor can choose it, and one that is an account's clashes; "
+            'set identity = "visitor" if that is meant, or identity = "account" if only your own system can send it'
+        )
+
+
 def _paths_without_value(table: Mapping[str, Any], source: Source) -> Iterator[str]:
     """Paths of the file that find nothing in the preset's sample."""
     if source.preset is None:
@@ -88,15 +100,16 @@ def _paths_without_value(table: Mapping[str, Any], source: Source) -> Iterator[s
         payload = payload[0] if isinstance(payload, list) and payload else payload
         scope = Scope(sample.headers)
         contact, _ = source.mapping.contact(payload, scope)
+        for path in _paths_in(table.get("contact")):
+            yield from _no_value("contact", path, source.preset, payload, scope)
         for field, written in _table(table, "map").items():
             if source.mapping.rules[field].value(contact, scope) is None:
                 for path in _paths_in(written):
-                    yield f"map.{field}: {_no_value(path, source.preset, contact)}"
+                    yield from _no_value(f"map.{field}", path, source.preset, contact, scope)
         for key in ("only_if", "ignore_if", "test_if"):
             for place, allowed in _table(table, key).items():
-                is_path = not place.startswith(HEADER) and allowed != {"exists": False}
-                if is_path and not compile_condition(place, allowed).place.values(payload, scope):
-                    yield f'{key}."{place}": {_no_value(place, source.preset, payload)}'
+                if not place.startswith(HEADER) and allowed != {"exists": False}:
+                    yield from _no_value(f'{key}."{place}"', place, source.preset, payload, scope)
 
 
 def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -118,8 +131,22 @@ def _paths_in(written: object) -> Iterator[str]:
             yield from _paths_in(parts)
 
 
-def _no_value(path: str, preset: str, payload: object) -> str:
-    known = list(keys_in(payload))
-    close = get_close_matches(path if path.startswith("$") else f"$.{path}", known, n=1)
+def _no_value(key: str, written: str, preset: str, payload: object, scope: Scope) -> Iterator[str]:
+    """Yield a sentence if a path finds nothing, and not because it is free.
+
+    Filters depend on the user's own data, and so does what is in an empty object, such as ``metadata``.
+    """
+    path = compile_path(written)
+    if path.steps is None or path.values(payload, scope) or _is_free(path.steps, payload):
+        return
+    text = written if written.startswith("$") else f"$.{written}"
+    depth = text.count(".")
+    known = {".".join(one.split(".")[: depth + 1]) for one in keys_in(payload) if one.count(".") >= depth}
+    close = get_close_matches(text, known, n=1)
     suggestion = f"; did you mean {close[0]}?" if close else ""
-    return f"{path} finds nothing in the sample of the preset {preset}{suggestion}"
+    yield f"{key}: {written} finds nothing in the sample of the preset {preset}{suggestion}"
+
+
+def _is_free(steps: tuple[str | int, ...], payload: object) -> bool:
+    """Whether a path goes through an empty object or null."""
+    return any(walk(steps[:length], payload) in ({}, None) for length in range(1, len(steps)))

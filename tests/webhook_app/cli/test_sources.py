@@ -26,6 +26,7 @@ def app() -> Flask:
 def run(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Write a sources file and run ``flask sources <arguments>``."""
     monkeypatch.setenv("SHOP", SECRET)
+    monkeypatch.setenv("CLERK", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     monkeypatch.setenv("SOURCES_FILE", str(tmp_path / "sources.toml"))
 
     def run(text: str, *arguments: str, **options: Any) -> Result:
@@ -63,6 +64,14 @@ WARNINGS = {
         f'[sources.one]\n{SHOP}[sources.one.map]\nname = {{ join = ["$.firstname", "$.lastname"] }}\n',
         "map.name: $.firstname finds nothing in the sample of the preset woocommerce; did you mean $.first_name?",
     ),
+    "a place of the contact": (
+        '[sources.one]\npreset = "clerk"\nsecret = "$CLERK"\ncontact = "$.dta"\n',
+        "contact: $.dta finds nothing in the sample of the preset clerk; did you mean $.data",
+    ),
+    "a hidden field of a form": (
+        '[sources.one]\npreset = "typeform"\nsecret = "$SHOP"\nmap = { identifier = "$.hidden.user_id" }\n',
+        "[sources.one] map.identifier: a visitor can choose it",
+    ),
     "a condition without a value": (
         f'[sources.one]\n{SHOP}[sources.one.only_if]\n"$.rol" = "customer"\n',
         'only_if."$.rol": $.rol finds nothing in the sample of the preset woocommerce; did you mean $.role?',
@@ -91,6 +100,11 @@ def test_a_warning_names_line_and_key_and_is_no_mistake(text: str, sentence: str
         f'[sources.one]\n{SHOP}id_space = "shop"\n[sources.two]\n{SHOP}id_space = "shop"\n',
         f'[sources.one]\n{SHOP}[sources.two]\npreset = "wordpress"\nsecret = "$SHOP"\n',
         f'[sources.one]\n{SHOP}[sources.one.map]\nemail = ["$.other", "$.email"]\n',
+        '[sources.one]\npreset = "stripe"\nsecret = "$CLERK"\nmap = { identifier = "$.metadata.user_id" }\n',
+        '[sources.one]\npreset = "typeform"\nsecret = "$SHOP"\n'
+        "map = { name = \"$.answers[?@.field.ref == 'vorname'].text\" }\n",
+        '[sources.one]\npreset = "typeform"\nsecret = "$SHOP"\nidentity = "visitor"\n'
+        'map = { identifier = "$.hidden.user_id" }\n',
         f'[sources.one]\n{SHOP}[sources.one.ignore_if]\n"$.deleted" = {{ exists = false }}\n',
     ],
 )
