@@ -159,4 +159,4 @@ class Operations(RuleBasedStateMachine):
 def test_any_order_of_operations_keeps_the_keyspace_sound(client: redis.Redis) -> None:
     Operations.client = client
     options: Any = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
-    run_state_machine_as_test(Operations, settings=settings(max_examples=80, stateful_step_count=30, **options))
+    run_state_machine_as_test(Operations, settings=settings(max_examples=50, stateful_step_count=30, **options))

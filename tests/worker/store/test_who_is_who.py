@@ -313,7 +313,7 @@ def shown(record: ContactRecord | None) -> tuple[Contact | None, str, State] | N
 
 def test_everybody_is_one_contact_whatever_the_order(client: redis.Redis) -> None:
     Systems.client = client
-    run_state_machine_as_test(Systems, settings=profile(max_examples=60))
+    run_state_machine_as_test(Systems, settings=profile(max_examples=40))
 
 
 def test_two_systems_that_count_from_one(client: redis.Redis) -> None:
