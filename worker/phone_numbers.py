@@ -26,6 +26,7 @@ _OTHER_NAMES = {
         "KP": "NORTH KOREA",
         "VN": "VIETNAM",
         "LA": "LAOS",
+        "AE": "UAE,U.A.E.",
         "CZ": "CZECH REPUBLIC",
         "MK": "MACEDONIA",
         "CI": "IVORY COAST",
@@ -38,14 +39,19 @@ _OTHER_NAMES = {
     }.items()
     for name in names.split(",")
 }
+#: A language with its country (``de-AT``, ``pt_BR``), and a country with its part (ISO 3166-2: ``US-CA``).
+_LOCALE, _REGIONAL = re.compile(r"[a-z]{2,3}[-_]([A-Z]{2})"), re.compile(r"([A-Z]{2})-[A-Z0-9]{1,3}")
+#: The letters of flags.
+_FLAGS = {0x1F1E6 + number: chr(ord("A") + number) for number in range(26)}
 _CALLING_CODE = re.compile(r"(?:\+|00)\s*([1-9][0-9]{0,2})")
 
 #: What products put before a number: URI schemes (RFC 3966, RFC 5724), messengers, Meta's lead ads (``p:+49...``), and
 #: the words of signatures. Any other word before a number makes a sentence of it.
 _KINDS = "tel|telephone|telefon|phone(?: number)?|mobile?|cell|mob|ph|handy|whatsapp"
 _BEFORE = re.compile(
-    rf"(?:(?:{_KINDS})\s+(?=[+(\d])|(?:{_KINDS}|sms|smsto|callto|wa|viber|signal|[ptmchw])\s*[.:]+\s*(?://)?"
-    r"|https?://(?:wa\.me/|api\.whatsapp\.com/send/?\?phone=))",
+    r"(?:https?://)?(?:wa\.me/|api\.whatsapp\.com/send/?\?phone=)|whatsapp://send/?\?phone="
+    rf"|(?:{_KINDS})\s+(?=[+(\d])|(?:{_KINDS}|sms|smsto|callto|wa|viber|signal|[ptmchw])\s*[.:]+\s*(?://)?"
+    r"|(?!fax)[a-z][a-z-]*:(?=\+)",
     re.IGNORECASE,
 )
 _LABEL = r"(?:mobile?|cell|cellphone|home|work|office|main|private|business|whatsapp|landline|phone|preferred|default)"
@@ -55,6 +61,8 @@ _BESIDE = re.compile(
     rf"|[\s,/-]+{_LABEL}\.?)$",
     re.IGNORECASE,
 )
+#: What links add behind a number (RFC 3966, Skype, SIP).
+_AFTER = re.compile(r";(?:phone-context|isub)=.*\Z|\?(?:call|chat|body=.*)\Z", re.IGNORECASE)
 #: WhatsApp's own form of a number, which is international and has no plus.
 _WHATSAPP_ID = re.compile(r"([1-9][0-9]{6,14})@(?:s\.whatsapp\.net|c\.us)")
 _QUOTES = "\"'`*\u260e\u260f\u2706\U0001f4de\U0001f4f1\U0001f4f2\u2018\u2019\u201c\u201d\u00ab\u00bb<>,;:= "
@@ -63,7 +71,8 @@ _FRACTION = re.compile(r"(\+?[0-9]{7,15})\.0+")
 _TWO_PLUSES = re.compile(r"[+\s]*\+\s*(?:00)?\s*(?=[1-9(])")
 #: A number with an optional extension and nothing else: the library would also find one in a sentence.
 _NUMBER = re.compile(
-    r"[\s(]*([+\d][\d\s().\-/\u2010-\u2015\u2212]*)(\s*(?:;ext=|,?\s*ext\.?|,?\s*extension|x|#)\s*\d{1,7})?",
+    r"[\s(]*([+\d][\d\s().\-/\u2010-\u2015\u2212]*)"
+    r"(\s*(?:;ext=|,?\s*(?:ext|extn|int|доб)\.?|,?\s*extension|x|#|poste|durchwahl|interno|ramal|anexo)[\s:]*\d{1,7})?",
     re.IGNORECASE,
 )
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -104,7 +113,10 @@ def country_of(value: object) -> str | None:
     """
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         return None
-    written = value.strip().upper()
+    written = value.strip()
+    if match := _LOCALE.fullmatch(written) or _REGIONAL.fullmatch(written):
+        written = match[1]
+    written = written.translate(_FLAGS).upper()
     if match := _CALLING_CODE.fullmatch(written):
         region: str | None = phonenumbers.region_code_for_country_code(int(match[1]))
     else:
@@ -145,12 +157,10 @@ def _bare(text: str) -> tuple[str, str]:
     """Return a number without what stands around it, and a remark."""
     if match := _WHATSAPP_ID.fullmatch(text):
         return f"+{match[1]}", ""
-    text = text.strip(_QUOTES)
+    text = _AFTER.sub("", text.strip(_QUOTES))
     if match := _BEFORE.match(text):
         rest = text[match.end() :]
-        text = (
-            f"+{rest}" if match[0][-1] in "/=" and match[0][:4].lower() == "http" and rest[:1] in "123456789" else rest
-        )
+        text = "+" + rest.lstrip("+") if "wa.me/" in match[0].lower() or match[0].endswith("=") else rest
     without = _BESIDE.sub("", text.strip(_QUOTES))
     if match := _FRACTION.fullmatch(without):
         without = match[1]
@@ -171,7 +181,8 @@ def is_e164(text: str) -> bool:
         if plan := _plan(digits[:length]):
             lengths, trunk_prefix = plan
             number = digits[length:]
-            return len(number) in lengths and number.isdecimal() and number[0] != "0" and not trunk_prefix.match(number)
+            is_plain = number.isascii() and number.isdecimal() and number[0] != "0"
+            return len(number) in lengths and is_plain and not trunk_prefix.match(number)
     return False
 
 

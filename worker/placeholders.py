@@ -74,6 +74,12 @@ _NOBODY = {
     *("anonymous user", "anonymous_user", "anonymoususer", "guest user", "guest_user", "unknown user"),
     *(
         "no value",
+        "empty",
+        "unspecified",
+        "not found",
+        "not_found",
+        "no-id",
+        "no-user",
         "string",
         "tbd",
         "todo",
@@ -105,7 +111,7 @@ _INSIDE = re.compile(
 )
 _WHOLE = re.compile(
     rf"\{{{_NAME}(?:\([^()]*\))?\}}|\[{_NAME}\]|%{_NAME}%|\|{_NAME}\||«{_NAME}»|@{_NAME}@|##?{_NAME}##?|__\w+__|~{_NAME}~"
-    r"|#?<.*>|\$[A-Za-z_]\w*|:[A-Za-z_]\w*|%\(?\w*\)?\d*\$?[sdiv@]|%!\w\(.*\)|\{\d*\}|\[object \w+\]"
+    r"|#?<.*>|\$\.?[A-Za-z_][\w.\[\]]*|:[A-Za-z_]\w*|%\(?\w*\)?\d*\$?[sdiv@]|%!\w\(.*\)|\{\d*\}|\[object \w+\]"
     r"|[\w.]+\[\]|function\b.*",
     re.DOTALL,
 )
@@ -114,6 +120,7 @@ _AFTER_A_PREFIX = re.compile(
     r"(?:[\w.]*[-_:|/.#])?(?:undefined|\[object \w+\])"
     r"|(?:user|usr|u|uid|customer|cus|contact|member|account|client|visitor|lead|person|id|auth0)[-_:|/.#]"
     r"(?:null|none|nil|nan)"
+    r"|(?:[a-z]+[-_ ])*id[-_ ](?:goes[-_ ])?here|(?:undefined|null|none|nan)@(?:undefined|null|none|nan)"
     r"|(?:undefined|null|nan)+(?:[\s,_|/-]+(?:undefined|null|nan|none))*",
     re.IGNORECASE,
 )
@@ -123,7 +130,7 @@ _EMPTY_UUID = re.compile(
 )
 #: One of these is in everything above that is not a word, or it ends like this, or begins as it ends.
 _SUSPECT = re.compile(r"[{<\[*%$&«#(\u201c\u2018`]")
-_ENDINGS = ("undefined", "null", "none", "nil", "nan", "0", "/", ".", "-")
+_ENDINGS = ("here", "undefined", "null", "none", "nil", "nan", "0", "/", ".", "-")
 _QUOTES = {'"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "<": ">", "{": "}", "\u201c": "\u201d", "\u2018": "\u2019"}
 _SEPARATORS = str.maketrans("", "", "-_. :/")
 #: The shortest repetition that is a placeholder: x masks a value, zeros are none, and an id can be 1111 or aaaa.
@@ -142,6 +149,8 @@ _FIELD_OF_A_NAME = re.compile(
 #: One of these is in every name that is not used as it is, or it begins with punctuation.
 _SUSPECT_NAME = re.compile(_SUSPECT.pattern + r"|undefined|null|nan|none|nil|n/a|n\.a\.|not |no ?name")
 _NO_WORDS = frozenset({"undefined", "null", "none", "nil", "nan", "n/a", "n.a."})
+#: Missing parts that a program has joined, with or without punctuation.
+_NO_PARTS = re.compile(r"(?:mrs?|ms|dr)\.?\s+(?:null|undefined)|(?:(?:null|undefined)[\s,;._/|-]*)+", re.IGNORECASE)
 _NOT_IN_NAMES = frozenset(
     {"undefined", "null", "NaN", "None", "N/A", "n/a", "(null)", "<nil>", "(none)", "[object", "Object]"}
 )
@@ -169,10 +178,13 @@ def without_placeholders(name: str) -> str:
     is_field = _WHOLE.fullmatch(name) is not None and _FIELD_OF_A_NAME.search(name) is not None
     if is_field or _unquoted(name.strip().lower()) in _NOT_NAMES or _is_punctuation(name):
         return ""
+    if _NO_PARTS.fullmatch(name.strip()):
+        return ""
     words = name.split()
     if all(_unquoted(word.lower()) in _NO_WORDS for word in words):
         return ""
-    kept = [word for word in words if word not in _NOT_IN_NAMES and word.lower() != "undefined"]
+    bare = [(word, word.strip(",;.")) for word in words]
+    kept = [word for word, text in bare if text not in _NOT_IN_NAMES and text.lower() != "undefined"]
     return " ".join(kept)
 
 

@@ -179,6 +179,16 @@ def test_names(written: object, name: str | None, notes: list[str]) -> None:
         ("[a@x.example]", "a@x.example"),
         ("<a@x.example", "a@x.example"),
         ("a@x.example (work)", "a@x.example"),
+        ("(work) a@x.example", "a@x.example"),
+        ("mailto:a%40x.example", "a@x.example"),
+        ("<mailto:a@x.example|a@x.example>", "a@x.example"),  # Slack's links
+        ("sip:a@x.example", "a@x.example"),
+        ("a@x.example?subject=Hello", "a@x.example"),
+        ("a@x.example/", "a@x.example"),
+        ("a@x.example!", "a@x.example"),
+        ("a|b?c@x.example", "a|b?c@x.example"),
+        ("a..b.@x.example", "a..b.@x.example"),  # old addresses of Japanese operators
+        ("\u0921@\u0909\u0926\u093e\u0939\u0930\u0923.example", "\u0921@\u0909\u0926\u093e\u0939\u0930\u0923.example"),
         ("a@[192.0.2.1]", "a@[192.0.2.1]"),
         ("o'brien+1@x.example", "o'brien+1@x.example"),
         ("a\uff20x\uff0eexample", "a@x.example"),
@@ -207,6 +217,13 @@ def test_an_email(written: str, email: str) -> None:
         5,
         "mailto:",
         ".",
+        "a@x..example",
+        "a@.example",
+        "a@x,example",
+        "n/a@n/a",
+        "http://a@x.example",
+        "https://x.example/?e=a@x.example",
+        "a@x.example&nbsp;",
     ],
 )
 def test_what_is_no_email_is_left_out(written: object) -> None:

@@ -30,6 +30,14 @@ def read(written: object, region: str | None = None, **country: object) -> tuple
         "4917112345678@s.whatsapp.net",  # WhatsApp's own ids, as WAHA and Evolution API send them
         "4917112345678@c.us",
         "https://wa.me/4917112345678",
+        "wa.me/4917112345678",
+        "whatsapp://send?phone=4917112345678",
+        "https://api.whatsapp.com/send?phone=+4917112345678",
+        "facetime:+4917112345678",
+        "rcs:+4917112345678",  # Twilio
+        "skype:+4917112345678?call",
+        "tel:+4917112345678;phone-context=example.com",  # RFC 3966
+        "+\u0664\u0669\u0661\u0667\u0661\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668",
         "p:+4917112345678",  # Meta's lead ads
         "tel:+4917112345678",
         "TEL: +49-171-12345678",
@@ -79,6 +87,11 @@ def test_plain_things_are_understood(written: str) -> None:
         ("+12125550130.0", BESIDE),  # what pandas makes of a column with gaps
         ("+1 212 555 0130 x101", "extension removed"),
         ("+1 212 555 0130, ext. 5", "extension removed"),
+        ("+1 212 555 0130 Ext: 5", "extension removed"),
+        ("+1 212 555 0130 poste 5", "extension removed"),
+        ("+1 212 555 0130 Durchwahl 5", "extension removed"),
+        ("+1 212 555 0130 ramal 5", "extension removed"),
+        ("+1 212 555 0130 \u0434\u043e\u0431. 5", "extension removed"),
     ],
 )
 def test_what_is_beside_a_number_is_removed(written: str, note: str) -> None:
@@ -94,6 +107,7 @@ def test_what_is_beside_a_number_is_removed(written: str, note: str) -> None:
         "+1 212 555 0130 rm -rf",
         "+1 212 555 0130 (2125550131)",
         "1-800-FLOWERS",
+        "fax:+12125550130",
         "https://x.example/12125550130",
         "2125550130@x.example",
         "2.1255501E9",
@@ -192,6 +206,7 @@ def test_a_number_that_can_mean_two_is_left_out() -> None:
             ("Brasil", "BR"),
         ),
         *(("Holland", "NL"), ("England", "GB"), ("Russia", "RU"), ("+1", "US"), ("0044", "GB"), ("Kosovo", "XK")),
+        *(("de-AT", "AT"), ("pt_BR", "BR"), ("US-CA", "US"), ("\U0001f1eb\U0001f1f7", "FR"), ("UAE", "AE")),
         *(("AQ", None), ("", None), ("276", None), ("x" * 999, None), ("Atlantis", None), (None, None)),
     ],
 )

@@ -52,6 +52,7 @@ TEMPLATES = [
         "<no value>",
     ),
     *("user_id", "userId", "user-id", "customer id", "YOUR_USER_ID", "external_id", "TODO", "changeme"),
+    *("YOUR-ID-HERE", "insert_id_here", "user id goes here", "$json.id", "$.id"),  # n8n, JSONPath
 ]
 #: Zeros, masks, and fields in which somebody held a key. Typeform sends ``xxxxx`` for a hidden field without a value.
 REPEATED = [
@@ -85,6 +86,7 @@ PLACEHOLDERS = [
     *TEMPLATES,
     *REPEATED,
     *("(none)", "(not set)", "not provided", "guest_user", "AnonymousUser", "no user", '""', "( )"),
+    *("(empty)", "unspecified", "not_found", "no-id", "null@null", "undefined@undefined"),
 ]
 #: Identifiers as the presets' products issue them, and others that look nearly like placeholders.
 REAL = [
@@ -136,6 +138,7 @@ REAL = [
         "#1234",
     ),
     *("dev_null", "nullable", "nannette", "Anan", "nonesuch", "undefinedable", "jane*doe", "50% off", "%41bc", "~jane"),
+    *("none-1", "0001", "null@x.example", "where", "rachel-here", "there", "$5", "undefined-123", "auth0|null-1"),
     *("[12]", "(abc123)", "<3jane", "@jane", "__proto", "a__b__", "10:00", "shop.example.com-0005", "x" * 255),
 ]
 
@@ -195,7 +198,12 @@ def test_a_source_can_allow_some(text: str) -> None:
         ("-", None, "left out: a placeholder, not a name"),
         ("?? ??", None, "left out: a placeholder, not a name"),
         ("—", None, "left out: a placeholder, not a name"),
+        ("null, null", None, "left out: a placeholder, not a name"),
+        ("undefinedundefined", None, "left out: a placeholder, not a name"),
+        ("Mr. null", None, "left out: a placeholder, not a name"),
+        ("undefined, Jane", "Jane", "placeholders removed"),
         ("Jane undefined", "Jane", "placeholders removed"),
+        ("Jane Doe, Jr.", "Jane Doe, Jr.", None),
         ("null Doe", "Doe", "placeholders removed"),
         ("Jane {{last_name}}", "Jane", "placeholders removed"),
         # People are called so; the reporter of "Hello, I'm Mr. Null" is one.

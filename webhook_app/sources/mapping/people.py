@@ -19,10 +19,11 @@ from webhook_app.sources.mapping.paths import Path, Scope, Work
 
 #: What an event has inside, from the outside in: CloudEvents and Standard Webhooks have ``data``, Stripe and Auth0
 #: ``data.object``, Supabase ``record``, Hasura ``event.data.new``, Debezium ``payload.after``, Strapi ``entry``,
-#: EventBridge ``detail``, Chargebee ``content``, Pipedrive ``current``, n8n ``json`` and ``body``.
+#: EventBridge ``detail``, Chargebee ``content``, Pipedrive ``current``, n8n ``json`` and ``body``,
+#: MongoDB ``fullDocument``.
 WRAPPERS = (
     *("data", "payload", "object", "record", "entry", "item", "resource", "detail", "event", "new", "after"),
-    *("content", "current", "body", "json", "message", "signup", "registration"),
+    *("content", "current", "body", "json", "message", "signup", "registration", "fulldocument"),
 )
 #: The names of the person in an event. Not here: accounts and companies, and who caused the event.
 PEOPLE = (

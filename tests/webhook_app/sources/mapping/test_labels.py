@@ -33,6 +33,8 @@ EMAIL = [
 PHONE = [
     "Phone Number",
     "Telefonnummer",
+    "S\u1ed1 \u0111i\u1ec7n tho\u1ea1i",
+    "Nomor telepon",
     "T\u00e9l\u00e9phone",
     "Tel\u00e9fono m\u00f3vil",
     "Handy",

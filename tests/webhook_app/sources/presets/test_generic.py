@@ -174,6 +174,11 @@ PEOPLE: dict[str, tuple[object, str]] = {
     "Strapi": ({"event": "entry.create", "model": "user", "entry": {"id": 1, "email": EMAIL}}, "1"),
     # airtable.com/developers/web/api: a record
     "Airtable": ({"record": {"id": "recA", "createdTime": "2024", "fields": {"Email": EMAIL}}}, "recA"),
+    # mongodb.com, change events: insert
+    "MongoDB change stream": (
+        {"operationType": "insert", "fullDocument": {"_id": {"$oid": "5f"}, "email": EMAIL}},
+        "5f",
+    ),
     # debezium.io, connectors: change event values
     "Debezium": ({"payload": {"before": None, "after": {"id": 1004, "email": EMAIL}, "op": "c"}}, "1004"),
     # developer.okta.com, event hooks and the Users API: fields are in `profile`
@@ -350,6 +355,17 @@ def test_an_unverified_address_is_noticed(written: dict[str, object], expected: 
         ({"countryCode": "FR"}, "FR"),
         ({"address": {"country": "FR"}}, "FR"),
         ({"addresses": [{"country": "FR"}]}, "FR"),
+        ({"default_address": {"country_code": "FR"}, "location": {"country": "US"}}, "FR"),
+        ({"billing_address": {"country": "FR"}}, "FR"),
+        ({"billing": {"country": "FR"}}, "FR"),
+        ({"shipping_address": {"country_code": "FR"}}, "FR"),
+        ({"location": {"country_code": "FR"}}, "FR"),
+        ({"country": {"code": "FR", "name": "France"}}, "FR"),
+        ({"address": {"country": {"iso2": "FR"}}}, "FR"),
+        ({"countryName": "France"}, "France"),
+        ({"phone": {"number": "06 12 34 56 78", "country": "FR"}, "country": "US"}, "FR"),
+        ({"phone_country": "FR", "country": "US"}, "FR"),
+        ({"dial_code": "+33"}, "+33"),
         ({}, None),
     ],
 )

@@ -245,6 +245,7 @@ COUNTRIES = [
     ),
     ("hubspot-workflow", {"body": {"vid": 1, "phone": "06 12 34 56 78", "country": "France"}}, "France"),
     ("segment-identify", {"traits": {"phone": "06 12 34 56 78", "address": {"country": "FR"}}}, "FR"),
+    ("segment-identify", {"traits": {"phone": "06 12 34 56 78", "countryCode": "FR"}}, "FR"),
     ("segment-track", {"context.traits": {"phone": "06 12 34 56 78", "address": {"country": "FR"}}}, "FR"),
     ("rudderstack", {"context.traits": {"phone": "06 12 34 56 78", "address": {"country": "France"}}}, "France"),
     ("mailchimp", {"data[merges][PHONE]": "06 12 34 56 78", "data[merges][ADDRESS][country]": "FR"}, "FR"),
