@@ -317,6 +317,8 @@ ESCAPED = [
         {"data.display_name": "", "user_meta": {"first_name": ["Siobh&#225;n"], "last_name": ["O&#039;Brien"]}},
         "Siobh\u00e1n O'Brien",
     ),
+    # Slack escapes &, < and > in texts: sdslabs/slack-utils pull request 3. That names are escaped is assumed.
+    ("slack", {"event.user.real_name": "Ernie &amp; Bert"}, "Ernie & Bert"),
     ("woocommerce", {"first_name": "Ernie &amp; Bert", "last_name": ""}, "Ernie & Bert"),
     (
         "woocommerce",
