@@ -25,7 +25,8 @@ from tests.world import make_store
 from webhook_app.access import Access
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
-from worker.model import BulkAction, Contact, State, UpstreamPolicy
+from worker.actions import BulkAction
+from worker.model import Contact, State, UpstreamPolicy
 from worker.store import keys, record
 from worker.store.lists import Filter
 from worker.store.store import Store

@@ -5,7 +5,8 @@ from typing import Any
 import redis
 
 from tests.world import CONFLICT, CREATED, FAILED, RETRYING, World
-from worker.model import BulkAction, Quarantined, State
+from worker.actions import BulkAction
+from worker.model import Quarantined, State
 from worker.store.lists import Filter
 
 TOKEN = "open-sesame-open"

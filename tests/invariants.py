@@ -4,7 +4,8 @@ from typing import Any
 
 import redis
 
-from worker.model import OperationState, Outcome, State
+from worker.actions import OperationState
+from worker.model import Outcome, State
 from worker.store import keys, record
 from worker.store.queue import QUEUE_BOUNDS
 

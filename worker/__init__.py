@@ -2,7 +2,7 @@
 
 Read it in this order:
 
-``model``      contacts, states, attempts, actions as types
+``model``      contacts, states, attempts as types; ``actions``: what people can do, and when
 ``errors``     every error, as one tree; ``causes``: one row for each cause of a failed attempt
 ``settings``   one frozen Settings; the only reader of the environment
 ``normalise``  turns what a sender wrote into what LiveDesk accepts; ``placeholders``: what is no identifier;

@@ -7,7 +7,8 @@ import redis
 
 from tests.browser.specimen import HOSTILE
 from tests.world import CONFLICT, FAILED, RETRYING, DashboardWorld
-from worker.model import AttemptResult, BulkAction, Note, Outcome, State
+from worker.actions import BulkAction
+from worker.model import AttemptResult, Note, Outcome, State
 from worker.store import keys
 from worker.store.lists import Filter
 

@@ -21,7 +21,8 @@ from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
-from worker.model import Attempt, BulkAction, Command, State
+from worker.actions import BulkAction, Command
+from worker.model import Attempt, State
 from worker.store.connection import connect
 from worker.store.lists import Filter
 

@@ -11,10 +11,10 @@ from tests.world import make_store
 from webhook_app.access import Access
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
+from worker.actions import BulkAction
 from worker.model import (
     Attempt,
     AttemptResult,
-    BulkAction,
     Contact,
     Note,
     Origin,

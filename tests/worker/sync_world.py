@@ -9,12 +9,12 @@ import redis
 
 from tests.world import ADA, HOUR_MS, LEASE_MS, NO_PACE, World
 from worker import causes
+from worker.actions import BulkAction
 from worker.errors import AnswerUnknown, LiveDeskError, Rejected, StoreError, StoreUnavailable
 from worker.livedesk.answers import Person
 from worker.model import (
     Attempt,
     AttemptResult,
-    BulkAction,
     Claim,
     Contact,
     Identity,

@@ -14,18 +14,7 @@ from tests.world import ADA, LEASE_MS
 from worker import causes
 from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, NotSent, Rejected
 from worker.livedesk.answers import Created, Person
-from worker.model import (
-    Claim,
-    Identity,
-    Note,
-    NoteCode,
-    OnConflict,
-    Origin,
-    Outcome,
-    Resolution,
-    State,
-    UpstreamPolicy,
-)
+from worker.model import Claim, Identity, Note, NoteCode, OnConflict, Origin, Outcome, Resolution, State, UpstreamPolicy
 from worker.overlap import Choice, Holder, decide
 from worker.store.store import Store
 

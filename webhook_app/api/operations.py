@@ -11,7 +11,7 @@ from webhook_app.operator import CHANGES, Operator, parse_filter
 from webhook_app.parts import current_parts
 from webhook_app.present.serializers import serialize
 from webhook_app.present.shapes import Operation, Plan
-from worker.model import BulkAction
+from worker.actions import BulkAction
 
 
 @blueprint.get("/operations")

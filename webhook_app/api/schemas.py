@@ -3,7 +3,8 @@
 from typing import Any
 
 from webhook_app.present.wording import ACTION_WORDS
-from worker.model import BulkAction, State
+from worker.actions import BulkAction
+from worker.model import State
 from worker.normalise import MAX_INBOX_ID, MAX_TEXT, MAX_URL
 
 Schema = dict[str, Any]

@@ -14,8 +14,8 @@ from webhook_app.parts import current_parts
 from webhook_app.present import shapes
 from webhook_app.present.serializers import serialize, to_dict, to_json
 from webhook_app.present.wording import ACTION_WORDS, OBSTACLE_WORDS, counted, describe_undo
+from worker.actions import BulkAction, OperationState
 from worker.durations import duration
-from worker.model import BulkAction, OperationState
 from worker.store.operations import Operation
 
 #: Seconds between two looks at an operation that is waited for.

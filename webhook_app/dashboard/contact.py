@@ -20,8 +20,9 @@ from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, InvalidInput, R
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import mask
 from webhook_app.present.wording import ACTION_WORDS, IDENTITY_WORDS, erased
+from worker.actions import BulkAction, obstacle
 from worker.livedesk.client import CONTACTS
-from worker.model import CONTACT_FIELDS, BulkAction, Contact, Note, State, obstacle
+from worker.model import CONTACT_FIELDS, Contact, Note, State
 from worker.store.lists import Filter
 from worker.store.record import ContactRecord
 

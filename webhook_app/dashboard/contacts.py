@@ -14,7 +14,8 @@ from webhook_app.dashboard.session import needs
 from webhook_app.operator import describe_filter
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.csv_export import as_csv
-from worker.model import TAKEN_CAUSES, BulkAction, State
+from worker.actions import TAKEN_CAUSES, BulkAction
+from worker.model import State
 from worker.store.lists import MAX_SCANNED, Filter, Page
 
 ROWS = 50

@@ -15,7 +15,8 @@ from webhook_app.dashboard.session import needs
 from webhook_app.operator import CHANGES, REQUESTS, Plan, describe_filter
 from webhook_app.parts import current_parts
 from webhook_app.present.wording import ACTION_WORDS, OBSTACLE_WORDS
-from worker.model import TRANSITIONS, BulkAction, OperationState, State
+from worker.actions import TRANSITIONS, BulkAction, OperationState
+from worker.model import State
 from worker.store.lists import Filter
 from worker.store.operations import END, Operation
 

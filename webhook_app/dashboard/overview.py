@@ -9,8 +9,9 @@ from webhook_app.dashboard.pages import or_unknown, read_overview, show
 from webhook_app.dashboard.session import needs
 from webhook_app.parts import current_parts
 from webhook_app.present.wording import ACTION_WORDS
+from worker.actions import TAKEN_CAUSES
 from worker.causes import explain
-from worker.model import TAKEN_CAUSES, State
+from worker.model import State
 from worker.store.lists import Filter
 
 #: Causes on the overview; contacts in the sample of one cause.

@@ -14,8 +14,8 @@ from webhook_app.dashboard.session import csrf_token, current_user, needs
 from webhook_app.operator import ActionRefused, Operator, Reason
 from webhook_app.parts import current_parts
 from webhook_app.present import wording
+from worker.actions import may
 from worker.errors import StoreError
-from worker.model import may
 from worker.store.overview import Overview
 
 T = TypeVar("T")

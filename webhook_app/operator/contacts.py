@@ -5,20 +5,9 @@ from dataclasses import replace
 
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason, require
+from worker.actions import Action, BulkAction, Obstacle, obstacle
 from worker.errors import Unmappable
-from worker.model import (
-    EDITABLE_FIELDS,
-    UNIQUE_FIELDS,
-    Action,
-    BulkAction,
-    Contact,
-    Note,
-    NoteCode,
-    Obstacle,
-    Outcome,
-    State,
-    obstacle,
-)
+from worker.model import EDITABLE_FIELDS, UNIQUE_FIELDS, Contact, Note, NoteCode, Outcome, State
 from worker.normalise import normalise
 from worker.store.contacts import Erased
 from worker.store.lists import Filter

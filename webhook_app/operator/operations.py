@@ -7,7 +7,8 @@ from typing import Any
 
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
-from worker.model import TRANSITIONS, BulkAction, Command, Obstacle, State, obstacle
+from worker.actions import TRANSITIONS, BulkAction, Command, Obstacle, obstacle
+from worker.model import State
 from worker.store.lists import Filter, Row
 from worker.store.operations import NotOpened, Operation
 from worker.store.overview import Overview

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from webhook_app.parts import Parts
+from worker.actions import Action, may
 from worker.errors import SyncError
-from worker.model import Action, State, may
+from worker.model import State
 
 
 class Reason(StrEnum):

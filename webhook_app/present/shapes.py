@@ -9,18 +9,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
+from worker.actions import BulkAction, Obstacle, OperationState
 from worker.causes import Fault
-from worker.model import (
-    EDITABLE_FIELDS,
-    BulkAction,
-    Identity,
-    NoteCode,
-    Obstacle,
-    OperationState,
-    Outcome,
-    State,
-    Status,
-)
+from worker.model import EDITABLE_FIELDS, Identity, NoteCode, Outcome, State, Status
 
 
 class Time(str):

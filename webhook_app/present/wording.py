@@ -7,8 +7,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from worker.actions import BulkAction, Obstacle
 from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
-from worker.model import BulkAction, Identity, Obstacle
+from worker.model import Identity
 from worker.store.contacts import Erased
 from worker.store.operations import Operation
 

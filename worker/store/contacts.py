@@ -10,11 +10,10 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from worker.actions import ACTIONS, Action
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.model import (
-    ACTIONS,
     Accepted,
-    Action,
     Attempt,
     AttemptResult,
     Claim,

@@ -25,8 +25,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from worker.actions import TRANSITIONS, BulkAction, Command, OperationState, obstacle
 from worker.errors import SyncError
-from worker.model import TRANSITIONS, BulkAction, Command, OperationState, obstacle
 from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.contacts import KNOWN

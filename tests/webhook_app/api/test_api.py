@@ -19,7 +19,8 @@ from tests.rig.valkey import Valkey
 from tests.world import CONFLICT, CREATED, FAILED, RETRYING
 from webhook_app.api import DOCUMENT
 from webhook_app.present.csv_export import CHUNK, INCOMPLETE, as_csv
-from worker.model import BulkAction, Contact, Note, NoteCode, Origin, Outcome, Quarantined, Resolution, State
+from worker.actions import BulkAction
+from worker.model import Contact, Note, NoteCode, Origin, Outcome, Quarantined, Resolution, State
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.lists import Filter

@@ -13,8 +13,9 @@ from click.testing import Result
 from tests.api import ApiWorld
 from tests.invariants import assert_invariants
 from tests.world import CONFLICT, CREATED, FAILED, RETRYING, wait_until
+from worker.actions import BulkAction, OperationState
 from worker.errors import StoreError
-from worker.model import BulkAction, Contact, OperationState, Resolution, State
+from worker.model import Contact, Resolution, State
 from worker.store.lists import Filter
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com", "phone_number": "+4930123456"}

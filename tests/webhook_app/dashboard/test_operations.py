@@ -11,7 +11,8 @@ from tests.invariants import assert_invariants
 from tests.world import CONFLICT, FAILED, RETRYING, DashboardWorld
 from webhook_app.access import Role
 from webhook_app.dashboard.operations import shares
-from worker.model import BulkAction, OperationState, State
+from worker.actions import BulkAction, OperationState
+from worker.model import State
 from worker.store import keys
 from worker.store.lists import Filter
 from worker.store.operations import MAX_ACTIVE, Operation, Operations

@@ -7,7 +7,8 @@ import pytest
 
 from tests.world import CONFLICT, CREATED, DISCARDED, FAILED, RETRYING, World
 from webhook_app.operator import ActionRefused, InvalidInput, Operator, Plan, Reason
-from worker.model import Action, AttemptResult, BulkAction, Obstacle, State, may
+from worker.actions import Action, BulkAction, Obstacle, may
+from worker.model import AttemptResult, State
 from worker.store import keys
 from worker.store.lists import Filter
 

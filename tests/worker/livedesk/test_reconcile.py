@@ -24,18 +24,7 @@ from worker.livedesk.reconcile import (
     Reconciler,
     wait_for_slot,
 )
-from worker.model import (
-    Account,
-    Contact,
-    Note,
-    NoteCode,
-    Origin,
-    Outcome,
-    Position,
-    Progress,
-    State,
-    UpstreamPolicy,
-)
+from worker.model import Account, Contact, Note, NoteCode, Origin, Outcome, Position, Progress, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.record import CreatedContact

@@ -4,7 +4,8 @@ from secrets import token_hex
 from typing import Any
 
 from tests.world import World
-from worker.model import AttemptResult, BulkAction, Command, Outcome, Signal, State
+from worker.actions import BulkAction, Command
+from worker.model import AttemptResult, Outcome, Signal, State
 from worker.store import keys
 from worker.store.lists import Filter, Row
 from worker.store.operations import Operation

@@ -7,21 +7,8 @@ from typing import Any
 import pytest
 
 from tests.world import ADA, CONFLICT, CREATED, DISCARDED, FAILED, RETRYING, World
-from worker.model import (
-    ACTIONS,
-    TRANSITIONS,
-    Action,
-    BulkAction,
-    Command,
-    Contact,
-    Note,
-    NoteCode,
-    OperationState,
-    Outcome,
-    Resolution,
-    State,
-    may,
-)
+from worker.actions import ACTIONS, TRANSITIONS, Action, BulkAction, Command, OperationState, may
+from worker.model import Contact, Note, NoteCode, Outcome, Resolution, State
 from worker.store import keys
 from worker.store.contacts import KNOWN, Erased
 from worker.store.lists import Filter

@@ -15,17 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.invariants import assert_invariants
 from tests.worker.store.office import CONFLICT, CREATED, FAILED, RETRYING, Office
 from tests.world import DAY_MS, HOUR_MS
-from worker.model import (
-    AttemptResult,
-    BulkAction,
-    Command,
-    Contact,
-    OperationState,
-    Outcome,
-    Signal,
-    State,
-    Unanswered,
-)
+from worker.actions import BulkAction, Command, OperationState
+from worker.model import AttemptResult, Contact, Outcome, Signal, State, Unanswered
 from worker.store import keys
 from worker.store.lists import Filter
 from worker.store.operations import NotOpened

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.worker.store.office import CAUSE, CONFLICT, CREATED, FAILED, RETRYING, Office
-from worker.model import Attempt, BulkAction, Command, Contact, OperationState, Origin, State
+from worker.actions import BulkAction, Command, OperationState
+from worker.model import Attempt, Contact, Origin, State
 from worker.store import keys
 from worker.store.lists import CHUNK, MAX_SCANNED, Filter
 from worker.store.operations import MAX_ACTIVE, NotOpened, Operations

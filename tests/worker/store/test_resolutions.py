@@ -7,18 +7,8 @@ import pytest
 
 from tests.worker.store.office import CONFLICT, CREATED, FAILED, Office
 from tests.world import HOUR_MS
-from worker.model import (
-    AttemptResult,
-    BulkAction,
-    Contact,
-    NoteCode,
-    OperationState,
-    Outcome,
-    Resolution,
-    Signal,
-    State,
-    Unanswered,
-)
+from worker.actions import BulkAction, OperationState
+from worker.model import AttemptResult, Contact, NoteCode, Outcome, Resolution, Signal, State, Unanswered
 from worker.store import keys
 from worker.store.lists import Filter
 

@@ -11,7 +11,8 @@ import redis
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
 from tests.world import ADA, CONFLICT, CREATED, World, make_store, wait_until
-from worker.model import BulkAction, Command, Quarantined, State
+from worker.actions import BulkAction, Command
+from worker.model import Quarantined, State
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.database import LIBRARIES, LUA, source_of

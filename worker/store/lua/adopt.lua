@@ -3,7 +3,7 @@
 --
 -- who: string or nil
 -- owner_id: string          the contact in LiveDesk, as the person saw it
--- allowed: list of string   the states in which this is allowed (model.ACTIONS)
+-- allowed: list of string   the states in which this is allowed (actions.ACTIONS)
 -- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (it conflicts with another
 -- contact now): nothing was done.
 

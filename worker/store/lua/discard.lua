@@ -1,7 +1,7 @@
 -- include: finders, aliases, causes, lifecycle
 -- Gives a contact up. The record stays, so that a repeated delivery is recognised, and it can still be retried.
 --
--- allowed: list of string   the states in which this is allowed (model.ACTIONS)
+-- allowed: list of string   the states in which this is allowed (actions.ACTIONS)
 -- Returns {'discarded'}, or {'gone'} (no such record), or {'refused', state}: nothing was done.
 
 local record = redis.call('HMGET', RECORD, 'state', 'cause', 'operation')

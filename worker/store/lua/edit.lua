@@ -8,7 +8,7 @@
 -- notes: string or nil        JSON
 -- finders: string or nil
 -- before: list of string      fingerprints of the data that the person saw; not given for any
--- allowed: list of string     the states in which this is allowed (model.ACTIONS)
+-- allowed: list of string     the states in which this is allowed (actions.ACTIONS)
 -- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (a delivery has brought other
 -- data since): nothing was done.
 

@@ -5,7 +5,7 @@
 -- contact_finder: string    the finder of the contact id
 -- note: string              a note to add, as JSON
 -- trigger: string           who requested it, as JSON
--- allowed: list of string   the states in which this is allowed (model.ACTIONS)
+-- allowed: list of string   the states in which this is allowed (actions.ACTIONS)
 -- Returns {'known'}, or {'gone'} (no such record), or {'refused', state}: nothing was done.
 
 local record = redis.call('HMGET', RECORD, 'state', 'operation')

@@ -4,7 +4,7 @@
 --
 -- token: string            the runner's
 -- lease_ms: int            of the runner
--- action: string           a model.BulkAction
+-- action: string           a actions.BulkAction
 -- states: list of string   in which a contact is moved
 -- cause, source: string or nil   of the filter
 -- min_attempts: int        of the filter

@@ -7,7 +7,7 @@
 -- fingerprint: string      of the data
 -- notes: string            JSON
 -- finders: string or nil
--- allowed: list of string  the states in which this is allowed (model.ACTIONS)
+-- allowed: list of string  the states in which this is allowed (actions.ACTIONS)
 -- Returns 1, or 0 when the contact is not created under this id (any more): nothing was done.
 
 local record = redis.call('HMGET', RECORD, 'state', 'contact_id', 'attempts_made')

@@ -2,7 +2,7 @@
 -- Makes a contact due now, with a fresh retry budget. An unknown answer stays unknown.
 --
 -- who: string or nil
--- allowed: list of string   the states in which this is allowed (model.ACTIONS)
+-- allowed: list of string   the states in which this is allowed (actions.ACTIONS)
 -- Returns {'due', state}, or {'gone'} (no such record), or {'refused', state}: nothing was done.
 
 local record = redis.call('HMGET', RECORD, 'state', 'operation')

@@ -3,7 +3,7 @@
 --
 -- state: string             the new state
 -- is_active: bool           whether that is a state in which workers or people still act on it
--- sources: list of string   the states that it may be in (model.TRANSITIONS)
+-- sources: list of string   the states that it may be in (actions.TRANSITIONS)
 -- note: string or nil
 -- Returns 1, or 0 when it is in another state, or gone.
 
