@@ -32,7 +32,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 #: The same without white space, plus the bidirectional controls, which can disguise a name.
 _NOT_IN_A_NAME = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 #: LiveDesk's own rule (livedesk-api 2.1), without what can be no mailbox or host (RFC 5321).
-_LABEL = r"(?:[\w-]|[^\x00-\x7f\s])+"
+_LABEL = r"[^\x00-,./:-@\[-^`{-\x7f\s]+"
 _EMAIL = re.compile(rf"[^@\s:;,<>()\[\]\\\"]+@(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])")
 #: Most addresses; nothing has to be removed from them.
 _PLAIN_EMAIL = re.compile(r"[a-z0-9._+-]+@(?:[a-z0-9-]+\.)*[a-z0-9-]+", re.IGNORECASE | re.ASCII)
@@ -44,8 +44,8 @@ _BRACKETED_EMAIL = re.compile(r"\((.*)\)|\[(.*)\]|\{(.*)\}")
 #: What is written before an address: the schemes of links, of WebFinger and of Exchange, or what it is.
 _SCHEME = re.compile(r"(?:mailto|acct|smtp|sips?|xmpp|im|e-?mail)\s*:\s*(?://)?", re.IGNORECASE)
 _COMMENT = re.compile(r"\s*\([^()@]*\)\Z|\A\([^()@]*\)\s*")
-#: What is behind an address in a link or a sentence; no host has it.
-_BEHIND = re.compile(r"[?|].*\Z|[!/*\u2026]+\Z")
+#: What is behind an address in a link, and in a sentence; no host has it.
+_IN_A_LINK, _AT_THE_END = re.compile("[?|]"), "!/*\u2026"
 #: A domain that a program wrote for a missing address.
 _NO_DOMAINS = frozenset({"undefined", "null", "none", "nan"})
 #: What is written around an address, beside white space.
@@ -227,7 +227,8 @@ def _bare_email(text: str) -> str:
     if match := _SCHEME.match(text):
         text = unquote(text[match.end() :])
     mailbox, at, host = text.partition("@")
-    return (mailbox + at + _BEHIND.sub("", host)).strip(_AROUND_AN_EMAIL)
+    host = _IN_A_LINK.split(host, maxsplit=1)[0].rstrip(_AT_THE_END)
+    return (mailbox + at + host).strip(_AROUND_AN_EMAIL)
 
 
 def _phone_number(text: str, region: str | None) -> tuple[str, str]:

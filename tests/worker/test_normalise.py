@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.quick import QUICK_S, seconds
 from worker.characters import strip
 from worker.errors import Unmappable
 from worker.model import Contact, Note, Signup
@@ -228,6 +229,11 @@ def test_an_email(written: str, email: str) -> None:
 )
 def test_what_is_no_email_is_left_out(written: object) -> None:
     assert read("email", written) == (None, ["left out: not an e-mail address"])
+
+
+@pytest.mark.parametrize("host", ["x" + "!" * 50_000 + "a", "\u00e9" * 50_000 + "(", "\u00e9." * 25_000 + "("])
+def test_a_hostile_address_is_refused_quickly(host: str) -> None:
+    assert seconds(lambda: read("email", f"a@{host}")) < QUICK_S
 
 
 def test_a_long_email_is_left_out() -> None:
