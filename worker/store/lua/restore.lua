@@ -81,6 +81,7 @@ for _, contact in ipairs(args.keys) do
   redis.call('HDEL', SAVED, key)
 end
 redis.call('HINCRBY', OPERATION, 'restored', restored)
-redis.call('HINCRBY', OPERATION, 'recovered', -known)
+-- Redis 7.0 writes -0 as "-0", which is no integer.
+if known > 0 then redis.call('HINCRBY', OPERATION, 'recovered', -known) end
 redis.call('HSET', OPERATION, 'runner_until', now + args.lease_ms)
 return { 1, restored }
