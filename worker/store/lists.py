@@ -195,8 +195,8 @@ class ContactLists:
             for finder in finders:
                 bucket, _, field = finder.partition(":")
                 pipe.hget(keys.finders(bucket), field)
-            pipe.sscan(keys.aliases(text), count=MAX_ALIASES)
-            is_identifier, is_key, *values, (_, aliases) = pipe.execute()
+            pipe.srandmember(keys.aliases(text), MAX_ALIASES)
+            is_identifier, is_key, *values, aliases = pipe.execute()
         found = [own] * bool(is_identifier) + [text] * bool(is_key)
         found += [key for value in values for key in record.split(value or "")]
         return list(dict.fromkeys(found + aliases))[:MAX_ALIASES]

@@ -242,9 +242,7 @@ class Operations:
 
     def _undo(self, operation: Operation) -> bool:
         for _ in range(CHUNKS_AT_ONCE):
-            with translated():
-                scanned: Any = self.db.client.hscan(keys.saved(operation.id), count=CHUNK)
-            saved = list(scanned[1])
+            saved = self._some_saved(operation.id)
             if not saved:
                 end = OperationState.STOPPED if operation.note else OperationState.UNDONE
                 self._set_state(operation.id, end, (OperationState.UNDOING,))
@@ -254,6 +252,19 @@ class Operations:
                 if not self._restore(operation, chunk):
                     return False
         return True
+
+    def _some_saved(self, operation_id: str) -> list[str]:
+        """Return some contacts that can be restored; none if there are none left.
+
+        Redis returns empty pages, too, while a large hash shrinks.
+        """
+        cursor: Any = 0
+        with translated():
+            while True:
+                found: Any
+                cursor, found = self.db.client.hscan(keys.saved(operation_id), cursor, count=CHUNK)
+                if found or not cursor:
+                    return list(found)
 
     def _restore(self, operation: Operation, chunk: list[str]) -> bool:
         """Undo a chunk. ``False``: another worker runs the operation."""

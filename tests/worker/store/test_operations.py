@@ -1,5 +1,6 @@
 """Lists and operations: moved in chunks, results counted, stopped, undone."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -325,3 +326,26 @@ def test_equal_ones_do_not_run_side_by_side_nor_too_many(office: Office) -> None
 def test_an_operation_that_is_not_there(office: Office) -> None:
     assert office.operations.read("nothing") is None
     assert not office.operations.command("nothing", Command.CANCEL)
+
+
+def test_an_undo_goes_on_after_an_empty_page(office: Office) -> None:
+    """Redis returns such pages while a large hash shrinks."""
+    key = office.bring("ada", FAILED)
+    operation_id = office.open(Filter(state=State.FAILED), BulkAction.DISCARD)
+    office.run()
+    client = office.operations.db.client
+    pages: Iterator[tuple[int, dict[str, str]]] = iter([(5, {}), (9, {})])
+
+    class Shrinking:
+        def hscan(self, name: str, cursor: int, count: int) -> Any:
+            return next(pages, None) or client.hscan(name, 0, count=count)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client, name)
+
+    office.operations.db.client = Shrinking()  # type: ignore[assignment]
+    try:
+        assert office.undo(operation_id).restored == 1
+    finally:
+        office.operations.db.client = client
+    assert office.state(key) is State.FAILED
