@@ -61,19 +61,24 @@ def is_same_person(person: Person, contact: Contact) -> bool:
 
 
 def contradicts(person: Person, contact: Contact) -> bool:
-    """Whether an address or number differs in LiveDesk, and none is the same."""
-    pairs = [(name, getattr(contact, name)) for name in UNIQUE_FIELDS]
-    comparable = [(name, value) for name, value in pairs if value and getattr(person, name)]
-    return bool(comparable) and not any(has_value(person, name, value) for name, value in comparable)
+    """Whether LiveDesk has an address or a number, and none is that of this contact."""
+    theirs = [name for name in UNIQUE_FIELDS if getattr(person, name)]
+    return bool(theirs) and not any(has_value(person, name, getattr(contact, name)) for name in theirs)
 
 
 def holder_of(person: Person, ours: ContactRecord | None) -> Holder:
-    """Return whose identifier a contact in LiveDesk has; ``ours``: the record with it."""
+    """Return whose identifier a contact in LiveDesk has; ``ours``: the record with it.
+
+    A visitor may have typed it: then it is still somebody else's, and an account must not replace it.
+    """
     if person.identifier is None:
         return Holder.NOBODY
     if ours is None:
         return Holder.STRANGER
-    return Holder.VISITOR if ours.identity is Identity.VISITOR else Holder.ACCOUNT
+    if ours.identity is not Identity.VISITOR:
+        return Holder.ACCOUNT
+    is_other = contradicts(person, ours.contact) if ours.contact else ours.contact_id != person.id
+    return Holder.STRANGER if is_other else Holder.VISITOR
 
 
 def decide(claim: Claim, holder: Holder, *, adopts: bool) -> Choice:

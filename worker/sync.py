@@ -314,7 +314,7 @@ class _Work:
         """The contact is in LiveDesk. If it is there twice, a person must decide."""
         if len(found) > 1:
             return self.closed(State.CONFLICT, causes.IDENTIFIER_FOUND_TWICE, owner_id=found[0].id)
-        if self.claim.is_visitors and overlap.contradicts(found[0], self.contact):
+        if self.claim.is_visitors and overlap.contradicts(found[0], self.claim.contact):
             return self.closed(State.CONFLICT, causes.IDENTIFIER_CLASH, owner_id=found[0].id)
         if self.decided is None:
             self.note_promotion(found[0].id)

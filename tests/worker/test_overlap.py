@@ -531,6 +531,40 @@ def test_a_visitor_with_the_identifier_of_somebody_else_in_livedesk_is_a_conflic
         assert facts(world) == ADOPTED
 
 
+def test_a_visitor_without_an_address_does_not_adopt_somebody_who_has_one(world: SyncWorld) -> None:
+    world.submit("agent-1", visitor=True, email=None, phone_number=None)
+    world.attempt(create=refused("identifier"), look_up=[owner(STRANGER)])
+    assert facts(world, "agent-1") == CONFLICT
+
+
+TYPED = {
+    "not sent yet": {},
+    "refused": {"create": refused("identifier"), "look_up": [owner(STRANGER)]},
+    "known elsewhere": {"create": refused("email"), "owners": [Person("8", "x-1", "Mallory", "mallory@example.com")]},
+}
+
+
+@pytest.mark.parametrize("answers", TYPED.values(), ids=TYPED)
+def test_an_identifier_that_a_visitor_has_typed_is_still_somebody_elses(
+    answers: dict[str, Any], world: SyncWorld
+) -> None:
+    """Nobody's identifier in LiveDesk is replaced because a stranger has typed it into a form."""
+    world.submit("agent-1", visitor=True, email="mallory@example.com", phone_number=None)
+    if answers:
+        world.attempt(**answers)
+    world.submit()
+    world.attempt(create=refused("email"), owners=[owner(STRANGER)])
+    assert facts(world) == CONFLICT
+
+
+def test_a_visitors_contact_whose_answer_was_lost_is_promoted(world: SyncWorld) -> None:
+    world.submit("form-1", visitor=True)
+    world.attempt(create=LOST)
+    world.submit()
+    world.attempt(create=refused("email"), owners=[owner(VISITORS)], set_identifier=200)
+    assert facts(world) == ADOPTED
+
+
 # What an operator decided
 
 
