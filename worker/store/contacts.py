@@ -351,9 +351,10 @@ class Contacts:
 
     def erase(self, key: str) -> Erased:
         """Delete a person under all aliases, unless an attempt is running."""
-        others = [other for other in self.aliases(key) if other != key]
-        erased = [self._erase(other) for other in others]
-        return replace(self._erase(key), aliases=len(erased))
+        results = [self._erase(other).result for other in self.aliases(key) if other != key]
+        if "busy" in results:  # an account's delivery has opened it again
+            return Erased("busy")
+        return replace(self._erase(key), aliases=results.count("erased"))
 
     def _erase(self, key: str) -> Erased:
         contact_id: str | None = None
@@ -390,17 +391,18 @@ class Contacts:
 
     def holder(self, contact_id: str) -> ContactRecord | None:
         """Return the record whose identifier a contact in LiveDesk has, as far as we know."""
-        bucket, _, field = self.db.finder_of_id(contact_id).partition(":")
-        with translated():
-            key: Any = self.db.client.hget(keys.finders(bucket), field)
-        return self.read(key) if key else None
+        found = self._found_by(contact_id)
+        return self.read(found[-1]) if found else None
 
     def aliases(self, key: str) -> list[str]:
         """Return the keys of all contacts that are the same one in LiveDesk."""
         with translated():
             contact_id: Any = self.db.client.hget(keys.contact(key), "contact_id")
-            found: Any = self.db.client.smembers(keys.aliases(contact_id)) if contact_id else ()
-        return sorted(found) or [key]
+            if not contact_id:
+                return [key]
+            found: Any = self.db.client.smembers(keys.aliases(contact_id))
+        # Earlier versions listed the records of one contact in its finder only.
+        return sorted({key, *found, *self._found_by(contact_id)})
 
     def read_aliases(self, key: str) -> Aliases:
         """Return the other contacts that are the same one in LiveDesk."""
@@ -415,6 +417,13 @@ class Contacts:
             for state in State:
                 pipe.zcard(keys.state(state))
             return dict(zip(State, pipe.execute(), strict=True))
+
+    def _found_by(self, contact_id: str) -> list[str]:
+        """Return the keys that the finder of a contact id leads to."""
+        bucket, _, field = self.db.finder_of_id(contact_id).partition(":")
+        with translated():
+            found: Any = self.db.client.hget(keys.finders(bucket), field)
+        return record.split(found or "")
 
     def _finder_of(self, contact_id: str | None) -> str | None:
         return self.db.finder_of_id(contact_id) if contact_id else None

@@ -287,6 +287,34 @@ def test_an_erased_person_is_erased_under_all_aliases(asked: str, world: World) 
     assert_invariants(world.client)
 
 
+def test_an_erasure_that_meets_an_attempt_of_an_alias_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account's delivery opens the alias while the person is being erased."""
+    ada = make_known(world, "ada", APP, CREATED)
+    make_known(world, "form-1", FORM)
+    found = world.store.contacts.aliases(ada)
+    world.store.contacts.accept(Contact("form-1", 1, "Ada", "ada@example.com"), Origin("site", id_space="form"))
+    world.claim("form-1")
+    with monkeypatch.context() as patched:
+        patched.setattr(world.store.contacts, "aliases", lambda _: found)
+        assert world.store.contacts.erase(ada).result == "busy"
+    assert outcomes(world, "ada") == [Outcome.CREATED]
+
+
+def test_a_person_whom_an_earlier_version_linked_is_erased_under_all_aliases(world: World) -> None:
+    """It listed the records of one contact in the finder of the contact's id, and in no set."""
+    ada, shop = make_known(world, "ada", APP, CREATED), make_known(world, "shop-1", SHOP)
+    world.client.delete(keys.aliases("7"))
+    world.client.hset(keys.contact(shop), "outcome", "adopted")
+    bucket, _, field = world.store.finder_of_id("7").partition(":")
+    world.client.hset(keys.finders(bucket), field, ada + shop)
+    holder = world.store.contacts.holder("7")
+    assert holder is not None
+    assert holder.identifier == "shop-1"
+    assert world.store.contacts.erase(ada).aliases == 1
+    assert outcomes(world, "ada", "shop-1") == [None, None]
+    assert_invariants(world.client)
+
+
 def test_an_alias_expires_alone(world: World) -> None:
     ada = make_known(world, "ada", APP, CREATED)
     world.advance(DAY_MS)

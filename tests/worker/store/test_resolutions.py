@@ -5,10 +5,22 @@ from typing import Any
 
 import pytest
 
+from tests.invariants import assert_invariants
 from tests.worker.store.office import CONFLICT, CREATED, FAILED, Office
 from tests.world import HOUR_MS
 from worker.actions import BulkAction, OperationState
-from worker.model import AttemptResult, Contact, NoteCode, Outcome, Resolution, Signal, State, Unanswered
+from worker.model import (
+    AttemptResult,
+    Contact,
+    Identity,
+    NoteCode,
+    Origin,
+    Outcome,
+    Resolution,
+    Signal,
+    State,
+    Unanswered,
+)
 from worker.store import keys
 from worker.store.lists import Filter
 
@@ -357,6 +369,23 @@ def test_erasing_a_person_leaves_no_trace_anywhere(office: Office, action: BulkA
     assert office.undo(operation_id).restored == 1, "and an undo does not bring anybody back"
     assert "Quill" not in repr(office.snapshot())
     assert office.record_of(key) == {}
+
+
+def test_an_account_that_opens_a_known_visitor_deletes_the_copy(office: Office) -> None:
+    """Its next attempt ends what an undo could restore, and nobody would delete the copy."""
+    zoe = Contact("zoe-1", 1, "Zoe Quill", "zoe@example.com")
+    office.store.contacts.accept(zoe, Origin("form", Identity.VISITOR))
+    key = office.key("zoe-1")
+    office.end(key, CONFLICT)
+    operation_id = office.open(TAKEN, BulkAction.KNOWN)
+    office.run()
+    office.store.contacts.accept(zoe, Origin("app", id_space="form"))
+    assert_invariants(office.client)
+    assert office.operations.undoable(operation_id) == 0
+    office.end(key, ADOPTED)
+    assert office.store.contacts.erase(key).result == "erased"
+    office.client.delete(keys.QUEUE)
+    assert not [trace for trace in (key, "zoe", "Quill") if trace in repr(office.snapshot())]
 
 
 def test_a_created_contact_that_expires_takes_its_copy_with_it(office: Office) -> None:

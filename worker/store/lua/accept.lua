@@ -103,6 +103,7 @@ if opens then
   replace_delivery()
   if is_promoted then
     unlink(contact_id, args.contact_finder)
+    forget_copy()
     redis.call('HDEL', RECORD, 'contact_id', 'outcome', 'newer', 'newer_at')
     contact_id = ''
   end

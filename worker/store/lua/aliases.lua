@@ -39,3 +39,12 @@ local function unlink(contact_id, contact_finder)
   remove_finders(contact_finder)
   redis.call('SREM', aliases_of(contact_id), key)
 end
+
+-- Deletes what the contact was before an operation made it `known`. Undoing the operation then leaves the contact alone.
+local function forget_copy()
+  local operation = redis.call('HGET', RECORD, 'undo')
+  if not operation then return end
+  redis.call('HDEL', PREFIX .. 'op:' .. operation .. ':saved', key)
+  redis.call('DEL', PREFIX .. 'was:' .. key)
+  redis.call('HDEL', RECORD, 'undo')
+end

@@ -44,15 +44,6 @@ local function leave_operation(operation, how)
   if redis.call('EXISTS', name) == 1 then redis.call('HINCRBY', name, how, 1) end
 end
 
--- The same for an operation that made the contact `known`: what the contact was before is deleted.
-local function forget_copy()
-  local operation = redis.call('HGET', RECORD, 'undo')
-  if not operation then return end
-  redis.call('HDEL', PREFIX .. 'op:' .. operation .. ':saved', key)
-  redis.call('DEL', PREFIX .. 'was:' .. key)
-  redis.call('HDEL', RECORD, 'undo')
-end
-
 -- Makes the contact due now because a person requested it, outside any operation.
 local function make_due_now(state, operation, who)
   if who then redis.call('HSET', RECORD, 'trigger', who) end
