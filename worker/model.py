@@ -70,7 +70,7 @@ class LogFormat(StrEnum):
 
 
 class State(StrEnum):
-    """The state of a contact. The first three are open: it is not finished."""
+    """The state of a contact. The first three are open: something is still to be sent."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -79,6 +79,8 @@ class State(StrEnum):
     CONFLICT = "conflict"
     FAILED = "failed"
     DISCARDED = "discarded"
+    #: The source has deleted the person. The record is a tombstone: no late repeat revives it.
+    DELETED = "deleted"
 
     @property
     def is_open(self) -> bool:
@@ -88,14 +90,34 @@ class State(StrEnum):
 OPEN_STATES = frozenset({State.PENDING, State.SENDING, State.RETRYING})
 
 
+class Work(StrEnum):
+    """What an open contact waits for."""
+
+    CREATE = "create"
+    #: LiveDesk has the contact, and the source has other data.
+    UPDATE = "update"
+    #: The source has deleted the person.
+    DELETE = "delete"
+
+
 class Outcome(StrEnum):
-    """How a contact became ``created``."""
+    """How a contact became ``created`` or ``deleted``."""
 
     CREATED = "created"
     #: LiveDesk had the person already, and its contact has our identifier now.
     ADOPTED = "adopted"
     #: LiveDesk has the person under another identifier: the two are aliases of one contact.
     KNOWN = "known"
+    #: LiveDesk has received a later change.
+    UPDATED = "updated"
+    #: The source has deleted the person, and LiveDesk's contact says so.
+    MARKED = "marked"
+    #: The source has deleted the person, and so did LiveDesk.
+    DELETED = "deleted"
+
+
+#: A custom or additional attribute of a contact.
+Attribute = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +143,17 @@ def _personal(label: str, *, is_unique: bool = False) -> Any:
     return _described(FieldInfo(label, is_personal=True, is_optional=True, is_unique=is_unique), default=None)
 
 
+def _attributes(label: str) -> Any:
+    return _described(FieldInfo(label, is_personal=True, is_optional=True, is_editable=False), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """The person as LiveDesk should know them, normalised and ready to send.
 
     ``identifier`` is the idempotency key. An optional field is a non-empty string or ``None``, never ``""``
-    (LiveDesk keeps an index over ``""``: livedesk-api, create contact). A new field also needs a function in
-    ``normalise`` and a new row in ``store.record.FINGERPRINTS``.
+    (LiveDesk keeps an index over ``""``: livedesk-api, create contact). Attributes are a non-empty mapping or ``None``.
+    A new field also needs a function in ``normalise``.
     """
 
     identifier: str = _described(FieldInfo("identifier", is_editable=False))
@@ -136,8 +162,10 @@ class Contact:
     email: str | None = _personal("e-mail address", is_unique=True)
     phone_number: str | None = _personal("phone number", is_unique=True)
     avatar_url: str | None = _personal("avatar URL")
+    custom_attributes: Mapping[str, Attribute] | None = _attributes("custom attributes")
+    additional_attributes: Mapping[str, Attribute] | None = _attributes("additional attributes")
 
-    def present(self) -> dict[str, str | int]:
+    def present(self) -> dict[str, Any]:
         """Return the fields with a value, named and ordered as in LiveDesk's create."""
         pairs = ((name, getattr(self, name)) for name in CONTACT_FIELDS)
         return {name: value for name, value in pairs if value is not None}
@@ -154,6 +182,8 @@ OPTIONAL_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is
 PERSONAL_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_personal)
 EDITABLE_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_editable)
 UNIQUE_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_unique)
+#: The fields whose value is a mapping, which LiveDesk merges key by key.
+ATTRIBUTE_FIELDS = ("custom_attributes", "additional_attributes")
 
 
 class NoteCode(StrEnum):
@@ -188,15 +218,31 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """What happened at the source.
+
+    ``name`` is the sender's, ``at`` when it happened, in ms since the epoch. ``is_deletion``: the person was deleted.
+    """
+
+    name: str = ""
+    at: int | None = None
+    is_deletion: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Signup:
     """What a source reads in a delivery: a contact, and notes about what was changed.
 
-    ``is_unverified``: the sender says that the e-mail address was not verified.
+    ``is_unverified``: the sender says that the e-mail address was not verified. ``cleared``: the fields that the person
+    has no value for (any more), which is more than not to mention them; an attribute is ``custom_attributes.<name>``.
+    The contact of a deletion has only an identifier.
     """
 
     contact: Contact
     notes: tuple[Note, ...] = ()
     is_unverified: bool = False
+    cleared: frozenset[str] = frozenset()
+    event: Event = Event()
 
 
 class Identity(StrEnum):
@@ -228,6 +274,25 @@ class Resolution(StrEnum):
     WITHOUT = "without"
 
 
+class OnChange(StrEnum):
+    """What to do when the source changes a person whom LiveDesk has already."""
+
+    #: LiveDesk's contact gets what has changed.
+    UPDATE = "update"
+    #: The record says that newer data arrived.
+    NOTE = "note"
+
+
+class OnDelete(StrEnum):
+    """What to do when the source deletes a person."""
+
+    IGNORE = "ignore"
+    #: LiveDesk's contact gets the custom attribute ``account_deleted_at``.
+    MARK = "mark"
+    #: LiveDesk's contact is deleted, where the account allows it.
+    DELETE = "delete"
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a contact comes from: the source, and what its identifiers mean.
@@ -241,6 +306,8 @@ class Origin:
     id_space: str = ""
     on_conflict: OnConflict = OnConflict.ASK
     siblings: tuple[str, ...] = ()
+    on_change: OnChange = OnChange.UPDATE
+    on_delete: OnDelete = OnDelete.IGNORE
 
     @property
     def space(self) -> str:
@@ -419,12 +486,14 @@ class Account:
 
     ``unique``: a second create with the same identifier is refused, and the refusal names the identifier.
     ``searchable``: a search finds a contact by its identifier; ``searchable_bare``: even without an e-mail address and
-    a phone number.
+    a phone number. ``creates_attributes``: the create takes attributes; ``deletes``: contacts can be deleted.
     """
 
     unique: bool | None = None
     searchable: bool | None = None
     searchable_bare: bool | None = None
+    creates_attributes: bool | None = None
+    deletes: bool | None = None
     probed_at: int | None = None
 
     def finds(self, contact: Contact) -> bool | None:

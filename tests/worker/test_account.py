@@ -34,7 +34,7 @@ def test_what_was_found_is_kept_and_replaced(client: redis.Redis) -> None:
     store.findings.save_account(name(), BAD)
     found = store.findings.account(name())
     assert found.probed_at is not None
-    assert found == Account(False, True, None, found.probed_at)
+    assert found == Account(False, True, probed_at=found.probed_at)
     store.findings.save_account(name(), Account(unique=True))
     found = store.findings.account(name())
     assert (found.unique, found.searchable) == (True, None)

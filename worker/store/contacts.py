@@ -203,7 +203,6 @@ class Contacts:
             "same_person": same_person or None,
             "data": record.dump_data(contact),
             "fingerprint": record.fingerprint(contact, salt),
-            "same": record.older_fingerprints(contact, salt),
             "notes": record.dump_notes(signup.notes),
             "message": self.template.replace(KEY_MARK, key).replace(ID_MARK, secrets.token_hex(8)),
             "queue_bound": self.queue.bound,
@@ -306,7 +305,7 @@ class Contacts:
             fingerprint=record.fingerprint(contact, salt),
             notes=record.dump_notes(notes),
             finders=record.dump_finders(contact, salt),
-            before=[record.fingerprint(before, salt), *record.older_fingerprints(before, salt)] if before else None,
+            before=record.fingerprint(before, salt) if before else None,
             allowed=ALLOWED[Action.EDIT],
         )
         return _answer(answer)

@@ -7,7 +7,7 @@ from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.database import Database
 
-ABILITIES = ("unique", "searchable", "searchable_bare")
+ABILITIES = ("unique", "searchable", "searchable_bare", "creates_attributes", "deletes")
 
 
 class Findings:
@@ -20,7 +20,7 @@ class Findings:
         values: dict[str, Any] = {
             ability: "" if answer is None else str(int(answer)) for ability, answer in answers.items()
         }
-        self.db.run("save_account", account=self.db.key_of(name), **values)
+        self.db.run("save_account", account=self.db.key_of(name), found=values)
 
     def account(self, name: str) -> Account:
         """Return what is known about the LiveDesk account of this name, and no other."""
@@ -29,7 +29,7 @@ class Findings:
             fields: Any = self.db.client.hgetall(keys.ACCOUNT)
         if salt is None or not fields or fields["account"] != record.contact_key(name, salt):
             return Account()
-        known = {ability: fields[ability] == "1" for ability in ABILITIES if fields[ability]}
+        known = {ability: fields[ability] == "1" for ability in ABILITIES if fields.get(ability)}
         return Account(**known, probed_at=int(fields["probed_at"]))
 
     def save_progress(self, progress: Progress | None) -> None:

@@ -12,7 +12,7 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 ``resolution``       ``model.Resolution`` for the next attempt; absent once ``created``
 ``state``            ``model.State``
 ``data``             JSON object: what is sent to LiveDesk, without the identifier; gone once ``created``
-``fingerprint``      four characters for each field of ``data`` (``FINGERPRINTS``): detects which fields differ
+``fingerprint``      four characters for each field of ``data`` (``POSITIONAL``): detects which fields differ
 ``notes``            JSON list of ``[field, text, code]``: what was left out or altered; older notes have no code
 ``received_at``      first delivery
 ``attempts``         the first attempt and the latest ones, each a line of JSON; only the last one once ``created``
@@ -34,6 +34,13 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 ``contact_id``       id in LiveDesk; ``outcome``: ``adopted`` where it is (``created``)
 ``closed_at``        when it was closed; for ``created`` this is the end of the last attempt
 ``newer``            fingerprint of other data that arrived after ``created``; ``newer_at``: when
+``event_at``         when the newest event happened at the source, by the source's clock; of a deletion without it, when
+                     it arrived
+``event``            what the sender calls that event; gone once closed
+``on_change``        ``note`` where the source of the newest delivery changes nothing in LiveDesk; gone once closed
+``sent``             fingerprint of what LiveDesk has, where that may not be ``fingerprint``; ``????``: nobody knows
+``opened_at``        when a change made it open again
+``deletes``          ``mark`` or ``delete``: the source has deleted the person, and LiveDesk does not know that yet
 ===================  ==========================================================================================
 """
 
@@ -45,6 +52,7 @@ from hashlib import blake2b
 from typing import Any
 
 from worker.model import (
+    ATTRIBUTE_FIELDS,
     Attempt,
     Claim,
     Contact,
@@ -63,10 +71,14 @@ from worker.model import (
 CHUNK = 4
 #: How a field without a value looks in a fingerprint.
 ABSENT = "-" * CHUNK
-#: The fields of a fingerprint in their order, by its version: what precedes the dot, and nothing in the first one.
-#: Never change a row, because stored fingerprints were made by it. When ``Contact`` gets a field, add a row with all of
-#: them as version "2"; the newest row is the last one.
-FINGERPRINTS: dict[str, tuple[str, ...]] = {"": ("inbox_id", "name", "email", "phone_number", "avatar_url")}
+#: A field of which nobody knows what LiveDesk has.
+UNKNOWN = "?" * CHUNK
+#: The fields that every fingerprint begins with, in this order. Never change it, because fingerprints are stored.
+#: Others follow only where they have a value, each as ``|<name>=<four characters>``.
+POSITIONAL = ("inbox_id", "name", "email", "phone_number", "avatar_url")
+#: How attributes are named in a fingerprint, which is stored for every contact.
+SHORT = {"custom_attributes": "c", "additional_attributes": "a"}
+LONG = {short: field for field, short in SHORT.items()}
 #: How many hashes the finders are spread over: few enough in each that Redis stores it in compact form.
 BUCKETS = 2**14
 #: Characters of a contact's key.
@@ -172,45 +184,69 @@ def load_contact(identifier: str, data: str) -> Contact:
 
 def fingerprint(contact: Contact, salt: bytes) -> str:
     """Return four characters, 24 bits of a keyed hash, for each field."""
-    return _fingerprint(contact, salt, list(FINGERPRINTS)[-1])
+    return dump_chunks({name: _chunk(name, value, salt) for name, value in values_of(contact).items()})
 
 
-def older_fingerprints(contact: Contact, salt: bytes) -> list[str]:
-    """Return the fingerprints of older versions that know all fields with a value."""
-    *older, newest = FINGERPRINTS
-    present = {name for name in FINGERPRINTS[newest] if getattr(contact, name) is not None} if older else set()
-    return [_fingerprint(contact, salt, version) for version in older if present <= set(FINGERPRINTS[version])]
-
-
-def _fingerprint(contact: Contact, salt: bytes, version: str) -> str:
-    chunks = "".join(_chunk(name, getattr(contact, name), salt) for name in FINGERPRINTS[version])
-    return f"{version}.{chunks}" if version else chunks
+def values_of(contact: Contact) -> dict[str, object]:
+    """Return the fields with a value, each attribute as ``custom_attributes.<name>``."""
+    values: dict[str, object] = {}
+    for one, value in contact.present().items():
+        if one in ATTRIBUTE_FIELDS:
+            values.update({f"{one}.{name}": each for name, each in value.items()})
+        elif one != "identifier":
+            values[one] = value
+    return values
 
 
 def _chunk(name: str, value: object, salt: bytes) -> str:
-    if value is None:
-        return ABSENT
-    digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=3).digest()
+    # An attribute may be true, 1 or "1".
+    text = json.dumps(value) if "." in name else value
+    digest = blake2b(f"{name}={text}".encode(), key=salt, digest_size=3).digest()
     return urlsafe_b64encode(digest).decode()
 
 
-def _chunks(fingerprint: str) -> dict[str, str]:
-    """Return the four characters of each field that the fingerprint's version knows."""
-    version, _, chunks = fingerprint.rpartition(".")
-    return {name: chunks[at * CHUNK :][:CHUNK] for at, name in enumerate(FINGERPRINTS[version])}
+def chunks_of(fingerprint: str) -> dict[str, str]:
+    """Return the four characters of each field with a value."""
+    first, *named = fingerprint.split("|")
+    pairs = [(name, first[at * CHUNK :][:CHUNK]) for at, name in enumerate(POSITIONAL)]
+    pairs += [(_long(name), chunk) for name, _, chunk in (one.rpartition("=") for one in named)]
+    return {name: chunk for name, chunk in pairs if chunk != ABSENT}
+
+
+def dump_chunks(chunks: Mapping[str, str]) -> str:
+    """Return the fingerprint with these four characters of each field."""
+    first = "".join(chunks.get(name, ABSENT) for name in POSITIONAL)
+    named = sorted(f"{_short(name)}={chunk}" for name, chunk in chunks.items() if name not in POSITIONAL)
+    return "|".join([first, *named])
+
+
+def _short(name: str) -> str:
+    field, _, attribute = name.partition(".")
+    return f"{SHORT[field]}.{attribute}"
+
+
+def _long(name: str) -> str:
+    short, _, attribute = name.partition(".")
+    return f"{LONG[short]}.{attribute}"
 
 
 def differing_fields(before: str, after: str) -> list[str]:
-    """Return the fields in which two fingerprints differ, of whatever version each is."""
-    one, other = _chunks(before), _chunks(after)
-    return [name for name in {**one, **other} if one.get(name, ABSENT) != other.get(name, ABSENT)]
+    """Return the fields in which two fingerprints differ."""
+    one, other = chunks_of(before), chunks_of(after)
+    names = (*POSITIONAL, *sorted((one.keys() | other.keys()) - set(POSITIONAL)))
+    return [name for name in names if one.get(name) != other.get(name)]
 
 
-def differing_values(fingerprint: str, values: Mapping[str, str | None], salt: bytes) -> list[str]:
-    """Return the fields of ``values`` that differ; skip those without a value before."""
-    chunks = _chunks(fingerprint)
+def differing_values(fingerprint: str, values: Mapping[str, object], salt: bytes) -> list[str]:
+    """Return the fields of ``values`` that differ; skip those without a value before.
+
+    ``None`` is no value.
+    """
+    chunks = chunks_of(fingerprint)
     return [
-        name for name, value in values.items() if chunks.get(name, ABSENT) not in (ABSENT, _chunk(name, value, salt))
+        name
+        for name, value in values.items()
+        if name in chunks and chunks[name] != (None if value is None else _chunk(name, value, salt))
     ]
 
 

@@ -43,7 +43,7 @@ ACTS: dict[Action, Callable[[World, str], object]] = {
 DONE = {Action.DISCARD: {"discarded"}, Action.KNOWN: {"known"}}
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", [one for one in State if one is not State.DELETED])
 @pytest.mark.parametrize("action", ACTS)
 def test_the_scripts_allow_what_the_table_says(action: Action, state: State, world: World) -> None:
     answer = ACTS[action](world, bring_to(world, state))
@@ -54,13 +54,13 @@ def test_the_scripts_allow_what_the_table_says(action: Action, state: State, wor
         assert world.record("ada").state is state
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", [one for one in State if one is not State.DELETED])
 def test_only_what_is_created_is_recreated(state: State, world: World) -> None:
     key = bring_to(world, state)
     assert world.store.contacts.recreate(key, "7", ADA) is may(Action.RECREATE, state)
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", [one for one in State if one is not State.DELETED])
 def test_a_contact_is_erased_in_every_state_but_not_during_an_attempt(state: State, world: World) -> None:
     key = bring_to(world, state)
     if state is State.SENDING:

@@ -74,10 +74,10 @@ from webhook_app.sources.mapping.paths import Path
 from webhook_app.sources.mapping.people import Person, PersonId, compile_named
 from webhook_app.sources.mistakes import collecting, unknown_keys
 from worker.errors import SettingsError
-from worker.model import Contact
+from worker.model import ATTRIBUTE_FIELDS, Contact
 
 #: The fields of a contact that have a rule.
-FIELDS = tuple(Contact.__dataclass_fields__)
+FIELDS = tuple(name for name in Contact.__dataclass_fields__ if name not in ATTRIBUTE_FIELDS)
 #: The other keys of ``map``: how a phone number is read, and whether the e-mail address is known to be the person's.
 COUNTRY, EMAIL_VERIFIED = "country", "email_verified"
 NAMES = (*FIELDS, COUNTRY, EMAIL_VERIFIED)

@@ -12,7 +12,6 @@
 -- contact_id, contact_finder: string or nil   only after the answer 'known'
 -- data: string           JSON
 -- fingerprint: string    of the data
--- same: list of string   what this fingerprint is in older versions; not given where there are none
 -- notes: string or nil   JSON
 -- finders: string or nil
 -- message: string        for Celery
@@ -37,11 +36,6 @@ local function answer(status, of_state, detail)
   return { status, of_state, contact_id, detail or '' }
 end
 
--- Whether a stored fingerprint is that of this delivery.
-local function is_same(stored)
-  return stored == args.fingerprint or args.same and contains(args.same, stored)
-end
-
 -- Begins with a write that a full Redis refuses, so that the delivery is refused as a whole.
 local function store_delivery()
   redis.call('HSET', RECORD, 'source', args.source)
@@ -62,7 +56,7 @@ if state then
   whose = owner_of(record[7], record[8], record[9], fingerprint, newer)
   if whose == 'clash' then return { 'clash', state, record[7] } end
   -- The same person, whose address is verified now, may get what it could not have before.
-  is_known = is_same(fingerprint) and not newer and (not record[10] or args.unverified)
+  is_known = fingerprint == args.fingerprint and not newer and (not record[10] or args.unverified)
 end
 
 -- The record was a visitor's, whom LiveDesk has under another identifier; now an account's may become the one there.
@@ -115,9 +109,9 @@ if opens then
   return answer('accepted', 'pending', 'update')
 end
 
-if state == 'created' and not is_same(newer) then
+if state == 'created' and newer ~= args.fingerprint then
   -- LiveDesk keeps what it has; the record says that newer data arrived, and when.
-  if is_same(fingerprint) then
+  if fingerprint == args.fingerprint then
     redis.call('HDEL', RECORD, 'newer', 'newer_at')
   else
     redis.call('HSET', RECORD, 'newer', args.fingerprint, 'newer_at', now)

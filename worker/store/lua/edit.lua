@@ -7,7 +7,7 @@
 -- fingerprint: string         of the data
 -- notes: string or nil        JSON
 -- finders: string or nil
--- before: list of string      fingerprints of the data that the person saw; not given for any
+-- before: string or nil       fingerprint of the data that the person saw; nil for any
 -- allowed: list of string     the states in which this is allowed (actions.ACTIONS)
 -- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (a delivery has brought other
 -- data since): nothing was done.
@@ -17,7 +17,7 @@ local state = record[1]
 if not state then return { 'gone' } end
 if not contains(args.allowed, state) then return { 'refused', state } end
 -- After a first run the record has the fingerprint that this one writes.
-if args.before and record[4] ~= args.fingerprint and not contains(args.before, record[4]) then return { 'changed' } end
+if args.before and record[4] ~= args.fingerprint and record[4] ~= args.before then return { 'changed' } end
 
 store_data(record[3])
 local to = start_anew(state)

@@ -13,13 +13,12 @@ local function is_among(spaces)
 end
 
 -- Whether a stored fingerprint has the e-mail address or the phone number of this delivery: characters 9 to 12 and 13 to 16
--- after the version (record.FINGERPRINTS).
+-- (record.POSITIONAL).
 local function agrees(stored)
   if not stored then return false end
-  local ours, theirs = string.match(args.fingerprint, '[^.]*$'), string.match(stored, '[^.]*$')
   for at = 9, 13, 4 do
-    local chunk = string.sub(ours, at, at + 3)
-    if chunk ~= '----' and chunk == string.sub(theirs, at, at + 3) then return true end
+    local chunk = string.sub(args.fingerprint, at, at + 3)
+    if chunk ~= '----' and chunk == string.sub(stored, at, at + 3) then return true end
   end
   return false
 end
