@@ -51,6 +51,8 @@ def _section(name: str, preset: Preset) -> str:
     if "secret_hint" in preset:
         lines += ["", _prose(f"**The secret:** {preset['secret_hint']}")]
     lines += ["", *_block("toml", _source(name, preset))]
+    if "retries" in preset:
+        lines += ["", _prose(f"**Retries:** {preset['retries']}")]
     if "snippet" in preset:
         language, code = preset["snippet"]
         lines += ["", *_block(language, code.rstrip().split("\n"))]

@@ -68,6 +68,8 @@ class Preset(TypedDict):
     identity_reason: str
     #: What to do in the product, step by step.
     console: list[str]
+    #: Whether and how long the product retries a delivery that was not answered 200, in one sentence.
+    retries: NotRequired[str]
     #: What the secret looks like and where to find it; absent if there is none.
     secret_hint: NotRequired[str]
     #: How the secrets begin that the product issues, "" if that is unknown; absent if the user chooses the secret.

@@ -237,6 +237,14 @@ def test_a_preset_says_who_can_choose_its_identifiers_and_why(preset: str) -> No
     assert f"**Identity:** `{identity}`. {reason}" in " ".join(dict(sections())[preset].split())
 
 
+def test_the_page_says_how_a_product_retries() -> None:
+    retried = {preset: PRESETS[preset]["retries"] for preset in PRESETS if "retries" in PRESETS[preset]}
+    assert "woocommerce" in retried
+    for preset, text in retried.items():
+        assert text.endswith(".")
+        assert f"**Retries:** {text}" in " ".join(dict(sections())[preset].split())
+
+
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == render(), "run: python -m webhook_app.sources.docs"
 
