@@ -25,7 +25,7 @@ from webhook_app.sources import Source
 from webhook_app.sources.config import read_source
 from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.presets import PRESETS
-from webhook_app.sources.sample import SAMPLES
+from webhook_app.sources.sample import SAMPLES, sample_files
 from worker.model import Contact
 
 SENDERS = SAMPLES
@@ -165,8 +165,10 @@ def published_keys() -> Iterator[Keys]:
         thread.join()
 
 
-def sample(preset: str) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((SENDERS / f"{preset.replace('-', '_')}.json").read_text(encoding="utf-8"))
+def sample(preset: str, event: str | None = None) -> dict[str, Any]:
+    """Return the sample of an event, by default that of the signup."""
+    files = sample_files(preset)
+    data: dict[str, Any] = json.loads(files[event or next(iter(files))].read_text(encoding="utf-8"))
     return data
 
 
@@ -214,9 +216,11 @@ def delivery(preset: str, body: object, headers: Mapping[str, str], keys: Keys) 
     return Delivery(Headers(sent), raw, args)
 
 
-def sample_delivery(preset: str, keys: Keys, changes: Mapping[str, object] | None = None) -> Delivery:
-    """Return the sample with ``changes``, by path or by ``header:`` and a name."""
-    data = sample(preset)
+def sample_delivery(
+    preset: str, keys: Keys, changes: Mapping[str, object] | None = None, event: str | None = None
+) -> Delivery:
+    """Return the sample of an event with ``changes``, by path or by ``header:`` and a name."""
+    data = sample(preset, event)
     body, headers = data["body"], dict(data["headers"])
     if preset == "google-ads-lead":
         body["google_key"] = SECRET
@@ -248,8 +252,8 @@ def changed(body: Any, place: str, value: object) -> Any:
     return made
 
 
-def expected(preset: str) -> Contact | None:
-    fields = sample(preset)["expected_contact"]
+def expected(preset: str, event: str | None = None) -> Contact | None:
+    fields = sample(preset, event)["expected_contact"]
     if fields is None:
         return None
     phone = fields["phone_number"]

@@ -21,11 +21,12 @@ from webhook_app.sources.mapping.mapping import FirstOf, Prefixed, Rule
 from webhook_app.sources.mapping.mapping import Mapping as ContactMapping
 from webhook_app.sources.mapping.paths import Path as JsonPath
 from webhook_app.sources.mapping.people import Named, PersonId
+from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.source import Source
 from worker.errors import SyncError
 from worker.model import Contact
 
-#: One file for each preset.
+#: One folder for each preset, with one file for each event.
 SAMPLES = Path(__file__).parent / "presets" / "samples"
 #: The boundary of a multipart body.
 BOUNDARY = "livedesk-sync-sample"
@@ -92,17 +93,28 @@ def sample_of(source: Source) -> Sample:
     return made_up
 
 
-def read_sample(preset: str) -> Sample:
-    """Return the sample of a preset, without headers that differ in each delivery.
+def sample_files(preset: str) -> dict[str, Path]:
+    """Return the files with a preset's samples by event, the signup first."""
+    files = {file.stem: file for file in sorted((SAMPLES / preset.replace("-", "_")).glob("*.json"))}
+    main = PRESETS[preset].get("sample")
+    return {main: files[main], **files} if main in files else files
+
+
+def read_sample(preset: str, event: str | None = None) -> Sample:
+    """Return a preset's sample of an event, by default the signup.
+
+    It has no headers that differ in each delivery.
 
     Raises:
         NoSample: its file is missing.
     """
-    path = SAMPLES / f"{preset.replace('-', '_')}.json"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise NoSample(f"The sample of the preset {preset} is not installed. Provide one with --body FILE") from None
+    files = sample_files(preset)
+    if not files:
+        raise NoSample(f"The sample of the preset {preset} is not installed. Provide one with --body FILE")
+    if event is not None and event not in files:
+        raise NoSample(f"The preset {preset} has no sample of {event!r}, but of {', '.join(files)}")
+    file = files[event] if event is not None else next(iter(files.values()))
+    document = json.loads(file.read_text(encoding="utf-8"))
     headers = {name: value for name, value in document["headers"].items() if PLACEHOLDER not in value}
     if document["headers"].get("Content-Type", "").startswith("multipart/"):
         headers["Content-Type"] = f"multipart/form-data; boundary={BOUNDARY}"

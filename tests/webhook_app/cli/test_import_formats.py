@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import redis
 
+from tests.deliveries import sample
 from tests.rig.parts import ROOT
 from tests.webhook_app.cli.office import Office
 from webhook_app.cli.imports.formats import Format, load_formats
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.presets import PRESETS
-from webhook_app.sources.sample import BOUNDARY, SAMPLES, Sample
+from webhook_app.sources.sample import BOUNDARY, Sample
 from worker.model import Contact, Position, Signup, State
 from worker.store import keys
 
@@ -31,9 +32,9 @@ def source_with(preset: str) -> dict[str, Any]:
 
 def sent_by_webhook(source: Source, preset: str) -> Contact:
     """Return the contact in the preset's sample delivery."""
-    sample = json.loads((SAMPLES / f"{preset.replace('-', '_')}.json").read_text(encoding="utf-8"))
-    headers = {name: value.replace("<boundary>", BOUNDARY) for name, value in sample["headers"].items()}
-    delivery = Delivery(headers=headers, body=Sample(sample["body"], headers).encoded())
+    written = sample(preset)
+    headers = {name: value.replace("<boundary>", BOUNDARY) for name, value in written["headers"].items()}
+    delivery = Delivery(headers=headers, body=Sample(written["body"], headers).encoded())
     reading = source.read_payload(source.reader.read(delivery), headers)
     assert isinstance(reading, Signup)
     return reading.contact

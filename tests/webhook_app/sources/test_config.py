@@ -6,33 +6,27 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from werkzeug.datastructures import Headers
 
+from tests.deliveries import sample
 from webhook_app.sources import Source, load_sources
 from webhook_app.sources.body.reader import FORMATS, parse_json
 from webhook_app.sources.config import KEYS, read_source
 from webhook_app.sources.delivery import Delivery, Unauthentic
 from webhook_app.sources.mapping.rules import TREATMENTS
-from webhook_app.sources.sample import SAMPLES as DELIVERIES
 from webhook_app.sources.verify.handshakes import HANDSHAKES
 from webhook_app.sources.verify.schemes import SCHEMES
 from worker.errors import SettingsError, Unmappable
 from worker.model import Contact, Signup
 
 ROOT = Path(__file__).parents[3]
-SENDERS = DELIVERIES
 NOW = 1_700_000_000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-#: The file's name of a product, the preset that takes it, and the secret of its derived vector.
-SAMPLES = {
-    "standard_webhooks": ("standard-webhooks", SECRET),
-    "generic_hmac": ("generic-hmac", "test_secret"),
-    "generic_bearer": ("generic-bearer", "test_token"),
-}
+#: Presets, and the secret of the derived vector in their sample.
+SAMPLES = {"standard-webhooks": SECRET, "generic-hmac": "test_secret", "generic-bearer": "test_token"}
 
 Load = Callable[..., dict[str, Source]]
 
@@ -70,25 +64,20 @@ def standard(secret: str, body: bytes) -> Delivery:
 # Presets and what products send
 
 
-def sample(product: str) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((SENDERS / f"{product}.json").read_text(encoding="utf-8"))
-    return data
-
-
-def signed_sample(product: str) -> Delivery:
+def signed_sample(preset: str) -> Delivery:
     """Return the sample's body, as in its derived vector, and its headers."""
-    data = sample(product)
+    data = sample(preset)
     vector = data["derived_vector"]
     body = json.dumps(data["body"], separators=(",", ":"), ensure_ascii=False).encode()
     header = vector.get("header") or next(name for name in data["headers"] if name.lower().endswith("signature"))
     return Delivery(Headers({**data["headers"], **vector.get("headers", {}), header: vector["expected"]}), body)
 
 
-@pytest.mark.parametrize("product", SAMPLES)
-def test_a_preset_accepts_its_products_deliveries(product: str) -> None:
-    preset, secret = SAMPLES[product]
-    source = read_source(product, {"preset": preset, "secret": secret, "region": "US"}, {})
-    delivery = signed_sample(product)
+@pytest.mark.parametrize("preset", SAMPLES)
+def test_a_preset_accepts_its_products_deliveries(preset: str) -> None:
+    secret = SAMPLES[preset]
+    source = read_source(preset, {"preset": preset, "secret": secret, "region": "US"}, {})
+    delivery = signed_sample(preset)
     sent_at = int(delivery.headers.get("webhook-timestamp") or NOW)
     assert source.verify(delivery, sent_at) == 0
     read = source.read_payload(parse_json(delivery.body))
@@ -99,20 +88,20 @@ def test_a_preset_accepts_its_products_deliveries(product: str) -> None:
         "+48 22 555 01 00": "+48225550100",
         "5550100": None,
     }
-    expected = sample(product)["expected_contact"]
+    expected = sample(preset)["expected_contact"]
     assert read.contact == Contact(**{**expected, "phone_number": phone_numbers[expected["phone_number"]]})
 
 
-@pytest.mark.parametrize("product", SAMPLES)
-def test_a_preset_rejects_another_secret_and_another_body(product: str) -> None:
-    preset, secret = SAMPLES[product]
-    delivery = signed_sample(product)
+@pytest.mark.parametrize("preset", SAMPLES)
+def test_a_preset_rejects_another_secret_and_another_body(preset: str) -> None:
+    secret = SAMPLES[preset]
+    delivery = signed_sample(preset)
     sent_at = int(delivery.headers.get("webhook-timestamp") or NOW)
-    other = read_source(product, {"preset": preset, "secret": "whsec_" + "A" * 32}, {})
+    other = read_source(preset, {"preset": preset, "secret": "whsec_" + "A" * 32}, {})
     with pytest.raises(Unauthentic):
         other.verify(delivery, sent_at)
     if preset != "generic-bearer":
-        source = read_source(product, {"preset": preset, "secret": secret}, {})
+        source = read_source(preset, {"preset": preset, "secret": secret}, {})
         with pytest.raises(Unauthentic):
             source.verify(Delivery(delivery.headers, delivery.body + b" "), sent_at)
 

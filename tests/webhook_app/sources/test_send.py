@@ -18,6 +18,7 @@ from webhook_app.sources.sample import (
     Sample,
     contact_in,
     read_sample,
+    sample_files,
     sample_of,
     unique,
 )
@@ -233,6 +234,20 @@ def test_a_missing_sample_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr("webhook_app.sources.sample.SAMPLES", tmp_path)
     with pytest.raises(NoSample, match="The sample of the preset clerk is not installed"):
         read_sample("clerk")
+
+
+def test_there_is_a_sample_of_each_event(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "clerk"
+    folder.mkdir()
+    for event in ("account.closed", "user.created", "user.updated"):
+        (folder / f"{event}.json").write_text(json.dumps({"headers": {}, "body": {"type": event}}), encoding="utf-8")
+    monkeypatch.setattr("webhook_app.sources.sample.SAMPLES", tmp_path)
+    monkeypatch.setitem(PRESETS["clerk"], "sample", "user.created")
+    assert list(sample_files("clerk")) == ["user.created", "account.closed", "user.updated"]
+    assert read_sample("clerk").body == {"type": "user.created"}
+    assert read_sample("clerk", "user.updated").body == {"type": "user.updated"}
+    with pytest.raises(NoSample, match=r"has no sample of 'user\.gone', but of user\.created, account\.closed"):
+        read_sample("clerk", "user.gone")
 
 
 def test_samples_have_no_signatures() -> None:

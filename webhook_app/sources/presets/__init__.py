@@ -2,8 +2,9 @@
 
 A file has the keys of a source (see ``sources.example.toml``), each of which the user's own source can override, and
 the texts of ``docs/sources.md``, in which ``{url}`` is the URL of the source. To add a preset, write ``<name>.toml``
-here and put a sample delivery of the product into ``samples/<name>.json``; then run
-``python -m webhook_app.sources.docs``. File names have ``_`` for ``-``.
+here and put a sample delivery of each event that it handles into ``samples/<name>/<event>.json``; then run
+``python -m webhook_app.sources.docs``. File names have ``_`` for ``-``. An event has its name in the product, with
+``_`` for what is no letter, digit, ``.``, ``-`` or ``_``.
 """
 
 import tomllib
@@ -74,6 +75,8 @@ class Preset(TypedDict):
     secret_hint: NotRequired[str]
     #: How the secrets begin that the product issues, "" if that is unknown; absent if the user chooses the secret.
     secret_begins: NotRequired[list[str]]
+    #: The event whose sample is a signup, without ``.json``, if there are samples of several events.
+    sample: NotRequired[str]
     #: Lines of TOML that the source also needs.
     needs: NotRequired[list[str]]
     #: What an operator should know: traps, and what is worth overriding.

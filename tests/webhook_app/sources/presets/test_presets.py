@@ -38,6 +38,7 @@ from webhook_app.sources.docs import PAGE, render
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.paths import Scope
 from webhook_app.sources.presets import PRESETS
+from webhook_app.sources.sample import sample_files
 from worker.errors import Unmappable
 
 
@@ -193,7 +194,15 @@ def test_the_longest_lists_are_read_quickly(preset: str) -> None:
 
 
 def test_every_preset_has_a_sample_and_every_sample_a_preset() -> None:
-    assert {file.stem.replace("_", "-") for file in SENDERS.glob("*.json")} == set(PRESETS)
+    assert {folder.name.replace("_", "-") for folder in SENDERS.iterdir()} == set(PRESETS)
+    assert all(sample_files(preset) for preset in PRESETS)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_of_several_samples_one_is_the_signup(preset: str) -> None:
+    files = sample_files(preset)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", event) for event in files)
+    assert len(files) == 1 or PRESETS[preset].get("sample") in files, 'write the key "sample" into the preset'
 
 
 @pytest.mark.parametrize("preset", PRESETS)
