@@ -520,10 +520,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to create a contact in LiveDesk: when it began and how long it took.
+    """One attempt to bring a contact to LiveDesk: when it began and how long it took.
 
     ``status`` is the last HTTP status; ``cause`` is ``None`` if the attempt succeeded. ``trigger`` is who requested it,
-    if a person did.
+    if a person did. ``changed`` names the fields that an update sent.
     """
 
     at: int
@@ -532,3 +532,4 @@ class Attempt:
     cause: str | None = None
     excerpt: str = ""
     trigger: str = ""
+    changed: tuple[str, ...] = ()

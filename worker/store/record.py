@@ -60,11 +60,13 @@ from worker.model import (
     Note,
     NoteCode,
     OnConflict,
+    OnDelete,
     Origin,
     Outcome,
     Position,
     Resolution,
     State,
+    Work,
 )
 
 #: Characters of each field in a fingerprint.
@@ -121,6 +123,24 @@ class ContactRecord:
     resolution: Resolution | None = None
     #: The operation that made it known, as long as that can be undone: until then a copy of the data is kept.
     undo: str | None = None
+    #: The newest event's own time; of a deleted record, when the person was deleted.
+    event_at: int | None = None
+    #: What the sender calls the newest event, until it is settled.
+    event: str = ""
+    #: The fields that are still to be sent to LiveDesk's contact.
+    changes: tuple[str, ...] = ()
+    #: When a change or a deletion opened it again.
+    opened_at: int | None = None
+    deletes: OnDelete | None = None
+    #: The fields that the source has given a value, each attribute as ``custom_attributes.<name>``.
+    known_fields: frozenset[str] = frozenset()
+
+    @property
+    def work(self) -> Work:
+        """What it waits for, or did when it failed."""
+        if self.deletes:
+            return Work.DELETE
+        return Work.UPDATE if self.contact_id and self.state is not State.CREATED else Work.CREATE
 
 
 @dataclass(frozen=True, slots=True)

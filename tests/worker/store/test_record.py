@@ -6,9 +6,10 @@ from dataclasses import fields, replace
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.model import ATTRIBUTE_FIELDS, Attempt, Contact, Note, NoteCode
+from worker.model import ATTRIBUTE_FIELDS, Attempt, Contact, Note, NoteCode, OnDelete, State, Work
 from worker.store.record import (
     POSITIONAL,
+    ContactRecord,
     chunks_of,
     differing_fields,
     dump_attempt,
@@ -143,3 +144,10 @@ def test_the_same_text_in_another_field_is_another_fingerprint() -> None:
 
 def test_notes_of_older_records_have_no_code() -> None:
     assert load_notes('[["name", "shortened"]]') == (Note("name", "shortened"),)
+
+
+def test_the_work_of_a_record() -> None:
+    signup = ContactRecord("ada", State.PENDING, "app", 1, [], 0, (), None)
+    change = replace(signup, contact_id="7")
+    works = [one.work for one in (signup, change, replace(change, deletes=OnDelete.MARK))]
+    assert works == [Work.CREATE, Work.UPDATE, Work.DELETE]
