@@ -1,7 +1,7 @@
 """A contact, prepared answers of LiveDesk, and one clock for the store and the algorithm."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from worker.actions import BulkAction
 from worker.errors import AnswerUnknown, LiveDeskError, Rejected, StoreError, StoreUnavailable
 from worker.livedesk.answers import Person
 from worker.model import (
+    ATTRIBUTE_FIELDS,
     Attempt,
     AttemptResult,
     Claim,
@@ -48,8 +49,8 @@ class FakeLiveDesk:
         self.answers: list[tuple[str, Any]] = []
         self.asked: list[tuple[Any, ...]] = []
 
-    def create(self, contact: Contact) -> Any:
-        return self._answer("create", contact)
+    def create(self, contact: Contact, *, with_attributes: bool = False) -> Any:
+        return self._answer("create", contact if with_attributes else contact.without(*ATTRIBUTE_FIELDS))
 
     def look_up(self, identifier: str, before_page: object) -> Any:
         return self._answer("look_up", identifier)
@@ -59,6 +60,12 @@ class FakeLiveDesk:
 
     def set_identifier(self, contact_id: str, identifier: str) -> Any:
         return self._answer("set_identifier", contact_id, identifier)
+
+    def update(self, contact_id: str, changes: Mapping[str, Any]) -> Any:
+        return self._answer("update", contact_id, dict(changes))
+
+    def delete(self, contact_id: str) -> Any:
+        return self._answer("delete", contact_id)
 
     def _answer(self, *asked: Any) -> Any:
         self.asked.append(asked)

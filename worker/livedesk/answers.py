@@ -9,28 +9,39 @@ https://www.engagelab.com/docs/livedesk/rest-api. An answer is judged by its sta
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from typing import Any, Self
 
 from worker import causes
 from worker.causes import Fault
 from worker.errors import AnswerUnknown, Misconfigured, Rejected, Throttled
-from worker.model import Contact, Note, NoteCode
+from worker.model import ATTRIBUTE_FIELDS, Attribute, Contact, Note, NoteCode
 
 EXCERPT_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A contact as LiveDesk shows it."""
+    """A contact as LiveDesk shows it.
+
+    An attribute without a value is absent, and so is a nested one, which we never send.
+    """
 
     id: str
     identifier: str | None = None
     name: str | None = None
     email: str | None = None
     phone_number: str | None = None
-    company: str | None = None
+    custom_attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    additional_attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+    @property
+    def company(self) -> str | None:
+        """The company, which searches compare too."""
+        name = self.additional_attributes.get("company_name")
+        return name if isinstance(name, str) else None
 
     @classmethod
     def read(cls, payload: object) -> Self | None:
@@ -40,20 +51,35 @@ class Person:
         contact_id = _contact_id(payload.get("id"))
         if contact_id is None:
             return None
-        texts = {name: payload.get(name) for name in ("identifier", "name", "email", "phone_number")}
-        more = payload.get("additional_attributes")
-        texts["company"] = more.get("company_name") if isinstance(more, dict) else None
-        # LiveDesk writes "" for some absent fields.
-        return cls(contact_id, **{name: text for name, text in texts.items() if isinstance(text, str) and text})
+        values: dict[str, Any] = {name: _scalars(payload.get(name)) for name in ATTRIBUTE_FIELDS}
+        for name in ("identifier", "name", "email", "phone_number"):
+            text = payload.get(name)
+            # LiveDesk writes "" for some absent fields.
+            values[name] = text if isinstance(text, str) and text else None
+        return cls(contact_id, **values)
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The result of a create that LiveDesk executed."""
+    """The result of a create that LiveDesk executed. ``shown``: what it answered."""
 
     contact_id: str
     status: int
     notes: tuple[Note, ...] = ()
+    shown: Person | None = field(default=None, compare=False)
+
+
+class Deletion(StrEnum):
+    """How LiveDesk answered the request to delete a contact."""
+
+    DELETED = "deleted"
+    #: There is no such contact: it was deleted before, or merged into another one. A LiveDesk that does not offer to
+    #: delete contacts may answer the same, so believe it only where ``Account.deletes`` is true.
+    GONE = "gone"
+    #: Our key may not, or LiveDesk does not offer it.
+    NOT_ALLOWED = "not_allowed"
+    #: Not now: Chatwoot refuses while the contact is online.
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +158,39 @@ def read_created(answer: Answer, contact: Contact) -> Created:
         raise answer.unreadable()
     if person.identifier is None:
         note = Note("identifier", "LiveDesk did not repeat it in its answer", NoteCode.DIFFERS)
-        return Created(person.id, answer.status, (note,))
+        return Created(person.id, answer.status, (note,), person)
     if person.identifier != contact.identifier:
         raise AnswerUnknown(causes.ANSWER_FOR_ANOTHER_CONTACT, status=answer.status)
-    return Created(person.id, answer.status)
+    return Created(person.id, answer.status, shown=person)
+
+
+def read_updated(answer: Answer, contact_id: str) -> int:
+    """Return the status of a 2xx to an update.
+
+    LiveDesk's pages do not show this answer, so an empty one is enough.
+
+    Raises:
+        AnswerUnknown: it is a page of something else, or names another contact.
+    """
+    if answer.text and not isinstance(answer.json, dict):
+        raise answer.unreadable()
+    person = Person.read(answer.payload())
+    if person and person.id != contact_id:
+        raise AnswerUnknown(causes.ANSWER_FOR_ANOTHER_CONTACT, status=answer.status)
+    return answer.status
+
+
+def read_deletion(answer: Answer) -> Deletion:
+    """Return what the answer to a delete says.
+
+    A 401 is no error of our configuration: that is how Chatwoot answers anybody but an administrator
+    (``ContactsController#destroy`` and its spec).
+    """
+    refusals = {404: Deletion.GONE, 422: Deletion.REFUSED} | dict.fromkeys((401, 403, 405), Deletion.NOT_ALLOWED)
+    if answer.status in refusals:
+        return refusals[answer.status]
+    raise_for_status(answer)
+    return Deletion.DELETED
 
 
 def read_people(answer: Answer) -> list[Person]:
@@ -157,8 +212,14 @@ def _contact_id(value: object) -> str | None:
     return text if re.fullmatch(r"[1-9][0-9]{0,18}", text) else None
 
 
+def _scalars(attributes: object) -> dict[str, Attribute]:
+    """The attributes that have a value of one of our types."""
+    pairs = attributes.items() if isinstance(attributes, dict) else ()
+    return {name: value for name, value in pairs if isinstance(value, str | int | float)}
+
+
 def _named_fields(body: object) -> frozenset[str]:
-    """The fields in ``attributes`` of a 422, as far as we send them."""
+    """The fields in ``attributes`` of a 422, as far as a contact of ours has them."""
     attributes = body.get("attributes") if isinstance(body, dict) else None
     if not isinstance(attributes, list):
         return frozenset()

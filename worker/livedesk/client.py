@@ -31,13 +31,16 @@ from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigu
 from worker.livedesk.answers import (
     Answer,
     Created,
+    Deletion,
     Person,
     create_not_found,
     raise_for_status,
     read_created,
+    read_deletion,
     read_people,
+    read_updated,
 )
-from worker.model import Contact
+from worker.model import ATTRIBUTE_FIELDS, Contact
 
 CONTACTS = "/api/v2/accounts/contacts"
 CONNECT_TIMEOUT_S = 5.0
@@ -84,14 +87,17 @@ class LiveDesk:
         """The longest time that one request can take."""
         return CONNECT_TIMEOUT_S + self.timeout_s
 
-    def create(self, contact: Contact) -> Created:
+    def create(self, contact: Contact, *, with_attributes: bool = False) -> Created:
         """Create the contact.
+
+        LiveDesk's pages do not list attributes for this request. With ``with_attributes`` they are sent nevertheless.
 
         Raises:
             Rejected: ``fields`` names what LiveDesk does not accept. It does not say whether a value is invalid or
                 belongs to another contact.
         """
-        answer = self._call("POST", self.url, body=contact.present())
+        sent = contact if with_attributes else contact.without(*ATTRIBUTE_FIELDS)
+        answer = self._call("POST", self.url, body=sent.present())
         if answer.status in (404, 405):
             raise create_not_found(answer)
         raise_for_status(answer)
@@ -106,16 +112,25 @@ class LiveDesk:
         return self._search(value, lambda person: (getattr(person, field) or "").lower() == value.lower(), before_page)
 
     def set_identifier(self, contact_id: str, identifier: str) -> int:
-        """Give a contact an identifier. Return the HTTP status.
+        """Give a contact an identifier. Return the HTTP status."""
+        return self.update(contact_id, {"identifier": identifier})
 
-        LiveDesk validates the whole contact again, so ``Rejected`` can name fields that were not sent
-        (livedesk-api 2.8).
+    def update(self, contact_id: str, changes: Mapping[str, Any]) -> int:
+        """Change these fields of a contact. Return the HTTP status.
+
+        Of the two kinds of attributes name only those that change, because LiveDesk merges them. ``None`` clears a
+        field; an attribute becomes null, because nothing that LiveDesk documents removes one. An avatar cannot be
+        cleared: Chatwoot ignores an ``avatar_url`` without an address (``ContactsController#process_avatar_from_url``).
+
+        Raises:
+            Rejected: the cause is ``contact_gone`` where LiveDesk has no such contact. LiveDesk validates the whole
+                contact again, so ``fields`` can name fields that were not sent (livedesk-api 2.8).
         """
-        answer = self._call("PATCH", f"{self.url}/{contact_id}", body={"identifier": identifier})
+        answer = self._call("PATCH", f"{self.url}/{contact_id}", body=dict(changes))
         if answer.status == 404:
             raise Rejected(causes.CONTACT_GONE, fields=frozenset(), status=404, excerpt=answer.excerpt())
         raise_for_status(answer)
-        return answer.status
+        return read_updated(answer, contact_id)
 
     def read(self, contact_id: str) -> Person | None:
         """Return the contact with this id.
@@ -131,16 +146,12 @@ class LiveDesk:
             raise answer.unreadable()
         return person
 
-    def delete(self, contact_id: str) -> bool:
-        """Delete a contact. Return whether LiveDesk allows that.
+    def delete(self, contact_id: str) -> Deletion:
+        """Delete a contact, and its conversations with it.
 
-        Its pages do not mention it, and Chatwoot allows it only to administrators (livedesk-api 2.9).
+        LiveDesk's pages do not mention it, and Chatwoot allows it only to administrators (livedesk-api 2.9).
         """
-        answer = self._call("DELETE", f"{self.url}/{contact_id}")
-        if answer.status in NOT_OFFERED:
-            return False
-        raise_for_status(answer)
-        return True
+        return read_deletion(self._call("DELETE", f"{self.url}/{contact_id}"))
 
     def _search(
         self, value: str, is_match: Callable[[Person], bool], before_page: Callable[[], object]

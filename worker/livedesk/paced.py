@@ -1,10 +1,10 @@
 """LiveDesk for one attempt: each request waits for its slot, within the lease."""
 
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from worker.livedesk.answers import Created, Person
+from worker.livedesk.answers import Created, Deletion, Person
 from worker.model import Claim, Contact
 from worker.store.store import Store
 
@@ -17,10 +17,12 @@ class LiveDesk(Protocol):
 
     @property
     def request_limit_s(self) -> float: ...
-    def create(self, contact: Contact, /) -> Created: ...
+    def create(self, contact: Contact, /, *, with_attributes: bool = False) -> Created: ...
     def look_up(self, identifier: str, before_page: Callable[[], object], /) -> list[Person]: ...
     def find_owners(self, field: str, value: str, before_page: Callable[[], object], /) -> list[Person]: ...
     def set_identifier(self, contact_id: str, identifier: str, /) -> int: ...
+    def update(self, contact_id: str, changes: Mapping[str, Any], /) -> int: ...
+    def delete(self, contact_id: str, /) -> Deletion: ...
 
 
 class LeaseLost(Exception):
@@ -70,9 +72,9 @@ class PacedLiveDesk:
         """Redis's time, or slightly less."""
         return self.claim.now + round((self.clock() - self.claimed_at) * 1000)
 
-    def create(self, contact: Contact) -> Created:
+    def create(self, contact: Contact, *, with_attributes: bool = False) -> Created:
         self._prepare()
-        return self.livedesk.create(contact)
+        return self.livedesk.create(contact, with_attributes=with_attributes)
 
     def look_up(self, identifier: str) -> list[Person]:
         self._prepare_look_up()
@@ -85,6 +87,14 @@ class PacedLiveDesk:
     def set_identifier(self, contact_id: str, identifier: str) -> int:
         self._prepare()
         return self.livedesk.set_identifier(contact_id, identifier)
+
+    def update(self, contact_id: str, changes: Mapping[str, Any]) -> int:
+        self._prepare()
+        return self.livedesk.update(contact_id, changes)
+
+    def delete(self, contact_id: str) -> Deletion:
+        self._prepare()
+        return self.livedesk.delete(contact_id)
 
     def _prepare_look_up(self) -> None:
         self._prepare(look_up=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from worker import causes
 from worker.errors import Inconclusive, LiveDeskError, Rejected
-from worker.livedesk.answers import Created
+from worker.livedesk.answers import Created, Deletion
 from worker.livedesk.checks import CheckResult, Level
 from worker.livedesk.client import LiveDesk
 from worker.model import Account, Contact
@@ -190,7 +190,7 @@ class Probe:
 
     def _is_deleted(self, contact_id: str) -> bool:
         try:
-            return self.livedesk.delete(contact_id)
+            return self.livedesk.delete(contact_id) is Deletion.DELETED
         except LiveDeskError:
             return False
 

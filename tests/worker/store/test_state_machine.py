@@ -5,7 +5,7 @@ The LiveDesk of this test keeps no identifier unique on purpose: a second create
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
@@ -21,7 +21,7 @@ from tests.invariants import assert_invariants
 from tests.world import make_store
 from worker import causes
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Rejected, Throttled
-from worker.livedesk.answers import Created, Person
+from worker.livedesk.answers import Created, Deletion, Person
 from worker.model import Contact, Origin, State
 from worker.retry import RetryPolicy
 from worker.store import keys
@@ -63,7 +63,7 @@ class ErraticLiveDesk:
     unanswered: dict[str, int] = field(default_factory=dict)
     seen_absent: dict[str, int] = field(default_factory=dict)
 
-    def create(self, contact: Contact) -> Created:
+    def create(self, contact: Contact, *, with_attributes: bool = False) -> Created:
         identifier = contact.identifier
         self.judge(identifier)
         mode = self.create_modes.pop() if self.create_modes else "ok"
@@ -108,6 +108,12 @@ class ErraticLiveDesk:
 
     def set_identifier(self, contact_id: str, identifier: str) -> int:
         raise AssertionError("nobody has an address")
+
+    def update(self, contact_id: str, changes: Mapping[str, Any]) -> int:
+        raise AssertionError("nothing changes")
+
+    def delete(self, contact_id: str) -> Deletion:
+        raise AssertionError("nobody is deleted")
 
     def look_up(self, identifier: str, before_page: object) -> list[Person]:
         mode = self.search_modes.pop() if self.search_modes else "ok"

@@ -7,7 +7,7 @@ and Dan, under one that nobody here knows.
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -22,7 +22,7 @@ from tests.worker.store.test_state_machine import SETTLE_MS, TIMEOUT_S, Died, pr
 from tests.world import make_store
 from worker import causes
 from worker.errors import AnswerUnknown, NotSent, Rejected
-from worker.livedesk.answers import Created, Person
+from worker.livedesk.answers import Created, Deletion, Person
 from worker.model import Accepted, Contact, Identity, Origin, Outcome, Quarantined, State, Status
 from worker.retry import RetryPolicy
 from worker.store import keys
@@ -71,7 +71,7 @@ class Directory:
     creates: list[str] = field(default_factory=list)
     ids: Iterator[int] = field(default_factory=lambda: count(100))
 
-    def create(self, contact: Contact) -> Created:
+    def create(self, contact: Contact, *, with_attributes: bool = False) -> Created:
         values = contact.present()
         taken = {name for name in ("identifier", "email", "phone_number") if self.owners(name, values.get(name))}
         mode = self._mode()
@@ -94,6 +94,12 @@ class Directory:
             self.people[contact_id] = replace(self.people[contact_id], identifier=identifier)
         self._end(mode)
         return 200
+
+    def update(self, contact_id: str, changes: Mapping[str, Any]) -> int:
+        raise AssertionError("nothing changes")
+
+    def delete(self, contact_id: str) -> Deletion:
+        raise AssertionError("nobody is deleted")
 
     def look_up(self, identifier: str, _before_page: object) -> list[Person]:
         return self.owners("identifier", identifier)
