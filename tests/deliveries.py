@@ -51,8 +51,10 @@ BEARER = (
     "rudderstack",
     "wordpress",
 )
-QUERY = ("jotform", "mailchimp")
+QUERY = ("jotform", "mailchimp", "engagelab-whatsapp")
 TOKENS = (*BEARER, *QUERY, "google-ads-lead")
+#: Whose signature does not cover the body.
+CALLBACKS = ("engagelab-otp", "engagelab-sms")
 
 #: Phone numbers of the samples that are not E.164, as they are after normalisation in the region US;
 #: ``None`` for those that are not valid there.
@@ -71,6 +73,12 @@ PHONES = {
 
 def hexed(message: bytes, algorithm: str = "sha256") -> str:
     return hmac.new(SECRET.encode(), message, algorithm).hexdigest()
+
+
+def callback_id(nonce: str = "83021957", *, now: int = NOW, username: str = "livedesk", secret: str = SECRET) -> str:
+    """EngageLab's header, by the formula of engagelab.com/docs/otp/api/callback."""
+    signature = hmac.new(secret.encode(), f"{now}{nonce}{username}".encode(), hashlib.sha256).hexdigest()
+    return f"timestamp={now};nonce={nonce};username={username};signature={signature}"
 
 
 def base64ed(message: bytes) -> str:
@@ -113,6 +121,7 @@ SIGNED: Mapping[str, Callable[[bytes], dict[str, str]]] = {
         "x-webflow-timestamp": f"{NOW}000",
         "x-webflow-signature": hexed(f"{NOW}000:".encode() + body),
     },
+    **dict.fromkeys(CALLBACKS, lambda _body: {"X-CALLBACK-ID": callback_id()}),
     "slack": lambda body: {
         "X-Slack-Request-Timestamp": str(NOW),
         "X-Slack-Signature": "v0=" + hexed(f"v0:{NOW}:".encode() + body),

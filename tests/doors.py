@@ -12,7 +12,7 @@ from worker.model import Accepted, Contact, Note, Origin, Quarantined, Signup, S
 from worker.store.connection import connect
 from worker.store.contacts import Contacts
 from worker.store.quarantine import Quarantine
-from worker.store.security import SecretUses
+from worker.store.security import SecretUses, SignedBodies
 from worker.store.store import Store
 
 #: What the clock of these doors says, in seconds since the epoch.
@@ -49,6 +49,14 @@ class MemorySecretUses:
         pass
 
 
+class MemorySignedBodies:
+    def __init__(self) -> None:
+        self.bound: dict[tuple[str, str], bytes] = {}
+
+    def bind(self, source: str, signature: str, body: bytes, _valid_s: float) -> bool:
+        return self.bound.setdefault((source, signature), body) == body
+
+
 class MemoryStore(Store):
     """Accepts contacts as Redis does: repeated identifiers are duplicates.
 
@@ -63,6 +71,7 @@ class MemoryStore(Store):
         self.contacts = cast(Contacts, MemoryContacts(self))
         self.quarantine = cast(Quarantine, MemoryQuarantine(self))
         self.secret_uses = cast(SecretUses, MemorySecretUses())
+        self.signed_bodies = cast(SignedBodies, MemorySignedBodies())
 
     def key_of(self, identifier: str) -> str:
         return f"key-{list(self.taken).index(identifier)}"

@@ -24,7 +24,10 @@ FINDER_PREFIX = keys.finders("")
 ALIAS_PREFIX = keys.aliases("")
 WAS_PREFIX = keys.was("")
 #: Keys with rules of their own, on which nothing else depends.
-OTHER_PREFIXES = (keys.minute(""), keys.people(""), keys.operation(""), keys.tries(""), WAS_PREFIX, keys.taken(""))
+OTHER_PREFIXES = (
+    *(keys.minute(""), keys.people(""), keys.operation(""), keys.tries(""), keys.signed("")),
+    *(WAS_PREFIX, keys.taken("")),
+)
 
 
 def assert_invariants(client: redis.Redis) -> None:

@@ -22,6 +22,7 @@ from webhook_app.receiver.request_body import CutOff, read_delivery
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided
 from webhook_app.sources.source import Delivered, problems_in
+from webhook_app.sources.verify.callback_id import Reusable
 from webhook_app.sources.verify.handshakes import Reply
 from worker.errors import StoreError, Unmappable
 from worker.model import Accepted, Contact, Identity, Signup, Status
@@ -145,10 +146,22 @@ def _take_delivery(log: DeliveryLog, source: Source, delivery: Delivery) -> Resp
     if isinstance(read, Reply):
         return _reply(read)
     began = time.monotonic()
+    if (signature := source.reusable_signature(delivery)) is not None:
+        _bind(log.parts.store, source, signature, delivery.body)
     document = store_delivered(log.parts.store, source, read).document
     if time.monotonic() - began < SLOW_S:
         log.used_secret(source, read.secret)
     return AcceptedResponse(document)
+
+
+def _bind(store: Store, source: Source, reusable: Reusable, body: bytes) -> None:
+    """Accept one body for a signature that does not cover it.
+
+    Raises:
+        Unauthentic: the signature came with another body before.
+    """
+    if not store.signed_bodies.bind(source.name, reusable.signature, body, reusable.valid_s):
+        raise Unauthentic("the signature came with another body before")
 
 
 def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:

@@ -17,6 +17,7 @@ from werkzeug.datastructures import Headers
 from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.sample import NoSample, Sample
 from webhook_app.sources.source import Source
+from webhook_app.sources.verify.callback_id import HEADER, CallbackId, header_of
 from webhook_app.sources.verify.jwts import Jwt, body_hash
 from webhook_app.sources.verify.schemes import Numbered
 from webhook_app.sources.verify.signature import UNITS, Ed25519, Hmac, Verifier
@@ -98,6 +99,8 @@ def _signature(verifier: Verifier, sample: Sample, address: str, now: float) -> 
     match verifier:
         case Hmac():
             return _by_hmac(verifier, sample, address, now)
+        case CallbackId():
+            return _by_callback_id(verifier, now)
         case Token():
             return _by_token(verifier)
         case FieldToken():
@@ -120,6 +123,12 @@ def _by_hmac(verifier: Hmac, sample: Sample, address: str, now: float) -> Signat
         [*items, verifier.prefix + verifier.signature(verifier.keys[0], message)]
     )
     return Signature(headers)
+
+
+def _by_callback_id(verifier: CallbackId, now: float) -> Signature:
+    timestamp, nonce, username = str(int(now)), secrets.token_hex(8), "livedesk-sync"
+    signature = verifier.signature(verifier.keys[0], timestamp, nonce, username)
+    return Signature({HEADER: header_of(timestamp, nonce, username, signature)})
 
 
 def _by_token(verifier: Token) -> Signature:

@@ -8,6 +8,7 @@ from webhook_app.sources.delivery import Delivery, Lookup
 from webhook_app.sources.mapping.mapping import Mapping
 from webhook_app.sources.mapping.paths import ELEMENT_WORK, Path, Scope, TooMuchWork
 from webhook_app.sources.verify import signature
+from webhook_app.sources.verify.callback_id import CallbackId, Reusable
 from webhook_app.sources.verify.handshakes import Handshake, Reply
 from webhook_app.sources.verify.signature import Signed, Verifier
 from webhook_app.sources.verify.tokens import FieldToken
@@ -91,6 +92,13 @@ class Source:
     def has_token_in_body(self) -> bool:
         """Whether a token in the body proves who sent it, but not that it is whole."""
         return any(isinstance(verifier, FieldToken) for verifier in self.verifiers)
+
+    def reusable_signature(self, delivery: Delivery) -> Reusable | None:
+        """Return a verified delivery's signature, if it does not cover the body.
+
+        It may have one body only.
+        """
+        return next((one.reusable(delivery) for one in self.verifiers if isinstance(one, CallbackId)), None)
 
     def read(self, delivery: Delivery, now: float) -> Reply | Delivered:
         """Verify a delivery and read its contacts. ``now`` is in seconds since the epoch.

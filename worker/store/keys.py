@@ -35,6 +35,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:clashes``         HASH    ``<source> <other source>`` → deliveries in quarantine because of a clash of the two
 ``{lds}:tries:<hash>``    HASH    sign-in attempts from one address, and when they expire
 ``{lds}:secrets``         HASH    ``<source>:<secret's name>`` → ms when a delivery was last verified with it
+``{lds}:signed:<hash>``   STRING  hash of the body that a signature came with which does not cover it, while it is valid
 ``{lds}:reconcile``       HASH    how far ``flask reconcile`` got: at, key, checked, found
 ``{lds}:account``         HASH    what live probes found out about the LiveDesk account (``findings``)
 ``{lds}:mark``            STRING  written after a delivery to wait for its durability (``durability``)
@@ -80,6 +81,7 @@ def _named(kind: str) -> Callable[[object], str]:
 contact = _named("c")
 quarantined = _named("q")
 tries = _named("tries")
+signed = _named("signed")
 state = _named("state")
 cause = _named("cause")
 people = _named("people")

@@ -1,5 +1,6 @@
-"""Sign-in attempts, limited by address; and each secret's last use."""
+"""Limited sign-in attempts, each secret's last use, and bodies of signatures."""
 
+import hashlib
 from typing import Any
 
 from worker.store import keys
@@ -40,3 +41,22 @@ class SecretUses:
         with translated():
             used: Any = self.db.client.hgetall(keys.SECRETS)
         return {name: int(at) for name, at in used.items()}
+
+
+class SignedBodies:
+    """Which body came with a signature that does not cover it."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def bind(self, source: str, signature: str, body: bytes, valid_s: float) -> bool:
+        """Bind a signature of this source to the first body that comes with it.
+
+        The same body may come again, because senders repeat deliveries. ``valid_s`` is how long the signature is
+        valid. Returns whether this is the body.
+        """
+        name = keys.signed(self.db.key_of(f"{source}:{signature}"))
+        digest = hashlib.blake2b(body, key=self.db.salt(), digest_size=16).hexdigest()
+        with translated():
+            bound: Any = self.db.client.set(name, digest, nx=True, get=True, px=int(valid_s * 1000))
+        return bound in (None, digest)

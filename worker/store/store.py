@@ -16,7 +16,7 @@ from worker.store.operations import Operations
 from worker.store.overview import OverviewReader
 from worker.store.quarantine import Quarantine
 from worker.store.queue import GRACE_MS, Envelope, Queue
-from worker.store.security import RateLimiter, SecretUses
+from worker.store.security import RateLimiter, SecretUses, SignedBodies
 from worker.store.upstream import UpstreamControl
 
 #: For stores that send nothing to LiveDesk.
@@ -58,3 +58,4 @@ class Store(Database):
         self.findings = Findings(self)
         self.rate_limiter = RateLimiter(self)
         self.secret_uses = SecretUses(self)
+        self.signed_bodies = SignedBodies(self)

@@ -935,6 +935,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "save_account": lambda store: store.findings.save_account("name", Account(unique=True)),
     "save_progress": lambda store: store.findings.save_progress(None),
     "mark": lambda store: store.secret_uses.mark("shop", "SHOP_SECRET"),
+    "bind": lambda store: store.signed_bodies.bind("otp", "signature", b"{}", 600),
 }
 
 

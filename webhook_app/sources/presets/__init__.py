@@ -17,6 +17,7 @@ from webhook_app.sources.mapping.rules import NAMES
 #: The families of presets, in the order of ``docs/sources.md``.
 FAMILIES = (
     "Your own code and common standards",
+    "EngageLab",
     "Identity services",
     "Identity systems that you run or program yourself",
     "Shops and billing",
@@ -49,6 +50,7 @@ class Preset(TypedDict):
     #: The product escapes names and addresses for HTML.
     html_entities: NotRequired[bool]
     each: NotRequired[str]
+    max_bytes: NotRequired[int]
     handshake: NotRequired[str]
     blocking: NotRequired[bool]
     #: Paths to what must not be stored: passwords, tokens, private metadata.
@@ -71,6 +73,9 @@ class Preset(TypedDict):
     console: list[str]
     #: Whether and how long the product retries a delivery that was not answered 200, in one sentence.
     retries: NotRequired[str]
+    #: Why the preset has no ``deleted_if``, or no ``event_time``: the product does not say it. In one sentence each.
+    without_deletion: NotRequired[str]
+    without_event_time: NotRequired[str]
     #: What the secret looks like and where to find it; absent if there is none.
     secret_hint: NotRequired[str]
     #: How the secrets begin that the product issues, "" if that is unknown; absent if the user chooses the secret.

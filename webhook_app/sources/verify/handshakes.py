@@ -106,7 +106,21 @@ def _is_woocommerce_ping(delivery: Delivery) -> Reply | None:
     return OK if is_form and _WOOCOMMERCE_PING.fullmatch(delivery.body) else None
 
 
+def _answer_engagelab(delivery: Delivery) -> Reply | None:
+    """Answer the unsigned requests with which EngageLab verifies a URL, now and again.
+
+    engagelab.com/docs/otp/api/callback (and sms): the body ``{}``, and empty in an older version, as curl sends it.
+    DevEngageLab/engagelab-skills at 0eb1ccd, engagelab-apppush/references/callback-api.md: a text to send back.
+    """
+    if _ENGAGELAB_CHECK.fullmatch(delivery.body):
+        return OK
+    echo = _ENGAGELAB_ECHO.fullmatch(delivery.body)
+    return Reply(echo[1].decode(), TEXT) if echo else None
+
+
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ENGAGELAB_CHECK = re.compile(rb"\s*(?:\{\s*\}\s*)?")
+_ENGAGELAB_ECHO = re.compile(rb'\s*\{\s*"echostr"\s*:\s*"([0-9A-Za-z_-]{1,64})"\s*\}\s*')
 _WOOCOMMERCE_PING = re.compile(rb"webhook_id=[0-9]{1,20}")
 
 #: By the sender's name.
@@ -121,6 +135,8 @@ HANDSHAKES: Mapping[str, Callable[[tuple[str, ...], str], Handshake]] = {
     "mailchimp": lambda _secrets, _token: Handshake(visit=lambda _delivery: OK, is_signed=True),
     # an unsigned form when the webhook is saved
     "woocommerce": lambda _secrets, _token: Handshake(ping=_is_woocommerce_ping),
+    # an unsigned POST without data, or with a text to send back
+    "engagelab": lambda _secrets, _token: Handshake(ping=_answer_engagelab),
     # HEAD when the URL is saved
     "intercom": lambda _secrets, _token: Handshake(visit=lambda _delivery: OK),
 }

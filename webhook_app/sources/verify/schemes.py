@@ -12,6 +12,7 @@ from webhook_app.sources.body.reader import Reader
 from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mistakes import collecting, did_you_mean, unknown_keys
+from webhook_app.sources.verify.callback_id import CallbackId
 from webhook_app.sources.verify.jwks import KeySet
 from webhook_app.sources.verify.jwts import ALGORITHMS, Jwt
 from webhook_app.sources.verify.secret_forms import KEY_OPTIONS, decode_keys
@@ -165,6 +166,10 @@ def _basic(given: Given) -> list[Verifier]:
     return [_made(Token, decode_keys(given.secrets, "basic"), {"auth_scheme": "Basic"})]
 
 
+def _callback_id(given: Given) -> list[Verifier]:
+    return [_made(CallbackId, decode_keys(given.secrets, "utf8"), given.options)]
+
+
 def _jwt(given: Given, fixed: Mapping[str, Any]) -> list[Verifier]:
     """With ``jwks`` the keys are fetched; without it the secrets are HMAC keys."""
     url, given = given.taking("jwks", "")
@@ -198,6 +203,7 @@ SCHEMES: Mapping[str, Scheme] = {
     "hmac": Scheme(frozenset(_HMAC_OPTIONS.split()), partial(_hmac, fixed={})),
     "token": Scheme(frozenset({"header", "query", "field", "auth_scheme"}), _token),
     "basic": Scheme(frozenset(), _basic),
+    "engagelab": Scheme(frozenset({"tolerance", "one_body"}), _callback_id),
     "hubspot-v3": Scheme(frozenset({"url", "tolerance"}), partial(_hmac, fixed=_HUBSPOT_V3)),
     "jwt-body": Scheme(_JWT_OPTIONS, partial(_jwt, fixed={})),
     "jwt-header": Scheme(
@@ -221,7 +227,7 @@ OPTIONS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     **dict.fromkeys(("timestamp_header", "timestamp_prefix", "unit", "id_header", "url"), (_is_text, "a string")),
     **dict.fromkeys(("query", "field", "auth_scheme", "jwks", "issuer", "audience", "claim"), (_is_text, "a string")),
     "key": (lambda value: value in KEY_OPTIONS, f"one of {', '.join(KEY_OPTIONS)}"),
-    "first_element_only": (lambda value: isinstance(value, bool), "true or false"),
+    **dict.fromkeys(("first_element_only", "one_body"), (lambda value: isinstance(value, bool), "true or false")),
     "algorithms": (_is_algorithms, f"a list of {', '.join(ALGORITHMS)}"),
     "tolerance": (
         lambda value: isinstance(value, int | float) and not isinstance(value, bool),

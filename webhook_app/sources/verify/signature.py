@@ -6,6 +6,7 @@ Every verifier is a small frozen value with ``verify``. A new product is a new v
               Webhooks and Svix are two of its values.
 ``Ed25519``   the same with a signature (RFC 8032) in place of the hash: version v1a of Standard Webhooks
 ``tokens``    a secret in a header (``Bearer``, ``Basic`` or bare), in the query or in the body
+``callback_id``  a keyed hash that does not cover the body: EngageLab's
 ``jwts``      a JSON Web Token that is the body, or that contains the body's hash
 
 Whatever was sent, ``verify`` raises only ``Unauthentic`` and ``Undecided``; what an operator wrote is checked when the
