@@ -26,7 +26,7 @@ from webhook_app.sources.config import read_source
 from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.sample import SAMPLES, sample_files
-from worker.model import Contact
+from worker.model import Contact, Signup
 
 SENDERS = SAMPLES
 NOW = 1_700_000_000
@@ -265,11 +265,16 @@ def expected(preset: str, event: str | None = None) -> Contact | None:
     fields = sample(preset, event)["expected_contact"]
     if fields is None:
         return None
-    phone = fields["phone_number"]
+    phone = fields.get("phone_number")
     return Contact(**{**fields, "phone_number": PHONES.get(phone, phone)})
 
 
 def contacts(found: Source, sent: Delivery) -> list[Contact]:
     """The contacts in a delivery."""
-    readings = found.read_payload(found.reader.read(sent), sent.headers)
-    return [reading.contact for reading in (readings if isinstance(readings, list) else [readings]) if reading]
+    return [reading.contact for reading in readings(found, sent)]
+
+
+def readings(found: Source, sent: Delivery) -> list[Signup]:
+    """What a source reads in a delivery, without what is not a signup."""
+    read = found.read_payload(found.reader.read(sent), sent.headers)
+    return [reading for reading in (read if isinstance(read, list) else [read]) if reading]

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from worker.characters import strip, without_invisible, without_invisible_in_name
 from worker.errors import Unmappable
-from worker.model import CONTACT_FIELDS, PERSONAL_FIELDS, Contact, Note, NoteCode, Signup
+from worker.model import CONTACT_FIELDS, PERSONAL_FIELDS, Contact, Event, Note, NoteCode, Signup
 from worker.phone_numbers import NotAPhoneNumber, country_of, to_e164
 from worker.placeholders import has_template, is_placeholder, without_placeholders
 
@@ -24,6 +24,8 @@ MAX_TEXT = 255
 MAX_URL = 2048
 #: LiveDesk's inbox ids are 32-bit integers.
 MAX_INBOX_ID = 2**31 - 1
+NO_EVENT = Event()
+NOTHING: frozenset[str] = frozenset()
 #: The longest integer that Python converts to text whatever its limit is set to (``sys.int_info``).
 _LONGEST_INTEGER = 10**640
 
@@ -71,15 +73,17 @@ def normalise(
     allow_identifiers: Collection[str] = (),
     html_entities: bool = False,
     strict: bool = False,
+    event: Event = NO_EVENT,
 ) -> Signup:
     """Return the contact that ``raw`` describes, with notes about changes.
 
-    ``raw`` maps names of ``Contact``'s fields to what the sender wrote; ``None`` and blank text mean absent. Of other
-    names, ``country`` is the country of a phone number without a country code, and ``email_verified`` whether the
-    address is known to be the person's. ``region`` (ISO 3166-1, two capital letters) is the country if the delivery
-    names none; ``inbox_id`` is the inbox of a delivery that names none; ``id_prefix`` precedes the identifier;
-    ``allow_identifiers`` are identifiers that look like placeholders. With ``html_entities`` the sender escapes texts
-    for HTML.
+    ``raw`` maps names of ``Contact``'s fields to what the sender wrote. ``None`` and blank text mean that the person
+    has no value, so that the field is cleared; a name that is missing means nothing. Of other names, ``country`` is the
+    country of a phone number without a country code, and ``email_verified`` whether the address is known to be the
+    person's. ``region`` (ISO 3166-1, two capital letters) is the country if the delivery names none; ``inbox_id`` is
+    the inbox of a delivery that names none; ``id_prefix`` precedes the identifier; ``allow_identifiers`` are
+    identifiers that look like placeholders. With ``html_entities`` the sender escapes texts for HTML. ``event`` is what
+    happened.
 
     Raises:
         Unmappable: the identifier or the inbox is invalid; with ``strict``, any field is.
@@ -87,6 +91,7 @@ def normalise(
     problems: dict[str, str] = {}
     values: dict[str, Any] = {}
     notes: list[Note] = []
+    cleared: list[str] = []
     place = _country(raw, region)
     written = _unescaped(raw) if html_entities else raw
     for field, read in READERS.items():
@@ -98,18 +103,26 @@ def normalise(
             values[field] = None
             notes.append(Note(field, f"left out: {reason}", NoteCode.LEFT_OUT))
         else:
+            if values[field] is None and field in written and CONTACT_FIELDS[field].is_optional:
+                cleared.append(field)
             if remark:
                 notes.append(Note(field, remark, NoteCode.ALTERED))
-    if values["identifier"] and is_placeholder(values["identifier"], allow_identifiers):
-        problems["identifier"] = "a placeholder, not an id"
-    elif id_prefix and values["identifier"]:
-        values["identifier"] = id_prefix + values["identifier"]
-        if len(values["identifier"]) > MAX_TEXT:
-            problems["identifier"] = f"longer than {MAX_TEXT} characters with its prefix"
+    if identifier := values["identifier"]:
+        values["identifier"] = id_prefix + identifier
+        if problem := _identifier_problem(identifier, id_prefix, allow_identifiers):
+            problems["identifier"] = problem
     if problems:
         raise Unmappable(problems)
     contact = Contact(**values | {"inbox_id": values["inbox_id"] or inbox_id})
-    return Signup(contact, tuple(notes), is_unverified=raw.get("email_verified") is False)
+    is_unverified = raw.get("email_verified") is False
+    return Signup(contact, tuple(notes), is_unverified, frozenset(cleared) if cleared else NOTHING, event)
+
+
+def _identifier_problem(identifier: str, prefix: str, allowed: Collection[str]) -> str:
+    if is_placeholder(identifier, allowed):
+        return "a placeholder, not an id"
+    too_long = len(prefix) + len(identifier) > MAX_TEXT
+    return f"longer than {MAX_TEXT} characters with its prefix" if too_long else ""
 
 
 def as_text(value: object) -> str | None:

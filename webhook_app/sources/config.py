@@ -15,7 +15,7 @@ import phonenumbers
 
 from webhook_app.sources.body.reader import FORMATS, MAX_BYTES, Reader
 from webhook_app.sources.credentials import read_secrets
-from webhook_app.sources.mapping import rules
+from webhook_app.sources.mapping import entry as mappings
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.paths import Path as JsonPath
 from webhook_app.sources.mistakes import collecting, did_you_mean, unknown_keys
@@ -25,7 +25,7 @@ from webhook_app.sources.verify.handshakes import Handshake, make_handshake
 from webhook_app.sources.verify.schemes import jwks_urls, read_verifiers
 from webhook_app.sources.verify.secret_forms import decode_key, read_secret, refuse_accident
 from worker.errors import SettingsError
-from worker.model import Identity, OnConflict
+from worker.model import Identity, OnChange, OnConflict, OnDelete
 from worker.normalise import MAX_INBOX_ID
 
 #: The name of the source that ``WEBHOOK_SECRET`` creates.
@@ -119,7 +119,7 @@ def _parts(
         with collecting(problems):
             parts["verifiers"] = read_verifiers(entry.get("verify"), secrets, parts["reader"])
     with collecting(problems):
-        parts["mapping"] = rules.read_mapping(entry)
+        parts["mapping"] = mappings.read_mapping(entry)
     with collecting(problems, "secret_fields: "):
         parts["secret_fields"] = _secret_fields(entry.get("secret_fields", []))
     with collecting(problems, "handshake: "):
@@ -145,7 +145,10 @@ def shortcut(secret: str) -> Source:
             raise ValueError("WEBHOOK_SECRET begins with whsec_, but the rest is not base64") from None
     verifiers = read_verifiers(schemes, {"WEBHOOK_SECRET": secret})
     return Source(
-        name=SHORTCUT, verifiers=verifiers, mapping=rules.read_mapping(OWN_WORDS), secret_names=("WEBHOOK_SECRET",)
+        name=SHORTCUT,
+        verifiers=verifiers,
+        mapping=mappings.read_mapping(OWN_WORDS),
+        secret_names=("WEBHOOK_SECRET",),
     )
 
 
@@ -309,6 +312,8 @@ SETTINGS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "id_space": (lambda value: isinstance(value, str) and NAME.fullmatch(value), "a name like that of a source"),
     "id_prefix": (_is_prefix, f"a string of at most {MAX_PREFIX} characters without spaces"),
     "on_conflict": (lambda value: value in list(OnConflict), " or ".join(f'"{one}"' for one in OnConflict)),
+    "on_change": (lambda value: value in list(OnChange), " or ".join(f'"{one}"' for one in OnChange)),
+    "on_delete": (lambda value: value in list(OnDelete), " or ".join(f'"{one}"' for one in OnDelete)),
     "allow_identifiers": (lambda value: bool(_texts(value)), "a list of strings"),
     "html_entities": (lambda value: isinstance(value, bool), "true or false"),
     "on_invalid": (lambda value: value in ON_INVALID, " or ".join(f'"{word}"' for word in ON_INVALID)),
@@ -319,10 +324,12 @@ SETTINGS: Mapping[str, tuple[Callable[[object], object], str]] = {
 READ: Mapping[str, Callable[[Any], object]] = {
     "identity": Identity,
     "on_conflict": OnConflict,
+    "on_change": OnChange,
+    "on_delete": OnDelete,
     "allow_identifiers": tuple,
 }
 KEYS = (
     *("preset", "verify", "secret", "secrets", "handshake", "body", "json_fields", "each", "secret_fields"),
-    *rules.KEYS,
+    *mappings.KEYS,
     *SETTINGS,
 )

@@ -45,7 +45,7 @@ def _anchor(title: str) -> str:
 
 def _section(name: str, preset: Preset) -> str:
     address = f"{HOST}/webhooks/{name}"
-    lines = [f"### {preset['title']}", "", _prose(f"**Signups:** {preset['signup']}"), ""]
+    lines = [f"### {preset['title']}", "", *_events(preset)]
     lines += [_prose(f"**Identity:** `{preset['identity']}`. {preset['identity_reason']}"), ""]
     lines += [_prose(step.replace("{url}", address), f"{number}. ") for number, step in enumerate(preset["console"], 1)]
     if "secret_hint" in preset:
@@ -60,6 +60,14 @@ def _section(name: str, preset: Preset) -> str:
     notes = [_prose(note, "- ") for note in [*preset.get("notes", ()), *_tests(preset)]]
     lines += ["", "**Notes:**", "", *notes] if notes else []
     return "\n".join([*lines, ""]).replace("{url}", address)
+
+
+def _events(preset: Preset) -> Iterable[str]:
+    yield from (_prose(f"**Signups:** {preset['signup']}"), "")
+    if "changes" in preset:
+        yield from (_prose(f"**Changes:** {preset['changes']}"), "")
+    if "deletions" in preset:
+        yield from (_prose(f"**Deletions**, with [`on_delete`](#changes-and-deletions): {preset['deletions']}"), "")
 
 
 def _source(name: str, preset: Preset) -> Iterable[str]:

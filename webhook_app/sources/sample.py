@@ -17,10 +17,10 @@ from urllib.parse import parse_qsl, urlencode
 from webhook_app.sources.body.reader import FORMATS, format_name, parse_json
 from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.mapping.jsonpath import compile_path
-from webhook_app.sources.mapping.mapping import FirstOf, Prefixed, Rule
 from webhook_app.sources.mapping.mapping import Mapping as ContactMapping
 from webhook_app.sources.mapping.paths import Path as JsonPath
 from webhook_app.sources.mapping.people import Named, PersonId
+from webhook_app.sources.mapping.values import FirstOf, Prefixed, Rule
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.source import Source
 from worker.errors import SyncError

@@ -1,5 +1,6 @@
 """One source: verifies a delivery and reads the contacts in it."""
 
+import time
 from dataclasses import dataclass, field
 
 from webhook_app.sources.body.payload_codec import dump_payload
@@ -13,7 +14,7 @@ from webhook_app.sources.verify.handshakes import Handshake, Reply
 from webhook_app.sources.verify.signature import Signed, Verifier
 from webhook_app.sources.verify.tokens import FieldToken
 from worker.errors import Unmappable
-from worker.model import Identity, OnConflict, Origin, Quarantined, Signup
+from worker.model import Identity, OnChange, OnConflict, OnDelete, Origin, Quarantined, Signup
 from worker.normalise import normalise
 
 #: A contact and notes about what was left out or changed; ``None`` for what is not a signup.
@@ -24,10 +25,14 @@ NO_HEADERS: Lookup = {}
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A payload, or one element of a batch, and what could be read in it."""
+    """A payload, or one element of a batch, and what could be read in it.
+
+    ``is_ignored_deletion``: it is not a signup because the source ignores deletions.
+    """
 
     payload: object = field(repr=False)
     reading: Reading | Unmappable
+    is_ignored_deletion: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +53,13 @@ class Source:
     """A sender's settings, ready to use.
 
     ``region`` is the country of phone numbers without a country code, ``inbox_id`` the inbox of contacts that name
-    none. ``identity``, ``id_space``, ``siblings`` and ``on_conflict`` are those of ``origin``; ``id_prefix`` precedes
-    identifiers, and ``allow_identifiers`` are real ones that look like placeholders. With ``html_entities`` the
-    sender escapes texts for HTML. ``on_invalid`` decides about an authentic delivery without a usable contact:
-    ``quarantine``, which does not store what is at ``secret_fields``, or ``reject``. ``max_bytes`` limits the body.
-    With ``blocking = false`` a signup waits for our answer and must never fail because of us (ADR 8).
-    ``secret_names`` are the names of the secrets, in the order in which ``verify`` numbers them. ``preset`` is the
-    name of the preset that the source uses.
+    none. ``identity``, ``id_space``, ``siblings``, ``on_conflict``, ``on_change`` and ``on_delete`` are those of
+    ``origin``; without ``on_change`` changes of a visitor are only noted. ``id_prefix`` precedes identifiers, and
+    ``allow_identifiers`` are real ones that look like placeholders. With ``html_entities`` the sender escapes texts for
+    HTML. ``on_invalid`` decides about an authentic delivery without a usable contact: ``quarantine``, which does not
+    store what is at ``secret_fields``, or ``reject``. ``max_bytes`` limits the body. With ``blocking = false`` a signup
+    waits for our answer and must never fail because of us (ADR 8). ``secret_names`` are the names of the secrets, in
+    the order in which ``verify`` numbers them. ``preset`` is the name of the preset that the source uses.
     """
 
     name: str
@@ -75,13 +80,24 @@ class Source:
     siblings: tuple[str, ...] = ()
     id_prefix: str = ""
     on_conflict: OnConflict = OnConflict.ASK
+    on_change: OnChange | None = None
+    on_delete: OnDelete = OnDelete.IGNORE
     allow_identifiers: tuple[str, ...] = ()
     html_entities: bool = False
 
     @property
     def origin(self) -> Origin:
         """Where its contacts come from."""
-        return Origin(self.name, self.identity, self.id_space, self.on_conflict, self.siblings)
+        default = OnChange.NOTE if self.identity is Identity.VISITOR else OnChange.UPDATE
+        return Origin(
+            source=self.name,
+            identity=self.identity,
+            id_space=self.id_space,
+            on_conflict=self.on_conflict,
+            siblings=self.siblings,
+            on_change=self.on_change or default,
+            on_delete=self.on_delete,
+        )
 
     @property
     def needs_url(self) -> bool:
@@ -116,27 +132,35 @@ class Source:
         payload = self.reader.read(delivery)
         if handshake and handshake.challenge and (reply := handshake.challenge(payload)):
             return reply
-        delivered = self.read_again(payload, delivery.headers, secret)
+        delivered = self.read_again(payload, delivery.headers, secret, now=now)
         if self.on_invalid == "reject" and not delivered.is_batch:
             _raise_problems(delivered)
         return delivered
 
     def read_again(
-        self, payload: object, headers: Lookup = NO_HEADERS, secret: int = 0, *, is_element: bool = False
+        self,
+        payload: object,
+        headers: Lookup = NO_HEADERS,
+        secret: int = 0,
+        *,
+        is_element: bool = False,
+        now: float | None = None,
     ) -> Delivered:
         """Read an authentic payload; ``is_element``: it was one element of a batch.
+
+        ``now`` is in seconds since the epoch.
 
         Raises:
             TooLarge: the batch has too many elements.
         """
-        scope = Scope(headers)
+        scope, now = Scope(headers), time.time() if now is None else now
         needed = {name: value for name in self.mapping.headers if (value := headers.get(name)) is not None}
         try:
             elements = None if is_element else self.reader.elements(payload, scope)
             if elements is None:
-                return Delivered(secret, [self._read_element(payload, scope)], False, needed)
+                return Delivered(secret, [self._read_element(payload, scope, now)], False, needed)
             scope.work.left += ELEMENT_WORK * len(elements)
-            return Delivered(secret, [self._read_element(element, scope) for element in elements], True, needed)
+            return Delivered(secret, [self._read_element(element, scope, now) for element in elements], True, needed)
         except TooMuchWork as error:
             return Delivered(secret, [Element(payload, error)], False, needed)
 
@@ -174,20 +198,24 @@ class Source:
             clash=clash,
         )
 
-    def _read_element(self, payload: object, scope: Scope) -> Element:
+    def _read_element(self, payload: object, scope: Scope, now: float) -> Element:
         try:
-            raw = self.mapping.apply(payload, scope)
+            raw = self.mapping.apply(payload, scope, now)
             if raw is None:
                 return Element(payload, None)
+            is_deletion = raw.event.is_deletion
+            if is_deletion and self.on_delete is OnDelete.IGNORE:
+                return Element(payload, None, is_ignored_deletion=True)
             return Element(
                 payload,
                 normalise(
-                    raw,
+                    raw.fields,
                     region=self.region,
-                    inbox_id=self.inbox_id,
+                    inbox_id=None if is_deletion else self.inbox_id,
                     id_prefix=self.id_prefix,
                     allow_identifiers=self.allow_identifiers,
                     html_entities=self.html_entities,
+                    event=raw.event,
                 ),
             )
         except TooMuchWork:

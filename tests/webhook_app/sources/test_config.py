@@ -19,7 +19,7 @@ from webhook_app.sources.mapping.rules import TREATMENTS
 from webhook_app.sources.verify.handshakes import HANDSHAKES
 from webhook_app.sources.verify.schemes import SCHEMES
 from worker.errors import SettingsError, Unmappable
-from worker.model import Contact, Signup
+from worker.model import Contact, Event, Signup
 
 ROOT = Path(__file__).parents[3]
 NOW = 1_700_000_000
@@ -155,8 +155,9 @@ def test_signup_accepts_a_contact_bare_or_as_data(signup: Source) -> None:
     fields = {"identifier": 42, "name": "Ana", "email": "ana@example.com", "phone_number": "+48225550100"}
     fields |= {"avatar_url": "https://example.com/a.png", "inbox_id": 407}
     contact = Contact("42", 407, "Ana", "ana@example.com", "+48225550100", "https://example.com/a.png")
-    for payload in (fields, {"type": "anything", "timestamp": "2022-11-03T20:26:10Z", "data": fields}):
-        assert signup.read_payload(payload) == Signup(contact)
+    assert signup.read_payload(fields) == Signup(contact)
+    read = signup.read_payload({"type": "anything", "timestamp": "2022-11-03T20:26:10Z", "data": fields})
+    assert read == Signup(contact, event=Event("anything", 1_667_507_170_000))
 
 
 def test_signup_names_what_is_missing(signup: Source) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from webhook_app.cli.imports.formats import fold, load_formats
 from webhook_app.cli.imports.suggestions import closest, field_named
-from webhook_app.sources.mapping.rules import NAMES
+from webhook_app.sources.mapping.entry import NAMES
 
 if TYPE_CHECKING:
     from webhook_app.cli.imports.columns import Columns, Wanted

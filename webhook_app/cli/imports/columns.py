@@ -13,9 +13,9 @@ from webhook_app.cli.imports.advice import find_problems
 from webhook_app.cli.imports.formats import Format, fold
 from webhook_app.cli.imports.reading import BadFile
 from webhook_app.cli.imports.suggestions import closest
+from webhook_app.sources.mapping.entry import NAMES, read_mapping
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.mapping import Mapping as ContactMapping
-from webhook_app.sources.mapping.rules import NAMES, read_mapping
 from worker.errors import SettingsError
 
 #: Columns by which the files of ``flask export`` are recognised; their other columns are known too.

@@ -4,9 +4,10 @@ import json
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import FrameType
 
@@ -138,8 +139,9 @@ class Importer:
             Unmappable: the row has no usable contact.
         """
         values = self._values(row)
-        raw = self.plan.mapping.apply(values, Scope())
-        if raw is None or (self.plan.ignores_unreachable and not (raw.get("email") or raw.get("phone_number"))):
+        found = self.plan.mapping.apply(values, Scope(), time.time())
+        raw = found.fields if found is not None else {}
+        if found is None or (self.plan.ignores_unreachable and not (raw.get("email") or raw.get("phone_number"))):
             return None
         if any(isinstance(value, str) and NOT_DECODED.search(value) for value in raw.values()):
             raise Unmappable({"row": "not in the encoding of the file; give the right one with --encoding"})
@@ -153,11 +155,13 @@ class Importer:
             id_prefix="" if self.plan.is_own_export else target.id_prefix,
             allow_identifiers=target.allow_identifiers,
             html_entities=target.html_entities,
+            event=found.event,
         )
         if signup.contact.inbox_id is None and target.needs_inbox:
             raise Unmappable({"inbox_id": "missing; set LIVEDESK_INBOX_ID or give --inbox-id"})
         self._people.check(signup.contact)
-        return signup
+        # A blank cell rarely means that somebody has no e-mail address any more.
+        return replace(signup, cleared=frozenset()) if signup.cleared else signup
 
     def _values(self, row: Row) -> object:
         """Return what the mapping reads: the cells by column, or what was in JSON."""

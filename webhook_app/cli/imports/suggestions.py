@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from webhook_app.sources.mapping.entry import NAMES
 from webhook_app.sources.mapping.labels import NAMES as LABELLED_NAMES
 from webhook_app.sources.mapping.labels import understand
-from webhook_app.sources.mapping.rules import NAMES
 
 #: What other programs call the fields, without spaces and signs, where ``labels`` does not know it.
 OTHER_NAMES = {

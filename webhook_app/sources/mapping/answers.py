@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook_app.sources.mapping.labels import MAX_LABEL, Meaning, same_label, understand
-from webhook_app.sources.mapping.mapping import Rule
 from webhook_app.sources.mapping.paths import Path, Scope
+from webhook_app.sources.mapping.values import Rule
 from worker.normalise import as_text
 from worker.phone_numbers import country_of
 

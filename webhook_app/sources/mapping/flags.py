@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from webhook_app.sources.mapping.jsonpath import compile_path
-from webhook_app.sources.mapping.mapping import Finder, Header, is_same
 from webhook_app.sources.mapping.paths import Scope
 from webhook_app.sources.mapping.people import compile_named
+from webhook_app.sources.mapping.values import Finder, Header, is_same
 from worker.normalise import as_text
 
 MISTAKE = (

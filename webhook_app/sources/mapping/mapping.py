@@ -1,172 +1,29 @@
-"""Rules that take a contact's fields from a payload.
+"""A mapping: takes a contact's fields, and what happened, from a payload.
 
-The result is raw; ``worker.normalise`` validates it. ``rules`` documents how rules are written.
+The result is raw; ``worker.normalise`` validates it. ``rules`` documents how a mapping is written.
 """
 
-from collections import abc
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
-from urllib.parse import urljoin
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field
 
-from webhook_app.sources.mapping.paths import Path, Scope
-from worker.normalise import MAX_URL, as_text, is_usable_identifier
-
-
-class Rule(Protocol):
-    """Finds a field's value in a payload."""
-
-    def value(self, payload: object, scope: Scope, /) -> object: ...
-
-
-class Place(Protocol):
-    """Where a contact can be in a payload."""
-
-    def candidates(self, payload: object, scope: Scope, /) -> Sequence[object]: ...
-
-
-class Finder(Protocol):
-    """Finds all values of a condition or a flag."""
-
-    def values(self, payload: object, scope: Scope, /) -> Sequence[object]: ...
+from webhook_app.sources.mapping.cleared import says_none
+from webhook_app.sources.mapping.events import NO_EVENT, NO_RULES, EventRules
+from webhook_app.sources.mapping.paths import Scope
+from webhook_app.sources.mapping.values import Condition, Place, Rule
+from worker.model import OPTIONAL_FIELDS, Event
+from worker.normalise import as_text, is_usable_identifier
 
 
 @dataclass(frozen=True, slots=True)
-class FirstOf:
-    """The first alternative with a usable value, or else the first value."""
+class Raw:
+    """What a delivery says: a person's raw fields, and what happened.
 
-    rules: tuple[Rule, ...]
-
-    def value(self, payload: object, scope: Scope) -> object:
-        found = None
-        for rule in self.rules:
-            value = rule.value(payload, scope)
-            if scope.usable(value):
-                return value
-            found = value if found is None else found
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """Parts joined with ``glue``, without those that are missing or blank."""
-
-    rules: tuple[Rule, ...]
-    glue: str
-
-    def value(self, payload: object, scope: Scope) -> object:
-        texts = (as_text(rule.value(payload, scope)) for rule in self.rules)
-        return self.glue.join(text.strip() for text in texts if text and not text.isspace()) or None
-
-
-@dataclass(frozen=True, slots=True)
-class Prefixed:
-    """A prefix and the value of a rule; without either there is no value.
-
-    Without the prefix the ids of two systems could be equal.
+    A field is ``None`` where the person has no value, and missing where the delivery does not mention it. Of a person
+    who was deleted there is only the identifier.
     """
 
-    rule: Rule
-    prefix: str | Rule
-
-    def value(self, payload: object, scope: Scope) -> object:
-        value = self.rule.value(payload, scope)
-        text = as_text(value)
-        if not text or not scope.usable(value):
-            return value
-        prefix = self.prefix if isinstance(self.prefix, str) else self._found_prefix(self.prefix, payload, scope)
-        return None if prefix is None else prefix + text.strip()
-
-    def _found_prefix(self, rule: Rule, payload: object, scope: Scope) -> str | None:
-        text = as_text(rule.value(payload, scope))
-        return (text.strip() or None) if text else None
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """The value of a rule with texts replaced, one after the other."""
-
-    rule: Rule
-    pairs: tuple[tuple[str, str], ...]
-
-    def value(self, payload: object, scope: Scope) -> object:
-        value = self.rule.value(payload, scope)
-        text = as_text(value)
-        if text is None:
-            return value
-        for old, new in self.pairs:
-            text = text.replace(old, new)
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class Absolute:
-    """A URL that may be relative to another one (RFC 3986, section 5)."""
-
-    rule: Rule
-    base: Rule
-
-    def value(self, payload: object, scope: Scope) -> object:
-        value = self.rule.value(payload, scope)
-        text, base = as_text(value), as_text(self.base.value(payload, scope))
-        if not text or text.isspace() or not base or len(text) + len(base) > MAX_URL:
-            return value
-        try:
-            return urljoin(base, text.strip())
-        except ValueError:
-            return text
-
-
-@dataclass(frozen=True, slots=True)
-class Unless:
-    """The value of a rule, unless another rule has the same text, ignoring case."""
-
-    rule: Rule
-    other: Rule
-
-    def value(self, payload: object, scope: Scope) -> object:
-        value = self.rule.value(payload, scope)
-        text, other = as_text(value), as_text(self.other.value(payload, scope))
-        same = text is not None and other is not None and text.strip().casefold() == other.strip().casefold()
-        return None if same else value
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A header of the delivery. Few senders sign their headers."""
-
-    name: str
-
-    def value(self, _payload: object, scope: Scope) -> object:
-        return scope.headers.get(self.name)
-
-    def values(self, payload: object, scope: Scope) -> tuple[object, ...]:
-        return (self.value(payload, scope),)
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """The same for every delivery."""
-
-    constant: str | int
-
-    def value(self, _payload: object, _scope: Scope) -> object:
-        return self.constant
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Whether an allowed value is at a path, or with ``exists`` any value or none."""
-
-    place: Path | Header
-    allowed: tuple[str | int | float | bool, ...] = ()
-    exists: bool | None = None
-
-    def holds(self, payload: object, scope: Scope) -> bool:
-        values = self.place.values(payload, scope)
-        if self.exists is not None:
-            return any(value is not None for value in values) == self.exists
-        return any(is_same(value, allowed) for value in values for allowed in self.allowed)
+    fields: dict[str, object] = field(repr=False)
+    event: Event = NO_EVENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,48 +32,65 @@ class Mapping:
 
     ``rules`` have the names of ``worker.model.Contact``'s fields, or ``country`` and ``email_verified``. Their ``$`` is
     the contact's object: the first of ``places`` that has an identifier. The ``$`` of ``places`` and of the conditions
-    is the whole payload: all of ``only_if`` must hold, and none of ``ignore_if``. ``headers`` are the names of the
-    headers that are used. ``allow_identifiers`` are identifiers that look like placeholders.
+    is the whole payload: all of ``only_if`` must hold, unless the event is a deletion, and none of ``ignore_if``.
+    ``headers`` are the names of the headers that are used. ``allow_identifiers`` are identifiers that look like
+    placeholders. ``absent_clears``: a delivery has the whole person, so that what is missing is gone.
     """
 
-    rules: abc.Mapping[str, Rule]
+    rules: Table[str, Rule]
     places: tuple[Place, ...]
     only_if: tuple[Condition, ...] = ()
     ignore_if: tuple[Condition, ...] = ()
     headers: tuple[str, ...] = ()
     allow_identifiers: frozenset[str] = frozenset()
+    events: EventRules = NO_RULES
+    absent_clears: bool = False
 
-    def apply(self, payload: object, scope: Scope) -> dict[str, object] | None:
-        """Return the raw fields, or ``None`` for a delivery that is not a signup.
+    def apply(self, payload: object, scope: Scope, now: float) -> Raw | None:
+        """Return what a delivery says.
+
+        ``None``: it is neither a signup nor a deletion. ``now`` is in seconds since the epoch.
 
         Raises:
             Unmappable: the payload is too large to be searched.
         """
-        if not all(condition.holds(payload, scope) for condition in self.only_if):
+        is_deletion = self.events.is_deletion(payload, scope)
+        if not is_deletion and not all(condition.holds(payload, scope) for condition in self.only_if):
             return None
         if any(condition.holds(payload, scope) for condition in self.ignore_if):
             return None
+        event = self.events.read(payload, scope, now, is_deletion=is_deletion)
         contact, identifier = self.contact(payload, scope)
-        found = ((field, rule.value(contact, scope)) for field, rule in self.rules.items() if field != "identifier")
-        fields = {field: value for field, value in found if value is not None}
-        return fields if identifier is None else {"identifier": identifier, **fields}
+        fields = {} if identifier is None else {"identifier": identifier}
+        return Raw(fields if is_deletion else fields | self._fields(contact, scope), event)
+
+    def _fields(self, contact: object, scope: Scope) -> dict[str, object]:
+        fields: dict[str, object] = {}
+        for name, rule in self.rules.items():
+            if name == "identifier":
+                continue
+            if (value := rule.value(contact, scope)) is not None:
+                fields[name] = value
+            elif name in OPTIONAL_FIELDS and (self.absent_clears or says_none(rule, contact, scope)):
+                fields[name] = None
+        return fields
 
     def _is_identifier(self, value: object) -> bool:
         return is_usable_identifier(value, self.allow_identifiers)
 
     def contact(self, payload: object, scope: Scope) -> tuple[object, object]:
-        """Return the object with the identifier, or else the last one, and that."""
+        """Return the object with the identifier, and that.
+
+        Without one it is the first object with an identifier that is not usable, or else the last object.
+        """
         scope = Scope(scope.headers, scope.work, self._is_identifier)
         rule = self.rules["identifier"]
-        contact = None
+        contact, unusable = None, None
         for place in self.places:
             for candidate in place.candidates(payload, scope):
                 if scope.usable(identifier := rule.value(candidate, scope)):
                     return candidate, identifier
+                if unusable is None and (as_text(identifier) or "").strip():
+                    unusable = candidate, identifier
                 contact = candidate if isinstance(candidate, dict) else contact
-        return contact, rule.value(contact, scope)
-
-
-def is_same(value: object, allowed: str | int | float | bool) -> bool:
-    """Compare as JSON does: ``true`` is not 1."""
-    return value == allowed and isinstance(value, bool) == isinstance(allowed, bool)
+        return unusable or (contact, rule.value(contact, scope))

@@ -23,6 +23,14 @@ A table with a ``path`` (or a list of alternatives) can change the value that it
     { path = "$.id", prefix = "shop-" }                    # add a prefix: text, or a rule; without a prefix
                                                            # there is no value
 
+Three keys are about what happened; their rules begin at the whole payload. ``event`` is the sender's name for it,
+``event_time`` when it happened (``times``), or a list: the first that is a time. ``deleted_if`` has conditions, all of
+which hold if the person was deleted::
+
+    event = "$.type"
+    event_time = "$.timestamp"
+    deleted_if = { "$.type" = "user.deleted" }
+
 Two keys of ``map`` are not fields of a contact. ``country`` (ISO 3166-1) is the country of a phone number without a
 country code. ``email_verified`` is yes or no; no answer means unknown::
 
@@ -44,9 +52,9 @@ or the label of a question::
     email = { answer = "email" }                   # or "name", "phone_number", "country"
     name = { label = "Wie heissen Sie?" }
 
-A condition (``only_if``, ``ignore_if``, ``test_if``) is a path, or ``header:`` and the name of a header, and the values
-that it may have: a string, number or boolean, a list of them, ``{ exists = true }`` (anything but null) or
-``{ exists = false }``.
+A condition (``only_if``, ``ignore_if``, ``test_if``, ``deleted_if``) is a path, or ``header:`` and the name of a
+header, and the values that it may have: a string, number or boolean, a list of them, ``{ exists = true }`` (anything
+but null) or ``{ exists = false }``.
 """
 
 from collections.abc import Mapping as Table
@@ -54,102 +62,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from webhook_app.sources.mapping.answers import ANSWERS, Answered, Labelled, Shape
-from webhook_app.sources.mapping.flags import compile_flag
 from webhook_app.sources.mapping.jsonpath import compile_path
-from webhook_app.sources.mapping.mapping import (
+from webhook_app.sources.mapping.paths import Path
+from webhook_app.sources.mapping.people import Person, PersonId, compile_named
+from webhook_app.sources.mapping.values import (
     Absolute,
     Condition,
     Constant,
     FirstOf,
     Header,
     Join,
-    Mapping,
     Place,
     Prefixed,
     Replaced,
     Rule,
     Unless,
 )
-from webhook_app.sources.mapping.paths import Path
-from webhook_app.sources.mapping.people import Person, PersonId, compile_named
-from webhook_app.sources.mistakes import collecting, unknown_keys
+from webhook_app.sources.mistakes import unknown_keys
 from worker.errors import SettingsError
-from worker.model import ATTRIBUTE_FIELDS, Contact
 
-#: The fields of a contact that have a rule.
-FIELDS = tuple(name for name in Contact.__dataclass_fields__ if name not in ATTRIBUTE_FIELDS)
-#: The other keys of ``map``: how a phone number is read, and whether the e-mail address is known to be the person's.
-COUNTRY, EMAIL_VERIFIED = "country", "email_verified"
-NAMES = (*FIELDS, COUNTRY, EMAIL_VERIFIED)
 #: The beginning of a condition about a header.
 HEADER = "header:"
 #: The changes that a rule can make to a value.
 TREATMENTS = frozenset({"unless_equal", "replace", "base", "prefix"})
-#: The keys of a source that form its mapping.
-KEYS = ("contact", "answers", "map", "only_if", "ignore_if", "test_if")
 #: The keys of ``answers``.
 SHAPE_KEYS = ("at", "label", "type", "value", "id", "questions", "summary")
-
-
-def read_mapping(entry: Table[str, object]) -> Mapping:
-    """Compile the mapping in the keys ``KEYS`` of a source.
-
-    Raises:
-        SettingsError: one sentence for each mistake, beginning with the key.
-    """
-    problems: list[str] = []
-    rules: dict[str, Rule] = {}
-    places: list[Place] = []
-    fields = _table(entry, "map", problems)
-    problems += [f"map.{problem}" for problem in unknown_keys(fields, NAMES)]
-    if "identifier" not in fields:
-        problems.append("map.identifier: is missing")
-    shape: Shape | None = None
-    with collecting(problems, "answers: "):
-        shape = compile_shape(entry["answers"]) if "answers" in entry else None
-    for field, written in fields.items():
-        with collecting(problems, f"map.{field}: "):
-            rules[field] = compile_flag(written) if field == EMAIL_VERIFIED else compile_rule(written, shape)
-    only_if, ignore_if, test_if = (_conditions(entry, key, problems) for key in ("only_if", "ignore_if", "test_if"))
-    with collecting(problems, "contact: "):
-        places += compile_contact(entry.get("contact", "$"))
-    if problems:
-        raise SettingsError(problems)
-    headers = _headers({key: entry.get(key) for key in KEYS})
-    return Mapping(rules, tuple(places), only_if, ignore_if + test_if, tuple(sorted(headers)), _allowed(entry))
-
-
-def _allowed(entry: Table[str, object]) -> frozenset[str]:
-    """Return ``allow_identifiers``; ``config`` checks it."""
-    written = entry.get("allow_identifiers")
-    return frozenset(text for text in written if isinstance(text, str)) if isinstance(written, list) else frozenset()
-
-
-def _headers(written: object) -> set[str]:
-    """Return the names of the headers that rules and conditions use."""
-    if isinstance(written, list):
-        return {name for item in written for name in _headers(item)}
-    if not isinstance(written, dict):
-        return set()
-    here = {key.removeprefix(HEADER).strip() for key in written if key.startswith(HEADER)}
-    own = {written["header"]} if isinstance(written.get("header"), str) else set()
-    return here | own | {name for value in written.values() for name in _headers(value)}
-
-
-def _table(entry: Table[str, object], key: str, problems: list[str]) -> dict[str, object]:
-    table = entry.get(key, {})
-    if isinstance(table, dict):
-        return table
-    problems.append(f"{key}: must be a table")
-    return {}
-
-
-def _conditions(entry: Table[str, object], key: str, problems: list[str]) -> tuple[Condition, ...]:
-    conditions: list[Condition] = []
-    for place, allowed in _table(entry, key, problems).items():
-        with collecting(problems, f'{key}."{place}": '):
-            conditions.append(compile_condition(place, allowed))
-    return tuple(conditions)
 
 
 def compile_rule(written: object, shape: Shape | None = None) -> Rule:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
-from webhook_app.sources.mapping.rules import NAMES
+from webhook_app.sources.mapping.entry import NAMES
 
 #: The families of presets, in the order of ``docs/sources.md``.
 FAMILIES = (
@@ -27,10 +27,15 @@ FAMILIES = (
 )
 #: What ``{chosen}`` means in ``secret_hint``.
 CHOSEN = "A random string that you choose, for example the output of `openssl rand -hex 20`."
+#: Events of your own code that delete a person.
+DELETIONS = [f"{noun}.deleted" for noun in ("user", "contact", "customer", "account", "member", "person", "profile")]
 #: The mapping of a source without a ``map``: LiveDesk's field names, bare or as the ``data`` of Standard Webhooks.
 OWN_WORDS: Mapping[str, object] = {
     "contact": ["$", "$.data"],
     "map": {field: f"$.{field}" for field in NAMES},
+    "event": "$.type",
+    "event_time": ["$.timestamp", "$.occurred_at", "$.updated_at", "$.data.updated_at"],
+    "deleted_if": {"$.type": DELETIONS},
 }
 
 
@@ -45,6 +50,13 @@ class Preset(TypedDict):
     only_if: NotRequired[Mapping[str, object]]
     ignore_if: NotRequired[Mapping[str, object]]
     test_if: NotRequired[Mapping[str, object]]
+    #: The product's name of an event, and when it happened, never when it was sent.
+    event: NotRequired[object]
+    event_time: NotRequired[object]
+    deleted_if: NotRequired[Mapping[str, object]]
+    #: ``clear`` if every event has the whole person, so that what is missing is gone.
+    absent: NotRequired[str]
+    on_change: NotRequired[str]
     body: NotRequired[str | list[str]]
     json_fields: NotRequired[list[str]]
     #: The product escapes names and addresses for HTML.
@@ -65,8 +77,10 @@ class Preset(TypedDict):
     family: str
     #: The name of another preset, whose keys this one has unless it sets them itself.
     like: NotRequired[str]
-    #: Which deliveries count as signups.
+    #: Which deliveries count as signups, which change a person, and which delete one.
     signup: str
+    changes: NotRequired[str]
+    deletions: NotRequired[str]
     #: Why the identity class is this one, in a sentence.
     identity_reason: str
     #: What to do in the product, step by step.

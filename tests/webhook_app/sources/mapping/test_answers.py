@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from tests.mapped import mapped
 from tests.quick import QUICK_S, seconds
 from webhook_app.sources.mapping.answers import ANSWERS
+from webhook_app.sources.mapping.entry import read_mapping
 from webhook_app.sources.mapping.labels import understand
-from webhook_app.sources.mapping.paths import MAX_WORK, Scope, TooMuchWork
-from webhook_app.sources.mapping.rules import read_mapping
+from webhook_app.sources.mapping.paths import MAX_WORK, TooMuchWork
 from worker.errors import SettingsError
 
 FIELDS = {"identifier": "$.id", **{subject: {"answer": subject} for subject in ANSWERS}}
@@ -17,7 +18,7 @@ FIELDS = {"identifier": "$.id", **{subject: {"answer": subject} for subject in A
 
 def person(answers: Any, payload: dict[str, Any]) -> dict[str, object]:
     """What a source finds, without the identifier."""
-    raw = read_mapping({"answers": answers, "map": FIELDS}).apply({"id": "1", **payload}, Scope())
+    raw = mapped(read_mapping({"answers": answers, "map": FIELDS}), {"id": "1", **payload})
     assert raw is not None
     return {field: value for field, value in raw.items() if field != "identifier"}
 
@@ -236,8 +237,8 @@ def test_the_country_of_the_person(fields: list[tuple[str, str, Any]], country: 
 def test_a_rule_names_a_label() -> None:
     mapping = read_mapping({"answers": "$.fields", "map": {"identifier": [{"label": "user_id"}, "$.id"]}})
     fields = [{"label": " User_ID", "type": "HIDDEN_FIELDS", "value": "u-7"}]
-    assert mapping.apply({"id": "1", "fields": fields}, Scope()) == {"identifier": "u-7"}
-    assert mapping.apply({"id": "1", "fields": []}, Scope()) == {"identifier": "1"}
+    assert mapped(mapping, {"id": "1", "fields": fields}) == {"identifier": "u-7"}
+    assert mapped(mapping, {"id": "1", "fields": []}) == {"identifier": "1"}
 
 
 @pytest.mark.parametrize("label", ["What is your name?", "what is\nyour *name*?", "<b>What is your name?</b>"])
@@ -246,7 +247,7 @@ def test_a_label_is_compared_without_markup(label: str) -> None:
         {"answers": "$.fields", "map": {"identifier": "$.id", "name": {"label": "What is your name?"}}}
     )
     fields = [{"label": "Name 2", "value": "Bob"}, {"label": label, "type": "INPUT_TEXT", "value": "Ana"}]
-    assert mapping.apply({"id": "1", "fields": fields}, Scope()) == {"identifier": "1", "name": "Ana"}
+    assert mapped(mapping, {"id": "1", "fields": fields}) == {"identifier": "1", "name": "Ana"}
 
 
 @pytest.mark.parametrize("answers", [None, "text", 5, [], {}, [None, 1, "x", [], {}], [{"value": {}, "label": {}}]])

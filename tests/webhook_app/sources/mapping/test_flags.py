@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.mapped import mapped
+from webhook_app.sources.mapping.entry import read_mapping
 from webhook_app.sources.mapping.flags import compile_flag
 from webhook_app.sources.mapping.paths import Scope
-from webhook_app.sources.mapping.rules import read_mapping
 from worker.errors import SettingsError
 
 
@@ -120,5 +121,5 @@ def test_a_mapping_returns_the_country_and_the_answer_beside_the_fields() -> Non
     rules = {"identifier": "$.id", "country": "$.address.country", "email_verified": "$.verified"}
     mapping = read_mapping({"map": rules})
     payload = {"id": "1", "address": {"country": "FR"}, "verified": False}
-    assert mapping.apply(payload, Scope()) == {"identifier": "1", "country": "FR", "email_verified": False}
-    assert mapping.apply({"id": "1"}, Scope()) == {"identifier": "1"}
+    assert mapped(mapping, payload) == {"identifier": "1", "country": "FR", "email_verified": False}
+    assert mapped(mapping, {"id": "1"}) == {"identifier": "1"}

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
+from tests.mapped import mapped
+from webhook_app.sources.mapping.entry import read_mapping
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.mapping import Mapping
 from webhook_app.sources.mapping.paths import Scope
-from webhook_app.sources.mapping.rules import compile_rule, read_mapping
+from webhook_app.sources.mapping.rules import compile_rule
 from worker.errors import SettingsError, Unmappable
 from worker.normalise import normalise
 
@@ -206,7 +208,7 @@ def test_numbers_stay_exact() -> None:
 
 @pytest.mark.parametrize("value", ["", " ", None, True, {}, []])
 def test_a_missing_identifier_gets_no_prefix(value: object) -> None:
-    raw = mapping({"identifier": {"path": "$.id", "prefix": "shop-"}}).apply({"id": value}, Scope())
+    raw = mapped(mapping({"identifier": {"path": "$.id", "prefix": "shop-"}}), {"id": value})
     assert raw is not None
     with pytest.raises(Unmappable):
         normalise(raw)
@@ -231,20 +233,20 @@ PLACES = {"user": {"id": "undefined", "uuid": "u-1", "name": "null"}, "ids": ["{
 def test_a_placeholder_makes_way_for_the_next_alternative(written: object, identifier: object) -> None:
     """Typeform sends ``xxxxx`` for a hidden field without a value, WooCommerce 0 for a guest."""
     mapping = read_mapping({"map": {"identifier": written, "name": ["$.user.name", "$.user.uuid"]}})
-    assert mapping.apply(PLACES, Scope()) == {"identifier": identifier, "name": "null"}
+    assert mapped(mapping, PLACES) == {"identifier": identifier, "name": "null"}
 
 
 def test_the_contact_is_where_no_placeholder_is() -> None:
     entry = {"contact": ["$.guest", "$.user"], "map": {"identifier": "$.id", "name": "$.name"}}
     payload = {"guest": {"id": "guest", "name": "Guest"}, "user": {"id": "u-1", "name": "Ana"}}
-    assert read_mapping(entry).apply(payload, Scope()) == {"identifier": "u-1", "name": "Ana"}
+    assert mapped(read_mapping(entry), payload) == {"identifier": "u-1", "name": "Ana"}
     allowed = read_mapping({**entry, "allow_identifiers": ["guest"]})
-    assert allowed.apply(payload, Scope()) == {"identifier": "guest", "name": "Guest"}
+    assert mapped(allowed, payload) == {"identifier": "guest", "name": "Guest"}
 
 
 def test_absent_fields_are_absent() -> None:
     fields: dict[str, object] = {"email": "$.email", "name": "$.name"}
-    assert mapping(fields).apply({"id": 1, "email": None}, Scope()) == {"identifier": 1}
+    assert mapped(mapping(fields), {"id": 1, "email": None}) == {"identifier": 1}
 
 
 @pytest.mark.parametrize(
@@ -260,7 +262,7 @@ def test_absent_fields_are_absent() -> None:
     ],
 )
 def test_only_if(only_if: dict[str, object], is_signup: bool) -> None:
-    raw = mapping({"identifier": "$.data.id"}, only_if=only_if).apply(CLERK, Scope())
+    raw = mapped(mapping({"identifier": "$.data.id"}, only_if=only_if), CLERK)
     assert raw == ({"identifier": "user_29w83"} if is_signup else None)
 
 
@@ -291,7 +293,7 @@ def test_conditions(place: str, allowed: object, holds: bool) -> None:
         ("ignore_if", {**another, place: allowed}, not holds),
         ("test_if", {place: allowed, **another}, not holds),
     ]:
-        raw = mapping({"identifier": "$.data.id"}, **{key: conditions}).apply(CLERK, HEADERS)
+        raw = mapped(mapping({"identifier": "$.data.id"}, **{key: conditions}), CLERK, HEADERS)
         assert raw == (signup if let_in else None)
 
 
@@ -309,7 +311,7 @@ def test_conditions(place: str, allowed: object, holds: bool) -> None:
     ],
 )
 def test_only_if_knows_types(value: object, allowed: object, same: bool) -> None:
-    raw = mapping({}, only_if={"$.is": allowed}).apply({"id": 1, "is": value}, Scope())
+    raw = mapped(mapping({}, only_if={"$.is": allowed}), {"id": 1, "is": value})
     assert (raw is not None) is same
 
 
@@ -329,7 +331,7 @@ def test_only_if_knows_types(value: object, allowed: object, same: bool) -> None
     ],
 )
 def test_the_contact_is_where_the_identifier_is(payload: object, raw: dict[str, object]) -> None:
-    assert mapping({"email": "$.email"}, contact=["$", "$.data"]).apply(payload, Scope()) == raw
+    assert mapped(mapping({"email": "$.email"}, contact=["$", "$.data"]), payload) == raw
 
 
 def test_what_is_nested_deeply_is_found() -> None:
@@ -406,15 +408,15 @@ def test_a_plain_path_finds_what_the_reference_finds(text: str, payload: object)
 @given(st.fixed_dictionaries({"identifier": RULES}, optional={"email": RULES, "name": RULES}), PAYLOADS)
 def test_any_payload_through_any_mapping_gives_raw_fields(fields: dict[str, object], payload: object) -> None:
     made = read_mapping({"map": fields, "contact": ["$.data", "$"]})
-    raw = made.apply(payload, Scope())
+    raw = mapped(made, payload)
     assert raw is not None
     assert raw.keys() <= fields.keys()
-    assert made.apply(payload, Scope()) == raw
+    assert mapped(made, payload) == raw
 
 
 @given(st.dictionaries(st.sampled_from(PATHS), SCALARS.filter(lambda value: isinstance(value, str | int))), PAYLOADS)
 def test_any_payload_through_any_condition_is_a_signup_or_not(only_if: dict[str, object], payload: object) -> None:
-    raw = mapping({}, only_if=only_if).apply(payload, Scope())
+    raw = mapped(mapping({}, only_if=only_if), payload)
     assert raw is None or raw.keys() <= {"identifier"}
 
 

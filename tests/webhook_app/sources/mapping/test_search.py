@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.mapped import mapped
 from tests.quick import QUICK_S, seconds
 from tests.webhook_app.sources.mapping.test_mapping import NAMES, PATHS
 from webhook_app.sources.body.reader import MAX_BYTES, parse_json
+from webhook_app.sources.mapping.entry import read_mapping
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.paths import MAX_WORK, Scope, TooMuchWork, Work
-from webhook_app.sources.mapping.rules import read_mapping
 
 MORE_PATHS = [
     "$..*",
@@ -180,7 +181,7 @@ def test_all_paths_of_a_mapping_share_the_work() -> None:
 
         def read(body: bytes = body) -> None:
             with suppress(TooMuchWork):
-                mapping.apply(parse_json(body), Scope())
+                mapped(mapping, parse_json(body))
 
         assert seconds(read) < QUICK_S
 

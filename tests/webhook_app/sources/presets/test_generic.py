@@ -10,10 +10,10 @@ import pytest
 from werkzeug.datastructures import Headers
 
 from tests.deliveries import SECRET, WHSEC, contacts
+from tests.mapped import mapped
 from webhook_app.sources import Source
 from webhook_app.sources.config import read_source
 from webhook_app.sources.delivery import Delivery
-from webhook_app.sources.mapping.paths import Scope
 from worker.errors import Unmappable
 from worker.model import Contact
 
@@ -343,7 +343,7 @@ def test_what_cannot_be_used_is_noted(written: dict[str, object]) -> None:
     ],
 )
 def test_an_unverified_address_is_noticed(written: dict[str, object], expected: bool | None) -> None:
-    found = source().mapping.apply({"id": "c1", **written}, Scope())
+    found = mapped(source().mapping, {"id": "c1", **written})
     assert found is not None
     assert found.get("email_verified") is expected
 
@@ -370,7 +370,7 @@ def test_an_unverified_address_is_noticed(written: dict[str, object], expected: 
     ],
 )
 def test_the_country_of_a_phone_is_in_the_payload(written: dict[str, object], expected: str | None) -> None:
-    found = source().mapping.apply({"id": "c1", "phone": "06 12 34 56 78", **written}, Scope())
+    found = mapped(source().mapping, {"id": "c1", "phone": "06 12 34 56 78", **written})
     assert found is not None
     assert found.get("country") == expected
 
@@ -393,4 +393,4 @@ def test_livedesks_own_words_have_a_country_and_a_verified_address() -> None:
     own = read_source("app", {"verify": "token", "secret": SECRET}, {})
     payload = {"identifier": "c1", "email": EMAIL, "country": "FR", "email_verified": False}
     for body in (payload, {"type": "user.created", "data": payload}):
-        assert own.mapping.apply(body, Scope()) == payload
+        assert mapped(own.mapping, body) == payload

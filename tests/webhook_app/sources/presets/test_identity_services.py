@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.deliveries import GONE, changed, sample, written
+from tests.mapped import mapped
 from webhook_app.sources.config import read_source
-from webhook_app.sources.mapping.paths import Scope
 from webhook_app.sources.presets import PRESETS
 from worker.model import Signup
 
@@ -26,7 +26,7 @@ def raw(preset: str, changes: Changes) -> dict[str, object] | None:
     for place, value in changes.items():
         payload = value if place == "body" else changed(payload, place, value)
     element = payload[1] if isinstance(payload, list) else payload
-    return read_source("a", written(preset), {}).mapping.apply(element, Scope())
+    return mapped(read_source("a", written(preset), {}).mapping, element)
 
 
 def fields(preset: str, changes: Changes) -> dict[str, object]:

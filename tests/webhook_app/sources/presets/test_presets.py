@@ -5,6 +5,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from tests.deliveries import (
     contacts,
     expected,
     published_keys,
+    readings,
     sample,
     sample_delivery,
     source,
@@ -75,6 +77,34 @@ def test_a_sample_verifies_and_becomes_the_contact(preset: str, keys: Keys) -> N
     assert found.verify(sent, NOW) == 0
     contact = expected(preset)
     assert contacts(found, sent) == ([contact] if contact else [])
+
+
+#: Every event of which a preset has a sample.
+EVENTS = [(preset, event) for preset in PRESETS for event in sample_files(preset)]
+
+
+@pytest.mark.parametrize(("preset", "event"), EVENTS)
+def test_the_sample_of_every_event_is_read(preset: str, event: str, keys: Keys) -> None:
+    found, sent = source(preset, keys, on_delete="mark"), sample_delivery(preset, keys, event=event)
+    data, contact = sample(preset, event), expected(preset, event)
+    read = readings(found, sent)
+    assert [signup.contact for signup in read] == ([contact] if contact else [])
+    if read and "event" in PRESETS[preset]:
+        assert asdict(read[0].event) == data["expected_event"]
+    if "expected_cleared" in data:
+        assert [sorted(signup.cleared) for signup in read] == [sorted(data["expected_cleared"])]
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if "deleted_if" in PRESETS[preset]])
+def test_a_deletion_is_ignored_unless_it_is_wanted(preset: str, keys: Keys) -> None:
+    events = [event for event in sample_files(preset) if is_deletion(preset, event, keys)]
+    assert events, "there is no sample of a deletion"
+    assert all(contacts(source(preset, keys), sample_delivery(preset, keys, event=event)) == [] for event in events)
+
+
+def is_deletion(preset: str, event: str, keys: Keys) -> bool:
+    found = source(preset, keys, on_delete="mark")
+    return any(read.event.is_deletion for read in readings(found, sample_delivery(preset, keys, event=event)))
 
 
 @pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset not in (*TOKENS, *CALLBACKS)])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.deliveries import GONE, Keys, contacts, published_keys, sample_delivery, source
+from tests.mapped import mapped
 from webhook_app.sources.mapping.paths import Scope
 from webhook_app.sources.presets import PRESETS
 
@@ -27,7 +28,7 @@ def keys() -> Iterator[Keys]:
 def raw(preset: str, keys: Keys, changes: dict[str, Any]) -> dict[str, object]:
     """What the mapping finds, before it is normalised."""
     found, sent = source(preset, keys), sample_delivery(preset, keys, changes)
-    fields = found.mapping.apply(found.reader.read(sent), Scope(sent.headers))
+    fields = mapped(found.mapping, found.reader.read(sent), Scope(sent.headers))
     assert fields is not None
     return fields
 
