@@ -1,4 +1,7 @@
-"""Generates ``docs/sources.md``: ``python -m webhook_app.sources.docs``."""
+"""Generates ``docs/sources.md`` and the rules in CONTRIBUTING.md.
+
+Run it with ``python -m webhook_app.sources.docs``.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,11 +10,21 @@ from textwrap import fill
 from typing import Any
 
 from webhook_app.sources.presets import FAMILIES, PRESETS, Preset
+from webhook_app.sources.quality import MEANINGS, RULES, Tier, quality_of
 
-PAGE = Path(__file__).parents[2] / "docs" / "sources.md"
+ROOT = Path(__file__).parents[2]
+PAGE, CHECKLIST_PAGE = ROOT / "docs" / "sources.md", ROOT / "CONTRIBUTING.md"
+#: The rules of the quality scale in the ``CHECKLIST_PAGE``.
+_CHECKLIST = re.compile("(?<=<!-- begin of the quality scale -->\n).*(?=<!-- end of the quality scale -->)", re.DOTALL)
 #: The page around the presets, which replace the mark.
 TEMPLATE, MARK = Path(__file__).parent / "presets" / "page.md", "<!-- presets -->"
 HOST = "https://sync.example.com"
+#: Precedes the tiers.
+QUALITY = (
+    "Each preset has a tier, which is computed from its files by [the rules](../CONTRIBUTING.md#quality-of-presets) "
+    "for new presets. It says how well the preset is made, not how good or how safe the product is. Each tier includes "
+    "those before it:"
+)
 #: What ``answer`` can be, in words.
 ANSWERED = {"email": "e-mail address", "name": "name", "phone_number": "phone number", "country": "country"}
 #: Characters of a line of prose.
@@ -28,13 +41,41 @@ def render() -> str:
     for family in FAMILIES:
         parts.append(f"## {family}\n")
         parts += [_section(name, preset) for name, preset in PRESETS.items() if preset["family"] == family]
+    parts.append(_quality())
     return TEMPLATE.read_text(encoding="utf-8").replace(MARK, "\n".join(parts).rstrip("\n"))
 
 
+def checklist() -> str:
+    """Return the rules of the quality scale, one item for each."""
+    return "\n".join(_prose(f"`{rule.name}` ({_word(rule.tier)}): {rule.text}", "- ") for rule in RULES)
+
+
+def with_checklist(page: str) -> str:
+    """Return the text of the ``CHECKLIST_PAGE`` with the present rules."""
+    return _CHECKLIST.sub(lambda _: f"\n{checklist()}\n\n", page)
+
+
 def _index() -> str:
-    titles = ((name, preset["title"]) for name, preset in PRESETS.items())
-    items = [_prose(f"[{title}](#{_anchor(title)}): `{name}`", "- ") for name, title in titles]
+    titles = ((name, preset["title"], _word(quality_of(name).tier)) for name, preset in PRESETS.items())
+    items = [_prose(f"[{title}](#{_anchor(title)}): `{name}`, {tier}", "- ") for name, title, tier in titles]
     return "\n".join([*items, ""])
+
+
+def _word(tier: Tier) -> str:
+    return tier.name.lower()
+
+
+def _quality() -> str:
+    """Return the legend of the tiers, and what presets lack."""
+    lines = ["## Quality of the presets", "", _prose(QUALITY), ""]
+    lines += [_prose(f"**{_word(tier).capitalize()}**: {meaning}", "- ") for tier, meaning in MEANINGS.items()]
+    lines += ["", "What the others lack for a higher tier:", ""]
+    for name in PRESETS:
+        quality = quality_of(name)
+        lacks = (f"{rule} ({', '.join(what)})" if any(what) else rule for rule, what in quality.lacks.items())
+        if quality.lacks:
+            lines.append(_prose(f"`{name}`, {_word(quality.tier)}: {', '.join(lacks)}", "- "))
+    return "\n".join([*lines, ""])
 
 
 def _anchor(title: str) -> str:
@@ -68,6 +109,10 @@ def _events(preset: Preset) -> Iterable[str]:
         yield from (_prose(f"**Changes:** {preset['changes']}"), "")
     if "deletions" in preset:
         yield from (_prose(f"**Deletions**, with [`on_delete`](#changes-and-deletions): {preset['deletions']}"), "")
+    if "without_deletion" in preset:
+        yield from (_prose(f"**Deletions:** none. {preset['without_deletion']}"), "")
+    if "without_event_time" in preset:
+        yield from (_prose(f"**Times of events:** none. {preset['without_event_time']}"), "")
 
 
 def _source(name: str, preset: Preset) -> Iterable[str]:
@@ -181,6 +226,7 @@ def _prose(text: str, bullet: str = "") -> str:
 
 def main() -> None:
     PAGE.write_text(render(), encoding="utf-8")
+    CHECKLIST_PAGE.write_text(with_checklist(CHECKLIST_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -144,8 +144,8 @@ def test_an_old_signature_is_rejected(preset: str, keys: Keys) -> None:
 # Vectors: published by the products, or derived from their documentation
 
 
-def vectors(preset: str) -> list[tuple[dict[str, Any], bytes]]:
-    data = sample(preset)
+def vectors(preset: str, event: str) -> list[tuple[dict[str, Any], bytes]]:
+    data = sample(preset, event)
     body = data["body"]
     raw = (
         body.encode() if isinstance(body, str) else json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
@@ -157,7 +157,8 @@ def vectors(preset: str) -> list[tuple[dict[str, Any], bytes]]:
 
 
 @pytest.mark.parametrize(
-    ("preset", "vector", "body"), [(preset, *found) for preset in PRESETS for found in vectors(preset)]
+    ("preset", "vector", "body"),
+    [(preset, *found) for preset in PRESETS for event in sample_files(preset) for found in vectors(preset, event)],
 )
 def test_vectors(preset: str, vector: dict[str, Any], body: bytes) -> None:
     if "body_sha256" in vector:

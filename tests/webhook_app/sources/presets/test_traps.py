@@ -58,6 +58,7 @@ TRAPS = [
         {
             "identifier": "u1",
             "email": "a@b.c",
+            "name": None,
         },
     ),
     case("svix", "updated", {"body": {"type": "user.updated", "data": {"id": "u1"}}}, IGNORED),
