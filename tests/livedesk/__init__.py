@@ -8,7 +8,9 @@ On its own: ``python -m tests.livedesk --port 9100``. In a test::
         assert len(standin.ledger()) == 1
 
 It answers ``/api/v2/accounts/contacts`` as livedesk-api.md 2.1 to 2.9 describes: what Chatwoot's source does, behind
-LiveDesk's paths and HTTP Basic (``demo-key`` / ``demo-secret``). It has no rate limit; see ``throttle``.
+LiveDesk's paths and HTTP Basic (``demo-key`` / ``demo-secret``). It has no rate limit; see ``throttle``. LiveDesk's
+pages do not mention that one contact can be read or deleted, so only ``by_id`` (``--by-id``) offers that. Chatwoot
+deletes for administrators only: let ``unauthorized`` with the shape ``not_authorized`` answer ``delete`` for others.
 
 Control
 -------
@@ -19,13 +21,16 @@ JSON over HTTP, without credentials, not affected by rules. An invalid request i
 ``GET /_control/behave``            the active rules, each with the uses that are ``left``
 ``DELETE /_control/behave``         drop all rules
 ``GET /_control/ledger``            every create that was executed: time, identifier, contact_id, email, request
-``GET /_control/requests[?kind=]``  every request: kind, when it arrived, was executed and ended, its answer
+``GET /_control/requests[?kind=]``  every request: kind, when it arrived, was executed and ended, its answer; the
+                                    body of creates and updates
 ``GET /_control/stats``             counts; ``duplicates`` and ``overlaps`` should be 0
 ``GET /_control/contacts``          the book; ``?identifier=`` for those with exactly this one
 ``POST /_control/contacts``         insert a contact as the widget or an agent would; with ``"unchecked": true`` even
                                     one that breaks the rules (a second with the same identifier, an old phone number)
 ``POST /_control/merge``            ``{"base": id, "mergee": id}``
 ``POST /_control/delete``           ``{"id": id}``
+``POST /_control/edit``             ``{"id": id, "name": ..., ...}``: change a contact as an agent would
+``POST /_control/presence``         ``{"id": id, "online": true}``: the contact has the widget open, or no longer
 ``POST /_control/credentials``      ``{"api_key": ..., "api_secret": ...}``: only these are valid from now on
 ``POST /_control/reset``            forget everything; delayed requests are dropped unexecuted
 ==================================  ===================================================================================
@@ -34,7 +39,8 @@ A rule
 ------
 ``{"mode": "<name>", ...}``; several can be active, the first that applies to a request wins.
 
-* ``on``: ``create``, ``search`` (lists too), ``update`` or ``any``. The default is ``any`` or what the mode is about.
+* ``on``: ``create``, ``search`` (lists too), ``update``, ``read``, ``delete`` or ``any``. The default is ``any`` or
+  what the mode is about.
 * ``identifier``: only requests about exactly this one: in the body, as ``q``, or of the contact that is updated.
 * ``share``: apply to this share of the requests, 0 to 1; ``seed`` makes the choice repeatable.
 * ``times``: how many times it applies; null (default): until it is cleared. Counted atomically.
@@ -90,6 +96,9 @@ What is stored, shown or found is not what was sent:
 * ``null_identifier_echo``, ``other_identifier_echo`` (``echo``): stored correctly, shown as null, as another one.
 * ``identifier_not_stored``: the contact is created without it, so every create makes another one.
 * ``identifier_not_unique``: a taken identifier is accepted, so every such create makes another contact.
+* ``attributes_not_stored``: a create drops both kinds of attributes (with ``on``: an update); LiveDesk's pages do not
+  list them for a create, but Chatwoot accepts them.
+* ``attributes_not_merged``: an update replaces all attributes of a kind by those that it sends.
 * ``q_ignored``: searches list everybody. ``endless_pages``: endless full pages of identifiers that contain ``q``.
 * ``invisible``: never found, though creates collide; ``identifier`` names one contact, otherwise all.
 * ``crm_v2``: as ``invisible``, for contacts with nothing but an identifier (Chatwoot's flag of that name).

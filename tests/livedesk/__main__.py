@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.livedesk.server import Server
 from tests.livedesk.world import Settings
@@ -19,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--api-secret", default="demo-secret")
     made.add_argument("--inbox-id", type=int, action="append", help="an inbox that exists; repeatable (default 1)")
     made.add_argument("--by-id", action="store_true", help="offer GET and DELETE of one contact, as Chatwoot does")
+    made.add_argument("--file", type=Path, help="keep the contacts in this file for the next run")
     made.add_argument("--no-ledger", action="store_true", help="keep counts only, for long runs")
     made.add_argument("--quiet", action="store_true", help="no line for each request")
     return made
@@ -44,7 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     asked = parser().parse_args(arguments)
     limit = 0 if asked.no_ledger else None
-    settings = Settings(asked.api_key, asked.api_secret, tuple(asked.inbox_id or [1]), asked.by_id, limit)
+    settings = Settings(
+        asked.api_key,
+        asked.api_secret,
+        tuple(asked.inbox_id or [1]),
+        asked.by_id,
+        limit,
+        file=asked.file,
+        new_ids=True,
+    )
     try:
         server = Server(asked.host, asked.port, settings, quiet=asked.quiet)
     except OSError as error:

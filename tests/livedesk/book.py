@@ -17,8 +17,10 @@ from tests.livedesk.contact import (
     UNIQUE,
     Contact,
     Fault,
+    Json,
     Link,
     changed,
+    deep_merged,
     faults_of,
     is_blank,
     is_storable,
@@ -26,6 +28,7 @@ from tests.livedesk.contact import (
     text_of,
     whole_number,
 )
+from tests.livedesk.journal import Journal
 from tests.livedesk.search import Query, arranged, haystack
 
 INDEXED = ("email", "identifier")
@@ -44,6 +47,14 @@ class Missing(Exception):
     """The contact or the inbox does not exist."""
 
 
+class Online(Exception):
+    """The contact is online, and cannot be deleted now; ``name`` is its name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 class Broken(Exception):
     """The database raised an error that Chatwoot does not catch."""
 
@@ -51,11 +62,18 @@ class Broken(Exception):
 class Book:
     """All contacts of one account.
 
-    ``clock`` returns seconds since the epoch; ``seed`` fixes the order of lists.
+    ``clock`` returns seconds since the epoch; ``seed`` fixes the order of lists. ``journal`` has the contacts of
+    earlier runs, which ids below ``first_id`` belong to.
     """
 
     def __init__(
-        self, inbox_ids: Iterable[int] = (1,), *, clock: Callable[[], float] = time.time, seed: int | None = None
+        self,
+        inbox_ids: Iterable[int] = (1,),
+        *,
+        clock: Callable[[], float] = time.time,
+        seed: int | None = None,
+        first_id: int = 1,
+        journal: Journal | None = None,
     ) -> None:
         self.inbox_ids = frozenset(inbox_ids)
         self.clock = clock
@@ -65,7 +83,11 @@ class Book:
         self._haystacks: dict[int, str] = {}
         self._owners: dict[str, dict[str, set[int]]] = {name: {} for name in UNIQUE}
         self._sources: set[Link] = set()
-        self._last_id = 0
+        self._last_id = first_id - 1
+        self._journal: Journal | None = None
+        for contact in journal.contacts() if journal else ():
+            self._put(contact)
+        self._journal = journal
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -81,13 +103,15 @@ class Book:
             link = self._link_for(params)
             return self._put(contact if link is None else replace(contact, links=(link,)))
 
-    def update(self, contact_id: object, params: Mapping[str, object]) -> Contact:
-        """Change a contact.
+    def update(self, contact_id: object, params: Mapping[str, object], *, merging: bool = True) -> Contact:
+        """Change a contact. Without ``merging`` new attributes replace all others.
 
         The whole row is validated again, not only what was sent (2.8).
         """
         with self._lock:
-            contact = changed(self.get(contact_id), permitted(params))
+            before, wanted = self.get(contact_id), permitted(params)
+            dropped: Json = {name: {} for name in HASHES if name in wanted and not merging}
+            contact = changed(replace(before, **dropped), wanted)
             self._check(contact)
             return self._put(contact)
 
@@ -113,17 +137,40 @@ class Book:
             contact = self.get(contact_id)
             self._unindex(contact)
             self._sources -= set(contact.links)
+            if self._journal:
+                self._journal.write(contact.id, None)
             return self._rows.pop(contact.id)
 
+    def destroy(self, contact_id: object) -> Contact:
+        """Delete a contact as the API does.
+
+        Chatwoot puts the name of one that is online into its message, and fails without a name
+        (``contacts_controller.rb#destroy``).
+        """
+        with self._lock:
+            contact = self.get(contact_id)
+            if not contact.online:
+                return self.delete(contact_id)
+        if contact.name is None:
+            raise Broken
+        raise Online(contact.name)
+
+    def set_online(self, contact_id: object, *, online: bool) -> Contact:
+        with self._lock:
+            return self._put(replace(self.get(contact_id), online=online))
+
     def merge(self, base_id: object, mergee_id: object) -> Contact:
-        """Merge the mergee into the base, whose values win, and delete it (2.10)."""
+        """Merge the mergee into the base, whose values win, and delete it (2.10).
+
+        Attributes are merged at any depth, and a null of the base wins, too (``contact_merge_action.rb``).
+        """
         with self._lock:
             base, mergee = self.get(base_id), self.get(mergee_id)
             if base.id == mergee.id:
                 raise Missing
             self.delete(mergee.id)
             gaps = {name: getattr(mergee, name) for name in TEXTS if is_blank(getattr(base, name))}
-            merged = {name: getattr(mergee, name) | getattr(base, name) for name in HASHES}
+            merged: Json = {name: deep_merged(getattr(mergee, name), getattr(base, name)) for name in HASHES}
             self._sources |= set(mergee.links)
             return self._put(replace(base, links=base.links + mergee.links, **gaps, **merged))
 
@@ -186,6 +233,8 @@ class Book:
         if contact.id in self._rows:
             self._unindex(self._rows[contact.id])
         self._rows[contact.id] = contact
+        if self._journal:
+            self._journal.write(contact.id, contact)
         self._haystacks[contact.id] = haystack(contact)
         self._sources.update(contact.links)
         for name in UNIQUE:

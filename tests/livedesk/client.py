@@ -5,7 +5,7 @@ import json
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
-from tests.livedesk.contact import Contact, Json, Link
+from tests.livedesk.contact import Contact, Json, contact_of
 from tests.livedesk.ledger import LedgerEntry, RequestRecord, Stats
 from tests.livedesk.service import CONTACTS
 
@@ -53,6 +53,11 @@ class StandIn:
         path = "requests" if kind is None else f"requests?kind={quote(kind)}"
         return [RequestRecord(**record) for record in self._rows(path)]
 
+    def updates(self, contact_id: int | None = None) -> list[Json]:
+        """Return the bodies of the updates that took effect, in order: of one contact, or of all."""
+        done = [record for record in self.requests("update") if record.executed is not None]
+        return [record.body or {} for record in done if contact_id in (None, record.contact_id)]
+
     def overlapping(self) -> list[tuple[RequestRecord, RequestRecord]]:
         """Return pairs of creates for one identifier that overlapped in time."""
         pending: dict[str, list[RequestRecord]] = {}
@@ -87,6 +92,14 @@ class StandIn:
         """Delete a contact as an agent would."""
         return contact_of(self._do("POST", "delete", {"id": contact_id}))
 
+    def edit(self, contact_id: int, **fields: object) -> Contact:
+        """Change a contact as an agent would; attributes are merged."""
+        return contact_of(self._do("POST", "edit", {**fields, "id": contact_id}))
+
+    def set_online(self, contact_id: int, online: bool = True) -> None:
+        """Let a contact open the widget, or close it."""
+        self._do("POST", "presence", {"id": contact_id, "online": online})
+
     def set_credentials(self, api_key: str, api_secret: str) -> None:
         """Make these the only valid credentials."""
         self._do("POST", "credentials", {"api_key": api_key, "api_secret": api_secret})
@@ -117,7 +130,3 @@ class StandIn:
         if response.status != HTTPStatus.OK:
             raise StandInError(json.loads(answer)["error"])
         return answer
-
-
-def contact_of(row: Json) -> Contact:
-    return Contact(**{**row, "links": tuple(Link(**link) for link in row["links"])})

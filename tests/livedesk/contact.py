@@ -78,6 +78,9 @@ class Contact:
     additional_attributes: Json = field(default_factory=dict)
     custom_attributes: Json = field(default_factory=dict)
     links: tuple[Link, ...] = ()
+    avatar_url: str | None = None
+    """The address that was sent last; no answer shows it (2.5)."""
+    online: bool = False
 
     @property
     def company(self) -> str:
@@ -134,6 +137,11 @@ def whole_number(value: object) -> int:
     return int(digits[1]) if digits else 0
 
 
+def contact_of(row: Json) -> Contact:
+    """Return the contact that ``dataclasses.asdict`` made this of."""
+    return Contact(**{**row, "links": tuple(Link(**link) for link in row["links"])})
+
+
 def permitted(params: Mapping[str, object]) -> Json:
     """Return what create and update accept of a request, cast.
 
@@ -147,16 +155,29 @@ def permitted(params: Mapping[str, object]) -> Json:
         wanted["blocked"] = params["blocked"] is not None and params["blocked"] not in FALSE
     if "email" in wanted:
         wanted["email"] = None if is_blank(wanted["email"]) else wanted["email"].lower()
+    if not is_blank(params.get("avatar_url")) and isinstance(params["avatar_url"], str):
+        wanted["avatar_url"] = params["avatar_url"]
     return wanted
 
 
 def changed(contact: Contact, wanted: Json) -> Contact:
     """Return the contact with these fields.
 
-    Attributes are merged key by key, the rest is replaced (2.8).
+    Attributes are merged key by key, and one that is null is stored as null: Ruby's ``merge``, in the update of
+    ``contacts_controller.rb``. Only ``destroy_custom_attributes`` removes one, which LiveDesk's pages do not have. The
+    rest is replaced (2.8).
     """
     merged = {key: getattr(contact, key) | wanted[key] for key in HASHES if key in wanted}
     return replace(contact, **(wanted | merged))
+
+
+def deep_merged(low: Json, high: Json) -> Json:
+    """Return both; where both have a value, that of ``high`` counts, at any depth."""
+    both = low | high
+    for key in low.keys() & high.keys():
+        if isinstance(low[key], dict) and isinstance(high[key], dict):
+            both[key] = deep_merged(low[key], high[key])
+    return both
 
 
 def faults_of(contact: Contact, is_taken: Callable[[str, str], bool]) -> list[Fault]:

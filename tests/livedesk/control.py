@@ -98,6 +98,14 @@ def delete(world: World, query: Mapping[str, str], params: Json) -> Json:
     return asdict(contact)
 
 
+def edit(world: World, query: Mapping[str, str], params: Json) -> Json:
+    return asdict(world.scene.book.update(params.get("id"), params))
+
+
+def presence(world: World, query: Mapping[str, str], params: Json) -> Json:
+    return asdict(world.scene.book.set_online(params.get("id"), online=params.get("online") is True))
+
+
 def credentials(world: World, query: Mapping[str, str], params: Json) -> Json:
     for name in ("api_key", "api_secret"):
         if not isinstance(params.get(name), str):
@@ -122,6 +130,8 @@ ACTIONS: Mapping[tuple[str, str], Callable[[World, Mapping[str, str], Json], obj
     ("POST", "contacts"): add_contact,
     ("POST", "merge"): merge,
     ("POST", "delete"): delete,
+    ("POST", "edit"): edit,
+    ("POST", "presence"): presence,
     ("POST", "credentials"): credentials,
     ("POST", "reset"): reset,
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tests.livedesk.contact import Contact
+from tests.livedesk.contact import Contact, Json
 from tests.livedesk.message import Request
 
 ENDINGS = ("answered", "broken", "client_left", "stopped")
@@ -22,9 +22,9 @@ class RequestRecord:
     """One request of the API.
 
     ``status`` is what went over the wire (``None``: no status line did), ``verdict`` what the book had decided
-    (``None``: it was never asked). ``executed`` is when a create or update took effect, ``None`` if it did not.
-    ``ending`` is one of ``ENDINGS``, ``None`` while the request is in flight. ``identifier`` is what a search
-    looked for, otherwise what the body holds.
+    (``None``: it was never asked). ``executed`` is when a create, update or delete took effect, ``None`` if it did
+    not. ``ending`` is one of ``ENDINGS``, ``None`` while the request is in flight. ``identifier`` is what a search
+    looked for, otherwise what the body holds. ``body`` is what a create or update sent.
     """
 
     number: int
@@ -40,6 +40,7 @@ class RequestRecord:
     status: int | None = None
     ending: str | None = None
     finished: float | None = None
+    body: Json | None = None
 
     def overlaps(self, later: "RequestRecord") -> bool:
         """Whether a later request for this identifier arrived before this one ended."""
@@ -102,6 +103,7 @@ class Ledger:
     def open(self, request: Request, received: float) -> RequestRecord:
         """A request arrived."""
         record = RequestRecord(request.number, request.kind, request.method, request.path, request.identifier, received)
+        record.body = request.params if request.kind in ("create", "update") else None
         with self._lock:
             self._records.append(record)
             self._received[record.kind] += 1
@@ -119,14 +121,14 @@ class Ledger:
     def execute(self, record: RequestRecord, verdict: int, contact: Contact | None) -> None:
         """Record the execution.
 
-        ``contact`` is the one that the request created or changed.
+        ``contact`` is the one that the request created, changed or deleted.
         """
         with self._lock:
             record.verdict = verdict
             if contact is None:
                 return
             record.contact_id = contact.id
-            if record.kind in ("create", "update"):
+            if record.kind in ("create", "update", "delete"):
                 record.executed = self._clock()
             if record.kind == "create":
                 self._enter(record, contact)

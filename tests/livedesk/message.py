@@ -91,6 +91,11 @@ def invalid(faults: Iterable[Fault], language: str = "en") -> Answer:
     return json_answer(422, {"message": message, "attributes": attributes})
 
 
+def online(name: str) -> Answer:
+    """422 to the deletion of a contact who is online: Ruby capitalizes the name."""
+    return json_answer(422, {"message": f"{name.capitalize()} is Online, please try again later"})
+
+
 def html_page(title: str, server: str = "nginx") -> bytes:
     page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
     return f"{page}<hr><center>{server}</center>\r\n</body>\r\n</html>\r\n".encode()
@@ -155,7 +160,7 @@ def contact_view(contact: Contact, *, with_inboxes: bool = True) -> Json:
     """
     view = {
         "additional_attributes": contact.additional_attributes,
-        "availability_status": "offline",
+        "availability_status": "online" if contact.online else "offline",
         "email": contact.email,
         "id": contact.id,
         "name": contact.name,

@@ -13,7 +13,7 @@ from typing import Any
 from tests.livedesk.contact import MESSAGES
 from tests.livedesk.message import ERROR_SHAPES, Request
 
-ON = ("create", "search", "update", "any")
+ON = ("create", "search", "update", "read", "delete", "any")
 
 
 class BadRule(Exception):

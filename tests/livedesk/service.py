@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.livedesk import message
-from tests.livedesk.book import INDEXED, Book, Broken, Missing, Refused
-from tests.livedesk.contact import Contact, Json, is_blank, whole_number
+from tests.livedesk.book import INDEXED, Book, Broken, Missing, Online, Refused
+from tests.livedesk.contact import HASHES, Contact, Json, is_blank, whole_number
 from tests.livedesk.message import Answer, Request
 from tests.livedesk.search import page_of
 
@@ -36,6 +36,8 @@ class Quirks:
     """A taken identifier or e-mail violates the unique index (500) instead of the validation (422)."""
     identifier_kept: bool = True
     identifier_unique: bool = True
+    attributes_kept: bool = True
+    attributes_merged: bool = True
     q_heeded: bool = True
     is_visible: Callable[[Contact, float], bool] = lambda contact, age: True
     """Whether a list or search shows a contact that is ``age`` seconds old."""
@@ -147,6 +149,8 @@ class Service:
             return message.not_found()
         except Broken:
             return message.server_error()
+        except Online as error:
+            return message.online(error.name)
         except Refused as error:
             return self._refusal(error, quirks)
 
@@ -157,20 +161,20 @@ class Service:
         return message.invalid(faults, quirks.language) if faults else message.server_error()
 
     def _create(self, request: Request, quirks: Quirks) -> Answer:
-        params = dict(request.params or {})
+        params = kept(request, quirks)
         if not quirks.identifier_kept:
             params.pop("identifier", None)
         return message.created(self._book.create(params, identifier_unique=quirks.identifier_unique))
 
     def _update(self, request: Request, quirks: Quirks) -> Answer:
-        return message.shown(self._book.update(request.contact_id, request.params or {}))
+        params = kept(request, quirks)
+        return message.shown(self._book.update(request.contact_id, params, merging=quirks.attributes_merged))
 
     def _read(self, request: Request, quirks: Quirks) -> Answer:
         return message.shown(self._book.get(request.contact_id))
 
     def _delete(self, request: Request, quirks: Quirks) -> Answer:
-        self._book.delete(request.contact_id)
-        return Answer(200)
+        return Answer(200, contact=self._book.destroy(request.contact_id))
 
     def _search(self, request: Request, quirks: Quirks) -> Answer:
         q = request.query.get("q")
@@ -184,6 +188,12 @@ class Service:
         """No contact here has a label, so a list restricted to labels is empty."""
         labelled = not is_blank(query.get("labels")) or not is_blank(query.get("labels[]"))
         return [] if labelled else self._book.search(q)
+
+
+def kept(request: Request, quirks: Quirks) -> Json:
+    """Return what this LiveDesk accepts of the parameters."""
+    params = dict(request.params or {})
+    return params if quirks.attributes_kept else {name: params[name] for name in params if name not in HASHES}
 
 
 def listing(found: list[Contact], query: Mapping[str, str], book: Book) -> Answer:

@@ -829,7 +829,7 @@ def test_share_is_repeatable(api: Api, standin: StandIn) -> None:
 @pytest.mark.parametrize(
     ("rule", "complaint"),
     [
-        ({"mode": "nonsense"}, "mode must be one of: bad_content_length, "),
+        ({"mode": "nonsense"}, "mode must be one of: attributes_not_merged, "),
         ({"mode": "hang", "delai": 1}, "There is no option 'delai'."),
         ({"mode": "hang", "delay": "1"}, "delay has the wrong type."),
         ({"mode": "hang", "times": True}, "times has the wrong type."),
@@ -837,7 +837,7 @@ def test_share_is_repeatable(api: Api, standin: StandIn) -> None:
         ({"mode": "hang", "share": 2}, "share must be from 0 to 1."),
         ({"mode": "hang", "delay": float("nan")}, "delay must be from"),
         ({"mode": "status", "status": 100}, "status must be from 200 to 599."),
-        ({"mode": "hang", "on": "delete"}, "on must be one of: create, search, update, any."),
+        ({"mode": "hang", "on": "list"}, "on must be one of: create, search, update, read, delete, any."),
         ({"mode": "unauthorized", "shape": "round"}, "shape must be one of: error_text, "),
         ({"mode": "wrong_types_200", "shape": "html"}, "shape must be one of: id_list, "),
         ({"mode": "localised", "language": "tlh"}, "language must be one of"),

@@ -104,7 +104,14 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> Local:
         settings, sources = read_configuration(observed)
     except SettingsError as error:
         raise StartError(str(error)) from error
-    stack = Stack(folder, env, port=port, valkey_port=valkey_port, stand_in_port=stand_in_port)
+    stack = Stack(
+        folder,
+        env,
+        port=port,
+        valkey_port=valkey_port,
+        stand_in_port=stand_in_port,
+        stand_in_options=("--file", str(folder / "livedesk.jsonl")),
+    )
     env_file = folder / "run.env"
     names = (observed.read & stack.env.keys()) | (stack.env.keys() - os.environ.keys())
     ours = {name: stack.env[name] for name in names} | {"PORT": str(port)}

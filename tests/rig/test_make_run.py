@@ -109,6 +109,7 @@ def test_the_printed_commands_work_and_data_survives_the_next_run(
     assert printed_commands(second.log_text()) == [send, look]
     assert pasted(look).json()["state"] == "created"
     assert pasted(send).json()["status"] == "duplicate"
+    assert [contact["identifier"] for contact in requests.get(stand_in, timeout=5).json()] == ["ada-1"]
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "data").glob("*-*"))
     StandIn(f"http://{LOCALHOST}:{ports['STAND_IN_PORT']}").behave("hang", on="create")
     send[-1] = send[-1].replace("ada-1", "ada-2")

@@ -35,6 +35,18 @@ def identifier_not_unique(exchange: Exchange, rule: Rule) -> None:
     exchange.send(exchange.execute(Quirks(identifier_unique=False)))
 
 
+@mode(on="create")
+def attributes_not_stored(exchange: Exchange, rule: Rule) -> None:
+    """The contact is stored without the attributes that were sent."""
+    exchange.send(exchange.execute(Quirks(attributes_kept=False)))
+
+
+@mode(on="update")
+def attributes_not_merged(exchange: Exchange, rule: Rule) -> None:
+    """New attributes replace all others, those of agents too."""
+    exchange.send(exchange.execute(Quirks(attributes_merged=False)))
+
+
 @mode(on="search")
 def q_ignored(exchange: Exchange, rule: Rule) -> None:
     """Searches list all contacts whatever ``q`` is."""
