@@ -12,7 +12,7 @@ from tests.deliveries import NOW, SECRET, callback_id, sample
 from tests.invariants import assert_invariants
 from tests.world import World
 from webhook_app.sources.body.reader import MAX_BYTES, MAX_ELEMENTS
-from worker.model import Contact
+from worker.model import Contact, State
 from worker.store import keys
 
 SOURCES: dict[str, dict[str, Any]] = {
@@ -237,3 +237,31 @@ def test_a_delivery_that_is_refused_binds_nothing(world: World) -> None:
     assert answer.status_code in (400, 415)
     assert list(world.client.scan_iter(keys.signed("*"))) == []
     assert statuses(post(world, "otp", [verified(1)], callback_id("n-1"))) == ["accepted"]
+
+
+# One person, several of EngageLab's products
+
+
+def numbered(world: World, source: str, number: str, name: str = "Noor") -> TestResponse:
+    """Send the signup of this product, about a person with this number."""
+    if source == "otp":
+        return post(world, "otp", [{**verified(0), "to": number, "custom_args": {"name": name}}])
+    if source == "sms":
+        return post(world, "sms", [{"response": {"event": "uplink_message", "response_data": {"from": number}}}])
+    contact = {"profile": {"name": name}, "wa_id": number.removeprefix("+")}
+    return post(world, "whatsapp", [{"response": {"event": "received", "response_data": {"contact": contact}}}])
+
+
+@pytest.mark.parametrize("order", [("otp", "sms", "whatsapp"), ("whatsapp", "sms", "otp"), ("sms", "otp", "whatsapp")])
+def test_a_number_is_one_person_in_all_products(world: World, order: tuple[str, ...]) -> None:
+    answers = [statuses(numbered(world, source, "+12025550147")) for source in order]
+    assert answers[0] == ["accepted"]
+    assert world.store.contacts.counts()[State.PENDING] == 1
+    assert world.client.zcard(keys.QUARANTINE) == 0
+    assert_invariants(world.client)
+
+
+def test_a_message_under_a_false_name_changes_no_account(world: World) -> None:
+    numbered(world, "otp", "+12025550147", "Noor")
+    numbered(world, "whatsapp", "+12025550147", "Your bank")
+    assert contact(world, "+12025550147").name == "Noor"
