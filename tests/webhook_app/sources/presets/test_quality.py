@@ -67,6 +67,12 @@ def test_a_missing_part_costs_its_tier_and_is_named(
     assert quality(**changes) == Quality(tier, lacks)
 
 
+@pytest.mark.parametrize(("names", "lacks"), [(["contact.created", "lead.created"], ()), (["a", "b"], ("a", "b"))])
+def test_one_example_of_an_event_is_enough_where_it_has_any_name(names: list[str], lacks: tuple[str, ...]) -> None:
+    found = quality_of("standard-webhooks", {**PRESETS["standard-webhooks"], "only_if": {"$.type": names}})
+    assert found.lacks.get("event-samples", ()) == lacks
+
+
 def test_a_sample_of_ones_own_is_not_published() -> None:
     assert "published-samples" in quality_of("generic-bearer").lacks
 
