@@ -246,7 +246,7 @@ def sample_delivery(
 def changed(body: Any, place: str, value: object) -> Any:
     """Return ``body`` with another value at ``place``: ``data.emails.0.email``."""
     if isinstance(body, str):
-        return urlencode({**dict(parse_qsl(body)), place: value})
+        return urlencode({**dict(parse_qsl(body, keep_blank_values=True)), place: value})
     made = copy.deepcopy(body)
     *way, last = [int(step) if step.isdigit() else step for step in place.split(".")]
     parent = made

@@ -185,21 +185,6 @@ STEPS = [
     ("rudderstack", [{"context": {}}, {"context": {"traits": {"email": EMAIL}}}], [IGNORED, EMAIL]),
     # Typeform sends partial responses as they are typed in, if the form has them.
     ("typeform", [{"event_type": "form_response_partial"}, {"form_response.answers.1.email": EMAIL}], [IGNORED, EMAIL]),
-    # docs.stripe.com, the Event object: previous_attributes has what an update changed.
-    (
-        "stripe",
-        [
-            {"type": "customer.updated", "data.object.email": EMAIL, "data.previous_attributes": {"email": None}},
-            {
-                "type": "customer.updated",
-                "data.object.email": EMAIL,
-                "data.previous_attributes": {"email": "b@example.com"},
-            },
-            {"type": "customer.updated", "data.object.email": EMAIL, "data.previous_attributes": {"balance": 0}},
-            {"type": "customer.updated", "data.object.email": None, "data.previous_attributes": {"email": None}},
-        ],
-        [EMAIL, IGNORED, IGNORED, IGNORED],
-    ),
 ]
 
 
@@ -214,13 +199,15 @@ def test_a_signup_in_two_steps_arrives_with_the_step_that_has_the_address(
 
 
 def test_shopify_waits_for_the_address_where_the_user_asks_for_it(keys: Keys) -> None:
-    """With the lines of the preset's note."""
-    topics = {"header:X-Shopify-Topic": ["customers/create", "customers/update"]}
-    found = source("shopify", keys, only_if=topics, ignore_if={"$.email": {"exists": False}})
+    """With the line of the preset's note, which does not stop a deletion."""
+    without = {"$[?@ == $.id && $.email == null]": {"exists": True}}
+    assert any(next(iter(without)) in note for note in PRESETS["shopify"]["notes"])
+    found = source("shopify", keys, ignore_if=without, on_delete="mark")
     assert contacts(found, sample_delivery("shopify", keys, {"email": None})) == []
-    changes = {"email": EMAIL, "header:X-Shopify-Topic": "customers/update"}
-    (contact,) = contacts(found, sample_delivery("shopify", keys, changes))
-    assert contact.email == EMAIL
+    (contact,) = contacts(found, sample_delivery("shopify", keys, event="customers_update"))
+    assert contact.email == "roberta.biller@example.com"
+    for event in ("customers_delete", "customers_redact"):
+        assert len(contacts(found, sample_delivery("shopify", keys, event=event))) == 1
 
 
 def test_a_lead_with_a_phone_number_only_is_a_signup(keys: Keys) -> None:

@@ -306,7 +306,8 @@ TRAPS = [
             "phone_number": "+12025550104",
         },
     ),
-    case("shopify", "updated", {"header:X-Shopify-Topic": "customers/update"}, IGNORED),
+    case("shopify", "updated", {"header:X-Shopify-Topic": "customers/update"}, {}),
+    case("shopify", "disabled", {"header:X-Shopify-Topic": "customers/disable"}, IGNORED),
     case("woocommerce", "empty names", {"first_name": "", "last_name": ""}, {}),
     case(
         "woocommerce",
@@ -334,7 +335,8 @@ TRAPS = [
         },
         {"email": "old@example.com", "name": "O. Ld", "phone_number": "+12025550106", "avatar_url": None},
     ),
-    case("woocommerce", "updated", {"header:X-WC-Webhook-Topic": "customer.updated"}, IGNORED),
+    case("woocommerce", "updated", {"header:X-WC-Webhook-Topic": "customer.updated"}, {}),
+    case("woocommerce", "an order", {"header:X-WC-Webhook-Topic": "order.updated"}, IGNORED),
     case(
         "stripe",
         "a name and an address",
@@ -344,7 +346,8 @@ TRAPS = [
             "email": "jo@example.com",
         },
     ),
-    case("stripe", "updated", {"type": "customer.updated"}, IGNORED),
+    case("stripe", "updated", {"type": "customer.updated"}, {}),
+    case("stripe", "the end of a subscription", {"type": "customer.subscription.deleted"}, IGNORED),
     case(
         "stripe",
         "a thin event",
@@ -359,7 +362,8 @@ TRAPS = [
         IGNORED,
     ),
     case("paddle", "no name", {"data.name": None}, NO_NAME),
-    case("paddle", "updated", {"event_type": "customer.updated"}, IGNORED),
+    case("paddle", "archived", {"event_type": "customer.updated", "data.status": "archived"}, {}),
+    case("paddle", "an address", {"event_type": "address.created"}, IGNORED),
     case("lemonsqueezy", "another event", {"meta.event_name": "order_refunded"}, IGNORED),
     case(
         "hubspot-workflow",
@@ -577,7 +581,7 @@ TRAPS = [
     case("calendly", "no reminders", {"payload.text_reminder_number": None}, {"phone_number": None}),
     case("ghost", "by id", {"member.current.uuid": GONE}, {"identifier": "000000000000000000000001"}),
     case("ghost", "no name", {"member.current.name": ""}, NO_NAME),
-    case("ghost", "edited", {"member.previous": {"name": None}}, IGNORED),
+    case("ghost", "edited", {"member.previous": {"name": None}}, {}),
     case("ghost", "deleted", {"member.current": {}, "member.previous": {"id": "1", "email": "a@b.c"}}, IGNORED),
     case("ghost", "no member", {"body": {"post": {"current": {"id": "1"}, "previous": {}}}}, IGNORED),
     case("discourse", "no name", {"user.name": None}, {"name": "jane"}),
@@ -592,7 +596,8 @@ TRAPS = [
     ),
     case("discourse", "ping", {"body": {"ping": "OK"}, "header:X-Discourse-Event": "ping"}, IGNORED),
     case("discourse", "confirmed", {"header:X-Discourse-Event": "user_confirmed_email"}, {}),
-    case("discourse", "updated", {"header:X-Discourse-Event": "user_updated"}, IGNORED),
+    case("discourse", "updated", {"header:X-Discourse-Event": "user_updated"}, {}),
+    case("discourse", "signed in", {"header:X-Discourse-Event": "user_logged_in"}, IGNORED),
     case("slack", "a bot", {"event.user.is_bot": True}, IGNORED),
     case(
         "slack",
