@@ -53,13 +53,13 @@ class Source:
     """A sender's settings, ready to use.
 
     ``region`` is the country of phone numbers without a country code, ``inbox_id`` the inbox of contacts that name
-    none. ``identity``, ``id_space``, ``siblings``, ``on_conflict``, ``on_change`` and ``on_delete`` are those of
-    ``origin``; without ``on_change`` changes of a visitor are only noted. ``id_prefix`` precedes identifiers, and
-    ``allow_identifiers`` are real ones that look like placeholders. With ``html_entities`` the sender escapes texts for
-    HTML. ``on_invalid`` decides about an authentic delivery without a usable contact: ``quarantine``, which does not
-    store what is at ``secret_fields``, or ``reject``. ``max_bytes`` limits the body. With ``blocking = false`` a signup
-    waits for our answer and must never fail because of us (ADR 8). ``secret_names`` are the names of the secrets, in
-    the order in which ``verify`` numbers them. ``preset`` is the name of the preset that the source uses.
+    none. ``origin`` says where its contacts come from, from ``identity`` to ``on_delete``; without ``on_change``
+    changes of a visitor are only noted. ``id_prefix`` precedes identifiers, and ``allow_identifiers`` are real ones
+    that look like placeholders. With ``html_entities`` the sender escapes texts for HTML. ``on_invalid`` decides about
+    an authentic delivery without a usable contact: ``quarantine``, which does not store what is at ``secret_fields``,
+    or ``reject``. ``max_bytes`` limits the body. With ``blocking = false`` a signup waits for our answer and must never
+    fail because of us (ADR 8). ``secret_names`` are the names of the secrets, in the order in which ``verify`` numbers
+    them. ``preset`` is the name of the preset that the source uses.
     """
 
     name: str
@@ -84,12 +84,11 @@ class Source:
     on_delete: OnDelete = OnDelete.IGNORE
     allow_identifiers: tuple[str, ...] = ()
     html_entities: bool = False
+    origin: Origin = field(init=False, repr=False, compare=False)
 
-    @property
-    def origin(self) -> Origin:
-        """Where its contacts come from."""
+    def __post_init__(self) -> None:
         default = OnChange.NOTE if self.identity is Identity.VISITOR else OnChange.UPDATE
-        return Origin(
+        origin = Origin(
             source=self.name,
             identity=self.identity,
             id_space=self.id_space,
@@ -98,6 +97,7 @@ class Source:
             on_change=self.on_change or default,
             on_delete=self.on_delete,
         )
+        object.__setattr__(self, "origin", origin)
 
     @property
     def needs_url(self) -> bool:

@@ -162,7 +162,12 @@ class Condition:
         values = self.place.values(payload, scope)
         if self.exists is not None:
             return any(value is not None for value in values) == self.exists
-        return any(is_same(value, allowed) for value in values for allowed in self.allowed)
+        return any(self._allows(value) for value in values)
+
+    def _allows(self, value: object) -> bool:
+        if isinstance(value, str):  # which is only ever equal to a text
+            return value in self.allowed
+        return any(is_same(value, allowed) for allowed in self.allowed)
 
 
 def is_same(value: object, allowed: str | int | float | bool) -> bool:
