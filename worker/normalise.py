@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
+from worker.attributes import read_attributes
 from worker.characters import strip, without_invisible, without_invisible_in_name
 from worker.errors import Unmappable
-from worker.model import CONTACT_FIELDS, PERSONAL_FIELDS, Contact, Event, Note, NoteCode, Signup
+from worker.model import ATTRIBUTE_FIELDS, CONTACT_FIELDS, PERSONAL_FIELDS, Contact, Event, Note, NoteCode, Signup
 from worker.phone_numbers import NotAPhoneNumber, country_of, to_e164
 from worker.placeholders import has_template, is_placeholder, without_placeholders
 
@@ -88,12 +89,34 @@ def normalise(
     Raises:
         Unmappable: the identifier or the inbox is invalid; with ``strict``, any field is.
     """
-    problems: dict[str, str] = {}
-    values: dict[str, Any] = {}
-    notes: list[Note] = []
-    cleared: list[str] = []
     place = _country(raw, region)
     written = _unescaped(raw) if html_entities else raw
+    values, problems, notes, cleared = _read(written, place, strict=strict)
+    for kind in ATTRIBUTE_FIELDS:
+        if kind in written:
+            found = read_attributes(kind, written[kind])
+            values[kind] = found.values or None
+            cleared += found.cleared
+            notes += found.notes
+    if identifier := values["identifier"]:
+        values["identifier"] = id_prefix + identifier
+        if problem := _identifier_problem(identifier, id_prefix, allow_identifiers):
+            problems["identifier"] = problem
+    if problems:
+        raise Unmappable(problems)
+    contact = Contact(**values | {"inbox_id": values["inbox_id"] or inbox_id})
+    is_unverified = raw.get("email_verified") is False
+    return Signup(contact, tuple(notes), is_unverified, frozenset(cleared) if cleared else NOTHING, event)
+
+
+def _read(
+    written: Mapping[str, object], place: str | None, *, strict: bool
+) -> tuple[dict[str, Any], dict[str, str], list[Note], list[str]]:
+    """Return values, problems and notes, and the fields without a value."""
+    values: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    notes: list[Note] = []
+    cleared: list[str] = []
     for field, read in READERS.items():
         try:
             values[field], remark = read(written.get(field), place)
@@ -107,15 +130,7 @@ def normalise(
                 cleared.append(field)
             if remark:
                 notes.append(Note(field, remark, NoteCode.ALTERED))
-    if identifier := values["identifier"]:
-        values["identifier"] = id_prefix + identifier
-        if problem := _identifier_problem(identifier, id_prefix, allow_identifiers):
-            problems["identifier"] = problem
-    if problems:
-        raise Unmappable(problems)
-    contact = Contact(**values | {"inbox_id": values["inbox_id"] or inbox_id})
-    is_unverified = raw.get("email_verified") is False
-    return Signup(contact, tuple(notes), is_unverified, frozenset(cleared) if cleared else NOTHING, event)
+    return values, problems, notes, cleared
 
 
 def _identifier_problem(identifier: str, prefix: str, allowed: Collection[str]) -> str:
@@ -159,10 +174,13 @@ def _country(raw: Mapping[str, object], region: str | None) -> str | None:
 
 def _unescaped(raw: Mapping[str, object]) -> Mapping[str, object]:
     """Return the fields with their entities decoded, once."""
-    return {
-        name: html.unescape(value) if isinstance(value, str) and name in PERSONAL_FIELDS else value
-        for name, value in raw.items()
-    }
+    return {name: _decoded(value) if name in PERSONAL_FIELDS else value for name, value in raw.items()}
+
+
+def _decoded(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: html.unescape(one) if isinstance(one, str) else one for name, one in value.items()}
+    return html.unescape(value) if isinstance(value, str) else value
 
 
 def _identifier(value: object) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ CONDITIONS = {"only_if": True, "ignore_if": False, "test_if": False}
 @click.argument("name")
 @click.option("--body", "file", metavar="FILE", help="The body of a delivery; - is standard input.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header of it. Repeatable.")
+@click.option("--event", help="The event whose sample is read; by default the signup..")
 @json_option
-def try_delivery(name: str, file: str | None, headers: tuple[str, ...], as_json: bool) -> None:
+def try_delivery(name: str, file: str | None, headers: tuple[str, ...], event: str | None, as_json: bool) -> None:
     """Show which contacts a delivery to the source NAME would lead to.
 
     By default it is the preset's sample. Nothing is sent or stored, no secret is needed, and no signature is checked.
@@ -44,7 +46,7 @@ def try_delivery(name: str, file: str | None, headers: tuple[str, ...], as_json:
     written = _written(name)
     try:
         source = read_source(name, written, os.environ, verifies=False)
-        delivered = _read(source, file, headers)
+        delivered = _read(source, event, file, headers)
     except SettingsError as error:
         raise click.UsageError(f"[sources.{name}] has mistakes.\n" + "\n".join(error.problems)) from error
     except BadBody as error:
@@ -73,14 +75,14 @@ def _written(name: str) -> Mapping[str, Any]:
     return written
 
 
-def _read(source: Source, file: str | None, headers: tuple[str, ...]) -> Delivered:
-    """Read the sample or the file as a delivery.
+def _read(source: Source, event: str | None, file: str | None, headers: tuple[str, ...]) -> Delivered:
+    """Read the sample of an event, or the file, as a delivery.
 
     Raises:
         SyncError: it cannot be read.
     """
     if file is None:
-        sample = read_sample(source.preset) if source.preset else sample_of(source)
+        sample = read_sample(source.preset, event) if source.preset else sample_of(source)
         return source.read_again(payload_of(source, sample), Headers(dict(sample.headers)))
     given = Headers()
     for header in headers:
@@ -98,6 +100,8 @@ def _read(source: Source, file: str | None, headers: tuple[str, ...]) -> Deliver
 def _document(element: Element, source: Source, delivered: Delivered, entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an element would lead to: a contact, nothing, or problems."""
     match element.reading:
+        case None if element.is_ignored_deletion:
+            return {"result": "ignored", "why": ['on_delete = "ignore": the delivery says that the person was deleted']}
         case None:
             why = list(_unmet(element.payload, delivered.headers, entry))
             return {"result": "ignored", "why": why}
@@ -109,7 +113,15 @@ def _document(element: Element, source: Source, delivered: Delivered, entry: Map
                 "contact": signup.contact.present(),
                 "email_verified": False if signup.is_unverified else None,
                 "notes": [{"field": note.field, "text": note.text} for note in signup.notes],
+                "event": {"name": signup.event.name or None, "time": _time(signup.event.at)},
+                "is_deletion": signup.event.is_deletion,
+                "cleared": sorted(signup.cleared),
             }
+
+
+def _time(at: int | None) -> str | None:
+    """Return the time of an event in RFC 3339."""
+    return None if at is None else datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _unmet(payload: object, headers: Mapping[str, str], entry: Mapping[str, Any]) -> Iterator[str]:
@@ -130,6 +142,22 @@ def _shown(value: object) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
+def _rows(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in one["contact"].items():
+        if isinstance(value, dict):
+            yield from (
+                (f"{name}.{attribute}", json.dumps(text, ensure_ascii=False)) for attribute, text in value.items()
+            )
+        else:
+            yield name, str(value)
+    yield from (("cleared", name) for name in one["cleared"])
+    yield from (("event", text) for text in [one["event"]["name"]] if text)
+    yield from (("event time", text) for text in [one["event"]["time"]] if text)
+    yield from (("note", f"{note['field']}: {note['text']}") for note in one["notes"])
+    if one["email_verified"] is False:
+        yield "unverified", "the sender has not verified the address"
+
+
 def _print(found: list[dict[str, Any]], source: Source, *, sample: bool) -> None:
     what = f"The sample of the preset {source.preset}" if sample and source.preset else "The delivery"
     space = source.origin.space
@@ -138,11 +166,9 @@ def _print(found: list[dict[str, Any]], source: Source, *, sample: bool) -> None
         click.echo()
         match one["result"]:
             case "contact":
-                click.echo("A contact:")
-                rows = [(name, str(value)) for name, value in one["contact"].items()]
-                rows += [("note", f"{note['field']}: {note['text']}") for note in one["notes"]]
-                rows += [("unverified", "the sender has not verified the address")] * (one["email_verified"] is False)
-                print_table(rows, indent="  ")
+                deletion = f"The deletion of a contact (on_delete = {source.on_delete}):"
+                click.echo(deletion if one["is_deletion"] else "A contact:")
+                print_table(list(_rows(one)), indent="  ")
             case "ignored":
                 click.echo("Ignored, because it is not a signup:")
                 for why in one["why"]:

@@ -25,7 +25,7 @@ from webhook_app.sources.verify.handshakes import Handshake, make_handshake
 from webhook_app.sources.verify.schemes import jwks_urls, read_verifiers
 from webhook_app.sources.verify.secret_forms import decode_key, read_secret, refuse_accident
 from worker.errors import SettingsError
-from worker.model import Identity, OnChange, OnConflict, OnDelete
+from worker.model import ATTRIBUTE_FIELDS, Identity, OnChange, OnConflict, OnDelete
 from worker.normalise import MAX_INBOX_ID
 
 #: The name of the source that ``WEBHOOK_SECRET`` creates.
@@ -227,8 +227,18 @@ def completed(written: Mapping[str, Any]) -> Mapping[str, Any]:
         if key == "verify" and isinstance(theirs, str):
             theirs = {"scheme": theirs}
         if isinstance(ours, dict) and isinstance(theirs, dict) and "scheme" not in ours:
-            entry[key] = {**theirs, **ours}
+            entry[key] = {**theirs, **ours, **(_attributes(ours, theirs) if key == "map" else {})}
     return entry
+
+
+def _attributes(ours: Mapping[str, object], theirs: Mapping[str, object]) -> dict[str, object]:
+    """Return the attributes of a source over those of its preset."""
+    pairs = {kind: (ours.get(kind), theirs.get(kind)) for kind in ATTRIBUTE_FIELDS}
+    return {
+        kind: {**preset, **own}
+        for kind, (own, preset) in pairs.items()
+        if isinstance(own, dict) and isinstance(preset, dict)
+    }
 
 
 def _reader(entry: Mapping[str, Any]) -> Reader:

@@ -11,6 +11,7 @@ from typing import Any
 
 from webhook_app.sources.presets import FAMILIES, PRESETS, Preset
 from webhook_app.sources.quality import MEANINGS, RULES, Tier, quality_of
+from worker.model import ATTRIBUTE_FIELDS
 
 ROOT = Path(__file__).parents[2]
 PAGE, CHECKLIST_PAGE = ROOT / "docs" / "sources.md", ROOT / "CONTRIBUTING.md"
@@ -133,9 +134,18 @@ def _fields(preset: Preset) -> Iterable[str]:
     yield f"**Fields{_where(preset.get('contact', '$'))}:**"
     yield ""
     described = preset.get("described", {})
-    for field, rule in preset["map"].items():
+    for field, rule in _rules(preset["map"]):
         prefix = f", after `{preset['id_prefix']}`" if field == "identifier" and preset.get("id_prefix") else ""
         yield _prose(f"`{field}`: {described.get(field) or _words(rule)}{prefix}", "- ")
+
+
+def _rules(written: Mapping[str, object]) -> Iterable[tuple[str, object]]:
+    """Yield the fields and their rules, each attribute as ``custom_attributes.plan``."""
+    for field, rule in written.items():
+        if field in ATTRIBUTE_FIELDS and isinstance(rule, dict):
+            yield from ((f"{field}.{name}", one) for name, one in rule.items())
+        else:
+            yield field, rule
 
 
 def _where(contact: object) -> str:

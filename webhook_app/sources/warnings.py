@@ -18,7 +18,7 @@ from webhook_app.sources.mapping.rules import HEADER
 from webhook_app.sources.sample import NoSample, contact_in, payload_of, read_sample
 from webhook_app.sources.source import Source
 from worker.errors import SyncError
-from worker.model import Identity
+from worker.model import ATTRIBUTE_FIELDS, Identity
 
 #: An identifier that ends in a number, such as ``42`` or ``wp-42``: the prefix, and the number.
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,12})", re.DOTALL)
@@ -102,14 +102,29 @@ def _paths_without_value(table: Mapping[str, Any], source: Source) -> Iterator[s
         contact, _ = source.mapping.contact(payload, scope)
         for path in _paths_in(table.get("contact")):
             yield from _no_value("contact", path, source.preset, payload, scope)
-        for field, written in _table(table, "map").items():
-            if source.mapping.rules[field].value(contact, scope) is None:
+        for field, written in _fields(_table(table, "map")).items():
+            if _value(source, field, contact, scope) is None:
                 for path in _paths_in(written):
                     yield from _no_value(f"map.{field}", path, source.preset, contact, scope)
         for key in ("only_if", "ignore_if", "test_if"):
             for place, allowed in _table(table, key).items():
                 if not place.startswith(HEADER) and allowed != {"exists": False}:
                     yield from _no_value(f'{key}."{place}"', place, source.preset, payload, scope)
+
+
+def _fields(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rules in ``map``, those of attributes as ``custom_attributes.plan``."""
+    found = {name: rule for name, rule in written.items() if name not in ATTRIBUTE_FIELDS or not isinstance(rule, dict)}
+    for kind in ATTRIBUTE_FIELDS:
+        found |= {f"{kind}.{name}": rule for name, rule in _table(written, kind).items()}
+    return found
+
+
+def _value(source: Source, field: str, contact: object, scope: Scope) -> object:
+    """Return what the rule of a field or an attribute finds in the contact."""
+    kind, _, name = field.partition(".")
+    value = source.mapping.rules[kind].value(contact, scope)
+    return value.get(name) if name and isinstance(value, dict) else value
 
 
 def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:

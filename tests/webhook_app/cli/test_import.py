@@ -59,6 +59,29 @@ def test_contacts_are_accepted_and_normalised(office: Office) -> None:
     assert office.record("ada").source == "import"
 
 
+def test_columns_can_be_attributes(office: Office) -> None:
+    text = "identifier,Plan,custom_attributes.seats,City\nada,gold,5,Lyon\nbob,,,\n"
+    maps = ("--map", "Plan=custom_attributes.plan", "--map", "City=additional_attributes.city")
+    assert office.take(text, *maps).stdout == summary(accepted=2)
+    assert office.contact("ada").custom_attributes == {"plan": "gold", "seats": "5"}
+    assert office.contact("ada").additional_attributes == {"city": "Lyon"}
+    assert office.contact("bob") == Contact("bob")
+    wrong = office.take(text, "--map", "Plan=custom_attributes.1st", "--ignore-unknown")
+    assert wrong.exit_code == 2
+    assert "--map Plan=custom_attributes.1st: unknown field" in wrong.output
+
+
+def test_json_has_attributes_with_their_types(office: Office) -> None:
+    row = {"identifier": "ada", "custom_attributes": {"plan": "gold", "seats": 5, "vip": True}, "tier": 2}
+    assert office.take(json.dumps(row), "--ignore", "tier", name="people.jsonl").stdout == summary(accepted=1)
+    assert office.contact("ada").custom_attributes == {"plan": "gold", "seats": 5, "vip": True}
+
+
+def test_a_label_that_asks_for_a_country_is_understood(office: Office) -> None:
+    result = office.take("identifier,Country you live in\nada,DE\n")
+    assert 'Country you live in: did you mean "country"?' in result.output
+
+
 def test_they_come_after_new_contacts_and_retries(office: Office) -> None:
     office.take("identifier\nada\n")
     score: Any = office.client.zscore(keys.DUE, office.key("ada"))

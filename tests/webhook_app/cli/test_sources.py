@@ -125,6 +125,60 @@ def test_the_sample_of_a_preset_is_shown(run: Any) -> None:
     assert "email" in result.output
 
 
+APP = '[sources.app]\nverify = "token"\nsecret = "$SHOP"\n'
+UPDATED = {
+    "type": "user.updated",
+    "timestamp": "2026-01-01T10:00:00Z",
+    "data": {
+        "identifier": "7",
+        "name": "Ada",
+        "email": None,
+        "custom_attributes": {"plan": "gold", "seats": 5, "x": ""},
+    },
+}
+
+
+def test_a_change_shows_what_happened_and_what_is_gone(run: Any) -> None:
+    result = run(APP, "try", "app", "--body", "-", "--json", input=json.dumps(UPDATED))
+    [found] = json.loads(result.stdout)
+    assert found["event"] == {"name": "user.updated", "time": "2026-01-01T10:00:00.000+00:00"}
+    assert found["is_deletion"] is False
+    assert found["cleared"] == ["custom_attributes.x", "email"]
+    assert found["contact"]["custom_attributes"] == {"plan": "gold", "seats": 5}
+    shown = run(APP, "try", "app", "--body", "-", input=json.dumps(UPDATED)).stdout
+    for row in (
+        r"custom_attributes\.seats +5",
+        r"cleared +email",
+        r"event +user\.updated",
+        r"event time +2026-01-01T10",
+    ):
+        assert re.search(row, shown), shown
+
+
+def test_a_deletion_is_shown_or_why_it_is_ignored(run: Any) -> None:
+    body = json.dumps({**UPDATED, "type": "user.deleted"})
+    ignored = run(APP, "try", "app", "--body", "-", input=body)
+    assert "Ignored, because it is not a signup:" in ignored.stdout
+    assert 'on_delete = "ignore": the delivery says that the person was deleted' in ignored.stdout
+    marked = run(f'{APP}on_delete = "mark"\n', "try", "app", "--body", "-", input=body)
+    assert "The deletion of a contact (on_delete = mark):" in marked.stdout
+    assert "Ada" not in marked.stdout
+
+
+def test_the_sample_of_another_event_must_exist(run: Any) -> None:
+    result = run(f"[sources.one]\n{SHOP}", "try", "one", "--event", "customer.vanished")
+    assert result.exit_code == 2
+    assert "The preset woocommerce has no sample of 'customer.vanished', but of " in result.output
+    assert run(f"[sources.one]\n{SHOP}", "try", "one", "--event", "customer.created").exit_code == 0
+
+
+def test_a_path_of_an_attribute_that_finds_nothing_is_a_warning(run: Any) -> None:
+    text = f'[sources.one]\n{SHOP}[sources.one.map.custom_attributes]\nrole = "$.rol"\nvip = "$.is_paying_customer"\n'
+    result = run(text, "check")
+    assert "map.custom_attributes.role: $.rol finds nothing in the sample" in result.output
+    assert "vip" not in result.output
+
+
 def test_a_delivery_shows_contact_and_notes(run: Any) -> None:
     body = {"identifier": " 7 ", "email": "not an address", "name": "Ada"}
     result = run('[sources.app]\nverify = "token"\nsecret = "$SHOP"\nid_prefix = "app-"\n', "try", "app", "--body", "-",

@@ -16,10 +16,16 @@ from webhook_app.cli.imports.suggestions import closest
 from webhook_app.sources.mapping.entry import NAMES, read_mapping
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.mapping import Mapping as ContactMapping
+from worker.attributes import is_name
 from worker.errors import SettingsError
+from worker.model import ATTRIBUTE_FIELDS
 
 #: Columns by which the files of ``flask export`` are recognised; their other columns are known too.
 OWN_EXPORT = frozenset({"identifier", "state", "source", "attempts_made", "received_at"})
+#: When somebody changed last: a row never overwrites what is newer.
+EVENT_TIME = "event_time"
+#: What a column can be, beside an attribute.
+TARGETS = (*NAMES, EVENT_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,8 @@ def make_plan(
     if wanted.allow_identifiers:
         entry["allow_identifiers"] = list(wanted.allow_identifiers)
     entry |= {key: _conditions(columns, getattr(product, key, {})) for key in ("only_if", "ignore_if")}
+    if EVENT_TIME in rules:
+        entry[EVENT_TIME] = rules.pop(EVENT_TIME)
     unknown = _unknown(columns, wanted)
     if problems := find_problems(columns, rules, unknown, wanted):
         raise BadFile("\n".join(problems))
@@ -136,23 +144,44 @@ def make_plan(
 def _rules(columns: Columns, wanted: Wanted) -> dict[str, object]:
     """Return the rules for which the file has columns, as ``read_mapping`` reads them."""
     mapped = _mapped(columns, wanted.maps)
-    defaults: Mapping[str, object] = wanted.format.map if wanted.format else {name: name for name in NAMES}
+    defaults: Mapping[str, object] = wanted.format.map if wanted.format else {name: name for name in TARGETS}
     rules: dict[str, object] = {}
-    for name, written in {**defaults, **mapped}.items():
+    for name, written in {**defaults, **_attributes(columns), **mapped}.items():
         found = _found(written, partial(columns.use, contact_field=name))
         if found is not None:
-            rules[name] = found
+            _put(rules, name, found)
         if isinstance(found, dict) and "answer" in found:
             columns.by_field[name] = ["the question for it"]
     return rules
+
+
+def _attributes(columns: Columns) -> dict[str, str]:
+    """Return the columns that are named like an attribute: ``custom_attributes.plan``."""
+    return {name: name for name in columns.names if is_attribute(name)}
+
+
+def _put(rules: dict[str, object], name: str, rule: object) -> None:
+    """Add a rule for a field, or for an attribute in place of their object."""
+    if not is_attribute(name):
+        rules[name] = rule
+        return
+    kind, _, attribute = name.partition(".")
+    table = rules.get(kind)
+    rules[kind] = {**(table if isinstance(table, dict) else {}), attribute: rule}
+
+
+def is_attribute(name: str) -> bool:
+    """Whether this is a valid name of an attribute of a contact, with its kind."""
+    kind, _, attribute = name.partition(".")
+    return kind in ATTRIBUTE_FIELDS and is_name(attribute)
 
 
 def _mapped(columns: Columns, maps: Iterable[tuple[str, str]]) -> dict[str, object]:
     """Return the rules of ``--map``, and note its mistakes."""
     parts: dict[str, list[str]] = {}
     for column, contact_field in maps:
-        if contact_field not in NAMES:
-            columns.problems.append(f"--map {column}={contact_field}: unknown field{closest(contact_field, NAMES)}")
+        if contact_field not in TARGETS and not is_attribute(contact_field):
+            columns.problems.append(f"--map {column}={contact_field}: unknown field{closest(contact_field, TARGETS)}")
         elif (place := _place(columns, column)) is None:
             columns.problems.append(f"--map {column}={contact_field}: no such column{closest(column, columns.names)}")
         else:
@@ -206,5 +235,5 @@ def _unknown(columns: Columns, wanted: Wanted) -> list[str]:
     if set(columns.keys) >= OWN_EXPORT or (wanted.format and wanted.format.is_form):
         return []
     if not wanted.format:
-        known |= set(NAMES)  # replaced by --map
+        known |= set(TARGETS)  # replaced by --map
     return [name for name, key in zip(columns.names, columns.keys, strict=True) if key not in known]

@@ -23,7 +23,12 @@ OTHER_NAMES = {
     "email_verified": "emailverified verified isverified emailconfirmed verifiedemail",
 }
 #: The field for each subject of a label.
-SUBJECTS = {"email": "email", "phone_number": "phone_number", **dict.fromkeys(LABELLED_NAMES, "name")}
+SUBJECTS = {
+    "email": "email",
+    "phone_number": "phone_number",
+    "country": "country",
+    **dict.fromkeys(LABELLED_NAMES, "name"),
+}
 _FIELDS = {word: name for name, words in OTHER_NAMES.items() for word in words.split()}
 _FIELDS |= {name.replace("_", ""): name for name in NAMES}
 _SIGNS = re.compile(r"[\W_]+")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping as Table
 
 from webhook_app.sources.mapping.answers import Shape
+from webhook_app.sources.mapping.attributes import compile_attributes
 from webhook_app.sources.mapping.events import EventRules
 from webhook_app.sources.mapping.flags import compile_flag
 from webhook_app.sources.mapping.mapping import Mapping
@@ -13,7 +14,7 @@ from worker.errors import SettingsError
 from worker.model import ATTRIBUTE_FIELDS, Contact
 
 #: The fields of a contact that have a rule.
-FIELDS = tuple(name for name in Contact.__dataclass_fields__ if name not in ATTRIBUTE_FIELDS)
+FIELDS = tuple(Contact.__dataclass_fields__)
 #: The other keys of ``map``: how a phone number is read, and whether the e-mail address is known to be the person's.
 COUNTRY, EMAIL_VERIFIED = "country", "email_verified"
 NAMES = (*FIELDS, COUNTRY, EMAIL_VERIFIED)
@@ -65,9 +66,16 @@ def _rules(entry: Table[str, object], problems: list[str]) -> dict[str, Rule]:
     with collecting(problems, "answers: "):
         shape = compile_shape(entry["answers"]) if "answers" in entry else None
     for field, written in fields.items():
-        with collecting(problems, f"map.{field}: "):
-            rules[field] = compile_flag(written) if field == EMAIL_VERIFIED else compile_rule(written, shape)
+        is_table = field in ATTRIBUTE_FIELDS and isinstance(written, dict)
+        with collecting(problems, f"map.{field}{'' if is_table else ': '}"):
+            rules[field] = _rule(field, written, shape, absent_clears=entry.get("absent") == "clear")
     return rules
+
+
+def _rule(field: str, written: object, shape: Shape | None, *, absent_clears: bool) -> Rule:
+    if field in ATTRIBUTE_FIELDS:
+        return compile_attributes(written, shape, absent_clears=absent_clears)
+    return compile_flag(written) if field == EMAIL_VERIFIED else compile_rule(written, shape)
 
 
 def _events(entry: Table[str, object], problems: list[str]) -> EventRules:

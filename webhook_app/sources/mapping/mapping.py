@@ -10,8 +10,11 @@ from webhook_app.sources.mapping.cleared import says_none
 from webhook_app.sources.mapping.events import NO_EVENT, NO_RULES, EventRules
 from webhook_app.sources.mapping.paths import Scope
 from webhook_app.sources.mapping.values import Condition, Place, Rule
-from worker.model import OPTIONAL_FIELDS, Event
+from worker.model import ATTRIBUTE_FIELDS, OPTIONAL_FIELDS, Event
 from worker.normalise import as_text, is_usable_identifier
+
+#: The fields that a person may no longer have. (An object with attributes says so for each.)
+CLEARABLE = tuple(name for name in OPTIONAL_FIELDS if name not in ATTRIBUTE_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Mapping:
                 continue
             if (value := rule.value(contact, scope)) is not None:
                 fields[name] = value
-            elif name in OPTIONAL_FIELDS and (self.absent_clears or says_none(rule, contact, scope)):
+            elif name in CLEARABLE and (self.absent_clears or says_none(rule, contact, scope)):
                 fields[name] = None
         return fields
 

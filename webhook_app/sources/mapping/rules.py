@@ -31,6 +31,11 @@ which hold if the person was deleted::
     event_time = "$.timestamp"
     deleted_if = { "$.type" = "user.deleted" }
 
+Attributes have a rule each, or are taken from an object as they are::
+
+    custom_attributes = { plan = "$.plan.name", seats = "$.plan.seats" }
+    additional_attributes = "$.traits"
+
 Two keys of ``map`` are not fields of a contact. ``country`` (ISO 3166-1) is the country of a phone number without a
 country code. ``email_verified`` is yes or no; no answer means unknown::
 
