@@ -14,6 +14,7 @@ from worker.durations import relative
 from worker.errors import SettingsError, StoreError
 from worker.livedesk.checks import CheckResult, Level, check_connection
 from worker.livedesk.probe import Probe
+from worker.model import Account, OnDelete
 from worker.store.queue import HEARTBEAT_FRESH_MS
 
 #: Seconds within which a worker must take a message, and between two looks at whether it has.
@@ -24,6 +25,7 @@ CONFIRM = "The live probes create a few contacts in LiveDesk and delete them aga
 STOPPED = {"down": "LiveDesk is down", "misconfigured": "LiveDesk rejects our requests"}
 NO_INBOX = "Contacts without an inbox wait: LIVEDESK_INBOX_ID is not set for the workers."
 NOT_PROBED = "Not checked: the inbox, whether identifiers are unique in LiveDesk, and whether its search is complete."
+MAY_NOT = "Delete them in LiveDesk yourself, or use the key of an administrator and run flask doctor --yes."
 
 
 @cli.command("doctor")
@@ -150,13 +152,28 @@ def _check_livedesk(parts: Parts, may_probe: Callable[[], bool]) -> Iterator[Che
     inbox_ids = sorted(inbox_id for inbox_id in inboxes if inbox_id is not None)
     if not inbox_ids or not may_probe():
         yield CheckResult(Level.WARNING, "live probes", NOT_PROBED, "Run flask doctor --yes.")
-        return
-    probes = Probe(parts.livedesk, inbox_ids)
-    yield from probes.run()
-    if probes.account is None:
-        return
+        account = None
+    else:
+        probes = Probe(parts.livedesk, inbox_ids)
+        yield from probes.run()
+        account = probes.account
     try:
-        parts.store.findings.save_account(parts.livedesk.account, probes.account)
-        yield CheckResult(Level.OK, "saved", "The workers will use these results within seconds.")
+        if account is not None:
+            parts.store.findings.save_account(parts.livedesk.account, account)
+            yield CheckResult(Level.OK, "saved", "The workers will use these results within seconds.")
+        yield from _check_deletions(parts, account or parts.store.findings.account(parts.livedesk.account))
     except StoreError as error:
-        yield CheckResult(Level.FAILED, "saved", f"The results cannot be saved: {error}.", "Run flask doctor again.")
+        if account is not None:
+            text = f"The results cannot be saved: {error}."
+            yield CheckResult(Level.FAILED, "saved", text, "Run flask doctor again.")
+
+
+def _check_deletions(parts: Parts, account: Account) -> Iterator[CheckResult]:
+    """Whether sources can delete contacts in LiveDesk where they should."""
+    names = [name for name, source in parts.sources.items() if source.on_delete is OnDelete.DELETE]
+    if not names or account.deletes:
+        return
+    known = "is not known to let" if account.deletes is None else "does not let"
+    text = f'on_delete = "delete" of {", ".join(names)} marks contacts instead: LiveDesk {known} us delete them.'
+    todo = "Run flask doctor --yes." if account.deletes is None else MAY_NOT
+    yield CheckResult(Level.WARNING, "deletions", text, todo)

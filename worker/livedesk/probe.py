@@ -1,25 +1,28 @@
 """Live probes: find out how a LiveDesk account behaves.
 
 They create contacts and delete them again. LiveDesk's pages do not say whether identifiers are unique, or when a search
-finds a new contact. Both decide what can be promised (livedesk-api 3.6). The contacts have identifiers that begin with
+finds a new contact. Both decide what can be promised (livedesk-api 3.6). Nor do they say whether a create takes
+attributes, and whether contacts can be deleted. The contacts have identifiers that begin with
 ``livedesk-sync-doctor-``.
 """
 
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from worker import causes
 from worker.errors import Inconclusive, LiveDeskError, Rejected
 from worker.livedesk.answers import Created, Deletion
 from worker.livedesk.checks import CheckResult, Level
 from worker.livedesk.client import LiveDesk
+from worker.livedesk.probe_attributes import SEARCH_EVERY_S, SEARCH_FOR_S, AttributeProbe, with_attributes
 from worker.model import Account, Contact
 
-#: How long a search is repeated until it finds a new contact, and the time between two searches.
-SEARCH_FOR_S, SEARCH_EVERY_S = 10.0, 1.0
 NAME = "LiveDesk Sync doctor"
 SUPPORT = "Contact LiveDesk support."
+DELETES = 'LiveDesk lets us delete contacts: sources with on_delete = "delete" do that.'
+MARKS = 'LiveDesk does not let us delete contacts: sources with on_delete = "delete" mark them instead.'
 
 
 class Probe:
@@ -43,6 +46,7 @@ class Probe:
         self.account: Account | None = None
         self._identifiers: list[str] = []
         self._ids: list[str] = []
+        self._deletions: set[Deletion] = set()
 
     def run(self) -> Iterator[CheckResult]:
         """Yield the results one by one, and delete the contacts in any case."""
@@ -53,6 +57,10 @@ class Probe:
         finally:
             clean_up = self._clean_up()
         yield clean_up
+        if self.account is not None:
+            deletes = Deletion.DELETED in self._deletions
+            self.account = replace(self.account, deletes=deletes)
+            yield CheckResult(Level.OK, "deletions", DELETES if deletes else MARKS)
 
     def _probe(self) -> Iterator[CheckResult]:
         for inbox_id in self.inbox_ids:
@@ -60,7 +68,8 @@ class Probe:
             if inbox.level is Level.FAILED:
                 return
         first = self._contact(email=True)
-        yield self._echo(self._create(first))
+        created, takes_attributes = self._create_first(first)
+        yield self._echo(created)
         unique, result = self._unique(first)
         yield result
         searchable, result = self._search(first, "search")
@@ -70,7 +79,11 @@ class Probe:
         yield from results
         yield self._same_email(first)
         yield self._bad_phone()
-        self.account = Account(unique, searchable, searchable_bare)
+        attributes = AttributeProbe(self.livedesk, first, sleep=self.sleep, clock=self.clock)
+        creates_attributes, result = attributes.creates(created if takes_attributes else None)
+        yield result
+        yield attributes.updates(created.contact_id)
+        self.account = Account(unique, searchable, searchable_bare, creates_attributes)
         yield promise(self.account)
 
     def _inbox(self, inbox_id: int) -> CheckResult:
@@ -81,6 +94,16 @@ class Probe:
                 raise
             return CheckResult(Level.FAILED, "inbox", f"LiveDesk has no inbox {inbox_id}.", error.cause.todo)
         return CheckResult(Level.OK, "inbox", f"Inbox {inbox_id} accepts contacts.")
+
+    def _create_first(self, contact: Contact) -> tuple[Created, bool]:
+        """Create the contact with attributes; if they are refused, without them."""
+        self._identifiers.append(contact.identifier)
+        try:
+            created = self.livedesk.create(with_attributes(contact), with_attributes=True)
+        except Rejected:
+            return self._create(contact), False
+        self._ids.append(created.contact_id)
+        return created, True
 
     def _echo(self, created: Created) -> CheckResult:
         if not created.notes:
@@ -190,9 +213,11 @@ class Probe:
 
     def _is_deleted(self, contact_id: str) -> bool:
         try:
-            return self.livedesk.delete(contact_id) is Deletion.DELETED
+            deletion = self.livedesk.delete(contact_id)
         except LiveDeskError:
             return False
+        self._deletions.add(deletion)
+        return deletion is Deletion.DELETED
 
 
 def promise(account: Account) -> CheckResult:

@@ -234,6 +234,34 @@ def test_what_was_found_out_is_kept(store: Store, standin: StandIn) -> None:
     assert (found.unique, found.searchable) == (False, True)
 
 
+def deletions(result: Result) -> list[str]:
+    """What is said about sources that delete, with what to do."""
+    lines = result.stdout.splitlines()
+    return [text for at, line in enumerate(lines) if 'on_delete = "delete" of' in line for text in lines[at : at + 2]]
+
+
+def test_a_source_that_should_delete_is_told_whether_it_can(store: Store, standin: StandIn) -> None:
+    sources = {
+        "app": read_source("app", {**SOURCE, "deleted_if": {"$.type": "user.deleted"}, "on_delete": "delete"}, {}),
+        "shop": read_source("shop", SOURCE, {}),
+    }
+    with worker_of(store):
+        said = deletions(doctor(store, standin, "--no-probe", sources=sources))
+        assert "of app marks contacts instead: LiveDesk is not known to let us delete them." in said[0]
+        assert said[1].strip() == "-> Run flask doctor --yes."
+        standin.behave("unauthorized", on="delete", shape="not_authorized")
+        result = doctor(store, standin, "--yes", sources=sources)
+        assert result.exit_code == 0, "that is dealt with"
+        assert "LiveDesk does not let us delete them." in deletions(result)[0]
+        assert "administrator" in deletions(result)[1]
+        assert deletions(doctor(store, standin, "--no-probe", sources=sources)) == deletions(result), "it is kept"
+        standin.reset()
+        assert deletions(doctor(store, standin, "--yes", sources=sources)) == []
+        assert deletions(doctor(store, standin, "--no-probe", sources=sources)) == []
+    found = store.findings.account(LiveDesk(standin.url, KEY, SECRET).account)
+    assert (found.creates_attributes, found.deletes) == (True, True)
+
+
 def test_an_inbox_that_is_not_there_breaks_it(store: Store, standin: StandIn) -> None:
     with worker_of(store):
         result = doctor(store, standin, "--yes", inbox_id=9)

@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 
 from tests.livedesk import StandIn, serve
+from worker import causes
+from worker.errors import Rejected
+from worker.livedesk.answers import Created
 from worker.livedesk.checks import CheckResult, Level, check_connection
 from worker.livedesk.client import PAGE_SIZE, LiveDesk
-from worker.livedesk.probe import SEARCH_FOR_S, Probe, promise
-from worker.model import Account
+from worker.livedesk.probe import Probe, promise
+from worker.livedesk.probe_attributes import SEARCH_FOR_S
+from worker.model import Account, Contact
 
 KEY, SECRET = "demo-key", "demo-secret"
 
@@ -33,7 +37,7 @@ def client_of(standin: StandIn, secret: str = SECRET) -> LiveDesk:
 class Round:
     """One round of probes whose waits take no time; ``after`` runs while it waits."""
 
-    def __init__(self, livedesk: LiveDesk, inbox_ids: tuple[int, ...], after: Callable[[float], None]) -> None:
+    def __init__(self, livedesk: LiveDesk, inbox_ids: tuple[int, ...], after: Callable[[float], object]) -> None:
         self.waited = 0.0
         self.after = after
         self.probe = Probe(livedesk, inbox_ids, sleep=self.wait, clock=lambda: self.waited)
@@ -49,18 +53,37 @@ class Round:
 
 
 def probe(
-    standin: StandIn, inbox_ids: tuple[int, ...] = (1,), after: Callable[[float], None] = lambda waited: None
+    standin: StandIn, inbox_ids: tuple[int, ...] = (1,), after: Callable[[float], object] = lambda waited: None
 ) -> Round:
     return Round(client_of(standin), inbox_ids, after)
 
 
+#: What an update of the probes adds.
+LATE: dict[str, Any] = {"custom_attributes": {"livedesk_sync_doctor": "update"}}
+
+
+class Refusing(LiveDesk):
+    """A LiveDesk that refuses attributes in a create."""
+
+    def __init__(self, standin: StandIn) -> None:
+        super().__init__(standin.url, KEY, SECRET, timeout_s=1.0)
+
+    def create(self, contact: Contact, *, with_attributes: bool = False) -> Created:
+        if with_attributes:
+            raise Rejected(causes.http(422), fields=frozenset({"custom_attributes"}), status=422)
+        return super().create(contact)
+
+
 def test_a_healthy_account(standin: StandIn) -> None:
     done = probe(standin, (1, 2))
-    assert done.probe.account == Account(True, True, True)
+    assert done.probe.account == Account(True, True, True, True, True)
     assert {finding.level for finding in done.findings} == {Level.OK}
     assert done.about("promise").text == "Each person becomes one contact, even if requests or answers are lost."
     assert standin.contacts() == [], "it cleans up after itself"
     assert len(standin.ledger()) == 4
+    assert done.about("attributes").text.startswith("A create takes attributes")
+    assert done.about("updates").text.startswith("An update changes only what it names")
+    assert done.about("deletions").text.startswith("LiveDesk lets us delete contacts")
 
 
 def test_what_cannot_be_deleted_is_reported(standin: StandIn) -> None:
@@ -71,16 +94,98 @@ def test_what_cannot_be_deleted_is_reported(standin: StandIn) -> None:
         assert all(
             (contact.identifier or "").lower().startswith("livedesk-sync-doctor-") for contact in chary.contacts()
         )
+    assert done.probe.account == Account(True, True, True, True, False)
+    assert done.about("deletions").text.endswith("mark them instead.")
     finding = done.about("clean-up")
     assert finding.level is Level.WARNING
     assert ", ".join(left) in finding.text
     assert "Delete them in LiveDesk" in finding.todo
 
 
+@pytest.mark.parametrize(
+    ("mode", "options", "deletes"),
+    [
+        ("unauthorized", {"shape": "not_authorized"}, False),
+        ("forbidden", {}, False),
+        ("method_not_allowed", {}, False),
+        ("not_found", {}, False),
+        ("status_500", {}, False),
+        ("status_500", {"times": 2}, True),
+    ],
+)
+def test_whether_contacts_can_be_deleted(mode: str, options: dict[str, Any], deletes: bool, standin: StandIn) -> None:
+    standin.behave(mode, on="delete", **options)
+    done = probe(standin)
+    assert done.probe.account == Account(True, True, True, True, deletes)
+    assert done.about("clean-up").level is Level.WARNING
+
+
+# Attributes
+
+
+def test_a_create_that_drops_attributes(standin: StandIn) -> None:
+    standin.behave("attributes_not_stored")
+    done = probe(standin)
+    assert done.probe.account == Account(True, True, True, False, True)
+    assert done.about("attributes").level is Level.OK, "an update brings them"
+    assert done.about("attributes").text.startswith("A create does not take attributes")
+    assert done.about("updates").level is Level.OK
+
+
+def test_a_create_that_refuses_attributes(standin: StandIn) -> None:
+    done = Round(Refusing(standin), (1,), lambda waited: None)
+    assert done.probe.account == Account(True, True, True, False, True)
+    assert standin.contacts() == []
+
+
+def test_an_update_that_drops_attributes(standin: StandIn) -> None:
+    standin.behave("attributes_not_stored", on="any")
+    done = probe(standin)
+    assert done.probe.account == Account(True, True, True, False, True)
+    assert done.about("updates").level is Level.WARNING
+    assert "Define account_deleted_at" in done.about("updates").todo
+    assert done.waited > SEARCH_FOR_S
+
+
+def test_an_update_that_replaces_attributes(standin: StandIn) -> None:
+    standin.behave("attributes_not_merged")
+    done = probe(standin)
+    assert done.probe.account == Account(True, True, True, True, True)
+    assert (
+        done.about("updates").text
+        == "An update removes the custom attributes that it does not name, those of agents too."
+    )
+    assert done.about("updates").level is Level.WARNING
+
+
+@pytest.mark.parametrize("mode", ["method_not_allowed", "not_found", "forbidden", "status_500"])
+def test_an_account_without_updates(mode: str, standin: StandIn) -> None:
+    standin.behave(mode, on="update")
+    done = probe(standin)
+    assert done.probe.account == Account(True, True, True, True, True), "the rest is found out nevertheless"
+    assert done.about("updates").level is Level.WARNING
+    assert done.about("updates").text.startswith("LiveDesk refuses an update: ")
+
+
+def test_a_search_that_shows_a_change_late(standin: StandIn) -> None:
+    standin.behave("attributes_not_stored", on="update")
+    done = probe(standin, after=lambda waited: standin.edit(standin.requests("update")[0].contact_id or 0, **LATE))
+    assert done.about("updates").level is Level.OK
+    assert done.waited == 1
+
+
+def test_a_contact_that_is_not_shown(standin: StandIn) -> None:
+    standin.behave("invisible")
+    standin.behave("not_found", on="read")
+    done = probe(standin)
+    assert done.probe.account == Account(True, False, False, True, True), "the answer to the create has shown it"
+    assert done.about("updates").text.startswith("Not known")
+
+
 def test_an_account_that_keeps_no_identifier_unique(standin: StandIn) -> None:
     standin.behave("identifier_not_unique")
     done = probe(standin)
-    assert done.probe.account == Account(False, True, True)
+    assert done.probe.account == Account(False, True, True, True, True)
     assert [f.level for f in done.findings if f.about == "unique"] == [Level.WARNING]
     assert done.about("promise").level is Level.WARNING
     assert standin.contacts() == []
@@ -89,7 +194,7 @@ def test_an_account_that_keeps_no_identifier_unique(standin: StandIn) -> None:
 def test_an_account_that_drops_the_identifier(standin: StandIn) -> None:
     standin.behave("identifier_not_stored")
     done = probe(standin)
-    assert done.probe.account == Account(False, False, False)
+    assert done.probe.account == Account(False, False, False, True, True)
     assert done.about("identifier").level is Level.WARNING
     assert done.about("promise").level is Level.FAILED
     assert standin.contacts() == [], "their ids were in the answers"
@@ -98,7 +203,7 @@ def test_an_account_that_drops_the_identifier(standin: StandIn) -> None:
 def test_an_account_whose_search_finds_nothing(standin: StandIn) -> None:
     standin.behave("invisible")
     done = probe(standin)
-    assert done.probe.account == Account(True, False, False)
+    assert done.probe.account == Account(True, False, False, True, True)
     assert done.waited > 2 * SEARCH_FOR_S
     assert "never two contacts" in done.about("promise").text
     assert done.about("promise").level is Level.WARNING
@@ -108,7 +213,7 @@ def test_an_account_whose_search_finds_nothing(standin: StandIn) -> None:
 def test_an_account_whose_search_finds_only_contacts_with_an_address(standin: StandIn) -> None:
     standin.behave("crm_v2")
     done = probe(standin)
-    assert done.probe.account == Account(True, True, False)
+    assert done.probe.account == Account(True, True, False, True, True)
     assert done.about("bare search").level is Level.WARNING
     assert done.about("promise").level is Level.WARNING
     assert standin.contacts() == []
@@ -117,7 +222,7 @@ def test_an_account_whose_search_finds_only_contacts_with_an_address(standin: St
 def test_a_search_that_lags_behind(standin: StandIn) -> None:
     standin.behave("invisible")
     done = probe(standin, after=lambda waited: standin.clear() if waited >= 3 else None)
-    assert done.probe.account == Account(True, True, True)
+    assert done.probe.account == Account(True, True, True, True, True)
     finding = next(f for f in done.findings if f.about == "search")
     assert (finding.level, finding.text) == (Level.WARNING, "A search finds a new contact only after 3 s.")
 
@@ -127,7 +232,7 @@ def test_a_search_that_ignores_what_is_searched_for(standin: StandIn) -> None:
         standin.add_contact(identifier=f"somebody else {number}")
     standin.behave("q_ignored")
     done = probe(standin)
-    assert done.probe.account == Account(True, False, False)
+    assert done.probe.account == Account(True, False, False, True, True)
     assert len(standin.contacts()) == PAGE_SIZE, "nobody else is deleted"
 
 
@@ -135,7 +240,7 @@ def test_an_answer_that_does_not_repeat_the_identifier(standin: StandIn) -> None
     standin.behave("null_identifier_echo")
     done = probe(standin)
     assert done.about("identifier").level is Level.WARNING
-    assert done.probe.account == Account(True, True, True)
+    assert done.probe.account == Account(True, True, True, True, True)
 
 
 def test_an_account_that_refuses_every_contact(standin: StandIn) -> None:
