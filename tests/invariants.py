@@ -12,7 +12,7 @@ from worker.store.queue import QUEUE_BOUNDS
 FIXED_KEYS = {
     *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS),
     *(keys.UPSTREAM, keys.INBOXES, keys.FAILING, keys.COUNTS, keys.OPERATIONS, keys.ACTIVE_OPERATIONS, keys.AUDIT),
-    *(keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES, keys.DECISIONS),
+    *(keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES, keys.DECISIONS, keys.CHANGES),
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.
@@ -68,11 +68,12 @@ def assert_invariants(client: redis.Redis) -> None:
     by_cause = {cause: set(store.zrange(keys.cause(cause), 0, -1)) for cause in causes}
     assert by_cause == held_by_cause, "the causes and the records name different contacts"
     assert set(held_by_cause) <= set(store.zrange(keys.CAUSES, 0, -1)), "a cause that is not listed"
+    contact_finders = {record.finder("contact_id", contact_id, salt) for contact_id in linked}
     for name in (name for name in names if name.startswith(FINDER_PREFIX)):
         for field, value in store.hgetall(name).items():
             leads_to = {value[at : at + 16] for at in range(0, len(value), 16)}
             finder = f"{name.removeprefix(FINDER_PREFIX)}:{field}"
-            if any(leads_to <= set(outcomes) for outcomes in linked.values()):
+            if finder in contact_finders:
                 assert len(leads_to) == 1, "more than one record has a LiveDesk contact's own identifier"
                 continue
             assert leads_to <= found_by.get(finder, set()), "a finder leads to a contact that has other addresses"
@@ -116,7 +117,7 @@ def _assert_aliases(store: Any, linked: dict[str, dict[str, str]], names: set[st
 
 
 def _finders(fields: dict[str, str], salt: bytes) -> list[str]:
-    if "contact_id" in fields:
+    if "data" not in fields:
         return []
     return (record.dump_finders(record.load_contact(fields["identifier"], fields["data"]), salt) or "").split()
 
@@ -136,7 +137,24 @@ def _assert_record(
     assert ("next_attempt_at" in fields) <= (state in (State.RETRYING, State.PENDING)), (
         f"{key}: a time for a next attempt"
     )
-    assert ("contact_id" in fields) == (state is State.CREATED), f"{key}: {state}, contact id: {'contact_id' in fields}"
-    assert ("data" in fields) == (state is not State.CREATED), f"{key}: {state}, personal data: {'data' in fields}"
+    _assert_settled(key, state, fields)
     if state in (State.CONFLICT, State.FAILED):
         assert fields["cause"], f"{key}: {state} without a cause"
+
+
+def _assert_settled(key: str, state: State, fields: dict[str, str]) -> None:
+    """What LiveDesk knows needs no data; what it does not know yet does, unless it is a deletion."""
+    is_settled, outcome = state in record.SETTLED_STATES, fields.get("outcome")
+    assert ("data" in fields) <= (not is_settled), f"{key}: {state}, with personal data"
+    assert ("data" in fields) >= (not is_settled and "deletes" not in fields), f"{key}: {state}, without data"
+    assert not (is_settled and fields.keys() & {"sent", "deletes", "event", "finders", "opened_at"}), f"{key}: {fields}"
+    if state is State.DELETED:
+        assert ("contact_id" in fields) == (outcome == Outcome.MARKED), f"{key}: deleted, outcome {outcome}"
+        assert "event_at" in fields, f"{key}: deleted at an unknown time"
+    elif state is State.CREATED:
+        assert "contact_id" in fields, f"{key}: created, without a contact id"
+        assert outcome in (None, Outcome.ADOPTED, Outcome.KNOWN), f"{key}: created, outcome {outcome}"
+    elif "contact_id" in fields and "deletes" not in fields:
+        assert "sent" in fields, f"{key}: a change, but nobody knows of what"
+    if state is not State.DELETED and "contact_id" not in fields:
+        assert outcome is None, f"{key}: outcome {outcome}"

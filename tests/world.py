@@ -28,6 +28,7 @@ from worker.model import (
     Claim,
     Contact,
     Note,
+    OnChange,
     Origin,
     Outcome,
     Signal,
@@ -130,8 +131,10 @@ class World:
 
     # Contacts
 
-    def accept(self, contact: Contact = ADA, *notes: Note, source: str = "signup") -> Accepted:
-        return self.store.contacts.accept(contact, Origin(source), notes)
+    def accept(
+        self, contact: Contact = ADA, *notes: Note, source: str = "signup", on_change: OnChange = OnChange.UPDATE
+    ) -> Accepted:
+        return self.store.contacts.accept(contact, Origin(source, on_change=on_change), notes)
 
     def claim(self, identifier: str = "ada", *, sends: bool = True) -> Claim:
         claim = self.store.contacts.claim(self.key(identifier), token_hex(8), sends=sends)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.model import UNIQUE_FIELDS, State
+from worker.model import UNIQUE_FIELDS, State, Work
 
 
 class Action(StrEnum):
@@ -23,8 +23,9 @@ class Action(StrEnum):
     #: LiveDesk's contact is this person, and gets this identifier.
     ADOPT = "adopt"
     ERASE = "erase"
-    #: Create again what LiveDesk no longer has.
+    #: Create again what LiveDesk no longer has: found by a comparison, or by a change that had nobody to go to.
     RECREATE = "recreate"
+    CREATE_AGAIN = "create_again"
 
 
 _IDLE = frozenset({State.PENDING, State.RETRYING, State.CONFLICT, State.FAILED})
@@ -39,12 +40,17 @@ ACTIONS: Mapping[Action, frozenset[State]] = {
     # Not while an attempt is running; a contact may stay ``sending`` after its worker died.
     Action.ERASE: frozenset(State),
     Action.RECREATE: frozenset({State.CREATED}),
+    Action.CREATE_AGAIN: frozenset({State.CONFLICT}),
 }
+#: What is not possible with a change or a deletion: there is no data to edit, and the contact in LiveDesk is known.
+ONLY_NEW = frozenset({Action.EDIT, Action.KNOWN, Action.ADOPT})
 
 
-def may(action: Action, state: State) -> bool:
-    """Return whether an action is allowed in this state."""
-    return state in ACTIONS[action]
+def may(action: Action, state: State, work: Work = Work.CREATE, cause: str | None = None) -> bool:
+    """Return whether an action is allowed in this state, for this work and cause."""
+    if action is Action.CREATE_AGAIN and (work is not Work.UPDATE or cause != "contact_gone"):
+        return False
+    return state in ACTIONS[action] and (work is Work.CREATE or action not in ONLY_NEW)
 
 
 class BulkAction(StrEnum):
@@ -83,6 +89,8 @@ class Obstacle(StrEnum):
     NOT_TAKEN = "not_taken"
     #: The sender says that the e-mail address is not verified: it may be somebody else's.
     UNVERIFIED = "unverified"
+    #: It is about a change of a contact that LiveDesk has.
+    CHANGE = "change"
 
 
 class OperationState(StrEnum):
@@ -130,8 +138,12 @@ TRANSITIONS: Mapping[Command, Transition] = {
 TAKEN_CAUSES = tuple(f"{name}_taken" for name in UNIQUE_FIELDS)
 
 
-def obstacle(action: BulkAction, cause: str | None, *, has_owner: bool, is_unverified: bool = False) -> Obstacle | None:
+def obstacle(
+    action: BulkAction, cause: str | None, *, has_owner: bool, is_unverified: bool = False, is_change: bool = False
+) -> Obstacle | None:
     """Return why a conflict cannot be resolved like this, or ``None``."""
+    if is_change and action in (BulkAction.ADOPT, BulkAction.KNOWN):
+        return Obstacle.CHANGE
     if action in (BulkAction.ADOPT, BulkAction.WITHOUT) and cause not in TAKEN_CAUSES:
         return Obstacle.NOT_TAKEN
     if action in (BulkAction.ADOPT, BulkAction.KNOWN) and not has_owner:

@@ -188,9 +188,18 @@ IDENTIFIER_CLASH = _row("identifier_clash", Fault.CONTACT, Signal.OK, "search",
     "Compare the two. If they are one person, mark the contact as known. If not, discard it, give the source an "
     "id_prefix, and add the person again.")
 CONTACT_GONE = _row("contact_gone", Fault.LIVEDESK, Signal.OK, "search",
-    "The contact was deleted while we adopted it",
-    "LiveDesk's search shows the owner of the e-mail address or phone number, but that contact no longer exists.",
-    "No action is usually needed: the next attempt creates the contact.")
+    "LiveDesk no longer has this contact",
+    "An agent deleted it, or merged it into a contact with another identifier. A change of it cannot be sent.",
+    "Create the contact again, or discard the change.")
+STORED_VALUE_REFUSED = _row("stored_value_refused", Fault.CONTACT, Signal.OK, "answer",
+    "LiveDesk refuses a value that its contact has",
+    "With every change, LiveDesk validates the whole contact again, and refuses a field that we did not send: an "
+    "agent, an import or an earlier version of LiveDesk stored what is not valid now.",
+    "Open one contact, correct the field that its note names in LiveDesk, then retry.")
+CONTACT_ONLINE = _row("contact_online", Fault.LIVEDESK, Signal.OK, "answer",
+    "LiveDesk does not delete a contact that is online",
+    "The person has the chat open. The deletion is tried again until LiveDesk accepts it.",
+    "No action is usually needed.")
 
 # Given up
 

@@ -328,9 +328,9 @@ class Status(StrEnum):
 class Accepted:
     """The result of a delivery that is now stored, or that clashes.
 
-    ``is_update``: it changed the data of a contact that LiveDesk does not have yet. ``is_repeat``: a source of the same
-    id space has sent exactly this before. ``clashes_with``: the source whose person has this identifier already; then
-    the status is ``quarantined``, and nothing was stored.
+    ``is_update``: it changed the data of a contact that was known already. ``is_repeat``: a source of the same id space
+    has sent exactly this before. ``is_stale``: a newer event arrived first, so that nothing changed. ``clashes_with``:
+    the source whose person has this identifier already; then the status is ``quarantined``, and nothing was stored.
     """
 
     status: Status
@@ -338,6 +338,7 @@ class Accepted:
     contact_id: str | None
     is_update: bool = field(default=False, compare=False)
     is_repeat: bool = field(default=False, compare=False)
+    is_stale: bool = field(default=False, compare=False)
     clashes_with: str = ""
 
 
@@ -350,9 +351,11 @@ class Claim:
     ``wait_ms`` is the wait before the first request, by the pace, and ``apart_ms`` the time from that to the next one.
     ``answered_at`` is when LiveDesk last answered any attempt, ``failed_at`` when this contact's last attempt ended;
     ``suspect`` counts the attempts that failed while LiveDesk answered others. ``trigger`` is who requested this
-    attempt, if a person did. ``received_at`` is the time of the first delivery, ``origin`` where the data comes from;
-    ``number`` counts the attempts, including this one. ``is_unverified``: see ``Signup``. ``resolution`` is what an
-    operator decided about a conflict, for this attempt; ``owner_id`` is the contact in LiveDesk to be adopted.
+    attempt, if a person did. ``received_at`` is the time of the first delivery, or of the change to be sent,
+    ``origin`` where the data comes from; ``number`` counts the attempts, including this one. ``is_unverified``: see
+    ``Signup``. ``resolution`` is what an operator decided about a conflict, for this attempt; ``owner_id`` is the
+    contact in LiveDesk to be adopted. ``contact_id`` is the one to be changed, ``sent`` the fingerprint of what it has
+    (``record``); ``deletes``: the source has deleted the person, at ``event_at``.
     """
 
     key: str
@@ -381,6 +384,16 @@ class Claim:
     is_unverified: bool = False
     resolution: Resolution | None = None
     owner_id: str | None = None
+    contact_id: str | None = None
+    sent: str | None = None
+    deletes: OnDelete | None = None
+    event_at: int | None = None
+
+    @property
+    def work(self) -> Work:
+        if self.deletes:
+            return Work.DELETE
+        return Work.UPDATE if self.contact_id else Work.CREATE
 
     @property
     def is_visitors(self) -> bool:
@@ -390,7 +403,7 @@ class Claim:
     @property
     def taken_field(self) -> str | None:
         """The value whose owner is looked for first: the last attempt ended with it."""
-        if self.resolution is Resolution.WITHOUT:
+        if self.resolution is Resolution.WITHOUT or self.work is not Work.CREATE:
             return None
         return next(
             (name for name in UNIQUE_FIELDS if self.cause == f"{name}_taken" and getattr(self.contact, name)), None
@@ -399,7 +412,8 @@ class Claim:
     @property
     def looks_first(self) -> bool:
         """Whether a look-up comes first; ``claim`` reserves time for two requests."""
-        return self.unknown_since is not None or self.taken_field is not None
+        is_unknown = self.unknown_since is not None and self.contact_id is None
+        return is_unknown or self.taken_field is not None
 
 
 class Signal(StrEnum):
@@ -440,7 +454,11 @@ class Decided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """How an attempt ended. Which of the other fields are used depends on the state."""
+    """How an attempt ended. Which of the other fields are used depends on the state.
+
+    ``sent`` is the fingerprint of what LiveDesk has now, where that is not what the claim has; ``changed`` names the
+    fields that an update sent.
+    """
 
     state: State
     cause: str | None = None
@@ -459,6 +477,8 @@ class AttemptResult:
     hold_ms: int = 0
     suspect: int = 0
     decided: Decided | None = None
+    sent: str | None = None
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

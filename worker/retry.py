@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from worker import causes
 from worker.causes import Cause
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Throttled
-from worker.model import AttemptResult, Claim, Signal, State
+from worker.model import AttemptResult, Claim, Note, Signal, State
 
 MINUTE_MS = 60_000
 #: A longer ``Retry-After`` counts as a mistake.
@@ -99,13 +99,19 @@ def postponed(claim: Claim, wait_ms: int, cause: str | None) -> AttemptResult:
 
 
 def closed(
-    state: State, cause: Cause, error: LiveDeskError | None = None, *, owner_id: str | None = None
+    state: State,
+    cause: Cause,
+    error: LiveDeskError | None = None,
+    *,
+    owner_id: str | None = None,
+    notes: tuple[Note, ...] = (),
 ) -> AttemptResult:
     """Return a result that closes the contact until a person retries it."""
     return AttemptResult(
         state=state,
         cause=cause.slug,
         owner_id=owner_id,
+        notes=notes,
         status=error.status if error else None,
         excerpt=error.excerpt if error else "",
         signal=cause.signal,

@@ -25,6 +25,7 @@ from secrets import token_hex
 
 from worker import causes, overlap, retry
 from worker.causes import Cause
+from worker.changes import CRASHES_ALLOWED, ChangeAttempt
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError
 from worker.livedesk.answers import Created, Person
 from worker.livedesk.paced import LeaseLost, LiveDesk, NoSlot, PacedLiveDesk
@@ -42,14 +43,14 @@ from worker.model import (
     Resolution,
     State,
     Unanswered,
+    Work,
 )
 from worker.overlap import Choice, Holder
 from worker.retry import RetryPolicy
 from worker.store.contacts import Finished
+from worker.store.record import without_attributes
 from worker.store.store import Store
 
-#: Workers that may die while sending one contact before it fails: it may be what kills them.
-CRASHES_ALLOWED = 10
 #: Seconds for which a result is offered to a Redis that does not accept it.
 FINISH_PATIENCE_S = 60.0
 #: How long a contact waits while another one gives the same LiveDesk contact its identifier.
@@ -104,7 +105,9 @@ class Sync:
             result = work.failed(error)
         took_ms = livedesk.duration_ms()
         began_at = livedesk.now_ms() - took_ms
-        attempt = Attempt(began_at, took_ms, result.status, result.cause, result.excerpt, claim.trigger or "")
+        attempt = Attempt(
+            began_at, took_ms, result.status, result.cause, result.excerpt, claim.trigger or "", result.changed
+        )
         return Ended(claim, result, attempt, self._finish(claim, result, attempt))
 
     def _finish(self, claim: Claim, result: AttemptResult, attempt: Attempt) -> Finished:
@@ -136,12 +139,17 @@ class _Work:
         self.seen: list[Person] = []
         self.searched: set[str] = set()
         self.decided: Decided | None = None
+        self.account = sync.account()
 
     def attempt(self) -> AttemptResult:
-        account = self.sync.account()
+        if self.claim.work is Work.CREATE:
+            return self.bring_new()
+        return ChangeAttempt(self.sync.store, self.livedesk, self.claim, self.account, self.sync.settle_ms).attempt()
+
+    def bring_new(self) -> AttemptResult:
         if self.claim.unknown_since is not None:  # step 2
             if self.claim.late_id:
-                return self.created(Created(self.claim.late_id, 200), Outcome.CREATED)
+                return self.created(Created(self.claim.late_id, 200), Outcome.CREATED, sent=self.claim.sent)
             if self.claim.crashes >= CRASHES_ALLOWED:
                 return self.closed(State.FAILED, causes.WORKER_DIED)
             looked_at = self.livedesk.now_ms()
@@ -152,9 +160,9 @@ class _Work:
             if looked_at < settled_at:
                 wait_ms = max(0, settled_at - self.livedesk.now_ms())
                 return self.postponed(wait_ms, self.claim.cause or causes.WORKER_DIED.slug)
-            if account.finds(self.contact) is False:
+            if self.account.finds(self.contact) is False:
                 return self.closed(State.CONFLICT, causes.CANNOT_BE_LOOKED_UP)
-        elif account.unique is False and (found := self.look_up()):
+        elif self.account.unique is False and (found := self.look_up()):
             return self.adopt(found)
         if (field := self.claim.taken_field) and (ended := self.still_taken(field)):
             return ended
@@ -179,7 +187,7 @@ class _Work:
         if self.contact.inbox_id is None:
             raise Misconfigured(causes.INBOX_MISSING)
         try:
-            return self.livedesk.create(self.contact)
+            return self.livedesk.create(self.contact, with_attributes=self.account.creates_attributes is True)
         except AnswerUnknown:
             self.unanswered = Unanswered.NOW
             raise
@@ -300,7 +308,8 @@ class _Work:
 
     # Results
 
-    def created(self, created: Created, outcome: Outcome) -> AttemptResult:
+    def created(self, created: Created, outcome: Outcome, *, sent: str | None = None) -> AttemptResult:
+        """The contact is in LiveDesk. ``sent``: fingerprint of its data, if not ours."""
         return AttemptResult(
             state=State.CREATED,
             contact_id=created.contact_id,
@@ -308,7 +317,15 @@ class _Work:
             notes=(*self.notes, *created.notes),
             status=created.status,
             decided=self.decided,
+            sent=self.still_to_send(outcome, sent or self.claim.fingerprint),
         )
+
+    def still_to_send(self, outcome: Outcome, sent: str) -> str | None:
+        """Return the fingerprint of what LiveDesk has, if something is still to be sent."""
+        takes_attributes = outcome is Outcome.CREATED and self.account.creates_attributes is True
+        if outcome is not Outcome.KNOWN and not takes_attributes:
+            sent = without_attributes(sent)
+        return sent if sent != self.claim.fingerprint else None
 
     def adopt(self, found: list[Person], status: int = 200) -> AttemptResult:
         """The contact is in LiveDesk. If it is there twice, a person must decide."""
@@ -319,7 +336,7 @@ class _Work:
         if self.decided is None:
             self.note_promotion(found[0].id)
         self.notes += overlap.differences(self.contact, found[0])
-        return self.created(Created(found[0].id, status), Outcome.ADOPTED)
+        return self.created(Created(found[0].id, status), Outcome.ADOPTED, sent=self.claim.sent)
 
     def note_promotion(self, contact_id: str) -> None:
         """Note a promotion by an earlier attempt whose answer was lost."""

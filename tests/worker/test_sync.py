@@ -11,6 +11,7 @@ from tests.worker.sync_world import LOST, SETTLE_MS, THERE, FlakyContacts, SyncW
 from tests.world import ADA, HOUR_MS, LEASE_MS
 from worker import causes
 from worker.causes import Cause
+from worker.changes import CRASHES_ALLOWED
 from worker.errors import (
     AnswerUnknown,
     Inconclusive,
@@ -26,7 +27,7 @@ from worker.errors import (
 from worker.livedesk.answers import Created, Person
 from worker.model import Account, Attempt, Claim, Contact, Note, NoteCode, Outcome, State, UpstreamPolicy
 from worker.retry import MISSES_ALLOWED, RetryPolicy
-from worker.sync import CRASHES_ALLOWED, FINISH_PATIENCE_S
+from worker.sync import FINISH_PATIENCE_S
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason, require
 from worker.actions import Action, BulkAction, Obstacle, obstacle
 from worker.errors import Unmappable
-from worker.model import EDITABLE_FIELDS, UNIQUE_FIELDS, Contact, Note, NoteCode, Outcome, State
+from worker.model import EDITABLE_FIELDS, UNIQUE_FIELDS, Contact, Note, NoteCode, Outcome, State, Work
 from worker.normalise import normalise
 from worker.store.contacts import Erased
 from worker.store.lists import Filter
@@ -17,6 +17,7 @@ from worker.store.record import ContactRecord
 OBSTACLES = {
     Obstacle.NO_OWNER: "It is not known which contact in LiveDesk this one conflicts with. Nothing was changed.",
     Obstacle.NOT_TAKEN: "No other contact has its e-mail address or phone number. Nothing was changed.",
+    Obstacle.CHANGE: "LiveDesk has this contact already: only a change of it was refused. Nothing was changed.",
 }
 
 
@@ -44,7 +45,7 @@ class ContactActions(Actions):
 
     def discard(self, key: str, why: str = "") -> State:
         """Give a contact up. It can still be retried."""
-        require(Action.DISCARD, self.get(key).state)
+        require(Action.DISCARD, self.get(key))
         state = _state_or_refuse(self.parts.store.contacts.discard(key), State.DISCARDED)
         self.audit("discarded", key, why)
         return state
@@ -59,7 +60,7 @@ class ContactActions(Actions):
             InvalidInput: LiveDesk would not accept a value. A delivery would leave it out; a person can correct it.
         """
         record = self.get(key)
-        require(Action.EDIT, record.state)
+        require(Action.EDIT, record)
         assert record.contact is not None
         before = seen or record.contact
         contact, notes = self._edited(record, before, fields)
@@ -71,21 +72,34 @@ class ContactActions(Actions):
     def leave_out(self, key: str, why: str = "") -> State:
         """Retry a conflict without the field that another contact in LiveDesk has."""
         record = self.get(key)
-        require(Action.LEAVE_OUT, record.state)
+        require(Action.LEAVE_OUT, record)
         name = clashing_field(record)
         if name is None or record.contact is None:
             raise ActionRefused(Reason.NO_OWNER, "No field of this contact is in conflict now. Nothing was changed.")
-        notes = (*record.notes, Note(name, "left out manually: another contact in LiveDesk has it", NoteCode.LEFT_OUT))
-        contact = record.contact.without(name)
-        answer = self.parts.store.contacts.edit(key, contact, notes, who=self.who, before=record.contact)
+        answer = self._leave_out(key, name, record.contact, record)
         state = _state_or_refuse(answer)
         self.audit(f"retried without {name}", key, why)
+        return state
+
+    def _leave_out(self, key: str, name: str, contact: Contact, record: ContactRecord) -> str:
+        contacts = self.parts.store.contacts
+        if record.work is Work.UPDATE:  # what LiveDesk has stays
+            return contacts.leave_out(key, record.owner_id, who=self.who)
+        notes = (*record.notes, Note(name, "left out manually: another contact in LiveDesk has it", NoteCode.LEFT_OUT))
+        return contacts.edit(key, contact.without(name), notes, who=self.who, before=contact)
+
+    def create_again(self, key: str, why: str = "") -> State:
+        """Create a contact again that LiveDesk no longer had when a change was to be sent."""
+        record = self.get(key)
+        require(Action.CREATE_AGAIN, record)
+        state = _state_or_refuse(self.parts.store.contacts.create_again(key, record.contact_id or "", who=self.who))
+        self.audit(f"created again, because contact {record.contact_id} is gone", key, why)
         return state
 
     def adopt(self, key: str, why: str = "") -> State:
         """Make a conflict due: its next attempt adopts the contact that it conflicts with."""
         record = self.get(key)
-        require(Action.ADOPT, record.state)
+        require(Action.ADOPT, record)
         found = obstacle(BulkAction.ADOPT, record.cause, has_owner=record.owner_id is not None)
         if found or record.owner_id is None:
             raise ActionRefused(Reason.NO_OWNER, OBSTACLES[found or Obstacle.NO_OWNER])
@@ -99,7 +113,7 @@ class ContactActions(Actions):
         LiveDesk is not contacted, and its contact stays as it is. Return its id.
         """
         record = self.get(key)
-        require(Action.KNOWN, record.state)
+        require(Action.KNOWN, record)
         contact_id = contact_id or record.owner_id
         if contact_id is None:
             raise ActionRefused(Reason.NO_OWNER, OBSTACLES[Obstacle.NO_OWNER])

@@ -30,6 +30,17 @@ class Kind:
     cause: str | None = None
     has_owner: bool = False
     is_unverified: bool = False
+    is_change: bool = False
+
+    def obstacle(self, action: BulkAction) -> Obstacle | None:
+        """Return why this conflict cannot be resolved like this, or ``None``."""
+        return obstacle(
+            action,
+            self.cause,
+            has_owner=self.has_owner,
+            is_unverified=self.is_unverified,
+            is_change=self.is_change,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +156,7 @@ class OperationActions(Actions):
 
 
 def _kind_of(row: Row) -> Kind:
-    return Kind(row.state, row.cause, row.owner_id is not None, row.is_unverified)
+    return Kind(row.state, row.cause, row.owner_id is not None, row.is_unverified, row.contact_id is not None)
 
 
 def _plan(action: BulkAction, counted: Counter[Kind], **same: Any) -> Plan:
@@ -153,7 +164,7 @@ def _plan(action: BulkAction, counted: Counter[Kind], **same: Any) -> Plan:
     for kind, number in counted.items():
         if kind.state not in action.eligible:
             skipped[kind.state] += number
-        elif found := obstacle(action, kind.cause, has_owner=kind.has_owner, is_unverified=kind.is_unverified):
+        elif found := kind.obstacle(action):
             obstacles[found] += number
         else:
             eligible[kind.state] += number

@@ -8,6 +8,7 @@ from webhook_app.parts import Parts
 from worker.actions import Action, may
 from worker.errors import SyncError
 from worker.model import State
+from worker.store.record import ContactRecord
 
 
 class Reason(StrEnum):
@@ -17,6 +18,7 @@ class Reason(StrEnum):
     BUSY = "busy"
     CREATED = "created"
     DISCARDED = "discarded"
+    DELETED = "deleted"
     CHANGED = "changed"
     NO_OWNER = "no_owner"
     WRONG_STATE = "wrong_state"
@@ -31,12 +33,21 @@ SENTENCES = {
     Reason.BUSY: "An attempt is in progress. Nothing was changed; try again in a minute.",
     Reason.CREATED: "This contact is already in LiveDesk. Nothing was changed.",
     Reason.DISCARDED: "This contact is already discarded.",
+    Reason.DELETED: "The source has deleted this person. Nothing was changed.",
     Reason.CHANGED: "This contact has changed in the meantime. Nothing was changed; review it again.",
     Reason.NO_OWNER: "No other contact in LiveDesk conflicts with this one. Nothing was changed.",
     Reason.WRONG_STATE: "The state of this contact has changed in the meantime. Nothing was changed; review it again.",
 }
 #: Why an action is refused in a state; in the others the contact has no conflict.
-REASONS = {State.SENDING: Reason.BUSY, State.CREATED: Reason.CREATED, State.DISCARDED: Reason.DISCARDED}
+REASONS = {
+    State.SENDING: Reason.BUSY,
+    State.CREATED: Reason.CREATED,
+    State.DISCARDED: Reason.DISCARDED,
+    State.DELETED: Reason.DELETED,
+}
+
+
+NOT_A_CHANGE = "This is not possible with this change of a contact that LiveDesk has. Nothing was changed."
 
 
 class ActionRefused(SyncError):
@@ -55,10 +66,12 @@ class InvalidInput(SyncError):
         self.problems = dict(problems)
 
 
-def require(action: Action, state: State) -> None:
-    """Refuse an action that this state does not allow."""
-    if not may(action, state):
-        raise ActionRefused(REASONS.get(state, Reason.NO_OWNER))
+def require(action: Action, record: ContactRecord) -> None:
+    """Refuse an action that the state of this contact does not allow."""
+    if not may(action, record.state):
+        raise ActionRefused(REASONS.get(record.state, Reason.NO_OWNER))
+    if not may(action, record.state, record.work, record.cause):
+        raise ActionRefused(Reason.WRONG_STATE, NOT_A_CHANGE)
 
 
 @dataclass(frozen=True)

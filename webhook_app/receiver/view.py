@@ -219,7 +219,13 @@ def store_delivered(store: Store, source: Source, delivered: Delivered, *, same_
 
 def _accept(store: Store, source: Source, signup: Signup, same_person: bool) -> Accepted:
     return store.contacts.accept(
-        signup.contact, source.origin, signup.notes, is_unverified=signup.is_unverified, same_person=same_person
+        signup.contact,
+        source.origin,
+        signup.notes,
+        is_unverified=signup.is_unverified,
+        cleared=signup.cleared,
+        event=signup.event,
+        same_person=same_person,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from worker import causes
 from worker.actions import ACTIONS, Action
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.model import (
@@ -18,12 +19,16 @@ from worker.model import (
     AttemptResult,
     Claim,
     Contact,
+    Event,
     Identity,
     Note,
     NoteCode,
+    OnChange,
     OnConflict,
+    OnDelete,
     Origin,
     Outcome,
+    Resolution,
     Signup,
     State,
     Status,
@@ -33,6 +38,7 @@ from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.database import Database
 from worker.store.durability import Terms, Wait
+from worker.store.merge import MARKED, Before, load_before, merge
 from worker.store.queue import ID_MARK, KEY_MARK, Queue
 from worker.store.record import ContactRecord
 
@@ -44,12 +50,17 @@ MAX_ALIASES = 100
 CAUSE_FRESH_MS = 24 * 3_600_000
 #: Entries of the log of what was decided without an operator.
 DECISIONS_KEPT = 10_000
+#: Entries of the log of changes and deletions.
+CHANGES_KEPT = 10_000
 #: Causes that are distinguished; any further one is counted as ``other``.
 MAX_CAUSES = 500
 #: Deliveries of a batch that are sent in one round trip; about what Redis reads at once (16 KiB).
 GROUP = 32
 #: How often something is tried again that changed between a read and the script.
 MAX_TRIES = 3
+#: The same for deliveries, because many of one person may arrive at once.
+MAX_ACCEPTS = 20
+NO_EVENT = Event()
 ALLOWED = {action: sorted(states) for action, states in ACTIONS.items()}
 KNOWN = Note("identifier", "decided manually: LiveDesk's contact is this person, and keeps its data", NoteCode.KNOWN)
 RECREATED = Note("identifier", "LiveDesk no longer had it: created again", NoteCode.RECREATED)
@@ -116,16 +127,18 @@ class Contacts:
         notes: tuple[Note, ...] = (),
         *,
         is_unverified: bool = False,
+        cleared: frozenset[str] = frozenset(),
+        event: Event = NO_EVENT,
         same_person: bool = False,
         bulk: bool = False,
     ) -> Accepted:
         """Store a delivery as durably as ``ACK`` requires, so that it is sent to LiveDesk.
 
-        ``is_unverified``: see ``model.Signup``. ``same_person``: an operator knows that this is the person who has the
-        identifier, so that there is no clash. ``bulk``: only when neither new contacts nor retries are waiting.
+        ``is_unverified``, ``cleared`` and ``event``: see ``model.Signup``. ``same_person``: an operator knows that this
+        is the person who has the identifier, so that there is no clash. ``bulk``: only when nothing else is waiting.
         """
         terms = self.db.terms()
-        signup = Signup(contact, notes, is_unverified)
+        signup = Signup(contact, notes, is_unverified, cleared, event)
         return self._accept(signup, origin, terms, terms.wait, same_person=same_person, bulk=bulk)
 
     def accept_all(
@@ -169,18 +182,21 @@ class Contacts:
         same_person: bool,
         bulk: bool,
     ) -> Accepted:
-        known: dict[str, str] = {}
-        for _ in range(MAX_TRIES):
-            delivery = self._delivery(signup, origin, terms, self.db.salt(), same_person=same_person, bulk=bulk)
-            answer = self.db.run("accept", wait=wait, **delivery, **known)
+        more: dict[str, object] = {}
+        for _ in range(MAX_ACCEPTS):
+            salt = self.db.salt()
+            delivery = self._delivery(signup, origin, terms, salt, same_person=same_person, bulk=bulk)
+            answer = self.db.run("accept", wait=wait, **delivery | more)
             accepted = _accepted(answer, terms)
             if accepted is not None:
                 return accepted
             if answer[0] == "known":
-                known = {"contact_id": answer[1], "contact_finder": self.db.finder_of_id(answer[1])}
+                more = {"contact_id": answer[1], "contact_finder": self.db.finder_of_id(answer[1])}
+            elif answer[0] == "exists":
+                more |= _merged(signup, load_before(answer[1:]), origin.source, salt)
             else:
                 self.db.remember_salt(None)
-        raise StoreError("the salt keeps changing: is something else emptying this Redis?")
+        raise StoreError("the record keeps changing, or the salt: is something else emptying this Redis?")
 
     def _delivery(
         self, signup: Signup, origin: Origin, terms: Terms, salt: bytes, *, same_person: bool, bulk: bool
@@ -200,6 +216,7 @@ class Contacts:
             "identity": _unusual(origin.identity, Identity.ACCOUNT),
             "on_conflict": _unusual(origin.on_conflict, OnConflict.ASK),
             "unverified": signup.is_unverified or None,
+            **_event(signup.event, origin),
             "same_person": same_person or None,
             "data": record.dump_data(contact),
             "fingerprint": record.fingerprint(contact, salt),
@@ -249,26 +266,43 @@ class Contacts:
             key=claim.key,
             token=claim.token,
             fingerprint=claim.fingerprint,
+            deletes=claim.deletes,
             result=result,
             attempt=record.dump_attempt(attempt),
             notes=record.dump_notes(result.notes),
             contact_finder=self._finder_of(result.contact_id),
+            old_finder=self._finder_of(claim.contact_id),
             inbox=str(claim.contact.inbox_id or self.policy["inbox_id"]),
             policy=self.policy,
             attempts_kept=ATTEMPTS_KEPT,
             cause_fresh_ms=CAUSE_FRESH_MS,
             max_causes=MAX_CAUSES,
             decisions_kept=DECISIONS_KEPT,
+            changed=" ".join(result.changed),
+            marked=MARKED,
+            changes_kept=CHANGES_KEPT,
         )
         return Finished(True, bool(answer[1]), answer[2]) if answer[0] == "done" else Finished(False)
 
     def forget(self, keep_ms: int) -> int:
-        """Remove some created contacts older than ``keep_ms``; return how many."""
-        expired = self.db.older(keys.state(State.CREATED), keep_ms)
+        """Remove some settled contacts older than ``keep_ms``; return how many."""
+        return sum(self._forget(state, keep_ms) for state in record.SETTLED_STATES)
+
+    def _forget(self, state: State, keep_ms: int) -> int:
+        expired = self.db.older(keys.state(state), keep_ms)
         with translated():
             ids: list[Any] = [self.db.client.hget(keys.contact(key), "contact_id") for key in expired]
         return sum(
-            int(self.db.run("forget", key=key, keep_ms=keep_ms, contact_id=one, contact_finder=self._finder_of(one)))
+            int(
+                self.db.run(
+                    "forget",
+                    key=key,
+                    state=state,
+                    keep_ms=keep_ms,
+                    contact_id=one,
+                    contact_finder=self._finder_of(one),
+                )
+            )
             for key, one in zip(expired, ids, strict=True)
         )
 
@@ -328,7 +362,32 @@ class Contacts:
 
         ``owner_id`` is that contact, as the person saw it.
         """
-        return _answer(self.db.run("adopt", key=key, owner_id=owner_id, who=who or None, allowed=ALLOWED[Action.ADOPT]))
+        return self._resolve(key, Resolution.ADOPT, owner_id, who, Action.ADOPT)
+
+    def leave_out(self, key: str, owner_id: str | None, *, who: str = "") -> str:
+        """Make a conflict due: the next attempt leaves out what another contact has."""
+        return self._resolve(key, Resolution.WITHOUT, owner_id, who, Action.LEAVE_OUT)
+
+    def _resolve(self, key: str, resolution: Resolution, owner_id: str | None, who: str, action: Action) -> str:
+        answer = self.db.run(
+            "resolve", key=key, resolution=resolution, owner_id=owner_id, who=who or None, allowed=ALLOWED[action]
+        )
+        return _answer(answer)
+
+    def create_again(self, key: str, contact_id: str, *, who: str = "") -> str:
+        """Make a contact due as a new one, because LiveDesk no longer has it.
+
+        ``contact_id`` is the one that is gone, as the person saw it.
+        """
+        answer = self.db.run(
+            "create_again",
+            key=key,
+            who=who or None,
+            contact_id=contact_id,
+            contact_finder=self.db.finder_of_id(contact_id),
+            cause=causes.CONTACT_GONE.slug,
+        )
+        return _answer(answer)
 
     def recreate(self, key: str, contact_id: str, contact: Contact) -> bool:
         """Make a contact pending again that LiveDesk no longer has, with this data.
@@ -438,15 +497,40 @@ def _accepted(answer: list[str], terms: Terms) -> Accepted | None:
         raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
     if answer[0] == "clash":
         return Accepted(Status.QUARANTINED, State(answer[1]), None, clashes_with=answer[2])
-    if answer[0] in ("salt", "known"):
+    if answer[0] in ("salt", "known", "exists"):
         return None
     return Accepted(
         Status(answer[0]),
         State(answer[1]),
         answer[2] or None,
-        is_update=answer[3] == "update",
+        is_update=answer[3] in ("update", "change"),
         is_repeat=answer[3] == "repeat",
+        is_stale=answer[3] == "stale",
     )
+
+
+def _event(event: Event, origin: Origin) -> dict[str, object]:
+    """Return the arguments of ``lua/accept.lua`` about the event."""
+    if event.is_deletion and origin.on_delete is OnDelete.IGNORE:
+        raise ValueError("a source that ignores deletions reads none")
+    return {
+        "event": event.name or None,
+        "event_at": event.at,
+        "on_change": _unusual(origin.on_change, OnChange.UPDATE),
+        "deletes": origin.on_delete if event.is_deletion else None,
+    }
+
+
+def _merged(signup: Signup, before: Before, source: str, salt: bytes) -> dict[str, object]:
+    """Return the arguments of ``lua/accept.lua`` about delivery and record as one."""
+    merged = merge(signup, before, source, salt)
+    return {
+        "seen": before.seen,
+        "data": record.dump_data(merged.contact),
+        "fingerprint": merged.fingerprint,
+        "finders": record.dump_finders(merged.contact, salt),
+        "sent": merged.sent,
+    }
 
 
 def _unusual(value: str, usual: str) -> str | None:
@@ -458,6 +542,6 @@ def _answer(answer: list[str]) -> str:
     """Return one word for ``{'due', state}``, ``{'refused', state}`` or ``{word}``."""
     if answer[0] != "refused":
         return answer[-1]
-    return {State.SENDING: "busy", State.CREATED: "created", State.DISCARDED: "discarded"}.get(
-        State(answer[1]), "wrong_state"
-    )
+    state = State(answer[1])
+    named = (State.CREATED, State.DISCARDED, State.DELETED)
+    return "busy" if state is State.SENDING else str(state) if state in named else "wrong_state"

@@ -8,7 +8,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ========================  ======  =========================================================================
 ``{lds}:c:<key>``         HASH    the record of one contact (fields: ``record``)
 ``{lds}:due``             ZSET    every open contact once: key → lane * 10^14 + ms when it must be looked at
-``{lds}:state:<state>``   ZSET    key → ms when the contact entered that state; seven of them
+``{lds}:state:<state>``   ZSET    key → ms when the contact entered that state; eight of them
 ``{lds}:causes``          ZSET    cause → ms when it was last seen
 ``{lds}:cause:<cause>``   ZSET    key → ms when its last attempt ended, with that cause; not once ``created``
 ``{lds}:people:<cause>``  STRING  HyperLogLog of the contacts that the cause has affected since it was new
@@ -27,6 +27,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:operations:active``  SET  ids of the operations that are running, paused or being undone
 ``{lds}:audit``           STREAM  who did what manually, to which ``<key>`` and why; the latest ten thousand entries
 ``{lds}:decisions``       STREAM  what was decided without an operator about which ``<key>`` and why; as many
+``{lds}:changes``         STREAM  changes and deletions that reached LiveDesk, of which ``<key>``; as many
 ``{lds}:workers``         ZSET    host of a worker → ms when it last made progress
 ``{lds}:salt``            STRING  the secret of the hashes; created once, lives as long as the records
 ``{lds}:create``          LIST    Celery's messages; kombu puts its prefix before the queue's name
@@ -64,14 +65,15 @@ ACTIVE_OPERATIONS = PREFIX + "operations:active"
 CLASHES = PREFIX + "clashes"
 AUDIT = PREFIX + "audit"
 DECISIONS = PREFIX + "decisions"
+CHANGES = PREFIX + "changes"
 ACCOUNT = PREFIX + "account"
 RECONCILE = PREFIX + "reconcile"
 MARK = PREFIX + "mark"
 
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14
-#: Where the lanes start that the sweep hands over; in the last lane contacts wait for their inbox.
-SWEPT_LANES = (0, LANE, 2 * LANE)
+#: Where the lanes start that the sweep hands over, in its order; in another one contacts wait for their inbox.
+SWEPT_LANES = (0, LANE, 4 * LANE, 2 * LANE)
 
 
 def _named(kind: str) -> Callable[[object], str]:

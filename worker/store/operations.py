@@ -223,11 +223,17 @@ class Operations:
 
     def _conflicts(self, action: BulkAction, members: list[str]) -> dict[str, dict[str, str | None]]:
         """Return what the conflicts that this action resolves are about."""
-        found = self._read(members, "cause", "owner_id", "unverified")
+        found = self._read(members, "cause", "owner_id", "unverified", "contact_id")
         return {
             key: {"cause": cause, "owner_id": owner_id, "contact_finder": self._finder_of(owner_id)}
-            for key, (cause, owner_id, unverified) in found.items()
-            if not obstacle(action, cause, has_owner=owner_id is not None, is_unverified=unverified is not None)
+            for key, (cause, owner_id, unverified, contact_id) in found.items()
+            if not obstacle(
+                action,
+                cause,
+                has_owner=owner_id is not None,
+                is_unverified=unverified is not None,
+                is_change=contact_id is not None,
+            )
         }
 
     def _read(self, members: list[str], *fields: str) -> dict[str, list[str | None]]:

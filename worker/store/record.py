@@ -69,6 +69,9 @@ from worker.model import (
     Work,
 )
 
+#: The states of a contact without data: LiveDesk has it, or never again.
+SETTLED_STATES = (State.CREATED, State.DELETED)
+
 #: Characters of each field in a fingerprint.
 CHUNK = 4
 #: How a field without a value looks in a fingerprint.
@@ -133,14 +136,14 @@ class ContactRecord:
     opened_at: int | None = None
     deletes: OnDelete | None = None
     #: The fields that the source has given a value, each attribute as ``custom_attributes.<name>``.
-    known_fields: frozenset[str] = frozenset()
+    known_fields: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def work(self) -> Work:
         """What it waits for, or did when it failed."""
         if self.deletes:
             return Work.DELETE
-        return Work.UPDATE if self.contact_id and self.state is not State.CREATED else Work.CREATE
+        return Work.UPDATE if self.contact_id and self.state not in SETTLED_STATES else Work.CREATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +244,19 @@ def dump_chunks(chunks: Mapping[str, str]) -> str:
 
 
 def _short(name: str) -> str:
-    field, _, attribute = name.partition(".")
-    return f"{SHORT[field]}.{attribute}"
+    """Return the name of a field as it is stored."""
+    field, dot, attribute = name.partition(".")
+    return SHORT[field] + dot + attribute if dot else name
 
 
 def _long(name: str) -> str:
-    short, _, attribute = name.partition(".")
-    return f"{LONG[short]}.{attribute}"
+    short, dot, attribute = name.partition(".")
+    return LONG[short] + dot + attribute if dot else name
+
+
+def without_attributes(fingerprint: str) -> str:
+    """Return the fingerprint of the same contact without attributes."""
+    return fingerprint.partition("|")[0]
 
 
 def differing_fields(before: str, after: str) -> list[str]:
@@ -295,8 +304,12 @@ def load_notes(text: str | None) -> tuple[Note, ...]:
 
 
 def dump_attempt(attempt: Attempt) -> str:
-    """Return a short line, because Redis stores up to 64 bytes compactly."""
-    line: list[Any] = [attempt.at, attempt.duration_ms, attempt.status, attempt.cause, attempt.excerpt, attempt.trigger]
+    """Return a short line, because Redis stores up to 64 bytes compactly.
+
+    The fields that an update sent are in the place of the cause, which it has none of.
+    """
+    what = attempt.cause or [_short(name) for name in attempt.changed]
+    line: list[Any] = [attempt.at, attempt.duration_ms, attempt.status, what or None, attempt.excerpt, attempt.trigger]
     while len(line) > 2 and not line[-1]:
         line.pop()
     return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
@@ -315,8 +328,9 @@ def load_attempts(lines: str | None) -> list[Attempt]:
 
 
 def _load_attempt(line: list[Any]) -> Attempt:
-    at, duration_ms, status, cause, excerpt, trigger = (*line, None, None, None, None)[:6]
-    return Attempt(at, duration_ms, status, cause, excerpt or "", trigger or "")
+    at, duration_ms, status, what, excerpt, trigger = (*line, None, None, None, None)[:6]
+    cause, changed = (None, tuple(map(_long, what))) if isinstance(what, list) else (what, ())
+    return Attempt(at, duration_ms, status, cause, excerpt or "", trigger or "", changed)
 
 
 def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
@@ -325,7 +339,7 @@ def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
         name: int(fields.get(name, 0)) for name in ("failures", "repeats", "spent_ms", "crashes", "suspect")
     }
     return Claim(
-        contact=load_contact(fields["identifier"], fields["data"]),
+        contact=load_contact(fields["identifier"], fields.get("data", "{}")),
         fingerprint=fields["fingerprint"],
         unknown_since=int(fields["unknown_since"]) if "unknown_since" in fields else None,
         late_id=fields.get("late_id"),
@@ -340,11 +354,15 @@ def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
             fields.get("id_space", ""),
             OnConflict(fields.get("on_conflict", OnConflict.ASK)),
         ),
-        received_at=int(fields["received_at"]),
+        received_at=int(fields.get("opened_at", fields["received_at"])),
         number=int(fields["attempts_made"]),
         is_unverified="unverified" in fields,
         resolution=Resolution(fields["resolution"]) if "resolution" in fields else None,
         owner_id=fields.get("owner_id"),
+        contact_id=fields.get("contact_id"),
+        sent=fields.get("sent"),
+        deletes=OnDelete(fields["deletes"]) if "deletes" in fields else None,
+        event_at=int(fields["event_at"]) if "event_at" in fields else None,
         **lease,
     )
 
@@ -368,7 +386,9 @@ def load_record(fields: dict[str, str]) -> ContactRecord:
         return int(fields[name]) if name in fields else None
 
     state = State(fields["state"])
+    is_settled = state in SETTLED_STATES
     attempts = load_attempts(fields.get("attempts"))
+    ended = attempts[-1].at + attempts[-1].duration_ms if attempts else None
     return ContactRecord(
         identifier=fields["identifier"],
         state=state,
@@ -378,12 +398,12 @@ def load_record(fields: dict[str, str]) -> ContactRecord:
         attempts_made=int(fields.get("attempts_made", 1 if state is State.CREATED else 0)),
         notes=load_notes(fields.get("notes")),
         contact=load_contact(fields["identifier"], fields["data"]) if "data" in fields else None,
-        outcome=Outcome(fields.get("outcome", Outcome.CREATED)) if state is State.CREATED else None,
+        outcome=_outcome(state, fields.get("outcome"), attempts),
         contact_id=fields.get("contact_id"),
         cause=fields.get("cause"),
         owner_id=fields.get("owner_id"),
         next_attempt_at=number("next_attempt_at"),
-        closed_at=attempts[-1].at + attempts[-1].duration_ms if state is State.CREATED else number("closed_at"),
+        closed_at=(ended or number("event_at")) if is_settled else number("closed_at"),
         newer_fields=tuple(differing_fields(fields["fingerprint"], fields["newer"])) if "newer" in fields else (),
         newer_at=number("newer_at"),
         unknown_since=number("unknown_since"),
@@ -397,4 +417,20 @@ def load_record(fields: dict[str, str]) -> ContactRecord:
         is_unverified="unverified" in fields,
         resolution=Resolution(fields["resolution"]) if "resolution" in fields else None,
         undo=fields.get("undo"),
+        event_at=number("event_at"),
+        event=fields.get("event", ""),
+        changes=tuple(differing_fields(fields["sent"], fields["fingerprint"]))
+        if "contact_id" in fields and "sent" in fields
+        else (),
+        opened_at=number("opened_at"),
+        deletes=OnDelete(fields["deletes"]) if "deletes" in fields else None,
+        known_fields=frozenset(chunks_of(fields["fingerprint"])),
     )
+
+
+def _outcome(state: State, stored: str | None, attempts: list[Attempt]) -> Outcome | None:
+    """Return how a contact became what it is. Only the unusual is stored."""
+    if state is State.CREATED:
+        outcome = Outcome(stored or Outcome.CREATED)
+        return Outcome.UPDATED if attempts[-1].changed and outcome is not Outcome.KNOWN else outcome
+    return Outcome(stored) if stored and state is State.DELETED else None

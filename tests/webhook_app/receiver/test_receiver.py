@@ -51,7 +51,7 @@ class BrokenContacts(Contacts):
 
     error: Exception
 
-    def accept(self, contact: Contact, origin: Origin, notes: tuple[Note, ...] = (), **options: bool) -> Accepted:
+    def accept(self, contact: Contact, origin: Origin, notes: tuple[Note, ...] = (), **options: Any) -> Accepted:
         raise self.error
 
 

@@ -23,6 +23,7 @@ from worker.model import (
     Claim,
     Contact,
     Note,
+    OnChange,
     Origin,
     Outcome,
     Quarantined,
@@ -121,7 +122,7 @@ def test_newer_data_do_not_hasten_a_retry(world: World) -> None:
 
 def test_newer_data_of_a_created_contact_is_reported_but_livedesk_keeps_its_own(world: World) -> None:
     world.bring(ADA, CREATED)
-    assert world.accept(NEWER) == Accepted(Status.DUPLICATE, State.CREATED, "7")
+    assert world.accept(NEWER, on_change=OnChange.NOTE) == Accepted(Status.DUPLICATE, State.CREATED, "7")
     record = world.record()
     assert (record.state, record.newer_fields, record.contact) == (State.CREATED, ("name",), None)
     assert record.newer_at is not None
@@ -130,28 +131,28 @@ def test_newer_data_of_a_created_contact_is_reported_but_livedesk_keeps_its_own(
 
 def test_the_time_of_newer_data_is_that_of_their_first_delivery(world: World) -> None:
     world.bring(ADA, CREATED)
-    world.accept(NEWER)
+    world.accept(NEWER, on_change=OnChange.NOTE)
     first = world.record().newer_at
     world.advance(1_000)
-    world.accept(NEWER)
+    world.accept(NEWER, on_change=OnChange.NOTE)
     assert world.record().newer_at == first
 
 
 def test_the_data_that_livedesk_has_are_no_newer_ones(world: World) -> None:
     world.bring(ADA, CREATED)
-    world.accept(NEWER)
-    world.accept(ADA)
+    world.accept(NEWER, on_change=OnChange.NOTE)
+    world.accept(ADA, on_change=OnChange.NOTE)
     assert (world.record().newer_fields, world.record().newer_at) == ((), None)
 
 
 def test_data_that_arrives_during_an_attempt_is_reported_as_newer(world: World) -> None:
     world.accept()
     claim = world.claim()
-    assert world.accept(NEWER) == Accepted(Status.ACCEPTED, State.SENDING, None)
+    assert world.accept(NEWER, on_change=OnChange.NOTE) == Accepted(Status.ACCEPTED, State.SENDING, None)
     world.finish(claim)
     record = world.record()
     assert (record.state, record.newer_fields) == (State.CREATED, ("name",))
-    assert world.accept(ADA).status is Status.DUPLICATE
+    assert world.accept(ADA, on_change=OnChange.NOTE).status is Status.DUPLICATE
     assert world.record().newer_fields == ()
 
 
@@ -753,7 +754,9 @@ def test_a_contact_is_looked_at_again_at_the_moment_when_it_is_forgotten(world: 
     world.bring(Contact("bob", 1), FAILED)
     before = world.snapshot()
     assert [
-        world.store.run("forget", key=world.key(name), keep_ms=DAY_MS, contact_id="7", contact_finder="")
+        world.store.run(
+            "forget", key=world.key(name), state="created", keep_ms=DAY_MS, contact_id="7", contact_finder=""
+        )
         for name in ("ada", "bob", "cyd")
     ] == [0, 0, 0]
     assert world.snapshot() == before

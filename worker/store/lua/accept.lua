@@ -1,4 +1,4 @@
--- include: finders, aliases, causes, identity
+-- include: finders, aliases, causes, lifecycle, identity, events
 -- Accepts a delivery: the record, its place in `due` and, while the queue is short, the Celery message; all or nothing.
 --
 -- salt: string           the salt that the key was made with
@@ -6,10 +6,14 @@
 -- id_space: string or nil      the source's, unless it has its own
 -- siblings: list of string     the sources with this id_space; not given without one
 -- identity: string or nil      'visitor', or nil for an account
--- on_conflict: string or nil   unless it is 'ask'
+-- on_conflict, on_change: string or nil   unless they are 'ask' and 'update'
+-- deletes: string or nil       of a deletion: what LiveDesk's contact needs ('mark' or 'delete')
+-- event: string or nil         what the sender calls the event
+-- event_at: int or nil         when it happened there
 -- unverified: bool or nil      the sender says that the e-mail address was not verified
 -- same_person: bool or nil     there is no clash: an operator knows that the identifier is this person's
 -- contact_id, contact_finder: string or nil   only after the answer 'known'
+-- seen, sent: string or nil    only after the answer 'exists': see merge.py
 -- data: string           JSON
 -- fingerprint: string    of the data
 -- notes: string or nil   JSON
@@ -17,22 +21,26 @@
 -- message: string        for Celery
 -- queue_bound: int       no message where more are waiting
 -- grace_ms: int
--- is_bulk: bool          in the lane behind new contacts and retries, without a message
+-- is_bulk: bool          in the lane behind all others, without a message
 -- max_open: int          nothing new is accepted while this many contacts are open
 -- Returns {status, state, contact id, detail}: status is 'accepted' (new, or newer data accepted) or 'duplicate'; detail is
--- 'update' (of an open contact), 'repeat' (of what the same id space sent) or ''. Or {'clash', state, other source}: the
--- identifier is another person's; {'full'} when too many contacts are open; {'salt'} when Redis has another salt;
--- {'known', contact id} when the finder of that contact id is needed, too. Nothing was done in these four cases.
+-- 'update' (of a contact that LiveDesk does not have yet), 'change' (of one that it has), 'deletion', 'repeat' (of what the
+-- same id space sent), 'stale' or ''. Or {'clash', state, other source}: the identifier is another person's; {'full'} when
+-- too many contacts are open; {'salt'} when Redis has another salt; {'known', contact id} when the finder of that contact
+-- id is needed, too; {'exists', ...} (merge.Before) when the data must first be merged with the record's. Nothing was done
+-- in these five cases.
 
 if redis.call('GET', SALT) ~= args.salt then return { 'salt' } end
 
 local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id', 'newer', 'finders', 'cause', 'source',
-  'id_space', 'identity', 'unverified', 'outcome')
+  'id_space', 'identity', 'unverified', 'outcome', 'event_at', 'deletes', 'sent')
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
+local event_at, deletes = tonumber(record[12] or nil), record[13]
 
 local function answer(status, of_state, detail)
   count(status)
   count('delivery:' .. args.source .. ':' .. status)
+  if detail == 'change' or detail == 'deletion' or detail == 'stale' then count('event:' .. args.source .. ':' .. detail) end
   return { status, of_state, contact_id, detail or '' }
 end
 
@@ -40,6 +48,7 @@ end
 local function store_delivery()
   redis.call('HSET', RECORD, 'source', args.source)
   store_data(record[5])
+  store_event(event_at)
 end
 
 -- A new contact goes straight to the queue, unless others are due before it.
@@ -51,24 +60,24 @@ local function make_due()
   if enqueues then redis.call('LPUSH', QUEUE, args.message) end
 end
 
-local is_known, whose = false, 'own'
-if state then
-  whose = owner_of(record[7], record[8], record[9], fingerprint, newer)
-  if whose == 'clash' then return { 'clash', state, record[7] } end
-  -- The same person, whose address is verified now, may get what it could not have before.
-  is_known = fingerprint == args.fingerprint and not newer and (not record[10] or args.unverified)
+local function is_full()
+  return redis.call('ZCARD', DUE) >= args.max_open
 end
 
--- The record was a visitor's, whom LiveDesk has under another identifier; now an account's may become the one there.
-local is_promoted = whose == 'own' and record[11] == 'known' and record[9] == 'visitor' and not args.identity
-if is_promoted and args.contact_id ~= contact_id then return { 'known', contact_id } end
-is_known = is_known and not is_promoted
-
-local opens = not state or is_promoted or whose == 'own' and (state == 'conflict' or state == 'failed')
-if opens and not is_known and redis.call('ZCARD', DUE) >= args.max_open then return { 'full' } end
+-- Returns the answer 'exists': what merge.Before has.
+local function existing(seen)
+  local more = redis.call('HMGET', RECORD, 'data', 'unknown_since')
+  return { 'exists', seen, state, fingerprint, record[14] or '', more[1] or '', contact_id, record[7], record[11] or '',
+    (state == 'sending' or more[2]) and '1' or '0' }
+end
 
 if not state then
+  if not args.deletes and is_full() then return { 'full' } end
   redis.call('HSET', RECORD, 'identifier', args.identifier, 'received_at', now)
+  if args.deletes then
+    bury_unknown()
+    return answer('accepted', 'deleted', 'deletion')
+  end
   store_delivery()
   store_origin()
   enter('pending')
@@ -76,20 +85,63 @@ if not state then
   return answer('accepted', 'pending')
 end
 
-if whose == 'own' or args.same_person then join_origin(record[7], record[8], record[9]) end
-if whose == 'other' then return answer('duplicate', state) end
-if is_known then return answer('duplicate', state, 'repeat') end
+local whose = owner_of(record[7], record[8], record[9], fingerprint, newer or record[14])
+if whose == 'clash' then return { 'clash', state, record[7] } end
+local is_own = whose == 'own'
+-- The same person, whose address is verified now, may get what it could not have before.
+local is_known = not args.deletes and fingerprint == args.fingerprint and not newer and (not record[10] or args.unverified)
+    and state ~= 'deleted'
 
--- Newer data for a contact that LiveDesk does not have yet.
+-- The record was a visitor's, whom LiveDesk has under another identifier; now an account's may become the one there.
+local is_promoted = is_own and record[11] == 'known' and record[9] == 'visitor' and not args.identity and not args.deletes
+if is_promoted and args.contact_id ~= contact_id then return { 'known', contact_id } end
+is_known = is_known and not is_promoted
+
+local is_stale = is_own and is_too_old(state, event_at, deletes)
+local is_change = state == 'created' and not is_promoted and not args.on_change
+-- What an operator has given up stays so, unless LiveDesk has the contact: then it was a change that was given up.
+local is_given_up = state == 'discarded' and contact_id == ''
+local takes = is_own and not is_known and not is_stale and not is_given_up and (state ~= 'created' or is_change or is_promoted)
+if takes and not args.deletes and not is_promoted then
+  local seen = table.concat({ state, fingerprint, contact_id, record[14] or '', deletes or '' }, ' ')
+  if args.seen ~= seen then return existing(seen) end
+end
+local buries = is_own and not is_stale and args.deletes and state ~= 'deleted' and not deletes
+local opens = (takes and not args.deletes or buries) and not is_open(state)
+if opens and is_full() then return { 'full' } end
+
+if is_own or args.same_person then join_origin(record[7], record[8], record[9]) end
+if not is_own then return answer('duplicate', state) end
+if is_stale then return answer('duplicate', state, 'stale') end
+if is_known then
+  store_event_time(event_at)
+  return answer('duplicate', state, not args.seen and 'repeat')
+end
+if args.deletes then
+  if buries then return answer('accepted', bury(state, record[6], record[5]), 'deletion') end
+  store_event_time(event_at)
+  return answer('duplicate', state, 'repeat')
+end
+if is_given_up then return answer('duplicate', state) end
+
+-- Newer data for a contact that is to be sent.
 local function replace_delivery()
   store_delivery()
   set('on_conflict', args.on_conflict)
+  set('on_change', args.on_change)
   set('unverified', args.unverified and '1')
+  set('sent', args.sent)
 end
 
 if is_open(state) then
   replace_delivery()
-  return answer('accepted', state, 'update')
+  return answer('accepted', state, contact_id ~= '' and 'change' or 'update')
+end
+
+if is_change then
+  replace_delivery()
+  open_for_change()
+  return answer('accepted', 'pending', 'change')
 end
 
 if opens then
@@ -98,23 +150,25 @@ if opens then
   if is_promoted then
     unlink(contact_id, args.contact_finder)
     forget_copy()
-    redis.call('HDEL', RECORD, 'contact_id', 'outcome', 'newer', 'newer_at')
+    redis.call('HDEL', RECORD, 'contact_id', 'outcome', 'newer', 'newer_at', 'sent')
     contact_id = ''
   end
   forget_cause(record[6])
   redis.call('HDEL', RECORD, 'owner_id', 'closed_at', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect',
     'resolution')
+  if state == 'deleted' then redis.call('HDEL', RECORD, 'outcome') end
   enter('pending', state)
-  make_due()
-  return answer('accepted', 'pending', 'update')
+  if contact_id ~= '' then due_at(args.is_bulk and BULK or CHANGE, now) else make_due() end
+  return answer('accepted', 'pending', contact_id ~= '' and 'change' or 'update')
 end
 
-if state == 'created' and newer ~= args.fingerprint then
-  -- LiveDesk keeps what it has; the record says that newer data arrived, and when.
+-- LiveDesk keeps what it has; the record says that newer data arrived, and when.
+if newer ~= args.fingerprint then
   if fingerprint == args.fingerprint then
     redis.call('HDEL', RECORD, 'newer', 'newer_at')
   else
     redis.call('HSET', RECORD, 'newer', args.fingerprint, 'newer_at', now)
   end
 end
+store_event_time(event_at)
 return answer('duplicate', state)

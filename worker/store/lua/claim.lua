@@ -12,11 +12,12 @@
 -- 'held' (its inbox is), 'paced' (no room now). After the last four it waits in `due`.
 
 local record = redis.call('HMGET', RECORD, 'state', 'token', 'lease_until', 'next_attempt_at', 'unknown_since', 'data',
-  'operation', 'cause', 'resolution')
+  'operation', 'cause', 'resolution', 'contact_id', 'deletes')
 local state, token, lease_until = record[1], record[2], tonumber(record[3] or 0)
 if not state then return { 'gone' } end
 if not is_open(state) then return { 'closed' } end
 
+local is_create = not record[10] and not record[11]
 local wait, apart = 0, 0
 
 -- Whether the contact's inbox is held. The first contact that is claimed when a probe is due becomes that probe.
@@ -35,10 +36,10 @@ local function refusal()
   local lane = lane_of(state, record[7])
   if up[1] then return 'paused', lane, now end
   if up[2] and not is_probe_due(up[3], up[4]) then return 'stopped', lane, now end
-  if is_held() then return 'held', HELD, now end
+  if is_create and is_held() then return 'held', HELD, now end
   -- After an unknown answer, and where another contact had a value, a look-up comes first (model.Claim.looks_first).
-  local is_taken = string.find(record[8] or '', '_taken$') and record[9] ~= 'without'
-  local looks_first = record[5] or state == 'sending' or is_taken
+  local is_taken = is_create and string.find(record[8] or '', '_taken$') and record[9] ~= 'without'
+  local looks_first = not record[10] and (record[5] or state == 'sending') or is_taken
   wait, apart = reserve(looks_first and 2 or 1, looks_first and 1 or 0)
   if not wait then return 'paced', lane, apart end
   if up[2] then redis.call('HSET', UPSTREAM, 'probe', args.token, 'probe_until', now + args.lease_ms) end
@@ -58,8 +59,8 @@ if token ~= args.token then
 
   enter('sending', state)
   if state == 'sending' then
-    -- Its worker died or was cut off. Nobody knows what it sent.
-    redis.call('HSET', RECORD, 'unknown_since', lease_until)
+    -- Its worker died or was cut off. Nobody knows what it sent; a change may be sent again.
+    if not record[10] then redis.call('HSET', RECORD, 'unknown_since', lease_until) end
     redis.call('HINCRBY', RECORD, 'crashes', 1)
   end
   lease_until = now + args.lease_ms

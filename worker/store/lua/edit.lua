@@ -8,14 +8,14 @@
 -- notes: string or nil        JSON
 -- finders: string or nil
 -- before: string or nil       fingerprint of the data that the person saw; nil for any
--- allowed: list of string     the states in which this is allowed (actions.ACTIONS)
+-- allowed: list of string     the states in which this is allowed (actions.ACTIONS), unless it is about a change
 -- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (a delivery has brought other
 -- data since): nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'operation', 'finders', 'fingerprint')
+local record = redis.call('HMGET', RECORD, 'state', 'operation', 'finders', 'fingerprint', 'contact_id', 'deletes')
 local state = record[1]
 if not state then return { 'gone' } end
-if not contains(args.allowed, state) then return { 'refused', state } end
+if not contains(args.allowed, state) or record[5] or record[6] then return { 'refused', state } end
 -- After a first run the record has the fingerprint that this one writes.
 if args.before and record[4] ~= args.fingerprint and record[4] ~= args.before then return { 'changed' } end
 

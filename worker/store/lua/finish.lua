@@ -3,22 +3,27 @@
 -- What the attempt reports about LiveDesk moves the pace and the circuit breaker for all workers.
 --
 -- token, fingerprint: string      of the claim; the fingerprint is that of the data that was sent
+-- deletes: string or nil          of the claim
 -- result: map                     a model.AttemptResult
 -- attempt: string                 one line of JSON
 -- notes: string or nil            JSON
 -- contact_finder: string or nil   the finder of the contact id
+-- old_finder: string or nil       the finder of the contact id of the claim
+-- changed: string                 the fields that a change sent, with spaces between
+-- marked: string                  see merge.MARKED
 -- inbox: string                   the contact's
 -- policy: map                     see upstream
 -- attempts_kept: int              in addition to the first one
 -- cause_fresh_ms, max_causes: int   see causes
--- decisions_kept: int             in the log of what was decided without an operator
+-- decisions_kept, changes_kept: int   in the logs of what was decided without an operator, and of changes
 -- Returns {'done', 1 if the cause is new else 0, change for all contacts: '', 'down', 'misconfigured', 'inbox' or
 -- 'resumed'}; or {'stale'}: the lease was lost and nothing changed, but the contact id that a late success learned is kept
 -- for the next look-up.
 
 local record = redis.call('HMGET', RECORD, 'state', 'token', 'attempts', 'fingerprint', 'cause', 'operation', 'finders',
-  'resolution')
+  'resolution', 'contact_id', 'deletes', 'on_change', 'outcome')
 local from, fingerprint, cause_before, operation = record[1], record[4], record[5], record[6]
+local contact_id, deletes = record[9], record[10] or nil
 local result = args.result
 local to, cause = result.state, result.cause
 local is_attempt = result.signal ~= 'postponed'
@@ -27,15 +32,20 @@ local is_undecided = record[8] and to == 'retrying'
 
 if from ~= 'sending' or record[2] ~= args.token then
   -- A contact that is only known has another identifier: the next attempt decides anew.
-  if result.contact_id and from and from ~= 'created' and result.outcome ~= 'known' then
+  if result.contact_id and from and not contact_id and result.outcome ~= 'known' then
     redis.call('HSET', RECORD, 'late_id', result.contact_id)
   end
   return { 'stale' }
 end
 
 -- Newer data arrived meanwhile, which a final answer to the older data does not settle: it gets an attempt of its own.
-local is_newer = fingerprint ~= args.fingerprint
+local is_newer = fingerprint ~= args.fingerprint or deletes ~= args.deletes
 if is_newer and (to == 'failed' or to == 'conflict') then to = 'retrying' end
+-- LiveDesk has the contact, but not yet all that it should have.
+local has = result.sent or args.fingerprint
+local reopens = to == 'created' and (deletes or has ~= fingerprint and (result.sent or not record[11]))
+-- The person came back before LiveDesk knew about the deletion.
+local returns = to == 'deleted' and redis.call('HEXISTS', RECORD, 'data') == 1
 
 -- Returns the attempts with this one: the first and the latest ones.
 local function with_attempt(attempts)
@@ -63,33 +73,92 @@ local function end_lease()
   set('suspect', result.suspect > 0 and result.suspect)
   if to == 'retrying' then
     redis.call('HSET', RECORD, 'next_attempt_at', now + result.delay_ms)
-    due_at(result.signal == 'inbox' and HELD or RETRY, now + result.delay_ms)
+    due_at(result.signal == 'inbox' and HELD or lane_of(to), now + result.delay_ms)
   else
     redis.call('HSET', RECORD, 'closed_at', now)
     redis.call('ZREM', DUE, key)
   end
 end
 
-local is_new_cause = false
-enter(to, from)
-if cause_before and cause_before ~= cause then forget_cause(cause_before) end
-if to == 'created' then
-  shrink(result.contact_id, result.outcome, args.attempt, args.notes, args.contact_finder, record[7])
-  if is_newer then redis.call('HSET', RECORD, 'fingerprint', args.fingerprint, 'newer', fingerprint, 'newer_at', now) end
-  if result.decided then
-    count('decision:' .. result.decided.choice)
-    redis.call('XADD', PREFIX .. 'decisions', 'MAXLEN', '~', args.decisions_kept, '*', 'did', result.decided.did,
-      'target', key, 'why', result.decided.why)
+-- Records which contact in LiveDesk it is; it may be another one than before.
+local function link_contact()
+  if contact_id and contact_id ~= result.contact_id then unlink(contact_id, args.old_finder) end
+  reach(result.contact_id, args.contact_finder, result.outcome == 'updated' and (record[12] or 'created') or result.outcome)
+end
+
+-- The record waits again, as one that was never tried: for what LiveDesk does not have yet.
+local function start_again(lane)
+  redis.call('HDEL', RECORD, 'token', 'lease_until', 'trigger', 'unknown_since', 'late_id', 'attempts_made', unpack(SPENT))
+  redis.call('HSET', RECORD, 'opened_at', now, 'attempts', with_attempt(record[3]))
+  due_at(lane, now)
+end
+
+local function settle_created()
+  if reopens then
+    if not is_newer then set('notes', args.notes) end
+    start_again(CHANGE)
+    set('sent', not deletes and has)
+    link_contact()
+    return
   end
+  shrink('created', args.attempt, args.notes, record[7])
+  link_contact()
+  if is_newer then redis.call('HSET', RECORD, 'fingerprint', args.fingerprint, 'newer', fingerprint, 'newer_at', now) end
+end
+
+local function settle_deleted()
+  local is_marked = result.outcome == 'marked'
+  if contact_id and not (is_marked and contact_id == result.contact_id) then unlink(contact_id, args.old_finder) end
+  if returns then
+    redis.call('HDEL', RECORD, 'deletes', 'contact_id', 'outcome', 'sent')
+    start_again(is_marked and CHANGE or NEW)
+    if is_marked then redis.call('HSET', RECORD, 'sent', args.marked) end
+  else
+    shrink('deleted', args.attempt, args.notes, record[7])
+    set('outcome', result.outcome)
+  end
+  if is_marked then
+    redis.call('HSET', RECORD, 'contact_id', result.contact_id)
+    link(result.contact_id, args.contact_finder, 'marked')
+  end
+end
+
+-- Logs what LiveDesk knows now of what happened after the signup.
+local function log_change()
+  local outcome = result.outcome
+  local is_update = outcome == 'updated' and args.changed ~= ''
+  if not is_update and outcome ~= 'marked' and outcome ~= 'deleted' then return end
+  local event = redis.call('HMGET', RECORD, 'event', 'event_at', 'source', 'opened_at')
+  count(outcome)
+  redis.call('XADD', PREFIX .. 'changes', 'MAXLEN', '~', args.changes_kept, '*', 'at', now, 'key', key, 'did', outcome,
+    'event', event[1] or '', 'event_at', event[2] or '', 'source', event[3], 'arrived_at', event[4] or now, 'fields',
+    args.changed, 'contact_id', result.contact_id or contact_id or '')
+end
+
+local function log_decision()
+  count('decision:' .. result.decided.choice)
+  redis.call('XADD', PREFIX .. 'decisions', 'MAXLEN', '~', args.decisions_kept, '*', 'did', result.decided.did,
+    'target', key, 'why', result.decided.why)
+end
+
+local is_new_cause = false
+enter((reopens or returns) and 'pending' or to, from)
+if cause_before and cause_before ~= cause then forget_cause(cause_before) end
+if to == 'created' or to == 'deleted' then
+  log_change()
+  if to == 'created' then settle_created() else settle_deleted() end
+  if result.decided then log_decision() end
 else
   if cause and (cause_before ~= cause or is_attempt) then
     is_new_cause, cause = note_cause(cause, args.cause_fresh_ms, args.max_causes)
   end
   end_lease()
 end
-if is_attempt then count(to) end
+-- What happens after the signup is counted by its outcome (log_change).
+if is_attempt and to ~= 'deleted' and not (to == 'created' and contact_id) then count(to) end
 if is_attempt and not is_undecided then
   local is_same = cause == cause_before or record[8] and to == 'conflict'
-  leave_operation(operation, to == 'created' and 'recovered' or is_same and 'same' or 'again')
+  local is_settled = to == 'created' or to == 'deleted'
+  leave_operation(operation, is_settled and 'recovered' or is_same and 'same' or 'again')
 end
 return { 'done', is_new_cause and 1 or 0, report(result, cause) }

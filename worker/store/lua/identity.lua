@@ -25,18 +25,24 @@ end
 
 -- Returns whose a record is: 'own', so that this delivery may change it; 'other', of the same person, whose record only a
 -- source of another class or id space may change; or 'clash', of another person. Arguments: fields of the record.
-local function owner_of(source, id_space, identity, fingerprint, newer)
+local function owner_of(source, id_space, identity, fingerprint, other)
   local is_own_space = is_among(id_space or source)
-  if not (is_own_space or args.same_person or agrees(fingerprint) or agrees(newer)) then return 'clash' end
+  if not (is_own_space or args.same_person or agrees(fingerprint) or agrees(other)) then return 'clash' end
   if args.identity ~= 'visitor' then return 'own' end
   local is_free = identity == 'visitor' and (is_own_space or args.same_person)
   return is_free and 'own' or 'other'
 end
 
--- Records where the data comes from. The source is stored with the data.
-local function store_origin()
+-- Records whose identifier it is.
+local function store_identity()
   if args.id_space and args.id_space ~= args.source then redis.call('HSET', RECORD, 'id_space', args.id_space) end
   if args.identity then redis.call('HSET', RECORD, 'identity', args.identity) end
+end
+
+-- Records where the data comes from. The source is stored with the data.
+local function store_origin()
+  store_identity()
+  if args.on_change then redis.call('HSET', RECORD, 'on_change', args.on_change) end
   if args.on_conflict then redis.call('HSET', RECORD, 'on_conflict', args.on_conflict) end
   if args.unverified then redis.call('HSET', RECORD, 'unverified', '1') end
 end

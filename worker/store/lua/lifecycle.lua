@@ -1,5 +1,7 @@
 -- Steps in the life of a contact that several scripts take. Needs: finders, aliases, causes.
 
+-- The fingerprint of a contact without data.
+local ABSENT = string.rep('-', 20)
 -- The fields that belong to earlier attempts, and not to the next one with a fresh retry budget.
 local SPENT = { 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect',
   'resolution' }
@@ -51,11 +53,11 @@ local function make_due_now(state, operation, who)
   due_at(lane_of(state), now)
 end
 
--- Shrinks the record of a contact that is now created to what idempotency needs. The personal data goes, and so does
--- what the last attempt says (when it was closed) and what is the usual case (outcome 'created', one attempt).
-local function shrink(contact_id, outcome, attempt, notes, contact_finder, finders)
-  local kept = { 'state', 'created', 'contact_id', contact_id, 'attempts', attempt }
-  local stays = { 'identifier', 'source', 'received_at', 'fingerprint', 'attempts_made', 'identity', 'id_space' }
+-- Shrinks the record of a contact that is settled (created or deleted) to what idempotency needs. The personal data goes,
+-- and so does what the last attempt says (when it was closed) and what is the usual case (outcome 'created', one attempt).
+local function shrink(state, attempt, notes, finders)
+  local kept = { 'state', state, 'attempts', attempt }
+  local stays = { 'identifier', 'source', 'received_at', 'fingerprint', 'attempts_made', 'identity', 'id_space', 'event_at' }
   local values = redis.call('HMGET', RECORD, unpack(stays))
   for i, field in ipairs(stays) do
     if values[i] and not (field == 'attempts_made' and values[i] == '1') then
@@ -67,8 +69,13 @@ local function shrink(contact_id, outcome, attempt, notes, contact_finder, finde
   if finders then remove_finders(finders) end
   redis.call('DEL', RECORD)
   redis.call('HSET', RECORD, unpack(kept))
-  if outcome ~= 'created' then redis.call('HSET', RECORD, 'outcome', outcome) end
   if notes then redis.call('HSET', RECORD, 'notes', notes) end
+end
+
+-- Records the contact in LiveDesk, and how it got there.
+local function reach(contact_id, contact_finder, outcome)
+  redis.call('HSET', RECORD, 'contact_id', contact_id)
+  set('outcome', outcome ~= 'created' and outcome)
   link(contact_id, contact_finder, outcome)
 end
 
@@ -81,6 +88,7 @@ local function close_as_known(state, contact_id, contact_finder, note, trigger)
   redis.call('HINCRBY', RECORD, 'attempts_made', 1)
   local attempt = string.format('[%.0f,0,null,null,"",%s]', now, trigger)
   local notes = record[3] and string.sub(record[3], 1, -2) .. ',' .. note .. ']' or '[' .. note .. ']'
-  shrink(contact_id, 'known', attempt, notes, contact_finder, record[2])
+  shrink('created', attempt, notes, record[2])
+  reach(contact_id, contact_finder, 'known')
   count('created')
 end

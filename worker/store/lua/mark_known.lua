@@ -5,13 +5,13 @@
 -- contact_finder: string    the finder of the contact id
 -- note: string              a note to add, as JSON
 -- trigger: string           who requested it, as JSON
--- allowed: list of string   the states in which this is allowed (actions.ACTIONS)
+-- allowed: list of string   the states in which this is allowed (actions.ACTIONS), unless it is about a change
 -- Returns {'known'}, or {'gone'} (no such record), or {'refused', state}: nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'operation')
+local record = redis.call('HMGET', RECORD, 'state', 'operation', 'contact_id')
 local state = record[1]
 if not state then return { 'gone' } end
-if not contains(args.allowed, state) then return { 'refused', state } end
+if not contains(args.allowed, state) or record[3] then return { 'refused', state } end
 
 close_as_known(state, args.contact_id, args.contact_finder, args.note, args.trigger)
 leave_operation(record[2], 'recovered')

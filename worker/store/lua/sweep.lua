@@ -1,7 +1,7 @@
 -- include: upstream
--- Hands over what is due: a Celery message for each contact, new contacts before retries, retries before bulk work, no more
--- than the pace can use, and while the sync is stopped nothing but the probe. Safe to run in many processes at once: handing
--- a contact over moves its time on by the grace, so that no other process does it too.
+-- Hands over what is due: a Celery message for each contact, in the order of the lanes (SWEPT), no more than the pace can
+-- use, and while the sync is stopped nothing but the probe. Safe to run in many processes at once: handing a contact over
+-- moves its time on by the grace, so that no other process does it too.
 --
 -- It is also the worker's sign of life. Removing the old sign is the first write: see write_even_when_full.
 --
@@ -9,7 +9,7 @@
 -- sweep_id: string
 -- max_messages: int
 -- grace_ms: int
--- bounds: list of int   how long the queue may get by each lane
+-- bounds: list of int   how long the queue may get by each lane, in the order of SWEPT
 -- worker: string        '' for none
 -- worker_kept_ms: int
 -- policy: map           see upstream
@@ -28,10 +28,10 @@ local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop', 'probe_at', 'probe
 local is_paused, stop, pace, free_before, slot = up[1], up[2], up[5], up[6], tonumber(up[7] or 0)
 
 -- Returns how many contacts of a lane may be handed over.
-local function room(lane)
+local function room(nth)
   if is_paused then return 0 end
   if stop then return (is_probe_due(up[3], up[4]) and waiting + handed == 0) and 1 or 0 end
-  local bound = args.bounds[lane + 1]
+  local bound = args.bounds[nth]
   if policy.rate > 0 then
     -- Only those whose times are within AHEAD_MS before the next sweep; workers already have the ones before `slot`.
     local ahead = math.max(0, slot - exact)
@@ -60,8 +60,8 @@ if policy.inbox_id ~= '' and redis.call('HEXISTS', INBOXES, ':since') == 1 then
 end
 release_held()
 local more = 0
-for lane = NEW, BULK do
-  local most = math.max(0, room(lane))
+for nth, lane in ipairs(SWEPT) do
+  local most = math.max(0, room(nth))
   local base = lane * LANE
   local keys = redis.call('ZRANGE', DUE, string.format('%.0f', base), string.format('%.0f', base + now), 'BYSCORE',
     'LIMIT', 0, most + 1)

@@ -1,0 +1,22 @@
+-- include: finders, aliases, causes, lifecycle
+-- Makes a contact pending again that was deleted in LiveDesk while a change of it was to be sent.
+--
+-- who: string or nil
+-- contact_id: string       under which LiveDesk no longer has it
+-- contact_finder: string   the finder of that id
+-- cause: string            of such a conflict
+-- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (it is not such a conflict, or about
+-- another contact): nothing was done.
+
+local record = redis.call('HMGET', RECORD, 'state', 'operation', 'contact_id', 'cause')
+local state = record[1]
+if not state then return { 'gone' } end
+if state ~= 'conflict' then return { 'refused', state } end
+if record[4] ~= args.cause or record[3] ~= args.contact_id then return { 'changed' } end
+
+start_anew(state)
+unlink(args.contact_id, args.contact_finder)
+redis.call('HDEL', RECORD, 'contact_id', 'outcome', 'sent', 'opened_at')
+forget_cause(args.cause)
+make_due_now('retrying', record[2], args.who)
+return { 'due', 'retrying' }
