@@ -195,7 +195,7 @@ def test_what_is_ignored_says_which_condition(run: Any, tmp_path: Path) -> None:
     body.write_text('{"type": "user.deleted", "data": {"banned": true}}')
     result = run(text, "try", "one", "--body", str(body))
     assert result.exit_code == 0
-    assert 'only_if."$.type" = "user.created": the delivery has "user.deleted"' in result.output
+    assert 'only_if."$.type" = ["user.created", "user.updated"]: the delivery has "user.deleted"' in result.output
     assert 'ignore_if."$.data.banned" = true: the delivery has true' in result.output
 
 
