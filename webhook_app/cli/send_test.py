@@ -15,7 +15,7 @@ from webhook_app.cli.output import printable
 from webhook_app.parts import current_parts
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import Delivery
-from webhook_app.sources.sample import NoSample, Sample, sample_of, unique
+from webhook_app.sources.sample import NoSample, Sample, read_sample, sample_of, unique
 from webhook_app.sources.send import Unsignable, check_signable, sign, with_body
 from worker.model import Outcome, State
 from worker.store.record import ContactRecord
@@ -39,12 +39,15 @@ class CannotSign(click.ClickException):
 )
 @click.option("--url", help="The receiver's URL, if it is not on this machine.")
 @click.option("--identifier", help="The contact's identifier; by default a new one.")
+@click.option("--event", help="The event whose sample is sent; by default the signup.")
 @click.option("--body", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The request body.")
-def send_test(source: str, port: int, url: str | None, identifier: str | None, file: Path | None) -> None:
+def send_test(
+    source: str, port: int, url: str | None, identifier: str | None, event: str | None, file: Path | None
+) -> None:
     """Send a sample delivery of SOURCE and follow it to the contact.
 
-    It is signed as the sender would sign it, and creates a real contact in LiveDesk. Exit code: 0 it was created,
-    1 it was not, 2 it cannot be sent.
+    It is signed as the sender would sign it, and creates a real contact in LiveDesk. To change or delete that, send
+    another --event with its --identifier. Exit code: 0 LiveDesk has it, 1 it does not, 2 it cannot be sent.
     """
     parts = current_parts()
     if source not in parts.sources:
@@ -52,15 +55,17 @@ def send_test(source: str, port: int, url: str | None, identifier: str | None, f
     url = url or f"http://127.0.0.1:{port}"
     if urlsplit(url).scheme not in ("http", "https"):
         raise click.UsageError("--url must start with http:// or https://")
-    delivery = _make_delivery(parts.sources[source], url.rstrip("/"), identifier, file)
+    if event is not None and parts.sources[source].preset is None:
+        raise click.UsageError(f"The source {source} has no preset, so there are no samples of events. Use --body.")
+    delivery = _make_delivery(parts.sources[source], url.rstrip("/"), identifier, event, file)
     answer = _print_answer(*_post(delivery))
     _follow(parts.store, str(answer["identifier"]))
 
 
-def _make_delivery(source: Source, url: str, identifier: str | None, file: Path | None) -> Delivery:
+def _make_delivery(source: Source, url: str, identifier: str | None, event: str | None, file: Path | None) -> Delivery:
     try:
         check_signable(source)
-        sample = _make_sample(source, identifier, file)
+        sample = _make_sample(source, identifier, event, file)
         return sign(source, sample, f"{url}/webhooks/{source.name}", time.time())
     except Unsignable as error:
         raise CannotSign(f"A test delivery for {source.name} cannot be signed here: {error}.") from error
@@ -68,12 +73,14 @@ def _make_delivery(source: Source, url: str, identifier: str | None, file: Path 
         raise CannotSign(f"{error}.") from error
 
 
-def _make_sample(source: Source, identifier: str | None, file: Path | None) -> Sample:
+def _make_sample(source: Source, identifier: str | None, event: str | None, file: Path | None) -> Sample:
     if file is not None:
         content_type = "application/json" if "json" in source.reader.formats else None
         sample = with_body(Sample({}, {"Content-Type": content_type} if content_type else {}), file.read_bytes())
         if identifier is None:
             return sample
+    elif event is not None and source.preset is not None:
+        sample = read_sample(source.preset, event)
     else:
         sample = sample_of(source)
     changed = unique(source, sample, identifier)
@@ -114,7 +121,7 @@ def _print_answer(status: int, body: bytes) -> dict[str, Any]:
 
 
 def _follow(store: Store, identifier: str) -> None:
-    """Print each state until the contact is closed; exit with 1 unless created."""
+    """Print each state until the contact is closed; exit with 1 if that failed."""
     printed = ""
     give_up_at = time.monotonic() + FOLLOW_S
     while True:
@@ -127,7 +134,7 @@ def _follow(store: Store, identifier: str) -> None:
         if time.monotonic() > give_up_at:
             raise click.ClickException(f"The contact is still open after {FOLLOW_S:.0f} seconds. Is a worker running?")
         time.sleep(LOOK_EVERY_S)
-    if record.state is not State.CREATED:
+    if record.state not in (State.CREATED, State.DELETED):
         raise SystemExit(1)
 
 

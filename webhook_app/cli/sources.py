@@ -174,6 +174,8 @@ def _lines(source: Listed, used: Mapping[str, int] | None) -> list[tuple[str, st
         ("identity", f"{source.identity}, id space {source.id_space}"),
         *((("id_prefix", source.id_prefix),) if source.id_prefix else ()),
         ("on_conflict", source.on_conflict),
+        ("on_change", source.on_change),
+        ("on_delete", source.on_delete),
         ("on_invalid", source.on_invalid),
         ("region", source.region or "-"),
         ("inbox", str(source.inbox_id or "LIVEDESK_INBOX_ID")),

@@ -12,7 +12,10 @@ from webhook_app.sources.mistakes import collecting
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.verify.schemes import jwks_urls, needs_secrets
 from webhook_app.sources.verify.secret_forms import read_secret
-from worker.model import Identity, OnConflict
+from worker.model import Identity, OnChange, OnConflict, OnDelete
+
+#: Keys of a source that are shown as they are written.
+WORDS = ("identity", "id_space", "id_prefix", "on_conflict", "on_change", "on_delete")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class Listed:
     id_space: str = ""
     id_prefix: str = ""
     on_conflict: str = OnConflict.ASK
+    on_change: str = OnChange.UPDATE
+    on_delete: str = OnDelete.IGNORE
     on_invalid: str = "quarantine"
     region: str | None = None
     inbox_id: int | None = None
@@ -89,7 +94,9 @@ def _listed(name: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> 
     except ValueError:
         entry = table
     preset = entry.get("preset")
-    words = {key: str(entry[key]) for key in ("identity", "id_space", "id_prefix", "on_conflict") if entry.get(key)}
+    words = {key: str(entry[key]) for key in WORDS if entry.get(key)}
+    if words.get("identity") == Identity.VISITOR:  # nothing that a visitor sends changes a contact in LiveDesk
+        words |= {"on_conflict": OnConflict.KNOWN, "on_change": words.get("on_change", OnChange.NOTE)}
     on_invalid, region, inbox_id = (entry.get(key) for key in ("on_invalid", "region", "inbox_id"))
     return Listed(
         name=name,

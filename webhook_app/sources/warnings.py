@@ -18,7 +18,7 @@ from webhook_app.sources.mapping.rules import HEADER
 from webhook_app.sources.sample import NoSample, contact_in, payload_of, read_sample
 from webhook_app.sources.source import Source
 from worker.errors import SyncError
-from worker.model import ATTRIBUTE_FIELDS, Identity
+from worker.model import ATTRIBUTE_FIELDS, Identity, OnConflict
 
 #: An identifier that ends in a number, such as ``42`` or ``wp-42``: the prefix, and the number.
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,12})", re.DOTALL)
@@ -34,6 +34,7 @@ def find_warnings(tables: Mapping[str, Any], sources: Mapping[str, Source]) -> l
         if isinstance(table, dict):
             about = [*_written_secrets(table)]
             if name in sources:
+                about += [*_without_effect(table, sources[name])]
                 about += [*_chosen_identifier(table, sources[name]), *_paths_without_value(table, sources[name])]
             found += [f"[sources.{name}] {sentence}" for sentence in about]
     return found
@@ -73,6 +74,14 @@ def _mixed_classes(sources: Mapping[str, Source]) -> Iterator[str]:
                 f"[sources.{name}] id_space: a visitor can choose these identifiers, and passes for the person of the "
                 "account with the same one; without id_space such deliveries are clashes"
             )
+
+
+def _without_effect(table: Mapping[str, Any], source: Source) -> Iterator[str]:
+    """A key that says nothing about this source."""
+    if source.identity is Identity.VISITOR and table.get("on_conflict", OnConflict.KNOWN) != OnConflict.KNOWN:
+        yield 'on_conflict: has no effect, because a visitor never changes a contact in LiveDesk; it is "known"'
+    if "on_delete" in table and not source.mapping.events.deleted_if:
+        yield 'on_delete: has no effect, because nothing says which deliveries are deletions; set "deleted_if"'
 
 
 def _written_secrets(table: Mapping[str, Any]) -> Iterator[str]:

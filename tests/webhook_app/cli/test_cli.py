@@ -585,6 +585,20 @@ def test_a_sample_that_cannot_be_made_new_is_sent_as_it_is(store: Store, tmp_pat
     assert '"identifier": "a-5"' in result.output
 
 
+def test_the_sample_of_another_event_is_sent(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send_test, "FOLLOW_S", 0)
+    shop = {"app": {**SOURCE, "preset": "shopify", "on_delete": "mark"}}
+    assert '"identifier": "77"' in send(store, "app", "--identifier", "77", sources=shop).output
+    changed = send(store, "app", "--identifier", "77", "--event", "customers_update", sources=shop)
+    assert '"identifier": "77"' in changed.output
+    result = send(store, "app", "--event", "customers_vanish", sources=shop)
+    assert result.exit_code == 2
+    assert "The preset shopify has no sample of 'customers_vanish'" in result.output
+    result = send(store, "app", "--event", "user.updated")
+    assert result.exit_code == 2
+    assert "The source app has no preset" in result.output
+
+
 def test_what_cannot_be_sent_ends_with_2(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     unsignable = {"app": {"preset": "kinde", "verify": {"jwks": "https://keys.example.com/jwks.json"}}}
     result = flask(store, "send-test", "app", sources=unsignable)

@@ -72,6 +72,14 @@ WARNINGS = {
         '[sources.one]\npreset = "typeform"\nsecret = "$SHOP"\nmap = { identifier = "$.hidden.user_id" }\n',
         "[sources.one] map.identifier: a visitor can choose it",
     ),
+    "a visitor's conflict": (
+        '[sources.one]\npreset = "typeform"\nsecret = "$SHOP"\non_conflict = "ask"\n',
+        "[sources.one] on_conflict: has no effect, because a visitor never changes a contact in LiveDesk",
+    ),
+    "deletions that nothing names": (
+        '[sources.one]\nverify = "token"\nsecret = "$SHOP"\non_delete = "mark"\nmap = { identifier = "$.id" }\n',
+        '[sources.one] on_delete: has no effect, because nothing says which deliveries are deletions; set "deleted_if"',
+    ),
     "a condition without a value": (
         f'[sources.one]\n{SHOP}[sources.one.only_if]\n"$.rol" = "customer"\n',
         'only_if."$.rol": $.rol finds nothing in the sample of the preset woocommerce; did you mean $.role?',
@@ -123,6 +131,17 @@ def test_the_sample_of_a_preset_is_shown(run: Any) -> None:
     assert "The sample of the preset woocommerce, as one to one (account, id space one)" in result.output
     assert re.search("identifier +woo-[0-9]+\n", result.output)
     assert "email" in result.output
+
+
+def test_what_happens_with_conflicts_changes_and_deletions_is_listed(run: Any) -> None:
+    text = (
+        '[sources.form]\npreset = "typeform"\nsecret = "$SHOP"\non_conflict = "ask"\n'
+        f'[sources.shop]\n{SHOP}on_delete = "mark"\n'
+    )
+    listed = {one["name"]: one for one in json.loads(run(text, "--json").stdout)}
+    shown = {name: (one["on_conflict"], one["on_change"], one["on_delete"]) for name, one in listed.items()}
+    assert shown == {"form": ("known", "note", "ignore"), "shop": ("ask", "update", "mark")}
+    assert re.search(r"on_delete +mark", run(text).stdout)
 
 
 APP = '[sources.app]\nverify = "token"\nsecret = "$SHOP"\n'
