@@ -142,7 +142,7 @@ class ChangeAttempt:
             return self._closed(State.CONFLICT, causes.taken(name), refusal, owner_id=owners[0].id)
         return overlap.left_out(name, overlap.has_it(owners[0].id))
 
-    def _find_again(self, gone: str, refusal: Rejected) -> str | None:
+    def _find_again(self, gone: str, refusal: Rejected | None) -> str | None:
         """Return the contact that has the person now: it was merged, or created again.
 
         Raises:
@@ -152,7 +152,7 @@ class ChangeAttempt:
         for identifier in dict.fromkeys([self.claim.contact.identifier, *aliases]):
             if found := self.livedesk.look_up(identifier):
                 if len(found) > 1 or found[0].id == gone:
-                    raise LiveDeskError(causes.CONTACT_GONE, status=refusal.status, excerpt=refusal.excerpt)
+                    raise LiveDeskError(causes.CONTACT_GONE, status=404, excerpt=refusal.excerpt if refusal else "")
                 return found[0].id
         return None
 
@@ -183,12 +183,15 @@ class ChangeAttempt:
         if self._aliases():
             self.notes.append(KEPT)
             return self._deleted(None, None)
-        if self.claim.deletes is OnDelete.DELETE:
-            deletion = self.livedesk.delete(contact_id) if self.account.deletes else Deletion.NOT_ALLOWED
+        if self.claim.deletes is OnDelete.DELETE and self.account.deletes:
+            deletion = self.livedesk.delete(contact_id)
+            if deletion is Deletion.GONE and (merged := self._find_again(contact_id, None)):
+                deletion = self.livedesk.delete(merged)
             if deletion is Deletion.REFUSED:
                 raise LiveDeskError(causes.CONTACT_ONLINE, status=422)
             if deletion is not Deletion.NOT_ALLOWED:
                 return self._deleted(Outcome.DELETED, contact_id, 404 if deletion is Deletion.GONE else 200)
+        if self.claim.deletes is OnDelete.DELETE:
             self.notes.append(MARKED_INSTEAD)
         return self._mark(contact_id)
 

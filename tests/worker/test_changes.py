@@ -463,6 +463,28 @@ def test_no_late_repeat_revives_a_deleted_person(life: Life) -> None:
     assert life.sync() is None
 
 
+def test_who_came_back_before_livedesk_knew_of_the_deletion_can_change(life: Life) -> None:
+    life.signs_up(at=1000)
+    life.hears(at=2000, deleted=OnDelete.MARK)
+    assert life.hears(ADA, at=3000).status is Status.ACCEPTED
+    assert not life.hears(KING, at=3000).is_stale, "of equal times, the later arrival wins"
+    life.attempt(update=200)
+    life.said()
+    life.attempt(update=200)
+    [(_, _, changes)] = life.said()
+    assert (changes["name"], changes["custom_attributes"]) == ("Ada King", {"account_deleted_at": None})
+
+
+def test_who_came_back_before_livedesk_knew_of_the_deletion_can_be_deleted_again(life: Life) -> None:
+    life.signs_up(at=1000)
+    life.hears(at=2000, deleted=OnDelete.MARK)
+    life.hears(KING, at=3000)
+    assert life.hears(at=4000, deleted=OnDelete.MARK).status is Status.ACCEPTED
+    life.attempt(update=200)
+    assert life.ending == (State.DELETED, Outcome.MARKED)
+    assert life.sync() is None
+
+
 def test_a_person_who_is_deleted_before_the_signup_arrives_is_never_created(life: Life) -> None:
     assert life.hears(at=5000, deleted=OnDelete.MARK) == Accepted(Status.ACCEPTED, State.DELETED, None)
     assert life.hears(ADA, at=1000) == Accepted(Status.DUPLICATE, State.DELETED, None)
@@ -504,15 +526,28 @@ def test_a_person_whose_create_is_unanswered_is_looked_up_before_the_deletion_en
     assert (life.ending, life.record().contact_id) == ((State.DELETED, Outcome.MARKED), "7")
 
 
-@pytest.mark.parametrize("answer", [Deletion.DELETED, Deletion.GONE])
-def test_a_deleted_person_is_deleted_where_the_account_allows_it(answer: Deletion, life: Life) -> None:
+@pytest.mark.parametrize(
+    "answers", [{"delete": Deletion.DELETED}, {"delete": Deletion.GONE, "look_up": []}], ids=["deleted", "gone"]
+)
+def test_a_deleted_person_is_deleted_where_the_account_allows_it(answers: dict[str, Any], life: Life) -> None:
     life.options["account"] = lambda: ALLOWED
     life.signs_up()
     life.hears(deleted=OnDelete.DELETE)
-    life.attempt(delete=answer)
+    life.attempt(**answers)
     record = life.record()
     assert (record.state, record.outcome, record.contact_id) == (State.DELETED, Outcome.DELETED, None)
     assert life.store.lists.search("7") == [], "not found by what LiveDesk no longer has"
+
+
+def test_a_deleted_person_whose_contact_an_agent_merged_is_deleted_there(life: Life) -> None:
+    life.options["account"] = lambda: ALLOWED
+    life.signs_up()
+    life.hears(deleted=OnDelete.DELETE)
+    life.said()
+    life.livedesk.answers = [("delete", Deletion.GONE), ("look_up", [Person("8", "ada")]), ("delete", Deletion.DELETED)]
+    life.sync()
+    assert life.said() == [("delete", "7"), ("look_up", "ada"), ("delete", "8")]
+    assert life.ending == (State.DELETED, Outcome.DELETED)
 
 
 @pytest.mark.parametrize("account", [Account(), Account(deletes=False)])

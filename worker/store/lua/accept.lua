@@ -97,7 +97,9 @@ local is_promoted = is_own and record[11] == 'known' and record[9] == 'visitor' 
 if is_promoted and args.contact_id ~= contact_id then return { 'known', contact_id } end
 is_known = is_known and not is_promoted
 
-local is_stale = is_own and is_too_old(state, event_at, deletes)
+-- Since a deletion that LiveDesk does not know about yet, the person may be back already.
+local is_buried = state == 'deleted' or deletes and fingerprint == ABSENT
+local is_stale = is_own and is_too_old(is_buried, event_at)
 local is_change = state == 'created' and not is_promoted and not args.on_change
 -- What an operator has given up stays so, unless LiveDesk has the contact: then it was a change that was given up.
 local is_given_up = state == 'discarded' and contact_id == ''
@@ -106,7 +108,7 @@ if takes and not args.deletes and not is_promoted then
   local seen = table.concat({ state, fingerprint, contact_id, record[14] or '', deletes or '' }, ' ')
   if args.seen ~= seen then return existing(seen) end
 end
-local buries = is_own and not is_stale and args.deletes and state ~= 'deleted' and not deletes
+local buries = is_own and not is_stale and args.deletes and not is_buried
 local opens = (takes and not args.deletes or buries) and not is_open(state)
 if opens and is_full() then return { 'full' } end
 

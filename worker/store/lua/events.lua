@@ -18,9 +18,9 @@ end
 
 -- Whether the event happened before the newest one of the record, by the source's clock. Of equal times, the later arrival
 -- is newer. After a deletion that is not enough: a late repeat would revive the person.
-local function is_too_old(state, event_at, deletes)
+local function is_too_old(is_buried, event_at)
   local at = args.event_at
-  if (state == 'deleted' or deletes) and not args.deletes then return not at or at <= event_at end
+  if is_buried and not args.deletes then return not at or at <= event_at end
   return at and event_at and at < event_at
 end
 
