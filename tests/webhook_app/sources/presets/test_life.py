@@ -472,3 +472,71 @@ def test_fusionauth_can_count_a_deactivated_account_as_deleted() -> None:
         found = read_body("fusionauth", changed(body, "event.type", event), deleted_if=condition)
         assert found is not None
         assert found.event.is_deletion == is_deletion
+
+
+#: Where an app can keep a plan: preset, the place in the payload, and the suggested path.
+PLANS: list[tuple[str, str, str]] = [
+    ("clerk", "data.public_metadata", "$.data.public_metadata.plan"),
+    ("workos", "data.metadata", "$.metadata.plan"),
+    ("auth0-event-stream", "data.object.user_metadata", "$.user_metadata.plan"),
+    ("supabase-db-webhook", "record.raw_app_meta_data", "$.raw_app_meta_data.plan"),
+    ("fusionauth", "event.user.data", "$.data.plan"),
+    ("memberstack", "payload.customFields", "$.customFields.plan"),
+]
+
+
+@pytest.mark.parametrize(("preset", "place", "path"), PLANS)
+def test_metadata_can_become_an_attribute(preset: str, place: str, path: str) -> None:
+    assert path in " ".join(PRESETS[preset]["notes"])
+    event = next(event for one, event, *_ in LIFE if one == preset and "pdate" in event.lower())
+    body = changed(sample(preset, event)["body"], place, {"plan": "pro"})
+    found = read_body(preset, body, map={"custom_attributes": {"plan": path}})
+    assert found is not None
+    assert found.contact.custom_attributes == {"plan": "pro"}
+
+
+@pytest.mark.parametrize("external_id", ["567772", None])
+def test_clerks_external_id_is_in_deletions_too(external_id: str | None) -> None:
+    ids = {"map": {"identifier": ["$.data.external_id", "$.data.id"]}}
+    bodies = (sample("clerk", event)["body"] for event in ("user.created", "user.updated", "user.deleted"))
+    people = [read_body("clerk", changed(body, "data.external_id", external_id), **ids) for body in bodies]
+    assert {one and one.contact.identifier for one in people} == {external_id or sample("clerk")["body"]["data"]["id"]}
+
+
+# What is missing, and what is null
+
+
+def test_auth0_sends_parts_of_a_profile() -> None:
+    """auth0/docs-v2, main/docs/customize/events/correlate-identity-changes.mdx: apply only the fields present."""
+    for value, cleared in ((GONE, NOTHING), (None, {PHONE})):
+        found = signup("auth0-event-stream", "user.updated", {"data.object.phone_number": value})
+        assert found.cleared == cleared
+
+
+def test_a_whole_person_without_a_field_has_none() -> None:
+    for preset, event, place in (
+        ("clerk", "user.updated", "data.phone_numbers"),
+        ("memberstack", "member.updated", "payload.profileImage"),
+        ("fusionauth", "user.update.complete", "event.user.imageUrl"),
+        ("cognito", SIGNED_IN, "request.userAttributes.picture"),
+        ("kratos", "settings", "identity.traits.name"),
+    ):
+        before, after = signup(preset, event), signup(preset, event, {place: GONE})
+        assert len(after.cleared - before.cleared) == 1, (preset, place)
+
+
+# Functions and templates that were deployed before they sent an event
+
+
+@pytest.mark.parametrize(
+    ("preset", "event", "gone"),
+    [
+        ("firebase", "user.create", ("event", "time")),
+        ("kratos", "registration", ("event", "identity.updated_at")),
+        ("cognito", SIGNED_UP, ("time",)),
+    ],
+)
+def test_older_functions_still_send_signups(preset: str, event: str, gone: tuple[str, ...]) -> None:
+    found = signup(preset, event, dict.fromkeys(gone, GONE))
+    assert found.contact == expected(preset, event)
+    assert (found.event.at, found.event.is_deletion) == (None, False)

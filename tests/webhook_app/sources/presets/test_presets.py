@@ -314,9 +314,11 @@ def test_the_page_has_every_preset_once_and_its_lines_make_a_source() -> None:
 @pytest.mark.parametrize(("preset", "part"), sections())
 def test_the_toml_on_the_page_is_valid(preset: str, part: str) -> None:
     text = " ".join(part.split())
-    lines = re.findall(r"`((?:map|only_if|ignore_if|test_if|verify|secrets|blocking) = [^`]+)`", text)
+    keys = "map|only_if|ignore_if|test_if|deleted_if|absent|verify|secrets|blocking"
+    lines = re.findall(rf"`((?:{keys}) = [^`]+)`", text)
     for line in lines:
         table = tomllib.loads(line)
         environ = {"NEW": SECRET, "OLD": SECRET}
         secret = {} if "secrets" in table else {"secret": WHSEC if preset in (*SVIX, *STANDARD) else SECRET * 3}
-        assert read_source("a", {"preset": preset, **secret, **table}, environ).verifiers, line
+        needs = {"preset": preset, **secret} if {"verify", "secrets"} & table.keys() else written(preset)
+        assert read_source("a", {**needs, **table}, environ).verifiers, line
