@@ -84,6 +84,8 @@ POSITIONAL = ("inbox_id", "name", "email", "phone_number", "avatar_url")
 #: How attributes are named in a fingerprint, which is stored for every contact.
 SHORT = {"custom_attributes": "c", "additional_attributes": "a"}
 LONG = {short: field for field, short in SHORT.items()}
+#: The fields by their letter, in an attempt that sent a change.
+CODES = {name[0]: name for name in POSITIONAL}
 #: How many hashes the finders are spread over: few enough in each that Redis stores it in compact form.
 BUCKETS = 2**14
 #: Characters of a contact's key.
@@ -244,14 +246,14 @@ def dump_chunks(chunks: Mapping[str, str]) -> str:
 
 
 def _short(name: str) -> str:
-    """Return the name of a field as it is stored."""
-    field, dot, attribute = name.partition(".")
-    return SHORT[field] + dot + attribute if dot else name
+    """Return the name of an attribute as it is stored."""
+    field, _, attribute = name.partition(".")
+    return f"{SHORT[field]}.{attribute}"
 
 
 def _long(name: str) -> str:
-    short, dot, attribute = name.partition(".")
-    return LONG[short] + dot + attribute if dot else name
+    short, _, attribute = name.partition(".")
+    return f"{LONG[short]}.{attribute}"
 
 
 def without_attributes(fingerprint: str) -> str:
@@ -306,10 +308,11 @@ def load_notes(text: str | None) -> tuple[Note, ...]:
 def dump_attempt(attempt: Attempt) -> str:
     """Return a short line, because Redis stores up to 64 bytes compactly.
 
-    The fields that an update sent are in the place of the cause, which it has none of.
+    The fields that an update sent are in the place of the status, which is 200 then: a contact that was updated needs
+    no more memory than before.
     """
-    what = attempt.cause or [_short(name) for name in attempt.changed]
-    line: list[Any] = [attempt.at, attempt.duration_ms, attempt.status, what or None, attempt.excerpt, attempt.trigger]
+    status = " ".join(map(_code, attempt.changed)) or attempt.status
+    line: list[Any] = [attempt.at, attempt.duration_ms, status, attempt.cause, attempt.excerpt, attempt.trigger]
     while len(line) > 2 and not line[-1]:
         line.pop()
     return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
@@ -328,9 +331,16 @@ def load_attempts(lines: str | None) -> list[Attempt]:
 
 
 def _load_attempt(line: list[Any]) -> Attempt:
-    at, duration_ms, status, what, excerpt, trigger = (*line, None, None, None, None)[:6]
-    cause, changed = (None, tuple(map(_long, what))) if isinstance(what, list) else (what, ())
+    at, duration_ms, status, cause, excerpt, trigger = (*line, None, None, None, None)[:6]
+    changed: tuple[str, ...] = ()
+    if isinstance(status, str):
+        changed, status = tuple(CODES.get(code) or _long(code) for code in status.split()), 200
     return Attempt(at, duration_ms, status, cause, excerpt or "", trigger or "", changed)
+
+
+def _code(name: str) -> str:
+    """Return the field's name in an attempt: one letter, unless it is an attribute."""
+    return name[0] if name in POSITIONAL else _short(name)
 
 
 def load_claim(fields: dict[str, str], **lease: Any) -> Claim:

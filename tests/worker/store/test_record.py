@@ -3,11 +3,13 @@
 import json
 from dataclasses import fields, replace
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.model import ATTRIBUTE_FIELDS, Attempt, Contact, Note, NoteCode, OnDelete, State, Work
 from worker.store.record import (
+    CODES,
     POSITIONAL,
     ContactRecord,
     chunks_of,
@@ -86,6 +88,20 @@ def test_attempts_are_read_as_they_were_written(attempts: list[Attempt]) -> None
 
 def test_no_attempts_are_an_empty_list() -> None:
     assert load_attempts(None) == []
+
+
+@pytest.mark.parametrize("changed", [("name",), ("email", "phone_number", "avatar_url"), ("custom_attributes.plan",)])
+def test_what_an_update_sent_is_read_as_it_was_written(changed: tuple[str, ...]) -> None:
+    attempt = Attempt(1_795_000_000_000, 12, 200, trigger="ada", changed=changed)
+    assert load_attempts(dump_attempt(attempt)) == [attempt]
+
+
+def test_every_field_has_a_letter_of_its_own() -> None:
+    assert len(CODES) == len(POSITIONAL)
+
+
+def test_the_attempt_of_an_update_is_as_short_as_that_of_a_create() -> None:
+    assert dump_attempt(Attempt(1_795_000_000_000, 12, 200, changed=("name", "email"))) == '[1795000000000,12,"n e"]'
 
 
 def test_the_attempt_of_a_created_contact_fits_redis_s_compact_form() -> None:
