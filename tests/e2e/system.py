@@ -39,8 +39,14 @@ FAST = {
 }
 SETTLE_S = 1.0
 TIMEOUT_S = 1.0
-#: In addition to ``signup``, which ``WEBHOOK_SECRET`` creates: a source that signs the raw body.
+#: In addition to ``signup``, which ``WEBHOOK_SECRET`` creates: a source that also marks who was deleted, and one that
+#: signs the raw body.
 SOURCES = """
+[sources.app]
+verify = "token"
+secret = "$WEBHOOK_SECRET"
+on_delete = "mark"
+
 [sources.shop]
 verify = { scheme = "hmac", header = "X-Shop-Signature", encoding = "base64" }
 secrets = ["$SHOP_SECRET", "$SHOP_SECRET_OLD"]
@@ -108,9 +114,16 @@ class System:
 
     # A sender
 
-    def deliver(self, contact: Mapping[str, object], **options: Any) -> requests.Response:
+    def deliver(self, contact: Mapping[str, object], *, source: str = "signup", **options: Any) -> requests.Response:
         """Send a delivery with the shared secret, and return the response."""
-        return call("POST", f"{self.stack.url}/webhooks/signup", json=contact, headers=BEARER, **options)
+        return call("POST", f"{self.stack.url}/webhooks/{source}", json=contact, headers=BEARER, **options)
+
+    def report(self, event: str, at: str, **contact: object) -> dict[str, Any]:
+        """Send an event of the source ``app``, and return the answer."""
+        answer = self.deliver({"type": event, "timestamp": at, "data": contact}, source="app")
+        assert answer.status_code == 200, answer.text
+        answered: dict[str, Any] = answer.json()
+        return answered
 
     def accept(self, identifier: str, **fields: object) -> None:
         """Send a delivery that must be accepted."""
