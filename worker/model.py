@@ -531,11 +531,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The created contacts compared up to ``place``, and the differences found."""
+    """The contacts compared up to ``place``, and the differences found.
+
+    The created ones come first, then the deleted ones.
+    """
 
     place: Position = Position()
     checked: int = 0
     found: int = 0
+    state: State = State.CREATED
 
 
 @dataclass(frozen=True, slots=True)

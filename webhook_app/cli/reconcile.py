@@ -1,4 +1,4 @@
-"""``flask reconcile``: find created contacts missing in LiveDesk; recreate them."""
+"""``flask reconcile``: find contacts that differ in LiveDesk; restore missing."""
 
 import json
 import sys
@@ -13,14 +13,17 @@ from webhook_app.cli.output import above_bar, printable
 from webhook_app.parts import Parts, current_parts
 from worker.errors import LiveDeskError, StoreError
 from worker.livedesk.reconcile import Difference, Kind, Reconciler, wait_for_slot
-from worker.model import Contact, Progress, State
+from worker.model import Contact, Position, Progress
+from worker.store.record import SETTLED_STATES
 
 #: Each kind of difference in words; ``{found}`` are ids in LiveDesk.
 WORDS = {
     Kind.MISSING: "not in LiveDesk",
     Kind.MERGED: "now contact {found} in LiveDesk",
     Kind.DOUBLE: "in LiveDesk more than once: {found}",
-    Kind.DRIFTED: "LiveDesk has other values",
+    Kind.KEPT: "deleted at the source, but still in LiveDesk",
+    Kind.UNMARKED: "deleted at the source, but not marked in LiveDesk",
+    Kind.EDITED: "edited in LiveDesk",
     Kind.UNCLEAR: "could not be compared",
 }
 CONFIRM = (
@@ -38,9 +41,12 @@ class NotFinished(click.ClickException):
 @click.option("--repair", is_flag=True, help="Create missing contacts again.")
 @click.option("--yes", is_flag=True, help="Repair without confirmation.")
 @click.option("--restart", is_flag=True, help="Start from the beginning, not where the last run was stopped.")
+@click.option("--edits", is_flag=True, help="Also list the contacts that agents have edited; they do not differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a line for each difference and one for the total.")
-def reconcile(repair: bool, yes: bool, restart: bool, as_json: bool) -> None:
-    """Compare every created contact with LiveDesk.
+def reconcile(repair: bool, yes: bool, restart: bool, edits: bool, as_json: bool) -> None:
+    """Compare every created or deleted contact with LiveDesk.
+
+    What an agent has edited is not a difference.
 
     A run that was stopped continues where it was. Exit code: 0 no differences, 1 there are some, 2 not finished.
     """
@@ -49,7 +55,8 @@ def reconcile(repair: bool, yes: bool, restart: bool, as_json: bool) -> None:
         raise click.UsageError("--repair creates contacts in LiveDesk: confirm with --yes.")
     try:
         for difference, is_repaired in _compare(parts, restart, repair):
-            _print(difference, is_repaired, as_json)
+            if edits or difference.kind is not Kind.EDITED:
+                _print(difference, is_repaired, as_json)
         differing = _finish(parts, as_json)
     except KeyboardInterrupt:
         raise NotFinished(f"Stopped. {AGAIN}") from None
@@ -68,18 +75,23 @@ def _compare(parts: Parts, restart: bool, repair: bool) -> Iterator[tuple[Differ
     if progress.checked:
         click.echo(f"Continuing after {progress.checked} contacts that an earlier run compared.", err=True)
     reconciler = Reconciler(parts.store, parts.livedesk, wait=partial(wait_for_slot, parts.store))
-    left = max(0, parts.store.contacts.counts()[State.CREATED] - progress.checked)
+    states = SETTLED_STATES[SETTLED_STATES.index(progress.state) :]
+    counts = parts.store.contacts.counts()
+    left = max(0, sum(counts[state] for state in SETTLED_STATES) - progress.checked)
     with click.progressbar(length=left, label="Comparing", file=sys.stderr) as bar:
-        for created, difference in reconciler.walk(progress.place):
-            if difference is not None:
-                yield difference, repair and _repair(parts, difference)
-            progress = Progress(created.place, progress.checked + 1, progress.found + (difference is not None))
-            parts.store.findings.save_progress(progress)
-            bar.update(1)
+        for state in states:
+            place = progress.place if state is progress.state else Position()
+            for contact, difference in reconciler.walk(place, state):
+                if difference is not None:
+                    yield difference, repair and _repair(parts, difference)
+                found = progress.found + (difference is not None and difference.kind is not Kind.EDITED)
+                progress = Progress(contact.place, progress.checked + 1, found, state)
+                parts.store.findings.save_progress(progress)
+                bar.update(1)
 
 
 def _repair(parts: Parts, difference: Difference) -> bool:
-    created = difference.created
+    created = difference.contact
     # Of several identifiers of a person, only the one that LiveDesk had is created again.
     if difference.kind is not Kind.MISSING or created.is_known:
         return False
@@ -89,12 +101,12 @@ def _repair(parts: Parts, difference: Difference) -> bool:
 
 
 def _print(difference: Difference, is_repaired: bool, as_json: bool) -> None:
-    created, found = difference.created, difference.found
+    contact, found = difference.contact, difference.found
     if as_json:
         document: dict[str, Any] = {
             "kind": difference.kind,
-            "identifier": created.identifier,
-            "contact_id": int(created.contact_id),
+            "identifier": contact.identifier,
+            "contact_id": int(contact.contact_id) if contact.contact_id else None,
             "found": [int(contact_id) for contact_id in found],
             "fields": list(difference.fields),
             "cause": difference.cause or None,
@@ -106,8 +118,9 @@ def _print(difference: Difference, is_repaired: bool, as_json: bool) -> None:
     details = ", ".join(difference.fields) or difference.cause
     more = f" ({details})" if details else ""
     repaired = "; will be created again" if is_repaired else ""
-    identifier = printable(created.identifier)
-    above_bar(f"{difference.kind:<8} {identifier}  contact {created.contact_id}: {text}{more}{repaired}")
+    identifier = printable(contact.identifier)
+    which = f"contact {contact.contact_id}: " if contact.contact_id else ""
+    above_bar(f"{difference.kind:<8} {identifier}  {which}{text}{more}{repaired}")
 
 
 def _finish(parts: Parts, as_json: bool) -> int:

@@ -36,6 +36,16 @@ class Person:
     phone_number: str | None = None
     custom_attributes: Mapping[str, Attribute] = field(default_factory=dict)
     additional_attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    #: When LiveDesk created it, in ms since the epoch, by LiveDesk's clock and to the second.
+    created_at: int | None = field(default=None, compare=False)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The fields with a value, each attribute as ``custom_attributes.<name>``."""
+        fields: dict[str, object] = {"name": self.name, "email": self.email, "phone_number": self.phone_number}
+        for kind in ATTRIBUTE_FIELDS:
+            fields |= {f"{kind}.{name}": value for name, value in getattr(self, kind).items()}
+        return fields
 
     @property
     def company(self) -> str | None:
@@ -56,6 +66,9 @@ class Person:
             text = payload.get(name)
             # LiveDesk writes "" for some absent fields.
             values[name] = text if isinstance(text, str) and text else None
+        created_at = payload.get("created_at")
+        if isinstance(created_at, int | float) and 0 < created_at < 10**11:
+            values["created_at"] = int(created_at) * 1000
         return cls(contact_id, **values)
 
 

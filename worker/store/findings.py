@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.model import Account, Position, Progress
+from worker.model import Account, Position, Progress, State
 from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.database import Database
@@ -40,6 +40,7 @@ class Findings:
                 return
             at, key = progress.place.at, progress.place.key
             fields: Any = {"at": at, "key": key, "checked": progress.checked, "found": progress.found}
+            fields["state"] = progress.state
             self.db.client.hset(keys.RECONCILE, mapping=fields)
 
     def progress(self) -> Progress | None:
@@ -48,4 +49,5 @@ class Findings:
             fields: Any = self.db.client.hgetall(keys.RECONCILE)
         if not fields:
             return None
-        return Progress(Position(int(fields["at"]), fields["key"]), int(fields["checked"]), int(fields["found"]))
+        state = State(fields.get("state", State.CREATED))  # an earlier version compared no others
+        return Progress(Position(int(fields["at"]), fields["key"]), int(fields["checked"]), int(fields["found"]), state)

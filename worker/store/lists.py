@@ -14,7 +14,7 @@ from worker.model import Position, State
 from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.database import Database
-from worker.store.record import ContactRecord, CreatedContact
+from worker.store.record import ContactRecord, SettledContact
 
 Kind = TypeVar("Kind", bound=Hashable)
 
@@ -210,11 +210,16 @@ class ContactLists:
         """Return records of this state after a position, oldest first, with positions."""
         return [(position, record.load_record(fields)) for position, fields in self._behind(state, behind, limit)]
 
-    def created(self, behind: Position, limit: int) -> list[CreatedContact]:
-        """Return created contacts after a position, oldest first, the newest at the end."""
+    def settled(self, state: State, behind: Position, limit: int) -> list[SettledContact]:
+        """Return created or deleted contacts after a position, oldest first."""
         salt = self.db.stored_salt() or b""
-        page = self._behind(State.CREATED, behind, limit)
-        return [record.load_created(position, fields, salt) for position, fields in page if "contact_id" in fields]
+        return [record.load_settled(position, fields, salt) for position, fields in self._behind(state, behind, limit)]
+
+    def is_still(self, state: State, position: Position) -> bool:
+        """Return whether the contact has been in this state since it entered it then."""
+        with translated():
+            at: Any = self.db.client.zscore(keys.state(state), position.key)
+        return at is not None and int(at) == position.at
 
     def _behind(self, state: State, behind: Position, limit: int) -> list[tuple[Position, dict[str, str]]]:
         after = f"{behind.at}:{behind.key}" if behind.key else None

@@ -81,6 +81,8 @@ UNKNOWN = "?" * CHUNK
 #: The fields that every fingerprint begins with, in this order. Never change it, because fingerprints are stored.
 #: Others follow only where they have a value, each as ``|<name>=<four characters>``.
 POSITIONAL = ("inbox_id", "name", "email", "phone_number", "avatar_url")
+#: The fields that LiveDesk does not show as they were sent.
+UNSEEN = ("inbox_id", "avatar_url")
 #: How attributes are named in a fingerprint, which is stored for every contact.
 SHORT = {"custom_attributes": "c", "additional_attributes": "a"}
 LONG = {short: field for field, short in SHORT.items()}
@@ -149,30 +151,43 @@ class ContactRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class CreatedContact:
-    """What remains of a created contact. ``noted``: the fields with notes.
+class SettledContact:
+    """What remains of a created or deleted contact. ``noted``: the fields with notes.
 
-    ``is_known``: LiveDesk has the person under another identifier.
+    ``contact_id`` is empty where LiveDesk has none. ``fingerprint`` is that of what LiveDesk was sent. ``sent_at`` is
+    when the last attempt began, or ``None`` without one.
     """
 
     place: Position
+    state: State
     identifier: str
     contact_id: str
     source: str
     fingerprint: str
     noted: frozenset[str]
     salt: bytes = field(repr=False)
-    is_known: bool = False
+    outcome: Outcome | None = None
+    sent_at: int | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether LiveDesk has the person under another identifier."""
+        return self.outcome is Outcome.KNOWN
 
     @property
     def is_bare(self) -> bool:
         """Whether it was sent to LiveDesk without an e-mail address and a phone number."""
         return not differing_values(self.fingerprint, {"email": None, "phone_number": None}, self.salt)
 
-    def differing(self, shown: Mapping[str, str | None]) -> list[str]:
-        """Return the fields that differ in LiveDesk, except those that notes explain."""
-        differing = differing_values(self.fingerprint, shown, self.salt)
-        return [name for name in differing if name not in self.noted]
+    def differing(self, shown: Mapping[str, object]) -> list[str]:
+        """Return the fields that differ in LiveDesk, except those that notes explain.
+
+        ``shown`` are the fields with a value, each attribute as ``custom_attributes.<name>``.
+        """
+        chunks = chunks_of(self.fingerprint)
+        known = [name for name, chunk in chunks.items() if name not in UNSEEN and chunk != UNKNOWN]
+        differing = differing_values(self.fingerprint, {name: shown.get(name) for name in known}, self.salt)
+        return [name for name in differing if name.partition(".")[0] not in self.noted]
 
 
 def contact_key(identifier: str, salt: bytes) -> str:
@@ -377,17 +392,20 @@ def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
     )
 
 
-def load_created(place: Position, fields: dict[str, str], salt: bytes) -> CreatedContact:
+def load_settled(place: Position, fields: dict[str, str], salt: bytes) -> SettledContact:
     notes = load_notes(fields.get("notes"))
-    return CreatedContact(
+    attempts = load_attempts(fields.get("attempts"))
+    return SettledContact(
         place=place,
+        state=State(fields["state"]),
         identifier=fields["identifier"],
-        contact_id=fields["contact_id"],
+        contact_id=fields.get("contact_id", ""),
         source=fields["source"],
-        fingerprint=fields["fingerprint"],
+        fingerprint=fields.get("sent") or fields["fingerprint"],
         noted=frozenset(note.field for note in notes),
         salt=salt,
-        is_known=fields.get("outcome") == Outcome.KNOWN,
+        outcome=Outcome(fields["outcome"]) if "outcome" in fields else None,
+        sent_at=attempts[-1].at if attempts else None,
     )
 
 
