@@ -16,7 +16,7 @@ from webhook_app.api.blueprint import is_authorized
 from webhook_app.parts import current_parts
 from webhook_app.problems import problem, store_away
 from webhook_app.receiver import fail_open
-from webhook_app.receiver.delivery_log import REASONS
+from webhook_app.receiver.delivery_log import IGNORED_DELETION, REASONS
 from worker.errors import StoreError
 from worker.model import Ack, Signal, State, Status
 from worker.overlap import Choice
@@ -88,6 +88,9 @@ class Collected:
         labels = ("source", "reason")
         refusals = [("", "no_source"), *((source, reason) for source in self.sources for reason in REASONS)]
         yield _counter("deliveries_refused", "Refused deliveries.", self.figures, "refused", labels, refusals)
+        text = "Deletions of sources that ignore them."
+        ignored = [(source,) for source in self.sources]
+        yield _counter("deletions_ignored", text, self.figures, IGNORED_DELETION, ("source",), ignored)
         yield _histogram("accept_duration_seconds", "Time to answer with 200.", self.figures, "accept")
 
     def _clashes(self) -> Iterator[Metric]:

@@ -6,7 +6,7 @@ Redis counts ``accepted`` and ``duplicate`` together with the change; everything
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
@@ -27,6 +27,8 @@ REASONS = (
 )
 #: The reasons that an HTTP status expresses.
 BY_STATUS = {413: "too_large", 415: "wrong_type", 405: "wrong_method"}
+#: What was done with a deletion of a source that ignores them, and its counter: ``ignored_deletion:<source>``.
+IGNORED_DELETION = "ignored_deletion"
 COUNTED_BY_REDIS = (Status.ACCEPTED, Status.DUPLICATE)
 #: Seconds between two records of the use of one secret.
 RECORD_SECRET_EVERY_S = 60.0
@@ -48,22 +50,28 @@ class DeliveryLog:
         self.clock = clock
         self._recorded: dict[tuple[str, int], float] = {}
 
-    def accepted(self, source: str, document: dict[str, Any], seconds: float) -> None:
-        """Record a delivery that was answered with 200 and this document."""
+    def accepted(self, source: str, document: dict[str, Any], counted: Sequence[str], seconds: float) -> None:
+        """Record a delivery that was answered with 200 and this document.
+
+        ``counted`` has what was done with each element.
+        """
         counters = self.parts.store.counters
         counters.took("accept", seconds)
-        statuses = [result["status"] for result in document.get("results", [document])]
-        for status in statuses:
-            if status not in COUNTED_BY_REDIS:
-                counters.add(f"delivery:{source}:{status}")
+        for done in counted:
+            if done == IGNORED_DELETION:
+                counters.add(f"{IGNORED_DELETION}:{source}")
+                counters.add(f"delivery:{source}:{Status.IGNORED}")
+            elif done not in COUNTED_BY_REDIS:
+                counters.add(f"delivery:{source}:{done}")
         if not log.isEnabledFor(logging.DEBUG):  # a log line costs a tenth of a delivery
             return
-        identifier, elements = document["identifier"], len(statuses)
+        identifier, elements = document["identifier"], len(counted)
         log.debug(
             LogEvent(
                 "delivery",
                 source=source,
                 result=document["status"],
+                reason=document.get("reason"),
                 key=self.parts.store.key_of(identifier) if identifier is not None else None,
                 duration_ms=round(seconds * 1000, 1),
                 elements=elements if elements != 1 else None,

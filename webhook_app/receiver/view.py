@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, TypeVar
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -17,11 +18,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from webhook_app.parts import Parts
 from webhook_app.problems import bug, http_problem, problem, store_away
 from webhook_app.receiver import fail_open
-from webhook_app.receiver.delivery_log import DeliveryLog, LongerPath, NoSource
+from webhook_app.receiver.delivery_log import IGNORED_DELETION, DeliveryLog, LongerPath, NoSource
 from webhook_app.receiver.request_body import CutOff, read_delivery
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided
-from webhook_app.sources.source import Delivered, problems_in
+from webhook_app.sources.source import Delivered, Element, problems_in
 from webhook_app.sources.verify.callback_id import Reusable
 from webhook_app.sources.verify.handshakes import Reply
 from worker.errors import StoreError, Unmappable
@@ -37,6 +38,17 @@ EXTENSION = "livedesk_sync_deliveries"
 BATCH_S = 0.9
 #: Which result of a batch comes first in the answer.
 RANKS = (Status.ACCEPTED, Status.QUARANTINED, Status.DUPLICATE, Status.IGNORED)
+
+
+class Reason(StrEnum):
+    """Why a delivery changed nothing, where its status does not say so."""
+
+    #: A newer event arrived before it.
+    STALE = "stale"
+    #: The source ignores deletions.
+    DELETION = "deletion"
+
+
 #: The problem of a delivery whose identifier is another person's.
 CLASH = {"identifier": "belongs to another person, of another source"}
 #: If storing took longer than this, the use of the secret is not recorded: that waits for Redis, too.
@@ -46,10 +58,13 @@ blueprint = Blueprint("receiver", __name__, url_prefix="/webhooks")
 
 
 class AcceptedResponse(Response):
-    """The answer 200, which the server gets in one piece and sends in one segment."""
+    """The answer 200, which the server gets in one piece and sends in one segment.
 
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.document = document
+    ``counted`` has what was done with each element, of which a visitor's answer tells less.
+    """
+
+    def __init__(self, document: dict[str, Any], counted: tuple[str, ...]) -> None:
+        self.document, self.counted = document, counted
         super().__init__(json.dumps(document), content_type="application/json")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -59,9 +74,10 @@ class AcceptedResponse(Response):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The answer to a delivery, and whether an identifier in it clashed."""
+    """The answer to a delivery, what was done with its elements, and if one clashed."""
 
     document: dict[str, Any]
+    counted: tuple[str, ...]
     has_clash: bool
 
 
@@ -81,7 +97,7 @@ def receive(source: str) -> Response:
     take = _take if found.blocking else _take_and_fail_open
     response = take(log, found)
     if isinstance(response, AcceptedResponse):
-        log.accepted(source, response.document, time.perf_counter() - g.began)
+        log.accepted(source, response.document, response.counted, time.perf_counter() - g.began)
     return response
 
 
@@ -148,10 +164,10 @@ def _take_delivery(log: DeliveryLog, source: Source, delivery: Delivery) -> Resp
     began = time.monotonic()
     if (signature := source.reusable_signature(delivery)) is not None:
         _bind(log.parts.store, source, signature, delivery.body)
-    document = store_delivered(log.parts.store, source, read).document
+    stored = store_delivered(log.parts.store, source, read)
     if time.monotonic() - began < SLOW_S:
         log.used_secret(source, read.secret)
-    return AcceptedResponse(document)
+    return AcceptedResponse(stored.document, stored.counted)
 
 
 def _bind(store: Store, source: Source, reusable: Reusable, body: bytes) -> None:
@@ -173,7 +189,7 @@ def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:
         raise
     except Exception as error:  # noqa: BLE001 - no error of ours may fail a signup
         fail_open.report(source.name, error)
-        return AcceptedResponse(_result(fail_open.LOST))
+        return AcceptedResponse(_result(fail_open.LOST), (fail_open.LOST,))
 
 
 def store_delivered(store: Store, source: Source, delivered: Delivered, *, same_person: bool = False) -> Stored:
@@ -192,16 +208,19 @@ def store_delivered(store: Store, source: Source, delivered: Delivered, *, same_
     else:
         stored = [_accept(store, source, signup, same_person) for signup in signups]
     accepted = iter(stored)
-    results, kept = [], []
+    results, counted, kept = [], [], []
     for element in delivered.elements:
         match element.reading:
             case None:
-                results.append(_result(Status.IGNORED))
+                counted.append(IGNORED_DELETION if element.is_ignored_deletion else Status.IGNORED)
+                results.append(_ignored(element))
             case Unmappable() as error:
+                counted.append(Status.QUARANTINED)
                 results.append({**_result(Status.QUARANTINED), "errors": error.problems})
                 kept.append(source.quarantined(delivered, element, error.problems))
             case Signup(contact):
                 result = next(accepted)
+                counted.append(result.status)
                 results.append(_result_of(source, contact, result))
                 if result.clashes_with:
                     kept.append(source.quarantined(delivered, element, CLASH, result.clashes_with))
@@ -212,9 +231,9 @@ def store_delivered(store: Store, source: Source, delivered: Delivered, *, same_
     if source.on_invalid == "reject" and (problems := problems_in(delivered)):
         raise Unmappable(problems)
     if not delivered.is_batch:
-        return Stored(results[0], has_clash)
+        return Stored(results[0], tuple(counted), has_clash)
     best = min(results, key=lambda result: RANKS.index(result["status"]))
-    return Stored({**best, "results": results}, has_clash)
+    return Stored({**best, "results": results}, tuple(counted), has_clash)
 
 
 def _accept(store: Store, source: Source, signup: Signup, same_person: bool) -> Accepted:
@@ -239,10 +258,18 @@ def _result(status: str, contact: Contact | None = None, accepted: Accepted | No
     }
 
 
+def _ignored(element: Element) -> dict[str, Any]:
+    """Return the answer about what is not stored, with the reason if it is a deletion."""
+    result = _result(Status.IGNORED)
+    return {**result, "reason": Reason.DELETION} if element.is_ignored_deletion else result
+
+
 def _result_of(source: Source, contact: Contact, accepted: Accepted) -> dict[str, Any]:
     """Return the answer about a contact; a visitor's reveals nothing about who exists."""
     if source.identity is Identity.ACCOUNT:
         result = _result(accepted.status, contact, accepted)
+        if accepted.is_stale:
+            return {**result, "reason": Reason.STALE}
         return {**result, "errors": CLASH} if accepted.clashes_with else result
     return _result(Status.DUPLICATE if accepted.is_repeat else Status.ACCEPTED, contact)
 

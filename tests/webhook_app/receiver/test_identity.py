@@ -66,7 +66,7 @@ def test_an_answer_to_a_visitor_is_the_same_whoever_exists(world: World) -> None
 
 def test_an_account_hears_state_and_contact_id(world: World) -> None:
     world.bring("7", CREATED, source="app", email="ada@example.com")
-    answer = post(world, "app", ADA)
+    answer = post(world, "app", {"identifier": "7", "email": "ada@example.com"})
     assert answer == {"status": "duplicate", "identifier": "7", "state": "created", "contact_id": 7}
 
 
