@@ -12,7 +12,7 @@ from tests.deliveries import NOW, SECRET, callback_id, sample
 from tests.invariants import assert_invariants
 from tests.world import World
 from webhook_app.sources.body.reader import MAX_BYTES, MAX_ELEMENTS
-from worker.model import Contact, State
+from worker.model import Contact, State, Work
 from worker.store import keys
 
 SOURCES: dict[str, dict[str, Any]] = {
@@ -265,3 +265,17 @@ def test_a_message_under_a_false_name_changes_no_account(world: World) -> None:
     numbered(world, "otp", "+12025550147", "Noor")
     numbered(world, "whatsapp", "+12025550147", "Your bank")
     assert contact(world, "+12025550147").name == "Noor"
+
+
+def test_another_verified_number_changes_the_contact_unless_it_is_older(world: World) -> None:
+    def verify(number: int, seconds: int) -> list[str]:
+        return statuses(post(world, "otp", [verified(number, custom_args={"user_id": 17}, itime=NOW + seconds)]))
+
+    assert verify(1, 0) == ["accepted"]
+    world.finish(world.claim("17"))
+    assert verify(2, 60) == ["accepted"]
+    assert verify(3, 30) == ["duplicate"]
+    record = world.store.contacts.find("17")
+    assert record is not None
+    assert (record.work, record.event, record.changes) == (Work.UPDATE, "verified", ("phone_number",))
+    assert contact(world, "17").phone_number == "+12025550102"

@@ -231,6 +231,15 @@ def test_every_preset_has_a_sample_and_every_sample_a_preset() -> None:
     assert all(sample_files(preset) for preset in PRESETS)
 
 
+@pytest.mark.parametrize(("preset", "event"), EVENTS)
+def test_a_sample_has_each_key_once(preset: str, event: str) -> None:
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    json.loads(sample_files(preset)[event].read_text(encoding="utf-8"), object_pairs_hook=once)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_of_several_samples_one_is_the_signup(preset: str) -> None:
     files = sample_files(preset)
