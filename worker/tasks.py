@@ -17,12 +17,13 @@ from worker import telemetry
 from worker.app import app
 from worker.errors import SettingsError, StoreError
 from worker.livedesk.client import LiveDesk
-from worker.model import Account
+from worker.model import Account, Outcome, Work
 from worker.process.envelope import build_envelope
 from worker.process.sweeper import STUCK_AFTER_S, Sweeper
 from worker.settings import Settings, load_settings
 from worker.store.address import broker
 from worker.store.connection import connect
+from worker.store.counters import CHANGE_BUCKETS_MS
 from worker.store.durability import announce
 from worker.store.store import Store
 from worker.sync import Ended, Sync
@@ -90,12 +91,21 @@ def create_contact(key: str) -> None:
         return
     if ended is not None:
         _report(ended)
+        _time_change(parts.store, ended)
+
+
+def _time_change(store: Store, ended: Ended) -> None:
+    """Count how long LiveDesk lacked a change or a deletion."""
+    if ended.finished.written and ended.result.outcome in (Outcome.UPDATED, Outcome.MARKED, Outcome.DELETED):
+        ended_at = ended.attempt.at + ended.attempt.duration_ms
+        store.counters.took("change", (ended_at - ended.claim.received_at) / 1000, CHANGE_BUCKETS_MS)
 
 
 def _report(ended: Ended) -> None:
-    """Log the attempt. ``waited_ms`` is counted from the contact's first delivery.
+    """Log the attempt.
 
-    ``written=no``: the lease was lost, or Redis did not accept the result.
+    ``waited_ms`` is counted from the contact's first delivery, or from that of the change. ``written=no``: the lease
+    was lost, or Redis did not accept the result.
     """
     result, attempt, finished = ended.result, ended.attempt, ended.finished
     log.info(
@@ -111,6 +121,7 @@ def _report(ended: Ended) -> None:
             source=ended.claim.origin.source,
             trigger=_trigger_kind(attempt.trigger),
             outcome=result.outcome,
+            work=ended.claim.work if ended.claim.work is not Work.CREATE else None,
             written=None if finished.written else "no",
         )
     )

@@ -17,7 +17,7 @@ from webhook_app.app import create_app
 from webhook_app.dashboard.session import begin, needs
 from webhook_app.parts import Parts
 from worker.model import State
-from worker.store.overview import Overview
+from worker.store.overview import Lane, Overview
 from worker.store.upstream import Upstream
 
 HERE = Path(__file__).resolve().parent
@@ -44,7 +44,7 @@ def busy_overview() -> Overview:
         answered_at=now - 400_000,
         inboxes=(),
     )
-    counts = dict(zip(State, (1204, 8, 8412, 1_204_118, 3, 412, 17), strict=True))
+    counts = dict(zip(State, (1204, 8, 8412, 1_204_118, 3, 412, 17, 5), strict=True))
     return Overview(
         now=now,
         upstream=upstream,
@@ -52,7 +52,7 @@ def busy_overview() -> Overview:
         queue=12,
         oldest_pending=now - 250_000,
         next_retry=now + 9_000,
-        overdue_ms=0,
+        lanes={"new": Lane(1, 0)},
         clashes=[],
         failed_last_hour=38,
         conflicts_last_hour=0,

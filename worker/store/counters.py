@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from worker import telemetry
 from worker.errors import StoreError
@@ -20,8 +21,9 @@ from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
-#: Prefixes of counters: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``, ``clash:<source>:<other>``.
-DELIVERY, REFUSED, CLASH = "delivery:", "refused:", "clash:"
+#: Prefixes of counters: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``, ``clash:<source>:<other>``, and
+#: ``event:<source>:<EventKind>``.
+DELIVERY, REFUSED, CLASH, EVENT = "delivery:", "refused:", "clash:", "event:"
 #: Seconds between two flushes.
 FLUSH_EVERY_S = 5.0
 #: Counters of a minute are kept for this many seconds (``lua/common.lua`` says the same).
@@ -30,6 +32,18 @@ MINUTE_MS = 60_000
 MINUTES_PER_HOUR = 60
 #: The upper bounds of the buckets for durations, in ms; anything longer is counted in ``inf``.
 BUCKETS_MS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000)
+#: The same for changes, which wait behind new signups: from 100 ms to a day.
+CHANGE_BUCKETS_MS = (100, 500, 1000, 5000, 30_000, 60_000, 300_000, 1_800_000, 3_600_000, 21_600_000, 86_400_000)
+
+
+class EventKind(StrEnum):
+    """What a delivery says about a person who was known already (``lua/accept.lua``)."""
+
+    #: LiveDesk has the person already.
+    CHANGE = "change"
+    DELETION = "deletion"
+    #: A newer event arrived before it.
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +76,10 @@ class Counters:
         with self._lock:
             self._counts[name] += number
 
-    def took(self, name: str, seconds: float) -> None:
+    def took(self, name: str, seconds: float, bounds: tuple[int, ...] = BUCKETS_MS) -> None:
         """Count a duration."""
-        at = bisect_left(BUCKETS_MS, seconds * 1000)
-        bound = BUCKETS_MS[at] if at < len(BUCKETS_MS) else "inf"
+        at = bisect_left(bounds, seconds * 1000)
+        bound = bounds[at] if at < len(bounds) else "inf"
         with self._lock:
             self._counts[f"{name}_ms:{bound}"] += 1
             self._counts[f"{name}_us"] += round(seconds * 1_000_000)

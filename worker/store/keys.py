@@ -72,8 +72,8 @@ MARK = PREFIX + "mark"
 
 #: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
 LANE = 10**14
-#: Where the lanes start that the sweep hands over, in its order; in another one contacts wait for their inbox.
-SWEPT_LANES = (0, LANE, 4 * LANE, 2 * LANE)
+#: The lanes, in the order in which the sweep hands them over; in the last one contacts wait for their inbox.
+LANES = {"new": 0, "retry": 1, "deletion": 5, "change": 4, "bulk": 2, "held": 3}
 
 
 def _named(kind: str) -> Callable[[object], str]:

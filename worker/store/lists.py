@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self, TypeVar
 
-from worker.model import Position, State
+from worker.model import Position, State, Work
 from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.database import Database
@@ -30,7 +30,7 @@ MAX_ALIASES = 100
 CHUNK = 250
 FIELDS = (
     *("identifier", "state", "source", "cause", "attempts_made", "received_at", "next_attempt_at", "contact_id"),
-    *("owner_id", "unknown_since", "operation", "unverified"),
+    *("owner_id", "unknown_since", "operation", "unverified", "deletes"),
 )
 
 
@@ -39,7 +39,7 @@ class Filter:
     """Which contacts; ``state`` or ``cause`` is required.
 
     ``since`` and ``until`` bound when a contact entered its state (or when its last attempt ended with the cause), in
-    ms since the epoch; ``attempts`` is the minimum number.
+    ms since the epoch; ``attempts`` is the minimum number. ``work`` is what it waits for, or did when it failed.
     """
 
     state: State | None = None
@@ -48,6 +48,7 @@ class Filter:
     since: int | None = None
     until: int | None = None
     attempts: int = 0
+    work: Work | None = None
 
     def __post_init__(self) -> None:
         if self.state is None and self.cause is None:
@@ -64,12 +65,12 @@ class Filter:
     @property
     def is_exact(self) -> bool:
         """Whether the index contains no others."""
-        return not self.source and not self.attempts and (self.cause is None or self.state is None)
+        return not self.source and not self.attempts and not self.work and (self.cause is None or self.state is None)
 
     @property
     def is_pair(self) -> bool:
         """Whether the matching contacts are exactly those in two indexes."""
-        bounded = self.source or self.attempts or self.since is not None or self.until is not None
+        bounded = self.source or self.attempts or self.work or self.since is not None or self.until is not None
         return self.state is not None and self.cause is not None and not bounded
 
     def dump(self) -> dict[str, str]:
@@ -80,12 +81,16 @@ class Filter:
         """Raises ``ValueError`` for an invalid value."""
         numbers = {name: int(fields[name]) for name in ("since", "until", "attempts") if fields.get(name)}
         state = State(fields["state"]) if fields.get("state") else None
-        return cls(state=state, cause=fields.get("cause"), source=fields.get("source"), **numbers)
+        work = Work(fields["work"]) if fields.get("work") else None
+        return cls(state=state, cause=fields.get("cause"), source=fields.get("source"), work=work, **numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A contact in a list; ``at``: when it entered its state or failed with the cause."""
+    """A contact in a list; ``at``: when it entered its state or failed with the cause.
+
+    ``work``: what it waits for, or did when it failed; ``None`` once it is settled.
+    """
 
     key: str
     at: int
@@ -100,6 +105,7 @@ class Row:
     owner_id: str | None
     is_unknown: bool
     is_unverified: bool = False
+    work: Work | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +291,7 @@ def _matches(wanted: Filter, row: Row) -> bool:
         (wanted.state is None or row.state is wanted.state)
         and (wanted.cause is None or row.cause == wanted.cause)
         and (wanted.source is None or row.source == wanted.source)
+        and (wanted.work is None or row.work is wanted.work)
         and row.attempts_made >= wanted.attempts
     )
 
@@ -308,6 +315,15 @@ def _row(key: str, at: float, values: list[str | None]) -> Row | None:
             owner_id=fields.get("owner_id"),
             is_unknown="unknown_since" in fields,
             is_unverified="unverified" in fields,
+            work=_work(state, fields),
         )
     except (KeyError, ValueError):
         return None
+
+
+def _work(state: State, fields: dict[str, str]) -> Work | None:
+    if state in (State.CREATED, State.DELETED):
+        return None
+    if "deletes" in fields:
+        return Work.DELETE
+    return Work.UPDATE if "contact_id" in fields else Work.CREATE

@@ -212,6 +212,7 @@ class Operations:
             cause=wanted.cause,
             source=wanted.source,
             min_attempts=wanted.attempts,
+            work=wanted.work,
             cursor=after,
             kept_ms=KEPT_MS,
             keys=members,

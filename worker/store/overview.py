@@ -28,12 +28,20 @@ FLOW = ("accepted", "created", "retrying", "failed", "conflict")
 LATELY = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How many contacts wait, and for how long the first one that is due has done so."""
+
+    waiting: int
+    overdue_ms: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """The current state, for the overview and for ``/metrics``.
 
-    ``overdue_ms`` is how long the first contact that is due has waited to be handed over; ``oldest_pending`` is when
-    the contact arrived that waits longest for its first attempt. ``clashes`` are the pairs of sources for whose
+    ``lanes`` are named as in ``keys.LANES``; ``oldest_pending`` is when the contact arrived, or was changed, that waits
+    longest for its first attempt. ``clashes`` are the pairs of sources for whose
     deliveries an operator must decide.
     """
 
@@ -42,8 +50,18 @@ class Standing:
     counts: dict[State, int]
     queue: int
     oldest_pending: int | None
-    overdue_ms: int
+    lanes: dict[str, Lane]
     clashes: list[Clash]
+
+    @property
+    def overdue_ms(self) -> int:
+        """How long the first contact that is due has waited to be handed over."""
+        return max(lane.overdue_ms for lane in self.lanes.values())
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """The number of open contacts by lane."""
+        return {name: lane.waiting for name, lane in self.lanes.items()}
 
     @property
     def clashing(self) -> int:
@@ -222,7 +240,7 @@ class OverviewReader:
         fields, inboxes, clashes, *rest = answers
         counts = dict(zip(State, rest[: len(State)], strict=True))
         queue, pending, *rest = rest[len(State) :]
-        lanes, rest = rest[: len(keys.SWEPT_LANES)], rest[len(keys.SWEPT_LANES) :]
+        lanes, rest = rest[: 2 * len(keys.LANES)], rest[2 * len(keys.LANES) :]
         standing = {
             "now": now,
             "upstream": self.upstream.load(fields, inboxes),
@@ -230,7 +248,7 @@ class OverviewReader:
             "clashes": load_clashes(clashes),
             "queue": queue,
             "oldest_pending": _first(pending),
-            "overdue_ms": max([0, *(now - int(score % keys.LANE) for lane in lanes for _, score in lane)]),
+            "lanes": {name: _lane(name, lanes[2 * at], lanes[2 * at + 1], now) for at, name in enumerate(keys.LANES)},
         }
         return standing, rest
 
@@ -276,8 +294,16 @@ def _queue_standing(pipe: Any) -> None:
         pipe.zcard(keys.state(state))
     pipe.llen(keys.QUEUE)
     pipe.zrange(keys.state(State.PENDING), 0, 0, withscores=True)
-    for lane in keys.SWEPT_LANES:
-        pipe.zrange(keys.DUE, lane, lane + keys.LANE - 1, byscore=True, offset=0, num=1, withscores=True)
+    for lane in keys.LANES.values():
+        start, end = lane * keys.LANE, (lane + 1) * keys.LANE - 1
+        pipe.zcount(keys.DUE, start, end)
+        pipe.zrange(keys.DUE, start, end, byscore=True, offset=0, num=1, withscores=True)
+
+
+def _lane(name: str, waiting: int, first: list[tuple[str, float]], now: int) -> Lane:
+    score = _first(first)
+    is_due = score is not None and name != "held"
+    return Lane(waiting, max(0, now - (score or 0) % keys.LANE) if is_due else 0)
 
 
 def _first(found: list[tuple[str, float]]) -> int | None:

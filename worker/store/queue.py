@@ -10,9 +10,9 @@ from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
 
-#: How long the queue may get by new contacts, by retries, by changes, by bulk work: no lane fills the room of an
-#: earlier one, and what is in the queue before a new contact is sent within a second or two.
-QUEUE_BOUNDS = (1000, 500, 100, 100)
+#: How long the queue may get by each lane, in the order of ``keys.LANES``: none fills the room of an earlier one, and
+#: what is in the queue before a new contact is sent within a second or two.
+QUEUE_BOUNDS = (1000, 500, 100, 100, 100)
 #: New contacts go straight to the queue while it has no more than the pace can use in this time: ``due`` is a better
 #: place to wait for longer.
 QUEUE_SECONDS = 2

@@ -423,7 +423,7 @@ def load_record(fields: dict[str, str]) -> ContactRecord:
         source=fields["source"],
         received_at=int(fields["received_at"]),
         attempts=attempts,
-        attempts_made=int(fields.get("attempts_made", 1 if state is State.CREATED else 0)),
+        attempts_made=int(fields.get("attempts_made", 1 if is_settled and attempts else 0)),
         notes=load_notes(fields.get("notes")),
         contact=load_contact(fields["identifier"], fields["data"]) if "data" in fields else None,
         outcome=_outcome(state, fields.get("outcome"), attempts),

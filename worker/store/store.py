@@ -7,6 +7,7 @@ import redis
 
 from worker.model import Requirements, UpstreamPolicy
 from worker.store.audit import Audit
+from worker.store.changes import Changes
 from worker.store.contacts import Contacts
 from worker.store.counters import Counters
 from worker.store.database import Database
@@ -52,6 +53,7 @@ class Store(Database):
         self.lists = ContactLists(self)
         self.quarantine = Quarantine(self)
         self.audit = Audit(self)
+        self.changes = Changes(self)
         self.operations = Operations(self, self.lists)
         self.overview = OverviewReader(self, self.upstream)
         self.counters = Counters(self)

@@ -54,6 +54,6 @@ local function bury(state, cause, finders)
   if state == 'created' then redis.call('HDEL', RECORD, 'attempts_made') end
   leave_operation(redis.call('HGET', RECORD, 'operation'), 'left')
   enter('pending', state)
-  due_at(CHANGE, now)
+  due_at(DELETION, now)
   return 'pending'
 end

@@ -96,7 +96,7 @@ end
 local function settle_created()
   if reopens then
     if not is_newer then set('notes', args.notes) end
-    start_again(CHANGE)
+    start_again(deletes and DELETION or CHANGE)
     set('sent', not deletes and has)
     link_contact()
     return

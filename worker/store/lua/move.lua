@@ -8,6 +8,7 @@
 -- states: list of string   in which a contact is moved
 -- cause, source: string or nil   of the filter
 -- min_attempts: int        of the filter
+-- work: string or nil      of the filter: 'create', 'update' or 'delete'
 -- cursor: string           after this chunk
 -- kept_ms: int             how long the earlier state is kept
 -- keys: list of string     the contacts
@@ -52,15 +53,20 @@ local function is_same(conflict, cause, owner_id)
   return conflict and conflict.cause == (cause or nil) and conflict.owner_id == (owner_id or nil)
 end
 
+local function is_work(contact_id, deletes)
+  return not args.work or args.work == (deletes and 'delete' or contact_id and 'update' or 'create')
+end
+
 local moved, skipped = 0, 0
 for _, contact in ipairs(args.keys) do
   switch_to(contact)
-  local record = redis.call('HMGET', RECORD, 'state', 'cause', 'source', 'attempts_made', 'operation', 'owner_id')
+  local record = redis.call('HMGET', RECORD, 'state', 'cause', 'source', 'attempts_made', 'operation', 'owner_id',
+    'contact_id', 'deletes')
   local state, cause, operation = record[1], record[2], record[5]
   local conflict = args.conflicts and args.conflicts[contact]
   local matches = state and contains(args.states, state)
       and (not args.cause or cause == args.cause) and (not args.source or record[3] == args.source)
-      and tonumber(record[4] or 0) >= args.min_attempts and operation ~= args.operation
+      and tonumber(record[4] or 0) >= args.min_attempts and is_work(record[7], record[8]) and operation ~= args.operation
       and (not args.conflicts or is_same(conflict, cause, record[6]))
   if matches then
     leave_operation(operation, 'left')
