@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from shlex import quote
@@ -16,20 +17,22 @@ from webhook_app.dashboard.comparison import Comparison, compare, our_contact
 from webhook_app.dashboard.explanation import explain_contact, planned_attempts
 from webhook_app.dashboard.pages import back, operator, read_overview, reason, show
 from webhook_app.dashboard.session import needs
+from webhook_app.dashboard.timeline import timeline_of
 from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, InvalidInput, Reason, clashing_field
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import mask
-from webhook_app.present.wording import ACTION_WORDS, IDENTITY_WORDS, erased
+from webhook_app.present.wording import ACTION_WORDS, IDENTITY_WORDS, OUTCOME_WORDS, erased
 from worker.actions import BulkAction, obstacle
 from worker.livedesk.client import CONTACTS
-from worker.model import CONTACT_FIELDS, Contact, Note, State
+from worker.model import ATTRIBUTE_FIELDS, CONTACT_FIELDS, Contact, Note, Outcome, State, Work
+from worker.store.changes import Change
 from worker.store.lists import Filter
-from worker.store.record import ContactRecord
+from worker.store.record import ContactRecord, values_of
 
 LABELS = {name: info.label for name, info in CONTACT_FIELDS.items()}
 CONTACT_ID = re.compile(r"[1-9][0-9]{0,18}")
-#: Aliases on the page.
-MAX_ALIASES = 20
+#: Aliases on the page, and changes in the timeline.
+MAX_ALIASES, MAX_CHANGES = 20, 20
 #: What an action has done, by the state that the contact is in now.
 DONE = {
     State.PENDING: "Retrying now.",
@@ -95,6 +98,13 @@ def contact_known(key: str) -> Response:
     return back(f"Marked as known: contact {contact_id} in LiveDesk is this person.")
 
 
+@blueprint.post("/contacts/<key>/create-again")
+@needs(Role.OPERATOR)
+def contact_create_again(key: str) -> Response:
+    operator().contacts.create_again(key, reason())
+    return back("Creating the contact again now, with what its source sent since.")
+
+
 @blueprint.post("/contacts/<key>/edit")
 @needs(Role.OPERATOR)
 def contact_edit(key: str) -> Response:
@@ -134,7 +144,9 @@ def resolutions_of(parts: Parts, record: ContactRecord, comparison: Comparison |
     if record.state is not State.CONFLICT:
         return None
     has_owner = record.owner_id is not None
-    found = tuple(a for a in ACTION_WORDS if a.resolves and not obstacle(a, record.cause, has_owner=has_owner))
+    # A change can only leave the value out: LiveDesk has the contact already.
+    allowed = ACTION_WORDS if record.work is Work.CREATE else [BulkAction.WITHOUT]
+    found = tuple(a for a in allowed if a.resolves and not obstacle(a, record.cause, has_owner=has_owner))
     possible = tuple(a for a in found if a is not BulkAction.WITHOUT or clashing_field(record))
     owner = our_contact(parts, record.owner_id) if record.owner_id else None
     return Resolutions(possible, _suggested(record, possible, owner, comparison), owner)
@@ -153,22 +165,49 @@ def _suggested(
     return BulkAction.ADOPT if is_free and BulkAction.ADOPT in possible else None
 
 
-def as_json(contact: Contact, inbox_id: int | None) -> str:
-    """Return the body of the request that creates this contact."""
-    sent = replace(contact, inbox_id=contact.inbox_id or inbox_id).present()
-    return json.dumps(sent, ensure_ascii=False, indent=2)
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The request that sends a contact or a change, as a person reads it."""
+
+    method: str
+    url: str
+    body: dict[str, Any]
+
+    def as_json(self) -> str:
+        return json.dumps(self.body, ensure_ascii=False, indent=2)
+
+    def as_curl(self) -> str:
+        """Return a command that sends the same request. The shell inserts the secrets."""
+        lines = [
+            f"curl -X {self.method} {quote(self.url)}",
+            '-u "$LIVEDESK_API_KEY:$LIVEDESK_API_SECRET"',
+            "-H 'Content-Type: application/json'",
+            f"--data-raw {quote(json.dumps(self.body, ensure_ascii=False))}",
+        ]
+        return " \\\n  ".join(lines)
 
 
-def as_curl(contact: Contact, inbox_id: int | None, url: str) -> str:
-    """Return a command that sends the same request. The shell inserts the secrets."""
-    body = json.dumps(json.loads(as_json(contact, inbox_id)), ensure_ascii=False)
-    lines = [
-        f"curl -X POST {quote(url)}",
-        '-u "$LIVEDESK_API_KEY:$LIVEDESK_API_SECRET"',
-        "-H 'Content-Type: application/json'",
-        f"--data-raw {quote(body)}",
-    ]
-    return " \\\n  ".join(lines)
+def change_of(contact: Contact, names: Iterable[str]) -> dict[str, Any]:
+    """Return the body of the request that changes these fields; ``None`` clears one."""
+    values = values_of(contact)
+    body: dict[str, Any] = {}
+    for name in names:
+        field, dot, attribute = name.partition(".")
+        if dot:
+            body.setdefault(field, {})[attribute] = values.get(name)
+        else:
+            body[name] = values.get(name)
+    return body
+
+
+def request_of(record: ContactRecord, contact: Contact, inbox_id: int | None, url: str) -> Shown | None:
+    """Return what the next attempt sends of ``contact``; for a deletion, ``None``."""
+    if record.work is Work.CREATE:
+        sent = replace(contact, inbox_id=contact.inbox_id or inbox_id).without(*ATTRIBUTE_FIELDS)
+        return Shown("POST", url, sent.present())
+    if record.work is Work.UPDATE:
+        return Shown("PATCH", f"{url}/{record.contact_id}", change_of(contact, record.changes))
+    return None
 
 
 def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: Any) -> str:
@@ -179,6 +218,7 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
     url = parts.livedesk.url if parts.livedesk else f"https://livedesk-api.engagelab.com{CONTACTS}"
     waiting = parts.store.lists.count(Filter(cause=record.cause)).number if record.cause else 0
     fields = {name: getattr(kept, name) or "" for name in EDITABLE_FIELDS} if revealed and kept else {}
+    audited = parts.store.audit.about(key)
     defaults = {"typed": fields, "problems": {}, "comparison": None}
     return show(
         "contact",
@@ -188,27 +228,40 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
         planned=planned_attempts(record, parts.retry, overview),
         shown=shown,
         revealed=revealed,
-        body=as_json(shown, parts.inbox_id) if shown else "",
-        curl=as_curl(shown, parts.inbox_id, url) if shown else "",
+        sent=request_of(record, shown, parts.inbox_id, url) if shown else None,
         notes=_notes(record.notes),
         seen=_digest(kept) if revealed and kept else "",
         editable=EDITABLE_FIELDS,
+        values=_values(shown) if shown else {},
         clashing=clashing_field(record),
         resolutions=resolutions_of(parts, record, values.get("comparison")),
         others=max(0, waiting - 1),
         labels=LABELS,
         words=ACTION_WORDS,
         identity_words=IDENTITY_WORDS,
+        outcome_words=OUTCOME_WORDS,
         aliases=parts.store.contacts.read_aliases(key),
         max_aliases=MAX_ALIASES,
-        audited=parts.store.audit.about(key),
+        timeline=timeline_of(record, _changes(parts, key, record), audited),
         **{**defaults, **values},
     )
 
 
 def _digest(contact: Contact) -> str:
     """Return a digest of the contact, so that an edit never overwrites newer data."""
-    return sha256(as_json(contact, None).encode()).hexdigest()
+    return sha256(json.dumps(contact.present()).encode()).hexdigest()
+
+
+def _changes(parts: Parts, key: str, record: ContactRecord) -> list[Change]:
+    """Return the changes that LiveDesk has, if there can be any."""
+    is_plain = record.work is Work.CREATE and record.outcome is not Outcome.UPDATED and record.event_at is None
+    return [] if is_plain else parts.store.changes.recent(key, since=record.received_at, limit=MAX_CHANGES)
+
+
+def _values(contact: Contact) -> dict[str, object]:
+    """Return each field with its value, also without one; then the attributes."""
+    fields = {name: getattr(contact, name) for name in EDITABLE_FIELDS}
+    return fields | {name: value for name, value in values_of(contact).items() if name not in fields}
 
 
 def _notes(notes: tuple[Note, ...]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from webhook_app.dashboard.operations import MAX_INLINE
 from webhook_app.dashboard.pages import operator, read_overview, show
 from webhook_app.dashboard.selection import AGES, select
 from webhook_app.dashboard.session import needs
-from webhook_app.operator import describe_filter
+from webhook_app.operator import WORK_NAMES, describe_filter
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.csv_export import as_csv
 from worker.actions import TAKEN_CAUSES, BulkAction
@@ -22,7 +22,7 @@ ROWS = 50
 #: The tabs, those that need an operator first.
 TABS = (
     *(State.FAILED, State.CONFLICT, State.RETRYING, State.PENDING, State.SENDING, State.CREATED),
-    State.DISCARDED,
+    *(State.DISCARDED, State.DELETED),
 )
 POSITION = re.compile(r"[0-9]{1,15}:[A-Za-z0-9._]{16}")
 #: Characters of a search text: identifiers and addresses have at most 255.
@@ -51,6 +51,7 @@ def contacts() -> str:
         tabs=[(s.capitalize(), url_for(".contacts", state=s), counts.get(s), wanted.state is s) for s in TABS],
         causes=_options(store.overview.cause_names(), wanted.cause),
         sources=_options([*current_parts().sources, "import"], wanted.source),
+        works=[("", "any"), *((work.value, name) for work, name in WORK_NAMES.items())],
         ages=[(name, words) for name, (words, _) in AGES.items()],
         actions=[each for each in BulkAction if not each.resolves and wanted.state in (None, *each.eligible)],
         resolves=wanted.state is State.CONFLICT or (wanted.state is None and wanted.cause in TAKEN_CAUSES),

@@ -5,9 +5,10 @@ A sentence is a list of pieces: text, and times in ms since the epoch that the p
 
 from dataclasses import dataclass
 
+from webhook_app.present.wording import counted, field_labels
 from worker.causes import explain
 from worker.durations import duration
-from worker.model import Outcome, Resolution, State
+from worker.model import OnDelete, Outcome, Resolution, State, Work
 from worker.retry import RetryPolicy
 from worker.store.overview import Overview
 from worker.store.record import ContactRecord
@@ -19,7 +20,19 @@ ANNOUNCED = 3
 
 
 #: How a contact became created.
-OUTCOMES = {Outcome.CREATED: "Created", Outcome.ADOPTED: "Adopted", Outcome.KNOWN: "Known there"}
+OUTCOMES = {
+    Outcome.CREATED: "Created",
+    Outcome.ADOPTED: "Adopted",
+    Outcome.KNOWN: "Known there",
+    Outcome.UPDATED: "Updated",
+}
+#: What happened to LiveDesk's contact after the source had deleted the person.
+GOODBYES = {
+    Outcome.MARKED: "LiveDesk's contact {} says so: see its custom attribute account_deleted_at.",
+    Outcome.DELETED: "LiveDesk no longer has the contact.",
+    None: "LiveDesk did not have to change anything.",
+}
+REVIVAL = "The record remains, so that no late repeat creates the person again. Only a newer event does."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +52,68 @@ def explain_contact(
     if record.state is State.SENDING:
         lease = record.lease_until
         takeover: Sentence = [" If its worker dies, another one takes over ", lease, "."] if lease else []
-        return Explanation("", ["An attempt is running now.", *takeover])
+        return Explanation("", [*_standing(record), "An attempt is running now.", *takeover])
     if record.state.is_open:
         todo = explain(record.cause).todo if record.cause and record.resolution is None else ""
         waits = _waits(record, overview, settle_ms, inbox_id) if overview else []
-        return Explanation("warn" if record.cause else "", _open(record, overview), todo, tuple(waits))
+        sentence = [*_standing(record), *_open(record, overview)]
+        return Explanation("warn" if record.cause else "", sentence, todo, tuple(waits))
     return _closed(record)
 
 
+def _standing(record: ContactRecord) -> Sentence:
+    """Return what LiveDesk has already, before a change or a deletion."""
+    if record.work is Work.UPDATE:
+        return [f"In LiveDesk as contact {record.contact_id}, which lacks a change{_changes(record)}. "]
+    if record.work is Work.CREATE:
+        return []
+    what = f"contact {record.contact_id}" if record.contact_id else "a contact, if it has one"
+    will = f"LiveDesk is to {'delete' if record.deletes is OnDelete.DELETE else 'mark'} {what}. "
+    return ["The source deleted this person", *_at(record.event_at), f". {will}"]
+
+
+def _changes(record: ContactRecord) -> str:
+    return f" ({field_labels(record.changes)})" if record.changes else ""
+
+
 def _closed(record: ContactRecord) -> Explanation:
-    at, explained = _at(record.closed_at), explain(record.cause or "")
+    at = _at(record.closed_at)
     if record.state is State.CREATED:
-        how = OUTCOMES[record.outcome or Outcome.CREATED]
-        return Explanation("good", [f"In LiveDesk as contact {record.contact_id}. {how}", *at, "."])
+        return _created(record)
+    if record.state is State.DELETED:
+        goodbye = GOODBYES.get(record.outcome, "").format(record.contact_id)
+        return Explanation("", ["The source deleted this person", *_at(record.event_at), f". {goodbye}"], REVIVAL)
+    if record.state is State.DISCARDED and record.work is Work.UPDATE:
+        kept = f". LiveDesk's contact {record.contact_id} stays as it is."
+        return Explanation("", ["The change was discarded", *at, kept], "Retry sends the change after all.")
     if record.state is State.DISCARDED:
         return Explanation("", ["Discarded", *at, ". It will not be tried again."], "Retry brings it back.")
+    explained = explain(record.cause or "")
+    rejected, given_up, todo = _unsent(record)
     if record.state is State.CONFLICT:
         owner = f" (contact {record.owner_id})" if record.owner_id else ""
-        sentence: Sentence = ["Needs you. LiveDesk rejected it", *at, f": {explained.title}{owner}."]
-        return Explanation("bad", sentence, explained.todo)
-    given_up: Sentence = ["Given up", *at, f" after attempt {record.attempts_made}: {explained.title}."]
-    return Explanation("bad", given_up, "Read LiveDesk's answer below. Then edit and retry, or discard it.")
+        return Explanation("bad", [f"Needs you. {rejected}", *at, f": {explained.title}{owner}."], explained.todo)
+    sentence: Sentence = [given_up, *at, f" after attempt {record.attempts_made}: {explained.title}."]
+    return Explanation("bad", sentence, f"Read LiveDesk's answer below. {todo}")
+
+
+def _created(record: ContactRecord) -> Explanation:
+    changed = record.attempts[-1].changed if record.attempts else ()
+    how = OUTCOMES[Outcome.UPDATED if changed else record.outcome or Outcome.CREATED]
+    fields = f": {field_labels(changed)}" if changed else ""
+    sentence: Sentence = [f"In LiveDesk as contact {record.contact_id}. {how}", *_at(record.closed_at), f"{fields}."]
+    return Explanation("good", sentence)
+
+
+def _unsent(record: ContactRecord) -> tuple[str, str, str]:
+    """Return how a conflict and a failure begin, and what to do about the failure."""
+    if record.work is Work.CREATE:
+        return "LiveDesk rejected it", "Given up", "Then edit and retry, or discard it."
+    if record.work is Work.DELETE:
+        return "The deletion failed", "The deletion was given up", "Then retry."
+    change = f"change{_changes(record)} of contact {record.contact_id}"
+    todo = "Then retry, or discard the change: LiveDesk's contact stays as it is."
+    return f"The {change} was refused", f"The {change} was given up", todo
 
 
 def _at(at: int | None) -> Sentence:
@@ -71,7 +125,8 @@ def _open(record: ContactRecord, overview: Overview | None) -> Sentence:
     due = "due as soon as LiveDesk accepts requests again" if is_stopped else "due now"
     by = f", requested by {record.trigger}" if record.trigger else ""
     if record.state is State.PENDING:
-        return [f"Not tried yet. The first attempt is {due}{by}."]
+        untried = "Not tried yet. The first attempt" if record.work is Work.CREATE else "The attempt"
+        return [f"{untried} is {due}{by}."]
     tried = f" after attempt {record.attempts_made}: {explain(record.cause).title}." if record.cause else "."
     if record.next_attempt_at is None or (overview and record.next_attempt_at <= overview.now):
         return [f"Waiting{tried} The next attempt is {due}{by}."]
@@ -84,13 +139,14 @@ def _waits(record: ContactRecord, overview: Overview, settle_ms: int, inbox_id: 
     if record.resolution is Resolution.ADOPT:
         waits.append([f"An operator decided: contact {record.owner_id} in LiveDesk gets this identifier."])
     if record.resolution is Resolution.WITHOUT:
-        waits.append(["An operator decided: it is created without the value that another contact has."])
+        done = "is created" if record.work is Work.CREATE else "is sent"
+        waits.append([f"An operator decided: it {done} without the value that another contact has."])
     inbox = str((record.contact and record.contact.inbox_id) or inbox_id or "")
     for one in overview.upstream.inboxes:
-        if one.inbox == inbox:
+        if one.inbox == inbox and record.work is Work.CREATE:
             name = f"inbox {inbox}" if inbox else "a contact without an inbox"
             waits.append([f"LiveDesk first rejected {name} ", one.since, "; the next probe is ", one.probe_at, "."])
-    if record.unknown_since is not None:
+    if record.unknown_since is not None and record.work is Work.CREATE:
         settled = record.unknown_since + settle_ms
         again: Sentence = [settled, "."] if settled > now else ["at once."]
         lost: Sentence = ["The answer to the request sent ", record.unknown_since, " was lost."]
@@ -101,7 +157,9 @@ def _waits(record: ContactRecord, overview: Overview, settle_ms: int, inbox_id: 
         waits.append([f"It is part of operation {record.operation}, which runs after new signups and other retries."])
     if not waits:
         waiting = overview.counts[State.PENDING] + overview.counts[State.RETRYING]
-        waits.append([f"It is in the queue: {waiting:,} contacts, {overview.upstream.pace:g} requests per second."])
+        behind = "" if record.work is Work.CREATE else " Changes and deletions wait behind new signups and retries."
+        pace = f"{overview.upstream.pace:g} requests per second"
+        waits.append([f"It is in the queue: {counted(waiting, 'contact')}, {pace}.{behind}"])
     return waits
 
 

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 from webhook_app.present.wording import clashing, counted, people, rate
-from worker.causes import Fault, explain
+from worker.causes import CONTACT_GONE, CONTACT_ONLINE, STORED_VALUE_REFUSED, Fault, explain
 from worker.model import State
 from worker.store.overview import Cause, Overview
 from worker.store.queue import Workers
 from worker.store.upstream import Upstream
+
+#: The causes that only changes and deletions have.
+CHANGE_CAUSES = (CONTACT_GONE.slug, STORED_VALUE_REFUSED.slug, CONTACT_ONLINE.slug)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +120,13 @@ def _causes(overview: Overview, groups: list[Cause]) -> Headline:
     """Name the cause that most contacts have, and count the others."""
     most, *others = groups
     explained = explain(most.cause)
+    what = f"{people(most.waiting)} cannot reach LiveDesk"
+    if most.cause in CHANGE_CAUSES:
+        what = f"{counted(most.waiting, 'change')} cannot be sent to LiveDesk"
     more = f"{people(sum(group.waiting for group in others))} more with {counted(len(others), 'other cause')}."
     return Headline(
         tone="bad" if broken(overview) else "warn",
-        what=f"{people(most.waiting)} cannot reach LiveDesk: {explained.title}",
+        what=f"{what}: {explained.title}",
         since=most.first_seen,
         rest=(explained.fault.sentence, *((more,) if others else ()), *_closed(overview)),
     )
@@ -141,7 +147,17 @@ def _wait(number: int) -> str:
 
 
 def _waiting(overview: Overview) -> str:
-    return f"{_wait(on_the_way(overview))}. Nothing is lost."
+    return f"{_wait(on_the_way(overview))}{_changes_of(overview)}. Nothing is lost."
+
+
+def _changes_of(overview: Overview) -> str:
+    """Return how many of those who wait are in LiveDesk already, if there are any."""
+    changes, deletions = overview.waiting.get("change", 0), overview.waiting.get("deletion", 0)
+    parts = [
+        *((f"{counted(changes, 'change')} of contacts in LiveDesk",) if changes else ()),
+        *((counted(deletions, "deletion"),) if deletions else ()),
+    ]
+    return f", among them {' and '.join(parts)}" if parts else ""
 
 
 def _closed(overview: Overview) -> tuple[str, ...]:
@@ -154,4 +170,5 @@ def _closed(overview: Overview) -> tuple[str, ...]:
 
 def _on_the_way(overview: Overview) -> tuple[str, ...]:
     number = on_the_way(overview)
-    return (f"{people(number)} {'is' if number == 1 else 'are'} on the way.",) if number else ()
+    is_are = "is" if number == 1 else "are"
+    return (f"{people(number)} {is_are} on the way{_changes_of(overview)}.",) if number else ()

@@ -38,6 +38,7 @@ SKIPPED = {
     State.CREATED: "already in LiveDesk",
     State.FAILED: "not a conflict",
     State.DISCARDED: "already discarded",
+    State.DELETED: "the source has deleted the person",
 }
 #: How the templates word actions, and why conflicts are skipped.
 WORDS = {"words": ACTION_WORDS, "obstacle_words": OBSTACLE_WORDS}

@@ -21,13 +21,23 @@ FLOW = (("accepted", "accepted"), ("created", "created"), ("failed", "failed"))
 
 #: What each state means to an operator, in the order of a contact's life.
 MEANINGS = {
-    State.PENDING: "Received, not tried yet.",
+    State.PENDING: "Received, or changed at the source; not tried yet.",
     State.SENDING: "A worker is sending it now.",
     State.RETRYING: "Not delivered yet; retried automatically.",
     State.CREATED: "In LiveDesk, exactly once.",
-    State.CONFLICT: "Another contact in LiveDesk has this e-mail address or phone number. Needs you.",
+    State.CONFLICT: "Another contact in LiveDesk has its e-mail address, or an agent deleted it there. Needs you.",
     State.FAILED: "Given up: LiveDesk rejects it as it is. Needs you.",
     State.DISCARDED: "Dropped by an operator.",
+    State.DELETED: "The source deleted the person. No late repeat creates them again.",
+}
+#: What waits in each lane.
+LANES = {
+    "new": "new signups",
+    "retry": "retries",
+    "deletion": "deletions",
+    "change": "changes",
+    "bulk": "operations and imports",
+    "held": "waiting for their inbox",
 }
 
 
@@ -54,6 +64,7 @@ def start() -> str:
         series=FLOW,
         running=None if operations is None else [each for each in operations if each.state.is_active],
         meanings=MEANINGS,
+        lanes=LANES,
         taken_causes=TAKEN_CAUSES,
     )
 

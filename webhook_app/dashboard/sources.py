@@ -7,7 +7,7 @@ from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.pages import or_unknown, read_overview, show
 from webhook_app.dashboard.session import needs
 from webhook_app.parts import current_parts
-from worker.store.counters import CLASH, DELIVERY, REFUSED, Total, with_prefix
+from worker.store.counters import CLASH, DELIVERY, EVENT, REFUSED, EventKind, Total, with_prefix
 
 #: Removed sources that still have counters.
 MAX_REMOVED = 50
@@ -26,6 +26,12 @@ REASONS = {
     "full": "Redis full",
     "bug": "internal error",
 }
+#: What deliveries say about people who were known already.
+KINDS = {
+    EventKind.CHANGE: "changes",
+    EventKind.DELETION: "deletions",
+    EventKind.STALE: "stale: a newer event came first",
+}
 
 
 @blueprint.get("/sources")
@@ -33,7 +39,7 @@ REASONS = {
 def sources() -> str:
     """Render configured sources, removed ones with counters, and ``""`` (unknown)."""
     configured, store = current_parts().sources, current_parts().store
-    totals = or_unknown(lambda: store.counters.totals(CLASH, DELIVERY, REFUSED))
+    totals = or_unknown(lambda: store.counters.totals(CLASH, DELIVERY, EVENT, REFUSED))
     counted = {counter.split(":")[1] for counter in totals or ()}
     overview = read_overview()
     waiting = {clash.pair: clash.waiting for clash in overview.clashes} if overview else {}
@@ -46,6 +52,8 @@ def sources() -> str:
         deliveries=lambda name: None if totals is None else with_prefix(f"{DELIVERY}{name}:", totals),
         refusals=lambda name: None if totals is None else with_prefix(f"{REFUSED}{name}:", totals),
         reasons=REASONS,
+        events=lambda name: with_prefix(f"{EVENT}{name}:", totals or {}),
+        kinds=KINDS,
         clashes=lambda name: [pair for pair in pairs if name in pair],
         clashed=lambda pair: clashed.get(":".join(pair), Total(0, 0)),
         waiting=waiting,

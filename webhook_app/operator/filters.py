@@ -6,11 +6,13 @@ from typing import Any, TypeVar
 
 from webhook_app.operator.refusals import InvalidInput
 from worker.durations import absolute, parse_time
-from worker.model import State
+from worker.model import State, Work
 from worker.store.lists import Filter
 
 T = TypeVar("T")
 
+#: What contacts wait for, as a filter and in lists.
+WORK_NAMES = {Work.CREATE: "new contacts", Work.UPDATE: "changes", Work.DELETE: "deletions"}
 #: Characters of a cause or the name of a source.
 MAX_NAME = 100
 MAX_ATTEMPTS = 1_000_000
@@ -40,6 +42,7 @@ def parse_filter(fields: Mapping[str, Any], now: int) -> Filter:
         "state": read("state", _parse_state),
         "cause": read("cause", _parse_name),
         "source": read("source", _parse_name),
+        "work": read("work", _parse_work),
         "since": read("since", lambda text: _parse_time(text, now)),
         "until": read("until", lambda text: _parse_time(text, now)),
         "attempts": read("attempts", _parse_attempts) or 0,
@@ -52,9 +55,10 @@ def parse_filter(fields: Mapping[str, Any], now: int) -> Filter:
 
 
 def describe_filter(wanted: Filter) -> str:
-    """``failed, cause email_taken, from shop, since 2026-03-01 12:04:05 UTC``."""
+    """``failed, changes, cause email_taken, since 2026-03-01 12:04:05 UTC``."""
     parts = [
         wanted.state.value if wanted.state else "not created",
+        WORK_NAMES[wanted.work] if wanted.work else "",
         f"cause {wanted.cause}" if wanted.cause else "",
         f"from {wanted.source}" if wanted.source else "",
         f"since {absolute(wanted.since)}" if wanted.since is not None else "",
@@ -68,6 +72,12 @@ def _parse_state(text: str) -> State:
     if text not in tuple(State):
         raise ValueError(f"must be one of {', '.join(State)}")
     return State(text)
+
+
+def _parse_work(text: str) -> Work:
+    if text not in tuple(Work):
+        raise ValueError(f"must be one of {', '.join(Work)}")
+    return Work(text)
 
 
 def _parse_name(text: str) -> str:

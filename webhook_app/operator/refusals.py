@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from webhook_app.parts import Parts
-from worker.actions import Action, may
+from worker.actions import ACTIONS, Action, may
 from worker.errors import SyncError
 from worker.model import State
 from worker.store.record import ContactRecord
@@ -68,7 +68,7 @@ class InvalidInput(SyncError):
 
 def require(action: Action, record: ContactRecord) -> None:
     """Refuse an action that the state of this contact does not allow."""
-    if not may(action, record.state):
+    if record.state not in ACTIONS[action]:
         raise ActionRefused(REASONS.get(record.state, Reason.NO_OWNER))
     if not may(action, record.state, record.work, record.cause):
         raise ActionRefused(Reason.WRONG_STATE, NOT_A_CHANGE)

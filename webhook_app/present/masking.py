@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from worker.model import PERSONAL_FIELDS, Contact
+from worker.model import ATTRIBUTE_FIELDS, PERSONAL_FIELDS, Attribute, Contact
 
 PHONE = re.compile(r"\+\d{6,}")
 HIDDEN = "***"
@@ -25,8 +25,22 @@ def masked(field: str, value: str) -> str:
     return value
 
 
+def masked_attribute(value: Attribute) -> str:
+    """Return ``p***`` or ``a***@e***.com``; nothing of a number, or of true and false."""
+    if not isinstance(value, str):
+        return HIDDEN
+    shown = masked("attribute", value)
+    return shown if shown != value else f"{value[:1]}{HIDDEN}"
+
+
 def mask(contact: Contact) -> Contact:
     """Return the contact with its personal fields masked. The identifier is unchanged."""
     values = {name: getattr(contact, name) for name in PERSONAL_FIELDS}
-    hidden: dict[str, Any] = {name: masked(name, value) for name, value in values.items() if value}
+    hidden: dict[str, Any] = {
+        name: {each: masked_attribute(one) for each, one in value.items()}
+        if name in ATTRIBUTE_FIELDS
+        else masked(name, value)
+        for name, value in values.items()
+        if value
+    }
     return replace(contact, **hidden)

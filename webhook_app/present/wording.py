@@ -1,7 +1,7 @@
 """Numbers, counted nouns and charts in words; ``None`` is *unknown*, never 0."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from worker.actions import BulkAction, Obstacle
 from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
-from worker.model import Identity
+from worker.model import CONTACT_FIELDS, Identity, Outcome
 from worker.store.contacts import Erased
 from worker.store.operations import Operation
 
@@ -33,7 +33,11 @@ class ActionWords:
 #: Buttons, plans, commands and the API word the actions alike.
 ACTION_WORDS: Mapping[BulkAction, ActionWords] = {
     BulkAction.RETRY: ActionWords("Retry {}", "It is due now, with a new retry budget.", "created"),
-    BulkAction.DISCARD: ActionWords("Discard {}", "It is not tried again. Retry brings it back.", "discarded"),
+    BulkAction.DISCARD: ActionWords(
+        "Discard {}",
+        "It is not tried again. Retry brings it back. Of a change, LiveDesk's contact stays as it is.",
+        "discarded",
+    ),
     BulkAction.KNOWN: ActionWords(
         "Mark {} as known",
         "LiveDesk's contact stays as it is. Nothing is sent, and ours counts as created.",
@@ -56,6 +60,8 @@ ACTION_WORDS: Mapping[BulkAction, ActionWords] = {
         "What LiveDesk has created by then stays there.",
     ),
 }
+#: Attributes that a sentence names.
+MAX_NAMED = 8
 #: What an erasure leaves to do.
 ERASED = "Erased{}. A new delivery with {} will create a new contact."
 STILL_IN_LIVEDESK = "LiveDesk still has contact {}: delete it there too."
@@ -68,6 +74,15 @@ IDENTITY_WORDS = {
     Identity.ACCOUNT: "only the system that issues the identifiers can choose them",
     Identity.VISITOR: "anybody can choose the identifier",
 }
+#: How a contact got into LiveDesk, and what happened to it there.
+OUTCOME_WORDS = {
+    Outcome.CREATED: "created",
+    Outcome.ADOPTED: "adopted: it existed already",
+    Outcome.KNOWN: "known: LiveDesk has this person under another identifier",
+    Outcome.UPDATED: "updated: it has what changed later at the source",
+    Outcome.MARKED: "marked: its custom attribute account_deleted_at says when the source deleted the person",
+    Outcome.DELETED: "deleted: LiveDesk no longer has it",
+}
 #: Why an action skips a conflict.
 OBSTACLE_WORDS = {
     Obstacle.NO_OWNER: "it is not known which contact in LiveDesk has the value",
@@ -75,6 +90,29 @@ OBSTACLE_WORDS = {
     Obstacle.CHANGE: "LiveDesk has the contact already, and only a change of it was refused",
     Obstacle.UNVERIFIED: "the sender says that the address is not verified; compare and adopt these one by one",
 }
+
+
+def field_label(name: str) -> str:
+    """``phone number``, ``custom attribute plan``."""
+    field, dot, attribute = name.partition(".")
+    label = CONTACT_FIELDS[field].label if field in CONTACT_FIELDS else field
+    return f"{label.removesuffix('s')} {attribute}" if dot else label
+
+
+def field_labels(names: Iterable[str]) -> str:
+    """``phone number, custom attributes plan, seats``."""
+    by_field: dict[str, list[str]] = {}
+    for name in names:
+        field, _, attribute = name.partition(".")
+        by_field.setdefault(field, []).extend([attribute] if attribute else [])
+    return ", ".join(_field_label(field, attributes) for field, attributes in by_field.items())
+
+
+def _field_label(field: str, attributes: list[str]) -> str:
+    if len(attributes) < 2:
+        return field_label(".".join([field, *attributes]))
+    more = f" and {len(attributes) - MAX_NAMED} more" if len(attributes) > MAX_NAMED else ""
+    return f"{CONTACT_FIELDS[field].label} {', '.join(attributes[:MAX_NAMED])}{more}"
 
 
 def name_action(action: BulkAction, what: str) -> str:
@@ -180,7 +218,7 @@ def points(values: Sequence[float | None], width: int, height: int, top: float =
 #: The filters of the templates, by name.
 FILTERS: dict[str, Callable[..., Any]] = {
     **{each.__name__: each for each in (number, rate, counted, people, points, aliases, code_spans)},
-    **{each.__name__: each for each in (name_action, describe_undo)},
+    **{each.__name__: each for each in (name_action, describe_undo, field_label, field_labels)},
     **{each.__name__: each for each in (duration, relative, absolute, clock_time)},
     "machine_time": rfc3339,
 }

@@ -63,14 +63,15 @@ def test_the_primary_action_is_compare_for_a_conflict_and_retry_otherwise(door: 
 
 def test_attempts_that_sent_nothing_are_marked(door: DashboardWorld) -> None:
     key = door.bring("ada-1", AttemptResult(state=State.RETRYING, delay_ms=0, signal=Signal.NOTHING))
-    assert door.get(f"{LIST}/{key}").count("<td>not sent</td>") == 1
+    assert door.get(f"{LIST}/{key}").count(">Attempt postponed</td>") == 1
     door.store.contacts.retry_now(door.store.key_of("ada-1"))
     claim = door.store.contacts.claim(key, "ab" * 8, sends=False)
     assert claim is not None
     created = AttemptResult(state=State.CREATED, contact_id="12", outcome=Outcome.CREATED, status=200)
     door.store.contacts.finish(claim, created, Attempt(claim.now, 31, 200))
     page = door.get(f"{LIST}/{key}")
-    assert [page.count(f"<td>{what}</td>") for what in ("not sent", "created")] == [0, 1], "its last alone is kept"
+    told = [page.count(f">{what}</td>") for what in ("Attempt postponed", "Created in LiveDesk")]
+    assert told == [0, 1], "its last alone is kept"
 
 
 def test_values_from_livedesk_are_escaped(door: DashboardWorld, standin: StandIn) -> None:

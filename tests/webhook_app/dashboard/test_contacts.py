@@ -13,11 +13,11 @@ from tests.browser.specimen import HOSTILE
 from tests.invariants import assert_invariants
 from tests.world import CONFLICT, ENVELOPE, FAILED, PASSWORDS, RETRYING, DashboardWorld
 from webhook_app.access import Role
-from webhook_app.dashboard.contact import as_curl
+from webhook_app.dashboard.contact import Shown
 from webhook_app.present.csv_export import COLUMNS
 from webhook_app.present.masking import mask
 from worker.errors import StoreUnavailable
-from worker.model import AttemptResult, Contact, Note, NoteCode, Origin, Outcome, State
+from worker.model import AttemptResult, Contact, Note, NoteCode, OnChange, Origin, Outcome, State
 from worker.store import keys
 from worker.store.lists import MAX_SCANNED
 from worker.store.store import Store
@@ -244,7 +244,8 @@ def test_a_created_contact_has_nothing_to_reveal_or_to_change(door: DashboardWor
     assert ">Actions<" not in page
     for act in ("retry", "discard", "edit"):
         assert "already" in door.send(f"{LIST}/{key}/{act}", follow_redirects=True).text
-    door.store.contacts.accept(Contact("person", email="new@example.com"), Origin("signup"))
+    origin = Origin("signup", on_change=OnChange.NOTE)
+    door.store.contacts.accept(Contact("person", email="new@example.com"), origin)
     assert "LiveDesk keeps its own values" in door.get(f"{LIST}/{key}")
 
 
@@ -439,7 +440,7 @@ def test_masks(email: str | None, masked: str | None) -> None:
 
 
 def test_the_curl_command_has_no_secret_and_quotes_values() -> None:
-    command = as_curl(Contact("x", name="'; rm -rf / #$(id)`id`"), 7, "https://livedesk.example/x")
+    command = Shown("POST", "https://livedesk.example/x", {"name": "'; rm -rf / #$(id)`id`"}).as_curl()
     assert '-u "$LIVEDESK_API_KEY:$LIVEDESK_API_SECRET"' in command
     assert "'\"'\"'; rm -rf / #$(id)`id`\"" in command
     assert PASSWORDS[Role.OPERATOR] not in command

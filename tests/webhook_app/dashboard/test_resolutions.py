@@ -9,7 +9,7 @@ import redis
 from tests.invariants import assert_invariants
 from tests.world import CONFLICT, CREATED, FAILED, DashboardWorld
 from webhook_app.access import Role
-from worker.model import Contact, Outcome, State
+from worker.model import Contact, OnChange, Outcome, State
 from worker.store import keys
 
 NEW, RESOLVE = "/dashboard/operations/new", "/dashboard/operations/resolve"
@@ -141,8 +141,8 @@ def test_known_contacts_and_the_undo(door: DashboardWorld) -> None:
     assert door.store.audit.page()[0].did == "known 3: conflict, cause email_taken"
     contact = door.get(f"/dashboard/contacts/{made[0]}")
     assert f'The personal data is kept until <a href="{page}">the operation</a> can no longer be undone.' in contact
-    assert "<td>known</td>" in contact
-    door.accept(Contact("person-0", name="New Name", email="person-0@example.com"))
+    assert ">Known in LiveDesk under another identifier</td>" in contact
+    door.accept(Contact("person-0", name="New Name", email="person-0@example.com"), on_change=OnChange.NOTE)
     assert "Restore 3 contacts?" in door.get(page)
     door.send(f"{page}/undo")
     run(door)
