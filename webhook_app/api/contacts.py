@@ -89,8 +89,15 @@ def retry_contact(key: str, body: dict[str, Any], operator: Operator) -> Contact
 @blueprint.post("/contacts/<key>/discard")
 @describe(ContactState, body=REASON, acts=True, problems=(404, 409))
 def discard_contact(key: str, body: dict[str, Any], operator: Operator) -> ContactState:
-    """Discard a contact."""
+    """Discard a contact, or the change that LiveDesk's contact lacks."""
     return ContactState(key=key, state=operator.contacts.discard(key, body.get("why", "")))
+
+
+@blueprint.post("/contacts/<key>/create-again")
+@describe(ContactState, body=REASON, acts=True, problems=(404, 409))
+def create_contact_again(key: str, body: dict[str, Any], operator: Operator) -> ContactState:
+    """Create a contact again that LiveDesk no longer has (`contact_gone`)."""
+    return ContactState(key=key, state=operator.contacts.create_again(key, body.get("why", "")))
 
 
 @blueprint.post("/contacts/<key>/adopt")

@@ -6,14 +6,14 @@ from werkzeug import Response
 
 from webhook_app.api.blueprint import blueprint
 from webhook_app.api.document import Listing, describe
-from webhook_app.api.schemas import AUDIT, CAUSES, CAUSES_PAGE, PAGE, REASON
+from webhook_app.api.schemas import AUDIT, CAUSES, CAUSES_PAGE, CHANGES, PAGE, REASON
 from webhook_app.operator import Operator
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
 from webhook_app.present.serializers import serialize
-from webhook_app.present.shapes import AuditEntry, Cause, Minute, Situation, SourceUse, Upstream, Workers
+from webhook_app.present.shapes import AuditEntry, Cause, Change, Minute, Situation, SourceUse, Upstream, Workers
 from webhook_app.problems import problem
-from worker.store.counters import CLASH, DELIVERY, REFUSED
+from worker.store.counters import CLASH, DELIVERY, EVENT, REFUSED
 
 
 @blueprint.get("/situation")
@@ -74,9 +74,18 @@ def resume_sync(body: dict[str, Any], operator: Operator) -> Upstream:
 def list_sources() -> object:
     """List sources, when each secret was last used, and how their deliveries ended."""
     parts = current_parts()
-    used, counted = parts.store.secret_uses.read(), parts.store.counters.totals(CLASH, DELIVERY, REFUSED)
+    used, counted = parts.store.secret_uses.read(), parts.store.counters.totals(CLASH, DELIVERY, EVENT, REFUSED)
     waiting = parts.store.quarantine.clashes()
     return {"sources": [serializers.source(one, used, counted, waiting) for one in parts.sources.values()]}
+
+
+@blueprint.get("/changes")
+@describe(Listing("changes", Change), query=CHANGES)
+def list_changes(query: dict[str, Any]) -> object:
+    """List the changes and deletions that reached LiveDesk, latest first."""
+    recent = current_parts().store.changes.recent
+    found = recent(query.get("key"), before=query.get("before"), limit=query.get("limit", PAGE))
+    return {"changes": [serializers.change(one) for one in found]}
 
 
 @blueprint.get("/workers")

@@ -4,7 +4,7 @@ from typing import Any
 
 from webhook_app.present.wording import ACTION_WORDS
 from worker.actions import BulkAction
-from worker.model import State
+from worker.model import State, Work
 from worker.normalise import MAX_INBOX_ID, MAX_TEXT, MAX_URL
 
 Schema = dict[str, Any]
@@ -40,6 +40,7 @@ FILTER: Schema = {
     "state": one_of(State),
     "cause": NAME,
     "source": NAME,
+    "work": {**one_of(Work), "description": "What is to be sent: a new contact, a change or a deletion."},
     "since": {**TIME, "description": "When it entered its state (with a cause: last failed with it), at the earliest."},
     "until": {**TIME, "description": "The same, at the latest."},
     "attempts": {**INTEGER, "minimum": 0, "maximum": 1_000_000, "description": "Minimum number of attempts."},
@@ -100,7 +101,11 @@ DECISION: Schema = {
 REPLAY = record(DECISION, ())
 SKIP: Schema = {**OFFSET, "description": "Skip this many, for example those that failed before."}
 REPLAY_CLASH = record({**CLASH, **DECISION, "skip": SKIP}, ("source", "clashes_with"))
-AUDIT = record({"before": {**STRING, "pattern": "^[0-9]{1,15}-[0-9]{1,10}$"}, "limit": limit(PAGE, 1000)}, ())
+BEFORE: Schema = {**STRING, "pattern": "^[0-9]{1,15}-[0-9]{1,10}$", "description": "The id of an entry."}
+AUDIT = record({"before": BEFORE, "limit": limit(PAGE, 1000)}, ())
+CHANGES = record(
+    {"key": {**KEY, "description": "Only of this contact."}, "before": BEFORE, "limit": limit(PAGE, 1000)}, ()
+)
 
 OPERATOR: Schema = {
     "name": "X-Operator",

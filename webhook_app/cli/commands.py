@@ -13,7 +13,7 @@ from flask.cli import AppGroup
 from webhook_app.operator import ActionRefused, InvalidInput, parse_filter
 from webhook_app.parts import Parts
 from worker.errors import SettingsError, StoreError
-from worker.model import State
+from worker.model import State, Work
 from worker.store.lists import Filter
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,6 +77,7 @@ def filter_options(command: F) -> F:
         click.option("--state", type=click.Choice([state.value for state in State])),
         click.option("--cause", help="Only contacts that last failed with this cause."),
         click.option("--source", help="Only contacts from this source."),
+        click.option("--work", type=click.Choice([work.value for work in Work]), help="What is to be sent."),
         click.option("--since", metavar="TIME", help="Earliest time: 2h (ago), or RFC 3339."),
         click.option("--until", metavar="TIME", help="Latest time."),
         click.option("--attempts", type=click.IntRange(0), help="Minimum number of attempts."),

@@ -14,14 +14,16 @@ from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
 from webhook_app.present.masking import masked
 from webhook_app.present.shapes import ContactState, KnownContact
-from webhook_app.present.wording import aliases, erased
-from worker.model import Attempt, Outcome, State
+from webhook_app.present.wording import aliases, erased, field_labels
+from worker.model import ATTRIBUTE_FIELDS, Attempt, Outcome, State
 from worker.store.lists import Filter, Row
 
 #: Rows read at once.
 CHUNK = 250
 NAMES = "CONTACT is an identifier, e-mail address, phone number, contact id or key; put -- before one like -1."
 RETRYING = "Retrying now."
+#: Changes that are shown of one contact.
+MAX_CHANGES = 20
 
 contacts = Group("contacts", help="List, show, retry, edit and discard contacts, and resolve conflicts.")
 cli.add_command(contacts)
@@ -73,7 +75,7 @@ def list_contacts(
     if not table:
         click.echo("No contacts match.")
         return
-    print_table([("key", "identifier", "state", "cause", "source", "attempts", "since"), *table])
+    print_table([("key", "identifier", "state", "work", "cause", "source", "attempts", "since"), *table])
     matching = parts.store.lists.count(wanted)
     if matching.number > len(table):
         click.echo(f"{len(table)} of {'at least ' if matching.at_least else ''}{matching.number}.", err=True)
@@ -93,7 +95,10 @@ def show_contact(operator: Operator, key: str, as_json: bool, reveal: bool, why:
         click.echo(serializers.to_json(shown))
         return
     print_table(list(_lines(serializers.to_dict(shown))))
-    now = operator.parts.store.now()
+    store, now = operator.parts.store, operator.parts.store.now()
+    for change in reversed(store.changes.recent(key, since=record.received_at, limit=MAX_CHANGES)):
+        fields = f": {field_labels(change.fields)}" if change.fields else ""
+        click.echo(f"{change.outcome} {when(change.at, now)}{printable(fields)}")
     for attempt in record.attempts:
         click.echo(f"attempt {when(attempt.at, now)}{printable(_describe(attempt))}")
 
@@ -108,8 +113,15 @@ def retry_contact(operator: Operator, key: str, as_json: bool, why: str) -> None
 @contacts.command("discard", epilog=NAMES)
 @one_contact
 def discard_contact(operator: Operator, key: str, as_json: bool, why: str) -> None:
-    """Give up a CONTACT. It can still be retried."""
+    """Give up a CONTACT, which can still be retried; or only a change of it."""
     _print_state(key, operator.contacts.discard(key, why), "Discarded. It can still be retried.", as_json)
+
+
+@contacts.command("create-again", epilog=NAMES)
+@one_contact
+def create_contact_again(operator: Operator, key: str, as_json: bool, why: str) -> None:
+    """Resolve contact_gone: create a CONTACT again that LiveDesk no longer has."""
+    _print_state(key, operator.contacts.create_again(key, why), "Creating the contact again now.", as_json)
 
 
 @contacts.command("known", epilog=NAMES)
@@ -208,12 +220,16 @@ def _identifier(row: Row, reveal: bool) -> str:
 
 def _cells(row: Row, reveal: bool, now: int) -> tuple[str, ...]:
     attempts, since = str(row.attempts_made), when(row.at, now)
-    return row.key, _identifier(row, reveal), row.state, row.cause or "", row.source, attempts, since
+    identifier, work, cause = _identifier(row, reveal), row.work or "", row.cause or ""
+    return row.key, identifier, row.state, work, cause, row.source, attempts, since
 
 
 def _lines(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What a contact has, line by line."""
-    for name, value in {"key": shown["key"], **shown, **(shown["fields"] or {})}.items():
+    attributes = {
+        f"{field}.{name}": value for field in ATTRIBUTE_FIELDS for name, value in (shown.pop(field) or {}).items()
+    }
+    for name, value in {"key": shown["key"], **shown, **(shown["fields"] or {}), **attributes}.items():
         if name not in ("aliases", "alias_count", "attempts", "fields", "notes") and value not in (None, []):
             yield name, ", ".join(value) if isinstance(value, list) else str(value)
     for alias in shown["aliases"]:
@@ -229,7 +245,8 @@ def _lines(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _describe(attempt: Attempt) -> str:
     """`` by ada, 120 ms: 422 email_refused {"message": ...}``."""
     by = f" by {attempt.trigger}" if attempt.trigger else ""
-    result = f"{attempt.status or 'no response'} {attempt.cause or 'ok'} {attempt.excerpt}".rstrip()
+    changed = f"ok: {field_labels(attempt.changed)}" if attempt.changed else "ok"
+    result = f"{attempt.status or 'no response'} {attempt.cause or changed} {attempt.excerpt}".rstrip()
     is_manual = attempt.status is None and attempt.cause is None
     return f"{by}, {attempt.duration_ms} ms: {'nothing was sent' if is_manual else result}"
 

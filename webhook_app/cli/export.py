@@ -12,13 +12,13 @@ from msgspec.structs import fields
 from webhook_app.cli.commands import audit_options, cli
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
-from webhook_app.present.csv_export import guarded
+from webhook_app.present.csv_export import cell
 from webhook_app.present.shapes import Record
 from worker.model import CONTACT_FIELDS, Position, State
 from worker.store.record import ContactRecord
 
 FORMATS = ("csv", "jsonl")
-LISTS = ("notes", "attempts", "newer_fields", "id_spaces")
+LISTS = ("notes", "attempts", "newer_fields", "id_spaces", "changes")
 #: Records read at once.
 PAGE = 200
 #: The columns of CSV: what ``flask import`` reads, then what else is known, except for lists.
@@ -70,7 +70,7 @@ def _csv_writer(stream: TextIO) -> Callable[[dict[str, Any]], None]:
     writer.writerow(COLUMNS)
 
     def write(row: dict[str, Any]) -> None:
-        writer.writerow(["" if row[name] is None else guarded(str(row[name])) for name in COLUMNS])
+        writer.writerow([cell(row[name]) for name in COLUMNS])
 
     return write
 

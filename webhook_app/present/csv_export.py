@@ -7,7 +7,7 @@ removed when the file is imported again (OWASP, "CSV Injection").
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import fields
 
@@ -59,13 +59,20 @@ def _cells(parts: Parts, rows: list[Row], reveal: bool) -> list[list[str]]:
         for row, values in zip(rows, table, strict=True):
             contact = records[row.key].contact if row.key in records else None
             values += [getattr(contact, name, None) for name in PERSONAL_FIELDS]
-    return [["" if value is None else guarded(str(value)) for value in values] for values in table]
+    return [[cell(value) for value in values] for values in table]
 
 
 def _text(rows: Iterable[Iterable[str]]) -> str:
     written = io.StringIO()
     csv.writer(written, lineterminator="\r\n").writerows(rows)
     return written.getvalue()
+
+
+def cell(value: object) -> str:
+    """Return a value as a cell; attributes are JSON."""
+    if value is None:
+        return ""
+    return guarded(serializers.to_json(value) if isinstance(value, Mapping) else str(value))
 
 
 def guarded(text: str) -> str:

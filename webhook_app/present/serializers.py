@@ -12,15 +12,17 @@ from webhook_app.present.shapes import Time
 from webhook_app.present.wording import explain_clash
 from webhook_app.sources import Source
 from worker import durations
-from worker.model import EDITABLE_FIELDS, Attempt, Quarantined
+from worker.model import EDITABLE_FIELDS, Attempt, Quarantined, State
+from worker.store.changes import Change
 from worker.store.contacts import Aliases
-from worker.store.counters import CLASH, DELIVERY, REFUSED, Total, with_prefix
+from worker.store.counters import CLASH, DELIVERY, EVENT, REFUSED, EventKind, Total, with_prefix
 from worker.store.lists import Row
 from worker.store.overview import Minute
 from worker.store.queue import Workers
 from worker.store.record import ContactRecord
 
 T = TypeVar("T")
+SETTLED = (State.CREATED, State.DELETED)
 E = TypeVar("E", bound=shapes.QuarantineEntry)
 
 
@@ -58,7 +60,14 @@ def attempt(one: Attempt) -> shapes.Attempt:
 
 def record(stored: ContactRecord) -> shapes.Record:
     """A contact without its personal data."""
-    return replace(serialize(stored, shapes.Record), attempts=[attempt(one) for one in stored.attempts])
+    made = serialize(stored, shapes.Record)
+    work = None if stored.state in SETTLED else made.work
+    return replace(made, attempts=[attempt(one) for one in stored.attempts], work=work, event=made.event or None)
+
+
+def change(one: Change) -> shapes.Change:
+    made = serialize(one, shapes.Change)
+    return replace(made, event=made.event or None)
 
 
 def contact(key: str, stored: ContactRecord, aliases: Aliases, *, reveal: bool) -> shapes.Contact:
@@ -69,6 +78,8 @@ def contact(key: str, stored: ContactRecord, aliases: Aliases, *, reveal: bool) 
         **asdict(record(stored)),
         key=key,
         fields=fields,
+        custom_attributes=dict(shown.custom_attributes) if shown and shown.custom_attributes else None,
+        additional_attributes=dict(shown.additional_attributes) if shown and shown.additional_attributes else None,
         aliases=[alias(other, one) for other, one in aliases.records.items()],
         alias_count=aliases.number,
     )
@@ -108,6 +119,10 @@ def source(
                 clashes_with=other, waiting=waiting.get((one.name, other), 0), ever=n.ever, last_hour=n.last_hour
             )
             for other, n in with_prefix(f"{CLASH}{one.name}:", counted).items()
+        ],
+        events=[
+            shapes.EventCount(kind=EventKind(kind), ever=n.ever, last_hour=n.last_hour)
+            for kind, n in with_prefix(f"{EVENT}{one.name}:", counted).items()
         ],
     )
 

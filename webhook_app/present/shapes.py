@@ -11,7 +11,8 @@ from msgspec import Meta, field
 
 from worker.actions import BulkAction, Obstacle, OperationState
 from worker.causes import Fault
-from worker.model import EDITABLE_FIELDS, Identity, NoteCode, Outcome, State, Status
+from worker.model import EDITABLE_FIELDS, Identity, NoteCode, OnDelete, Outcome, State, Status, Work
+from worker.store.counters import EventKind
 
 
 class Time(str):
@@ -37,6 +38,10 @@ Fields = Annotated[
 ]
 
 
+Attributes = dict[str, str | int | float | bool]
+TODO = "What is to be sent: a new contact, a change or a deletion; null once LiveDesk has everything."
+
+
 class Answer(msgspec.Struct, forbid_unknown_fields=True):
     """The base of all shapes."""
 
@@ -58,6 +63,7 @@ class ContactRow(Answer):
     is_unknown: Annotated[bool, Meta(description="The answer to a create request for it was lost.")] = field(
         name="unknown"
     )
+    work: Annotated[Work | None, Meta(description=TODO)]
 
 
 class Note(Answer):
@@ -67,7 +73,7 @@ class Note(Answer):
 
 
 class Attempt(Answer):
-    """One attempt to create a contact in LiveDesk."""
+    """One attempt to bring a contact, a change or a deletion to LiveDesk."""
 
     at: Time
     duration_ms: int
@@ -75,6 +81,9 @@ class Attempt(Answer):
     cause: str | None
     excerpt: str | None
     trigger: Annotated[str | None, Meta(description="Who requested it; null if it was automatic.")]
+    changed: Annotated[
+        list[str], Meta(description="The fields that an update sent; an attribute is `custom_attributes.<name>`.")
+    ]
 
 
 class Record(Answer):
@@ -97,6 +106,29 @@ class Record(Answer):
     closed_at: Time | None
     newer_fields: list[str]
     newer_at: Time | None
+    work: Annotated[Work | None, Meta(description=TODO)]
+    changes: Annotated[list[str], Meta(description="The fields that are still to be sent to LiveDesk's contact.")]
+    opened_at: Annotated[Time | None, Meta(description="When that change or deletion arrived.")]
+    event: Annotated[str | None, Meta(description="The sender's name of the newest event, while it is to be sent.")]
+    event_at: Annotated[
+        Time | None, Meta(description="When the newest event happened at the source; of a deletion: when it was.")
+    ]
+    deletes: Annotated[OnDelete | None, Meta(description="What is to become of LiveDesk's contact.")]
+
+
+class Change(Answer):
+    """A change or a deletion that LiveDesk has."""
+
+    id: str
+    at: Annotated[Time, Meta(description="When LiveDesk had it.")]
+    key: Key
+    outcome: Annotated[Outcome, Meta(description="`updated`, `marked` or `deleted`.")]
+    source: str
+    event: Annotated[str | None, Meta(description="The sender's name of the event.")]
+    event_at: Annotated[Time | None, Meta(description="When it happened at the source, by its clock.")]
+    arrived_at: Time | None
+    fields: Annotated[list[str], Meta(description="What was sent; an attribute is `custom_attributes.<name>`.")]
+    contact_id: int | None
 
 
 class Alias(Answer):
@@ -118,6 +150,8 @@ class Contact(Record):
     ]
     alias_count: Count
     fields: Annotated[Fields | None, Meta(description="Masked unless revealed; null once the contact is created.")]
+    custom_attributes: Annotated[Attributes | None, Meta(description="The same.")]
+    additional_attributes: Annotated[Attributes | None, Meta(description="The same.")]
 
 
 class ContactPage(Answer):
@@ -195,6 +229,9 @@ class Situation(Answer):
     oldest_pending: Time | None = field(name="oldest_pending_at")
     next_retry: Time | None = field(name="next_retry_at")
     overdue_ms: Count
+    waiting: Annotated[
+        dict[str, Count], Meta(description="Contacts to be sent, by the lane in which they wait, the first one first.")
+    ]
     failed_last_hour: Count
     conflicts_last_hour: Count
     created_per_minute: float
@@ -243,6 +280,7 @@ class Filter(Answer):
     since: Time | None
     until: Time | None
     attempts: Count
+    work: Work | None
 
 
 class Operation(Answer):
@@ -326,6 +364,12 @@ class ReasonCount(Answer):
     last_hour: Count
 
 
+class EventCount(Answer):
+    kind: EventKind
+    ever: Count
+    last_hour: Count
+
+
 class SourceClashes(Answer):
     """Deliveries of a source that clash with people of another."""
 
@@ -347,6 +391,7 @@ class SourceUse(Answer):
     deliveries: list[StatusCount]
     refusals: list[ReasonCount]
     clashes: list[SourceClashes]
+    events: Annotated[list[EventCount], Meta(description="Deliveries about people who were known already.")]
 
 
 class Worker(Answer):

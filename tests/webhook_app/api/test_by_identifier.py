@@ -21,7 +21,7 @@ from webhook_app.api.blueprint import is_authorized
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.present.serializers import time
-from worker.model import Attempt, AttemptResult, Contact, Note, Origin, Outcome, State
+from worker.model import Attempt, AttemptResult, Contact, Note, OnChange, Origin, Outcome, State
 from worker.store.connection import connect
 from worker.store.store import Store
 
@@ -111,6 +111,12 @@ def test_a_contact_that_waits_is_shown(http: FlaskClient, store: Store) -> None:
         "closed_at": None,
         "newer_fields": [],
         "newer_at": None,
+        "work": "create",
+        "changes": [],
+        "opened_at": None,
+        "event": None,
+        "event_at": None,
+        "deletes": None,
     }
 
 
@@ -128,6 +134,7 @@ def test_a_contact_that_is_retried_is_shown_with_its_attempts(http: FlaskClient,
             "cause": "http_502",
             "excerpt": "Bad Gateway",
             "trigger": None,
+            "changed": [],
         }
     ]
     assert RFC3339.fullmatch(document["next_attempt_at"])
@@ -137,7 +144,7 @@ def test_a_contact_that_is_created_is_shown_with_its_id_as_a_number(http: FlaskC
     store.contacts.accept(Contact("ada", 1, "Ada"), Origin("signup"))
     adopted = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.ADOPTED, status=200)
     finish(store, adopted, Attempt(1_795_000_000_000, 500, 200))
-    store.contacts.accept(Contact("ada", 1, "Ada King"), Origin("signup"))
+    store.contacts.accept(Contact("ada", 1, "Ada King"), Origin("signup", on_change=OnChange.NOTE))
     document = shown(http)
     assert (document["state"], document["outcome"], document["contact_id"]) == ("created", "adopted", 7)
     assert document["closed_at"] == "2026-11-18T11:06:40.500Z"

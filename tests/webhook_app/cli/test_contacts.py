@@ -53,8 +53,8 @@ def test_contacts_are_listed_by_a_filter(world: ApiWorld) -> None:
     result = flask(world, "contacts", "list", "--state", "failed")
     assert result.exit_code == 0
     header, *rows = result.stdout.splitlines()
-    assert header.split() == ["key", "identifier", "state", "cause", "source", "attempts", "since"]
-    assert next(row.split()[:6] for row in rows) == [key, "mary", "failed", "email_refused", "shop", "1"]
+    assert header.split() == ["key", "identifier", "state", "work", "cause", "source", "attempts", "since"]
+    assert next(row.split()[:6] for row in rows) == [key, "mary", "failed", "create", "email_refused", "shop"]
     for options, names in {
         ("--state", "failed", "--source", "shop"): ["mary"],
         ("--cause", "email_taken"): ["eve"],
