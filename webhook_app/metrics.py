@@ -18,16 +18,19 @@ from webhook_app.problems import problem, store_away
 from webhook_app.receiver import fail_open
 from webhook_app.receiver.delivery_log import IGNORED_DELETION, REASONS
 from worker.errors import StoreError
-from worker.model import Ack, Signal, State, Status
+from worker.model import Ack, Outcome, Signal, State, Status
 from worker.overlap import Choice
-from worker.store.counters import BUCKETS_MS
+from worker.store.counters import BUCKETS_MS, CHANGE_BUCKETS_MS, EventKind
 from worker.store.overview import Figures
 
 PREFIX = "livedesk_sync_"
 #: The results of a delivery that is answered with 200.
 RESULTS = (*Status, fail_open.LOST)
 #: The results of an attempt.
-ATTEMPT_RESULTS = (State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED)
+ATTEMPT_RESULTS = (
+    *(State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED),
+    *(Outcome.UPDATED, Outcome.MARKED, Outcome.DELETED),
+)
 LIVEDESK_STATES = ("up", "down", "misconfigured")
 #: What attempts say about LiveDesk.
 SIGNALS = (Signal.OK, Signal.ERROR, Signal.THROTTLED)
@@ -65,6 +68,9 @@ class Collected:
             if (number := value(figures)) is not None:
                 yield GaugeMetricFamily(PREFIX + name, text, value=number)
         yield _labelled("contacts", "Contacts by state.", "state", figures.counts)
+        yield _labelled("waiting", "Contacts to be sent, by lane.", "lane", figures.waiting)
+        overdue = {name: lane.overdue_ms / 1000 for name, lane in figures.lanes.items()}
+        yield _labelled("lane_overdue_seconds", "Time that the due contacts of a lane wait.", "lane", overdue)
         yield _one_of("livedesk_state", "1 for the current state of LiveDesk.", "state", LIVEDESK_STATES, stop or "up")
         given = figures.health.given or "unknown"
         yield _one_of("durability", "1 for what Redis does before a 200.", "level", (*Ack, "unknown"), given)
@@ -80,6 +86,8 @@ class Collected:
         text = "What attempts showed about LiveDesk."
         yield _labelled("livedesk_signals", text, "signal", signals, CounterMetricFamily)
         yield _histogram("livedesk_request_duration_seconds", "Duration of requests to LiveDesk.", figures, "livedesk")
+        text = "Time from the arrival of a change or a deletion until LiveDesk had it."
+        yield _histogram("change_duration_seconds", text, figures, "change", CHANGE_BUCKETS_MS)
 
     def _delivery_counters(self) -> Iterator[Metric]:
         labels = ("source", "result")
@@ -92,6 +100,10 @@ class Collected:
         ignored = [(source,) for source in self.sources]
         yield _counter("deletions_ignored", text, self.figures, IGNORED_DELETION, ("source",), ignored)
         yield _histogram("accept_duration_seconds", "Time to answer with 200.", self.figures, "accept")
+        labels = ("source", "kind")
+        kinds = [(source, kind) for source in self.sources for kind in EventKind]
+        text = "Deliveries about people who were known already."
+        yield _counter("events", text, self.figures, "event", labels, kinds)
 
     def _clashes(self) -> Iterator[Metric]:
         labels = ("source", "other")
@@ -143,7 +155,7 @@ def _labelled(
     name: str,
     text: str,
     label: str,
-    values: Mapping[Any, int],
+    values: Mapping[Any, float],
     family: type[GaugeMetricFamily | CounterMetricFamily] = GaugeMetricFamily,
 ) -> Metric:
     metric = family(PREFIX + name, text, labels=[label])
@@ -179,11 +191,11 @@ def _counter(
     return family
 
 
-def _histogram(name: str, text: str, figures: Figures, counted: str) -> Metric:
+def _histogram(name: str, text: str, figures: Figures, counted: str, bounds: tuple[int, ...] = BUCKETS_MS) -> Metric:
     """Return durations; stored buckets are not cumulative, those of Prometheus are."""
     total, buckets = 0, []
-    for bound in (*BUCKETS_MS, "inf"):
+    for bound, shown in (*((str(bound), str(bound / 1000)) for bound in bounds), ("inf", "+Inf")):
         total += figures.counters.get(f"{counted}_ms:{bound}", 0)
-        buckets.append(("+Inf" if isinstance(bound, str) else str(bound / 1000), total))
+        buckets.append((shown, total))
     seconds = figures.counters.get(f"{counted}_us", 0) / 1_000_000
     return HistogramMetricFamily(PREFIX + name, text, buckets=buckets, sum_value=seconds)

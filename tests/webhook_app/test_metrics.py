@@ -199,6 +199,9 @@ def test_attempts_are_counted_by_result_and_cause(web: Web) -> None:
         "conflict": 1,
         "retrying": 1,
         "failed": 0,
+        "updated": 0,
+        "marked": 0,
+        "deleted": 0,
     }
     assert figures["attempts_failed_total", "email_taken"] == figures["attempts_failed_total", "http_500"] == 1
     assert (figures["livedesk_signals_total", "ok"], figures["livedesk_signals_total", "error"]) == (2, 1)
@@ -296,7 +299,7 @@ def test_metrics_take_two_round_trips_and_no_scan(web: Web) -> None:
     told: dict[str, Any] = client.info("commandstats")
     asked = {name.removeprefix("cmdstat_") for name in told}
     assert asked <= {
-        *("time", "hgetall", "zcard", "llen", "zrange", "info", "config|get", "config|resetstat"),
+        *("time", "hgetall", "zcard", "zcount", "llen", "zrange", "info", "config|get", "config|resetstat"),
         *("hello", "client|setinfo", "select", "client|maint_notifications"),
     }
     assert told["cmdstat_hgetall"]["calls"] == 4
