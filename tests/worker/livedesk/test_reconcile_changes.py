@@ -31,17 +31,21 @@ class Desk(Office):
 
     def work(self, identifier: str = "ada", account: Account | None = None) -> None:
         """Make attempts until nothing is left to be sent."""
-        sync = Sync(
+        sync = self.sync(account or Account(creates_attributes=False, deletes=True))
+        while self.record(identifier).state.is_open:
+            self.advance(1000)
+            assert sync.bring(self.key(identifier)) is not None
+
+    def sync(self, account: Account) -> Sync:
+        """Return what makes the attempts."""
+        return Sync(
             store=self.store,
             livedesk=self.livedesk,
             policy=RetryPolicy(1000, 60_000, 100_000),
             settle_ms=0,
             rng=random.Random(1),
-            account=lambda: account or Account(creates_attributes=False, deletes=True),
+            account=lambda: account,
         )
-        while self.record(identifier).state.is_open:
-            self.advance(1000)
-            assert sync.bring(self.key(identifier)) is not None
 
     def loses(self, identifier: str = "ada", how: OnDelete = OnDelete.DELETE) -> None:
         """The source deletes the person."""
