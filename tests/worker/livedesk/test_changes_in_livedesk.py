@@ -45,7 +45,7 @@ class Life(Desk):
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[StandIn]:
-    with serve(by_id=True) as standin:
+    with serve(by_id=True, inbox_ids=(1, 7)) as standin:
         yield standin
 
 
@@ -220,3 +220,20 @@ def test_a_late_signup_brings_nobody_back(how: OnDelete, life: Life) -> None:
     life.hears(CALLED, event=Event("user.updated", at + 1))
     assert life.record().state is State.DELETED
     assert life.standin.contacts() == before
+
+
+# Repairs
+
+
+def test_a_repaired_contact_is_complete_with_the_next_delivery(life: Life) -> None:
+    life.standin.delete_contact(life.signs_up(PLAN))
+    assert "will be created again" in life.reconcile("--repair", "--yes").stdout
+    life.work()
+    assert (life.row.identifier, life.row.name, life.row.custom_attributes) == ("ada", "", {})
+    life.hears(PLAN)
+    assert (life.row.name, life.row.email, life.row.custom_attributes) == (
+        PLAN.name,
+        PLAN.email,
+        PLAN.custom_attributes,
+    )
+    assert life.difference() is None
