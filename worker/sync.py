@@ -48,7 +48,7 @@ from worker.model import (
 from worker.overlap import Choice, Holder
 from worker.retry import RetryPolicy
 from worker.store.contacts import Finished
-from worker.store.record import without_attributes
+from worker.store.record import with_unknown_attributes, without_attributes
 from worker.store.store import Store
 
 #: Seconds for which a result is offered to a Redis that does not accept it.
@@ -322,8 +322,10 @@ class _Work:
 
     def still_to_send(self, outcome: Outcome, sent: str) -> str | None:
         """Return the fingerprint of what LiveDesk has, if something is still to be sent."""
-        takes_attributes = outcome is Outcome.CREATED and self.account.creates_attributes is True
-        if outcome is not Outcome.KNOWN and not takes_attributes:
+        takes_attributes = self.account.creates_attributes is True
+        if outcome is Outcome.ADOPTED and takes_attributes and self.claim.unknown_since is not None:
+            sent = with_unknown_attributes(sent)
+        elif outcome is Outcome.ADOPTED or (outcome is Outcome.CREATED and not takes_attributes):
             sent = without_attributes(sent)
         return sent if sent != self.claim.fingerprint else None
 

@@ -463,6 +463,17 @@ def test_no_late_repeat_revives_a_deleted_person(life: Life) -> None:
     assert life.sync() is None
 
 
+def test_an_attribute_that_a_create_without_an_answer_may_have_set_is_cleared(life: Life) -> None:
+    life.options["account"] = lambda: ALLOWED
+    life.hears(replace(ADA, custom_attributes={"plan": "pro"}))
+    life.attempt(create=LOST)
+    life.hears(ADA, cleared=("custom_attributes.plan",))
+    life.attempt(look_up=[Person("7", "ada", ADA.name, ADA.email, ADA.phone_number)])
+    life.said()
+    life.attempt(update=200)
+    assert life.said() == [("update", "7", {"custom_attributes": {"plan": None}})]
+
+
 def test_who_came_back_before_livedesk_knew_of_the_deletion_can_change(life: Life) -> None:
     life.signs_up(at=1000)
     life.hears(at=2000, deleted=OnDelete.MARK)

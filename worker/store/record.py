@@ -276,6 +276,11 @@ def without_attributes(fingerprint: str) -> str:
     return fingerprint.partition("|")[0]
 
 
+def with_unknown_attributes(fingerprint: str) -> str:
+    """Return the fingerprint if nobody knows whether LiveDesk has the attributes."""
+    return dump_chunks({name: UNKNOWN if "." in name else chunk for name, chunk in chunks_of(fingerprint).items()})
+
+
 def differing_fields(before: str, after: str) -> list[str]:
     """Return the fields in which two fingerprints differ."""
     one, other = chunks_of(before), chunks_of(after)

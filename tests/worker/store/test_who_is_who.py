@@ -30,6 +30,7 @@ from worker.model import (
     Identity,
     Note,
     NoteCode,
+    OnChange,
     OnConflict,
     Origin,
     Outcome,
@@ -48,8 +49,8 @@ ORIGINS = {
     "app": Origin("app"),
     "clerk": Origin("clerk", id_space="app"),
     "shop": Origin("shop"),
-    "form": Origin("form", Identity.VISITOR),
-    "newsletter": Origin("newsletter", Identity.VISITOR),
+    "form": Origin("form", Identity.VISITOR, on_change=OnChange.NOTE),
+    "newsletter": Origin("newsletter", Identity.VISITOR, on_change=OnChange.NOTE),
     "crm": Origin("crm", on_conflict=OnConflict.KNOWN),
     "billing": Origin("billing", on_conflict=OnConflict.WITHOUT),
 }
@@ -122,7 +123,17 @@ class Directory:
         return 200
 
     def update(self, contact_id: str, changes: Mapping[str, Any]) -> int:
-        raise AssertionError("nothing changes")
+        mode = self._mode()
+        if contact_id not in self.people:
+            raise Rejected(causes.CONTACT_GONE, fields=frozenset(), status=404)
+        taken = {name for name in ("email", "phone_number") if self.owners(name, changes.get(name))}
+        if mode in ("ok", "slow") and taken:
+            self._end(mode)
+            raise Rejected(causes.http(422), fields=frozenset(taken), status=422)
+        if mode in ("ok", "lost", "dies_after", "slow") and not taken:
+            self.people[contact_id] = replace(self.people[contact_id], **changes)
+        self._end(mode)
+        return 200
 
     def delete(self, contact_id: str) -> Deletion:
         raise AssertionError("nobody is deleted")
@@ -286,7 +297,7 @@ class Systems(RuleBasedStateMachine):
         identifier = data.draw(st.sampled_from(sorted(self.whose)))
         record, person = self.store.contacts.find(identifier), self.whose[identifier]
         assert record is not None
-        if record.state is not State.CREATED:
+        if record.state is not State.CREATED or record.contact_id in self.gone:
             return
         key = self.store.key_of(record.identifier)
         erased = [self.store.contacts.read(one) for one in self.store.contacts.aliases(key)]
