@@ -76,9 +76,10 @@ EVENTS = st.builds(
 
 @dataclass
 class Edit:
-    """What an agent made of a field. ``base``: the source's value then.
+    """What an agent made of a field.
 
-    ``is_loose``: a change was on its way, so that it may have replaced the edit, or not.
+    ``base``: the source's value then. ``is_loose``: a change was on its way, so that it may have replaced the edit, or
+    not; with no ``value``, LiveDesk may have anything. ``is_overtaken``: the source has changed the field since.
     """
 
     value: str | None
@@ -136,9 +137,13 @@ class Source:
 
     def allows(self, name: str, value: str | None) -> bool:
         edit, wanted = self.edits.get(name), self.values.get(name)
-        if edit is None or wanted != edit.base:
+        if edit is None:
             return value == wanted
-        return edit.is_loose or value == edit.value or (edit.is_overtaken and value == wanted)
+        if edit.is_loose and (value == edit.value or (edit.value is None and wanted in (None, edit.base))):
+            return True
+        if wanted != edit.base:
+            return value == wanted
+        return value == edit.value or ((edit.is_overtaken or edit.is_loose) and value == wanted)
 
 
 @dataclass
