@@ -116,7 +116,8 @@ def test_a_lowered_pace_is_explained(parts: Parts) -> None:
 
 def test_the_results_of_flask_doctor(parts: Parts) -> None:
     livedesk = LiveDesk("http://127.0.0.1:9", "key", "secret")
-    parts.store.findings.save_account(livedesk.account, Account(unique=False, searchable=True, searchable_bare=True))
+    parts.store.findings.save_account(livedesk.account, Account(False, True, True, deletes=False))
     text = words(enter(replace(parts, livedesk=livedesk)), "upstream")
     assert "Identifiers are unique no Search finds new contacts yes" in text
+    assert "Creates take attributes unknown Contacts can be deleted no" in text
     assert "Each person becomes one contact, unless" in text
