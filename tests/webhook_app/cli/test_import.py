@@ -71,6 +71,22 @@ def test_columns_can_be_attributes(office: Office) -> None:
     assert "--map Plan=custom_attributes.1st: unknown field" in wrong.output
 
 
+def test_a_row_never_overwrites_what_is_newer(office: Office) -> None:
+    newer = {"identifier": "ada", "name": "Ada L.", "event_time": "2026-02-01T00:00:00Z"}
+    assert office.take(json.dumps(newer), name="people.jsonl").stdout == summary(accepted=1)
+    text = "identifier,name,Updated At\nada,Ada,2026-01-01 00:00:00\nbob,Bob,\n"
+    assert office.take(text, "--map", "Updated At=event_time").stdout == summary(accepted=1, duplicate=1)
+    assert office.contact("ada").name == "Ada L."
+    assert office.take(text.replace("2026-01", "2026-03"), "--map", "Updated At=event_time").exit_code == 0
+    assert office.contact("ada").name == "Ada"
+
+
+def test_a_blank_cell_leaves_a_field_as_it_is(office: Office) -> None:
+    office.take("identifier,name,email\nada,Ada,ada@example.com\n")
+    office.take("identifier,name,email\nada,,eve@example.com\n")
+    assert office.contact("ada") == Contact("ada", name="Ada", email="eve@example.com")
+
+
 def test_json_has_attributes_with_their_types(office: Office) -> None:
     row = {"identifier": "ada", "custom_attributes": {"plan": "gold", "seats": 5, "vip": True}, "tier": 2}
     assert office.take(json.dumps(row), "--ignore", "tier", name="people.jsonl").stdout == summary(accepted=1)

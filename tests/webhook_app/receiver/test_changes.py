@@ -1,12 +1,15 @@
 """What senders hear about changes and deletions, and what is counted."""
 
+import json
 import logging
+import re
 from typing import Any
 
 import pytest
 import redis
 
 from tests.invariants import assert_invariants
+from tests.rig.parts import ROOT
 from tests.world import CREATED, World
 from worker.model import State
 
@@ -123,6 +126,22 @@ def test_a_deletion_by_a_visitor_does_not_reach_an_account(world: World) -> None
 def test_an_unusable_identifier_of_a_deletion_is_quarantined(world: World) -> None:
     answer = post(world, "app", event("user.deleted", LATER, identifier="undefined"))
     assert (answer["status"], answer["errors"]) == ("quarantined", {"identifier": "a placeholder, not an id"})
+
+
+def test_the_examples_of_the_documentation_do_what_it_says(world: World) -> None:
+    page = (ROOT / "docs" / "sending.md").read_text(encoding="utf-8")
+    section = page.partition("## After the signup")[2].partition("\n## ")[0]
+    bodies = [json.loads(body) for body in re.findall(r"-d '([^']*)'", section)]
+    answers = [post(world, "app", body) for body in bodies]
+    told = [
+        (body["type"], answer["status"], answer.get("reason")) for body, answer in zip(bodies, answers, strict=True)
+    ]
+    assert told == [
+        ("user.created", "accepted", None),
+        ("user.updated", "accepted", None),
+        ("user.updated", "duplicate", "stale"),
+        ("user.deleted", "accepted", None),
+    ]
 
 
 def test_a_placeholder_is_named_where_the_contact_may_be_elsewhere(world: World) -> None:
