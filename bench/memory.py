@@ -7,6 +7,7 @@ no file here: that changes how long it takes and not what it holds.
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 from bench import payload
@@ -43,6 +44,25 @@ def finish(redis_url: str, part: int, parts: int, count: int) -> None:
         store.contacts.finish(claim, verdict, Attempt(claim.now, 183, 200))
 
 
+def change(redis_url: str, part: int, parts: int, count: int) -> None:
+    """Send every ``parts``-th contact another name, as LiveDesk and its source see it."""
+    store = our_store(redis_url)
+    salt = store.salt()
+    for number in range(part, count, parts):
+        store.contacts.accept(replace(our_contact("memory", number), name=f"Changed {number}"), Origin("signup"))
+        claim = store.contacts.claim(record.contact_key(payload.identifier("memory", number), salt), f"{number:016x}")
+        if claim is None:
+            raise BenchError(f"the change of contact {number} cannot be claimed")
+        result = AttemptResult(
+            state=State.CREATED,
+            contact_id=str(2_000_000 + number),
+            outcome=Outcome.UPDATED,
+            status=200,
+            changed=("name",),
+        )
+        store.contacts.finish(claim, result, Attempt(claim.now, 183, 200, changed=result.changed))
+
+
 def used(redis_url: str) -> int:
     """Bytes that Redis uses, after the clients of the workers have gone."""
     time.sleep(1.0)
@@ -72,9 +92,15 @@ def rows(count: int) -> list[Row]:
         list(pool.map(finish, *shares))
         check(server.url, State.CREATED, count)
         created = (used(server.url) - empty) / count
+        say(f"memory: {created:.0f} bytes each; changing them")
+        list(pool.map(change, *shares))
+        check(server.url, State.CREATED, count)
+        ask(server.url).delete(keys.CHANGES)  # a log of ten thousand entries, whatever the number of contacts
+        changed = (used(server.url) - empty) / count
     return [
         row("pending", pending, PENDING_MOST, count),
         row("created", created, CREATED_MOST, count),
+        row("created and changed", changed, CREATED_MOST, count),
     ]
 
 

@@ -8,6 +8,7 @@ Read it in this order:
 ``normalise``  turns what a sender wrote into what LiveDesk accepts; ``placeholders``: what is no identifier;
                ``phone_numbers`` and ``characters``: numbers in E.164, and invisible characters
 ``sync``       the algorithm, step by step; ``overlap``: whom LiveDesk has already; ``retry``: when to try again
+``changes``    what happens after the signup: changes and deletions
 ``livedesk``   the client: requests, answers, pace and lease, checks, live probes, comparison
 ``store``      everything in Redis, by subject, each with its reads, writes and Lua scripts
 ``process``    what runs in a worker: the message, the sweeper, the health check
