@@ -56,6 +56,10 @@ class ChangeAttempt:
     settle_ms: int
     notes: list[Note] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        # What LiveDesk says about its contact is asked anew.
+        self.notes += [note for note in self.claim.notes if note.code is not NoteCode.DIFFERS]
+
     def attempt(self) -> AttemptResult:
         """Make the attempt.
 
@@ -161,7 +165,7 @@ class ChangeAttempt:
             state=State.CREATED,
             contact_id=contact_id,
             outcome=Outcome.UPDATED,
-            notes=tuple(self.notes),
+            notes=tuple(dict.fromkeys(self.notes)),
             status=status,
             changed=tuple(names),
         )
@@ -216,7 +220,7 @@ class ChangeAttempt:
     def _closed(
         self, state: State, cause: Cause, error: LiveDeskError | None = None, *, owner_id: str | None = None
     ) -> AttemptResult:
-        return retry.closed(state, cause, error, owner_id=owner_id, notes=tuple(self.notes))
+        return retry.closed(state, cause, error, owner_id=owner_id, notes=tuple(dict.fromkeys(self.notes)))
 
 
 def _body(contact: Contact, names: Iterable[str]) -> dict[str, Any]:

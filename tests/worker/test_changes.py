@@ -19,6 +19,7 @@ from worker.model import (
     Contact,
     Event,
     Identity,
+    Note,
     NoteCode,
     OnChange,
     OnConflict,
@@ -237,6 +238,16 @@ def test_a_source_that_only_notes_changes_sends_none(life: Life) -> None:
 def test_the_inbox_of_a_contact_does_not_change(life: Life) -> None:
     life.signs_up()
     assert life.hears(replace(ADA, inbox_id=5)).status is Status.DUPLICATE
+
+
+def test_what_was_noted_about_other_fields_stays_noted(life: Life) -> None:
+    left_out = Note("avatar_url", "left out: not an http(s) URL", NoteCode.LEFT_OUT)
+    cut = Note("name", "cut to 255 characters", NoteCode.ALTERED)
+    life.store.contacts.accept(ADA, SIGNUP, (left_out, cut))
+    life.attempt(create=Created("7", 200))
+    life.hears(Contact("ada", name="Ada King"))
+    life.attempt(update=200)
+    assert life.record().notes == (left_out,)
 
 
 # The event's own time

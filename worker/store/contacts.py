@@ -528,6 +528,7 @@ def _merged(signup: Signup, before: Before, source: str, salt: bytes) -> dict[st
         "seen": before.seen,
         "data": record.dump_data(merged.contact),
         "fingerprint": merged.fingerprint,
+        "notes": record.dump_notes(merged.notes),
         "finders": record.dump_finders(merged.contact, salt),
         "sent": merged.sent,
     }

@@ -7,8 +7,17 @@ delivery has another value for it.
 from dataclasses import dataclass
 from typing import Any
 
-from worker.model import ATTRIBUTE_FIELDS, Contact, Outcome, Signup, State
-from worker.store.record import UNKNOWN, chunks_of, differing_fields, dump_chunks, fingerprint, load_contact, values_of
+from worker.model import ATTRIBUTE_FIELDS, Contact, Note, Outcome, Signup, State
+from worker.store.record import (
+    UNKNOWN,
+    chunks_of,
+    differing_fields,
+    dump_chunks,
+    fingerprint,
+    load_contact,
+    load_notes,
+    values_of,
+)
 
 #: The custom attribute that says when the source deleted the person.
 DELETED_AT = "account_deleted_at"
@@ -28,6 +37,7 @@ class Before:
     fingerprint: str
     sent: str
     data: str
+    notes: str
     contact_id: str
     source: str
     outcome: str
@@ -36,8 +46,8 @@ class Before:
 
 def load_before(fields: list[str]) -> Before:
     """Read the answer ``exists`` of ``lua/accept.lua``."""
-    seen, state, fingerprint, sent, data, contact_id, source, outcome, is_unknown = fields
-    return Before(seen, State(state), fingerprint, sent, data, contact_id, source, outcome, is_unknown == "1")
+    seen, state, fingerprint, sent, data, notes, contact_id, source, outcome, is_unknown = fields
+    return Before(seen, State(state), fingerprint, sent, data, notes, contact_id, source, outcome, is_unknown == "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,7 @@ class Merged:
     """What the record becomes: see ``record`` for ``fingerprint`` and ``sent``."""
 
     contact: Contact
+    notes: tuple[Note, ...]
     fingerprint: str
     sent: str | None
 
@@ -60,7 +71,9 @@ def merge(signup: Signup, before: Before, source: str, salt: bytes) -> Merged:
     chunks = {name: chunk for name, chunk in {**chunks, **theirs}.items() if name not in cleared or name in theirs}
     values = {name: value for name, value in {**values, **values_of(signup.contact)}.items() if name in chunks}
     after = dump_chunks(chunks)
-    return Merged(_contact(signup.contact.identifier, values), after, _sent(before, after))
+    said = {name.partition(".")[0] for name in (*theirs, *cleared, *(note.field for note in signup.notes))}
+    notes = (*(note for note in load_notes(before.notes) if note.field not in said), *signup.notes)
+    return Merged(_contact(signup.contact.identifier, values), notes, after, _sent(before, after))
 
 
 def _sent(before: Before, after: str) -> str | None:

@@ -66,9 +66,9 @@ end
 
 -- Returns the answer 'exists': what merge.Before has.
 local function existing(seen)
-  local more = redis.call('HMGET', RECORD, 'data', 'unknown_since')
-  return { 'exists', seen, state, fingerprint, record[14] or '', more[1] or '', contact_id, record[7], record[11] or '',
-    (state == 'sending' or more[2]) and '1' or '0' }
+  local more = redis.call('HMGET', RECORD, 'data', 'notes', 'unknown_since')
+  return { 'exists', seen, state, fingerprint, record[14] or '', more[1] or '', more[2] or '', contact_id, record[7],
+    record[11] or '', (state == 'sending' or more[3]) and '1' or '0' }
 end
 
 if not state then
