@@ -144,7 +144,7 @@ def test_a_page_explains_a_clash_and_masks_both_people(world: Clashes) -> None:
 
 def test_what_livedesk_has_is_not_shown_as_missing(world: Clashes) -> None:
     world.bring("7", CREATED, source="signup")
-    entry = clash(world.parts)
+    entry = clash(world.parts, known=True)
     text = world.words(f"sources/quarantine/{entry}")
     assert "deleted here" in text
     assert "LiveDesk has it as contact 7." in text
