@@ -22,7 +22,7 @@ from tests.world import make_store
 from worker import causes
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Rejected, Throttled
 from worker.livedesk.answers import Created, Deletion, Person
-from worker.model import Contact, Origin, State
+from worker.model import Contact, OnChange, Origin, State
 from worker.retry import RetryPolicy
 from worker.store import keys
 from worker.sync import Sync
@@ -175,7 +175,8 @@ class Contacts(RuleBasedStateMachine):
 
     @rule(identifier=st.sampled_from(PEOPLE), name=st.sampled_from(("A", "B")))
     def deliver(self, identifier: str, name: str) -> None:
-        self.store.contacts.accept(Contact(identifier, 1, name), Origin("signup"))
+        # What happens after the signup: test_life.
+        self.store.contacts.accept(Contact(identifier, 1, name), Origin("signup", on_change=OnChange.NOTE))
         self.accepted.add(identifier)
 
     @rule(creates=st.lists(st.sampled_from(CREATE), max_size=2), searches=st.lists(st.sampled_from(SEARCH), max_size=2))
