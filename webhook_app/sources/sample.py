@@ -158,6 +158,8 @@ def _other_person(source: Source, contact: Contact, identifier: str | None) -> C
     def change(text: str) -> str:
         if text in (old_id, contact.identifier):
             return new_id
+        if text.endswith(f"/{old_id}"):  # the path of a resource
+            return text.removesuffix(old_id) + new_id
         if digits and _is_phone(text, digits):
             return new_phone
         return old_email.sub(new_email, text) if contact.email else text

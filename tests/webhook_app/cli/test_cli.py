@@ -591,6 +591,8 @@ def test_the_sample_of_another_event_is_sent(store: Store, monkeypatch: pytest.M
     assert '"identifier": "77"' in send(store, "app", "--identifier", "77", sources=shop).output
     changed = send(store, "app", "--identifier", "77", "--event", "customers_update", sources=shop)
     assert '"identifier": "77"' in changed.output
+    deleted = send(store, "app", "--identifier", "77", "--event", "customers_delete", sources=shop)
+    assert '"status": "accepted", "identifier": "77"' in deleted.output
     result = send(store, "app", "--event", "customers_vanish", sources=shop)
     assert result.exit_code == 2
     assert "The preset shopify has no sample of 'customers_vanish'" in result.output

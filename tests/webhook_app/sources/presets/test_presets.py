@@ -41,8 +41,9 @@ from webhook_app.sources.docs import PAGE, render
 from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.paths import Scope
 from webhook_app.sources.presets import PRESETS
-from webhook_app.sources.sample import sample_files
+from webhook_app.sources.sample import payload_of, read_sample, sample_files, unique
 from worker.errors import Unmappable
+from worker.model import Event
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,20 @@ def test_the_sample_of_every_event_is_read(preset: str, event: str, keys: Keys) 
         assert asdict(read[0].event) == data["expected_event"]
     if "expected_cleared" in data:
         assert [sorted(signup.cleared) for signup in read] == [sorted(data["expected_cleared"])]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_sample_of_every_event_can_be_sent_about_one_person(preset: str, keys: Keys) -> None:
+    """So that ``flask send-test --event`` changes, and deletes, whom it created before."""
+    found = source(preset, keys, on_delete="mark")
+    events: list[Event] = []
+    for event in sample_files(preset):
+        made = unique(found, read_sample(preset, event), "987654321")
+        read = None if made is None else found.read_payload(payload_of(found, made), made.headers)
+        events += [one.event for one in (read if isinstance(read, list) else [read]) if one]
+    assert len(events) >= len([event for event in sample_files(preset) if expected(preset, event)])
+    signed_up_at = events[0].at or 0 if events else 0
+    assert all(one.at is None or one.at >= signed_up_at for one in events if one.is_deletion)
 
 
 @pytest.mark.parametrize("preset", [preset for preset in PRESETS if "deleted_if" in PRESETS[preset]])
