@@ -10,19 +10,24 @@ from worker.livedesk.answers import Created, Person
 from worker.livedesk.checks import CheckResult, Level
 from worker.livedesk.client import LiveDesk
 from worker.model import Attribute, Contact
+from worker.store.merge import DELETED_AT
 
 #: How long a search is repeated until it shows what has changed, and the time between two searches.
 SEARCH_FOR_S, SEARCH_EVERY_S = 10.0, 1.0
 #: What the create sends: the attribute that marks people whom a source has deleted, and one that Chatwoot has itself.
-CUSTOM: Mapping[str, Attribute] = {"account_deleted_at": "2000-01-01T00:00:00Z"}
+CUSTOM: Mapping[str, Attribute] = {DELETED_AT: "2000-01-01T00:00:00Z"}
 ADDITIONAL: Mapping[str, Attribute] = {"city": "Berlin"}
-#: What an update adds to them.
+#: What an update changes of them, and how a value is recognised that LiveDesk writes in another way.
+CHANGED: Mapping[str, Attribute] = {DELETED_AT: "2001-01-01T00:00:00Z"}
+CHANGED_TO = "2001"
+#: What another update adds to them.
 ADDED: Mapping[str, Attribute] = {"livedesk_sync_doctor": "update"}
 TAKES = "A create takes attributes, so that a new contact with attributes needs one request, not two."
 DROPS = "A create does not take attributes: a new contact with attributes needs an update as a second request."
 MERGES = "An update changes only what it names: attributes that agents set stay."
 REPLACES = "An update removes the custom attributes that it does not name, those of agents too."
 IGNORES = "An update does not store custom attributes: mapped attributes and marks of deleted people are lost."
+DEFINED = "An update stores only custom attributes that LiveDesk's project settings define: define those that you map."
 UNSEEN = "Not known: LiveDesk does not show the contact that was created with attributes."
 DEFINE = (
     "Define account_deleted_at and the attributes that you map in LiveDesk's project settings; run flask doctor again."
@@ -57,7 +62,7 @@ class AttributeProbe:
     def updates(self, contact_id: str) -> CheckResult:
         """Update the contact twice, and see what is left."""
         try:
-            for attributes in (CUSTOM, ADDED):
+            for attributes in (CHANGED, ADDED):
                 self.livedesk.update(contact_id, {"custom_attributes": dict(attributes)})
         except LiveDeskError as error:
             text = f"LiveDesk refuses an update: {error.cause.title}."
@@ -65,6 +70,8 @@ class AttributeProbe:
         began = self.clock()
         while (person := self._seen(contact_id)) and not _has(person.custom_attributes, ADDED):
             if self.clock() - began > SEARCH_FOR_S:
+                if CHANGED_TO in str(person.custom_attributes.get(DELETED_AT)):
+                    return CheckResult(Level.OK, "updates", DEFINED)
                 return CheckResult(Level.WARNING, "updates", IGNORES, DEFINE)
             self.sleep(SEARCH_EVERY_S)
         if person is None:

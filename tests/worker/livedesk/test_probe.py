@@ -1,6 +1,6 @@
 """Live probes against the stand-in: what they find out, and what they leave."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -138,13 +138,30 @@ def test_a_create_that_refuses_attributes(standin: StandIn) -> None:
     assert standin.contacts() == []
 
 
-def test_an_update_that_drops_attributes(standin: StandIn) -> None:
-    standin.behave("attributes_not_stored", on="any")
+@pytest.mark.parametrize(("on", "creates"), [("any", False), ("update", True)])
+def test_an_update_that_drops_attributes(on: str, creates: bool, standin: StandIn) -> None:
+    standin.behave("attributes_not_stored", on=on)
     done = probe(standin)
-    assert done.probe.account == Account(True, True, True, False, True)
+    assert done.probe.account == Account(True, True, True, creates, True)
     assert done.about("updates").level is Level.WARNING
     assert "Define account_deleted_at" in done.about("updates").todo
     assert done.waited > SEARCH_FOR_S
+
+
+class Strict(LiveDesk):
+    """A LiveDesk that stores only the attributes that its project settings define."""
+
+    def update(self, contact_id: str, changes: Mapping[str, Any]) -> int:
+        sent = changes["custom_attributes"]
+        defined = {name: sent[name] for name in sent if name == "account_deleted_at"}
+        return super().update(contact_id, {"custom_attributes": defined})
+
+
+def test_an_update_that_stores_what_is_defined(standin: StandIn) -> None:
+    done = Round(Strict(standin.url, KEY, SECRET, timeout_s=1.0), (1,), lambda waited: None)
+    assert done.probe.account == Account(True, True, True, True, True)
+    assert done.about("updates").level is Level.OK
+    assert "define those that you map" in done.about("updates").text
 
 
 def test_an_update_that_replaces_attributes(standin: StandIn) -> None:
