@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 import redis
 
+from tests.life import NOON, Life
 from tests.webhook_app.cli.office import Office
 from tests.world import CREATED, FAILED, LEASE_MS
 from webhook_app.cli.export import PAGE
@@ -62,7 +63,7 @@ def test_what_was_exported_can_be_imported(form: str, name: str, office: Office)
     people = [
         Contact("=ada", 3, "-Ada", "ada@example.com", "+4915112345678", "https://example.com/a.png"),
         Contact("bob", None, 'B"o,b'),
-        Contact("'cyd"),
+        Contact("'cyd", custom_attributes={"plan": "pro", "seats": 3, "is_trial": True}),
     ]
     for contact in people:
         office.store.contacts.accept(contact, Origin("app"))
@@ -70,6 +71,25 @@ def test_what_was_exported_can_be_imported(form: str, name: str, office: Office)
     office.client.flushall()
     assert office.take(text, name=name).stdout == "3 accepted, 0 updated, 0 duplicate, 0 invalid.\n"
     assert [office.contact(contact.identifier) for contact in people] == people
+
+
+@pytest.mark.parametrize(("form", "name"), [("csv", "people.csv"), ("jsonl", "people.jsonl")])
+def test_an_import_of_an_export_brings_no_deleted_person_back(form: str, name: str, office: Office) -> None:
+    Life(office).is_deleted()
+    text = office.flask("export", "--format", form).stdout
+    office.client.flushall()
+    assert office.take(text, name=name).stdout == "0 accepted, 0 updated, 0 duplicate, 1 ignored, 0 invalid.\n"
+    assert office.store.contacts.find("ada") is None
+
+
+@pytest.mark.parametrize(("form", "name"), [("csv", "people.csv"), ("jsonl", "people.jsonl")])
+def test_an_old_export_does_not_overwrite_what_is_newer(form: str, name: str, office: Office) -> None:
+    ada = Life(office)
+    ada.changes(at=NOON, name="Ada")
+    text = office.flask("export", "--format", form).stdout
+    ada.changes(at=NOON + 1000, name="Ada King")
+    assert office.take(text, name=name).exit_code == 0
+    assert office.contact("ada").name == "Ada King"
 
 
 # Erase

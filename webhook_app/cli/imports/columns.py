@@ -18,7 +18,7 @@ from webhook_app.sources.mapping.jsonpath import compile_path
 from webhook_app.sources.mapping.mapping import Mapping as ContactMapping
 from worker.attributes import is_name
 from worker.errors import SettingsError
-from worker.model import ATTRIBUTE_FIELDS
+from worker.model import ATTRIBUTE_FIELDS, State
 
 #: Columns by which the files of ``flask export`` are recognised; their other columns are known too.
 OWN_EXPORT = frozenset({"identifier", "state", "source", "attempts_made", "received_at"})
@@ -120,6 +120,10 @@ def make_plan(
     if wanted.allow_identifiers:
         entry["allow_identifiers"] = list(wanted.allow_identifiers)
     entry |= {key: _conditions(columns, getattr(product, key, {})) for key in ("only_if", "ignore_if")}
+    is_own_export = set(columns.keys) >= OWN_EXPORT
+    if is_own_export:
+        entry["ignore_if"] = _conditions(columns, {"state": State.DELETED.value})
+        rules.setdefault(EVENT_TIME, columns.use("event_at") or [])
     if EVENT_TIME in rules:
         entry[EVENT_TIME] = rules.pop(EVENT_TIME)
     unknown = _unknown(columns, wanted)
@@ -135,9 +139,9 @@ def make_plan(
         width=len(names),
         used=columns.by_field,
         unused=tuple(unknown),
-        json_keys=frozenset(product.json_columns if product else ()),
+        json_keys=frozenset(product.json_columns if product else ATTRIBUTE_FIELDS if is_own_export else ()),
         ignores_unreachable=product is not None and product.ignores_unreachable,
-        is_own_export=set(columns.keys) >= OWN_EXPORT,
+        is_own_export=is_own_export,
     )
 
 
