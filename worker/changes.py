@@ -76,7 +76,7 @@ class ChangeAttempt:
         contact_id, names = self.claim.contact_id or "", self._changed()
         while names:
             try:
-                status = self.livedesk.update(contact_id, _body(self.claim.contact, names))
+                status = self.livedesk.update(contact_id, body_of(self.claim.contact, names))
                 return self._updated(contact_id, names, status)
             except Rejected as refusal:
                 if refusal.cause is causes.CONTACT_GONE:
@@ -223,7 +223,7 @@ class ChangeAttempt:
         return retry.closed(state, cause, error, owner_id=owner_id, notes=tuple(dict.fromkeys(self.notes)))
 
 
-def _body(contact: Contact, names: Iterable[str]) -> dict[str, Any]:
+def body_of(contact: Contact, names: Iterable[str]) -> dict[str, Any]:
     """Return the body of the PATCH: ``null`` where the person has no value any more."""
     values = values_of(contact)
     body: dict[str, Any] = {}

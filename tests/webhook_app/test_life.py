@@ -89,6 +89,16 @@ def test_a_deletion_is_told(ada: Life, world: ApiWorld) -> None:
     assert document["event_at"] == "2026-01-01T12:00:00.001Z"
 
 
+def test_the_last_hour_tells_changes_from_signups(ada: Life, world: ApiWorld) -> None:
+    ada.changes()
+    ada.sent("phone_number")
+    ada.is_deleted()
+    ada.buried(Outcome.MARKED)
+    minutes = ask(world, "/api/v1/flow")["minutes"]
+    totals = {name: sum(minute[name] for minute in minutes) for name in ("created", "updated", "marked", "deleted")}
+    assert totals == {"created": 1, "updated": 1, "marked": 1, "deleted": 0}
+
+
 def test_the_log_of_changes_has_pages(ada: Life, world: ApiWorld) -> None:
     bob = Life(world, "bob", "8")
     bob.signs_up()

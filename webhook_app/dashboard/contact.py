@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from shlex import quote
@@ -23,8 +22,9 @@ from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import mask
 from webhook_app.present.wording import ACTION_WORDS, IDENTITY_WORDS, OUTCOME_WORDS, erased
 from worker.actions import BulkAction, obstacle
+from worker.changes import body_of
 from worker.livedesk.client import CONTACTS
-from worker.model import ATTRIBUTE_FIELDS, CONTACT_FIELDS, Contact, Note, Outcome, State, Work
+from worker.model import ATTRIBUTE_FIELDS, CONTACT_FIELDS, Contact, Note, State, Work
 from worker.store.changes import Change
 from worker.store.lists import Filter
 from worker.store.record import ContactRecord, values_of
@@ -187,26 +187,13 @@ class Shown:
         return " \\\n  ".join(lines)
 
 
-def change_of(contact: Contact, names: Iterable[str]) -> dict[str, Any]:
-    """Return the body of the request that changes these fields; ``None`` clears one."""
-    values = values_of(contact)
-    body: dict[str, Any] = {}
-    for name in names:
-        field, dot, attribute = name.partition(".")
-        if dot:
-            body.setdefault(field, {})[attribute] = values.get(name)
-        else:
-            body[name] = values.get(name)
-    return body
-
-
 def request_of(record: ContactRecord, contact: Contact, inbox_id: int | None, url: str) -> Shown | None:
     """Return what the next attempt sends of ``contact``; for a deletion, ``None``."""
     if record.work is Work.CREATE:
         sent = replace(contact, inbox_id=contact.inbox_id or inbox_id).without(*ATTRIBUTE_FIELDS)
         return Shown("POST", url, sent.present())
     if record.work is Work.UPDATE:
-        return Shown("PATCH", f"{url}/{record.contact_id}", change_of(contact, record.changes))
+        return Shown("PATCH", f"{url}/{record.contact_id}", body_of(contact, record.changes))
     return None
 
 
@@ -253,8 +240,9 @@ def _digest(contact: Contact) -> str:
 
 
 def _changes(parts: Parts, key: str, record: ContactRecord) -> list[Change]:
-    """Return the changes that LiveDesk has, if there can be any."""
-    is_plain = record.work is Work.CREATE and record.outcome is not Outcome.UPDATED and record.event_at is None
+    """Return the changes that LiveDesk has, if there can be any: the log is long."""
+    is_changed = bool(record.attempts and record.attempts[-1].changed)
+    is_plain = record.work is Work.CREATE and record.state is not State.DELETED and not is_changed
     return [] if is_plain else parts.store.changes.recent(key, since=record.received_at, limit=MAX_CHANGES)
 
 

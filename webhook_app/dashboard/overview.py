@@ -17,7 +17,7 @@ from worker.store.lists import Filter
 #: Causes on the overview; contacts in the sample of one cause.
 MAX_CAUSES, MAX_SAMPLE = 50, 10
 #: Counters in the chart of the last hour, with their labels.
-FLOW = (("accepted", "accepted"), ("created", "created"), ("failed", "failed"))
+FLOW = (("accepted", "accepted"), ("created", "created"), ("updated", "changes sent"), ("failed", "failed"))
 
 #: What each state means to an operator, in the order of a contact's life.
 MEANINGS = {

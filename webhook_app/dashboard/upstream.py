@@ -18,7 +18,7 @@ from worker.store.record import ContactRecord
 #: Counters of LiveDesk's answers, with their labels.
 ANSWERS = (("ok", "good"), ("error", "error"), ("throttled", "throttled"))
 #: States whose latest attempts are shown; how many of each, and how many altogether.
-TRIED = (State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED)
+TRIED = (State.CREATED, State.DELETED, State.RETRYING, State.CONFLICT, State.FAILED)
 MAX_OF_EACH, MAX_LATEST = 6, 12
 
 

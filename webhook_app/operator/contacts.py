@@ -45,9 +45,10 @@ class ContactActions(Actions):
 
     def discard(self, key: str, why: str = "") -> State:
         """Give a contact up. It can still be retried."""
-        require(Action.DISCARD, self.get(key))
+        record = self.get(key)
+        require(Action.DISCARD, record)
         state = _state_or_refuse(self.parts.store.contacts.discard(key), State.DISCARDED)
-        self.audit("discarded", key, why)
+        self.audit("discarded the change" if record.work is Work.UPDATE else "discarded", key, why)
         return state
 
     def edit(self, key: str, fields: Mapping[str, object], why: str = "", *, seen: Contact | None = None) -> State:

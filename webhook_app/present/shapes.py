@@ -245,6 +245,9 @@ class Minute(Answer):
     at: Time
     accepted: Count
     created: Count
+    updated: Annotated[Count, Meta(description="Changes that were sent.")]
+    marked: Annotated[Count, Meta(description="Contacts marked as deleted.")]
+    deleted: Annotated[Count, Meta(description="Contacts deleted in LiveDesk.")]
     retrying: Count
     failed: Count
     conflict: Count

@@ -23,7 +23,7 @@ HOUR_MS = 60 * MINUTE_MS
 #: The minutes that charts show.
 MINUTES = 60
 #: Counters by the minute that the flow of the last hour shows.
-FLOW = ("accepted", "created", "retrying", "failed", "conflict")
+FLOW = ("accepted", "created", "updated", "marked", "deleted", "retrying", "failed", "conflict")
 #: Full minutes that "per minute" is the mean of.
 LATELY = 5
 

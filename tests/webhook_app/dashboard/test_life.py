@@ -152,6 +152,7 @@ def test_a_change_whose_address_is_taken(ada: Life, door: DashboardWorld) -> Non
 def test_discarding_a_change_leaves_the_contact(ada: Life, door: DashboardWorld) -> None:
     ada.changes()
     door.send(f"{LIST}/{ada.key}/discard")
+    assert "Discarded the change" in moments(page_of(ada))
     assert "LiveDesk's contact 7 stays as it is." in text_of(page_of(ada))
 
 
