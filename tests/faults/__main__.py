@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         default="thirds",
         help="which runs have a Redis with a replica and sentinels, that fails over (default: every third seed)",
     )
-    made.add_argument("--sabotage", choices=sorted(SABOTAGES), help="run the workers with a bug, which must be found")
+    made.add_argument("--sabotage", choices=sorted(SABOTAGES), help="run it with a bug, which must be found")
     made.add_argument("--plan", action="store_true", help="print what would be done, and do nothing")
     made.add_argument("--json", type=Path, help="write the figures to this file too")
     made.add_argument("--folder", type=Path, default=ROOT / "data" / "faults", help="where runs keep data and logs")
@@ -106,6 +106,7 @@ def table(results: Sequence[Result]) -> list[tuple[str, str]]:
         *((f"of them {state}", f"{number:,}") for state, number in states.items() if number),
         ("**lost**", f"**{_sum(results, 'lost')}**"),
         ("**created more than once**", f"**{_sum(results, 'duplicated')}**"),
+        ("**not what the newest event says**", f"**{_sum(results, 'untrue')}**"),
         (
             "creates sent too late, by a worker stopped in the moment between lease and request",
             _sum(results, "overslept"),
@@ -129,7 +130,7 @@ def figures(result: Result) -> dict[str, object]:
         **{
             name: getattr(result, name)
             for name in (
-                "offered", "tries", "acknowledged", "given_up", "people", "states", "lost", "duplicated",
+                "offered", "tries", "acknowledged", "given_up", "people", "states", "lost", "duplicated", "untrue",
                 "overslept", "creates", "until_accepted", "until_created", "drain_s", "outlived", "broken",
             )
         },

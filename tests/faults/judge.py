@@ -27,6 +27,8 @@ HARMED_TOLERANCE_S = 0.5
 HIDING = {"invisible", "crm_v2", "search_lag"}
 #: A contact made while LiveDesk drops identifiers is LiveDesk's to find again.
 DROPS_IDENTIFIER = "identifier_not_stored"
+#: The attribute of a contact whose person was deleted at the source.
+MARK = "account_deleted_at"
 #: Faults of links or workers after which LiveDesk and the worker do not know the same of a request.
 STOPS = {"stop", "oversleep"}
 PARTING = {"cut", "delay", "reset", "silence", *STOPS}
@@ -50,7 +52,10 @@ class Evidence:
 
 
 class Judge:
-    """The broken promises, and the identifiers of people who were lost or duplicated."""
+    """The broken promises, and the identifiers of people who were lost or duplicated.
+
+    Or of whom LiveDesk has something else than the newest event says.
+    """
 
     def __init__(self, evidence: Evidence, settle_s: float = SETTLE_S) -> None:
         self.evidence = evidence
@@ -58,12 +63,22 @@ class Judge:
         self.broken: list[str] = []
         self.lost: set[str] = set()
         self.duplicated: set[str] = set()
+        #: Whose contact is not what the newest event says.
+        self.untrue: set[str] = set()
         #: Creates that a worker sent when its lease was over, since it had been stopped in the moment before.
         self.overslept: list[str] = []
         self.by_id = {contact.id: contact for contact in evidence.contacts}
         self.holders: dict[str, list[Contact]] = _grouped(evidence.contacts)
         self.requests: dict[str, list[RequestRecord]] = _grouped(evidence.requests)
         modes = {request.number: request.mode for request in evidence.requests}
+        self.sent: dict[str, list[Sent]] = defaultdict(list)
+        for sent in evidence.sent:
+            self.sent[sent.parcel.identifier].append(sent)
+        #: The records of each contact in LiveDesk: the aliases of one person.
+        self.linked: dict[Any, set[str]] = defaultdict(set)
+        for identifier, record in evidence.records.items():
+            if record is not None and record.get("contact_id") is not None:
+                self.linked[record["contact_id"]].add(identifier)
         #: Creates that LiveDesk executed, by identifier; and those of them of which it dropped the identifier.
         self.executed: dict[str, list[LedgerEntry]] = _grouped(evidence.ledger)
         self.dropped = {entry.contact_id for entry in evidence.ledger if modes.get(entry.request) == DROPS_IDENTIFIER}
@@ -91,6 +106,8 @@ class Judge:
             self._judge_conflict(identifier, record)
         elif record["state"] == "failed":
             self._judge_failed(identifier, record)
+        elif record["state"] == "deleted":
+            self._judge_deleted(identifier, record)
         else:
             self._lose(identifier, f"still {record['state']} ({record['cause']}) when everything had been healed")
 
@@ -99,12 +116,69 @@ class Judge:
         if contact is None:
             self._lose(identifier, f"created as contact {record['contact_id']}, which LiveDesk does not have")
         elif record.get("outcome") == "known":
-            if contact.email not in self._addresses(identifier):
+            if not self._share_address(identifier, contact):
                 self._lose(identifier, f"known as contact {contact.id}, which has another address")
         elif contact.identifier != identifier and contact.id not in self.dropped:
             self._lose(identifier, f"created as contact {contact.id}, which is somebody else")
         elif contact.identifier is None and contact.id not in {e.contact_id for e in self.executed[identifier]}:
             self._lose(identifier, f"created as contact {contact.id}, which no delivery requested")
+        else:
+            self._judge_life(identifier, record, contact)
+
+    # LiveDesk has what the newest event says (I5)
+
+    def _newest(self, identifier: str) -> list[Sent]:
+        """Return the deliveries whose event may be the newest one.
+
+        Nobody knows which of two events of one time arrived last, and whether a delivery without an answer did.
+        """
+        sent = self.sent[identifier]
+        latest = max(one.parcel.happened for one in sent if one.acknowledged is not None)
+        return [
+            one
+            for one in sent
+            if one.parcel.happened == latest or (one.acknowledged is None and one.parcel.happened > latest)
+        ]
+
+    def _judge_life(self, identifier: str, record: Mapping[str, Any], contact: Contact) -> None:
+        """Compare a created contact with the newest event, unless it has aliases."""
+        newest = self._newest(identifier)
+        if all(one.parcel.deletes for one in newest):
+            self._mistake(identifier, "the newest event deletes this person, who is alive here")
+        elif len(self.linked[contact.id]) > 1:
+            return
+        elif contact.custom_attributes.get(MARK):
+            self._mistake(identifier, f"alive, and contact {contact.id} is marked as deleted")
+        else:
+            noted = {note["field"] for note in record.get("notes", ())}
+            has = _fields_of(contact)
+            wrong = [
+                [name for name in has if name not in noted and has[name] != _wanted(one.parcel.data)[name]]
+                for one in newest
+                if not one.parcel.deletes
+            ]
+            if all(wrong):
+                self._mistake(
+                    identifier, f"contact {contact.id} has another {', '.join(wrong[-1])} than the newest event"
+                )
+
+    def _judge_deleted(self, identifier: str, record: Mapping[str, Any]) -> None:
+        """Check that the person does not come back, unless another record lives."""
+        if not any(one.parcel.deletes for one in self._newest(identifier)):
+            self._lose(identifier, "deleted, and a newer event brought them back")
+            return
+        contacts = {contact.id: contact for contact in self.holders[identifier]}
+        if record.get("contact_id") in self.by_id:
+            contacts[record["contact_id"]] = self.by_id[record["contact_id"]]
+        for contact in contacts.values():
+            if not contact.custom_attributes.get(MARK) and not self._lives(contact, identifier):
+                self._mistake(identifier, f"deleted, and contact {contact.id} does not say so")
+
+    def _lives(self, contact: Contact, identifier: str) -> bool:
+        """Return whether another record of this contact is not deleted."""
+        others = {*self.linked[contact.id], contact.identifier} - {identifier, None}
+        records = [self.evidence.records.get(str(other)) for other in others]
+        return any(record is not None and record["state"] != "deleted" for record in records)
 
     def _judge_conflict(self, identifier: str, record: Mapping[str, Any]) -> None:
         cause = record["cause"]
@@ -115,7 +189,7 @@ class Judge:
                 self._lose(identifier, "conflict, for it exists and was not found, which LiveDesk does not bear out")
         elif cause == "email_taken":
             owner = self.by_id.get(record["owner_id"])
-            if owner is None or owner.identifier == identifier or owner.email not in self._addresses(identifier):
+            if owner is None or owner.identifier == identifier or not self._share_address(identifier, owner):
                 self._lose(identifier, "conflict, for its address is taken, which LiveDesk does not bear out")
         else:
             self._lose(identifier, f"conflict ({cause}), which nothing that was injected explains")
@@ -199,11 +273,16 @@ class Judge:
     def _of(self, identifier: str, kind: str) -> list[RequestRecord]:
         return [request for request in self.requests[identifier] if request.kind == kind]
 
-    def _sent(self, identifier: str) -> list[Sent]:
-        return [sent for sent in self.evidence.sent if sent.parcel.identifier == identifier]
+    def _addresses(self, identifier: str | None) -> set[Any]:
+        return {sent.parcel.data.get("email") for sent in self.sent.get(identifier or "", ())} - {None}
 
-    def _addresses(self, identifier: str) -> set[Any]:
-        return {sent.parcel.body.get("email") for sent in self._sent(identifier)} - {None}
+    def _share_address(self, identifier: str, contact: Contact) -> bool:
+        """Return whether a contact has an address of this person, or had it before a change."""
+        return bool(({contact.email} | self._addresses(contact.identifier)) & self._addresses(identifier))
+
+    def _mistake(self, identifier: str, what: str) -> None:
+        self.untrue.add(identifier)
+        self.broken.append(f"{identifier}: {what}")
 
     def _lose(self, identifier: str, why: str) -> None:
         self.lost.add(identifier)
@@ -215,6 +294,24 @@ def _grouped(items: Iterable[Any]) -> dict[str, list[Any]]:
     for item in items:
         groups[item.identifier].append(item)
     return groups
+
+
+def _fields_of(contact: Contact) -> dict[str, Any]:
+    """Return the fields of a contact that deliveries change."""
+    return {
+        "name": contact.name or None,
+        "email": contact.email,
+        "phone_number": contact.phone_number,
+        "custom_attributes": contact.custom_attributes.get("plan"),
+    }
+
+
+def _wanted(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same fields as a delivery has them."""
+    names = ("name", "email", "phone_number")
+    return {name: data.get(name) for name in names} | {
+        "custom_attributes": (data.get("custom_attributes") or {}).get("plan")
+    }
 
 
 def secrets_in(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:

@@ -4,7 +4,10 @@ Their texts are recognisable wherever they appear (I7).
 """
 
 import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from tests.faults.plan import Delivery
 
 #: In every identifier, name and address; no word of ours or of a library.
 CANARY = "kanarienvogel"
@@ -14,18 +17,32 @@ SECRET_CANARY = "Geheimnisvogel"
 SHARES_ADDRESS = 50
 #: One person in this number has no address.
 NO_ADDRESS = 12
+#: When the first event of everybody happened. Long ago, because a receiver whose clock is a month slow takes no time of
+#: an event that is still to come.
+BEGINNING = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def identifier(seed: int, person: int) -> str:
     return f"{CANARY}-{seed}-{person}"
 
 
+def body(seed: int, delivery: Delivery) -> dict[str, Any]:
+    """Return the body of a delivery: an event with its own time."""
+    at = BEGINNING + timedelta(seconds=delivery.happened)
+    kind = "user.deleted" if delivery.deletes else "user.updated" if delivery.version else "user.created"
+    person = {"identifier": identifier(seed, delivery.person)}
+    data = person if delivery.deletes else signup(seed, delivery.person, delivery.version)
+    return {"type": kind, "timestamp": at.isoformat(), "data": data}
+
+
 def signup(seed: int, person: int, version: int) -> dict[str, Any]:
-    """Return what a delivery contains about a person; a later version differs."""
+    """Return the data of a person; a later version differs, and mentions each field."""
     dice = random.Random(f"{seed} {person} {version}")
     made: dict[str, Any] = {
         "identifier": identifier(seed, person),
         "name": f"{dice.choice(('Zoë', 'Łukasz', '王', 'Ada', 'Jürgen'))} {CANARY.title()} {person} v{version}",
+        "custom_attributes": {"plan": f"{CANARY} {version}"},
+        "phone_number": None,
     }
     address = email(seed, person, version)
     if address is not None:

@@ -22,6 +22,8 @@ ALL_LIVEDESK, ALL_REDIS = "livedesk", "redis"
 
 #: ``LIVEDESK_SETTLE`` of a run, in seconds: so long that retries come before it is over, and show whether it is kept.
 SETTLE_S = 4.0
+#: Misbehaviours that an update would take for a final answer: the contact is gone, or cannot be changed.
+REFUSES_CHANGES = {"not_found", "method_not_allowed"}
 #: LiveDesk's own faults.
 MISBEHAVE = "misbehave"
 #: Process faults and who can suffer them.
@@ -77,21 +79,28 @@ DELAYS_S = (0.02, 0.3)
 #: How long a worker is sometimes paused, in seconds: longer than its leases; and how often.
 OVERSLEEPS_S = (18.5, 21.0)
 OVERSLEEP_EVERY_S = 30.0
-#: Deliveries that repeat one, by what they bring: the same data, other data, or once more the older ones.
+#: Deliveries that repeat one, by what they bring: the newest event, a new one, or once more an older one.
 REPEAT_SAME, REPEAT_CHANGED = 0.5, 0.35
+#: Share of the new events that delete the person, and of those that happen at the same time as the one before.
+DELETED, SAME_TIME = 0.2, 0.2
 #: Share of the deliveries that are signed, and so go stale when a clock is wrong; the others carry the secret.
 SIGNED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery of a person's data, in a ``version``, first to receiver ``door``."""
+    """A delivery of an event of a person, first to receiver ``door``.
+
+    Every event is a ``version`` of the person; it ``happened`` at this second of the source's time.
+    """
 
     at: float
     person: int
     version: int
     door: int
     signed: bool
+    happened: int = 0
+    deletes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +168,43 @@ def delivered(dice: random.Random, deliveries: int, people: int, rate: float) ->
     """Return deliveries for everybody at least once; the others repeat earlier people."""
     order = [*range(people), *(dice.randrange(people) for _ in range(deliveries - people))]
     dice.shuffle(order)
-    newest: dict[int, int] = {}
+    lives: dict[int, list[Happened]] = {}
     made = []
     for number, person in enumerate(order):
-        if person not in newest:
-            version = newest[person] = 0
-        else:
-            chance = dice.random()
-            if chance < REPEAT_SAME:
-                version = newest[person]
-            elif chance < REPEAT_SAME + REPEAT_CHANGED:
-                version = newest[person] = newest[person] + 1
-            else:
-                version = dice.randint(0, newest[person])
-        made.append(Delivery(number / rate, person, version, dice.randrange(len(RECEIVERS)), dice.random() < SIGNED))
+        life = lives.setdefault(person, [])
+        event = next_event(dice, life)
+        door, signed = dice.randrange(len(RECEIVERS)), dice.random() < SIGNED
+        made.append(Delivery(number / rate, person, event.version, door, signed, event.at, event.deletes))
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event of a person: a version, its time at the source, and whether it deletes."""
+
+    version: int = 0
+    at: int = 0
+    deletes: bool = False
+
+
+def next_event(dice: random.Random, life: list[Happened]) -> Happened:
+    """Return the event of the next delivery, and add it to ``life`` if it is new.
+
+    A deletion happens at a time of its own: which of two events of one time is the newer one, nobody knows.
+    """
+    if not life:
+        life.append(Happened())
+        return life[0]
+    chance = dice.random()
+    if chance < REPEAT_SAME:
+        return life[-1]
+    if chance > REPEAT_SAME + REPEAT_CHANGED:
+        return dice.choice(life)
+    last = life[-1]
+    deletes = not last.deletes and dice.random() < DELETED
+    at = last.at if not (last.deletes or deletes) and dice.random() < SAME_TIME else last.at + 1
+    life.append(Happened(last.version + 1, at, deletes))
+    return life[-1]
 
 
 def lane(
@@ -242,7 +273,12 @@ def misbehaviour(dice: random.Random, mode: str) -> tuple[str, dict[str, Any]]:
         options for menu in (REFUSALS, UNKNOWN) for variants in menu.get(mode, {}).values() for options in variants
     ]
     on_search = [options for variants in USELESS_LOOK_UPS.get(mode, {}).values() for options in variants]
-    choices = [("create", options) for options in on_create] + [("search", options) for options in on_search]
+    on_update = [] if mode in REFUSES_CHANGES else on_create
+    choices = [
+        (kind, options)
+        for kind, menu in (("create", on_create), ("search", on_search), ("update", on_update))
+        for options in menu
+    ]
     on, options = dice.choice(choices) if choices else ("", {})
     chosen = {name: value for name, value in options.items() if name != "times"}
     return on, {"mode": mode, **chosen, "share": round(dice.uniform(0.3, 1.0), 2), "seed": dice.randrange(2**31)}

@@ -28,6 +28,13 @@ from worker.store.connection import connect
 
 #: As in production, but in a hurry. No contact may fail because a run is long, and our own pace is not what is tested.
 ENV = {**FAST, "RETRY_FOR": "1h", "LIVEDESK_RATE": "1000", "LIVEDESK_SETTLE": f"{SETTLE_S:g}s"}
+#: The source that everybody is delivered to: as ``WEBHOOK_SECRET`` makes it, but deletions count.
+SOURCES = """
+[sources.signup]
+verify = ["standard-webhooks", "token"]
+secret = "$WEBHOOK_SECRET"
+on_delete = "mark"
+"""
 #: A primary that has lost its replica takes nothing more, so that nobody works on with one that has been replaced.
 CLUSTER_CONFIG = {"min-replicas-to-write": "1"}
 #: When a sentinel gives a server up, in ms: on a machine that is busy an answer may take a second.
@@ -43,7 +50,7 @@ START_TRIES = 3
 
 
 class Rig:
-    """A system with its data in ``folder``; workers import from ``python_path``.
+    """A system with its data in ``folder``; its processes import from ``python_path`` first.
 
     ``failover``: Redis is a primary, a replica and three sentinels, without links to them.
     """
@@ -51,6 +58,7 @@ class Rig:
     def __init__(self, folder: Path, *, python_path: Path | None = None, failover: bool = False) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "sources.toml").write_text(SOURCES, encoding="utf-8")
         self.cluster: SentinelCluster | None = None
         if failover:
             self.cluster = SentinelCluster(folder / "redis", config=CLUSTER_CONFIG, down_after_ms=DOWN_AFTER_MS)
@@ -124,7 +132,7 @@ class Rig:
             env["LIVEDESK_BASE_URL"] = f"http://{LOCALHOST}:{to_livedesk.port}"
         part = self.parts[name]
         given: Mapping[str, str] = part.env or {}
-        if name in WORKERS and self.python_path is not None:
+        if self.python_path is not None:
             env["PYTHONPATH"] = f"{self.python_path}:{given['PYTHONPATH']}"
         part.env = {**given, **env}
 

@@ -53,6 +53,7 @@ class Result:
     states: dict[str, int] = field(default_factory=dict)
     lost: int = 0
     duplicated: int = 0
+    untrue: int = 0
     overslept: int = 0
     creates: int = 0
     until_accepted: list[float] = field(default_factory=list)
@@ -113,9 +114,11 @@ class Run:
                 Parcel(
                     delivery.at,
                     people.identifier(seed, delivery.person),
-                    people.signup(seed, delivery.person, delivery.version),
+                    people.body(seed, delivery),
                     delivery.door,
                     delivery.signed,
+                    delivery.happened,
+                    delivery.deletes,
                 )
                 for delivery in self.plan.deliveries
             ]
@@ -247,7 +250,7 @@ class Run:
         verdict = Judge(evidence).judge()
         result.broken += verdict.broken
         result.lost, result.duplicated = len(verdict.lost), len(verdict.duplicated)
-        result.overslept = len(verdict.overslept)
+        result.overslept, result.untrue = len(verdict.overslept), len(verdict.untrue)
         result.offered, result.tries = len(sent), sum(len(one.answers) for one in sent)
         result.acknowledged = sum(one.acknowledged is not None for one in sent)
         result.given_up = result.offered - result.acknowledged

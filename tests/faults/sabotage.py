@@ -1,6 +1,6 @@
 """Deliberate bugs, which a run must find.
 
-Each changes one line in a copy of ``worker`` that precedes the real one on the workers' ``PYTHONPATH``.
+Each changes one line in a copy of ``worker`` that precedes the real one on the ``PYTHONPATH`` of all processes.
 """
 
 import shutil
@@ -19,6 +19,21 @@ SABOTAGES: dict[str, tuple[str, str, str]] = {
         "store/lua/finish.lua",
         "if from ~= 'sending' or record[2] ~= args.token then\n",
         "if not from then\n",
+    ),
+    "change": (
+        "store/lua/accept.lua",
+        "local is_change = state == 'created' and not is_promoted and not args.on_change\n",
+        "local is_change = false\n",
+    ),
+    "stale": (
+        "store/lua/events.lua",
+        "  return at and event_at and at < event_at\n",
+        "  return false\n",
+    ),
+    "revive": (
+        "store/lua/events.lua",
+        "  if is_buried and not args.deletes then return not at or at <= event_at end\n",
+        "",
     ),
     "settle": (
         "sync.py",

@@ -29,13 +29,24 @@ TAKEN = ("accepted", "duplicate")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A delivery: seconds after the start, first receiver, signed or with the secret."""
+    """A delivery: seconds after the start, first receiver, signed or with the secret.
+
+    ``happened`` is the time of its event at the source, in seconds; ``deletes``: it deletes the person.
+    """
 
     at: float
     identifier: str
     body: dict[str, Any]
     door: int
     signed: bool
+    happened: int = 0
+    deletes: bool = False
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The fields of the person."""
+        data: dict[str, Any] = self.body.get("data", self.body)
+        return data
 
 
 @dataclass(slots=True)

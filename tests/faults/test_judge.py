@@ -4,14 +4,14 @@ A judge who finds nothing would let everything pass.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
 import pytest
 
 from tests.faults.inject import Injected
-from tests.faults.judge import Evidence, Judge, recovery_s, secrets_in
+from tests.faults.judge import MARK, Evidence, Judge, recovery_s, secrets_in
 from tests.faults.plan import Fault
 from tests.faults.sender import Parcel, Sent
 from tests.livedesk import Contact, LedgerEntry, RequestRecord
@@ -30,6 +30,8 @@ class Story:
     injected: list[Injected] = field(default_factory=list)
     record: Mapping[str, Any] | None = None
     status: str = "accepted"
+    #: Deliveries after the signup.
+    later: list[Sent] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
 
     def asked(self, kind: str, at: float, status: int | None = 200, mode: str | None = None) -> RequestRecord:
@@ -59,14 +61,24 @@ class Story:
         self.contacts.append(Contact(contact_id, at, "Ada", "ada@example.com", identifier=identifier))
         return contact_id
 
+    def says(self, happened: int, email: str | None, *, deletes: bool = False, is_known: bool = True) -> None:
+        """A later event, whose sender has heard 200 or not."""
+        data = {"identifier": ADA, "name": "Ada", "email": email}
+        parcel = Parcel(1.0, ADA, {"type": "user.updated", "data": data}, 0, False, happened, deletes)
+        self.later.append(Sent(parcel, ["200"], 2.0, "accepted") if is_known else Sent(parcel, ["TimeoutError"]))
+
+    def marked(self) -> None:
+        """Mark all contacts as deleted."""
+        self.contacts = [replace(one, custom_attributes={MARK: "2025-01-01"}) for one in self.contacts]
+
     def recorded(self, state: str, contact_id: int | None = None, cause: str | None = None, **more: Any) -> None:
         self.record = {"state": state, "contact_id": contact_id, "cause": cause, **more}
 
     def judge(self) -> Judge:
-        parcel = Parcel(0.0, ADA, {"identifier": ADA, "email": "ada@example.com"}, 0, False)
+        parcel = Parcel(0.0, ADA, {"identifier": ADA, "name": "Ada", "email": "ada@example.com"}, 0, False)
         return Judge(
             Evidence(
-                sent=[Sent(parcel, ["200"], 1.0, self.status)],
+                sent=[Sent(parcel, ["200"], 1.0, self.status), *self.later],
                 injected=self.injected,
                 requests=self.requests,
                 ledger=self.ledger,
@@ -179,6 +191,87 @@ def test_who_is_poisonous_made_livedesk_fail_while_others_were_answered(
             story.asked("create", number * 10 + 1).identifier = "bob"
     story.recorded("failed", cause="poisonous")
     assert bool(story.judge().lost) != is_true
+
+
+# Life after the signup
+
+
+@pytest.mark.parametrize(
+    ("events", "is_true"),
+    [
+        ([(1, "new@example.com", True)], False),
+        ([(1, "new@example.com", True), (2, "ada@example.com", True)], True),
+        ([(2, "ada@example.com", True), (1, "new@example.com", True)], True),
+        ([(2, "new@example.com", True), (1, "ada@example.com", True)], False),
+        ([(1, "new@example.com", True), (1, "ada@example.com", True)], True),
+        ([(0, "new@example.com", True)], True),
+        ([(1, "new@example.com", False)], True),
+    ],
+    ids=["dropped", "newest", "stale", "stale wins", "same time", "same time as the signup", "nobody knows"],
+)
+def test_livedesk_has_what_the_newest_event_says(events: list[tuple[int, str, bool]], is_true: bool) -> None:
+    story = Story()
+    contact_id = story.created(1.0)
+    for happened, email, is_known in events:
+        story.says(happened, email, is_known=is_known)
+    story.recorded("created", contact_id, outcome="updated")
+    assert (story.judge().untrue == set()) == is_true
+
+
+def test_a_field_with_a_note_is_not_compared() -> None:
+    story = Story()
+    contact_id = story.created(1.0)
+    story.says(1, "new@example.com")
+    story.recorded("created", contact_id, notes=[{"field": "email", "text": "left out"}])
+    assert story.judge().broken == []
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_who_was_deleted_is_marked(is_marked: bool) -> None:
+    story = Story()
+    contact_id = story.created(1.0)
+    story.says(1, None, deletes=True)
+    if is_marked:
+        story.marked()
+    story.recorded("deleted", contact_id, outcome="marked")
+    assert (story.judge().broken == []) == is_marked
+
+
+def test_who_was_deleted_before_livedesk_knew_is_not_there() -> None:
+    story = Story()
+    story.says(1, None, deletes=True)
+    story.recorded("deleted")
+    assert story.judge().broken == []
+    story.created(3.0)
+    assert story.judge().untrue == {ADA}, "a late repeat revived the person"
+
+
+@pytest.mark.parametrize(("state", "is_marked", "is_true"), [("created", False, True), ("created", True, False)])
+def test_who_came_back_by_a_newer_event_is_alive(state: str, is_marked: bool, is_true: bool) -> None:
+    story = Story()
+    contact_id = story.created(1.0)
+    story.says(1, None, deletes=True)
+    story.says(2, "ada@example.com")
+    if is_marked:
+        story.marked()
+    story.recorded(state, contact_id)
+    assert (story.judge().untrue == set()) == is_true
+
+
+def test_who_came_back_by_a_newer_event_and_is_deleted_is_lost() -> None:
+    story = Story()
+    story.says(1, None, deletes=True)
+    story.says(2, "ada@example.com")
+    story.recorded("deleted")
+    assert story.judge().lost == {ADA}
+
+
+def test_who_is_alive_though_the_newest_event_deletes_them_came_back() -> None:
+    story = Story()
+    contact_id = story.created(1.0)
+    story.says(1, None, deletes=True)
+    story.recorded("created", contact_id)
+    assert story.judge().untrue == {ADA}
 
 
 # I4

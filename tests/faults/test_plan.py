@@ -32,6 +32,19 @@ def test_everybody_signs_up_and_every_version_follows_from_the_one_before(seed: 
 
 
 @given(st.integers(0, 10_000))
+def test_the_events_of_a_person_have_times_and_a_deletion_has_one_of_its_own(seed: int) -> None:
+    plan = make_plan(seed, 900, 200, 50)
+    events = {(one.person, one.version): (one.happened, one.deletes) for one in plan.deliveries}
+    for (person, version), (happened, deletes) in events.items():
+        before = events.get((person, version - 1))
+        if before is not None:
+            is_apart = deletes or before[1]
+            assert before[0] < happened if is_apart else before[0] <= happened
+    assert any(deletes for _, deletes in events.values())
+    assert len({(person, at) for (person, _), (at, _) in events.items()}) < len(events), "some happen at the same time"
+
+
+@given(st.integers(0, 10_000))
 def test_a_long_run_has_every_kind_of_fault_and_every_misbehaviour(seed: int) -> None:
     plan = make_plan(seed, 100, 60, 1)
     assert {fault.options["mode"] for fault in plan.lanes[3]} == set(MODES)
