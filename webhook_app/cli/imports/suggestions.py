@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from webhook_app.sources.mapping.entry import NAMES
 from webhook_app.sources.mapping.labels import NAMES as LABELLED_NAMES
 from webhook_app.sources.mapping.labels import understand
+from worker.model import ATTRIBUTE_FIELDS
 
 #: What other programs call the fields, without spaces and signs, where ``labels`` does not know it.
 OTHER_NAMES = {
@@ -30,7 +31,8 @@ SUBJECTS = {
     **dict.fromkeys(LABELLED_NAMES, "name"),
 }
 _FIELDS = {word: name for name, words in OTHER_NAMES.items() for word in words.split()}
-_FIELDS |= {name.replace("_", ""): name for name in NAMES}
+# No column is all attributes: `--map` names one of them.
+_FIELDS |= {name.replace("_", ""): name for name in NAMES if name not in ATTRIBUTE_FIELDS}
 _SIGNS = re.compile(r"[\W_]+")
 #: How similar a misspelled name must be, from 0 to 1.
 CUTOFF = 0.78
