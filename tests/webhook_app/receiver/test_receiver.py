@@ -150,7 +150,7 @@ def test_an_invalid_optional_field_is_noted_and_not_rejected(door: Door) -> None
 
 
 def test_a_delivery_that_is_not_a_signup_is_ignored(door: Door) -> None:
-    response = door.post({"type": "user.deleted", "identifier": "ada"}, "crm")
+    response = door.post({"type": "user.banned", "identifier": "ada"}, "crm")
     assert response.status_code == 200
     assert response.json == {"status": "ignored", "identifier": None, "state": None, "contact_id": None}
     assert door.record("ada") is None
