@@ -37,6 +37,8 @@ from worker.store.store import Store
 CRASHES_ALLOWED = 10
 #: What a deletion is noted with, where it ends differently.
 KEPT = Note("identifier", "LiveDesk keeps the contact: another source has this person, too", NoteCode.KNOWN)
+#: Chatwoot ignores a picture without an address (``ContactsController#process_avatar_from_url``).
+PICTURE_STAYS = Note("avatar_url", "the person has no picture any more, but LiveDesk removes none", NoteCode.DIFFERS)
 MARKED_INSTEAD = Note(
     "identifier", "marked as deleted: this LiveDesk account is not known to allow deletions", NoteCode.ALTERED
 )
@@ -100,7 +102,11 @@ class ChangeAttempt:
             for name in names
             if name in newer
         ]
-        return [name for name in names if name not in newer and name != "inbox_id"]
+        unchangeable = {"inbox_id"}
+        if "avatar_url" in names and self.claim.contact.avatar_url is None:
+            unchangeable.add("avatar_url")
+            self.notes.append(PICTURE_STAYS)
+        return [name for name in names if name not in newer | unchangeable]
 
     def _newer_aliases(self) -> Iterable[ContactRecord]:
         """Return the living aliases whose newest event is newer than this one."""

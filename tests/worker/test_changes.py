@@ -9,13 +9,14 @@ import redis
 
 from tests.invariants import assert_invariants
 from tests.worker.sync_world import LOST, SETTLE_MS, SyncWorld, refused
-from tests.world import ADA, LEASE_MS
+from tests.world import ADA, CREATED, LEASE_MS
 from worker import causes
 from worker.errors import NotSent, Rejected
 from worker.livedesk.answers import Created, Deletion, Person
 from worker.model import (
     Accepted,
     Account,
+    Attempt,
     Contact,
     Event,
     Identity,
@@ -28,6 +29,7 @@ from worker.model import (
     Outcome,
     State,
     Status,
+    UpstreamPolicy,
     Work,
 )
 from worker.store import keys
@@ -661,7 +663,35 @@ def test_tombstones_are_forgotten_like_created_contacts(life: Life) -> None:
     assert life.client.exists(keys.contact(life.key())) == 0
 
 
+def test_a_picture_that_is_gone_stays_in_livedesk_and_is_noted(life: Life) -> None:
+    life.signs_up()
+    life.said()
+    life.hears(Contact("ada"), cleared=("avatar_url",))
+    life.attempt()
+    assert life.said() == []
+    assert [note.field for note in life.record().notes] == ["avatar_url"]
+
+
 # The queue
+
+
+@pytest.mark.parametrize(("is_change", "handed"), [(False, 13), (True, 7)])
+def test_a_new_contact_finds_a_time_within_a_second_whatever_waits(
+    is_change: bool, handed: int, client: redis.Redis
+) -> None:
+    """At 10 requests a second: workers may take times that are 1 s ahead, and new ones need some of them."""
+    life = Life(client, UpstreamPolicy(rate=10))
+    for number in range(30):
+        life.who = f"user-{number}"
+        life.hears(Contact(life.who, 1))
+        if is_change:
+            claim = life.store.contacts.claim(life.key(life.who), "token", sends=False)
+            assert claim
+            life.store.contacts.finish(claim, replace(CREATED, contact_id=str(number + 1)), Attempt(claim.now, 1, 200))
+            life.hears(Contact(life.who, 1, "Ada"))
+    life.client.delete(keys.QUEUE)
+    life.advance(60_000)
+    assert life.store.queue.sweep().handed == handed
 
 
 def test_changes_wait_behind_new_contacts_and_retries(life: Life) -> None:

@@ -18,6 +18,8 @@
 local WORKERS = PREFIX .. 'workers'
 -- When many are due, the next sweep follows within this time (sweeper.py).
 local NEXT_SWEEP_MS = 250
+-- How far ahead the times of changes, deletions and bulk work are: a new contact finds one within a second, whatever waits.
+local BEHIND_MS = 400
 
 redis.call('ZREM', WORKERS, args.worker)
 if args.worker ~= '' then redis.call('ZADD', WORKERS, now, args.worker) end
@@ -33,9 +35,9 @@ local function room(nth)
   if stop then return (is_probe_due(up[3], up[4]) and waiting + handed == 0) and 1 or 0 end
   local bound = args.bounds[nth]
   if policy.rate > 0 then
-    -- Only those whose times are within AHEAD_MS before the next sweep; workers already have the ones before `slot`.
-    local ahead = math.max(0, slot - exact)
-    bound = math.min(bound, math.ceil(pace_of(pace) * math.max(0, AHEAD_MS + NEXT_SWEEP_MS - ahead) / 1000))
+    -- Only those whose times are soon after the next sweep; workers already have the ones before `slot`.
+    local reach = SWEPT[nth] <= RETRY and AHEAD_MS or BEHIND_MS
+    bound = math.min(bound, math.ceil(pace_of(pace) * math.max(0, reach + NEXT_SWEEP_MS - math.max(0, slot - exact)) / 1000))
   end
   return math.min(args.max_messages - handed, bound - waiting - handed)
 end
