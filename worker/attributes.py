@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
 
-from worker.model import Attribute, Note, NoteCode
+from worker.model import DELETED_AT, Attribute, Note, NoteCode
 
 #: Attributes of one kind that a contact can have, and characters of a text.
 MAX_ATTRIBUTES, MAX_VALUE = 50, 255
 NAME = re.compile("[A-Za-z][A-Za-z0-9_-]{0,63}")
-#: What is set here when the source deletes a person; no source can set it.
-RESERVED = "account_deleted_at"
 #: JSON numbers are exact up to here in most programs (RFC 8259, section 6).
 MAX_EXACT = 2**53 - 1
 #: NUL makes PostgreSQL refuse the whole row; half a surrogate pair cannot be encoded as UTF-8.
@@ -60,7 +58,7 @@ def read_attributes(kind: str, written: object) -> Attributes:
 
 def is_name(name: object) -> bool:
     """Whether a source can give an attribute this name."""
-    return isinstance(name, str) and name != RESERVED and NAME.fullmatch(name) is not None
+    return isinstance(name, str) and name != DELETED_AT and NAME.fullmatch(name) is not None
 
 
 def _add(found: Attributes, kind: str, name: str, written: object) -> None:

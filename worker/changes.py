@@ -16,6 +16,7 @@ from worker.errors import LiveDeskError, Rejected
 from worker.livedesk.answers import Deletion
 from worker.livedesk.paced import PacedLiveDesk
 from worker.model import (
+    DELETED_AT,
     Account,
     AttemptResult,
     Claim,
@@ -29,7 +30,6 @@ from worker.model import (
     State,
     Work,
 )
-from worker.store.merge import DELETED_AT
 from worker.store.record import ContactRecord, differing_fields, values_of
 from worker.store.store import Store
 

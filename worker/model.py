@@ -184,6 +184,8 @@ EDITABLE_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is
 UNIQUE_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_unique)
 #: The fields whose value is a mapping, which LiveDesk merges key by key.
 ATTRIBUTE_FIELDS = ("custom_attributes", "additional_attributes")
+#: The custom attribute that says when the source deleted the person; no source can map it.
+DELETED_AT = "account_deleted_at"
 
 
 class NoteCode(StrEnum):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.attributes import MAX_ATTRIBUTES, MAX_EXACT, MAX_VALUE, NAME, RESERVED, read_attributes
-from worker.model import Attribute, NoteCode
+from worker.attributes import MAX_ATTRIBUTES, MAX_EXACT, MAX_VALUE, NAME, read_attributes
+from worker.model import DELETED_AT, Attribute, NoteCode
 from worker.normalise import normalise
 
 ANY = st.recursive(
@@ -70,7 +70,7 @@ def test_a_note_says_what_was_changed_or_left_out(written: object, value: str | 
 
 
 def test_names_are_those_that_livedesk_can_show() -> None:
-    bad = ["", "1st", "with space", "a.b", "ä", "x" * 65, "_hidden", RESERVED]
+    bad = ["", "1st", "with space", "a.b", "ä", "x" * 65, "_hidden", DELETED_AT]
     found = read_attributes("custom_attributes", dict.fromkeys([*bad, "Plan_2-x", "x" * 64], 1))
     assert list(found.values) == ["Plan_2-x", "x" * 64]
     [note] = found.notes

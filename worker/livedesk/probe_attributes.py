@@ -9,8 +9,7 @@ from worker.errors import Inconclusive, LiveDeskError
 from worker.livedesk.answers import Created, Person
 from worker.livedesk.checks import CheckResult, Level
 from worker.livedesk.client import LiveDesk
-from worker.model import Attribute, Contact
-from worker.store.merge import DELETED_AT
+from worker.model import DELETED_AT, Attribute, Contact
 
 #: How long a search is repeated until it shows what has changed, and the time between two searches.
 SEARCH_FOR_S, SEARCH_EVERY_S = 10.0, 1.0

@@ -15,8 +15,7 @@ from worker import causes
 from worker.errors import AnswerUnknown, Inconclusive, NotSent, Throttled
 from worker.livedesk.answers import Person
 from worker.livedesk.client import LiveDesk
-from worker.model import Account, Outcome, Position, State
-from worker.store.merge import DELETED_AT
+from worker.model import DELETED_AT, Account, Outcome, Position, State
 from worker.store.record import ContactRecord, SettledContact
 from worker.store.store import Store
 

@@ -7,7 +7,7 @@ delivery has another value for it.
 from dataclasses import dataclass
 from typing import Any
 
-from worker.model import ATTRIBUTE_FIELDS, Contact, Note, Outcome, Signup, State
+from worker.model import ATTRIBUTE_FIELDS, DELETED_AT, Contact, Note, Outcome, Signup, State
 from worker.store.record import (
     UNKNOWN,
     chunks_of,
@@ -19,8 +19,6 @@ from worker.store.record import (
     values_of,
 )
 
-#: The custom attribute that says when the source deleted the person.
-DELETED_AT = "account_deleted_at"
 #: What LiveDesk has of a person who was marked as deleted and is back: the mark, and data that nobody knows.
 MARKED = dump_chunks({f"custom_attributes.{DELETED_AT}": UNKNOWN})
 

@@ -9,8 +9,9 @@ from webhook_app.sources.mapping.paths import Scope, is_usable
 from webhook_app.sources.mapping.rules import compile_rule
 from webhook_app.sources.mapping.values import Rule
 from webhook_app.sources.mistakes import collecting
-from worker.attributes import MAX_ATTRIBUTES, RESERVED, is_name
+from worker.attributes import MAX_ATTRIBUTES, is_name
 from worker.errors import SettingsError
+from worker.model import DELETED_AT
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def compile_attributes(written: object, shape: Shape | None, *, absent_clears: b
 
 
 def _checked(name: str) -> str:
-    if name == RESERVED:
+    if name == DELETED_AT:
         raise ValueError("is reserved for deleted people")
     if not is_name(name):
         raise ValueError("a name begins with a letter, and has at most 64 letters, digits, - and _")
