@@ -4,6 +4,7 @@ Numbers of two systems that can be equal, paths that find nothing in the preset'
 """
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
@@ -18,7 +19,7 @@ from webhook_app.sources.mapping.rules import HEADER
 from webhook_app.sources.sample import NoSample, contact_in, payload_of, read_sample
 from webhook_app.sources.source import Source
 from worker.errors import SyncError
-from worker.model import ATTRIBUTE_FIELDS, Identity, OnConflict
+from worker.model import ATTRIBUTE_FIELDS, Event, Identity, OnConflict
 
 #: An identifier that ends in a number, such as ``42`` or ``wp-42``: the prefix, and the number.
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,12})", re.DOTALL)
@@ -115,10 +116,21 @@ def _paths_without_value(table: Mapping[str, Any], source: Source) -> Iterator[s
             if _value(source, field, contact, scope) is None:
                 for path in _paths_in(written):
                     yield from _no_value(f"map.{field}", path, source.preset, contact, scope)
-        for key in ("only_if", "ignore_if", "test_if"):
+        for key, path in _event_paths(
+            table, source.mapping.events.read(payload, scope, time.time(), is_deletion=False)
+        ):
+            yield from _no_value(key, path, source.preset, payload, scope)
+        for key in ("only_if", "ignore_if", "test_if", "deleted_if"):
             for place, allowed in _table(table, key).items():
                 if not place.startswith(HEADER) and allowed != {"exists": False}:
                     yield from _no_value(f'{key}."{place}"', place, source.preset, payload, scope)
+
+
+def _event_paths(table: Mapping[str, Any], event: Event) -> Iterator[tuple[str, str]]:
+    """Yield the paths to the name and the time of an event that have not found one."""
+    for key, found in (("event", event.name), ("event_time", event.at)):
+        if not found:
+            yield from ((key, path) for path in _paths_in(table.get(key)))
 
 
 def _fields(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,10 @@ WARNINGS = {
         '[sources.one]\npreset = "typeform"\nsecret = "$SHOP"\nmap = { identifier = "$.hidden.user_id" }\n',
         "[sources.one] map.identifier: a visitor can choose it",
     ),
+    "the time of an event": (
+        f'[sources.one]\n{SHOP}event_time = ["$.date_modifed_gmt", "$.changed"]\n',
+        "[sources.one] event_time: $.date_modifed_gmt finds nothing in the sample of the preset woocommerce",
+    ),
     "a visitor's conflict": (
         '[sources.one]\npreset = "typeform"\nsecret = "$SHOP"\non_conflict = "ask"\n',
         "[sources.one] on_conflict: has no effect, because a visitor never changes a contact in LiveDesk",
