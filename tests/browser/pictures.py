@@ -14,11 +14,13 @@ import redis
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS
-from tests.browser.seed import CREATED, HOSTILE, at, bring, build, closed, fill, person
+from tests.browser.seed import CREATED, HOSTILE, MINUTE_MS, at, bring, build, closed, fill, person
 from tests.browser.serving import enter, serve
+from tests.life import Life
 from tests.rig.parts import ROOT
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
+from tests.world import World
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from worker.actions import BulkAction, Command
@@ -100,6 +102,23 @@ def an_operation_runs(client: redis.Redis, browser: Browser, folder: Path) -> No
         take(browser, url, f"/dashboard/operations/{operation}", folder / "operation.png")
 
 
+def a_person_changes(client: redis.Redis, browser: Browser, folder: Path) -> None:
+    parts = build(client)
+    fill(parts.store, down=False)
+    ada = Life(World(client, store=parts.store), "ada-lovelace")
+    now = parts.store.now()
+    at(parts.store, 50)
+    ada.signs_up(email="ada@example.com")
+    for minutes, changed in ((31, {"phone_number": "+4915187654321"}), (12, {"custom_attributes": {"plan": "pro"}})):
+        at(parts.store, minutes)
+        ada.changes(at=now - (minutes + 1) * MINUTE_MS, email="ada@example.com", **changed)
+        at(parts.store, minutes - 0.1)
+        ada.sent(*parts.store.contacts.read(ada.key).changes)  # type: ignore[union-attr]
+    at(parts.store, 0)
+    with serve(create_app(parts)) as url:
+        take(browser, url, f"/dashboard/contacts/{ada.key}", folder / "life.png")
+
+
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
@@ -113,6 +132,8 @@ def main(folder: Path) -> None:
         livedesk_is_down(client, browser, folder)
         client.flushall()
         an_operation_runs(client, browser, folder)
+        client.flushall()
+        a_person_changes(client, browser, folder)
 
 
 if __name__ == "__main__":
