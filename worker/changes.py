@@ -109,9 +109,17 @@ class ChangeAttempt:
         return [name for name in names if name not in newer | unchangeable]
 
     def _newer_aliases(self) -> Iterable[ContactRecord]:
-        """Return the living aliases whose newest event is newer than this one."""
+        """Return the living aliases whose newest event is newer than this one.
+
+        An alias that is only known has sent nothing, unless it changed since.
+        """
         at = self.claim.event_at
-        return [alias for alias in self._aliases() if at is not None and (alias.event_at or 0) > at]
+        return [
+            alias
+            for alias in self._aliases()
+            if at is not None and (alias.event_at or 0) > at
+            if alias.outcome is not Outcome.KNOWN or any(attempt.changed for attempt in alias.attempts)
+        ]
 
     def _aliases(self) -> list[ContactRecord]:
         records = self.store.contacts.read_aliases(self.claim.key).records.values()

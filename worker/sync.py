@@ -30,6 +30,7 @@ from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected,
 from worker.livedesk.answers import Created, Person
 from worker.livedesk.paced import LeaseLost, LiveDesk, NoSlot, PacedLiveDesk
 from worker.model import (
+    DELETED_AT,
     OPTIONAL_FIELDS,
     UNIQUE_FIELDS,
     Account,
@@ -48,7 +49,8 @@ from worker.model import (
 from worker.overlap import Choice, Holder
 from worker.retry import RetryPolicy
 from worker.store.contacts import Finished
-from worker.store.record import with_unknown_attributes, without_attributes
+from worker.store.merge import MARK
+from worker.store.record import chunks_of, with_unknown, without_attributes
 from worker.store.store import Store
 
 #: Seconds for which a result is offered to a Redis that does not accept it.
@@ -139,6 +141,8 @@ class _Work:
         self.seen: list[Person] = []
         self.searched: set[str] = set()
         self.decided: Decided | None = None
+        #: Whether LiveDesk's contact is to lose the mark that its person was deleted.
+        self.is_marked = False
         self.account = sync.account()
 
     def attempt(self) -> AttemptResult:
@@ -287,6 +291,7 @@ class _Work:
             return note
         self.notes.append(note)
         if choice is Choice.KNOWN:
+            self.note_mark(owner)
             return self.created(Created(owner.id, status), Outcome.KNOWN)
         return self.adopt([replace(owner, identifier=self.contact.identifier)], status)
 
@@ -324,9 +329,11 @@ class _Work:
         """Return the fingerprint of what LiveDesk has, if something is still to be sent."""
         takes_attributes = self.account.creates_attributes is True
         if outcome is Outcome.ADOPTED and takes_attributes and self.claim.unknown_since is not None:
-            sent = with_unknown_attributes(sent)
+            sent = with_unknown(sent, [name for name in chunks_of(sent) if "." in name])
         elif outcome is Outcome.ADOPTED or (outcome is Outcome.CREATED and not takes_attributes):
             sent = without_attributes(sent)
+        if self.is_marked:
+            sent = with_unknown(sent, [MARK])
         return sent if sent != self.claim.fingerprint else None
 
     def adopt(self, found: list[Person], status: int = 200) -> AttemptResult:
@@ -338,7 +345,12 @@ class _Work:
         if self.decided is None:
             self.note_promotion(found[0].id)
         self.notes += overlap.differences(self.contact, found[0])
+        self.note_mark(found[0])
         return self.created(Created(found[0].id, status), Outcome.ADOPTED, sent=self.claim.sent)
+
+    def note_mark(self, person: Person) -> None:
+        """The contact says that its person was deleted, and here is an account of theirs."""
+        self.is_marked = not self.claim.is_visitors and DELETED_AT in person.custom_attributes
 
     def note_promotion(self, contact_id: str) -> None:
         """Note a promotion by an earlier attempt whose answer was lost."""

@@ -487,6 +487,50 @@ def test_an_attribute_that_a_create_without_an_answer_may_have_set_is_cleared(li
     assert life.said() == [("update", "7", {"custom_attributes": {"plan": None}})]
 
 
+@pytest.mark.parametrize("is_marked_first", [True, False])
+def test_who_comes_back_without_a_value_has_none_in_livedesk(is_marked_first: bool, life: Life) -> None:
+    life.signs_up(at=1000)
+    life.hears(at=2000, deleted=OnDelete.MARK)
+    if is_marked_first:
+        life.attempt(update=200)
+    life.hears(Contact("ada", name="Ada King"), at=3000, cleared=("phone_number",))
+    if not is_marked_first:
+        life.attempt(update=200)
+    life.said()
+    life.attempt(update=200)
+    changes = {"name": "Ada King", "phone_number": None, "custom_attributes": {"account_deleted_at": None}}
+    assert life.said() == [("update", "7", changes)]
+
+
+@pytest.mark.parametrize("identity", Identity)
+def test_another_account_of_a_person_who_was_marked_takes_the_mark_away(identity: Identity, life: Life) -> None:
+    life.signs_up(at=1000)
+    life.hears(at=2000, deleted=OnDelete.MARK)
+    life.attempt(update=200)
+    life.who = "crm-1"
+    life.hears(replace(ADA, identifier="crm-1"), at=1500, origin=Origin("crm", identity))
+    marked = Person("7", "ada", ADA.name, ADA.email, custom_attributes={"account_deleted_at": "2026-11-18T11:06:40Z"})
+    life.attempt(create=refused("email"), owners=[marked])
+    assert (life.record("crm-1").state is State.PENDING) == (identity is Identity.ACCOUNT)
+    if identity is Identity.ACCOUNT:
+        life.said()
+        life.attempt(update=200)
+        assert life.said() == [("update", "7", {"custom_attributes": {"account_deleted_at": None}})]
+        assert life.record("crm-1").outcome is Outcome.KNOWN
+
+
+def test_an_alias_that_is_only_known_keeps_nothing_from_livedesk(life: Life) -> None:
+    life.signs_up(at=1000)
+    life.who = "crm-1"
+    life.hears(replace(KING, identifier="crm-1"), at=8000, origin=Origin("crm"))
+    life.attempt(create=refused("email"), owners=[Person("7", "ada", ADA.name, ADA.email)])
+    life.who = "ada"
+    life.hears(KING, at=7000)
+    life.said()
+    life.attempt(update=200)
+    assert life.said() == [("update", "7", {"name": "Ada King"})]
+
+
 def test_who_came_back_before_livedesk_knew_of_the_deletion_can_change(life: Life) -> None:
     life.signs_up(at=1000)
     life.hears(at=2000, deleted=OnDelete.MARK)

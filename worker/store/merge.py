@@ -17,10 +17,13 @@ from worker.store.record import (
     load_contact,
     load_notes,
     values_of,
+    with_unknown,
 )
 
+#: The attribute of a deleted person in fingerprints.
+MARK = f"custom_attributes.{DELETED_AT}"
 #: What LiveDesk has of a person who was marked as deleted and is back: the mark, and data that nobody knows.
-MARKED = dump_chunks({f"custom_attributes.{DELETED_AT}": UNKNOWN})
+MARKED = dump_chunks({MARK: UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +74,18 @@ def merge(signup: Signup, before: Before, source: str, salt: bytes) -> Merged:
     after = dump_chunks(chunks)
     said = {name.partition(".")[0] for name in (*theirs, *cleared, *(note.field for note in signup.notes))}
     notes = (*(note for note in load_notes(before.notes) if note.field not in said), *signup.notes)
-    return Merged(_contact(signup.contact.identifier, values), notes, after, _sent(before, after))
+    sent = _sent(before, after)
+    if sent == MARKED:  # what the person had before may still be there
+        sent = with_unknown(sent, signup.cleared)
+    return Merged(_contact(signup.contact.identifier, values), notes, after, sent)
 
 
 def _sent(before: Before, after: str) -> str | None:
     """Return what LiveDesk has or may have, if that differs from what it should."""
     if before.state is State.DELETED:
         return MARKED if before.outcome == Outcome.MARKED else None
+    if before.contact_id and before.state.is_open and not before.sent:  # back before LiveDesk knows of the deletion
+        return MARKED
     if not before.contact_id and not before.is_unknown:
         return None
     if before.contact_id and before.state in (State.PENDING, State.CREATED):

@@ -46,7 +46,7 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 
 import json
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -276,9 +276,9 @@ def without_attributes(fingerprint: str) -> str:
     return fingerprint.partition("|")[0]
 
 
-def with_unknown_attributes(fingerprint: str) -> str:
-    """Return the fingerprint if nobody knows whether LiveDesk has the attributes."""
-    return dump_chunks({name: UNKNOWN if "." in name else chunk for name, chunk in chunks_of(fingerprint).items()})
+def with_unknown(fingerprint: str, names: Iterable[str]) -> str:
+    """Return the fingerprint if nobody knows what LiveDesk has in these fields."""
+    return dump_chunks({**chunks_of(fingerprint), **dict.fromkeys(names, UNKNOWN)})
 
 
 def differing_fields(before: str, after: str) -> list[str]:

@@ -223,7 +223,14 @@ class Directory:
         if mode == "unreachable":
             raise AnswerUnknown(causes.http(502), status=502)
         return [
-            Person(str(one.id), one.identifier, one.name or None, one.email, one.phone_number)
+            Person(
+                str(one.id),
+                one.identifier,
+                one.name or None,
+                one.email,
+                one.phone_number,
+                {key: value for key, value in one.custom_attributes.items() if value is not None},
+            )
             for one in self.book.contacts()
             if getattr(one, name) == value
         ]

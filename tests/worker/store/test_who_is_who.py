@@ -28,8 +28,6 @@ from worker.model import (
     Accepted,
     Contact,
     Identity,
-    Note,
-    NoteCode,
     OnChange,
     OnConflict,
     Origin,
@@ -37,6 +35,7 @@ from worker.model import (
     Quarantined,
     State,
     Status,
+    Work,
 )
 from worker.retry import RetryPolicy
 from worker.store import keys
@@ -450,19 +449,16 @@ class AttendedSystems(Systems):
         if record is None or record.owner_id is None or not self.is_same_person(record):
             return
         key, contacts = self.store.key_of(record.identifier), self.store.contacts
+        is_taken = obstacle(BulkAction.WITHOUT, record.cause, has_owner=True) is None
+        if (how != "known" and not is_taken) or (how != "leave_out" and record.work is not Work.CREATE):
+            return
         self.decided.add(record.identifier)
         if how == "known":
             assert contacts.mark_known(key, record.owner_id) == "known"
-        elif obstacle(BulkAction.ADOPT, record.cause, has_owner=True) is not None:
-            return
         elif how == "adopt":
             assert contacts.adopt(key, record.owner_id) == "retrying"
         else:
-            assert record.contact is not None
-            name = str(record.cause).removesuffix("_taken")
-            note = Note(name, "left out", NoteCode.LEFT_OUT)
-            edited = record.contact.without(name)
-            assert contacts.edit(key, edited, (note,), before=record.contact) == "retrying"
+            assert contacts.leave_out(key, record.owner_id) == "retrying"
 
     @rule(action=st.sampled_from((BulkAction.ADOPT, BulkAction.WITHOUT, BulkAction.KNOWN, BulkAction.RETRY)))
     def resolve_many(self, action: BulkAction) -> None:
@@ -527,7 +523,9 @@ class AttendedSystems(Systems):
                 assert own.contact_id == contact.id, "the record of an identifier leads to another contact"
                 assert own.outcome is not Outcome.KNOWN, "the contact has the identifier of a record that is only known"
             others = [one for one in linked if one is not own]
-            assert all(one.outcome is Outcome.KNOWN for one in others), "two records have the contact's identifier"
+            # A change that was given up does not say how the contact became known.
+            is_known = all(one.outcome is Outcome.KNOWN or one.state is not State.CREATED for one in others)
+            assert is_known, "two records have the contact's identifier"
             if own is None and linked:
                 assert contact.id in ("1", "2"), "whose contact is it?"
 

@@ -110,9 +110,9 @@ local function settle_deleted()
   local is_marked = result.outcome == 'marked'
   if contact_id and not (is_marked and contact_id == result.contact_id) then unlink(contact_id, args.old_finder) end
   if returns then
-    redis.call('HDEL', RECORD, 'deletes', 'contact_id', 'outcome', 'sent')
+    redis.call('HDEL', RECORD, 'deletes', 'contact_id', 'outcome')
     start_again(is_marked and CHANGE or NEW)
-    if is_marked then redis.call('HSET', RECORD, 'sent', args.marked) end
+    if is_marked then redis.call('HSETNX', RECORD, 'sent', args.marked) else redis.call('HDEL', RECORD, 'sent') end
   else
     shrink('deleted', args.attempt, args.notes, record[7])
     set('outcome', result.outcome)
