@@ -28,6 +28,7 @@ from webhook_app.parts import Parts
 from worker.actions import BulkAction
 from worker.model import Contact, State, UpstreamPolicy
 from worker.store import keys, record
+from worker.store.fingerprint import fingerprint
 from worker.store.lists import Filter
 from worker.store.store import Store
 
@@ -66,7 +67,7 @@ def lay_in_one(pipe: Any, number: int, state: State, at: int, secret: bytes) -> 
         "source": "signup",
         "state": state.value,
         "received_at": at,
-        "fingerprint": record.fingerprint(contact, secret),
+        "fingerprint": fingerprint(contact, secret),
         "attempts": f"[{at},183,200]",
     }
     pipe.zadd(keys.state(state), {key: at})

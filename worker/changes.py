@@ -30,7 +30,8 @@ from worker.model import (
     State,
     Work,
 )
-from worker.store.record import ContactRecord, differing_fields, values_of
+from worker.store.fingerprint import differing_fields, values_of
+from worker.store.record import ContactRecord
 from worker.store.store import Store
 
 #: Workers that may die while sending one contact before it fails: it may be what kills them.

@@ -49,8 +49,8 @@ from worker.model import (
 from worker.overlap import Choice, Holder
 from worker.retry import RetryPolicy
 from worker.store.contacts import Finished
+from worker.store.fingerprint import chunks_of, with_unknown, without_attributes
 from worker.store.merge import MARK
-from worker.store.record import chunks_of, with_unknown, without_attributes
 from worker.store.store import Store
 
 #: Seconds for which a result is offered to a Redis that does not accept it.

@@ -26,8 +26,9 @@ from worker.changes import body_of
 from worker.livedesk.client import CONTACTS
 from worker.model import ATTRIBUTE_FIELDS, CONTACT_FIELDS, Contact, Note, State, Work
 from worker.store.changes import Change
+from worker.store.fingerprint import values_of
 from worker.store.lists import Filter
-from worker.store.record import ContactRecord, values_of
+from worker.store.record import ContactRecord
 
 LABELS = {name: info.label for name, info in CONTACT_FIELDS.items()}
 CONTACT_ID = re.compile(r"[1-9][0-9]{0,18}")

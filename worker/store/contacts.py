@@ -38,6 +38,7 @@ from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.database import Database
 from worker.store.durability import Terms, Wait
+from worker.store.fingerprint import fingerprint
 from worker.store.merge import MARKED, Before, load_before, merge
 from worker.store.queue import ID_MARK, KEY_MARK, Queue
 from worker.store.record import ContactRecord
@@ -219,7 +220,7 @@ class Contacts:
             **_event(signup.event, origin),
             "same_person": same_person or None,
             "data": record.dump_data(contact),
-            "fingerprint": record.fingerprint(contact, salt),
+            "fingerprint": fingerprint(contact, salt),
             "notes": record.dump_notes(signup.notes),
             "message": self.template.replace(KEY_MARK, key).replace(ID_MARK, secrets.token_hex(8)),
             "queue_bound": self.queue.bound,
@@ -336,10 +337,10 @@ class Contacts:
             key=key,
             who=who or None,
             data=record.dump_data(contact),
-            fingerprint=record.fingerprint(contact, salt),
+            fingerprint=fingerprint(contact, salt),
             notes=record.dump_notes(notes),
             finders=record.dump_finders(contact, salt),
-            before=record.fingerprint(before, salt) if before else None,
+            before=fingerprint(before, salt) if before else None,
             allowed=ALLOWED[Action.EDIT],
         )
         return _answer(answer)
@@ -400,7 +401,7 @@ class Contacts:
             contact_id=contact_id,
             contact_finder=self.db.finder_of_id(contact_id),
             data=record.dump_data(contact),
-            fingerprint=record.fingerprint(contact, self.db.salt()),
+            fingerprint=fingerprint(contact, self.db.salt()),
             notes=record.dump_notes((RECREATED,)),
             finders=record.dump_finders(contact, self.db.salt()),
             allowed=ALLOWED[Action.RECREATE],

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.model import ATTRIBUTE_FIELDS, DELETED_AT, Contact, Note, Outcome, Signup, State
-from worker.store.record import (
+from worker.store.fingerprint import (
     UNKNOWN,
     chunks_of,
     differing_fields,
     dump_chunks,
     fingerprint,
-    load_contact,
-    load_notes,
     values_of,
     with_unknown,
 )
+from worker.store.record import load_contact, load_notes
 
 #: The attribute of a deleted person in fingerprints.
 MARK = f"custom_attributes.{DELETED_AT}"
@@ -98,7 +97,7 @@ def _sent(before: Before, after: str) -> str | None:
 
 
 def _contact(identifier: str, values: dict[str, object]) -> Contact:
-    """Return the contact with these values (``record.values_of``)."""
+    """Return the contact with these values (``fingerprint.values_of``)."""
     fields: dict[str, Any] = {}
     for name, value in values.items():
         field, _, attribute = name.partition(".")

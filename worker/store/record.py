@@ -12,7 +12,7 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 ``resolution``       ``model.Resolution`` for the next attempt; absent once ``created``
 ``state``            ``model.State``
 ``data``             JSON object: what is sent to LiveDesk, without the identifier; gone once ``created``
-``fingerprint``      four characters for each field of ``data`` (``POSITIONAL``): detects which fields differ
+``fingerprint``      four characters for each field of ``data`` (``fingerprint``): detects which fields differ
 ``notes``            JSON list of ``[field, text, code]``: what was left out or altered; older notes have no code
 ``received_at``      first delivery
 ``attempts``         the first attempt and the latest ones, each a line of JSON; only the last one once ``created``
@@ -45,14 +45,13 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 """
 
 import json
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 from worker.model import (
-    ATTRIBUTE_FIELDS,
     Attempt,
     Claim,
     Contact,
@@ -68,26 +67,11 @@ from worker.model import (
     State,
     Work,
 )
+from worker.store.fingerprint import UNKNOWN, UNSEEN, chunks_of, code_of, differing_fields, differing_values, name_of
 
 #: The states of a contact without data: LiveDesk has it, or never again.
 SETTLED_STATES = (State.CREATED, State.DELETED)
 
-#: Characters of each field in a fingerprint.
-CHUNK = 4
-#: How a field without a value looks in a fingerprint.
-ABSENT = "-" * CHUNK
-#: A field of which nobody knows what LiveDesk has.
-UNKNOWN = "?" * CHUNK
-#: The fields that every fingerprint begins with, in this order. Never change it, because fingerprints are stored.
-#: Others follow only where they have a value, each as ``|<name>=<four characters>``.
-POSITIONAL = ("inbox_id", "name", "email", "phone_number", "avatar_url")
-#: The fields that LiveDesk does not show as they were sent.
-UNSEEN = ("inbox_id", "avatar_url")
-#: How attributes are named in a fingerprint, which is stored for every contact.
-SHORT = {"custom_attributes": "c", "additional_attributes": "a"}
-LONG = {short: field for field, short in SHORT.items()}
-#: The fields by their letter, in an attempt that sent a change.
-CODES = {name[0]: name for name in POSITIONAL}
 #: How many hashes the finders are spread over: few enough in each that Redis stores it in compact form.
 BUCKETS = 2**14
 #: Characters of a contact's key.
@@ -222,85 +206,6 @@ def load_contact(identifier: str, data: str) -> Contact:
     return Contact(identifier=identifier, **json.loads(data))
 
 
-def fingerprint(contact: Contact, salt: bytes) -> str:
-    """Return four characters, 24 bits of a keyed hash, for each field."""
-    return dump_chunks({name: _chunk(name, value, salt) for name, value in values_of(contact).items()})
-
-
-def values_of(contact: Contact) -> dict[str, object]:
-    """Return the fields with a value, each attribute as ``custom_attributes.<name>``."""
-    values: dict[str, object] = {}
-    for one, value in contact.present().items():
-        if one in ATTRIBUTE_FIELDS:
-            values.update({f"{one}.{name}": each for name, each in value.items()})
-        elif one != "identifier":
-            values[one] = value
-    return values
-
-
-def _chunk(name: str, value: object, salt: bytes) -> str:
-    # An attribute may be true, 1 or "1".
-    text = json.dumps(value) if "." in name else value
-    digest = blake2b(f"{name}={text}".encode(), key=salt, digest_size=3).digest()
-    return urlsafe_b64encode(digest).decode()
-
-
-def chunks_of(fingerprint: str) -> dict[str, str]:
-    """Return the four characters of each field with a value."""
-    first, *named = fingerprint.split("|")
-    pairs = [(name, first[at * CHUNK :][:CHUNK]) for at, name in enumerate(POSITIONAL)]
-    pairs += [(_long(name), chunk) for name, _, chunk in (one.rpartition("=") for one in named)]
-    return {name: chunk for name, chunk in pairs if chunk != ABSENT}
-
-
-def dump_chunks(chunks: Mapping[str, str]) -> str:
-    """Return the fingerprint with these four characters of each field."""
-    first = "".join(chunks.get(name, ABSENT) for name in POSITIONAL)
-    named = sorted(f"{_short(name)}={chunk}" for name, chunk in chunks.items() if name not in POSITIONAL)
-    return "|".join([first, *named])
-
-
-def _short(name: str) -> str:
-    """Return the name of an attribute as it is stored."""
-    field, _, attribute = name.partition(".")
-    return f"{SHORT[field]}.{attribute}"
-
-
-def _long(name: str) -> str:
-    short, _, attribute = name.partition(".")
-    return f"{LONG[short]}.{attribute}"
-
-
-def without_attributes(fingerprint: str) -> str:
-    """Return the fingerprint of the same contact without attributes."""
-    return fingerprint.partition("|")[0]
-
-
-def with_unknown(fingerprint: str, names: Iterable[str]) -> str:
-    """Return the fingerprint if nobody knows what LiveDesk has in these fields."""
-    return dump_chunks({**chunks_of(fingerprint), **dict.fromkeys(names, UNKNOWN)})
-
-
-def differing_fields(before: str, after: str) -> list[str]:
-    """Return the fields in which two fingerprints differ."""
-    one, other = chunks_of(before), chunks_of(after)
-    names = (*POSITIONAL, *sorted((one.keys() | other.keys()) - set(POSITIONAL)))
-    return [name for name in names if one.get(name) != other.get(name)]
-
-
-def differing_values(fingerprint: str, values: Mapping[str, object], salt: bytes) -> list[str]:
-    """Return the fields of ``values`` that differ; skip those without a value before.
-
-    ``None`` is no value.
-    """
-    chunks = chunks_of(fingerprint)
-    return [
-        name
-        for name, value in values.items()
-        if name in chunks and chunks[name] != (None if value is None else _chunk(name, value, salt))
-    ]
-
-
 def dump_finders(contact: Contact, salt: bytes) -> str | None:
     """Return the finders of e-mail address and phone, or ``None`` without either."""
     values = {"email": (contact.email or "").lower(), "phone_number": contact.phone_number or ""}
@@ -331,7 +236,7 @@ def dump_attempt(attempt: Attempt) -> str:
     The fields that an update sent are in the place of the status, which is 200 then: a contact that was updated needs
     no more memory than before.
     """
-    status = " ".join(map(_code, attempt.changed)) or attempt.status
+    status = " ".join(map(code_of, attempt.changed)) or attempt.status
     line: list[Any] = [attempt.at, attempt.duration_ms, status, attempt.cause, attempt.excerpt, attempt.trigger]
     while len(line) > 2 and not line[-1]:
         line.pop()
@@ -354,13 +259,8 @@ def _load_attempt(line: list[Any]) -> Attempt:
     at, duration_ms, status, cause, excerpt, trigger = (*line, None, None, None, None)[:6]
     changed: tuple[str, ...] = ()
     if isinstance(status, str):
-        changed, status = tuple(CODES.get(code) or _long(code) for code in status.split()), 200
+        changed, status = tuple(map(name_of, status.split())), 200
     return Attempt(at, duration_ms, status, cause, excerpt or "", trigger or "", changed)
-
-
-def _code(name: str) -> str:
-    """Return the field's name in an attempt: one letter, unless it is an attribute."""
-    return name[0] if name in POSITIONAL else _short(name)
 
 
 def load_claim(fields: dict[str, str], **lease: Any) -> Claim:

@@ -8,21 +8,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.model import ATTRIBUTE_FIELDS, Attempt, Contact, Note, NoteCode, OnDelete, State, Work
+from worker.store.fingerprint import CODES, POSITIONAL, chunks_of, differing_fields, dump_chunks, fingerprint, values_of
 from worker.store.record import (
-    CODES,
-    POSITIONAL,
     ContactRecord,
-    chunks_of,
-    differing_fields,
     dump_attempt,
-    dump_chunks,
     dump_data,
     dump_notes,
-    fingerprint,
     load_attempts,
     load_contact,
     load_notes,
-    values_of,
 )
 
 OPTIONAL_TEXT = st.none() | st.text(min_size=1)

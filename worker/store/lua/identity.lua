@@ -13,7 +13,7 @@ local function is_among(spaces)
 end
 
 -- Whether a stored fingerprint has the e-mail address or the phone number of this delivery: characters 9 to 12 and 13 to 16
--- (record.POSITIONAL).
+-- (fingerprint.POSITIONAL).
 local function agrees(stored)
   if not stored then return false end
   for at = 9, 13, 4 do
