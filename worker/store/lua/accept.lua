@@ -48,7 +48,7 @@ end
 local function store_delivery()
   redis.call('HSET', RECORD, 'source', args.source)
   store_data(record[5])
-  store_event(event_at)
+  if state or args.event or args.event_at then store_event(event_at) end
 end
 
 -- A new contact goes straight to the queue, unless others are due before it.
