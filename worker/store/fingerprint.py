@@ -30,7 +30,10 @@ CODES = {name[0]: name for name in POSITIONAL}
 
 def fingerprint(contact: Contact, salt: bytes) -> str:
     """Return four characters, 24 bits of a keyed hash, for each field."""
-    return dump_chunks({name: _chunk(name, value, salt) for name, value in values_of(contact).items()})
+    if contact.custom_attributes or contact.additional_attributes:
+        return dump_chunks({name: _chunk(name, value, salt) for name, value in values_of(contact).items()})
+    values = [(name, getattr(contact, name)) for name in POSITIONAL]
+    return "".join([ABSENT if value is None else _chunk(name, value, salt) for name, value in values])
 
 
 def values_of(contact: Contact) -> dict[str, object]:
