@@ -3,6 +3,7 @@
 The LiveDesk of this test is the contact book of the stand-in, whose requests end as the test has drawn.
 """
 
+import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ from worker.store import keys
 from worker.store.record import ContactRecord
 from worker.sync import Sync
 
+#: The long form: ``LIFE_EXAMPLES=2000 pytest tests/worker/store/test_life.py``.
+EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "40"))
 PEOPLE = ("ada", "bob")
 #: A time at the source, in ms since the epoch; events are at most ``LATEST`` ms later.
 NOON, LATEST = 1_795_000_000_000, 6
@@ -459,4 +462,4 @@ class Life(RuleBasedStateMachine):
 
 def test_whatever_happens_after_the_signup_livedesk_has_the_newest(client: redis.Redis) -> None:
     Life.client = client
-    run_state_machine_as_test(Life, settings=profile(max_examples=40))
+    run_state_machine_as_test(Life, settings=profile(max_examples=EXAMPLES))
