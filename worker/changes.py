@@ -122,8 +122,8 @@ class ChangeAttempt:
             if alias.outcome is not Outcome.KNOWN or any(attempt.changed for attempt in alias.attempts)
         ]
 
-    def _aliases(self) -> list[ContactRecord]:
-        records = self.store.contacts.read_aliases(self.claim.key).records.values()
+    def _aliases(self, contact_id: str | None = None) -> list[ContactRecord]:
+        records = self.store.contacts.read_aliases(self.claim.key, contact_id).records.values()
         return [record for record in records if record.state is not State.DELETED and record.deletes is None]
 
     def _refused(self, refusal: Rejected, names: list[str]) -> AttemptResult | list[str]:
@@ -199,7 +199,7 @@ class ChangeAttempt:
             contact_id = found[0].id if found else None
         if contact_id is None:
             return self._deleted(None, None)
-        if self._aliases():
+        if self._aliases(contact_id):
             self.notes.append(KEPT)
             return self._deleted(None, None)
         if self.claim.deletes is OnDelete.DELETE and self.account.deletes:

@@ -519,6 +519,21 @@ def test_another_account_of_a_person_who_was_marked_takes_the_mark_away(identity
         assert life.record("crm-1").outcome is Outcome.KNOWN
 
 
+def test_a_contact_that_a_lost_create_made_stays_while_another_account_has_it(life: Life) -> None:
+    life.hears(ADA, at=1000)
+    life.attempt(create=LOST)
+    life.who = "crm-1"
+    life.hears(replace(ADA, identifier="crm-1"), at=500, origin=Origin("crm"))
+    life.attempt(create=refused("email"), owners=[Person("7", "ada", ADA.name, ADA.email)])
+    life.who = "ada"
+    life.hears(at=2000, deleted=OnDelete.MARK)
+    life.said()
+    life.attempt(look_up=[Person("7", "ada")])
+    assert life.said() == [("look_up", "ada")]
+    assert life.ending == (State.DELETED, None)
+    assert "another source has this person" in life.record().notes[0].text
+
+
 def test_an_alias_that_is_only_known_keeps_nothing_from_livedesk(life: Life) -> None:
     life.signs_up(at=1000)
     life.who = "crm-1"

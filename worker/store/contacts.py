@@ -453,19 +453,23 @@ class Contacts:
         found = self._found_by(contact_id)
         return self.read(found[-1]) if found else None
 
-    def aliases(self, key: str) -> list[str]:
-        """Return the keys of all contacts that are the same one in LiveDesk."""
+    def aliases(self, key: str, contact_id: str | None = None) -> list[str]:
+        """Return the keys of all contacts that are the same one in LiveDesk.
+
+        ``contact_id``: its id there, where the record does not know it.
+        """
         with translated():
-            contact_id: Any = self.db.client.hget(keys.contact(key), "contact_id")
+            stored: Any = self.db.client.hget(keys.contact(key), "contact_id")
+            contact_id = stored or contact_id
             if not contact_id:
                 return [key]
             found: Any = self.db.client.smembers(keys.aliases(contact_id))
         # Earlier versions listed the records of one contact in its finder only.
         return sorted({key, *found, *self._found_by(contact_id)})
 
-    def read_aliases(self, key: str) -> Aliases:
+    def read_aliases(self, key: str, contact_id: str | None = None) -> Aliases:
         """Return the other contacts that are the same one in LiveDesk."""
-        others = [other for other in self.aliases(key) if other != key]
+        others = [other for other in self.aliases(key, contact_id) if other != key]
         found = self.read_many(others[:MAX_ALIASES]) if others else {}
         ordered = sorted(found.items(), key=lambda pair: (pair[1].outcome is Outcome.KNOWN, pair[1].received_at))
         return Aliases(len(others), dict(ordered))
