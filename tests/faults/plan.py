@@ -273,7 +273,8 @@ def misbehaviour(dice: random.Random, mode: str) -> tuple[str, dict[str, Any]]:
         options for menu in (REFUSALS, UNKNOWN) for variants in menu.get(mode, {}).values() for options in variants
     ]
     on_search = [options for variants in USELESS_LOOK_UPS.get(mode, {}).values() for options in variants]
-    on_update = [] if mode in REFUSES_CHANGES else on_create
+    # An empty answer is enough for an update, so that it must not be a lie.
+    on_update = [options for options in on_create if mode not in REFUSES_CHANGES and options.get("commit") is not False]
     choices = [
         (kind, options)
         for kind, menu in (("create", on_create), ("search", on_search), ("update", on_update))

@@ -534,6 +534,18 @@ def test_a_contact_that_a_lost_create_made_stays_while_another_account_has_it(li
     assert "another source has this person" in life.record().notes[0].text
 
 
+def test_who_came_back_while_the_create_was_unknown_loses_the_mark(life: Life) -> None:
+    life.hears(ADA, at=1000)
+    life.attempt(create=LOST)
+    life.hears(at=2000, deleted=OnDelete.MARK)
+    life.hears(Contact("ada", name="Ada King"), at=3000, cleared=("phone_number",))
+    life.attempt(look_up=[Person("7", "ada")], update=200)
+    life.said()
+    life.attempt(update=200)
+    changes = {"name": "Ada King", "phone_number": None, "custom_attributes": {"account_deleted_at": None}}
+    assert life.said() == [("update", "7", changes)]
+
+
 def test_an_alias_that_is_only_known_keeps_nothing_from_livedesk(life: Life) -> None:
     life.signs_up(at=1000)
     life.who = "crm-1"

@@ -83,7 +83,8 @@ def _sent(before: Before, after: str) -> str | None:
     """Return what LiveDesk has or may have, if that differs from what it should."""
     if before.state is State.DELETED:
         return MARKED if before.outcome == Outcome.MARKED else None
-    if before.contact_id and before.state.is_open and not before.sent:  # back before LiveDesk knows of the deletion
+    is_in_livedesk = before.contact_id or (before.is_unknown and not chunks_of(before.fingerprint))
+    if is_in_livedesk and before.state.is_open and not before.sent:  # back before LiveDesk knows of the deletion
         return MARKED
     if not before.contact_id and not before.is_unknown:
         return None

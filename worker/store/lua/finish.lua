@@ -112,7 +112,9 @@ local function settle_deleted()
   if returns then
     redis.call('HDEL', RECORD, 'deletes', 'contact_id', 'outcome')
     start_again(is_marked and CHANGE or NEW)
-    if is_marked then redis.call('HSETNX', RECORD, 'sent', args.marked) else redis.call('HDEL', RECORD, 'sent') end
+    local sent = redis.call('HGET', RECORD, 'sent')
+    local knows_mark = sent and string.find(sent, 'account_deleted_at', 1, true)
+    if not (is_marked and knows_mark) then set('sent', is_marked and args.marked) end
   else
     shrink('deleted', args.attempt, args.notes, record[7])
     set('outcome', result.outcome)
