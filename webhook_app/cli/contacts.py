@@ -145,7 +145,7 @@ def adopt_contact(operator: Operator, key: str, as_json: bool, why: str) -> None
 @one_contact
 def leave_out_field(operator: Operator, key: str, as_json: bool, why: str) -> None:
     """Resolve a conflict: create the contact without the field that another one has."""
-    _print_state(key, operator.contacts.leave_out(key, why), "Creating the contact without the field now.", as_json)
+    _print_state(key, operator.contacts.leave_out(key, why), "Retrying without the field now.", as_json)
 
 
 @contacts.command("edit", epilog=NAMES)

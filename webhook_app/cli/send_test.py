@@ -115,6 +115,8 @@ def _print_answer(status: int, body: bytes) -> dict[str, Any]:
         answer = None
     if status != 200 or not isinstance(answer, dict):
         raise click.ClickException("The receiver rejected the delivery.")
+    if answer.get("reason") == "deletion":
+        raise click.ClickException('The source ignores deletions: its on_delete is "ignore".')
     if not answer.get("identifier"):
         raise click.ClickException(f"The delivery has no usable contact: {printable(str(answer.get('status')))}.")
     return answer

@@ -35,7 +35,7 @@ CONDITIONS = {"only_if": True, "ignore_if": False, "test_if": False}
 @click.argument("name")
 @click.option("--body", "file", metavar="FILE", help="The body of a delivery; - is standard input.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header of it. Repeatable.")
-@click.option("--event", help="The event whose sample is read; by default the signup..")
+@click.option("--event", help="The event whose sample is read; by default the signup.")
 @json_option
 def try_delivery(name: str, file: str | None, headers: tuple[str, ...], event: str | None, as_json: bool) -> None:
     """Show which contacts a delivery to the source NAME would lead to.

@@ -6,7 +6,7 @@ A sentence is a list of pieces: text, and times in ms since the epoch that the p
 from dataclasses import dataclass
 
 from webhook_app.present.wording import counted, field_labels
-from worker.causes import explain
+from worker.causes import CONTACT_GONE, explain
 from worker.durations import duration
 from worker.model import OnDelete, Outcome, Resolution, State, Work
 from worker.retry import RetryPolicy
@@ -28,7 +28,7 @@ OUTCOMES = {
 }
 #: What happened to LiveDesk's contact after the source had deleted the person.
 GOODBYES = {
-    Outcome.MARKED: "LiveDesk's contact {} says so: see its custom attribute account_deleted_at.",
+    Outcome.MARKED: "LiveDesk's contact {} is marked: its custom attribute account_deleted_at has the time.",
     Outcome.DELETED: "LiveDesk no longer has the contact.",
     None: "LiveDesk did not have to change anything.",
 }
@@ -85,7 +85,10 @@ def _closed(record: ContactRecord) -> Explanation:
         return Explanation("", ["The source deleted this person", *_at(record.event_at), f". {goodbye}"], REVIVAL)
     if record.state is State.DISCARDED and record.work is Work.UPDATE:
         kept = f". LiveDesk's contact {record.contact_id} stays as it is."
-        return Explanation("", ["The change was discarded", *at, kept], "Retry sends the change after all.")
+        is_gone = bool(record.attempts) and record.attempts[-1].cause == CONTACT_GONE.slug
+        kept = f". LiveDesk no longer has contact {record.contact_id}." if is_gone else kept
+        todo = "Retry sends the change after all, and so does the next change."
+        return Explanation("", ["The change was discarded", *at, kept], todo)
     if record.state is State.DISCARDED:
         return Explanation("", ["Discarded", *at, ". It will not be tried again."], "Retry brings it back.")
     explained = explain(record.cause or "")

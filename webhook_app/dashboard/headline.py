@@ -154,7 +154,7 @@ def _changes_of(overview: Overview) -> str:
     """Return how many of those who wait are in LiveDesk already, if there are any."""
     changes, deletions = overview.waiting.get("change", 0), overview.waiting.get("deletion", 0)
     parts = [
-        *((f"{counted(changes, 'change')} of contacts in LiveDesk",) if changes else ()),
+        *((counted(changes, "change"),) if changes else ()),
         *((counted(deletions, "deletion"),) if deletions else ()),
     ]
     return f", among them {' and '.join(parts)}" if parts else ""

@@ -47,7 +47,7 @@ REASONS = {
 }
 
 
-NOT_A_CHANGE = "This is not possible with this change of a contact that LiveDesk has. Nothing was changed."
+NOT_A_CHANGE = "This is not possible with a change or a deletion. Nothing was changed."
 
 
 class ActionRefused(SyncError):

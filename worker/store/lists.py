@@ -308,7 +308,7 @@ def _row(key: str, at: float, values: list[str | None]) -> Row | None:
             state=state,
             source=fields["source"],
             cause=fields.get("cause"),
-            attempts_made=int(fields.get("attempts_made", 1 if state is State.CREATED else 0)),
+            attempts_made=int(fields.get("attempts_made", 1 if _was_sent(state, fields) else 0)),
             received_at=int(fields["received_at"]),
             next_attempt_at=int(fields["next_attempt_at"]) if "next_attempt_at" in fields else None,
             contact_id=fields.get("contact_id"),
@@ -319,6 +319,11 @@ def _row(key: str, at: float, values: list[str | None]) -> Row | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def _was_sent(state: State, fields: dict[str, str]) -> bool:
+    """Return whether one attempt settled the contact, which is not stored."""
+    return state is State.CREATED or (state is State.DELETED and "contact_id" in fields)
 
 
 def _work(state: State, fields: dict[str, str]) -> Work | None:

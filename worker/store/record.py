@@ -336,7 +336,10 @@ def load_record(fields: dict[str, str]) -> ContactRecord:
         cause=fields.get("cause"),
         owner_id=fields.get("owner_id"),
         next_attempt_at=number("next_attempt_at"),
-        closed_at=(ended or number("event_at")) if is_settled else number("closed_at"),
+        # LiveDesk never had it: the source's clock says when, but not before it arrived here.
+        closed_at=(ended or max(int(fields["received_at"]), number("event_at") or 0))
+        if is_settled
+        else number("closed_at"),
         newer_fields=tuple(differing_fields(fields["fingerprint"], fields["newer"])) if "newer" in fields else (),
         newer_at=number("newer_at"),
         unknown_since=number("unknown_since"),

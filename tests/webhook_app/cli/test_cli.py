@@ -593,6 +593,9 @@ def test_the_sample_of_another_event_is_sent(store: Store, monkeypatch: pytest.M
     assert '"identifier": "77"' in changed.output
     deleted = send(store, "app", "--identifier", "77", "--event", "customers_delete", sources=shop)
     assert '"status": "accepted", "identifier": "77"' in deleted.output
+    ignoring = {"app": {**SOURCE, "preset": "shopify"}}
+    result = send(store, "app", "--identifier", "77", "--event", "customers_delete", sources=ignoring)
+    assert 'The source ignores deletions: its on_delete is "ignore".' in result.output
     result = send(store, "app", "--event", "customers_vanish", sources=shop)
     assert result.exit_code == 2
     assert "The preset shopify has no sample of 'customers_vanish'" in result.output

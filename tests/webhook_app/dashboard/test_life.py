@@ -11,7 +11,7 @@ import redis
 from tests.invariants import assert_invariants
 from tests.life import GONE, NOON, STALE_ROW, Life
 from tests.world import CONFLICT, FAILED, RETRYING, DashboardWorld
-from worker.model import OnDelete, Outcome, State, Work
+from worker.model import Note, OnDelete, Outcome, State, Work
 from worker.store import keys
 from worker.store.lists import Filter
 
@@ -118,6 +118,19 @@ def test_a_change_that_was_given_up(ada: Life) -> None:
     assert 'class="what bad">Attempt failed: ' in page
 
 
+def test_the_stored_value_that_livedesk_refuses_is_named(ada: Life) -> None:
+    ada.changes()
+    ada.ends(replace(STALE_ROW, notes=(Note("email", "LiveDesk refuses the value that its contact has already"),)))
+    assert "e-mail address LiveDesk refuses the value that its contact has already" in text_of(page_of(ada))
+
+
+def test_a_discarded_change_of_a_contact_that_is_gone(ada: Life, door: DashboardWorld) -> None:
+    ada.changes()
+    ada.ends(GONE)
+    door.send(f"{LIST}/{ada.key}/discard")
+    assert "LiveDesk no longer has contact 7." in text_of(page_of(ada))
+
+
 def test_a_change_of_a_contact_that_is_gone(ada: Life, door: DashboardWorld) -> None:
     ada.changes()
     ada.ends(GONE)
@@ -159,7 +172,11 @@ def test_discarding_a_change_leaves_the_contact(ada: Life, door: DashboardWorld)
 @pytest.mark.parametrize(
     ("on_delete", "outcome", "said"),
     [
-        (OnDelete.MARK, Outcome.MARKED, "LiveDesk's contact 7 says so: see its custom attribute account_deleted_at."),
+        (
+            OnDelete.MARK,
+            Outcome.MARKED,
+            "LiveDesk's contact 7 is marked: its custom attribute account_deleted_at has the time.",
+        ),
         (OnDelete.DELETE, Outcome.DELETED, "LiveDesk no longer has the contact."),
         (OnDelete.DELETE, None, "LiveDesk did not have to change anything."),
     ],
@@ -184,6 +201,10 @@ def test_a_deletion_of_somebody_unknown(door: DashboardWorld) -> None:
     page = page_of(nobody)
     assert moments(page) == ["Deletion received"]
     assert "The source deleted this person" in page
+    assert "none yet" not in page
+    record = door.record("nobody")
+    assert record.closed_at is not None
+    assert record.closed_at >= record.received_at, "its end is not before its arrival, whatever the source's clock says"
 
 
 def test_failed_attempts_are_in_the_timeline(door: DashboardWorld) -> None:
@@ -240,6 +261,13 @@ def test_deleted_contacts_have_a_list(door: DashboardWorld) -> None:
     assert door.store.lists.count(Filter(state=State.DELETED)).number == 1
 
 
+def test_a_list_counts_the_attempt_that_marked_a_contact(ada: Life, door: DashboardWorld) -> None:
+    ada.is_deleted()
+    ada.buried(Outcome.MARKED)
+    (row,) = door.store.lists.page(Filter(state=State.DELETED), limit=10).rows
+    assert row.attempts_made == door.record().attempts_made == 1
+
+
 # Overview, sources
 
 
@@ -251,7 +279,7 @@ def test_the_overview_tells_changes_from_signups(ada: Life, door: DashboardWorld
     door.bring("new-one")
     door.store.queue.sweep("worker")
     text = text_of(door.get("/dashboard/"))
-    assert "3 people are on the way, among them 1 change of contacts in LiveDesk and 1 deletion." in text
+    assert "3 people are on the way, among them 1 change and 1 deletion." in text
     assert "To be sent, in this order: new signups 1, retries 0, deletions 1, changes 1," in text
 
 
