@@ -49,11 +49,14 @@ def read_attributes(kind: str, written: object) -> Attributes:
         found.notes.append(Note(kind, text, NoteCode.LEFT_OUT))
     named = [name for name in written if is_name(name)]
     if len(named) > MAX_ATTRIBUTES:
-        text = f"{len(named) - MAX_ATTRIBUTES} left out: there are more than {MAX_ATTRIBUTES}"
-        found.notes.append(Note(kind, text, NoteCode.LEFT_OUT))
+        found.notes.append(too_many(kind, len(named) - MAX_ATTRIBUTES))
     for name in named[:MAX_ATTRIBUTES]:
         _add(found, kind, name, written[name])
     return found
+
+
+def too_many(kind: str, left_out: int) -> Note:
+    return Note(kind, f"{left_out} left out: there are more than {MAX_ATTRIBUTES}", NoteCode.LEFT_OUT)
 
 
 def is_name(name: object) -> bool:

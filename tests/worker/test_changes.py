@@ -27,6 +27,7 @@ from worker.model import (
     OnDelete,
     Origin,
     Outcome,
+    Signup,
     State,
     Status,
     UpstreamPolicy,
@@ -137,6 +138,62 @@ def test_a_source_clears_nothing_of_another_source(life: Life) -> None:
     clerk, app = Origin("clerk", id_space="users"), Origin("app", id_space="users")
     life.signs_up(origin=clerk)
     assert life.hears(Contact("ada"), cleared=("phone_number",), origin=app).status is Status.DUPLICATE
+
+
+def test_each_source_clears_only_what_it_has_sent(life: Life) -> None:
+    clerk, app = Origin("clerk", id_space="users"), Origin("app", id_space="users")
+    life.signs_up(origin=clerk)
+    for name in ("Ada King", "Ada Byron"):  # the second time, the newest delivery is the app's own
+        life.hears(Contact("ada", name=name), cleared=("phone_number",), origin=app)
+        life.attempt(update=200)
+    life.said()
+    life.hears(Contact("ada"), cleared=("phone_number", "name"), origin=clerk)
+    life.attempt(update=200)
+    assert life.said() == [("update", "7", {"phone_number": None})], "the name is the app's now"
+    life.hears(Contact("ada", name="Ada Byron", email="ada@byron.example"), origin=clerk)
+    life.attempt(update=200)
+    life.said()
+    life.hears(Contact("ada"), cleared=("name", "email"), origin=app)
+    life.attempt(update=200)
+    assert life.said() == [("update", "7", {"name": None})], "both have sent the name"
+    assert "senders" in life.fields(), "the e-mail address is Clerk's"
+    life.hears(Contact("ada"), cleared=("email",), origin=clerk)
+    assert life.record().changes == ("email",)
+
+
+@pytest.mark.parametrize("at", [None, 5])
+def test_the_last_delivery_of_a_person_in_a_batch_wins(at: int | None, life: Life) -> None:
+    """The second one is a repeat of what is there, but not after the first one."""
+    life.signs_up(at=at)
+    event = Event("user.updated", None if at is None else NOON + at)
+    batch = [Signup(KING, event=event), Signup(replace(ADA, identifier="bob"), event=event), Signup(ADA, event=event)]
+    answers = life.store.contacts.accept_all(batch, SIGNUP)
+    assert [answer.status for answer in answers] == [Status.ACCEPTED] * 3
+    assert life.record().changes == ()
+
+
+def test_a_source_that_only_notes_changes_does_not_join_one_that_waits(life: Life) -> None:
+    clerk, app = Origin("clerk", id_space="users"), Origin("app", id_space="users", on_change=OnChange.NOTE)
+    life.signs_up(origin=clerk)
+    life.said()
+    life.hears(KING, origin=clerk)
+    assert life.hears(CALLED, origin=app).status is Status.DUPLICATE
+    life.attempt(update=200)
+    assert life.said() == [("update", "7", {"name": "Ada King"})]
+
+
+def test_a_person_never_has_more_than_fifty_attributes(life: Life) -> None:
+    def plans(letter: str) -> Contact:
+        return replace(ADA, custom_attributes={f"{letter}{number}": number for number in range(30)})
+
+    life.signs_up(plans("a"))
+    life.attempt(update=200)
+    life.hears(plans("b"))
+    record = life.record()
+    assert record.changes == tuple(f"custom_attributes.{name}" for name in sorted(f"b{number}" for number in range(20)))
+    assert record.notes == (Note("custom_attributes", "10 left out: there are more than 50", NoteCode.LEFT_OUT),)
+    life.attempt(update=200)
+    assert life.hears(plans("b")).status is Status.DUPLICATE
 
 
 def test_changes_that_wait_become_one(life: Life) -> None:
@@ -701,6 +758,45 @@ def test_a_person_who_returns_while_the_deletion_waits_is_created_after_it(life:
     life.attempt(delete=Deletion.DELETED)
     assert (life.record().work, life.record().contact) == (Work.CREATE, KING)
     life.attempt(create=Created("8", 200))
+
+
+def test_a_person_of_whom_there_is_only_an_identifier_can_return(life: Life) -> None:
+    life.options |= {"inbox_id": 1, "account": lambda: ALLOWED}
+    life.signs_up(Contact("ada"), at=0)
+    life.hears(at=1, deleted=OnDelete.DELETE)
+    assert life.hears(Contact("ada"), at=2).status is Status.ACCEPTED
+    life.attempt(delete=Deletion.DELETED)
+    life.attempt(create=Created("8", 200))
+    assert life.ending == (State.CREATED, Outcome.CREATED)
+
+
+def test_a_person_who_returns_under_another_identifier_is_no_longer_marked(life: Life) -> None:
+    """LiveDesk has the address under the identifier of the account that was deleted."""
+    life.signs_up(at=0)
+    life.hears(at=1, deleted=OnDelete.MARK)
+    life.attempt(update=200)
+    life.said()
+    life.who = "ada2"
+    life.hears(Contact("ada2", 1, ADA.name, ADA.email), at=2)
+    marked = Person("7", "ada", ADA.name, ADA.email, custom_attributes={"account_deleted_at": "2026-11-18T11:06:40Z"})
+    life.attempt(create=refused("email"), owners=[marked])
+    life.attempt(update=200)
+    assert life.said()[-1] == ("update", "7", {"custom_attributes": {"account_deleted_at": None}})
+    assert life.ending == (State.CREATED, Outcome.KNOWN)
+
+
+def test_a_contact_that_another_source_has_is_kept_where_our_create_has_no_answer(life: Life) -> None:
+    life.hears(ADA, at=0)
+    life.attempt(create=LOST)
+    life.who = "cus_1"
+    life.hears(Contact("cus_1", 1, email=ADA.email), at=1, origin=Origin("shop"))
+    life.attempt(create=refused("email"), owners=[Person("7", "ada", ADA.name, ADA.email)])
+    assert life.ending == (State.CREATED, Outcome.KNOWN)
+    life.who = "ada"
+    life.hears(at=2, deleted=OnDelete.MARK)
+    life.attempt(look_up=[Person("7", "ada", ADA.name, ADA.email)])
+    assert life.record().state is State.DELETED
+    assert life.asked[-1] == "look_up", "LiveDesk's contact was neither marked nor deleted"
 
 
 def test_a_contact_that_another_source_has_too_is_kept(life: Life) -> None:

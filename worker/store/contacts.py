@@ -5,9 +5,8 @@ Lists of contacts are in ``lists``.
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any
 
 from worker import causes
@@ -147,8 +146,9 @@ class Contacts:
     ) -> list[Accepted]:
         """Store a batch, then wait once until all of it is as durable as ``ACK`` requires."""
         terms, connections = self.db.terms(), self.db.connections
-        waiting, accepted, generations = iter(signups), [], set()
-        while group := list(islice(waiting, GROUP)):
+        accepted: list[Accepted] = []
+        generations = set()
+        for group in _groups(signups):
             accepted += self._accept_each(group, origin, terms, same_person=same_person, bulk=bulk)
             generations.add(connections.generation())
         if terms.wait and accepted:
@@ -492,6 +492,21 @@ class Contacts:
         return self.db.finder_of_id(contact_id) if contact_id else None
 
 
+def _groups(signups: Iterable[Signup]) -> Iterator[list[Signup]]:
+    """Yield groups in which nobody is twice.
+
+    Of two deliveries of one person, the first may take more than one round trip.
+    """
+    group: dict[str, Signup] = {}
+    for signup in signups:
+        if len(group) == GROUP or signup.contact.identifier in group:
+            yield list(group.values())
+            group = {}
+        group[signup.contact.identifier] = signup
+    if group:
+        yield list(group.values())
+
+
 def _accepted(answer: list[str], terms: Terms) -> Accepted | None:
     """Read an answer of ``lua/accept.lua``; ``None``: Redis has another salt.
 
@@ -536,6 +551,7 @@ def _merged(signup: Signup, before: Before, source: str, salt: bytes) -> dict[st
         "notes": record.dump_notes(merged.notes),
         "finders": record.dump_finders(merged.contact, salt),
         "sent": merged.sent,
+        "senders": merged.senders,
     }
 
 

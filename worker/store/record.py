@@ -39,6 +39,7 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 ``event``            what the sender calls that event; gone once closed
 ``on_change``        ``note`` where the source of the newest delivery changes nothing in LiveDesk; gone once closed
 ``sent``             fingerprint of what LiveDesk has, where that may not be ``fingerprint``; ``????``: nobody knows
+``senders``          which sources sent a field's value, where that is not ``source`` alone (``merge``)
 ``opened_at``        when a change made it open again
 ``deletes``          ``mark`` or ``delete``: the source has deleted the person, and LiveDesk does not know that yet
 ===================  ==========================================================================================

@@ -13,7 +13,7 @@
 -- unverified: bool or nil      the sender says that the e-mail address was not verified
 -- same_person: bool or nil     there is no clash: an operator knows that the identifier is this person's
 -- contact_id, contact_finder: string or nil   only after the answer 'known'
--- seen, sent: string or nil    only after the answer 'exists': see merge.py
+-- seen, sent, senders: string or nil    only after the answer 'exists': see merge.py
 -- data: string           JSON
 -- fingerprint: string    of the data
 -- notes: string or nil   JSON
@@ -66,9 +66,9 @@ end
 
 -- Returns the answer 'exists': what merge.Before has.
 local function existing(seen)
-  local more = redis.call('HMGET', RECORD, 'data', 'notes', 'unknown_since')
+  local more = redis.call('HMGET', RECORD, 'data', 'notes', 'unknown_since', 'senders')
   return { 'exists', seen, state, fingerprint, record[14] or '', more[1] or '', more[2] or '', contact_id, record[7],
-    record[11] or '', (state == 'sending' or more[3]) and '1' or '0' }
+    record[11] or '', (state == 'sending' or more[3]) and '1' or '0', more[4] or '' }
 end
 
 if not state then
@@ -88,22 +88,25 @@ end
 local whose = owner_of(record[7], record[8], record[9], fingerprint, newer or record[14])
 if whose == 'clash' then return { 'clash', state, record[7] } end
 local is_own = whose == 'own'
+-- Since a deletion that LiveDesk does not know about yet, the person may be back already.
+local is_buried = state == 'deleted' or deletes and fingerprint == ABSENT
 -- The same person, whose address is verified now, may get what it could not have before.
 local is_known = not args.deletes and fingerprint == args.fingerprint and not newer and (not record[10] or args.unverified)
-    and state ~= 'deleted'
+    and not is_buried
 
 -- The record was a visitor's, whom LiveDesk has under another identifier; now an account's may become the one there.
 local is_promoted = is_own and record[11] == 'known' and record[9] == 'visitor' and not args.identity and not args.deletes
 if is_promoted and args.contact_id ~= contact_id then return { 'known', contact_id } end
 is_known = is_known and not is_promoted
 
--- Since a deletion that LiveDesk does not know about yet, the person may be back already.
-local is_buried = state == 'deleted' or deletes and fingerprint == ABSENT
 local is_stale = is_own and is_too_old(is_buried, event_at)
 local is_change = state == 'created' and not is_promoted and not args.on_change
 -- What an operator has given up stays so, unless LiveDesk has the contact: then it was a change that was given up.
 local is_given_up = state == 'discarded' and contact_id == ''
-local takes = is_own and not is_known and not is_stale and not is_given_up and (state ~= 'created' or is_change or is_promoted)
+-- A source that only notes changes does not join one that waits.
+local is_noted = args.on_change and contact_id ~= '' and not is_buried and not is_promoted
+local takes = is_own and not (is_noted or is_known or is_stale or is_given_up)
+    and (state ~= 'created' or is_change or is_promoted)
 if takes and not args.deletes and not is_promoted then
   local seen = table.concat({ state, fingerprint, contact_id, record[14] or '', deletes or '' }, ' ')
   if args.seen ~= seen then return existing(seen) end
@@ -124,7 +127,7 @@ if args.deletes then
   store_event_time(event_at)
   return answer('duplicate', state, 'repeat')
 end
-if is_given_up then return answer('duplicate', state) end
+if is_given_up or is_noted and state ~= 'created' then return answer('duplicate', state) end
 
 -- Newer data for a contact that is to be sent.
 local function replace_delivery()
@@ -133,6 +136,7 @@ local function replace_delivery()
   set('on_change', args.on_change)
   set('unverified', args.unverified and '1')
   set('sent', args.sent)
+  set('senders', args.senders)
 end
 
 if is_open(state) then

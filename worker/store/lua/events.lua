@@ -2,7 +2,7 @@
 -- causes, lifecycle.
 
 -- The fields of a record that go with the person's data.
-local PERSONAL = { 'data', 'notes', 'finders', 'newer', 'newer_at', 'sent', 'on_change', 'on_conflict', 'unverified',
+local PERSONAL = { 'data', 'notes', 'finders', 'newer', 'newer_at', 'sent', 'senders', 'on_change', 'on_conflict', 'unverified',
   'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect', 'resolution', 'trigger' }
 
 local function store_event_time(before)

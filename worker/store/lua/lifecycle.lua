@@ -57,7 +57,8 @@ end
 -- and so does what the last attempt says (when it was closed) and what is the usual case (outcome 'created', one attempt).
 local function shrink(state, attempt, notes, finders)
   local kept = { 'state', state, 'attempts', attempt }
-  local stays = { 'identifier', 'source', 'received_at', 'fingerprint', 'attempts_made', 'identity', 'id_space', 'event_at' }
+  local stays = { 'identifier', 'source', 'received_at', 'fingerprint', 'attempts_made', 'identity', 'id_space', 'event_at',
+    'senders' }
   local values = redis.call('HMGET', RECORD, unpack(stays))
   for i, field in ipairs(stays) do
     if values[i] and not (field == 'attempts_made' and values[i] == '1') then
