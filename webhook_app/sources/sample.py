@@ -111,6 +111,7 @@ def read_sample(preset: str, event: str | None = None) -> Sample:
     files = sample_files(preset)
     if not files:
         raise NoSample(f"The sample of the preset {preset} is not installed. Provide one with --body FILE")
+    event = event.replace("/", "_") if event is not None else None  # Shopify's customers/update is a file here
     if event is not None and event not in files:
         raise NoSample(f"The preset {preset} has no sample of {event!r}, but of {', '.join(files)}")
     file = files[event] if event is not None else next(iter(files.values()))

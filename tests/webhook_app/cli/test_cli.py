@@ -589,7 +589,7 @@ def test_the_sample_of_another_event_is_sent(store: Store, monkeypatch: pytest.M
     monkeypatch.setattr(send_test, "FOLLOW_S", 0)
     shop = {"app": {**SOURCE, "preset": "shopify", "on_delete": "mark"}}
     assert '"identifier": "77"' in send(store, "app", "--identifier", "77", sources=shop).output
-    changed = send(store, "app", "--identifier", "77", "--event", "customers_update", sources=shop)
+    changed = send(store, "app", "--identifier", "77", "--event", "customers/update", sources=shop)
     assert '"identifier": "77"' in changed.output
     deleted = send(store, "app", "--identifier", "77", "--event", "customers_delete", sources=shop)
     assert '"status": "accepted", "identifier": "77"' in deleted.output
