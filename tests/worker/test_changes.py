@@ -591,6 +591,22 @@ def test_a_contact_that_a_lost_create_made_stays_while_another_account_has_it(li
     assert "another source has this person" in life.record().notes[0].text
 
 
+def test_two_accounts_of_a_person_that_are_deleted_one_after_the_other(life: Life) -> None:
+    life.signs_up(at=1000)
+    life.hears(at=2000, deleted=OnDelete.MARK)
+    life.attempt(update=200)
+    life.who = "crm-1"
+    life.hears(replace(ADA, identifier="crm-1"), at=3000, origin=Origin("crm"))
+    marked = Person("7", "ada", ADA.name, ADA.email, custom_attributes={"account_deleted_at": "2026-11-18T11:06:40Z"})
+    life.attempt(create=refused("email"), owners=[marked])
+    life.attempt(update=200)
+    life.hears(Contact("crm-1"), at=4000, deleted=OnDelete.MARK, origin=Origin("crm"))
+    life.attempt(update=200)
+    assert life.ending == (State.DELETED, Outcome.MARKED)
+    assert life.record("ada").state is State.DELETED
+    assert_invariants(life.client)
+
+
 def test_who_came_back_while_the_create_was_unknown_loses_the_mark(life: Life) -> None:
     life.hears(ADA, at=1000)
     life.attempt(create=LOST)

@@ -28,8 +28,15 @@ local function link(contact_id, contact_finder, outcome)
     if others == '' then redis.call('HSET', name, field, key) end
     for at = 1, #others, KEY_LENGTH do
       local other = string.sub(others, at, at + KEY_LENGTH - 1)
-      redis.call('SADD', aliases, other)
-      if outcome ~= 'known' then redis.call('HSET', PREFIX .. 'c:' .. other, 'outcome', 'known') end
+      local is_tombstone = redis.call('HGET', PREFIX .. 'c:' .. other, 'state') == 'deleted'
+      if outcome ~= 'known' and is_tombstone then
+        -- The contact is this record's now: the other one only says that its person was deleted.
+        redis.call('HDEL', PREFIX .. 'c:' .. other, 'contact_id', 'outcome')
+        redis.call('SREM', aliases, other)
+      else
+        redis.call('SADD', aliases, other)
+        if outcome ~= 'known' then redis.call('HSET', PREFIX .. 'c:' .. other, 'outcome', 'known') end
+      end
     end
     if outcome ~= 'known' then redis.call('HSET', name, field, key) end
   end)
