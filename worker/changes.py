@@ -13,7 +13,7 @@ from typing import Any
 from worker import causes, overlap, retry
 from worker.causes import Cause
 from worker.errors import LiveDeskError, Rejected
-from worker.livedesk.answers import Deletion
+from worker.livedesk.answers import Deletion, Person
 from worker.livedesk.paced import PacedLiveDesk
 from worker.model import (
     DELETED_AT,
@@ -38,6 +38,7 @@ from worker.store.store import Store
 CRASHES_ALLOWED = 10
 #: What a deletion is noted with, where it ends differently.
 KEPT = Note("identifier", "LiveDesk keeps the contact: another source has this person, too", NoteCode.KNOWN)
+NOT_OURS = Note("identifier", "marked as deleted: LiveDesk has the person under another identifier", NoteCode.ALTERED)
 #: Chatwoot ignores a picture without an address (``ContactsController#process_avatar_from_url``).
 PICTURE_STAYS = Note("avatar_url", "the person has no picture any more, but LiveDesk removes none", NoteCode.DIFFERS)
 MARKED_INSTEAD = Note(
@@ -156,10 +157,17 @@ class ChangeAttempt:
         owners = [one for one in self.livedesk.find_owners(name, value) if one.id != self.claim.contact_id]
         if not owners:
             return overlap.left_out(name)
+        if name == "email" and self.claim.repeats < retry.MISSES_ALLOWED and self._gives_up(owners[0], name):
+            raise LiveDeskError(causes.taken(name), status=refusal.status, excerpt=refusal.excerpt)
         asks = self.claim.origin.on_conflict is OnConflict.ASK and not self.claim.is_visitors
         if name == "email" and asks:
             return self._closed(State.CONFLICT, causes.taken(name), refusal, owner_id=owners[0].id)
         return overlap.left_out(name, overlap.has_it(owners[0].id))
+
+    def _gives_up(self, owner: Person, name: str) -> bool:
+        """Whether a change of the owner waits that frees the value."""
+        record = self.store.contacts.find(owner.identifier) if owner.identifier else None
+        return record is not None and record.state.is_open and name in record.changes
 
     def _find_again(self, gone: str, refusal: Rejected | None) -> str | None:
         """Return the contact that has the person now: it was merged, or created again.
@@ -202,7 +210,7 @@ class ChangeAttempt:
         if self._aliases(contact_id):
             self.notes.append(KEPT)
             return self._deleted(None, None)
-        if self.claim.deletes is OnDelete.DELETE and self.account.deletes:
+        if self.claim.deletes is OnDelete.DELETE and self.account.deletes and not self.claim.is_known:
             deletion = self.livedesk.delete(contact_id)
             if deletion is Deletion.GONE and (merged := self._find_again(contact_id, None)):
                 deletion = self.livedesk.delete(merged)
@@ -211,7 +219,7 @@ class ChangeAttempt:
             if deletion is not Deletion.NOT_ALLOWED:
                 return self._deleted(Outcome.DELETED, contact_id, 404 if deletion is Deletion.GONE else 200)
         if self.claim.deletes is OnDelete.DELETE:
-            self.notes.append(MARKED_INSTEAD)
+            self.notes.append(NOT_OURS if self.claim.is_known else MARKED_INSTEAD)
         return self._mark(contact_id)
 
     def _mark(self, contact_id: str) -> AttemptResult:

@@ -357,7 +357,8 @@ class Claim:
     ``origin`` where the data comes from; ``number`` counts the attempts, including this one. ``is_unverified``: see
     ``Signup``. ``resolution`` is what an operator decided about a conflict, for this attempt; ``owner_id`` is the
     contact in LiveDesk to be adopted. ``contact_id`` is the one to be changed, ``sent`` the fingerprint of what it has
-    (``record``); ``deletes``: the source has deleted the person, at ``event_at``.
+    (``record``), and ``is_known`` says that it has another identifier; ``deletes``: the source has deleted the person,
+    at ``event_at``.
     """
 
     key: str
@@ -388,6 +389,7 @@ class Claim:
     owner_id: str | None = None
     contact_id: str | None = None
     sent: str | None = None
+    is_known: bool = False
     deletes: OnDelete | None = None
     event_at: int | None = None
 

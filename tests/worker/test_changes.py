@@ -33,6 +33,7 @@ from worker.model import (
     UpstreamPolicy,
     Work,
 )
+from worker.retry import MISSES_ALLOWED
 from worker.store import keys
 
 KING = replace(ADA, name="Ada King")
@@ -474,6 +475,40 @@ def test_a_discarded_change_stays_so_until_there_is_another_one(life: Life) -> N
     assert life.said() == [("update", "7", {"name": "Countess"})]
 
 
+def test_an_address_that_its_owner_is_giving_up_is_waited_for(life: Life) -> None:
+    """Bob's change waits in the queue, and Ada gets the address that he had."""
+    bob = Contact("bob", 1, "Bob", "bob@example.com")
+    life.signs_up()
+    life.who = "bob"
+    life.hears(bob)
+    life.attempt(create=Created("8", 200))
+    life.hears(replace(bob, email="robert@example.com"))
+    life.who = "ada"
+    life.hears(replace(ADA, email="bob@example.com"))
+    life.attempt(update=refused("email"), owners=[Person("8", "bob", "Bob", "bob@example.com")])
+    assert (life.record().state, life.record().cause) == (State.RETRYING, "email_taken")
+    life.who = "bob"
+    life.attempt(update=200)
+    life.who = "ada"
+    life.attempt(update=200)
+    assert life.ending == (State.CREATED, Outcome.UPDATED)
+
+
+def test_two_people_who_swap_their_addresses_end_with_an_operator(life: Life) -> None:
+    life.signs_up()
+    life.hears(Contact("bob", 1, "Bob", "bob@example.com"))
+    life.who = "bob"
+    life.attempt(create=Created("8", 200))
+    life.hears(Contact("bob", email=ADA.email))
+    life.who = "ada"
+    life.hears(Contact("ada", email="bob@example.com"))
+    for _ in range(MISSES_ALLOWED):
+        life.attempt(update=refused("email"), owners=[Person("8", "bob", "Bob", "bob@example.com")])
+        assert life.record().state is State.RETRYING
+    life.attempt(update=refused("email"), owners=[Person("8", "bob", "Bob", "bob@example.com")])
+    assert (life.record().state, life.record().owner_id) == (State.CONFLICT, "8")
+
+
 # Attributes
 
 PLAN = replace(ADA, custom_attributes={"plan": "free", "seats": 3}, additional_attributes={"city": "London"})
@@ -830,6 +865,18 @@ def test_a_contact_that_another_source_has_too_is_kept(life: Life) -> None:
     life.hears(deleted=OnDelete.MARK)
     life.attempt(update=200)
     assert life.ending == (State.DELETED, Outcome.MARKED)
+
+
+def test_a_contact_under_an_identifier_that_we_do_not_know_is_never_deleted(life: Life) -> None:
+    life.options["account"] = lambda: ALLOWED
+    origin = Origin("signup", on_conflict=OnConflict.KNOWN)
+    life.hears(ADA, origin=origin)
+    life.attempt(create=refused("email"), owners=[Person("12", "crm-5", ADA.name, ADA.email)])
+    assert life.ending == (State.CREATED, Outcome.KNOWN)
+    life.hears(deleted=OnDelete.DELETE, origin=origin)
+    life.attempt(update=200)
+    assert life.ending == (State.DELETED, Outcome.MARKED)
+    assert "under another identifier" in life.record().notes[-1].text
 
 
 def test_an_older_deletion_does_not_delete_a_newer_person(life: Life) -> None:

@@ -292,6 +292,7 @@ def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
         owner_id=fields.get("owner_id"),
         contact_id=fields.get("contact_id"),
         sent=fields.get("sent"),
+        is_known=fields.get("outcome") == Outcome.KNOWN,
         deletes=OnDelete(fields["deletes"]) if "deletes" in fields else None,
         event_at=int(fields["event_at"]) if "event_at" in fields else None,
         **lease,
