@@ -50,6 +50,8 @@ def may(action: Action, state: State, work: Work = Work.CREATE, cause: str | Non
     """Return whether an action is allowed in this state, for this work and cause."""
     if action is Action.CREATE_AGAIN and (work is not Work.UPDATE or cause != "contact_gone"):
         return False
+    if action is Action.DISCARD and work is Work.DELETE:  # the person would stay in LiveDesk, and nobody would see it
+        return False
     return state in ACTIONS[action] and (work is Work.CREATE or action not in ONLY_NEW)
 
 
@@ -81,7 +83,7 @@ class BulkAction(StrEnum):
 
 
 class Obstacle(StrEnum):
-    """Why a conflict cannot be resolved in some way."""
+    """Why something cannot be done with a contact, mostly with a conflict."""
 
     #: It is not known which contact in LiveDesk it conflicts with.
     NO_OWNER = "no_owner"
@@ -91,6 +93,8 @@ class Obstacle(StrEnum):
     UNVERIFIED = "unverified"
     #: It is about a change of a contact that LiveDesk has.
     CHANGE = "change"
+    #: The source has deleted the person, and LiveDesk does not know that yet.
+    DELETION = "deletion"
 
 
 class OperationState(StrEnum):
@@ -139,10 +143,17 @@ TAKEN_CAUSES = tuple(f"{name}_taken" for name in UNIQUE_FIELDS)
 
 
 def obstacle(
-    action: BulkAction, cause: str | None, *, has_owner: bool, is_unverified: bool = False, is_change: bool = False
+    action: BulkAction,
+    cause: str | None,
+    *,
+    has_owner: bool,
+    is_unverified: bool = False,
+    work: Work = Work.CREATE,
 ) -> Obstacle | None:
-    """Return why a conflict cannot be resolved like this, or ``None``."""
-    if is_change and action in (BulkAction.ADOPT, BulkAction.KNOWN):
+    """Return why this cannot be done with a contact in an eligible state, or ``None``."""
+    if action is BulkAction.DISCARD and work is Work.DELETE:
+        return Obstacle.DELETION
+    if work is not Work.CREATE and action in (BulkAction.ADOPT, BulkAction.KNOWN):
         return Obstacle.CHANGE
     if action in (BulkAction.ADOPT, BulkAction.WITHOUT) and cause not in TAKEN_CAUSES:
         return Obstacle.NOT_TAKEN

@@ -11,6 +11,7 @@ from tests.invariants import assert_invariants
 from tests.worker.sync_world import LOST, SETTLE_MS, SyncWorld, refused
 from tests.world import ADA, CREATED, LEASE_MS
 from worker import causes
+from worker.actions import BulkAction
 from worker.errors import NotSent, Rejected
 from worker.livedesk.answers import Created, Deletion, Person
 from worker.model import (
@@ -35,6 +36,7 @@ from worker.model import (
 )
 from worker.retry import MISSES_ALLOWED
 from worker.store import keys
+from worker.store.lists import Filter
 
 KING = replace(ADA, name="Ada King")
 CALLED = replace(ADA, phone_number="+4915187654321")
@@ -883,6 +885,17 @@ def test_an_older_deletion_does_not_delete_a_newer_person(life: Life) -> None:
     life.signs_up(at=2000)
     assert life.hears(at=1999, deleted=OnDelete.MARK).is_stale
     assert life.record().state is State.CREATED
+
+
+def test_a_deletion_cannot_be_discarded(life: Life) -> None:
+    """The person would stay in LiveDesk, and no list would show it."""
+    life.signs_up()
+    life.hears(deleted=OnDelete.MARK)
+    assert life.store.contacts.discard(life.key()) == "wrong_state"
+    life.operations.open(BulkAction.DISCARD, Filter(state=State.PENDING), who="ada", why="", total=1)
+    life.operations.step()
+    assert life.record().state is State.PENDING
+    life.attempt(update=200)
 
 
 def test_tombstones_are_forgotten_like_created_contacts(life: Life) -> None:

@@ -17,6 +17,7 @@ from worker.store.record import ContactRecord
 OBSTACLES = {
     Obstacle.NO_OWNER: "It is not known which contact in LiveDesk this one conflicts with. Nothing was changed.",
     Obstacle.NOT_TAKEN: "No other contact has its e-mail address or phone number. Nothing was changed.",
+    Obstacle.DELETION: "The source has deleted this person: a deletion cannot be discarded. Nothing was changed.",
     Obstacle.CHANGE: "LiveDesk has this contact already: only a change of it was refused. Nothing was changed.",
 }
 

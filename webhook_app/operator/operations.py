@@ -8,7 +8,7 @@ from typing import Any
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
 from worker.actions import TRANSITIONS, BulkAction, Command, Obstacle, obstacle
-from worker.model import State
+from worker.model import State, Work
 from worker.store.lists import Filter, Row
 from worker.store.operations import NotOpened, Operation
 from worker.store.overview import Overview
@@ -30,16 +30,16 @@ class Kind:
     cause: str | None = None
     has_owner: bool = False
     is_unverified: bool = False
-    is_change: bool = False
+    work: Work = Work.CREATE
 
     def obstacle(self, action: BulkAction) -> Obstacle | None:
-        """Return why this conflict cannot be resolved like this, or ``None``."""
+        """Return why this cannot be done, or ``None``."""
         return obstacle(
             action,
             self.cause,
             has_owner=self.has_owner,
             is_unverified=self.is_unverified,
-            is_change=self.is_change,
+            work=self.work,
         )
 
 
@@ -156,7 +156,7 @@ class OperationActions(Actions):
 
 
 def _kind_of(row: Row) -> Kind:
-    return Kind(row.state, row.cause, row.owner_id is not None, row.is_unverified, row.contact_id is not None)
+    return Kind(row.state, row.cause, row.owner_id is not None, row.is_unverified, row.work or Work.CREATE)
 
 
 def _plan(action: BulkAction, counted: Counter[Kind], **same: Any) -> Plan:

@@ -87,6 +87,7 @@ OUTCOME_WORDS = {
 OBSTACLE_WORDS = {
     Obstacle.NO_OWNER: "it is not known which contact in LiveDesk has the value",
     Obstacle.NOT_TAKEN: "no other contact in LiveDesk has its e-mail address or phone number",
+    Obstacle.DELETION: "the source has deleted the person; a deletion cannot be discarded",
     Obstacle.CHANGE: "LiveDesk has the contact already, and only a change of it was refused",
     Obstacle.UNVERIFIED: "the sender says that the address is not verified; compare and adopt these one by one",
 }

@@ -27,6 +27,7 @@ from typing import Any
 
 from worker.actions import TRANSITIONS, BulkAction, Command, OperationState, obstacle
 from worker.errors import SyncError
+from worker.model import Work
 from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.contacts import KNOWN
@@ -233,7 +234,7 @@ class Operations:
                 cause,
                 has_owner=owner_id is not None,
                 is_unverified=unverified is not None,
-                is_change=contact_id is not None,
+                work=Work.UPDATE if contact_id else Work.CREATE,
             )
         }
 

@@ -67,7 +67,7 @@ for _, contact in ipairs(args.keys) do
   local matches = state and contains(args.states, state)
       and (not args.cause or cause == args.cause) and (not args.source or record[3] == args.source)
       and tonumber(record[4] or 0) >= args.min_attempts and is_work(record[7], record[8]) and operation ~= args.operation
-      and (not args.conflicts or is_same(conflict, cause, record[6]))
+      and (not args.conflicts or is_same(conflict, cause, record[6])) and not (args.action == 'discard' and record[8])
   if matches then
     leave_operation(operation, 'left')
     move(state, cause, conflict)
