@@ -109,12 +109,15 @@ def test_a_repeated_delivery_is_a_duplicate_and_returns_the_id(system: System) -
     assert len(system.creates("user/42")) == 1
 
 
-def test_other_data_after_the_creation_are_noted_and_change_nothing(system: System) -> None:
+def test_other_data_after_the_creation_are_sent_and_create_nobody(system: System) -> None:
     system.accept(**ADA)
-    system.wait_for("user/42", "created")
+    contact_id = system.wait_for("user/42", "created")["contact_id"]
 
-    assert system.deliver({**ADA, "name": "Ada King"}).json()["status"] == "duplicate"
-    assert system.record("user/42")["newer_fields"] == ["name"]
+    answer = system.deliver({**ADA, "name": "Ada King"}).json()
+    assert (answer["status"], answer["contact_id"]) == ("accepted", contact_id)
+    system.wait_for("user/42", "created")
+    [contact] = system.livedesk.contacts("user/42")
+    assert (contact.id, contact.name) == (contact_id, "Ada King")
     assert len(system.creates("user/42")) == 1
 
 

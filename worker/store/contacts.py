@@ -499,10 +499,13 @@ def _groups(signups: Iterable[Signup]) -> Iterator[list[Signup]]:
     """
     group: dict[str, Signup] = {}
     for signup in signups:
-        if len(group) == GROUP or signup.contact.identifier in group:
+        if signup.contact.identifier in group:
             yield list(group.values())
             group = {}
         group[signup.contact.identifier] = signup
+        if len(group) == GROUP:
+            yield list(group.values())
+            group = {}
     if group:
         yield list(group.values())
 

@@ -86,7 +86,7 @@ def after(heard: list[Signup]) -> dict[str, Any]:
     """What LiveDesk has after these events, in this order."""
     fields: dict[str, Any] = dict.fromkeys(FIELDS)
     for one in heard:
-        fields |= dict.fromkeys(one.cleared) | one.contact.present()
+        fields |= dict.fromkeys(one.cleared - {"avatar_url"}) | one.contact.present()  # LiveDesk removes no picture
     return {field: fields[field] for field in FIELDS}
 
 
