@@ -213,7 +213,7 @@ class System:
         for worker in self.stack.workers:
             worker.start()
 
-    def drain(self, *, timeout_s: float = 2 * PATIENCE_S) -> None:
+    def drain(self, *, timeout_s: float = 5 * PATIENCE_S) -> None:
         """Wait until no contact is open, but not for lost messages to be sent again."""
         wait_until(self._is_drained, "nobody is open", timeout_s=timeout_s)
 
