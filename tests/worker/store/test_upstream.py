@@ -1,6 +1,7 @@
 """Pace, breaker and pause: what workers share about LiveDesk, on a real server."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -311,6 +312,20 @@ def test_a_wrong_inbox_pauses_its_own_contacts_alone(office: Office) -> None:
     office.advance(31_000)
     assert office.handed() == 3, "and then all"
     assert office.client.hlen(keys.INBOXES) == 0
+
+
+def test_a_contact_whose_next_attempt_is_later_does_not_wait_for_a_free_inbox_for_ever(office: Office) -> None:
+    """Two create in one inbox at a time: one is refused, and the other one shows that it is there."""
+    late, good = office.arrive(inbox_id=9), office.arrive(inbox_id=9)
+    claims = office.must_claim(late), office.must_claim(good)
+    refusal = replace(failing(Signal.INBOX, "inbox_not_found"), delay_ms=60_000)
+    assert office.finish(claims[0], refusal).change == "inbox"
+    assert office.finish(claims[1]).change == "resumed"
+    office.store.queue.sweep()
+    assert office.handed() == 0, "its next attempt is later"
+    office.advance(60_001)
+    assert office.handed() == 1
+    assert office.try_claim(late) is not None
 
 
 def test_an_inbox_that_stays_wrong_is_reported_once_and_tried_less_and_less(office: Office) -> None:

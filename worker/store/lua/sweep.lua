@@ -42,6 +42,22 @@ local function room(nth)
   return math.min(args.max_messages - handed, bound - waiting - handed)
 end
 
+-- Moves those out of the lane HELD whose next attempt is after their inbox became free. Returns whether there are more.
+-- The others that are there since then wait for another inbox.
+local function release_later(most)
+  local first, moved = HELD * LANE, 0
+  local later = redis.call('ZRANGE', DUE, string.format('%.0f', first + LANE - 1), string.format('(%.0f', first + free_before),
+    'BYSCORE', 'REV', 'LIMIT', 0, most, 'WITHSCORES')
+  for i = 1, #later, 2 do
+    local at = later[i + 1] - first
+    if tonumber(redis.call('HGET', PREFIX .. 'c:' .. later[i], 'next_attempt_at') or 0) == at then
+      redis.call('ZADD', DUE, string.format('%.0f', RETRY * LANE + math.max(now, at)), later[i])
+      moved = moved + 1
+    end
+  end
+  return moved == most
+end
+
 -- Moves contacts out of the lane HELD, where they wait for their inbox: some when a probe is due, all when it is free.
 local function release_held()
   local most, before = 0, now
@@ -52,7 +68,7 @@ local function release_held()
   if most == 0 then return end
   local held = redis.call('ZRANGE', DUE, HELD * LANE, string.format('%.0f', HELD * LANE + before), 'BYSCORE', 'LIMIT', 0, most)
   for _, contact in ipairs(held) do redis.call('ZADD', DUE, string.format('%.0f', RETRY * LANE + now), contact) end
-  if free_before and #held < most then redis.call('HDEL', UPSTREAM, 'free_before') end
+  if free_before and #held < most and not release_later(most) then redis.call('HDEL', UPSTREAM, 'free_before') end
 end
 
 -- Contacts without an inbox now have the one of the settings.
