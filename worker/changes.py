@@ -39,11 +39,11 @@ CRASHES_ALLOWED = 10
 #: What a deletion is noted with, where it ends differently.
 KEPT = Note("identifier", "LiveDesk keeps the contact: another source has this person, too", NoteCode.KNOWN)
 NOT_OURS = Note("identifier", "marked as deleted: LiveDesk has the person under another identifier", NoteCode.ALTERED)
-#: Chatwoot ignores a picture without an address (``ContactsController#process_avatar_from_url``).
-PICTURE_STAYS = Note("avatar_url", "the person has no picture any more, but LiveDesk removes none", NoteCode.DIFFERS)
 MARKED_INSTEAD = Note(
     "identifier", "marked as deleted: this LiveDesk account is not known to allow deletions", NoteCode.ALTERED
 )
+#: Chatwoot ignores a picture without an address (``ContactsController#process_avatar_from_url``).
+PICTURE_STAYS = Note("avatar_url", "the person has no picture any more, but LiveDesk removes none", NoteCode.DIFFERS)
 
 
 @dataclass(slots=True)

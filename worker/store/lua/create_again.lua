@@ -4,9 +4,9 @@
 -- who: string or nil
 -- contact_id: string       under which LiveDesk no longer has it
 -- contact_finder: string   the finder of that id
--- cause: string            of such a conflict
--- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (it is not such a conflict, or about
--- another contact): nothing was done.
+-- cause: string            that the conflict must have
+-- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (the conflict has another cause or
+-- is about another contact): nothing was done.
 
 local record = redis.call('HMGET', RECORD, 'state', 'operation', 'contact_id', 'cause')
 local state = record[1]

@@ -13,7 +13,8 @@
 --   pace         requests a second, while it is below the rate   lowered_at, raised_at
 --   slot         when the next request may go, in ms with fractions   look_up_slot  the same for look-ups
 --   answered_at  when LiveDesk last answered an attempt
---   free_before  contacts that began to wait for an inbox before then may leave the lane HELD
+--   free_before  contacts that began to wait for an inbox before then may leave the lane HELD, and so may those whose next
+--                attempt is later
 -- The hash `inboxes` has for each inbox that LiveDesk does not know: <inbox>:since, :probe_at, :probes.
 -- The set `failing`: the contacts whose attempts failed because of LiveDesk since it last answered.
 
