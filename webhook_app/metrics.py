@@ -31,7 +31,7 @@ ATTEMPT_RESULTS = (
     *(State.CREATED, State.RETRYING, State.CONFLICT, State.FAILED),
     *(Outcome.UPDATED, Outcome.MARKED, Outcome.DELETED),
 )
-LIVEDESK_STATES = ("up", "down", "misconfigured")
+LIVEDESK_STATES = ("up", "down", "misconfigured", "hold")
 #: What attempts say about LiveDesk.
 SIGNALS = (Signal.OK, Signal.ERROR, Signal.THROTTLED)
 
@@ -141,7 +141,11 @@ GAUGES: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (
     ("sweep_age_seconds", "Time since a worker last made progress.", _sweep_age),
     ("livedesk_stopped_seconds", "Time since the sync stopped.", lambda now: _age(now, now.upstream.since)),
     ("livedesk_failed_probes", "Failed probes since the sync stopped.", lambda now: now.upstream.probes),
-    ("livedesk_unknown_inboxes", "Inboxes that LiveDesk does not know.", lambda now: len(now.upstream.inboxes)),
+    (
+        "livedesk_held_inboxes",
+        "Inboxes whose contacts wait, because LiveDesk does not know them or fails for them.",
+        lambda now: len(now.upstream.inboxes),
+    ),
     ("paused", "1 while an operator has paused the sync.", lambda now: int(now.upstream.paused_at is not None)),
     ("pace_requests_per_second", "Current limit of requests to LiveDesk.", lambda now: now.upstream.pace),
     ("rate_requests_per_second", "LIVEDESK_RATE, the highest limit.", lambda now: now.upstream.rate),

@@ -37,7 +37,8 @@ PLAIN_ERRORS = (LiveDeskError.__module__, StoreUnavailable.__module__)
 SYNC_CHANGES = {
     "down": ("sync stopped", "LiveDesk is down"),
     "misconfigured": ("sync stopped", "LiveDesk rejects our configuration"),
-    "inbox": ("inbox stopped", "LiveDesk does not know the inbox"),
+    "hold": ("sync stopped", "LiveDesk accepts no contacts for now"),
+    "inbox": ("inbox stopped", "LiveDesk does not know the inbox, or fails for it"),
     "resumed": ("sync resumed", "LiveDesk answers again"),
 }
 #: How our own messages to Sentry begin.

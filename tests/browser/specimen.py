@@ -32,6 +32,8 @@ def busy_overview() -> Overview:
         stop="down",
         cause="http_503",
         status="503",
+        until=None,
+        words=None,
         since=now - 380_000,
         probe_at=now + 18_000,
         probes=3,

@@ -241,7 +241,7 @@ def test_a_stop_a_pause_and_an_unknown_inbox_are_reported(web: Web) -> None:
     assert figures["livedesk_stopped_seconds",] >= 60
     assert (
         figures["paused",],
-        figures["livedesk_unknown_inboxes",],
+        figures["livedesk_held_inboxes",],
         figures["pace_requests_per_second",],
         figures["rate_requests_per_second",],
     ) == (1, 1, RATE / 2, RATE)

@@ -10,6 +10,7 @@ from webhook_app.cli.commands import cli
 from webhook_app.cli.output import printable
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.wording import clashing
+from worker.causes import explain
 from worker.durations import relative
 from worker.errors import SettingsError, StoreError
 from worker.livedesk.checks import CheckResult, Level, check_connection
@@ -22,7 +23,11 @@ HAND_OVER_S, LOOK_EVERY_S = 10.0, 0.1
 #: The oldest version of Redis that has what our scripts need. Any Valkey has it.
 MIN_REDIS = 7
 CONFIRM = "The live probes create a few contacts in LiveDesk and delete them again if it allows that. Run them?"
-STOPPED = {"down": "LiveDesk is down", "misconfigured": "LiveDesk rejects our requests"}
+STOPPED = {
+    "down": "LiveDesk is down",
+    "misconfigured": "LiveDesk rejects our requests",
+    "hold": "LiveDesk refuses everybody for now",
+}
 NO_INBOX = "Contacts without an inbox wait: LIVEDESK_INBOX_ID is not set for the workers."
 NOT_PROBED = "Not checked: the inbox, whether identifiers are unique in LiveDesk, and whether its search is complete."
 MAY_NOT = "Delete them in LiveDesk yourself, or use the key of an administrator and run flask doctor --yes."
@@ -129,8 +134,8 @@ def _check_sync(parts: Parts) -> Iterator[CheckResult]:
         text = f"Stopped {relative(upstream.since, parts.store.now())}: {STOPPED[upstream.stop]} ({upstream.cause})."
         todo = "It resumes by itself once a probe succeeds. The checks below show what is wrong."
         yield CheckResult(Level.FAILED, "sync", text, todo)
-    for unknown in upstream.inboxes:
-        text = f"LiveDesk does not know inbox {unknown.inbox}; its contacts wait." if unknown.inbox else NO_INBOX
+    for held in upstream.inboxes:
+        text = f"The contacts of inbox {held.inbox} wait: {explain(held.cause).title}." if held.inbox else NO_INBOX
         yield CheckResult(Level.FAILED, "sync", text, "Correct the inbox and restart the workers.")
     if upstream.state == "up" and not upstream.inboxes:
         yield CheckResult(Level.OK, "sync", "Running.")

@@ -9,6 +9,12 @@ from worker.store.overview import Cause, Overview
 from worker.store.queue import Workers
 from worker.store.upstream import Upstream
 
+#: How a headline begins while the sync is stopped.
+STOPPED = {
+    "down": "LiveDesk is down",
+    "misconfigured": "The sync is misconfigured",
+    "hold": "LiveDesk accepts nothing now",
+}
 #: The causes that only changes and deletions have.
 CHANGE_CAUSES = (CONTACT_GONE.slug, STORED_VALUE_REFUSED.slug, CONTACT_ONLINE.slug)
 
@@ -24,7 +30,7 @@ class Headline:
 
 
 def reach(upstream: Upstream) -> str:
-    """Return ``up``, ``slow``, ``down``, ``misconfigured`` or ``paused``."""
+    """Return ``up``, ``slow``, ``down``, ``misconfigured``, ``hold`` or ``paused``."""
     return "slow" if upstream.state == "up" and upstream.pace < upstream.rate else upstream.state
 
 
@@ -93,7 +99,7 @@ def _stopped(overview: Overview) -> Headline:
         )
     explained = explain(upstream.cause or "")
     is_down = upstream.stop == "down"
-    what = "LiveDesk is down" if is_down else "The sync is misconfigured"
+    what = STOPPED[upstream.stop or ""]
     # One lost answer proves little; enough of them to open the breaker are LiveDesk's.
     fault = Fault.LIVEDESK if is_down and explained.fault is Fault.UNKNOWN else explained.fault
     return Headline(

@@ -178,30 +178,33 @@ class KnownContact(ContactState):
     contact_id: int
 
 
-class UnknownInbox(Answer):
-    """An inbox that LiveDesk does not know; its contacts wait."""
+class HeldInbox(Answer):
+    """An inbox that LiveDesk does not know, or fails for; its contacts wait."""
 
     inbox: str
     since: Time
     probe_at: Time
     probes: Count
+    cause: str
 
 
 class Reachability(Answer):
     """Whether LiveDesk can be reached, and how fast requests are sent."""
 
-    state: Annotated[str, Meta(extra_json_schema={"enum": ["up", "paused", "down", "misconfigured"]})]
-    stop: Annotated[str | None, Meta(description="Why the sync stopped by itself: down or misconfigured.")]
+    state: Annotated[str, Meta(extra_json_schema={"enum": ["up", "paused", "down", "misconfigured", "hold"]})]
+    stop: Annotated[str | None, Meta(description="Why the sync stopped by itself: down, misconfigured or hold.")]
     cause: str | None
     status: int | None
     since: Time | None
+    until: Annotated[Time | None, Meta(description="When LiveDesk wants requests again, if it said so.")]
+    words: Annotated[str | None, Meta(description="What LiveDesk answers to every contact, word for word.")]
     probe_at: Time | None
     probes: Count
     paused_at: Time | None
     pace: Annotated[float, Meta(description="Requests per second at present.")]
     rate: Annotated[float, Meta(description="The limit in requests per second; 0 means no limit.")]
     answered_at: Time | None
-    inboxes: list[UnknownInbox] = field(name="held_inboxes")
+    inboxes: list[HeldInbox] = field(name="held_inboxes")
 
 
 class Upstream(Reachability):

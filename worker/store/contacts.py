@@ -71,7 +71,7 @@ class Finished:
     """The effect of a result.
 
     Whether it was written (unless the lease was lost), whether its cause is new, and what it changed for all contacts:
-    ``down``, ``misconfigured``, ``inbox``, ``resumed`` or nothing.
+    ``down``, ``misconfigured``, ``hold``, ``inbox``, ``resumed`` or nothing.
     """
 
     written: bool

@@ -14,6 +14,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from worker import causes
 from worker.model import UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import translated
@@ -24,27 +25,34 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class UnknownInbox:
-    """An inbox that LiveDesk does not know; ``inbox`` is empty if contacts name none."""
+class HeldInbox:
+    """An inbox whose contacts wait, because LiveDesk does not know it or fails for it.
+
+    ``inbox`` is empty if contacts name none. ``cause`` is a slug of ``causes``.
+    """
 
     inbox: str
     since: int
     probe_at: int
     probes: int
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     """How LiveDesk is treated now. An operator's pause wins over ``stop``.
 
-    ``stop`` is ``down``, ``misconfigured`` or nothing. ``pace`` and ``rate`` are requests a second;
-    ``slot`` is when the next one may go.
+    ``stop`` is ``down``, ``misconfigured``, ``hold`` or nothing. ``until`` is when LiveDesk wants requests again, if it
+    said so. ``words`` is what it answers to every contact, word for word: it names nobody, but is not logged. ``pace``
+    and ``rate`` are requests a second; ``slot`` is when the next one may go.
     """
 
     stop: str | None
     cause: str | None
     status: str | None
     since: int | None
+    until: int | None
+    words: str | None
     probe_at: int | None
     probes: int
     paused_at: int | None
@@ -54,11 +62,11 @@ class Upstream:
     rate: float
     slot: int | None
     answered_at: int | None
-    inboxes: tuple[UnknownInbox, ...]
+    inboxes: tuple[HeldInbox, ...]
 
     @property
     def state(self) -> str:
-        """``paused`` (by an operator), ``down``, ``misconfigured`` or ``up``."""
+        """``paused`` (by an operator), ``down``, ``misconfigured``, ``hold`` or ``up``."""
         return "paused" if self.paused_at else self.stop or "up"
 
 
@@ -106,12 +114,14 @@ class UpstreamControl:
         def number(name: str) -> int | None:
             return int(float(fields[name])) if name in fields else None
 
-        unknown = sorted(name.removesuffix(":since") for name in inboxes if name.endswith(":since"))
+        held = sorted(name.removesuffix(":since") for name in inboxes if name.endswith(":since"))
         return Upstream(
             stop=fields.get("stop"),
             cause=fields.get("stop_cause"),
             status=fields.get("stop_status") or None,
             since=number("stop_since"),
+            until=number("stop_until"),
+            words=fields.get("stop_words") or None,
             probe_at=number("probe_at"),
             probes=number("probes") or 0,
             paused_at=number("paused_at"),
@@ -121,10 +131,11 @@ class UpstreamControl:
             rate=self.policy.rate,
             slot=number("slot"),
             answered_at=number("answered_at"),
-            inboxes=tuple(_load_inbox(inbox, inboxes) for inbox in unknown),
+            inboxes=tuple(_load_inbox(inbox, inboxes) for inbox in held),
         )
 
 
-def _load_inbox(inbox: str, fields: dict[str, Any]) -> UnknownInbox:
+def _load_inbox(inbox: str, fields: dict[str, Any]) -> HeldInbox:
     probe_at, probes = float(fields.get(f"{inbox}:probe_at", 0)), fields.get(f"{inbox}:probes", 0)
-    return UnknownInbox(inbox, int(fields[f"{inbox}:since"]), int(probe_at), int(probes))
+    cause = fields.get(f"{inbox}:cause", causes.INBOX_NOT_FOUND.slug)
+    return HeldInbox(inbox, int(fields[f"{inbox}:since"]), int(probe_at), int(probes), cause)

@@ -158,7 +158,7 @@ def test_no_worker(store: Store, standin: StandIn) -> None:
     ("signal", "cause", "says"),
     [
         (Signal.MISCONFIGURED, "unauthorized", "LiveDesk rejects our requests (unauthorized)."),
-        (Signal.INBOX, "inbox_not_found", "LiveDesk does not know inbox 7; its contacts wait."),
+        (Signal.INBOX, "inbox_not_found", "The contacts of inbox 7 wait: LiveDesk does not know the inbox."),
     ],
 )
 def test_the_reason_why_contacts_wait_is_shown(
