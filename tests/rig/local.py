@@ -177,9 +177,10 @@ def _number(name: str, text: str, highest: int, what: str) -> int:
 
 
 def _check_redis(settings: Settings) -> tuple[str, ...]:
-    """Return why your Redis would lose deliveries. You decide whether that matters."""
+    """Return how your Redis may lose deliveries. You decide whether that matters."""
     with connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S) as client:
         try:
-            return Store(client).overview.health().problems
+            health = Store(client).overview.health()
+            return health.problems + health.warnings
         except StoreError as error:
             raise StartError(f"The Redis that REDIS_URL names cannot be used: {error}.") from error

@@ -77,14 +77,29 @@ def test_a_durable_redis_is_ready(own: redis.Redis) -> None:
     [
         ("appendonly", "no", "appendonly is off"),
         ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is not noeviction"),
-        ("min-replicas-to-write", "1", "Redis has fewer replicas than"),
     ],
 )
-def test_a_redis_that_can_lose_a_delivery_is_not_ready(name: str, value: str, says: str, own: redis.Redis) -> None:
+def test_a_redis_that_can_lose_a_delivery_is_ready_unless_ack_is_set(
+    name: str, value: str, says: str, own: redis.Redis
+) -> None:
     own.config_set(name, value)
+    http = http_of(own)
+    ready = http.get("/readyz")
+    assert (ready.status_code, ready.json["status"], ready.json["problems"]) == (200, "ready", [])  # type: ignore[index]
+    assert [warning.startswith(says) for warning in json.loads(ready.text)["warnings"]] == [True]
+    assert deliver(http, "ada").status_code == 200
+    http = http_of(own, Requirements(Ack.AOF))
+    ready = http.get("/readyz")
+    assert ready.status_code == 503
+    assert ["ACK=aof cannot be met" in problem for problem in json.loads(ready.text)["problems"]] == [True]
+    assert deliver(http, "bob").status_code == 503
+
+
+def test_a_redis_that_lacks_replicas_is_not_ready(own: redis.Redis) -> None:
+    own.config_set("min-replicas-to-write", "1")
     status, document = readiness(own)
     assert (status, document["status"]) == (503, "not ready")
-    assert [problem.startswith(says) for problem in document["problems"]] == [True]
+    assert [problem.startswith("Redis has fewer replicas than") for problem in document["problems"]] == [True]
 
 
 def test_a_full_redis_is_not_ready(own: redis.Redis) -> None:
@@ -98,10 +113,10 @@ def test_free_memory_is_not_a_problem(own: redis.Redis) -> None:
     assert readiness(own)[0] == 200
 
 
-def test_every_problem_is_reported(own: redis.Redis) -> None:
+def test_every_weakness_is_reported(own: redis.Redis) -> None:
     own.config_set("appendonly", "no")
     own.config_set("maxmemory-policy", "volatile-ttl")
-    assert len(readiness(own)[1]["problems"]) == 2
+    assert len(readiness(own)[1]["warnings"]) == 2
 
 
 def test_a_second_at_risk_is_a_warning(own: redis.Redis) -> None:

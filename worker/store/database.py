@@ -119,11 +119,3 @@ class Database:
         with translated():
             old: list[Any] = self.client.zrange(index, "-inf", before, byscore=True, offset=0, num=MAX_REMOVED)
         return old
-
-    def server(self) -> tuple[str, str]:
-        """Return the server's name and version."""
-        with translated():
-            info: dict[str, Any] = self.client.info("server")
-        # Valkey reports in redis_version which Redis it is compatible with.
-        name = "Valkey" if "valkey_version" in info else "Redis"
-        return name, str(info[f"{name.lower()}_version"])

@@ -32,6 +32,8 @@ MARK: Command = ("SET", keys.MARK, "1")
 #: What is read from the server itself; managed servers often refuse CONFIG.
 CONFIG = ("appendfsync", "min-replicas-to-write", "stop-writes-on-bgsave-error", "save")
 SECTIONS = ("server", "memory", "persistence", "replication")
+#: The oldest version of Redis that has what our scripts and commands need. Any Valkey has it.
+MIN_REDIS = (7, 0)
 MEANINGS = {
     Ack.MEMORY: "in Redis's memory only",
     Ack.AOF: "in the append-only file, but perhaps not on disk yet",
@@ -44,14 +46,15 @@ MEANINGS = {
 class Health:
     """How durable an acknowledged delivery is here.
 
-    A sentence for each problem, with which no delivery should be accepted, and for each warning. ``given`` is what a
-    200 means by the server's settings, ``None`` if unknown.
+    A sentence for each problem, with which no delivery is accepted, and for each warning. ``given`` is what a 200 means
+    by the server's settings, ``None`` if unknown; ``server`` is its name and version.
     """
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     given: Ack | None = None
     required: Ack | None = None
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,29 @@ class Server:
         Valkey 8.1.8 and 9.1.2 answer earlier (measured under ``appendfsync everysec``: no fdatasync between the write
         and the answer).
         """
+        return "valkey_version" not in self.info and self._compatible_with >= (7, 2)
+
+    @property
+    def version(self) -> str:
+        """Its name and version, such as ``Redis 7.2.4``, as far as it reveals them."""
+        # Valkey reports in redis_version which Redis it is compatible with.
+        name = "Valkey" if "valkey_version" in self.info else "Redis"
+        return f"{name} {self.info.get(f'{name.lower()}_version', 'of an unknown version')}"
+
+    @property
+    def is_too_old(self) -> bool:
+        """Whether it is older than ``MIN_REDIS``; not if it hides its version."""
+        return "redis_version" in self.info and self._compatible_with < MIN_REDIS
+
+    @property
+    def _compatible_with(self) -> tuple[int, ...]:
         version = str(self.info.get("redis_version", "0")).split(".")
-        return "valkey_version" not in self.info and [int(part) for part in version[:2] if part.isdecimal()] >= [7, 2]
+        return tuple(int(part) for part in version[:2] if part.isdecimal())
+
+    @property
+    def evicts(self) -> bool:
+        """Whether it may delete records when its memory is full."""
+        return str(self.info.get("maxmemory_policy", "noeviction")) != "noeviction"
 
     @property
     def memory(self) -> int:
@@ -161,13 +185,17 @@ def look(connections: Connections) -> Server:
 
 
 def unmet(server: Server, ack: Ack | None) -> str | None:
-    """Return why this server can never meet ``ACK``, in a sentence; or ``None``."""
+    """Return why this server is never good enough, in a sentence; or ``None``."""
+    if server.is_too_old:
+        return f"{server.version} is too old: LiveDesk Sync needs {MIN_REDIS[0]}.{MIN_REDIS[1]} or newer"
     if ack is Ack.REPLICA and not server.has_replica:
         return "ACK=replica cannot be met: no replica is connected"
     if ack in (Ack.AOF, Ack.FSYNC) and server.has_aof is False:
         return f"ACK={ack} cannot be met: appendonly is off"
     if ack is Ack.FSYNC and server.given is not Ack.FSYNC and not server.waits_honestly:
         return "ACK=fsync cannot be met: it needs appendfsync always, and a server that reports it"
+    if ack not in (None, Ack.MEMORY) and server.evicts:
+        return f"ACK={ack} cannot be met: maxmemory-policy is not noeviction, so Redis may evict records"
     return None
 
 
@@ -184,36 +212,36 @@ def judge(server: Server, required: Requirements, backlog: int) -> Health:
     info, ack, off = server.info, required.ack, server.has_aof is False
     is_crowded = server.uses(required.max_memory)
     why_unmet = unmet(server, ack)
-    lost = "appendonly is off: when Redis restarts, acknowledged deliveries are lost"
-    policy = info.get("maxmemory_policy", "noeviction")
+    hides_fsync = not off and "appendfsync" not in server.config and ack is not Ack.FSYNC and not server.is_too_old
     problems = {
+        why_unmet or "": why_unmet is not None,
         "Redis is still loading its data": bool(info.get("loading")),
         "Redis is a read-only replica": info.get("role") == "slave",
         "the last write to Redis's AOF failed: is the disk full?": info.get("aof_last_write_status", "ok") != "ok",
         "Redis could not save its snapshot and refuses writes: is the disk full?": server.fails_to_save,
-        "maxmemory-policy is not noeviction: Redis may evict records": policy != "noeviction",
-        lost: off and ack is None,
-        why_unmet or "": why_unmet is not None,
         "Redis has fewer replicas than min-replicas-to-write and refuses writes": server.lacks_replicas,
         "Redis's memory is full: it refuses writes": bool(info.get("maxmemory")) and server.uses(1),
         f"Redis uses {required.max_memory:.0%} of its memory or more (MAX_MEMORY): it accepts no contacts": is_crowded,
         f"{backlog} contacts are open (MAX_BACKLOG): it accepts no more": backlog >= required.max_backlog,
     }
     warnings = {
-        lost: off and ack in (Ack.MEMORY, Ack.REPLICA),
+        "appendonly is off: when Redis restarts, acknowledged deliveries are lost": off
+        and ack not in (Ack.AOF, Ack.FSYNC),
+        "maxmemory-policy is not noeviction: when its memory is full, Redis may evict records": server.evicts
+        and ack in (None, Ack.MEMORY),
         "appendfsync is not always: a power failure loses the last second": server.has_aof is True
         and server.config.get("appendfsync", "always") != "always"
         and ack is not Ack.FSYNC,
-        "Redis does not reveal its settings: whether a power failure loses deliveries is unknown": not off
-        and "appendfsync" not in server.config
-        and ack is not Ack.FSYNC,
+        "Redis does not reveal its settings (CONFIG GET is refused): it is assumed that a power failure loses the last "
+        "second": hides_fsync and bool(info),
+        "Redis reveals nothing about itself (INFO is refused): version, memory and durability are unknown": not info,
         "the last rewrite of Redis's AOF failed: the file keeps growing": info.get("aof_last_bgrewrite_status", "ok")
         != "ok",
         "Redis's memory is nearly as full as MAX_MEMORY allows": server.uses(NEARLY * required.max_memory)
         and not is_crowded,
         "maxmemory is not set: Redis may grow until the system kills it": info.get("maxmemory") == 0,
     }
-    return Health(_applying(problems), _applying(warnings), server.given, ack)
+    return Health(_applying(problems), _applying(warnings), server.given, ack, server.version)
 
 
 def _applying(sentences: dict[str, bool]) -> tuple[str, ...]:
@@ -263,7 +291,7 @@ class Guard:
 
 
 def announce(connections: Connections, requirements: Requirements) -> None:
-    """Log at startup what a 200 means here."""
+    """Log at startup which Redis this is, what a 200 means here, and each weakness."""
     required = requirements.ack or "not set"
     try:
         server = look(connections)
@@ -273,9 +301,13 @@ def announce(connections: Connections, requirements: Requirements) -> None:
     provided = MEANINGS[server.given] if server.given else "unknown"
     wait = needed_wait(server, requirements.ack)
     means = f"{provided}; with {wait.name}: {MEANINGS[requirements.ack]}" if wait and requirements.ack else provided
-    why = unmet(server, requirements.ack)
-    is_weak = requirements.ack is None and server.given is not Ack.FSYNC
+    health = judge(server, requirements, 0)
+    is_weak = bool(health.problems or health.warnings)
     log.log(
-        logging.WARNING if why or is_weak else logging.INFO,
-        LogEvent("durability", ack=required, guarantee=means, rejected_because=why or None),
+        logging.WARNING if is_weak else logging.INFO,
+        LogEvent("durability", redis=server.version, ack=required, guarantee=means),
     )
+    for problem in health.problems:
+        log.error(LogEvent("redis problem", what=problem, effect="deliveries are answered 503"))
+    for warning in health.warnings:
+        log.warning(LogEvent("redis warning", what=warning))

@@ -128,6 +128,7 @@ def test_what_is_not_given_is_waited_for(server: Server, ack: Ack | None, waits_
         (server(valkey=True, fsync=None), Ack.FSYNC),
         (server(redis_version="7.0.15"), Ack.FSYNC),  # has no WAITAOF
         (Server({}, {}), Ack.FSYNC),
+        (server(maxmemory_policy="allkeys-lru"), Ack.AOF),
         (server(connected_slaves=0), Ack.REPLICA),
         (server(connected_slaves=1, slave0={"state": "wait_bgsave"}), Ack.REPLICA),
     ],
@@ -305,8 +306,7 @@ WEAK: list[tuple[dict[str, Any], dict[str, str], str]] = [
     ({"role": "slave"}, {}, "read-only replica"),
     ({"aof_last_write_status": "err"}, {}, "AOF failed"),
     ({"rdb_last_bgsave_status": "err"}, {"stop-writes-on-bgsave-error": "yes", "save": "60 1"}, "could not save"),
-    ({"maxmemory_policy": "allkeys-lru"}, {}, "noeviction"),
-    ({"aof_enabled": 0}, {}, "appendonly is off"),
+    ({"redis_version": "6.2.6"}, {}, "Redis 6.2.6 is too old: LiveDesk Sync needs 7.0 or newer"),
     ({"min_slaves_good_slaves": 1}, {"min-replicas-to-write": "2"}, "min-replicas-to-write"),
     ({"min_slaves_good_slaves": 0}, {}, "min-replicas-to-write"),
     ({"maxmemory": 100, "used_memory": 100}, {}, "memory is full"),
@@ -315,6 +315,8 @@ WEAK: list[tuple[dict[str, Any], dict[str, str], str]] = [
 ]
 DOUBTFUL: list[tuple[dict[str, Any], dict[str, str], str]] = [
     ({}, {"appendfsync": "everysec"}, "appendfsync is not always"),
+    ({"aof_enabled": 0}, {}, "appendonly is off"),
+    ({"maxmemory_policy": "allkeys-lru"}, {}, "noeviction"),
     ({"aof_last_bgrewrite_status": "err"}, {}, "rewrite"),
     ({"maxmemory": 100, "used_memory": 75}, {}, "nearly"),
     ({"maxmemory": 0}, {}, "maxmemory is not set"),
@@ -336,10 +338,52 @@ def test_every_doubt_is_a_warning(info: dict[str, Any], config: dict[str, str], 
     assert [says in warning for warning in health.warnings] == [True]
 
 
-def test_who_requires_no_more_than_memory_is_only_warned_that_the_aof_is_off() -> None:
-    health = judge(Server(WELL | {"aof_enabled": 0}, {"appendfsync": "always"}), Requirements(Ack.MEMORY), 0)
+@pytest.mark.parametrize(
+    ("info", "config", "ack", "says"),
+    [
+        ({"aof_enabled": 0}, {"appendfsync": "always"}, Ack.MEMORY, "appendonly is off"),
+        ({"maxmemory_policy": "allkeys-lru"}, {"appendfsync": "always"}, Ack.MEMORY, "noeviction"),
+        ({}, {}, None, "Redis does not reveal its settings (CONFIG GET is refused): it is assumed that"),
+    ],
+)
+def test_what_was_not_required_is_no_problem(
+    info: dict[str, Any], config: dict[str, str], ack: Ack | None, says: str
+) -> None:
+    server = Server(WELL | info, config)
+    health = judge(server, Requirements(ack), 0)
+    assert (unmet(server, ack), health.problems) == (None, ())
+    assert [says in warning for warning in health.warnings] == [True]
+
+
+def test_a_redis_that_is_too_old_says_so_and_not_that_it_hides_its_settings() -> None:
+    """It refuses CONFIG GET with more than one name, which Redis 7.0 introduced."""
+    health = judge(Server(WELL | {"redis_version": "6.2.6"}, {}), Requirements(), 0)
+    assert health.problems == ("Redis 6.2.6 is too old: LiveDesk Sync needs 7.0 or newer",)
+    assert health.warnings == ()
+    assert health.server == "Redis 6.2.6"
+
+
+@pytest.mark.parametrize(
+    ("info", "is_too_old"),
+    [
+        ({"redis_version": "7.0.0"}, False),
+        ({"redis_version": "10.0.1"}, False),
+        ({"redis_version": "255.255.255"}, False),
+        ({"redis_version": "6.3.4"}, True),
+        ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, False),
+        ({}, False),  # INFO is refused
+    ],
+)
+def test_which_versions_are_too_old(info: dict[str, Any], is_too_old: bool) -> None:
+    assert Server(info, {}).is_too_old is is_too_old
+
+
+def test_a_server_that_refuses_info_says_that_nothing_is_known() -> None:
+    health = judge(Server({}, {}), Requirements(), 0)
     assert health.problems == ()
-    assert ["appendonly is off" in warning for warning in health.warnings] == [True]
+    assert health.warnings == (
+        "Redis reveals nothing about itself (INFO is refused): version, memory and durability are unknown",
+    )
 
 
 def test_a_full_backlog_is_reported() -> None:
@@ -350,20 +394,38 @@ def test_a_full_backlog_is_reported() -> None:
     ("ack", "says", "level"),
     [
         (None, 'ack="not set" guarantee="in the append-only file, but perhaps not on disk yet"', logging.WARNING),
-        (Ack.AOF, 'ack=aof guarantee="in the append-only file, but perhaps not on disk yet', logging.INFO),
-        (Ack.REPLICA, "with WAIT: in a replica's memory, too", logging.INFO),
-        (Ack.FSYNC, 'rejected_because="ACK=fsync cannot be met', logging.WARNING),
+        (Ack.AOF, 'ack=aof guarantee="in the append-only file, but perhaps not on disk yet', logging.WARNING),
+        (Ack.REPLICA, "with WAIT: in a replica's memory, too", logging.WARNING),
+        (Ack.FSYNC, 'redis problem what="ACK=fsync cannot be met', logging.ERROR),
+        (None, 'redis warning what="appendfsync is not always: a power failure loses', logging.WARNING),
     ],
 )
-def test_one_line_at_startup_reports_it(
+def test_what_a_200_means_and_each_weakness_is_logged_at_startup(
     ack: Ack | None, says: str, level: int, primary: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     primary.config_set("appendfsync", "everysec")
     with caplog.at_level(logging.INFO):
         announce(Connections(primary), Requirements(ack))
+    assert [record.levelno for record in caplog.records if says in record.getMessage()] == [level]
+
+
+def test_a_redis_without_weaknesses_is_announced_in_one_line(
+    primary: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        announce(Connections(primary), Requirements())
     [line] = caplog.records
-    assert says in line.getMessage()
-    assert line.levelno == level
+    assert (line.levelno, 'guarantee="on disk"' in line.getMessage()) == (logging.INFO, True)
+    assert 'redis="Valkey ' in line.getMessage()
+
+
+def test_a_redis_that_keeps_nothing_on_disk_is_warned_of_at_startup(
+    primary: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    primary.config_set("appendonly", "no")
+    announce(Connections(primary), Requirements())
+    what = 'redis warning what="appendonly is off: when Redis restarts, acknowledged deliveries are lost"'
+    assert [what == record.getMessage() for record in caplog.records].count(True) == 1
 
 
 def test_a_redis_that_is_away_at_start_is_no_reason_not_to_start(caplog: pytest.LogCaptureFixture) -> None:
