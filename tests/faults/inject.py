@@ -19,8 +19,11 @@ from worker.store import keys
 COPIES, REPEAT_EVERY_S = 3, 0.05
 #: Messages are repeated only while the queue is shorter than this, because its bound is checked.
 QUEUE_MOST = 200
-#: A worker that is to oversleep is waited for so long, in seconds, until it is at work.
-BUSY_WITHIN_S = 2.0
+#: A fault waits until so many requests to LiveDesk are under way that it meets, for so many seconds at most; one that
+#: lasts longer than a lease, longer.
+BUSY, BUSY_WITHIN_S, BUSY_WITHIN_LONG_S = 3, 2.0, 6.0
+#: Seconds after which a process has noticed that its clock was set.
+CLOCK_SET_S = 1.1
 FAIL_OVER = f"SENTINEL FAILOVER {SERVICE}"
 
 
@@ -34,6 +37,18 @@ class Injected:
     fault: Fault
     began: float
     healed: float
+
+
+def lie_in_wait(rig: Rig, fault: Fault) -> None:
+    """Wait for requests to LiveDesk that this fault meets: between them it would change nothing.
+
+    Several at once are never probes. A worker that probes is spared if possible, since all others would be idle
+    until its lease is over.
+    """
+    links = [rig.links[f"{worker} - livedesk"] for worker in fault.hits]
+    within_s = BUSY_WITHIN_LONG_S if fault.kind == "oversleep" else BUSY_WITHIN_S
+    if links:
+        wait_for(lambda: rig.over.is_set() or sum(link.awaited for link in links) >= BUSY, within_s)
 
 
 def kill(rig: Rig, fault: Fault) -> None:
@@ -82,14 +97,8 @@ def stop(rig: Rig, fault: Fault) -> None:
 
 
 def oversleep(rig: Rig, fault: Fault) -> None:
-    """Stop a worker for longer than its leases, as a suspended machine would be.
-
-    It happens while the worker waits for LiveDesk: asleep between two attempts it would miss nothing. And not to the
-    one that probes, if it can be helped: all others would be idle until that lease is over.
-    """
-    to_livedesk = rig.links[f"{fault.target} - livedesk"]
+    """Stop a worker for longer than its leases, as a suspended machine would be."""
     with rig.holding(fault.target) as part:
-        wait_for(lambda: to_livedesk.is_awaited and not rig.is_stopped(), BUSY_WITHIN_S)
         part.pause()
         if fault.options["loses"]:
             rig.reset_connections(fault.target)
@@ -110,6 +119,7 @@ def clock(rig: Rig, fault: Fault) -> None:
     rig.set_clock(fault.target, fault.options["by_s"])
     rig.over.wait(fault.lasts)
     rig.set_clock(fault.target, 0)
+    rig.over.wait(CLOCK_SET_S)
 
 
 def lose(rig: Rig, fault: Fault) -> None:

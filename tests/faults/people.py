@@ -27,7 +27,9 @@ def identifier(seed: int, person: int) -> str:
 
 
 def body(seed: int, delivery: Delivery) -> dict[str, Any]:
-    """Return the body of a delivery: an event with its own time."""
+    """Return the body of a delivery: an event with its own time, or a bare contact without."""
+    if delivery.timeless:
+        return signup(seed, delivery.person, delivery.version)
     at = BEGINNING + timedelta(seconds=delivery.happened)
     kind = "user.deleted" if delivery.deletes else "user.updated" if delivery.version else "user.created"
     person = {"identifier": identifier(seed, delivery.person)}
@@ -50,6 +52,11 @@ def signup(seed: int, person: int, version: int) -> dict[str, Any]:
     if dice.random() < 0.3:
         made["phone_number"] = f"+4930{10_000_000 + person * 100 + version % 100}"
     return made
+
+
+def bystander(identifier: str) -> dict[str, Any]:
+    """Return the data of somebody to whom nothing happens after the signup."""
+    return {"identifier": identifier, "email": f"{identifier}@example.com"}
 
 
 def email(seed: int, person: int, version: int) -> str | None:

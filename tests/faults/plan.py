@@ -12,16 +12,18 @@ from typing import Any
 from tests.e2e.test_misbehaviour import HARMLESS, REFUSALS, UNKNOWN, USELESS_LOOK_UPS
 from tests.livedesk import MODES
 
-RECEIVERS = ("receiver 1", "receiver 2")
-WORKERS = ("worker 1", "worker 2")
+RECEIVERS = ("receiver 1", "receiver 2", "receiver 3")
+WORKERS = ("worker 1", "worker 2", "worker 3")
 REDIS = "redis"
 #: Links by who uses them: one to LiveDesk for each worker, one to Redis for everybody.
 LIVEDESK_LINKS = tuple(f"{worker} - livedesk" for worker in WORKERS)
 REDIS_LINKS = tuple(f"{part} - redis" for part in (*RECEIVERS, *WORKERS))
-ALL_LIVEDESK, ALL_REDIS = "livedesk", "redis"
+ALL_LIVEDESK, ALL_REDIS = "livedesk", REDIS
 
 #: ``LIVEDESK_SETTLE`` of a run, in seconds: so long that retries come before it is over, and show whether it is kept.
 SETTLE_S = 4.0
+#: ``LIVEDESK_RATE`` of a run, in requests a second: more than is delivered, and less than two cores can do.
+RATE = 200
 #: Misbehaviours that an update would take for a final answer: the contact is gone, or cannot be changed.
 REFUSES_CHANGES = {"not_found", "method_not_allowed"}
 #: LiveDesk's own faults.
@@ -50,6 +52,21 @@ OTHER_FAULTS = (
     ("repeat", ("messages",)),
     ("repeat", ("messages",)),
 )
+#: Long faults, each of them alone, with its recovery; from and to how many seconds.
+OUTAGES: Mapping[str, tuple[str, tuple[float, float]]] = {
+    "down": (ALL_LIVEDESK, (4.0, 6.0)),
+    "unpaid": (ALL_LIVEDESK, (4.0, 6.0)),
+    "firewall": (ALL_LIVEDESK, (4.0, 6.0)),
+    "refuse": (ALL_LIVEDESK, (3.0, 5.0)),
+    "stall": (REDIS, (1.5, 5.0)),
+}
+#: Seconds of deliveries before an outage.
+LEAD_S = 1.0
+#: What interrupts an attempt: a worker, its link to LiveDesk, or Redis, which takes in what LiveDesk answered.
+INTERRUPTS = {
+    *("kill", "stop", "oversleep", "restart", "cut", "reset", "silence", "refuse", "stall"),
+    *("kill primary", "stop primary", "failover"),
+}
 OF_REDIS = {REDIS, *REDIS_LINKS, ALL_REDIS}
 #: Seconds that a fault lasts, from and to. A deploy lasts as long as it takes.
 LASTS: Mapping[str, tuple[float, float]] = {
@@ -70,19 +87,23 @@ LASTS: Mapping[str, tuple[float, float]] = {
     "repeat": (1.0, 2.0),
 }
 #: Seconds between two faults of a lane.
-GAP_S = (0.2, 1.0)
+GAP_S = (0.3, 1.2)
 #: Seconds by which a clock is set wrong: leap seconds, time zones, a date.
 CLOCK_STEPS_S = (-30 * 86_400, -3600, -45, -2, 2, 45, 3600, 30 * 86_400)
 #: Seconds by which a link delays each piece of data. More than the settle time would be a request that comes when
 #: nobody expects it any more.
 DELAYS_S = (0.02, 0.3)
 #: How long a worker is sometimes paused, in seconds: longer than its leases; and how often.
-OVERSLEEPS_S = (18.5, 21.0)
+OVERSLEEPS_S = (17.0, 19.0)
 OVERSLEEP_EVERY_S = 30.0
 #: Deliveries that repeat one, by what they bring: the newest event, a new one, or once more an older one.
 REPEAT_SAME, REPEAT_CHANGED = 0.5, 0.35
 #: Share of the new events that delete the person, and of those that happen at the same time as the one before.
 DELETED, SAME_TIME = 0.2, 0.2
+#: One person in this number is deleted after the signup and never comes back; the signup is repeated without its time.
+BURIED = 25
+#: How much of its time LiveDesk misbehaves; between two misbehaviours it is well, so that attempts are under way.
+BAD_SHARE = 0.5
 #: Share of the deliveries that are signed, and so go stale when a clock is wrong; the others carry the secret.
 SIGNED = 0.3
 
@@ -91,7 +112,8 @@ SIGNED = 0.3
 class Delivery:
     """A delivery of an event of a person, first to receiver ``door``.
 
-    Every event is a ``version`` of the person; it ``happened`` at this second of the source's time.
+    Every event is a ``version`` of the person; it ``happened`` at this second of the source's time. ``timeless``: the
+    delivery does not mention that time.
     """
 
     at: float
@@ -101,6 +123,7 @@ class Delivery:
     signed: bool
     happened: int = 0
     deletes: bool = False
+    timeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,27 +147,42 @@ class Fault:
             return "livedesk"
         return self.target.rpartition(" - ")[2].rstrip(" 0123456789")
 
+    @property
+    def hits(self) -> tuple[str, ...]:
+        """The workers whose requests to LiveDesk this fault interrupts."""
+        if self.kind not in INTERRUPTS:
+            return ()
+        if self.target in (ALL_LIVEDESK, ALL_REDIS):
+            return WORKERS
+        return tuple(worker for worker in WORKERS if self.target.startswith(worker))
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     seed: int
+    rate: float
     duration: float
     people: int
     deliveries: tuple[Delivery, ...]
     lanes: tuple[tuple[Fault, ...], ...]
     #: Whether Redis is a primary, a replica and three sentinels, and fails over.
     failover: bool = False
+    #: Long faults before the others, one at a time.
+    outages: tuple[Fault, ...] = ()
 
     @property
     def faults(self) -> list[Fault]:
-        """All faults, in the order of their times."""
+        """All faults but the outages, in the order of their times."""
         return sorted((fault for lane in self.lanes for fault in lane), key=lambda fault: fault.at)
 
 
-def make_plan(seed: int, deliveries: int, people: int, rate: float, *, failover: bool = False) -> Plan:
+def make_plan(
+    seed: int, deliveries: int, people: int, rate: float, *, failover: bool = False, outages: int = 0
+) -> Plan:
     """Return the plan of this seed: ``deliveries`` of ``people``, ``rate`` per second.
 
-    ``failover``: Redis loses its primary, again and again, and suffers nothing else.
+    ``failover``: Redis loses its primary, again and again, and suffers nothing else. ``outages``: so many long faults
+    come first, whose deliveries are not among these.
     """
     dice = random.Random(seed)
     duration = deliveries / rate
@@ -161,7 +199,18 @@ def make_plan(seed: int, deliveries: int, people: int, rate: float, *, failover:
     ]
     if failover:
         lanes.append(tuple(lane(dice, FAILOVERS, duration, (), spares_first=False)))
-    return Plan(seed, duration, people, tuple(delivered(dice, deliveries, people, rate)), tuple(lanes), failover)
+    parcels = tuple(delivered(dice, deliveries, people, rate))
+    return Plan(
+        seed, rate, duration, people, parcels, tuple(lanes), failover, outages_of(seed, outages, failover=failover)
+    )
+
+
+def outages_of(seed: int, number: int, *, failover: bool) -> tuple[Fault, ...]:
+    """Return the next ones of the list with each seed, so that a few seeds have them all."""
+    kinds = [kind for kind, (target, _) in OUTAGES.items() if not (failover and target == REDIS)]
+    dice = random.Random(f"outages {seed}")
+    chosen = [kinds[(seed * number + nth) % len(kinds)] for nth in range(number)]
+    return tuple(Fault(0.0, dice.uniform(*OUTAGES[kind][1]), kind, OUTAGES[kind][0]) for kind in chosen)
 
 
 def delivered(dice: random.Random, deliveries: int, people: int, rate: float) -> list[Delivery]:
@@ -172,10 +221,16 @@ def delivered(dice: random.Random, deliveries: int, people: int, rate: float) ->
     made = []
     for number, person in enumerate(order):
         life = lives.setdefault(person, [])
-        event = next_event(dice, life)
+        event = last_event(life) if is_buried(person) else next_event(dice, life)
         door, signed = dice.randrange(len(RECEIVERS)), dice.random() < SIGNED
-        made.append(Delivery(number / rate, person, event.version, door, signed, event.at, event.deletes))
+        timeless = is_buried(person) and event is life[0] and len(life) > 1
+        made.append(Delivery(number / rate, person, event.version, door, signed, event.at, event.deletes, timeless))
     return made
+
+
+def is_buried(person: int) -> bool:
+    """Return whether the person is deleted for good, whatever is repeated later."""
+    return person % BURIED == BURIED // 2 - 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +240,17 @@ class Happened:
     version: int = 0
     at: int = 0
     deletes: bool = False
+
+
+def last_event(life: list[Happened]) -> Happened:
+    """Return the next event of a person who is buried: signup, deletion, signup again.
+
+    LiveDesk's contact never differs from that signup, in whatever order the three arrive.
+    """
+    if len(life) < 2:
+        life.append(Happened(len(life), len(life), deletes=bool(life)))
+        return life[-1]
+    return life[0]
 
 
 def next_event(dice: random.Random, life: list[Happened]) -> Happened:
@@ -251,20 +317,23 @@ def oversleeps(dice: random.Random, duration: float) -> list[Fault]:
     With ``loses``, which the first one always has, its connections are lost, too.
     """
     made: list[Fault] = []
-    start = 1.0
+    start = 0.3
     while start < duration:
-        at, lasts = start + dice.uniform(0, 3), dice.uniform(*OVERSLEEPS_S)
+        at, lasts = start + dice.uniform(0, 1), dice.uniform(*OVERSLEEPS_S)
         made.append(Fault(at, lasts, "oversleep", dice.choice(WORKERS), {"loses": not made or dice.random() < 0.5}))
         start += OVERSLEEP_EVERY_S
     return made
 
 
 def misbehaviours(dice: random.Random, duration: float) -> list[Fault]:
-    """Return every misbehaviour of the stand-in, one after another."""
+    """Return every misbehaviour of the stand-in, one after another, with good times between."""
     menu = sorted(MODES)
     dice.shuffle(menu)
     lasts = duration / len(menu)
-    return [Fault(number * lasts, lasts, MISBEHAVE, *misbehaviour(dice, mode)) for number, mode in enumerate(menu)]
+    return [
+        Fault(number * lasts, lasts * BAD_SHARE, MISBEHAVE, *misbehaviour(dice, mode))
+        for number, mode in enumerate(menu)
+    ]
 
 
 def misbehaviour(dice: random.Random, mode: str) -> tuple[str, dict[str, Any]]:

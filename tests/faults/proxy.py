@@ -8,6 +8,7 @@ import asyncio
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Self
@@ -20,7 +21,7 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 #: Seconds between two tries to listen again on a port that somebody has got meanwhile.
 LISTEN_AGAIN_S = 0.1
 
-OK, CUT, DELAY, RESET, SILENCE = "ok", "cut", "delay", "reset", "silence"
+OK, CUT, DELAY, RESET, SILENCE, REFUSE = "ok", "cut", "delay", "reset", "silence", "refuse"
 
 
 class Link:
@@ -31,6 +32,8 @@ class Link:
     * ``delay``: each piece of data takes ``by_s`` seconds longer than it always does (``always_s``).
     * ``reset``: requests go through, and in the middle of the answer both sides are reset.
     * ``silence``: drops everything, without closing connections.
+    * ``refuse``: what is connected is reset; new connections are accepted, and closed before they bring anything, as
+      by a server that refuses a TLS handshake.
     """
 
     def __init__(self, links: "Links", target: int, always_s: float = 0.0) -> None:
@@ -42,6 +45,8 @@ class Link:
         self.by_s = 0.0
         #: How many pieces of answers have got through.
         self.answers = 0
+        #: When each connection to the target was opened, and from which port of ours.
+        self.opened: list[tuple[float, int]] = []
         self._server: asyncio.Server | None = None
         self._pairs: set[_Pair] = set()
 
@@ -58,9 +63,9 @@ class Link:
         return len(self._pairs)
 
     @property
-    def is_awaited(self) -> bool:
-        """Return whether a client waits for an answer."""
-        return any(pair.is_awaited for pair in list(self._pairs))
+    def awaited(self) -> int:
+        """The number of clients that wait for an answer."""
+        return sum(pair.is_awaited for pair in list(self._pairs))
 
     async def _behave(self, mode: str, by_s: float) -> None:
         self.mode, self.by_s = mode, by_s
@@ -70,6 +75,8 @@ class Link:
             self._reset_all()
         elif mode != CUT:
             await self.listen()
+        if mode == REFUSE:
+            self._reset_all()
         if mode == OK:
             for pair in [pair for pair in self._pairs if pair.lost_data]:
                 pair.reset()
@@ -91,11 +98,15 @@ class Link:
             pair.reset()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.mode == REFUSE:
+            writer.close()
+            return
         try:
             far_reader, far_writer = await asyncio.open_connection(LOCALHOST, self.target)
         except OSError:
             _reset(writer)
             return
+        self.opened.append((time.time(), far_writer.get_extra_info("sockname")[1]))
         pair = _Pair(self, writer, far_writer)
         self._pairs.add(pair)
         try:

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
@@ -50,7 +49,7 @@ def plan_text(plan: Plan) -> str:
     lines = [
         f"seed {plan.seed}: {len(plan.deliveries)} deliveries of {plan.people} people in {plan.duration:.0f} s{on}"
     ]
-    for fault in plan.faults:
+    for fault in (*plan.outages, *plan.faults):
         told = " ".join(f"{name}={value}" for name, value in fault.options.items())
         lines.append(
             f"{fault.at:8.2f}  {fault.lasts:6.2f} s  {fault.kind:10} {fault.target or 'any request':24} {told}"
@@ -58,9 +57,9 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def rows_of(faults: Sequence[Fault]) -> Counter[str]:
-    """Return the number of faults by their names in the table."""
-    return Counter(NAMES.get((fault.kind, fault.sort), f"{fault.kind} {fault.sort}") for fault in faults)
+def name_of(fault: Fault) -> str:
+    """Return the name of this kind of fault in the table."""
+    return NAMES.get((fault.kind, fault.sort), f"{fault.kind} {fault.sort}")
 
 
 NAMES = {
@@ -72,32 +71,36 @@ NAMES = {
     ("oversleep", "worker"): "SIGSTOP of a worker, for longer than its leases",
     ("stop", "redis"): "SIGSTOP of Redis, for up to 3 s",
     ("restart", "redis"): "Redis restarted",
-    ("kill primary", "redis"): "SIGKILL of the primary Redis, its replica promoted by Sentinel",
-    ("stop primary", "redis"): "SIGSTOP of the primary Redis, its replica promoted by Sentinel",
-    ("failover", "redis"): "SENTINEL FAILOVER",
-    ("deploy", "receiver"): "deploy of a receiver (SIGTERM, start)",
-    ("deploy", "worker"): "deploy of a worker (SIGTERM, start)",
+    ("kill primary", "redis"): "SIGKILL of the primary Redis; Sentinel promotes its replica",
+    ("stop primary", "redis"): "SIGSTOP of the primary Redis; Sentinel promotes its replica",
+    ("failover", "redis"): "`SENTINEL FAILOVER`",
+    ("deploy", "receiver"): "deployment of a receiver (SIGTERM, start)",
+    ("deploy", "worker"): "deployment of a worker (SIGTERM, start)",
     **{
         (kind, sort): f"link to {name} {what}"
         for sort, name in (("livedesk", "LiveDesk"), ("redis", "Redis"))
         for kind, what in (
             ("cut", "cut"),
             ("delay", "delayed"),
-            ("reset", "reset in mid-answer"),
-            ("silence", "swallowing everything"),
+            ("reset", "reset in the middle of an answer"),
+            ("silence", "silent"),
         )
     },
     ("clock", "receiver"): "clock of a receiver set wrong, by up to a month",
     ("clock", "worker"): "clock of a worker set wrong, by up to a month",
     ("lose", "messages"): "all Celery messages lost",
     ("repeat", "messages"): "Celery messages repeated",
-    (MISBEHAVE, "livedesk"): "LiveDesk misbehaving, a mode of the stand-in's menu each",
+    (MISBEHAVE, "livedesk"): "LiveDesk misbehaves, in one of the stand-in's modes",
+    ("down", "livedesk"): "LiveDesk down for 4 to 6 s",
+    ("unpaid", "livedesk"): "LiveDesk refuses every create with 402 for 4 to 6 s, in the same words",
+    ("firewall", "livedesk"): "the firewall of LiveDesk blocks some contacts for 4 to 6 s",
+    ("refuse", "livedesk"): "connections to LiveDesk refused for 3 to 5 s",
+    ("stall", "redis"): "Redis stalls for 1.5 to 5 s, as its disk does",
 }
 
 
-def markdown(rows: Sequence[tuple[str, str]]) -> str:
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
-
-
-def spread(values: Sequence[float]) -> str:
-    return f"{median(values):.2f} s, {max(values):.1f} s" if values else "nothing was measured"
+def spread(values: Sequence[float], unit: str = " s", digits: int = 2) -> tuple[str, str]:
+    """Return the median and the largest of the values."""
+    if not values:
+        return "not measured", "not measured"
+    return f"{median(values):.{digits}f}{unit}", f"{max(values):.1f}{unit}"

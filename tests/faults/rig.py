@@ -10,7 +10,7 @@ from typing import Self
 import redis
 
 from tests.e2e.system import FAST, System
-from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, RECEIVERS, REDIS, SETTLE_S, WORKERS
+from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, RATE, RECEIVERS, REDIS, SETTLE_S, WORKERS
 from tests.faults.proxy import Link, Links
 from tests.faults.sender import wait_for
 from tests.livedesk import StandIn
@@ -27,7 +27,13 @@ from worker.store import keys
 from worker.store.connection import connect
 
 #: As in production, but in a hurry. No contact may fail because a run is long, and our own pace is not what is tested.
-ENV = {**FAST, "RETRY_FOR": "1h", "LIVEDESK_RATE": "1000", "LIVEDESK_SETTLE": f"{SETTLE_S:g}s"}
+ENV = {
+    **FAST,
+    "RETRY_FOR": "1h",
+    "LIVEDESK_RATE": f"{RATE}",
+    "LIVEDESK_SETTLE": f"{SETTLE_S:g}s",
+    "WORKER_CONCURRENCY": "16",
+}
 #: The source that everybody is delivered to: as ``WEBHOOK_SECRET`` makes it, but deletions count.
 SOURCES = """
 [sources.signup]
@@ -42,7 +48,7 @@ DOWN_AFTER_MS = 3000
 #: Seconds that the sentinels may take to promote the replica, and to have the old primary follow it.
 REDIS_RESTS_S = 40.0
 #: How far LiveDesk is away, in seconds, each way: attempts must last, for faults to meet them.
-LIVEDESK_AWAY_S = 0.05
+LIVEDESK_AWAY_S = 0.1
 #: What sets clocks wrong; for Linux alone.
 FAKE_CLOCK = importlib.util.find_spec("libfaketime")
 #: How often a process that does not start is tried again: a port may be taken for a moment.
@@ -141,9 +147,14 @@ class Rig:
         """A client that talks to Redis directly, without links and sentinels."""
         return self.system.client
 
-    def is_stopped(self) -> bool:
-        """Return whether the breaker is open or LiveDesk rejects our configuration."""
-        return bool(self.client.hexists(keys.UPSTREAM, "stop"))
+    @property
+    def secret(self) -> str:
+        """The secret of the source that everybody is delivered to."""
+        return TEST_ENV["WEBHOOK_SECRET"]
+
+    def open_contacts(self) -> int:
+        """Return how many contacts are open."""
+        return int(self.client.zcard(keys.DUE))
 
     def find_primary(self) -> None:
         """Wait until sentinels agree on a primary with a replica, and connect to it.
@@ -233,6 +244,6 @@ def clock_env(file: Path) -> dict[str, str]:
     return {
         "LD_PRELOAD": str(Path(FAKE_CLOCK.origin).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"),
         "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_CACHE_DURATION": "0",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }

@@ -15,17 +15,18 @@ from redis import RedisError
 
 from tests.e2e.system import OPERATOR
 from tests.faults import people
-from tests.faults.inject import KINDS, Injected
+from tests.faults.amid import creates_amid
+from tests.faults.inject import KINDS, Injected, lie_in_wait
 from tests.faults.judge import Evidence, Judge, recovery_s, secrets_in
-from tests.faults.plan import WORKERS, Fault, Plan
+from tests.faults.outages import OTHERS_WAIT_S, Outage, busiest_second, endure, others_wait_s
+from tests.faults.plan import RATE, WORKERS, Fault, Plan
 from tests.faults.report import Progress, plan_text
-from tests.faults.rig import Rig
+from tests.faults.rig import LIVEDESK_AWAY_S, Rig
 from tests.faults.sabotage import sabotaged
 from tests.faults.sender import Parcel, Sender, Sent, wait_for
 from tests.faults.watch import Use, Watch, uses
 from tests.rig.parts import STAND_IN_ACCOUNT, TEST_ENV
 from worker.model import State
-from worker.store import keys
 
 #: People of the burst before the faults, and of the one after them; and how fast they come, each second.
 BURST, BURST_RATE = 80, 80.0
@@ -33,6 +34,8 @@ BURST, BURST_RATE = 80, 80.0
 BURSTS = 6
 #: Seconds that a burst may take to be brought to LiveDesk.
 BURST_S = 60.0
+#: LiveDesk sees requests of a little more than a second in one: those that were on their way a little longer.
+RATE_TOLERANCE = 1.1
 #: How many contacts are requested at the same time.
 ASKERS = 8
 
@@ -56,9 +59,17 @@ class Result:
     untrue: int = 0
     overslept: int = 0
     creates: int = 0
+    #: How many creates were under way when each of ``injected`` struck.
+    amid: list[int] = field(default_factory=list)
     until_accepted: list[float] = field(default_factory=list)
     until_created: list[float] = field(default_factory=list)
     drain_s: float = 0.0
+    took_s: float = 0.0
+    outages: list[Outage] = field(default_factory=list)
+    #: The most requests that LiveDesk received within a second.
+    busiest_second: int = 0
+    #: The longest time for which people waited because LiveDesk's firewall blocked others.
+    others_wait: list[float] = field(default_factory=list)
     outlived: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
@@ -86,13 +97,14 @@ class Run:
         self.watch = Watch(rig)
         self.progress = Progress(f"seed {plan.seed}", quiet=options.quiet)
         self.sender = Sender([part.port or 0 for part in rig.stack.receivers], TEST_ENV["WEBHOOK_SECRET"])
-        self.started = time.monotonic()
+        self.began = self.started = time.monotonic()
 
     def run(self) -> Result:
         with self.watch.looking():
             self.burst("before")
             before = uses(self.rig)
-            sent = self.harm()
+            sent = self.endure_all()
+            sent += self.harm()
             self.heal()
             self.burst("after")
             self.compare(before, uses(self.rig))
@@ -100,10 +112,20 @@ class Run:
         self.judge(sent)
         self.result.broken += [*self.watch.taken, *self.watch.ended]
         self.progress.end()
+        self.result.took_s = time.monotonic() - self.began
         self.save(sent)
         return self.result
 
     # The run
+
+    def endure_all(self) -> list[Sent]:
+        """Go through the outages, and return their deliveries."""
+        for fault in self.plan.outages:
+            self.show(0.0, f", {fault.kind}")
+            outage = endure(self.rig, fault, self.plan.seed, self.plan.rate, self.drain)
+            self.result.outages.append(outage)
+            self.result.injected.append(outage.injected)
+        return [one for outage in self.result.outages for one in outage.sent]
 
     def harm(self) -> list[Sent]:
         """Send deliveries and inject faults, until everything has recovered."""
@@ -133,9 +155,13 @@ class Run:
         return self.sender.sent
 
     def inject(self, lane: tuple[Fault, ...]) -> None:
-        """Inject the faults of a lane one after the other; a late one at once."""
+        """Inject the faults of a lane one after the other, as long as there are deliveries."""
         for fault in lane:
             self.rig.over.wait(max(0.0, self.started + fault.at - time.monotonic()))
+            lie_in_wait(self.rig, fault)
+            if time.monotonic() > self.started + self.plan.duration:
+                self.result.not_injected += 1
+                continue
             began = time.time()
             try:
                 KINDS[fault.kind](self.rig, fault)
@@ -151,17 +177,22 @@ class Run:
         self.check_invariants("right after the faults")
         self.wait("the senders", lambda: self.sender.finished == len(self.sender.sent), 90.0)
         self.sender.join()
-        if not self.wait("open contacts", self.is_drained, self.options.drain_s):
-            self.result.broken.append(f"contacts were open {self.options.drain_s:.0f} s after everything was healed")
+        self.drain()
         self.result.drain_s = time.monotonic() - healed
         self.check_invariants("after the drain")
 
     def wait(self, what: str, condition: Callable[[], bool], timeout_s: float) -> bool:
         return wait_for(condition, timeout_s, lambda: self.show(1.0, f", waiting for {what}"))
 
+    def drain(self) -> bool:
+        drained = self.wait("open contacts", self.is_drained, self.options.drain_s)
+        if not drained:
+            self.result.broken.append(f"contacts were open {self.options.drain_s:.0f} s after everything was healed")
+        return drained
+
     def is_drained(self) -> bool:
         with suppress(RedisError):
-            return self.rig.client.zcard(keys.DUE) == 0
+            return self.rig.open_contacts() == 0
         return False
 
     def show(self, share: float, more: str = "") -> None:
@@ -186,7 +217,7 @@ class Run:
                     Parcel(
                         n / BURST_RATE,
                         f"{people.CANARY}-{name}-{number}-{n}",
-                        self.bystander(name, number, n),
+                        people.bystander(f"{people.CANARY}-{name}-{number}-{n}"),
                         n,
                         False,
                     )
@@ -201,10 +232,6 @@ class Run:
             if not idle:
                 return
         self.result.broken.append(f"{', '.join(sorted(idle))} did nothing {name} the faults")
-
-    def bystander(self, name: str, number: int, n: int) -> dict[str, Any]:
-        identifier = f"{people.CANARY}-{name}-{number}-{n}"
-        return {"identifier": identifier, "email": f"{identifier}@example.com"}
 
     # The verdict
 
@@ -260,11 +287,25 @@ class Run:
             if record is not None:
                 result.states[record["state"]] += 1
         result.creates = sum(request.kind == "create" for request in evidence.requests)
+        opened = {name: link.opened for name, link in self.rig.links.items()}
+        result.amid = creates_amid(result.injected, evidence.requests, opened, LIVEDESK_AWAY_S)
         self.measure(sent, [entry.time for entry in evidence.ledger])
+        self.judge_outages(evidence)
         stats = livedesk.stats()
         if stats.faults:
             result.broken.append(f"the stand-in itself failed {stats.faults} times")
         self.evidence = evidence
+
+    def judge_outages(self, evidence: Evidence) -> None:
+        """Check that there was no stampede, and that one contact's trouble was nobody else's."""
+        result = self.result
+        result.busiest_second = busiest_second(evidence.requests, result.injected)
+        if result.busiest_second > RATE * RATE_TOLERANCE:
+            result.broken.append(f"LiveDesk received {result.busiest_second} requests in a second, {RATE} were allowed")
+        waits = (others_wait_s(outage, evidence.ledger) for outage in result.outages)
+        result.others_wait = [wait for wait in waits if wait is not None]
+        if max(result.others_wait, default=0.0) > OTHERS_WAIT_S:
+            result.broken.append(f"people waited {max(result.others_wait):.1f} s because others were blocked")
 
     def records(self, identifiers: list[str]) -> dict[str, dict[str, Any] | None]:
         """Return what ``GET /contacts/<identifier>`` answers for each."""

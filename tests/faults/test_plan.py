@@ -7,8 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.faults.outages import INJECT
 from tests.faults.people import NO_ADDRESS, email, owner_of_address, shares_address, signup
-from tests.faults.plan import FAILOVERS, OTHER_FAULTS, PROCESS_FAULTS, RECEIVERS, WORKERS, make_plan
+from tests.faults.plan import (
+    FAILOVERS,
+    OTHER_FAULTS,
+    OUTAGES,
+    PROCESS_FAULTS,
+    RECEIVERS,
+    REDIS,
+    WORKERS,
+    is_buried,
+    make_plan,
+)
 from tests.livedesk import MODES
 from tests.livedesk.rules import rule_of
 
@@ -58,6 +69,26 @@ def test_a_redis_that_fails_over_suffers_nothing_else(seed: int) -> None:
     plan = make_plan(seed, 100, 60, 1, failover=True)
     assert {fault.kind for fault in plan.lanes[4]} == {kind for kind, _ in FAILOVERS}
     assert not [fault for lane in plan.lanes[:4] for fault in lane if fault.sort == "redis"]
+
+
+@given(st.integers(0, 10_000))
+def test_who_is_buried_gets_a_deletion_and_then_the_signup_without_its_time(seed: int) -> None:
+    plan = make_plan(seed, 900, 200, 50)
+    buried = [one for one in plan.deliveries if is_buried(one.person)]
+    for person in {one.person for one in buried}:
+        lives = [(one.version, one.deletes, one.timeless) for one in buried if one.person == person]
+        assert lives == [(0, False, False), (1, True, False), *[(0, False, True)] * len(lives)][: len(lives)]
+    assert any(one.timeless for one in buried)
+    assert not any(one.timeless for one in plan.deliveries if one not in buried)
+
+
+@pytest.mark.parametrize("failover", [True, False])
+def test_a_few_seeds_have_every_outage(failover: bool) -> None:
+    plans = [make_plan(seed, 100, 60, 50, failover=failover, outages=2) for seed in range(5)]
+    kinds = {kind for kind, (target, _) in OUTAGES.items() if not failover or target != REDIS}
+    assert {fault.kind for plan in plans for fault in plan.outages} == kinds == {*INJECT} & kinds
+    assert all(len({fault.kind for fault in plan.outages}) == 2 for plan in plans)
+    assert make_plan(1, 100, 60, 50, outages=0).outages == ()
 
 
 @given(st.integers(0, 10_000))

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.faults.proxy import CUT, DELAY, OK, RESET, SILENCE, Link, Links
+from tests.faults.proxy import CUT, DELAY, OK, REFUSE, RESET, SILENCE, Link, Links
 from tests.rig.processes import LOCALHOST
 
 
@@ -89,6 +89,19 @@ def test_an_answer_is_reset_in_its_middle(link: Link) -> None:
             connection.recv(100)
 
 
+def test_who_is_refused_is_accepted_and_hears_nothing(link: Link) -> None:
+    with dial(link) as connection:
+        ask(connection)
+        link.behave(REFUSE)
+        with pytest.raises(ConnectionResetError):
+            ask(connection)
+    with dial(link) as connection:
+        assert connection.recv(100) == b""
+    link.behave(OK)
+    with dial(link) as connection:
+        assert ask(connection) == b"hello\n" * 10
+
+
 def test_silence_tells_nobody_and_what_was_lost_stays_lost(link: Link) -> None:
     with dial(link) as connection:
         ask(connection)
@@ -111,15 +124,25 @@ def test_a_connection_that_lost_nothing_lives_through_a_silence(link: Link) -> N
         assert ask(connection) == b"hello\n" * 10
 
 
-def test_it_is_known_whether_an_answer_is_awaited(link: Link) -> None:
-    assert not link.is_awaited
-    with dial(link) as connection:
+def test_it_is_known_how_many_answers_are_awaited(link: Link) -> None:
+    assert link.awaited == 0
+    with dial(link) as connection, dial(link) as another:
         ask(connection)
-        assert not link.is_awaited
+        ask(another)
+        assert link.awaited == 0
         link.behave(SILENCE)
         connection.sendall(b"hello\n")
-        while not link.is_awaited:
+        while link.awaited == 0:
             time.sleep(0.01)
+        assert link.awaited == 1
+
+
+def test_the_far_end_of_each_connection_is_noted(link: Link) -> None:
+    before = time.time()
+    with dial(link) as connection, dial(link) as another:
+        ask(connection)
+        ask(another)
+    assert len({port for at, port in link.opened if at >= before}) == 2
 
 
 def test_all_connections_can_be_reset_at_once(link: Link) -> None:

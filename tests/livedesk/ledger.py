@@ -24,7 +24,7 @@ class RequestRecord:
     ``status`` is what went over the wire (``None``: no status line did), ``verdict`` what the book had decided
     (``None``: it was never asked). ``executed`` is when a create, update or delete took effect, ``None`` if it did
     not. ``ending`` is one of ``ENDINGS``, ``None`` while the request is in flight. ``identifier`` is what a search
-    looked for, otherwise what the body holds. ``body`` is what a create or update sent.
+    looked for, otherwise what the body holds. ``body`` is what a create or update sent. ``port`` is the client's.
     """
 
     number: int
@@ -41,6 +41,7 @@ class RequestRecord:
     ending: str | None = None
     finished: float | None = None
     body: Json | None = None
+    port: int = 0
 
     def overlaps(self, later: "RequestRecord") -> bool:
         """Whether a later request for this identifier arrived before this one ended."""
@@ -100,10 +101,11 @@ class Ledger:
         self._misbehaved: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
 
-    def open(self, request: Request, received: float) -> RequestRecord:
-        """A request arrived."""
+    def open(self, request: Request, received: float, port: int = 0) -> RequestRecord:
+        """A request arrived, from this port of the client."""
         record = RequestRecord(request.number, request.kind, request.method, request.path, request.identifier, received)
         record.body = request.params if request.kind in ("create", "update") else None
+        record.port = port
         with self._lock:
             self._records.append(record)
             self._received[record.kind] += 1

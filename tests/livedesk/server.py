@@ -131,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _imitate(self, request: Request, received: float) -> None:
         scene = self.server.world.scene
-        record = scene.ledger.open(request, received)
+        record = scene.ledger.open(request, received, self.client_address[1])
         exchange = Exchange(
             request,
             scene.service,
