@@ -16,6 +16,7 @@ from webhook_app.access import Access, Provider, Role
 from webhook_app.app import create_app
 from webhook_app.dashboard.session import begin, needs
 from webhook_app.parts import Parts
+from worker.estimate import Limits, Usual
 from worker.model import State
 from worker.store.overview import Lane, Overview
 from worker.store.upstream import Upstream
@@ -61,6 +62,10 @@ def busy_overview() -> Overview:
         created_per_minute=52.4,
         usual_per_minute=60.2,
         requests_per_second=9.6,
+        alive=2,
+        limits=Limits(pace=9.6, rate=10.0, look_ups=100 / 60),
+        usual=Usual(),
+        planned=[],
     )
 
 

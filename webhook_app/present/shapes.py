@@ -11,6 +11,7 @@ from msgspec import Meta, field
 
 from worker.actions import BulkAction, Obstacle, OperationState
 from worker.causes import Fault
+from worker.estimate import Limit
 from worker.model import EDITABLE_FIELDS, Identity, NoteCode, OnDelete, Outcome, State, Status, Work
 from worker.store.counters import EventKind
 
@@ -222,6 +223,17 @@ class Clash(Answer):
     waiting: Count
 
 
+CLEAR = (
+    "Seconds until everything is sent, estimated from the pace, look-ups and later attempts; null if that is unknown, "
+    "and while nothing is sent."
+)
+LIMIT = (
+    "What keeps contacts from being sent faster: `rate` (LIVEDESK_RATE), `lowered` (the pace rises again after a 429 "
+    "or a stop), `look_ups` (LIVEDESK_LOOK_UPS), `workers` (all are busy), `no_worker`, `paused`, `stopped`, `later` "
+    "(no contact is due now), `none`."
+)
+
+
 class Situation(Answer):
     """The state of the sync at a glance."""
 
@@ -240,7 +252,11 @@ class Situation(Answer):
     created_per_minute: float
     usual_per_minute: float
     requests_per_second: float
-    clear_s: float | None
+    clear_s: Annotated[float | None, Meta(description=CLEAR)]
+    limit: Annotated[Limit, Meta(description=LIMIT)]
+    later: Annotated[Count, Meta(description="Contacts whose next attempt is later; estimated if there are many.")]
+    later_until: Annotated[Time | None, Meta(description="When the last of them is due.")]
+    held: Annotated[Count, Meta(description="Contacts that wait for their inbox, and are not part of clear_s.")]
     clashes: list[Clash]
 
 

@@ -9,9 +9,11 @@ from markupsafe import Markup, escape
 
 from worker.actions import BulkAction, Obstacle
 from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
+from worker.estimate import Limit
 from worker.model import CONTACT_FIELDS, Identity, Outcome
 from worker.store.contacts import Erased
 from worker.store.operations import Operation
+from worker.store.overview import Overview
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,12 @@ ACTION_WORDS: Mapping[BulkAction, ActionWords] = {
         "Another person, who shares the address or number.",
         "What LiveDesk has created by then stays there.",
     ),
+}
+#: Why the sync stopped by itself.
+STOPPED = {
+    "down": "LiveDesk is down",
+    "misconfigured": "the sync is misconfigured",
+    "hold": "LiveDesk accepts nothing now",
 }
 #: Attributes that a sentence names.
 MAX_NAMED = 8
@@ -195,6 +203,51 @@ def explain_clash(source: str, other: str, *, many: bool = False) -> str:
     )
 
 
+def takes(ms: float | None) -> str:
+    """``less than 1 s``, ``45 s``, ``3 min 20 s``, ``25 min``, ``2 h 5 min``."""
+    if ms is None:
+        return UNKNOWN
+    seconds = round(ms / 1000)
+    if ms < 1000:
+        return "less than 1 s"
+    if seconds < 60:
+        return f"{seconds} s"
+    step, small, large, names = (10, 60, 600, ("min", "s")) if seconds < 3600 else (300, 3600, 36_000, ("h", "min"))
+    rounded = round(seconds / step) * step if seconds < large else round(seconds / small) * small
+    whole, rest = divmod(rounded, small)
+    return f"{whole} {names[0]}" + (f" {rest * 60 // small} {names[1]}" if rest else "")
+
+
+def limit_words(overview: Overview) -> str:
+    """Return what keeps contacts from being sent faster; "" if nothing waits."""
+    upstream = overview.upstream
+    words = {
+        Limit.RATE: f"LIVEDESK_RATE: {rate(upstream.rate)} requests per second",
+        Limit.LOWERED: f"the pace, now {rate(upstream.pace)} of {rate(upstream.rate)}/s: it rises with good answers",
+        Limit.LOOK_UPS: f"LIVEDESK_LOOK_UPS: {rate(overview.limits.look_ups * 60)} look-ups per minute",
+        Limit.WORKERS: "the workers: all are busy",
+        Limit.NO_WORKER: "no worker is running",
+        Limit.PAUSED: f"{upstream.paused_by} paused the sync",
+        Limit.STOPPED: f"{STOPPED.get(upstream.stop or '', 'the sync is stopped')}",
+        Limit.LATER: "the next attempts are later" if overview.later else "they wait for their inbox",
+    }
+    return words.get(overview.limit, "")
+
+
+def clear_words(overview: Overview) -> str:
+    """``clears in 4 min 30 s``, or why nobody can say."""
+    if not overview.backlog:
+        return "no backlog"
+    if overview.backlog == overview.held:
+        return "waiting for their inbox"
+    if not overview.is_sending:
+        return "nothing is sent"
+    if overview.clear_ms is None:
+        return "time to clear unknown"
+    held = f", without {overview.held:,} that wait for their inbox" if overview.held else ""
+    return f"clears in {takes(overview.clear_ms)}{held}"
+
+
 def code_spans(text: str) -> Markup:
     """Return HTML in which text between backticks is code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - the text is escaped
@@ -220,6 +273,7 @@ def points(values: Sequence[float | None], width: int, height: int, top: float =
 FILTERS: dict[str, Callable[..., Any]] = {
     **{each.__name__: each for each in (number, rate, counted, people, points, aliases, code_spans)},
     **{each.__name__: each for each in (name_action, describe_undo, field_label, field_labels)},
+    **{each.__name__: each for each in (takes, limit_words, clear_words)},
     **{each.__name__: each for each in (duration, relative, absolute, clock_time)},
     "machine_time": rfc3339,
 }

@@ -107,6 +107,9 @@ class PacedLiveDesk:
             if not self.store.upstream.policy.rate or self.clock() - at <= LATE_S:
                 break
         self._keep_lease()
+        self.store.counters.add("requests")
+        if look_up:
+            self.store.counters.add("look_ups")
         if self.began is None:
             self.began = self.clock()
 

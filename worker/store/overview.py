@@ -4,11 +4,24 @@ Each method reads, in a pipeline, only what was written when it happened: counte
 by cause. Times are ms since the epoch on Redis's clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from worker import causes
+from worker.estimate import (
+    RAMP_FROM,
+    Limit,
+    Limits,
+    Load,
+    Planned,
+    Usual,
+    bottleneck,
+    clear_ms,
+    in_order,
+    load_of,
+    send_ms,
+)
 from worker.model import State
 from worker.store import keys
 from worker.store.connection import translated
@@ -26,6 +39,19 @@ MINUTES = 60
 FLOW = ("accepted", "created", "updated", "marked", "deleted", "retrying", "failed", "conflict")
 #: Full minutes that "per minute" is the mean of.
 LATELY = 5
+#: Counters by the minute that the overview reads: results, what attempts said about LiveDesk, requests in all, and the
+#: requests and look-ups that were not foreseen when a contact was claimed (``lua/pace.lua``).
+ENDED = ("created", "updated", "marked", "deleted", "retrying", "failed", "conflict")
+ANSWERED = ("ok", "error", "throttled")
+MINUTE = (*ENDED, *ANSWERED, "requests", "look_ups", "extra_requests", "extra_look_ups", "look_ups_denied")
+#: The lanes in the order in which they are sent.
+LANES = list(keys.LANES)
+#: Contacts that are looked at to estimate what is still to be sent.
+SAMPLE = 400
+#: Fewer results than this say nothing about what a contact usually takes.
+ENOUGH = 20
+#: Workers that reach less than this share of what is allowed are what contacts wait for.
+BUSY_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +102,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview(Standing):
-    """What the header of every page shows."""
+    """What the header of every page shows.
+
+    ``planned`` are the loads of the open contacts, without those that wait for their inbox; ``alive`` is how many hosts
+    have a worker.
+    """
 
     next_retry: int | None
     failed_last_hour: int
@@ -84,11 +114,70 @@ class Overview(Standing):
     created_per_minute: float
     usual_per_minute: float
     requests_per_second: float
+    alive: int
+    limits: Limits
+    usual: Usual
+    planned: Sequence[Planned]
+
+    @property
+    def held(self) -> int:
+        """The number of contacts that wait for their inbox, nobody knows how long."""
+        return self.waiting.get("held", 0)
+
+    @property
+    def is_sending(self) -> bool:
+        return self.upstream.state == "up" and self.alive > 0
+
+    @property
+    def later(self) -> int:
+        """The number of contacts whose next attempt is later."""
+        return round(sum(each.load.contacts for each in self.planned if each.at > self.now))
+
+    @property
+    def later_until(self) -> int | None:
+        """When the last one of them is due."""
+        return max((each.at for each in self.planned if each.at > self.now), default=None)
+
+    @property
+    def due_ms(self) -> int | None:
+        """How long it takes to send what is due now; ``None``: unknown."""
+        return send_ms(self.due_before(), self.limits) if self.is_sending else None
+
+    @property
+    def clear_ms(self) -> int | None:
+        """How long until all are sent, without those that wait for their inbox."""
+        return self.clear_if_sending_ms if self.is_sending or not self.planned else None
+
+    @property
+    def clear_if_sending_ms(self) -> int | None:
+        """The same, counted from when contacts are sent again."""
+        wait = max(0, (self.upstream.slot or 0) - self.now) if self.planned else 0
+        takes = clear_ms(self.planned, self.limits, self.now)
+        return None if takes is None else wait + takes
 
     @property
     def clear_s(self) -> float | None:
-        """How long the backlog takes at the current pace, in seconds."""
-        return self.backlog / self.upstream.pace if self.upstream.pace else None
+        """``clear_ms`` in seconds."""
+        return None if self.clear_ms is None else self.clear_ms / 1000
+
+    @property
+    def limit(self) -> Limit:
+        """What keeps contacts from being sent faster."""
+        if self.upstream.paused_at:
+            return Limit.PAUSED
+        if self.upstream.stop:
+            return Limit.STOPPED
+        if not self.backlog:
+            return Limit.NONE
+        if not self.alive:
+            return Limit.NO_WORKER
+        due = self.due_before()
+        return bottleneck(due, self.limits) if due else Limit.LATER
+
+    def due_before(self, lane: str | None = None) -> list[Load]:
+        """Return what is due and goes before contacts that enter this lane now."""
+        last = LANES.index(lane) if lane else len(LANES)
+        return in_order(each for each in self.planned if each.at <= self.now and each.lane <= last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,21 +240,52 @@ class OverviewReader:
             pipe.zrange(keys.DUE, keys.LANE, 2 * keys.LANE - 1, byscore=True, offset=0, num=1, withscores=True)
             pipe.zcount(keys.state(State.FAILED), now - HOUR_MS, "+inf")
             pipe.zcount(keys.state(State.CONFLICT), now - HOUR_MS, "+inf")
+            pipe.zrange(keys.WORKERS, 0, -1, withscores=True)
             for back in range(MINUTES):
-                pipe.hmget(keys.minute(minute - back), "created", "ok", "error", "throttled")
+                pipe.hmget(keys.minute(minute - back), MINUTE)
             answers: list[Any] = pipe.execute()
-        standing, (next_retry, failed, conflicts, *minutes) = self._load_standing(now, answers)
-        created = [int(values[0] or 0) for values in minutes]
-        requests = [sum(int(value or 0) for value in values[1:]) for values in minutes]
+        standing, (next_retry, failed, conflicts, workers, *found) = self._load_standing(now, answers)
+        minutes = [{name: int(value or 0) for name, value in zip(MINUTE, values, strict=True)} for values in found]
+        lately, usual = minutes[1 : LATELY + 1], _usual(minutes[: LATELY + 1])
+        state = Standing(**standing)
         return Overview(
             **standing,
             next_retry=int(next_retry[0][1] % keys.LANE) if next_retry else None,
             failed_last_hour=failed,
             conflicts_last_hour=conflicts,
-            created_per_minute=sum(created[1 : LATELY + 1]) / LATELY,
-            usual_per_minute=sum(created[1:]) / (MINUTES - 1),
-            requests_per_second=sum(requests[1 : LATELY + 1]) / LATELY / 60,
+            created_per_minute=sum(each["created"] for each in lately) / LATELY,
+            usual_per_minute=sum(each["created"] for each in minutes[1:]) / (MINUTES - 1),
+            requests_per_second=sum(_requests(each) for each in lately) / LATELY / 60,
+            alive=len(Workers(now, {name: int(at) for name, at in workers}).alive()),
+            limits=self._limits(state, minutes),
+            usual=usual,
+            planned=self._planned(state, usual),
         )
+
+    def _planned(self, state: Standing, usual: Usual) -> list[Planned]:
+        """Return what the open contacts take, of which only some are looked at."""
+        number = state.backlog - state.waiting["held"]
+        if number <= 0:
+            return []
+        found = iter(self.db.run("sample", size=SAMPLE))
+        sample = list(zip(found, found, found, strict=True))
+        names = {lane: LANES.index(name) for name, lane in keys.LANES.items()}
+        return [
+            Planned(
+                max(state.now, int(at)),
+                names[lane],
+                load_of(number / len(sample), is_looked_up=bool(is_looked_up), usual=usual),
+            )
+            for lane, at, is_looked_up in sample
+        ]
+
+    def _limits(self, state: Standing, minutes: list[dict[str, int]]) -> Limits:
+        upstream, look_ups = state.upstream, self.upstream.policy.look_ups_per_minute / 60
+        pace = upstream.pace
+        if upstream.stop:
+            pace = max(upstream.rate * RAMP_FROM, min(1, upstream.rate))
+        limits = Limits(pace=pace, rate=upstream.rate, look_ups=look_ups)
+        return replace(limits, reached=_reached(state, minutes, look_ups))
 
     def figures(self) -> Figures:
         """Return the current figures and all counters, over all processes and hosts."""
@@ -298,6 +418,36 @@ def _queue_standing(pipe: Any) -> None:
         start, end = lane * keys.LANE, (lane + 1) * keys.LANE - 1
         pipe.zcount(keys.DUE, start, end)
         pipe.zrange(keys.DUE, start, end, byscore=True, offset=0, num=1, withscores=True)
+
+
+def _usual(minutes: list[dict[str, int]]) -> Usual:
+    """Return what contacts took lately beyond what was foreseen."""
+    total = {name: sum(each[name] for each in minutes) for name in MINUTE}
+    tried = sum(total[name] for name in ENDED) + total["look_ups_denied"]
+    if tried < ENOUGH:
+        return Usual()
+    look_ups = total["extra_look_ups"] + total["look_ups_denied"]
+    return Usual(look_ups=min(1.0, look_ups / tried), requests=total["extra_requests"] / tried)
+
+
+def _requests(minute: Mapping[str, int]) -> int:
+    """Return the requests of a minute: every attempt has at least one."""
+    return max(minute["requests"], sum(minute[name] for name in ANSWERED))
+
+
+def _reached(state: Standing, minutes: list[dict[str, int]], look_ups: float) -> float | None:
+    """Return what the workers reached, if contacts waited for them all the time.
+
+    It is in requests per second. ``look_ups``: how many are allowed per second.
+    """
+    last, upstream = minutes[1], state.upstream
+    since = state.now - state.now % MINUTE_MS - MINUTE_MS
+    was_busy = state.overdue_ms > state.now - since and _requests(last) >= ENOUGH
+    if not was_busy or upstream.state != "up" or upstream.pace < upstream.rate:
+        return None
+    reached = _requests(last) / 60
+    is_less = reached < BUSY_SHARE * upstream.rate and last["look_ups"] / 60 < BUSY_SHARE * look_ups
+    return reached if is_less or not upstream.rate else None
 
 
 def _lane(name: str, waiting: int, first: list[tuple[str, float]], now: int) -> Lane:

@@ -7,6 +7,7 @@ import redis
 
 from tests.invariants import assert_invariants
 from tests.world import World
+from worker.estimate import Limit
 from worker.model import AttemptResult, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.counters import Total
@@ -55,7 +56,12 @@ def test_what_waits_and_what_happened(world: World) -> None:
     assert situation.next_retry is not None
     assert 50_000 < situation.next_retry - situation.now <= 60_000
     assert (situation.failed_last_hour, situation.conflicts_last_hour) == (1, 1)
-    assert situation.clear_s == 2 / RATE
+    assert situation.clear_s is None, "no worker runs"
+    world.store.queue.sweep("worker")
+    situation = world.store.overview.read()
+    assert situation.clear_s is not None
+    assert 59 < situation.clear_s < 61
+    assert (situation.later, situation.later_until, situation.limit) == (1, situation.next_retry, Limit.RATE)
     flow = world.store.overview.flow()
     assert len(flow) == 60
     total = {name: sum(minute.counts[name] for minute in flow) for name in flow[0].counts}

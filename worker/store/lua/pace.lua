@@ -7,4 +7,10 @@
 
 write_even_when_full()
 local wait, again = reserve(1, args.look_ups)
+-- What contacts take beyond what was foreseen when they were claimed, for estimates.
+if args.look_ups > 0 then
+  count(wait and 'extra_look_ups' or 'look_ups_denied')
+elseif wait then
+  count('extra_requests')
+end
 return wait or now - again
