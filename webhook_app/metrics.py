@@ -20,7 +20,7 @@ from webhook_app.receiver.delivery_log import IGNORED_DELETION, REASONS
 from worker.errors import StoreError
 from worker.model import Ack, Outcome, Signal, State, Status
 from worker.overlap import Choice
-from worker.store.counters import BUCKETS_MS, CHANGE_BUCKETS_MS, EventKind
+from worker.store.counters import BUCKETS_MS, CHANGE_BUCKETS_MS, MESSAGES_DROPPED, EventKind
 from worker.store.overview import Figures
 
 PREFIX = "livedesk_sync_"
@@ -72,6 +72,8 @@ class Collected:
         overdue = {name: lane.overdue_ms / 1000 for name, lane in figures.lanes.items()}
         yield _labelled("lane_overdue_seconds", "Time that the due contacts of a lane wait.", "lane", overdue)
         yield _one_of("livedesk_state", "1 for the current state of LiveDesk.", "state", LIVEDESK_STATES, stop or "up")
+        text = "Messages in the queue that were not ours."
+        yield CounterMetricFamily(f"{PREFIX}messages_dropped", text, value=counters.get(MESSAGES_DROPPED, 0))
         given = figures.health.given or "unknown"
         yield _one_of("durability", "1 for what Redis does before a 200.", "level", (*Ack, "unknown"), given)
         yield from self._delivery_counters()

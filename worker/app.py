@@ -7,8 +7,16 @@ Redis restarts. ``tasks`` sets the broker's address when a worker starts.
 """
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 from worker.store import keys
+
+# kombu's transports by the scheme of the broker's address. Ours drop messages that are not ours.
+TRANSPORT_ALIASES.update(
+    redis="worker.process.messages:Transport",
+    rediss="worker.process.messages:Transport",
+    sentinel="worker.process.messages:SentinelTransport",
+)
 
 app = Celery("livedesk-sync", include=["worker.tasks"])
 app.conf.update(
@@ -27,6 +35,8 @@ app.conf.update(
     broker_channel_error_retry=True,
     broker_transport_options={
         "ack_emulation": False,
+        # One list: without priorities there is nothing to wait for in three others.
+        "priority_steps": [0],
         "global_keyprefix": keys.PREFIX,
         # Keeps the body readable in the envelope, so that a script can insert the key (process/envelope.py).
         "body_encoding": "utf-8",

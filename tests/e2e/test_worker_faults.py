@@ -107,27 +107,6 @@ def test_messages_that_come_twice_or_name_nobody_do_no_harm(start_system: StartS
     system.assert_one_contact(WHO)
 
 
-def test_a_poisoned_message_stops_nobody_for_long(start_system: StartSystem) -> None:
-    """Only we write to the queue.
-
-    If another program did, a worker may die of its message, but only once.
-    """
-    system = start_system()
-    [worker] = system.stack.workers
-    system.client.lpush(keys.QUEUE, '{"body": 1}')
-    system.accept(WHO)
-
-    def created() -> bool:
-        if not worker.is_running:
-            worker.start()
-        if system.record(WHO)["state"] == "pending":
-            system.make_due(WHO)
-        return bool(system.record(WHO)["state"] == "created")
-
-    wait_until(created, "it is created in spite of it")
-    system.assert_one_contact(WHO)
-
-
 def test_two_workers_share_the_work_and_nobody_is_sent_twice(start_system: StartSystem) -> None:
     system = start_system(workers=2)
     system.livedesk.behave("slow", on="create", delay=0.1)

@@ -22,6 +22,7 @@ from webhook_app.sources.config import read_source
 from worker.model import Attempt, AttemptResult, Contact, Decided, Origin, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
+from worker.store.counters import MESSAGES_DROPPED
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-the-tests"
@@ -103,6 +104,13 @@ def test_deliveries_are_counted_by_source_and_result(web: Web) -> None:
     assert figures["accept_duration_seconds_count",] == figures["accept_duration_seconds_bucket", "+Inf"] == 5
     assert 0 < figures["accept_duration_seconds_sum",] < 5
     assert (figures["contacts", "pending"], figures["queue_length",]) == (2, 2)
+
+
+def test_messages_that_workers_dropped_are_counted(web: Web) -> None:
+    assert web.figures()["messages_dropped_total",] == 0
+    web.store.counters.add(MESSAGES_DROPPED, 3)
+    web.store.counters.flush()
+    assert web.figures()["messages_dropped_total",] == 3
 
 
 def test_refusals_are_counted_by_source_and_reason(web: Web) -> None:

@@ -23,6 +23,8 @@ INTERVAL_S = 1.0
 BACKLOG_INTERVAL_S = 0.2
 #: Seconds between two removals of what has expired.
 FORGET_INTERVAL_S = 60.0
+#: Seconds between two lines in the log about sweeps that failed.
+LOG_EVERY_S = 60.0
 #: A worker that starts no task for this long although messages wait is stuck, in seconds.
 STUCK_AFTER_S = 120.0
 #: Exit status of a worker that ends itself because it is stuck (EX_SOFTWARE of sysexits.h).
@@ -55,6 +57,7 @@ class Sweeper:
         self.clock = clock
         self.progress_at = clock()
         self.forget_at = clock()
+        self.log_at = clock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -77,9 +80,15 @@ class Sweeper:
                 if self.store.operations.step() or swept.more:
                     interval_s = BACKLOG_INTERVAL_S
             except StoreError as error:
-                log.warning(LogEvent("sweep failed", error=error))
+                self._report(error)
             except Exception as error:  # noqa: BLE001 - without this thread nothing that is due would be handed over
                 telemetry.report_bug(error)
+
+    def _report(self, error: StoreError) -> None:
+        """Log the first failure, and then one a minute."""
+        if self.clock() >= self.log_at:
+            log.warning(LogEvent("sweep failed", error=error))
+            self.log_at = self.clock() + LOG_EVERY_S
 
     def once(self) -> Swept:
         """Sweep, and from time to time remove what has expired."""

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 #: Prefixes of counters: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``, ``clash:<source>:<other>``, and
 #: ``event:<source>:<EventKind>``.
 DELIVERY, REFUSED, CLASH, EVENT = "delivery:", "refused:", "clash:", "event:"
+#: Messages in Celery's queue that were not ours.
+MESSAGES_DROPPED = "messages_dropped"
 #: Seconds between two flushes.
 FLUSH_EVERY_S = 5.0
 #: Counters of a minute are kept for this many seconds (``lua/common.lua`` says the same).

@@ -13,7 +13,7 @@ from tests.invariants import assert_invariants
 from tests.world import ENVELOPE
 from worker.errors import StoreUnavailable
 from worker.model import Attempt, AttemptResult, Contact, Origin, Outcome, State, UpstreamPolicy
-from worker.process.sweeper import FORGET_INTERVAL_S, STUCK_STATUS, Sweeper
+from worker.process.sweeper import FORGET_INTERVAL_S, LOG_EVERY_S, STUCK_STATUS, Sweeper
 from worker.store import keys, record
 from worker.store.database import MAX_REMOVED
 from worker.store.queue import GRACE_MS, Queue, Swept
@@ -215,3 +215,13 @@ def test_the_thread_outlives_a_bug_and_an_outage_and_ends_when_stopped(
     assert not sweeper._thread.is_alive()
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
     assert "ada@example.com" not in caplog.text
+
+
+def test_an_outage_has_one_line_a_minute_in_the_log(
+    sweeper: Sweeper, clock: Turned, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        sweeper._report(AWAY)
+    clock.seconds += LOG_EVERY_S
+    sweeper._report(AWAY)
+    assert [record.getMessage() for record in caplog.records] == ["sweep failed error=ConnectionError"] * 2

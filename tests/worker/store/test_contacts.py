@@ -1036,3 +1036,11 @@ def test_a_password_is_in_no_error() -> None:
     with pytest.raises(StoreUnavailable) as caught:
         make_store(client).queue.sweep()
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_contact_is_due_even_if_the_queue_is_no_list(world: World) -> None:
+    world.client.set(keys.QUEUE, "what another program wrote")
+    assert world.accept(ADA).status is Status.ACCEPTED
+    assert world.client.zcard(keys.DUE) == 1
+    world.client.delete(keys.QUEUE)
+    assert world.store.queue.sweep().handed == 1

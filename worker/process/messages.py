@@ -1,0 +1,164 @@
+"""Drops messages that are not ours before Celery reads them.
+
+Celery and kombu end the worker, or wait for years, because of a message in the queue that they did not write: JSON
+without headers, an unknown compression, a chord. A message is only a hint (docs/adr/0001-messages-are-hints.md), so
+whatever is not exactly ours is dropped and counted. What is ours is written anew from our own envelope, so that Celery
+reads nothing else.
+
+``Transport`` and ``SentinelTransport`` are kombu's, with this check before them (``worker.app`` names them).
+"""
+
+import functools
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kombu.transport import redis
+from kombu.transport.redis import exceptions  # type: ignore[attr-defined]  # redis-py's; its stubs leave it out
+
+from worker.store import keys
+from worker.store.queue import Envelope
+from worker.telemetry import LogEvent
+
+log = logging.getLogger(__name__)
+
+#: Ours have less than 1 kB.
+MAX_BYTES = 16_384
+#: Keys and ids; names of processes have further characters.
+NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
+WRITER = re.compile(r"[\w.:@+-]{1,255}", re.ASCII)
+#: What differs between processes that write the same message.
+OF_WRITER = ("origin", "reply_to", "delivery_tag")
+#: Seconds between two lines in the log about dropped messages, or about a queue that cannot be read.
+LOG_EVERY_S = 60.0
+#: Seconds before a queue that cannot be read is tried again.
+RETRY_S = 1.0
+
+
+class MessageReader:
+    """Reads messages from the queue.
+
+    ``on_dropped`` is called for each that is not ours. ``clock`` is in seconds.
+    """
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        on_dropped: Callable[[], None] = lambda: None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.envelope = envelope
+        self.on_dropped = on_dropped
+        self.clock = clock
+        self._dropped = 0
+        self._log_at = self._log_unreadable_at = float("-inf")
+
+    def read(self, item: bytes | str) -> str | None:
+        """Return our message for the same contact, or ``None`` if it is not ours."""
+        message = self._ours(item) if len(item) <= MAX_BYTES else None
+        if message is None:
+            self._drop(len(item))
+        return message
+
+    def unreadable(self, error: Exception) -> None:
+        """Log that the queue cannot be read, and wait before it is tried again."""
+        if self.clock() >= self._log_unreadable_at:
+            self._log_unreadable_at = self.clock() + LOG_EVERY_S
+            log.critical(LogEvent("queue unreadable", key=keys.QUEUE, error=error))
+        time.sleep(RETRY_S)
+
+    def _ours(self, item: bytes | str) -> str | None:
+        try:
+            found = _parsed(item)
+            key, message_id = found["body"][0][0], found["headers"]["id"]
+            if not (NAME.fullmatch(key) and NAME.fullmatch(message_id)):
+                return None
+            message = self.envelope.message(key, message_id)
+            return message if _essence(found) == _essence(_parsed(message)) else None
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return None
+
+    def _drop(self, length: int) -> None:
+        self.on_dropped()
+        self._dropped += 1
+        if self.clock() >= self._log_at:
+            log.warning(LogEvent("messages dropped", number=self._dropped, bytes=length))
+            self._log_at = self.clock() + LOG_EVERY_S
+            self._dropped = 0
+
+
+def _parsed(item: bytes | str) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(item if isinstance(item, str) else item.decode())
+    return {**message, "body": json.loads(message["body"])}
+
+
+def _essence(message: dict[str, Any]) -> dict[str, Any]:
+    """Return what two messages of ours for one contact have in common.
+
+    Fields without a value are left out: another version of Celery may know more or fewer of them.
+    """
+    headers, properties = message["headers"], message["properties"]
+    if not all(WRITER.fullmatch(part[name]) for part in (headers, properties) for name in OF_WRITER if name in part):
+        raise ValueError
+    parts = {"headers": headers, "properties": properties}
+    kept = {name: {k: v for k, v in part.items() if v and k not in OF_WRITER} for name, part in parts.items()}
+    args, kwargs, embed = message["body"]
+    return {**message, **kept, "body": [args, kwargs, {k: v for k, v in embed.items() if v}]}
+
+
+class CheckedRedis(redis.PrefixedStrictRedis):
+    """kombu's client, which sees only messages that are ours. Others count as none."""
+
+    def __init__(self, *args: Any, reader: MessageReader, **options: Any) -> None:
+        self.reader = reader
+        super().__init__(*args, **options)
+
+    def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
+        if command_name != "BRPOP":
+            return super().parse_response(connection, command_name, **options)
+        try:
+            answer = super().parse_response(connection, command_name, **options)
+        except exceptions.ResponseError as error:
+            if not _is_lasting(error):
+                raise
+            self.reader.unreadable(error)
+            return None
+        message = self.reader.read(answer[1]) if answer else None
+        return None if message is None else (answer[0], message)
+
+
+def _is_lasting(error: Exception) -> bool:
+    """Return whether it would not help to connect again."""
+    return isinstance(error, exceptions.NoPermissionError) or str(error).startswith("WRONGTYPE")
+
+
+class CheckedChannel:
+    """For a channel of kombu: uses our client if the transport options have a reader."""
+
+    message_reader: MessageReader | None = None
+
+    def _get_client(self) -> Any:
+        client = super()._get_client()  # type: ignore[misc]  # this is kombu's channel
+        if self.message_reader is None:
+            return client
+        return functools.partial(CheckedRedis, reader=self.message_reader, **client.keywords)
+
+
+class Channel(CheckedChannel, redis.Channel):
+    from_transport_options = (*redis.Channel.from_transport_options, "message_reader")
+
+
+class SentinelChannel(CheckedChannel, redis.SentinelChannel):
+    from_transport_options = (*redis.SentinelChannel.from_transport_options, "message_reader")
+
+
+class Transport(redis.Transport):
+    Channel = Channel
+
+
+class SentinelTransport(redis.SentinelTransport):
+    Channel = SentinelChannel
