@@ -92,12 +92,28 @@ CONNECT_FAILED = _row("connect_failed", Fault.LIVEDESK, Signal.ERROR, "connectio
     "Wait: this usually passes. If LiveDesk works elsewhere, check firewalls, proxies and the port.")
 CONNECT_TIMEOUT = _row("connect_timeout", Fault.LIVEDESK, Signal.ERROR, "connection",
     "Connecting to LiveDesk timed out",
-    f"The host did not respond within 5 seconds. Nothing was sent. {_WAITS}",
+    f"The connection, TLS included, was not ready within 5 seconds. Nothing was sent. {_WAITS}",
     "Wait: this usually passes. If LiveDesk works elsewhere, check firewalls and proxies.")
 CERTIFICATE_REFUSED = _row("certificate_refused", Fault.LIVEDESK, Signal.ERROR, "TLS",
     "LiveDesk's certificate is not trusted",
     f"It has expired, belongs to another host, or a proxy intercepts TLS. Nothing was sent. {_WAITS}",
     "Check the clock of the workers' hosts, and whether a proxy intercepts TLS.")
+TLS_FAILED = _row("tls_failed", Fault.LIVEDESK, Signal.ERROR, "TLS",
+    "The TLS handshake with LiveDesk fails",
+    f"The server hangs up, answers without TLS, or has no version of TLS in common with us. Nothing was sent. {_WAITS}",
+    "If it continues, check https:// and the port in LIVEDESK_BASE_URL, and firewalls that inspect TLS.")
+PROXY_UNREACHABLE = _row("proxy_unreachable", Fault.OURS, Signal.ERROR, "connection",
+    "The proxy cannot be reached",
+    f"HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names a proxy that accepts no connection. Nothing was sent. {_WAITS}",
+    "Check the proxy and its address. NO_PROXY lists the hosts to which requests go directly.")
+PROXY_FAILED = _row("proxy_failed", Fault.LIVEDESK, Signal.ERROR, "connection",
+    "The proxy cannot connect to LiveDesk",
+    f"It answered with an error (5xx) or closed the connection. Nothing was sent. {_WAITS}",
+    "Wait: this usually passes. If LiveDesk works elsewhere, check the proxy.")
+PROXY_REFUSED = _row("proxy_refused", Fault.OURS, Signal.MISCONFIGURED, "connection",
+    "The proxy refuses to connect to LiveDesk",
+    f"It does not allow LiveDesk's host (403), or requires a user and a password (407). Nothing was sent. {_WAITS}",
+    "Allow LiveDesk's host in the proxy, or correct the user and password in HTTPS_PROXY. Restart the workers.")
 CONNECTION_LOST = _row("connection_lost", Fault.UNKNOWN, Signal.ERROR, "answer",
     "The connection broke before the answer",
     _LOOKED_UP,

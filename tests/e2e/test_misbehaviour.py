@@ -48,7 +48,7 @@ UNKNOWN: dict[str, dict[str, list[dict[str, Any]]]] = {
     "status_504": {"http_504": [{}]},
     "reset": {"connection_lost": [{}, {"commit": True}]},
     "close": {"connection_lost": [{}, {"commit": True}]},
-    "garbage": {"connection_lost": [{}, {"commit": True}]},
+    "garbage": {"unreadable_answer": [{}, {"commit": True}]},
     "hang": {"answer_timeout": [{}]},
     "slow": {"answer_timeout": [{"delay": 10}]},
     "commit_then_500": {"http_500": [{}]},  # *

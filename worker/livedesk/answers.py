@@ -97,11 +97,15 @@ class Deletion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer."""
+    """One HTTP answer.
+
+    ``is_complete``: its body was read. Otherwise it is cut off, too long or cannot be decoded, and ``text`` is empty.
+    """
 
     status: int
     headers: Mapping[str, str]
     text: str
+    is_complete: bool = True
 
     @property
     def json(self) -> Any:

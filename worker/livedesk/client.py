@@ -1,33 +1,20 @@
-"""Requests to LiveDesk: paths, deadlines, searches.
+"""Requests to LiveDesk: paths, bodies, searches.
 
-``answers`` reads what LiveDesk returns. Nothing is retried here, no redirect is followed, and every answer is read with
-a limit in bytes and in time.
+``transport`` sends them, within a deadline. ``answers`` reads what LiveDesk returns.
 """
 
 import json
 import re
-import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationParseError,
-    NameResolutionError,
-    NewConnectionError,
-)
 
 from worker import causes
-from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigured, NotSent, Rejected
+from worker.errors import Inconclusive, Misconfigured, Rejected
 from worker.livedesk.answers import (
     Answer,
     Created,
@@ -40,19 +27,17 @@ from worker.livedesk.answers import (
     read_people,
     read_updated,
 )
+from worker.livedesk.connections import Resolver
+from worker.livedesk.transport import Transport
 from worker.model import ATTRIBUTE_FIELDS, Contact
 
 CONTACTS = "/api/v2/accounts/contacts"
 CONNECT_TIMEOUT_S = 5.0
-#: A full page of 15 contacts has about 30 KB.
-MAX_ANSWER_BYTES = 1_000_000
 #: LiveDesk's fixed page size, and how many pages of a look-up are read before it counts as inconclusive.
 PAGE_SIZE = 15
 MAX_PAGES = 10
 #: The statuses of a server that does not offer what was requested, or not to us.
 NOT_OFFERED = (401, 403, 404, 405)
-#: Connections that one process keeps open.
-POOL_SIZE = 64
 
 
 class LiveDesk:
@@ -60,6 +45,7 @@ class LiveDesk:
 
     Every method raises ``LiveDeskError`` and nothing else. ``on_request`` is called with the seconds of each request,
     whatever its result. ``before_page`` is called before each further page of a search, which is a request of its own.
+    ``timeout_s`` is for sending a request and its answer, ``connect_timeout_s`` for a connection, TLS included.
     """
 
     def __init__(
@@ -69,23 +55,33 @@ class LiveDesk:
         api_secret: str,
         *,
         timeout_s: float = 30.0,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
         proxies: Mapping[str, str] | None = None,
+        ca_bundle: Path | None = None,
+        resolve: Resolver | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_request: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.url = base_url.rstrip("/") + CONTACTS
         #: A name for the account that reveals neither its address nor its key.
         self.account = blake2b(f"{self.url}\n{api_key}".encode(), digest_size=16).hexdigest()
-        self.timeout_s = timeout_s
         self.clock = clock
         self.on_request = on_request
         # As bytes: requests would encode text as Latin-1, and fail with an error that quotes it.
-        self.session = _session(HTTPBasicAuth(api_key.encode(), api_secret.encode()), proxies or {})
+        auth = HTTPBasicAuth(api_key.encode(), api_secret.encode())
+        self.transport = Transport(
+            auth,
+            connect_timeout_s=connect_timeout_s,
+            answer_timeout_s=timeout_s,
+            proxies=proxies or {},
+            ca_bundle=ca_bundle,
+            resolve=resolve or Resolver(),
+        )
 
     @property
     def request_limit_s(self) -> float:
         """The longest time that one request can take."""
-        return CONNECT_TIMEOUT_S + self.timeout_s
+        return self.transport.request_limit_s
 
     def create(self, contact: Contact, *, with_attributes: bool = False) -> Created:
         """Create the contact.
@@ -193,99 +189,10 @@ class LiveDesk:
     ) -> Answer:
         began = self.clock()
         try:
-            with (
-                _translated_errors(),
-                self.session.request(
-                    method,
-                    url,
-                    params=params,
-                    data=None if body is None else json.dumps(body).encode(),
-                    timeout=(CONNECT_TIMEOUT_S, self.timeout_s),
-                    allow_redirects=False,
-                    stream=True,
-                ) as response,
-            ):
-                text = self._read_text(response, deadline=began + self.request_limit_s)
+            data = None if body is None else json.dumps(body).encode()
+            return self.transport.send(method, url, params=params, body=data)
         finally:
             self.on_request(self.clock() - began)
-        return Answer(response.status_code, response.headers, text)
-
-    def _read_text(self, response: requests.Response, deadline: float) -> str:
-        """The body, or ``""`` if it is incomplete, too long, too slow or encoded."""
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            return ""
-        chunks, size = [], 0
-        try:
-            while chunk := response.raw.read1(65_536, decode_content=False):
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > MAX_ANSWER_BYTES or self.clock() > deadline:
-                    return ""
-        except (HTTPError, OSError):
-            return ""
-        return b"".join(chunks).decode("utf-8", errors="replace")
-
-
-def _session(auth: HTTPBasicAuth, proxies: Mapping[str, str]) -> requests.Session:
-    session = requests.Session()
-    session.auth = auth
-    # ``settings`` reads the environment; requests would read it, and ~/.netrc, on every request.
-    session.trust_env = False
-    session.proxies.update(proxies)
-    session.headers.update(
-        {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "Content-Type": "application/json",
-            "User-Agent": "livedesk-sync",
-        }
-    )
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=POOL_SIZE, max_retries=urllib3.Retry(0, read=False))
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-@contextmanager
-def _translated_errors() -> Iterator[None]:
-    """Translate requests' errors into ours: nothing was sent, or nobody knows."""
-    try:
-        yield
-    except requests.exceptions.ConnectTimeout as error:
-        raise NotSent(causes.CONNECT_TIMEOUT) from error
-    except requests.exceptions.ReadTimeout as error:
-        raise AnswerUnknown(causes.ANSWER_TIMEOUT) from error
-    except LocationParseError as error:  # an invalid host name; requests does not catch this error
-        raise Misconfigured(causes.ADDRESS_INVALID) from error
-    except requests.exceptions.RequestException as error:
-        raise _from_request_error(error) from error
-
-
-def _from_request_error(error: requests.exceptions.RequestException) -> LiveDeskError:
-    wrapped = list(_wrapped(error))
-    if any(isinstance(each, NameResolutionError) for each in wrapped):
-        return NotSent(causes.NAME_NOT_RESOLVED)
-    if any(isinstance(each, ssl.SSLCertVerificationError) for each in wrapped):
-        return NotSent(causes.CERTIFICATE_REFUSED)
-    if any(isinstance(each, NewConnectionError | ConnectTimeoutError) for each in wrapped):
-        return NotSent(causes.CONNECT_FAILED)
-    if any(isinstance(each, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema) for each in wrapped):
-        return Misconfigured(causes.ADDRESS_INVALID)
-    return AnswerUnknown(causes.CONNECTION_LOST)
-
-
-def _wrapped(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error and everything that it wraps, such as urllib3's ``reason``."""
-    seen: set[int] = set()
-    todo = [error]
-    while todo:
-        current = todo.pop()
-        if not isinstance(current, BaseException) or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        todo += [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
 
 
 def _searchable(value: str) -> str:

@@ -100,7 +100,7 @@ NOT_DONE = ["reset", "close", "status_500", "html_502", "hang", "garbage", "thro
 @pytest.mark.parametrize("mode", [*LOST, *NOT_DONE])
 def test_a_change_whose_answer_is_lost_is_sent_again_harmlessly(mode: str, life: Life) -> None:
     life.signs_up()
-    life.livedesk.timeout_s = 0.3
+    life.livedesk.transport.answer_timeout_s = 0.3
     life.standin.behave(mode, on="update", times=1)
     life.hears(CALLED)
     assert life.record().state is State.CREATED
@@ -161,7 +161,7 @@ def test_a_stored_value_that_livedesk_refuses_is_named_and_a_retry_works_once_it
 @pytest.mark.parametrize("mode", [*LOST, *NOT_DONE])
 def test_a_deletion_whose_answer_is_lost_is_sent_again_harmlessly(mode: str, life: Life) -> None:
     life.signs_up()
-    life.livedesk.timeout_s = 0.3
+    life.livedesk.transport.answer_timeout_s = 0.3
     life.standin.behave(mode, on="delete", times=1)
     life.loses()
     assert life.record().outcome is Outcome.DELETED

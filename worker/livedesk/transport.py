@@ -1,0 +1,247 @@
+"""Sends one request to LiveDesk: returns its answer, or raises how far it got.
+
+Nothing is retried, no redirect is followed, and nothing is read from the environment.
+"""
+
+import http.client
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+
+import certifi
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, LocationValueError
+from urllib3.util.ssl_ import create_urllib3_context
+
+from worker import causes
+from worker.causes import Cause
+from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, NotSent
+from worker.livedesk.answers import Answer
+from worker.livedesk.bodies import MAX_ANSWER_BYTES, decode
+from worker.livedesk.connections import (
+    AnswerTooLong,
+    Connection,
+    CurrentRequest,
+    Hop,
+    Resolver,
+    TlsConnection,
+    TlsSocket,
+    current,
+)
+
+#: Connections that one process keeps open.
+POOL_SIZE = 64
+#: How a body is read: at most so many pieces of at most so many bytes. A chunk of HTTP is a piece at least.
+PIECE_BYTES, MAX_PIECES = 65_536, 20_000
+
+
+class Transport:
+    """The requests of a process, which threads may share.
+
+    ``ca_bundle``: a file or folder of the authorities to trust instead of the public ones. ``proxies`` are by scheme.
+    """
+
+    def __init__(
+        self,
+        auth: AuthBase,
+        *,
+        connect_timeout_s: float,
+        answer_timeout_s: float,
+        proxies: Mapping[str, str],
+        ca_bundle: Path | None,
+        resolve: Resolver,
+    ) -> None:
+        self.connect_timeout_s = connect_timeout_s
+        self.answer_timeout_s = answer_timeout_s
+        self.resolve = resolve
+        self.session = _session(auth, proxies, tls_context(ca_bundle))
+
+    @property
+    def request_limit_s(self) -> float:
+        """The longest time that one request can take."""
+        return self.connect_timeout_s + self.answer_timeout_s
+
+    def send(self, method: str, url: str, *, params: Mapping[str, str] | None, body: bytes | None) -> Answer:
+        """Send a request, and read its answer.
+
+        Raises:
+            NotSent: no byte of the request went out.
+            AnswerUnknown: bytes of it may have gone out, and there is no whole answer in time.
+            Misconfigured: the address is not one.
+        """
+        progress = CurrentRequest(time.monotonic() + self.connect_timeout_s, self.answer_timeout_s, self.resolve)
+        current.request = progress
+        try:
+            with self.session.request(
+                method,
+                url,
+                params=params,
+                data=body,
+                timeout=(self.connect_timeout_s, self.answer_timeout_s),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                raw = _read(response.raw)
+        except LocationValueError as error:  # an invalid host name; requests does not catch this error
+            raise Misconfigured(causes.ADDRESS_INVALID) from error
+        except (requests.RequestException, HTTPError, OSError, http.client.HTTPException) as error:
+            raise _translated(error, progress) from error
+        text = None if raw is None else decode(raw, response.headers)
+        return Answer(response.status_code, response.headers, text or "", is_complete=text is not None)
+
+
+def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+    """Return a TLS context that trusts these authorities.
+
+    By default these are the public ones, as with ``requests``.
+
+    Raises:
+        OSError: the file or folder cannot be read, or has no certificate.
+    """
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.sslsocket_class = TlsSocket
+    if ca_bundle is not None and ca_bundle.is_dir():
+        context.load_verify_locations(capath=ca_bundle)
+    else:
+        context.load_verify_locations(cafile=ca_bundle or certifi.where())
+    return context
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = Connection
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = TlsConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Connects with our connections and our TLS context, directly and through proxies."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context = context
+        super().__init__(pool_connections=2, pool_maxsize=POOL_SIZE, max_retries=urllib3.Retry(0, read=False))
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self.context)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
+        contexts = {"ssl_context": self.context, "proxy_ssl_context": self.context}
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs, **contexts)
+        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        return manager
+
+
+class _Session(requests.Session):
+    """A session that reads no body but where it is limited."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return nothing.
+
+        ``requests`` reads and decompresses the body of a redirect without a limit, although it does not follow it.
+        """
+        return
+
+
+def _session(auth: AuthBase, proxies: Mapping[str, str], context: ssl.SSLContext) -> requests.Session:
+    session = _Session()
+    session.auth = auth
+    # ``settings`` reads the environment; requests would read it, and ~/.netrc, on every request.
+    session.trust_env = False
+    session.proxies.update(proxies)
+    session.headers.update(
+        {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+            "User-Agent": "livedesk-sync",
+        }
+    )
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = _Adapter(context)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _read(raw: urllib3.BaseHTTPResponse) -> bytes | None:
+    """Return the body as it was sent, or ``None`` if it is cut off or too long.
+
+    Raises:
+        TimeoutError: it was not complete in time.
+    """
+    pieces, size = [], 0
+    try:
+        while piece := raw.read1(PIECE_BYTES, decode_content=False):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_ANSWER_BYTES or len(pieces) > MAX_PIECES:
+                return None
+    except (HTTPError, OSError) as error:
+        if _timed_out(error):
+            raise
+        return None
+    return b"".join(pieces)
+
+
+def _translated(error: Exception, progress: CurrentRequest) -> LiveDeskError:
+    """Return our error: how far the request came says what the library's means."""
+    wrapped = list(_wrapped(error))
+    if any(isinstance(each, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema) for each in wrapped):
+        return Misconfigured(causes.ADDRESS_INVALID)
+    if progress.hop is not Hop.SENT:
+        return NotSent(_cause_before(progress, wrapped), status=progress.status)
+    if _timed_out(error):
+        return AnswerUnknown(causes.ANSWER_TIMEOUT, status=progress.status)
+    if any(_is_malformed(each) for each in wrapped):
+        return AnswerUnknown(causes.UNREADABLE_ANSWER, status=progress.status)
+    return AnswerUnknown(causes.CONNECTION_LOST)
+
+
+def _cause_before(progress: CurrentRequest, errors: list[BaseException]) -> Cause:
+    """Return why the request was not sent."""
+    if progress.via_proxy and progress.hop in (Hop.NAME, Hop.CONNECTION, Hop.PROXY_TLS):
+        return causes.PROXY_UNREACHABLE
+    if progress.hop is Hop.NAME:
+        return causes.NAME_NOT_RESOLVED
+    if any(isinstance(each, TimeoutError) for each in errors):
+        return causes.CONNECT_TIMEOUT
+    if progress.hop is Hop.CONNECTION:
+        return causes.CONNECT_FAILED
+    if progress.hop is Hop.TUNNEL:
+        is_refused = progress.status is not None and 300 <= progress.status < 500
+        return causes.PROXY_REFUSED if is_refused else causes.PROXY_FAILED
+    is_untrusted = any(isinstance(each, ssl.SSLCertVerificationError) for each in errors)
+    return causes.CERTIFICATE_REFUSED if is_untrusted else causes.TLS_FAILED
+
+
+def _timed_out(error: BaseException) -> bool:
+    return any(isinstance(each, TimeoutError) for each in _wrapped(error))
+
+
+def _is_malformed(error: BaseException) -> bool:
+    """Whether bytes came that are no answer of HTTP, or too many."""
+    if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead):
+        return False
+    return isinstance(error, AnswerTooLong | http.client.HTTPException)
+
+
+def _wrapped(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and everything that it wraps, such as urllib3's ``reason``."""
+    seen: set[int] = set()
+    todo = [error]
+    while todo:
+        found = todo.pop()
+        if not isinstance(found, BaseException) or id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        todo += [found.__cause__, found.__context__, getattr(found, "reason", None), *found.args]
