@@ -32,6 +32,7 @@ MEANINGS = {
 }
 #: What waits in each lane.
 LANES = {
+    "operator": "what operators wait for",
     "new": "new signups",
     "retry": "retries",
     "deletion": "deletions",

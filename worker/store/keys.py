@@ -70,10 +70,10 @@ ACCOUNT = PREFIX + "account"
 RECONCILE = PREFIX + "reconcile"
 MARK = PREFIX + "mark"
 
-#: Lanes of ``due``: a lower one goes first, whatever the times are. A score is ``lane * LANE + ms``.
+#: A score in ``due`` is ``lane * LANE + ms``. Which lane goes first does not depend on the times.
 LANE = 10**14
 #: The lanes, in the order in which the sweep hands them over; in the last one contacts wait for their inbox.
-LANES = {"new": 0, "retry": 1, "deletion": 5, "change": 4, "bulk": 2, "held": 3}
+LANES = {"operator": 6, "new": 0, "retry": 1, "deletion": 5, "change": 4, "bulk": 2, "held": 3}
 
 
 def _named(kind: str) -> Callable[[object], str]:

@@ -4,8 +4,9 @@
 2. One worker at a time leases it and moves chunks of its contacts: a retry makes them due in the lane of bulk work,
    behind new signups and other retries. ``adopt`` and ``without`` do the same with a decision about the conflict
    (``model.Resolution``); ``known`` sends nothing.
-3. A canary moves one contact, waits for its result, then ten, then the rest. If the same cause recurs, the
-   operation stops by itself, and the contacts that were moved but not tried yet are restored.
+3. A canary moves one contact, waits for its result, then ten, then the rest. These eleven go in the lane of operators,
+   before all others. If the same cause recurs, the operation stops by itself, and the contacts that were moved but not
+   tried yet are restored.
 4. Each contact's next attempt is counted by the operation: recovered, the same cause, another cause. A decision about a
    conflict has no result until LiveDesk has answered it.
 5. It is done when all attempts are counted. Until it expires it can be undone: contacts that nobody has changed since
@@ -214,6 +215,7 @@ class Operations:
             source=wanted.source,
             min_attempts=wanted.attempts,
             work=wanted.work,
+            is_canary=_allowed(operation) is not None,
             cursor=after,
             kept_ms=KEPT_MS,
             keys=members,

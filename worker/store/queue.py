@@ -12,7 +12,9 @@ from worker.store.database import Database
 
 #: How long the queue may get by each lane, in the order of ``keys.LANES``: none fills the room of an earlier one, and
 #: what is in the queue before a new contact is sent within a second or two.
-QUEUE_BOUNDS = (1000, 500, 100, 100, 100)
+QUEUE_BOUNDS = (1100, 1000, 500, 100, 100, 100)
+#: How long the queue may get by new contacts.
+NEW_BOUND = QUEUE_BOUNDS[1]
 #: New contacts go straight to the queue while it has no more than the pace can use in this time: ``due`` is a better
 #: place to wait for longer.
 QUEUE_SECONDS = 2
@@ -69,7 +71,7 @@ class Queue:
         self.db = db
         self.policy = policy.arguments()
         self.grace_ms = grace_ms
-        self.bound = min(QUEUE_BOUNDS[0], ceil(policy.rate * QUEUE_SECONDS) or QUEUE_BOUNDS[0])
+        self.bound = min(NEW_BOUND, ceil(policy.rate * QUEUE_SECONDS) or NEW_BOUND)
         self._envelope = envelope
         self.template = envelope.template if envelope else None
 

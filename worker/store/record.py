@@ -26,6 +26,7 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 ``crashes``          how often a lease expired
 ``suspect``          how often an attempt failed while LiveDesk answered others
 ``trigger``          who requested the next attempt, if a person did
+``ahead``            ``1`` while an operator waits for the next attempt: it goes before others
 ``operation``        id of the operation that made it due, until that attempt ends
 ``undo``             id of the operation that made it ``known``, as long as that can be undone (``created``)
 ``finders``          the finders of its e-mail address and phone number (``finder``); gone once ``created``

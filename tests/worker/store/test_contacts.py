@@ -36,7 +36,7 @@ from worker.store.connection import IDLE_S, connect
 from worker.store.contacts import ATTEMPTS_KEPT, CAUSE_FRESH_MS, Erased, Finished
 from worker.store.database import MAX_REMOVED
 from worker.store.quarantine import KEPT_MS, MAX_ENTRIES
-from worker.store.queue import GRACE_MS, MAX_SWEPT, QUEUE_BOUNDS, WORKER_KEPT_MS, Envelope, Swept
+from worker.store.queue import GRACE_MS, MAX_SWEPT, NEW_BOUND, QUEUE_BOUNDS, WORKER_KEPT_MS, Envelope, Swept
 from worker.store.store import Store
 
 LEASE_MS, DAY_MS = 45_000, 86_400_000
@@ -200,9 +200,9 @@ def test_what_a_person_discarded_stays_so_whatever_comes(world: World) -> None:
 
 
 def test_no_message_is_pushed_beyond_the_bound_of_the_queue(world: World) -> None:
-    world.client.rpush(keys.QUEUE, *["another"] * QUEUE_BOUNDS[0])
+    world.client.rpush(keys.QUEUE, *["another"] * NEW_BOUND)
     world.accept()
-    assert world.client.llen(keys.QUEUE) == QUEUE_BOUNDS[0]
+    assert world.client.llen(keys.QUEUE) == NEW_BOUND
     due = world.due()
     assert due is not None
     assert due <= world.now(), "it is for the next sweep"
@@ -492,12 +492,12 @@ def test_a_cause_that_nobody_saw_for_a_day_is_new_again(world: World) -> None:
 # retry_now
 
 
-def test_a_pending_contact_is_due_at_once_as_a_new_one(world: World) -> None:
+def test_a_pending_contact_that_is_retried_stays_pending_and_is_due_before_others(world: World) -> None:
     world.accept()
     assert world.store.contacts.retry_now(world.store.key_of("ada")) == "pending"
     due = world.due()
     assert due is not None
-    assert due <= world.now()
+    assert due <= keys.LANES["operator"] * keys.LANE + world.now()
 
 
 @pytest.mark.parametrize("verdict", [RETRYING, FAILED, CONFLICT, DISCARDED], ids=lambda verdict: verdict.state)
@@ -647,11 +647,11 @@ def test_new_contacts_go_before_retries_and_older_before_younger(world: World) -
     ("waiting", "handed"),
     [
         (0, 4),
-        (QUEUE_BOUNDS[1] - 3, 3),
-        (QUEUE_BOUNDS[1] - 2, 2),
-        (QUEUE_BOUNDS[1], 2),
-        (QUEUE_BOUNDS[0] - 1, 1),
-        (QUEUE_BOUNDS[0], 0),
+        (QUEUE_BOUNDS[2] - 3, 3),
+        (QUEUE_BOUNDS[2] - 2, 2),
+        (QUEUE_BOUNDS[2], 2),
+        (NEW_BOUND - 1, 1),
+        (NEW_BOUND, 0),
     ],
 )
 def test_retries_never_fill_the_room_of_new_contacts(waiting: int, handed: int, world: World) -> None:

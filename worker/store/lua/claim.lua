@@ -12,7 +12,7 @@
 -- 'held' (its inbox is), 'paced' (no room now). After the last four it waits in `due`.
 
 local record = redis.call('HMGET', RECORD, 'state', 'token', 'lease_until', 'next_attempt_at', 'unknown_since', 'data',
-  'operation', 'cause', 'resolution', 'contact_id', 'deletes')
+  'operation', 'cause', 'resolution', 'contact_id', 'deletes', 'ahead')
 local state, token, lease_until = record[1], record[2], tonumber(record[3] or 0)
 if not state then return { 'gone' } end
 if not is_open(state) then return { 'closed' } end
@@ -67,7 +67,7 @@ if token ~= args.token then
   redis.call('HSET', RECORD, 'token', args.token, 'lease_until', lease_until)
   redis.call('HINCRBY', RECORD, 'attempts_made', 1)
   redis.call('HDEL', RECORD, 'next_attempt_at')
-  due_at(RETRY, lease_until)
+  due_at(record[12] and OPERATOR or RETRY, lease_until)
 end
 
 local fields = redis.call('HGETALL', RECORD)

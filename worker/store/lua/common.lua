@@ -13,10 +13,10 @@ local key = args.key
 local RECORD = key and PREFIX .. 'c:' .. key
 
 local LANE = 1e14
--- Changes and deletions got their lanes last; scores with the others are stored.
-local NEW, RETRY, BULK, HELD, CHANGE, DELETION = 0, 1, 2, 3, 4, 5
+-- Changes, deletions and operators got their lanes last; scores with the others are stored.
+local NEW, RETRY, BULK, HELD, CHANGE, DELETION, OPERATOR = 0, 1, 2, 3, 4, 5, 6
 -- The lanes that are swept, in this order.
-local SWEPT = { NEW, RETRY, DELETION, CHANGE, BULK }
+local SWEPT = { OPERATOR, NEW, RETRY, DELETION, CHANGE, BULK }
 -- Counters of a minute are kept for a day and an hour.
 local MINUTE_KEPT_S = 25 * 3600
 
@@ -60,11 +60,12 @@ local function due_at(lane, when)
   redis.call('ZADD', DUE, string.format('%.0f', lane * LANE + when), key)
 end
 
--- Returns the lane that the contact waits in: new ones go before retries, those before deletions and changes of contacts
--- that LiveDesk has, and those before bulk work.
+-- Returns the lane that the contact waits in: what an operator waits for goes first, new ones go before retries, those
+-- before deletions and changes of contacts that LiveDesk has, and those before bulk work.
 local function lane_of(state, operation)
+  local change = redis.call('HMGET', RECORD, 'contact_id', 'deletes', 'ahead')
+  if change[3] then return OPERATOR end
   if operation then return BULK end
-  local change = redis.call('HMGET', RECORD, 'contact_id', 'deletes')
   if change[2] then return DELETION end
   if change[1] then return CHANGE end
   return state == 'pending' and NEW or RETRY

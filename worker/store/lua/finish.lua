@@ -59,6 +59,7 @@ end
 local function end_lease()
   redis.call('HDEL', RECORD, 'token', 'lease_until')
   if is_attempt then redis.call('HDEL', RECORD, 'trigger') end
+  if is_attempt and not is_undecided then redis.call('HDEL', RECORD, 'ahead') end
   if not is_newer then set('notes', args.notes) end
   if not is_undecided then
     redis.call('HDEL', RECORD, 'resolution')

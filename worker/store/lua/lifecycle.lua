@@ -4,7 +4,9 @@
 local ABSENT = string.rep('-', 20)
 -- The fields that belong to earlier attempts, and not to the next one with a fresh retry budget.
 local SPENT = { 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect',
-  'resolution' }
+  'resolution', 'ahead' }
+-- How many contacts may be due in the lane OPERATOR; what a script requests beyond that waits with the others.
+local MOST_AHEAD = 100
 
 -- Makes another attempt possible at once, with a fresh retry budget. Returns the new state: a contact that was never
 -- tried stays pending. An unknown answer to an earlier create (unknown_since) stays unknown, and what an operator decided
@@ -33,7 +35,7 @@ local function close_as_discarded(state, cause)
   redis.call('ZREM', DUE, key)
   enter('discarded', state)
   forget_cause(cause)
-  redis.call('HDEL', RECORD, 'next_attempt_at', 'trigger', 'resolution')
+  redis.call('HDEL', RECORD, 'next_attempt_at', 'trigger', 'resolution', 'ahead')
   redis.call('HSET', RECORD, 'closed_at', now)
 end
 
@@ -46,10 +48,18 @@ local function leave_operation(operation, how)
   if redis.call('EXISTS', name) == 1 then redis.call('HINCRBY', name, how, 1) end
 end
 
+-- Lets the contact wait in the lane OPERATOR until its next attempt has ended: somebody waits for the result.
+local function go_ahead()
+  local first = OPERATOR * LANE
+  local ahead = redis.call('ZCOUNT', DUE, string.format('%.0f', first), string.format('%.0f', first + now))
+  if ahead < MOST_AHEAD then redis.call('HSET', RECORD, 'ahead', 1) end
+end
+
 -- Makes the contact due now because a person requested it, outside any operation.
 local function make_due_now(state, operation, who)
   if who then redis.call('HSET', RECORD, 'trigger', who) end
   leave_operation(operation, 'left')
+  go_ahead()
   due_at(lane_of(state), now)
 end
 

@@ -1,6 +1,6 @@
 -- include: operation, finders, aliases, causes, lifecycle
--- Runs one chunk of an operation: each contact that still matches the filter is made due in the lane of bulk work, is
--- discarded, or becomes `known`. What it was before is kept, so that the operation can be undone.
+-- Runs one chunk of an operation: each contact that still matches the filter is made due in the lane of bulk work
+-- or, as part of a canary, in that of operators, is discarded, or becomes `known`. What it was before is kept, so that the operation can be undone.
 --
 -- token: string            the runner's
 -- lease_ms: int            of the runner
@@ -9,6 +9,7 @@
 -- cause, source: string or nil   of the filter
 -- min_attempts: int        of the filter
 -- work: string or nil      of the filter: 'create', 'update' or 'delete'
+-- is_canary: bool          whether the operation waits for the results of these contacts
 -- cursor: string           after this chunk
 -- kept_ms: int             how long the earlier state is kept
 -- keys: list of string     the contacts
@@ -33,7 +34,8 @@ end
 
 local function make_due(state, conflict)
   if conflict then resolve(state, args.action, conflict.owner_id) else start_anew(state) end
-  due_at(BULK, now)
+  if args.is_canary then go_ahead() end
+  due_at(lane_of('retrying', args.operation), now)
   redis.call('HSET', RECORD, 'trigger', 'operation ' .. args.operation)
 end
 

@@ -18,8 +18,8 @@
 local WORKERS = PREFIX .. 'workers'
 -- When many are due, the next sweep follows within this time (sweeper.py).
 local NEXT_SWEEP_MS = 250
--- How far ahead the times of changes, deletions and bulk work are: a new contact finds one within a second, whatever waits.
-local BEHIND_MS = 400
+-- How far ahead the times of the lanes may be: a new contact finds one within a second, whatever waits.
+local REACH_MS = { [NEW] = AHEAD_MS, [RETRY] = 600, [DELETION] = 400, [CHANGE] = 400, [BULK] = 400 }
 
 redis.call('ZREM', WORKERS, args.worker)
 if args.worker ~= '' then redis.call('ZADD', WORKERS, now, args.worker) end
@@ -29,15 +29,27 @@ local handed, waiting = 0, redis.call('LLEN', QUEUE)
 local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop', 'probe_at', 'probe_until', 'pace', 'free_before', 'slot')
 local is_paused, stop, pace, free_before, slot = up[1], up[2], up[5], up[6], tonumber(up[7] or 0)
 
+-- What operators wait for takes half of the pace at most, and what that is in half a second at once.
+local OPERATOR_MS = policy.rate > 0 and 2000 / pace_of(pace) or 0
+local operator_slot = tonumber(redis.call('HGET', UPSTREAM, 'operator_slot') or 0)
+operator_slot = math.max(exact, math.min(operator_slot, exact + AHEAD_MS / 2 + OPERATOR_MS))
+
+-- Returns how many contacts of the lane OPERATOR may be handed over: what is in the queue does not delay them.
+local function room_for_operators()
+  if policy.rate <= 0 then return args.bounds[1] - waiting end
+  return math.min(args.bounds[1] - waiting, math.floor((exact + AHEAD_MS / 2 - operator_slot) / OPERATOR_MS) + 1)
+end
+
 -- Returns how many contacts of a lane may be handed over.
 local function room(nth)
   if is_paused then return 0 end
   if stop then return (is_probe_due(up[3], up[4]) and waiting + handed == 0) and 1 or 0 end
+  if SWEPT[nth] == OPERATOR then return math.min(args.max_messages, room_for_operators()) end
   local bound = args.bounds[nth]
   if policy.rate > 0 then
     -- Only those whose times are soon after the next sweep; workers already have the ones before `slot`.
-    local reach = SWEPT[nth] <= RETRY and AHEAD_MS or BEHIND_MS
-    bound = math.min(bound, math.ceil(pace_of(pace) * math.max(0, reach + NEXT_SWEEP_MS - math.max(0, slot - exact)) / 1000))
+    local free_ms = REACH_MS[SWEPT[nth]] + NEXT_SWEEP_MS - math.max(0, slot - exact)
+    bound = math.min(bound, math.ceil(pace_of(pace) * math.max(0, free_ms) / 1000))
   end
   return math.min(args.max_messages - handed, bound - waiting - handed)
 end
@@ -87,7 +99,11 @@ for nth, lane in ipairs(SWEPT) do
     handed = handed + 1
     redis.call('ZADD', DUE, string.format('%.0f', base + now + args.grace_ms), keys[i])
     local fill = { key = keys[i], id = args.sweep_id .. '-' .. handed }
-    redis.call('LPUSH', QUEUE, (string.gsub(args.template, '@(%l+)@', fill)))
+    -- Workers take messages from the right.
+    redis.call(lane == OPERATOR and 'RPUSH' or 'LPUSH', QUEUE, (string.gsub(args.template, '@(%l+)@', fill)))
+  end
+  if lane == OPERATOR and handed > 0 then
+    redis.call('HSET', UPSTREAM, 'operator_slot', string.format('%.3f', operator_slot + handed * OPERATOR_MS))
   end
   if #keys > most then more = 1 end
 end

@@ -12,6 +12,7 @@
 --   probes       how many probes have failed   probe_at  when the next one may go   probe, probe_until  the one under way
 --   pace         requests a second, while it is below the rate   lowered_at, raised_at
 --   slot         when the next request may go, in ms with fractions   look_up_slot  the same for look-ups
+--   operator_slot  when the next contact of the lane OPERATOR may be handed over
 --   answered_at  when LiveDesk last answered an attempt
 --   free_before  contacts that began to wait for an inbox before then may leave the lane HELD, and so may those whose next
 --                attempt is later
