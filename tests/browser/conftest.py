@@ -33,7 +33,7 @@ PHONE: ViewportSize = {"width": 360, "height": 740}
 DESKTOP: ViewportSize = {"width": 1280, "height": 860}
 
 #: How the browser and htmx report that a request was refused, which some tests want.
-REFUSALS = ("Failed to load resource", "Response Status Error Code")
+REFUSALS = ("Failed to load resource", "Response Status Error Code", "htmx:afterRequest", "htmx:sendError")
 
 #: Open a page: ``open_page("/dashboard/", role=Role.VIEWER, javascript=False)``.
 OpenPage = Callable[..., Page]

@@ -16,13 +16,13 @@ from webhook_app.dashboard.session import begin, local_path, needs
 
 
 @contextmanager
-def serve(app: Flask) -> Iterator[str]:
-    """Serve an app, and return its address.
+def serve(app: Flask, port: int = 0) -> Iterator[str]:
+    """Serve an app, on any port or this one, and return its address.
 
     ``/dashboard/enter/<role>?next=<page>`` signs in and goes there.
     """
     app.register_blueprint(_way_in())
-    server = make_server(LOCALHOST, 0, app, threaded=True)
+    server = make_server(LOCALHOST, port, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:

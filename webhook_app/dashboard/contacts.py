@@ -1,6 +1,7 @@
 """Lists of contacts by state or cause, as pages and as CSV; and the search."""
 
 import re
+from dataclasses import replace
 
 from flask import abort, redirect, request, url_for
 from werkzeug import Response
@@ -16,7 +17,7 @@ from webhook_app.parts import Parts, current_parts
 from webhook_app.present.csv_export import as_csv
 from worker.actions import TAKEN_CAUSES, BulkAction
 from worker.model import State
-from worker.store.lists import MAX_SCANNED, Filter, Page
+from worker.store.lists import MAX_SCANNED, Filter, Page, Row
 
 ROWS = 50
 #: The tabs, those that need an operator first.
@@ -24,6 +25,7 @@ TABS = (
     *(State.FAILED, State.CONFLICT, State.RETRYING, State.PENDING, State.SENDING, State.CREATED),
     *(State.DISCARDED, State.DELETED),
 )
+KEY = re.compile(r"[A-Za-z0-9._]{16}")
 POSITION = re.compile(r"[0-9]{1,15}:[A-Za-z0-9._]{16}")
 #: Characters of a search text: identifiers and addresses have at most 255.
 MAX_SEARCH = 300
@@ -40,10 +42,14 @@ def contacts() -> str:
     if after is not None and not POSITION.fullmatch(after):
         abort(400, "'after' is not a position in a list. Start again from the first page.")
     page = store.lists.page(wanted, after=after, limit=ROWS)
+    shown = _shown(request.args.get("shown"))
+    found = [row.key for row in page.rows]
     return show(
         "contacts",
         selected=selected,
-        page=page,
+        page=page if shown is None else replace(page, rows=_as_shown(page, shown)),
+        moved=[] if shown is None else [key for key in shown if key not in found],
+        news=shown is not None and shown != found,
         is_first=after is None,
         number=_number(wanted, page, is_first=after is None),
         filter_words=describe_filter(wanted),
@@ -89,6 +95,17 @@ def find(parts: Parts, text: str) -> list[str]:
     if not found and re.fullmatch(r"\+[\d\s().\-/]+", text):
         found = parts.store.lists.search("+" + re.sub(r"\D", "", text))
     return found
+
+
+def _shown(text: str | None) -> list[str] | None:
+    """Return the keys that a page shows which refreshes its rows."""
+    return None if text is None else [key for key in text.split(",")[:ROWS] if KEY.fullmatch(key)]
+
+
+def _as_shown(page: Page, shown: list[str]) -> list[Row]:
+    """Return these rows in this order, also those that have left the list by now."""
+    rows = {row.key: row for row in current_parts().store.lists.rows(shown)} | {row.key: row for row in page.rows}
+    return [rows[key] for key in shown if key in rows]
 
 
 def _number(wanted: Filter, page: Page, *, is_first: bool) -> int | None:

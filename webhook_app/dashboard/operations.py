@@ -124,7 +124,7 @@ def operation_change(operation_id: str, change: str) -> Response:
 
 def shares(operation: Operation) -> list[Share]:
     """Return the parts that an operation's contacts fall into, as a bar 100 wide."""
-    rest = max(0, operation.total - operation.moved)
+    rest = max(0, operation.total - operation.moved - operation.skipped)
     is_moving = operation.state.is_active and operation.cursor != END
     done = ACTION_WORDS[operation.action].done
     if operation.action is BulkAction.DISCARD:
@@ -138,7 +138,11 @@ def shares(operation: Operation) -> list[Share]:
             ("under-way", "queued, not tried yet", max(0, operation.moved - operation.reported)),
         ]
     rest_words = "not processed yet" if is_moving else "not processed"
-    pairs += [("restored", "undone", operation.restored), ("rest", rest_words, rest)]
+    pairs += [
+        ("restored", "undone", operation.restored),
+        ("skipped", "skipped", operation.skipped),
+        ("rest", rest_words, rest),
+    ]
     whole = sum(number for *_, number in pairs) or 1
     made, x = [], 0.0
     for name, words, number in pairs:

@@ -5,6 +5,7 @@ from flask import abort, request
 from webhook_app.access import Role
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.headline import headline_of
+from webhook_app.dashboard.operations import shares
 from webhook_app.dashboard.pages import or_unknown, read_overview, show
 from webhook_app.dashboard.session import needs
 from webhook_app.parts import current_parts
@@ -66,6 +67,7 @@ def start() -> str:
         running=None if operations is None else [each for each in operations if each.state.is_active],
         meanings=MEANINGS,
         lanes=LANES,
+        shares=shares,
         taken_causes=TAKEN_CAUSES,
     )
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, abort, redirect, request, session, url_for
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.sessions import NullSession, SecureCookieSession, SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug import Response
 
@@ -122,6 +122,8 @@ def local_path(address: str | None) -> str:
 
 def _sign_in_first() -> Response:
     if request.headers.get("HX-Request"):
+        if isinstance(session._get_current_object(), NullSession):  # type: ignore[attr-defined]
+            return Response("Redis is unavailable.", 503, content_type="text/plain; charset=utf-8")
         return Response("Please sign in again.", 401, content_type="text/plain; charset=utf-8")
     wanted = request.full_path.removesuffix("?") if request.method == "GET" else None
     return redirect(url_for("dashboard.sign_in", next=wanted), 303)

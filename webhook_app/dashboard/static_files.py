@@ -33,12 +33,19 @@ def _read(path: Path) -> StaticFile:
 
 #: By path below ``FOLDER``. They are few and small, so memory holds them; no other path is ever opened.
 FILES = {path.relative_to(FOLDER).as_posix(): _read(path) for path in sorted(FOLDER.rglob("*")) if path.is_file()}
+VERSION = sha256("".join(file.digest for file in FILES.values()).encode()).hexdigest()[:12]
 
 
 @blueprint.app_template_global()
 def static_url(name: str) -> str:
     """Return the address of a file."""
     return url_for("dashboard.static_file", digest=FILES[name].digest, name=name)
+
+
+@blueprint.app_template_global()
+def assets_version() -> str:
+    """Return a digest of all files: pages of another version load themselves again."""
+    return VERSION
 
 
 @blueprint.get("/static/<digest>/<path:name>")

@@ -6,20 +6,39 @@
   const all = (selector) => [...document.querySelectorAll(selector)];
   const show = (element) => { if (element) element.hidden = false; };
 
-  // --- Times: worded as in worker/durations.py; the clock is the server's.
+  // --- The clock is the server's at the last refresh, plus what has passed since then. This computer's clock may be wrong.
+  let served = 0, measured = performance.now(), wall = Date.now();
+  const clock = () => served + performance.now() - measured;
+  const synchronise = () => {
+    const now = Number(find("#header")?.dataset.now || document.body.dataset.now || 0);
+    if (!now || now === served) return;
+    [served, measured, wall] = [now, performance.now(), Date.now()];
+  };
+  // The computer slept, or its clock was changed: only the server knows what time it is.
+  const isAstray = () => {
+    const drift = Date.now() - wall - (performance.now() - measured);
+    wall += drift;
+    return Math.abs(drift) > 2000;
+  };
+
+  // --- Times: worded as in worker/durations.py.
   const since = (ms) => ms < 6e4 ? `${Math.floor(ms / 1e3)} s` : ms < 36e5 ? `${Math.floor(ms / 6e4)} min`
     : ms < 1728e5 ? `${Math.floor(ms / 36e5)} h` : `${Math.floor(ms / 864e5)} d`;
   const words = (ms) => Math.abs(ms) < 1e3 ? "now" : ms > 0 ? `in ${since(ms)}` : `${since(-ms)} ago`;
-  let ahead = 0;
   const tick = () => all("time[data-at]").forEach((time) => {
-    const ms = time.dataset.at - Date.now() - ahead;
-    const text = "lasts" in time.dataset ? since(Math.max(-ms, 0)) : words(ms);
+    const ms = time.dataset.at - clock();
+    // Nobody knows whether it still lasts while the page is out of date.
+    if ("lasts" in time.dataset && failing.size) return;
+    const text = "lasts" in time.dataset ? since(Math.max(-ms, 0)) : "due" in time.dataset && ms <= 0 ? "due" : words(ms);
     if (time.textContent !== text) time.textContent = text;
   });
 
   // --- Refreshing: the body gets a "poll" event, and elements listen to it (hx-trigger="poll from:body").
-  const EVERY = 5000, LONGEST = 60000;
-  let wait = EVERY, paused = false, stale = "", timer;
+  const EVERY = 5000, LONGEST = 60000, OUTDATED = "(out of date) ";
+  const version = document.body.dataset.version;
+  // The parts of the page whose last refresh failed, and why; and when the first one failed.
+  const failing = new Map();
+  let wait = EVERY, paused = false, outdated = 0, timer;
   const plan = (ms) => { clearTimeout(timer); timer = setTimeout(poll, ms * (0.9 + Math.random() / 5)); };
   const poll = () => {
     if (!document.hidden && !paused && window.htmx) htmx.trigger(document.body, "poll");
@@ -29,18 +48,37 @@
     const text = find("#live-text");
     if (!text) return;
     show(find("#live"));
-    text.textContent = stale || (paused ? "not refreshing" : "live");
+    const [why] = failing.values(), at = new Date(outdated).toISOString().slice(11, 19);
+    text.textContent = why ? `Out of date since ${at} UTC: ${why}` : paused ? "not refreshing" : "live";
     find("#live-button").textContent = paused ? "Start refreshing" : "Stop refreshing";
-    find(".freshness").classList.toggle("stale", stale !== "");
+    find(".freshness").classList.toggle("stale", failing.size > 0);
+    const title = document.title.replace(OUTDATED, "");
+    document.title = why ? OUTDATED + title : title;
+  };
+  const reason = (status) => status === 401 ? "you are signed out. Reload to sign in."
+    : status === 503 ? "Redis is unavailable. Trying again." : "the server does not answer. Trying again.";
+  // What a person is about to send, or has opened, stays.
+  const isDirty = (input) => input.type === "checkbox" ? input.checked !== input.defaultChecked : input.value !== input.defaultValue;
+  const isBusy = (element) => element.querySelector("details.confirm[open], dialog[open]") !== null
+    || [...element.querySelectorAll("input, textarea")].some((input) => isDirty(input) || input === document.activeElement);
+  // A new version of this page, or a new session: load the page again.
+  const renew = () => {
+    if (!isBusy(find("main"))) location.reload();
+    else find("#live-text").textContent = "A new version is running. Reload when you are done.";
   };
   const polled = (event) => event.detail.requestConfig?.triggeringEvent?.type === "poll";
   document.addEventListener("htmx:afterRequest", (event) => {
     if (!polled(event)) return;
-    const status = event.detail.xhr.status;
-    stale = event.detail.successful ? "" : status === 401 ? "signed out: reload to sign in" : "outdated: the server does not answer";
-    wait = stale ? Math.min(wait * 2, LONGEST) : EVERY;
+    const part = event.detail.requestConfig.path.split("?")[0], before = failing.get(part);
+    if (event.detail.successful) failing.delete(part);
+    else {
+      if (!failing.size) outdated = served;
+      failing.set(part, reason(event.detail.xhr.status));
+    }
+    wait = failing.size ? Math.min(wait * 2, LONGEST) : EVERY;
     plan(wait);
     freshness();
+    if (event.detail.successful && before === reason(401)) renew();
   });
   document.addEventListener("htmx:configRequest", (event) => {
     event.detail.headers["X-CSRF-Token"] = find("meta[name=csrf]")?.content || "";
@@ -49,9 +87,19 @@
 
   // --- After loading and after each refresh. The focus stays where it was.
   let focused = "";
+  const opened = new Set();
+  document.addEventListener("toggle", (event) => {
+    if (event.target.id) opened[event.target.open ? "add" : "delete"](event.target.id);
+  }, true);
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    if (isBusy(event.detail.target)) event.detail.shouldSwap = false;
+    focused = document.activeElement.id || focused;
+  });
   document.addEventListener("htmx:beforeSwap", () => { focused = document.activeElement.id || focused; });
   const settle = () => {
-    ahead = (find("[data-now]")?.dataset.now || Date.now()) - Date.now();
+    synchronise();
+    if (version && (find("#header")?.dataset.version || version) !== version) renew();
+    opened.forEach((id) => { const details = document.getElementById(id); if (details) details.open = true; });
     if (navigator.clipboard) all("[data-copy]").forEach(show);
     all("[data-close]").forEach(show);
     tick();
@@ -97,7 +145,7 @@
   });
 
   settle();
-  setInterval(tick, 1000);
+  setInterval(() => { if (isAstray()) poll(); tick(); }, 1000);
   if (find("#keys")) {
     show(find("#keys-button"));
     find("#keys-on").checked = stored();

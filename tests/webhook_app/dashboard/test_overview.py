@@ -152,7 +152,10 @@ def test_a_due_time_in_the_past_reads_due(parts: Parts) -> None:
     parts.store.shift_ms = 0
     door = enter(parts)
     assert "Retrying 1 due now" in words(door)
-    assert re.search(r"<td data-label=\"Next\">due</td>", door.get("/dashboard/contacts?state=retrying").text)
+    assert re.search(
+        r"<td data-label=\"Next\"><time [^>]* data-due>due</time></td>",
+        door.get("/dashboard/contacts?state=retrying").text,
+    )
     parts.store.client.hset(keys.UPSTREAM, mapping={"stop": "down", "stop_since": "1", "probe_at": "2"})
     assert "Retrying 1 due, but waiting" in words(door)
 
