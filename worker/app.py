@@ -3,20 +3,12 @@
 Run ``celery -A worker.app worker --pool threads``. The configuration follows measurements
 (docs/adr/0001-messages-are-hints.md). A message may be lost or arrive twice, because the record in Redis is the truth.
 So there is nothing to acknowledge, which avoids the code paths of kombu that lose and repeat messages, or hang, when
-Redis restarts. ``tasks`` sets the broker's address when a worker starts.
+Redis restarts. ``process.broker`` connects a worker when it starts.
 """
 
 from celery import Celery
-from kombu.transport import TRANSPORT_ALIASES
 
 from worker.store import keys
-
-# kombu's transports by the scheme of the broker's address. Ours drop messages that are not ours.
-TRANSPORT_ALIASES.update(
-    redis="worker.process.messages:Transport",
-    rediss="worker.process.messages:Transport",
-    sentinel="worker.process.messages:SentinelTransport",
-)
 
 app = Celery("livedesk-sync", include=["worker.tasks"])
 app.conf.update(
@@ -40,10 +32,5 @@ app.conf.update(
         "global_keyprefix": keys.PREFIX,
         # Keeps the body readable in the envelope, so that a script can insert the key (process/envelope.py).
         "body_encoding": "utf-8",
-        # Seconds. kombu waits 1 s for a message, so an answer that takes 5 s will not arrive (celery-redis 1.7).
-        "socket_timeout": 5,
-        "socket_connect_timeout": 2,
-        "socket_keepalive": True,
-        "health_check_interval": 5,
     },
 )

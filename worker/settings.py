@@ -20,9 +20,7 @@ from worker.durations import parse_duration
 from worker.errors import SettingsError
 from worker.model import Ack, LogFormat, Requirements, UpstreamPolicy
 from worker.retry import RetryPolicy
-from worker.store.address import is_sentinel, parse_sentinel
-
-REDIS_SCHEMES = ("redis", "rediss", "unix")
+from worker.store.address import parse_address
 
 T = TypeVar("T")
 
@@ -80,10 +78,7 @@ def parse_http_url(text: str) -> str:
 
 
 def parse_redis_url(text: str) -> str:
-    if is_sentinel(text):
-        parse_sentinel(text)
-    elif _split(text).scheme not in REDIS_SCHEMES:
-        raise ValueError("must start with redis://, rediss://, unix:// or redis+sentinel://")
+    parse_address(text)
     return text
 
 
@@ -163,7 +158,7 @@ class Settings:
     livedesk_adopt: bool = _setting("LIVEDESK_ADOPT", parse_yes_no, "yes",
         "adopt a contact that has the e-mail and no identifier (yes or no)")
     redis_url: str = _setting("REDIS_URL", parse_redis_url, "redis://127.0.0.1:6379/0",
-        "also `rediss://`, `unix://`, `redis+sentinel://`", secret=True)
+        "where Redis is: see [below](#addresses-of-redis)", secret=True)
     ack: Ack | None = _setting("ACK", choice(*Ack), None,
         "required before a 200: `memory`, `aof`, `fsync` or `replica`")
     max_backlog: int = _setting("MAX_BACKLOG", parse_positive, "1000000",

@@ -18,11 +18,11 @@ from worker.app import app
 from worker.errors import SettingsError, StoreError
 from worker.livedesk.client import LiveDesk
 from worker.model import Account, Outcome, Work
+from worker.process.broker import configure
 from worker.process.envelope import build_envelope
 from worker.process.messages import MessageReader
 from worker.process.sweeper import STUCK_AFTER_S, Sweeper
 from worker.settings import Settings, load_settings
-from worker.store.address import broker
 from worker.store.connection import connect
 from worker.store.counters import CHANGE_BUCKETS_MS, MESSAGES_DROPPED
 from worker.store.durability import announce
@@ -194,10 +194,9 @@ def _on_init(conf: Any, **_: Any) -> None:
     telemetry.configure_logging(settings.log_format, settings.log_level)
     telemetry.start_sentry(settings.sentry_dsn, settings.sentry_environment, "worker")
     _parts = join(settings)
-    conf.broker_url, options = broker(settings.redis_url)
     counters = _parts.store.counters
     reader = MessageReader(_parts.store.queue.envelope, on_dropped=lambda: counters.add(MESSAGES_DROPPED))
-    conf.broker_transport_options = {**conf.broker_transport_options, **options, "message_reader": reader}
+    configure(conf, settings.redis_url, reader)
 
 
 @signals.setup_logging.connect

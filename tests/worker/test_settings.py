@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from worker.errors import SettingsError
 from worker.model import Ack, LogFormat
 from worker.settings import SETTINGS, Settings, load_settings
+from worker.store.address import MUST_START
 
 ROOT = Path(__file__).parents[2]
 NEEDED = {"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "hunter2"}
@@ -75,15 +76,8 @@ MISTAKES = [
     ("LIVEDESK_TIMEOUT", "5 weeks", "must be a duration such as 30s, 15m, 72h or 90d"),
     ("LIVEDESK_SETTLE", "1e3", "must be a duration such as 30s, 15m, 72h or 90d"),
     ("LIVEDESK_ADOPT", "maybe", "must be yes or no"),
-    ("REDIS_URL", "127.0.0.1:6379", "must start with redis://, rediss://, unix:// or redis+sentinel://"),
-    ("REDIS_URL", "redis://127.0.0.1:port/0", "must be a URL"),
-    (
-        "REDIS_URL",
-        "redis+sentinel://one:1,two:2",
-        "must be redis+sentinel://host:port,host:port,host:port/service, with /db behind it or not",
-    ),
-    ("REDIS_URL", "redis+sentinel://one:1,two:port/service", "must name each sentinel as host:port"),
-    ("REDIS_URL", "redis+sentinel://[hunter2/service", "must be a URL"),
+    ("REDIS_URL", "127.0.0.1:6379", MUST_START),
+    ("REDIS_URL", "redis://127.0.0.1:port/0", "must name each host as host or host:port, with a port from 1 to 65535"),
     ("ACK", "quorum", "must be one of memory, aof, fsync, replica"),
     ("MAX_BACKLOG", "0", "must be a whole number above 0"),
     ("MAX_MEMORY", "0", "must be a fraction such as 0.8 or 80%"),

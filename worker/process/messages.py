@@ -5,10 +5,9 @@ without headers, an unknown compression, a chord. A message is only a hint (docs
 whatever is not exactly ours is dropped and counted. What is ours is written anew from our own envelope, so that Celery
 reads nothing else.
 
-``Transport`` and ``SentinelTransport`` are kombu's, with this check before them (``worker.app`` names them).
+``broker`` gives kombu ``CheckedRedis``, its own client with this check.
 """
 
-import functools
 import json
 import logging
 import re
@@ -134,31 +133,3 @@ class CheckedRedis(redis.PrefixedStrictRedis):
 def _is_lasting(error: Exception) -> bool:
     """Return whether it would not help to connect again."""
     return isinstance(error, exceptions.NoPermissionError) or str(error).startswith("WRONGTYPE")
-
-
-class CheckedChannel:
-    """For a channel of kombu: uses our client if the transport options have a reader."""
-
-    message_reader: MessageReader | None = None
-
-    def _get_client(self) -> Any:
-        client = super()._get_client()  # type: ignore[misc]  # this is kombu's channel
-        if self.message_reader is None:
-            return client
-        return functools.partial(CheckedRedis, reader=self.message_reader, **client.keywords)
-
-
-class Channel(CheckedChannel, redis.Channel):
-    from_transport_options = (*redis.Channel.from_transport_options, "message_reader")
-
-
-class SentinelChannel(CheckedChannel, redis.SentinelChannel):
-    from_transport_options = (*redis.SentinelChannel.from_transport_options, "message_reader")
-
-
-class Transport(redis.Transport):
-    Channel = Channel
-
-
-class SentinelTransport(redis.SentinelTransport):
-    Channel = SentinelChannel

@@ -2,19 +2,19 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha1
 from time import monotonic
 from typing import Any
 
 import redis
 from redis import exceptions
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError, Sentinel
+from redis.sentinel import MasterNotFoundError
 
 from worker.errors import StoreError, StoreFull, StoreUnavailable
-from worker.store.address import is_sentinel, parse_sentinel
+from worker.store.address import parse_address
+from worker.store.discovery import was_moved
+from worker.store.tls import TlsError
 
 #: Redis cannot be reached, or says that it is not ready.
 AWAY = (
@@ -24,7 +24,9 @@ AWAY = (
     exceptions.ReadOnlyError,
 )
 #: Error codes of a server that cannot take a write now, but may later, or of which another server may take it.
-PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY")
+PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "ASK", "BUSY")
+#: What it means that a server of a cluster does not have our keys; with ``redis+cluster://`` we find the one that has.
+IS_CLUSTER = "this Redis is a node of a cluster: REDIS_URL must start with redis+cluster://"
 #: Seconds after a timeout during which no call waits for Redis.
 AGAIN_S = 0.5
 #: Seconds of idling after which a connection is checked before it is used. The check is a system call: a busy receiver
@@ -36,45 +38,9 @@ Command = tuple[str | float, ...]
 
 
 def connect(url: str, *, timeout_s: float) -> redis.Redis:
-    """Return a client that waits at most ``timeout_s`` and never retries by itself.
-
-    By default redis-py 8 sends a command up to ten times, although perhaps only its answer was lost. With Sentinel,
-    each new connection asks for the primary first, and then verifies that it is one.
-    """
-    options: dict[str, Any] = {
-        "decode_responses": True,
-        "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s,
-        "retry": Retry(NoBackoff(), 0),
-        "retry_on_error": [],
-    }
-    if not url.startswith("unix://"):
-        options["socket_keepalive"] = True
-    if not is_sentinel(url):
-        client: redis.Redis = redis.Redis.from_url(url, **options)
-        return client
-    address = parse_sentinel(url)
-    own = {**address.sentinel_options, "retry": Retry(NoBackoff(), 0), "retry_on_error": []}
-    login = {"username": address.username, "password": address.password, "db": address.db}
-    sentinel: Any = Sentinel(address.sentinels, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
-    found: redis.Redis = sentinel.master_for(address.service, redis_connect_func=_as_primary, **options, **login)
-    return found
-
-
-def _as_primary(connection: Any) -> None:
-    """Open a connection to a primary.
-
-    During a failover the sentinels still name the old one, which may already be a replica, where a script would find
-    nothing to do (redis.io, "Guidelines for Redis clients with support for Redis Sentinel", step 3).
-
-    Raises:
-        ConnectionError: it is a replica.
-    """
-    connection.on_connect()
-    connection.send_command("ROLE")
-    with suppress(exceptions.NoPermissionError):
-        if connection.read_response(disconnect_on_error=True)[0] != "master":
-            raise exceptions.ConnectionError("the primary has become a replica")
+    """Return a client that waits at most ``timeout_s`` and never retries by itself."""
+    timeouts = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    return redis.Redis.from_pool(parse_address(url).pool(decode_responses=True, **timeouts))
 
 
 class Script:
@@ -170,11 +136,11 @@ class Connections:
         """
         try:
             return self._run(script, args, more, wait_s)
-        except (exceptions.ReadOnlyError, exceptions.ConnectionError) as error:
-            if not _is_from_replica(error):
+        except exceptions.RedisError as error:
+            if not was_moved(error):
                 raise
-        # A replica has done nothing. Every connection is opened again, to wherever the primary is now. Giving up would
-        # leave the contact alone until its message counts as lost.
+        # That server has done nothing. Every connection is opened again, to wherever the primary is now. Giving up
+        # would leave the contact alone until its message counts as lost.
         self._demotions += 1
         self.client.connection_pool.disconnect(inuse_connections=False)
         return self._run(script, args, more, wait_s)
@@ -191,8 +157,8 @@ class Connections:
             return self._send([script.command(one) for one in args])
         except exceptions.NoScriptError:
             pass
-        except (exceptions.ReadOnlyError, exceptions.ConnectionError) as error:
-            if not _is_from_replica(error):
+        except exceptions.RedisError as error:
+            if not was_moved(error):
                 raise
         return [self.run(script, one)[0] for one in args]  # nothing has been executed
 
@@ -245,11 +211,6 @@ class Connections:
             return answers
 
 
-def _is_from_replica(error: Exception) -> bool:
-    """Recognise READONLY, which redis-py makes a ``ConnectionError`` with Sentinel."""
-    return isinstance(error, exceptions.ReadOnlyError) or isinstance(error.__context__, exceptions.ReadOnlyError)
-
-
 def _answer(connection: Any, timeout_s: float) -> Any:
     """Return the next answer or error; the answers after an error must be read."""
     try:
@@ -279,12 +240,18 @@ def translated() -> Iterator[None]:
         yield
     except exceptions.OutOfMemoryError as error:
         raise StoreFull("Redis is out of memory") from error
+    except TlsError as error:
+        raise StoreUnavailable(str(error)) from error
+    except exceptions.AuthenticationError as error:
+        raise StoreUnavailable("it refused the user or the password in REDIS_URL") from error
     except AWAY as error:
         raise StoreUnavailable(type(error).__name__) from error
+    except exceptions.MovedError as error:
+        raise StoreUnavailable(IS_CLUSTER) from error
     except exceptions.ResponseError as error:
-        message = str(error)
-        if message.startswith(PASSING_CODES):
-            raise StoreUnavailable(message.split(" ", 1)[0]) from error
-        raise StoreError(message[:200]) from error
+        code = error.status_code or str(error).split(" ", 1)[0]  # redis-py cuts off the codes that it knows
+        if code in PASSING_CODES:
+            raise StoreUnavailable(code) from error
+        raise StoreError(str(error)[:200]) from error
     except exceptions.RedisError as error:
         raise StoreError(type(error).__name__) from error
