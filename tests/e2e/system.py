@@ -269,7 +269,7 @@ class System:
 
     def assert_sound(self) -> None:
         """Check the invariants, while Redis lets all writers wait."""
-        self.client.client_pause(5000, all=False)
+        self.client.client_pause(30_000, all=False)
         try:
             assert_invariants(self.client)
         finally:

@@ -4,8 +4,9 @@ Each function injects it, waits as long as the plan says, and ends it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tests.faults.plan import MISBEHAVE, Fault
 from tests.faults.proxy import OK
@@ -22,6 +23,8 @@ QUEUE_MOST = 200
 #: A fault waits until so many requests to LiveDesk are under way that it meets, for so many seconds at most; one that
 #: lasts longer than a lease, longer.
 BUSY, BUSY_WITHIN_S, BUSY_WITHIN_LONG_S = 3, 2.0, 6.0
+#: Meanwhile the next creates take longer, and are executed also if their client is gone by then.
+LINGER: Mapping[str, Any] = {"mode": "hang_then_commit", "on": "create", "delay": 0.5, "times": 24}
 #: Seconds after which a process has noticed that its clock was set.
 CLOCK_SET_S = 1.1
 FAIL_OVER = f"SENTINEL FAILOVER {SERVICE}"
@@ -40,7 +43,7 @@ class Injected:
 
 
 def lie_in_wait(rig: Rig, fault: Fault) -> None:
-    """Wait for requests to LiveDesk that this fault meets: between them it would change nothing.
+    """Let requests to LiveDesk gather that this fault meets: between them it would change nothing.
 
     Several at once are never probes. A worker that probes is spared if possible, since all others would be idle
     until its lease is over.
@@ -48,6 +51,7 @@ def lie_in_wait(rig: Rig, fault: Fault) -> None:
     links = [rig.links[f"{worker} - livedesk"] for worker in fault.hits]
     within_s = BUSY_WITHIN_LONG_S if fault.kind == "oversleep" else BUSY_WITHIN_S
     if links:
+        rig.livedesk.behave(**LINGER)
         wait_for(lambda: rig.over.is_set() or sum(link.awaited for link in links) >= BUSY, within_s)
 
 

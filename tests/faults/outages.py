@@ -76,7 +76,7 @@ def is_blocked(identifier: str) -> bool:
 
 def endure(rig: Rig, fault: Fault, seed: int, rate: float, drain: Callable[[], bool]) -> Outage:
     """Deliver, inject the fault and end it, and wait with ``drain`` until nothing is open."""
-    sender = Sender([part.port or 0 for part in rig.stack.receivers], rig.secret, answer_s=ANSWER_S)
+    sender = Sender(rig.ports, rig.secret, answer_s=ANSWER_S)
     deliveries = parcels(fault, seed, rate)
     sender.start(deliveries)
     rig.over.wait(LEAD_S)

@@ -10,7 +10,7 @@ from typing import Self
 import redis
 
 from tests.e2e.system import FAST, System
-from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, RATE, RECEIVERS, REDIS, SETTLE_S, WORKERS
+from tests.faults.plan import ALL_LIVEDESK, ALL_REDIS, CLOCKED, RATE, RECEIVERS, REDIS, SETTLE_S, WORKERS
 from tests.faults.proxy import Link, Links
 from tests.faults.sender import wait_for
 from tests.livedesk import StandIn
@@ -125,8 +125,10 @@ class Rig:
 
     def _prepare(self, name: str, links: Links) -> None:
         """Give a process its own links to Redis and LiveDesk, and its own clock."""
-        env = clock_env(self._clock(name))
-        self.set_clock(name, 0)
+        env: dict[str, str] = {}
+        if name in CLOCKED:
+            env |= clock_env(self._clock(name))
+            self.set_clock(name, 0)
         if self.cluster is None:
             to_redis = self.links[f"{name} - redis"] = links.to(self.primary.port or 0)
             env["REDIS_URL"] = f"redis://{LOCALHOST}:{to_redis.port}/0"
@@ -146,6 +148,11 @@ class Rig:
     def client(self) -> redis.Redis:
         """A client that talks to Redis directly, without links and sentinels."""
         return self.system.client
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports of the receivers."""
+        return [part.port or 0 for part in self.stack.receivers]
 
     @property
     def secret(self) -> str:

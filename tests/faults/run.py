@@ -16,6 +16,7 @@ from redis import RedisError
 from tests.e2e.system import OPERATOR
 from tests.faults import people
 from tests.faults.amid import creates_amid
+from tests.faults.flush import OLD, broken_by, flush
 from tests.faults.inject import KINDS, Injected, lie_in_wait
 from tests.faults.judge import Evidence, Judge, recovery_s, secrets_in
 from tests.faults.outages import OTHERS_WAIT_S, Outage, busiest_second, endure, others_wait_s
@@ -25,6 +26,7 @@ from tests.faults.rig import LIVEDESK_AWAY_S, Rig
 from tests.faults.sabotage import sabotaged
 from tests.faults.sender import Parcel, Sender, Sent, wait_for
 from tests.faults.watch import Use, Watch, uses
+from tests.livedesk import RequestRecord
 from tests.rig.parts import STAND_IN_ACCOUNT, TEST_ENV
 from worker.model import State
 
@@ -59,6 +61,8 @@ class Result:
     untrue: int = 0
     overslept: int = 0
     creates: int = 0
+    #: Deliveries that Redis had acknowledged when it was flushed.
+    flushed: int = 0
     #: How many creates were under way when each of ``injected`` struck.
     amid: list[int] = field(default_factory=list)
     until_accepted: list[float] = field(default_factory=list)
@@ -96,7 +100,7 @@ class Run:
         self.result = Result(plan.seed, rig.folder)
         self.watch = Watch(rig)
         self.progress = Progress(f"seed {plan.seed}", quiet=options.quiet)
-        self.sender = Sender([part.port or 0 for part in rig.stack.receivers], TEST_ENV["WEBHOOK_SECRET"])
+        self.sender = Sender(rig.ports, rig.secret)
         self.began = self.started = time.monotonic()
 
     def run(self) -> Result:
@@ -110,6 +114,8 @@ class Run:
             self.compare(before, uses(self.rig))
         self.look_into_redis()
         self.judge(sent)
+        if self.plan.flushes:
+            self.flush()
         self.result.broken += [*self.watch.taken, *self.watch.ended]
         self.progress.end()
         self.result.took_s = time.monotonic() - self.began
@@ -287,14 +293,29 @@ class Run:
             if record is not None:
                 result.states[record["state"]] += 1
         result.creates = sum(request.kind == "create" for request in evidence.requests)
-        opened = {name: link.opened for name, link in self.rig.links.items()}
-        result.amid = creates_amid(result.injected, evidence.requests, opened, LIVEDESK_AWAY_S)
+        result.amid = self.amid(result.injected, evidence.requests)
         self.measure(sent, [entry.time for entry in evidence.ledger])
         self.judge_outages(evidence)
         stats = livedesk.stats()
         if stats.faults:
             result.broken.append(f"the stand-in itself failed {stats.faults} times")
         self.evidence = evidence
+
+    def flush(self) -> None:
+        """Flush Redis, and judge what becomes of those who are delivered around it."""
+        rig, livedesk = self.rig, self.rig.livedesk
+        old = [one for one in self.evidence.contacts if str(one.identifier).startswith(f"{people.CANARY}-before-")]
+        flushed = flush(rig, self.plan.seed, [str(contact.identifier) for contact in old[:OLD]], self.drain)
+        self.check_invariants("after the flush")
+        records = self.records(flushed.identifiers)
+        self.result.broken += broken_by(flushed, records, livedesk.ledger(), livedesk.contacts())
+        self.result.flushed = flushed.lost
+        self.result.injected.append(flushed.injected)
+        self.result.amid += self.amid([flushed.injected], livedesk.requests("create"))
+
+    def amid(self, injected: list[Injected], requests: Sequence[RequestRecord]) -> list[int]:
+        opened = {name: link.opened for name, link in self.rig.links.items()}
+        return creates_amid(injected, requests, opened, LIVEDESK_AWAY_S)
 
     def judge_outages(self, evidence: Evidence) -> None:
         """Check that there was no stampede, and that one contact's trouble was nobody else's."""

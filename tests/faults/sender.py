@@ -51,13 +51,17 @@ class Parcel:
 
 @dataclass(slots=True)
 class Sent:
-    """A parcel's result, in epoch seconds; ``answers``: statuses or error names."""
+    """A parcel's result, in epoch seconds; ``answers``: statuses or error names.
+
+    ``tried`` is when the last request began.
+    """
 
     parcel: Parcel
     answers: list[str] = field(default_factory=list)
     acknowledged: float | None = None
     #: What the receiver said in its 200.
     status: str | None = None
+    tried: float | None = None
 
 
 class Sender:
@@ -97,6 +101,7 @@ class Sender:
     async def _deliver(self, sent: Sent) -> None:
         for number, pause in enumerate((*REPEAT_AFTER_S, None)):
             door = self.doors[(sent.parcel.door + number) % len(self.doors)]
+            sent.tried = time.time()
             try:
                 async with asyncio.timeout(self.answer_s):
                     status, body = await self._post(door, sent.parcel)

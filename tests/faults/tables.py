@@ -65,6 +65,7 @@ def result_rows(results: Sequence[Result]) -> list[tuple[str, str]]:
         ("**contacts created more than once**", f"**{_sum(results, 'duplicated')}**"),
         ("**contacts that differ from the newest event**", f"**{_sum(results, 'untrue')}**"),
         ("creates sent after the lease had expired", _sum(results, "overslept")),
+        ("deliveries that Redis had acknowledged when it was flushed", _sum(results, "flushed")),
         ("most requests that LiveDesk received in a second", f"{max(r.busiest_second for r in results):,}"),
         ("promises broken", f"{sum(len(result.broken) for result in results):,}"),
     ]
