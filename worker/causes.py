@@ -180,6 +180,11 @@ SEARCH_TOO_MANY_RESULTS = _row("search_too_many_results", Fault.LIVEDESK, Signal
     "LiveDesk's search finds too many contacts",
     "The contact is not on the first pages of results, which does not prove that it is absent.",
     "Search for it in LiveDesk. If it is there, adopt it; if not, retry. If it happens often, contact support.")
+SEARCH_PROVES_NOTHING = _row("search_proves_nothing", Fault.LIVEDESK, Signal.NOTHING, "search",
+    "No search can show whether LiveDesk has it",
+    "LiveDesk's search cannot find the identifier, and finds nobody with the contact's other values, which does not "
+    "prove that it is absent.",
+    "Search for it in LiveDesk. If it is there, adopt it; if not, retry.")
 CANNOT_BE_LOOKED_UP = _row("cannot_be_looked_up", Fault.UNKNOWN, Signal.OK, "search",
     "It may be in LiveDesk, but no search confirms it",
     "An answer was lost, and this account's search does not find such contacts. Sending it again could create two.",

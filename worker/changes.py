@@ -14,7 +14,7 @@ from worker import causes, overlap, retry
 from worker.causes import Cause
 from worker.errors import LiveDeskError, Rejected
 from worker.livedesk.answers import Deletion, Person
-from worker.livedesk.paced import PacedLiveDesk
+from worker.livedesk.paced import PacedLiveDesk, clues_of
 from worker.model import (
     DELETED_AT,
     Account,
@@ -177,7 +177,7 @@ class ChangeAttempt:
         """
         aliases = [alias.identifier for alias in self._aliases()]
         for identifier in dict.fromkeys([self.claim.contact.identifier, *aliases]):
-            if found := self.livedesk.look_up(identifier):
+            if found := self.livedesk.look_up(identifier, clues_of(self.claim.contact)):
                 if len(found) > 1 or found[0].id == gone:
                     raise LiveDeskError(causes.CONTACT_GONE, status=404, excerpt=refusal.excerpt if refusal else "")
                 return found[0].id
@@ -199,7 +199,7 @@ class ChangeAttempt:
         contact_id = self.claim.contact_id or self.claim.late_id
         if contact_id is None and self.claim.unknown_since is not None:
             looked_at = self.livedesk.now_ms()
-            found = self.livedesk.look_up(self.claim.contact.identifier)
+            found = self.livedesk.look_up_lost(self.claim.contact, settle_ms=self.settle_ms, is_unique=False)
             settled_at = self.claim.unknown_since + self.settle_ms
             if not found and looked_at < settled_at:
                 wait_ms = max(0, settled_at - self.livedesk.now_ms())

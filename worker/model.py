@@ -353,7 +353,8 @@ class Claim:
     ``wait_ms`` is the wait before the first request, by the pace, and ``apart_ms`` the time from that to the next one.
     ``answered_at`` is when LiveDesk last answered any attempt, ``failed_at`` when this contact's last attempt ended;
     ``suspect`` counts the attempts that failed while LiveDesk answered others. ``trigger`` is who requested this
-    attempt, if a person did. ``received_at`` is the time of the first delivery, or of the change to be sent,
+    attempt, if a person did. ``first_at`` is the time of the first delivery, before which nothing was sent, and
+    ``received_at`` the same, or of the change to be sent,
     ``origin`` where the data comes from; ``number`` counts the attempts, including this one. ``is_unverified``: see
     ``Signup``. ``resolution`` is what an operator decided about a conflict, for this attempt; ``owner_id`` is the
     contact in LiveDesk to be adopted. ``contact_id`` is the one to be changed, ``sent`` the fingerprint of what it has
@@ -382,6 +383,7 @@ class Claim:
     suspect: int = 0
     trigger: str | None = None
     origin: Origin = Origin("")
+    first_at: int = 0
     received_at: int = 0
     number: int = 1
     is_unverified: bool = False

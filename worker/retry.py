@@ -23,7 +23,12 @@ MAX_RETRY_AFTER_MS = 24 * 3_600_000
 MAX_SUSPECT = 5
 #: What LiveDesk says about this one contact is contradictory. After ``MISSES_ALLOWED`` times in a row it is a conflict,
 #: because only a person can find out more.
-UNRESOLVABLE = (causes.EXISTS_BUT_NOT_FOUND, causes.SEARCH_TOO_MANY_RESULTS, causes.CONTACT_GONE)
+UNRESOLVABLE = (
+    causes.EXISTS_BUT_NOT_FOUND,
+    causes.SEARCH_TOO_MANY_RESULTS,
+    causes.SEARCH_PROVES_NOTHING,
+    causes.CONTACT_GONE,
+)
 MISSES_ALLOWED = 5
 #: How far apart the first attempts after a throttled minute are spread.
 THROTTLE_JITTER_MS = 10_000

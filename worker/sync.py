@@ -28,7 +28,7 @@ from worker.causes import Cause
 from worker.changes import CRASHES_ALLOWED, ChangeAttempt
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError
 from worker.livedesk.answers import Created, Person
-from worker.livedesk.paced import LeaseLost, LiveDesk, NoSlot, PacedLiveDesk
+from worker.livedesk.paced import LeaseLost, LiveDesk, NoSlot, PacedLiveDesk, clues_of
 from worker.model import (
     DELETED_AT,
     OPTIONAL_FIELDS,
@@ -157,7 +157,7 @@ class _Work:
             if self.claim.crashes >= CRASHES_ALLOWED:
                 return self.closed(State.FAILED, causes.WORKER_DIED)
             looked_at = self.livedesk.now_ms()
-            found = self.look_up()
+            found = self.look_up(lost=True)
             if found:
                 return self.adopt(found)
             settled_at = self.claim.unknown_since + self.sync.settle_ms
@@ -308,8 +308,12 @@ class _Work:
             return self.identifier_taken(error)
         return self.closed(State.CONFLICT, causes.taken(field), error, owner_id=owner.id)
 
-    def look_up(self) -> list[Person]:
-        return self.livedesk.look_up(self.contact.identifier)
+    def look_up(self, *, lost: bool = False) -> list[Person]:
+        """Look our identifier up; ``lost``: in what an unanswered create created."""
+        if lost:
+            is_unique = self.account.unique is not False
+            return self.livedesk.look_up_lost(self.contact, settle_ms=self.sync.settle_ms, is_unique=is_unique)
+        return self.livedesk.look_up(self.contact.identifier, clues_of(self.contact))
 
     # Results
 
@@ -368,6 +372,8 @@ class _Work:
         return replace(result, notes=tuple(self.notes), unanswered=self.unanswered)
 
     def failed(self, error: LiveDeskError) -> AttemptResult:
+        if error.cause is causes.CANNOT_BE_LOOKED_UP:
+            return self.closed(State.CONFLICT, error.cause, error)
         result = retry.after(error, self.claim, self.sync.policy, self.livedesk.now_ms(), self.sync.rng)
         # A field that was left out in this attempt is tried again in the next one.
         notes = self.claim.notes if result.state.is_open else tuple(self.notes)

@@ -27,6 +27,10 @@ JSON over HTTP, without credentials, not affected by rules. An invalid request i
 ``GET /_control/contacts``          the book; ``?identifier=`` for those with exactly this one
 ``POST /_control/contacts``         insert a contact as the widget or an agent would; with ``"unchecked": true`` even
                                     one that breaks the rules (a second with the same identifier, an old phone number)
+``POST /_control/fill``             ``{"count": n, "oldest_s": seconds, "newest_s": seconds}``: insert ``n`` contacts,
+                                    created one after another between so many seconds ago
+``POST /_control/inbox``            ``{"id": id, "channel_type": "Channel::Email"}``: add an inbox, or change its type
+                                    (``inbox.py``); some need an e-mail address or a phone number, some refuse everybody
 ``POST /_control/merge``            ``{"base": id, "mergee": id}``
 ``POST /_control/delete``           ``{"id": id}``
 ``POST /_control/edit``             ``{"id": id, "name": ..., ...}``: change a contact as an agent would
@@ -99,6 +103,9 @@ What is stored, shown or found is not what was sent:
 * ``attributes_not_stored``: a create drops both kinds of attributes (with ``on``: an update); LiveDesk's pages do not
   list them for a create, but Chatwoot accepts them.
 * ``attributes_not_merged``: an update replaces all attributes of a kind by those that it sends.
+* ``chatwoot_sort``: ``sort=-created_at`` lists the newest first; ``direction`` is ignored, as in Chatwoot.
+* ``newer_search``: as ``chatwoot_sort``; a number also finds the contact with this id, and other e-mail addresses of a
+  contact (``other_emails``) are searched, as in later versions of Chatwoot.
 * ``q_ignored``: searches list everybody. ``endless_pages``: endless full pages of identifiers that contain ``q``.
 * ``invisible``: never found, though creates collide; ``identifier`` names one contact, otherwise all.
 * ``crm_v2``: as ``invisible``, for contacts with nothing but an identifier (Chatwoot's flag of that name).

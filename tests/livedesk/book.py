@@ -7,9 +7,9 @@ Source: livedesk-api.md 2.1 to 2.10.
 import random
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 
 from tests.livedesk.contact import (
     HASHES,
@@ -28,8 +28,9 @@ from tests.livedesk.contact import (
     text_of,
     whole_number,
 )
+from tests.livedesk.inbox import ANONYMOUS, API, link_of, renamed
 from tests.livedesk.journal import Journal
-from tests.livedesk.search import Query, arranged, haystack
+from tests.livedesk.search import NewerQuery, Query, arranged, haystack
 
 INDEXED = ("email", "identifier")
 """The columns with a unique index; a phone number is unique only by validation (2.4)."""
@@ -75,7 +76,8 @@ class Book:
         first_id: int = 1,
         journal: Journal | None = None,
     ) -> None:
-        self.inbox_ids = frozenset(inbox_ids)
+        self.channels = dict.fromkeys(inbox_ids, API)
+        """The type of each inbox."""
         self.clock = clock
         self._dice = random.Random(seed)
         self._lock = threading.RLock()
@@ -100,7 +102,7 @@ class Book:
         with self._lock:
             contact = self._fresh(params)
             self._check(contact if identifier_unique else replace(contact, identifier=None))
-            link = self._link_for(params)
+            link = self._link_for(contact, params)
             return self._put(contact if link is None else replace(contact, links=(link,)))
 
     def update(self, contact_id: object, params: Mapping[str, object], *, merging: bool = True) -> Contact:
@@ -116,15 +118,48 @@ class Book:
             return self._put(contact)
 
     def insert(self, params: Mapping[str, object], *, unchecked: bool = False) -> Contact:
-        """Store a contact as the widget or an agent would.
+        """Store a contact as the widget or an agent would, perhaps in the past (``created_at``).
 
-        With ``unchecked`` even an invalid one.
+        With ``unchecked`` even an invalid one. ``other_emails`` are its further addresses.
         """
-        if not unchecked:
-            return self.create(params)
         with self._lock:
-            link = self._link_for(params)
-            return self._put(replace(self._fresh(params), links=() if link is None else (link,)))
+            if unchecked:
+                contact = self._fresh(params)
+                link = self._link_for(contact, params)
+                contact = replace(contact, links=() if link is None else (link,))
+            else:
+                contact = self.create(params)
+            created_at, emails = params.get("created_at"), params.get("other_emails")
+            if isinstance(created_at, int | float):
+                contact = replace(contact, created_at=created_at)
+            if isinstance(emails, list):
+                contact = replace(contact, other_emails=tuple(map(str, emails)))
+            return self._put(contact)
+
+    def fill(self, count: int, *, oldest_s: float, newest_s: float = 0.0) -> None:
+        """Store this many contacts, created one after another between so many seconds ago.
+
+        Like those of an import: each has a name, an e-mail address, a phone number and an identifier.
+        """
+        with self._lock:
+            first, now = self._last_id + 1, self.clock()
+            apart = (oldest_s - newest_s) / count
+            for nth in range(count):
+                number, created_at = first + nth, now - oldest_s + nth * apart
+                texts = (
+                    f"Person {number}",
+                    f"person{number}@example.com",
+                    f"+48{220_000_000 + number}",
+                    f"crm-{number}",
+                )
+                contact = Contact(number, created_at, *texts)
+                if self._journal:
+                    self._journal.write(number, contact)
+                self._rows[number], self._haystacks[number] = contact, "\0".join(texts).lower()
+                for name, text in zip(TEXTS, texts, strict=True):
+                    if name != "name":
+                        self._owners[name][text] = {number}
+            self._last_id += count
 
     def get(self, contact_id: object) -> Contact:
         contact = self._rows.get(whole_number(contact_id))
@@ -179,21 +214,40 @@ class Book:
         with self._lock:
             return list(self._rows.values())
 
-    def search(self, q: str | None) -> list[Contact]:
-        """Return the resolved contacts that ``q`` finds, or all (``None``), in any order."""
+    def search(self, q: str | None, *, newer: bool = False) -> list[Contact]:
+        """Return the contacts that ``q`` finds, or all resolved ones (``None``), in any order.
+
+        ``newer``: as later versions of Chatwoot do (``search.NewerQuery``).
+        """
         if q is None:
             return [contact for contact in self.contacts() if contact.is_resolved]
         if not is_storable(q):
             raise Broken
-        query = Query(q.strip())
+        query = NewerQuery(q.strip()) if newer else Query(q.strip())
         with self._lock:
             hits = [self._rows[key] for key, text in self._haystacks.items() if query.hint in text]
-        return [contact for contact in hits if contact.is_resolved and query(contact)]
+            if one := self._rows.get(query.contact_id):
+                hits = [*(contact for contact in hits if contact.id != one.id), one]
+        return [contact for contact in hits if query.shows(contact) and query(contact)]
 
     def arranged(self, contacts: list[Contact], sort: str, direction: str) -> list[Contact]:
         """Return the contacts sorted, or shuffled if ``sort`` names no order."""
         with self._lock:
             return arranged(contacts, sort, direction, self._dice)
+
+    def first_by_time(self, q: str, direction: str, upto: int, *, newer: bool) -> tuple[list[Contact], int]:
+        """Return the first contacts that ``q`` finds, by their time, and about how many there are.
+
+        This is for large books: it compares no more contacts than it returns, and what the index finds is the count.
+        """
+        query = NewerQuery(q.strip()) if newer else Query(q.strip())
+        with self._lock:
+            hits = [self._rows[key] for key, text in self._haystacks.items() if query.hint in text]
+            if (one := self._rows.get(query.contact_id)) and query.hint not in self._haystacks[one.id]:
+                hits.append(one)
+        hits.sort(key=lambda contact: contact.created_at, reverse=direction.lower() == "desc")
+        found = (contact for contact in hits if query.shows(contact) and query(contact))
+        return list(islice(found, upto)), len(hits)
 
     def _fresh(self, params: Mapping[str, object]) -> Contact:
         self._last_id += 1
@@ -212,22 +266,34 @@ class Book:
     def _is_taken(self, contact: Contact, name: str, value: str | None) -> bool:
         return value is not None and bool(self._owners[name].get(value, set()) - {contact.id})
 
-    def _link_for(self, params: Mapping[str, object]) -> Link | None:
+    def _link_for(self, contact: Contact, params: Mapping[str, object]) -> Link | None:
         """Return the row of contact_inboxes to insert.
 
-        A ``source_id`` that is taken in this inbox raises (2.4).
+        A ``source_id`` that is taken in this inbox raises (2.4), or is taken from its owner.
         """
         if is_blank(params.get("inbox_id")):
             return None
         inbox_id = whole_number(params["inbox_id"])
-        if inbox_id not in self.inbox_ids:
+        channel = self.channels.get(inbox_id)
+        if channel is None:
             raise Missing
         given = params.get("source_id")
         source_id = None if isinstance(given, dict | list) or is_blank(given) else text_of(given)
-        link = Link(inbox_id, source_id or str(uuid.uuid4()))
-        if link in self._sources or not is_storable(link.source_id):
+        if source_id is not None and not is_storable(source_id):
             raise Broken
+        link = link_of(contact, inbox_id, channel, source_id)
+        if link in self._sources:
+            self._free(link)
         return link
+
+    def _free(self, link: Link) -> None:
+        """Give the owner of this ``source_id`` another one, where Chatwoot does."""
+        if link.channel in ANONYMOUS:
+            raise Broken
+        new = renamed(link)
+        owner = next(contact for contact in self._rows.values() if link in contact.links)
+        self._sources.discard(link)
+        self._put(replace(owner, links=tuple(new if one == link else one for one in owner.links)))
 
     def _put(self, contact: Contact) -> Contact:
         if contact.id in self._rows:

@@ -84,6 +84,14 @@ class StandIn:
         """
         return contact_of(self._do("POST", "contacts", {**fields, "unchecked": unchecked}))
 
+    def fill(self, count: int, *, oldest_s: float = 31_536_000, newest_s: float = 0) -> None:
+        """Insert this many contacts, created one after another between so many seconds ago."""
+        self._do("POST", "fill", {"count": count, "oldest_s": oldest_s, "newest_s": newest_s})
+
+    def set_inbox(self, inbox_id: int, channel_type: str = "Channel::Api") -> None:
+        """Add an inbox, or change its type."""
+        self._do("POST", "inbox", {"id": inbox_id, "channel_type": channel_type})
+
     def merge(self, base: int, mergee: int) -> Contact:
         """Merge as an agent would, which deletes ``mergee``. Return the base."""
         return contact_of(self._do("POST", "merge", {"base": base, "mergee": mergee}))

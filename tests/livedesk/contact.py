@@ -59,6 +59,7 @@ class Link:
 
     inbox_id: int
     source_id: str
+    channel: str = "Channel::Api"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Contact:
     avatar_url: str | None = None
     """The address that was sent last; no answer shows it (2.5)."""
     online: bool = False
+    other_emails: tuple[str, ...] = ()
+    """Further addresses, which later versions of Chatwoot keep, search and do not show in lists."""
 
     @property
     def company(self) -> str:
@@ -139,7 +142,8 @@ def whole_number(value: object) -> int:
 
 def contact_of(row: Json) -> Contact:
     """Return the contact that ``dataclasses.asdict`` made this of."""
-    return Contact(**{**row, "links": tuple(Link(**link) for link in row["links"])})
+    links, emails = tuple(Link(**link) for link in row["links"]), tuple(row.get("other_emails", ()))
+    return Contact(**{**row, "links": links, "other_emails": emails})
 
 
 def permitted(params: Mapping[str, object]) -> Json:

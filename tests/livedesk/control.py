@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from tests.livedesk.book import Broken, Missing, Refused
 from tests.livedesk.contact import Contact, Json
+from tests.livedesk.inbox import API
 from tests.livedesk.message import Answer, json_answer
 from tests.livedesk.modes import MODES
 from tests.livedesk.rules import BadRule, rule_of
@@ -89,6 +90,24 @@ def add_contact(world: World, query: Mapping[str, str], params: Json) -> Json:
     return asdict(world.scene.book.insert(params, unchecked=params.get("unchecked") is True))
 
 
+def fill(world: World, query: Mapping[str, str], params: Json) -> Json:
+    count, oldest_s, newest_s = params.get("count"), params.get("oldest_s", 31_536_000), params.get("newest_s", 0)
+    if not isinstance(count, int) or not 1 <= count <= 1_000_000:
+        raise BadControl("count must be a number from 1 to 1000000.")
+    if not isinstance(oldest_s, int | float) or not isinstance(newest_s, int | float):
+        raise BadControl("oldest_s and newest_s must be numbers.")
+    world.scene.book.fill(count, oldest_s=oldest_s, newest_s=newest_s)
+    return {}
+
+
+def inbox(world: World, query: Mapping[str, str], params: Json) -> Json:
+    inbox_id, channel = params.get("id"), params.get("channel_type", API)
+    if not isinstance(inbox_id, int) or not isinstance(channel, str):
+        raise BadControl("id must be a number, and channel_type a text.")
+    world.scene.book.channels[inbox_id] = channel
+    return {}
+
+
 def merge(world: World, query: Mapping[str, str], params: Json) -> Json:
     return asdict(world.scene.book.merge(params.get("base"), params.get("mergee")))
 
@@ -128,6 +147,8 @@ ACTIONS: Mapping[tuple[str, str], Callable[[World, Mapping[str, str], Json], obj
     ("GET", "stats"): stats,
     ("GET", "contacts"): contacts,
     ("POST", "contacts"): add_contact,
+    ("POST", "fill"): fill,
+    ("POST", "inbox"): inbox,
     ("POST", "merge"): merge,
     ("POST", "delete"): delete,
     ("POST", "edit"): edit,

@@ -91,6 +91,16 @@ def invalid(faults: Iterable[Fault], language: str = "en") -> Answer:
     return json_answer(422, {"message": message, "attributes": attributes})
 
 
+def parameter_missing(what: str) -> Answer:
+    """422 to a create in an inbox that needs a value which the contact does not have (Rails 7.1's words)."""
+    return json_answer(422, {"error": f"param is missing or the value is empty: {what}"})
+
+
+def invalid_source(words: str) -> Answer:
+    """422 to a create whose ``source_id`` is not valid in this inbox."""
+    return json_answer(422, {"message": words, "attributes": ["source_id"]})
+
+
 def online(name: str) -> Answer:
     """422 to the deletion of a contact who is online: Ruby capitalizes the name."""
     return json_answer(422, {"message": f"{name.capitalize()} is Online, please try again later"})
@@ -137,20 +147,20 @@ def error_shaped(status: int, phrase: str, shape: str) -> Answer:
     return Answer(status, f"{phrase}\n".encode(), TEXT) if shape == "text" else Answer(status)
 
 
-def inbox_view(inbox_id: int) -> Json:
+def inbox_view(link: Link) -> Json:
     """An inbox as it appears in a contact's list of them."""
     return {
-        "id": inbox_id,
+        "id": link.inbox_id,
         "avatar_url": "",
-        "channel_id": inbox_id,
-        "name": f"Inbox {inbox_id}",
-        "channel_type": "Channel::Api",
+        "channel_id": link.inbox_id,
+        "name": f"Inbox {link.inbox_id}",
+        "channel_type": link.channel,
         "provider": None,
     }
 
 
 def link_view(link: Link) -> Json:
-    return {"source_id": link.source_id, "inbox": inbox_view(link.inbox_id)}
+    return {"source_id": link.source_id, "inbox": inbox_view(link)}
 
 
 def contact_view(contact: Contact, *, with_inboxes: bool = True) -> Json:
@@ -181,7 +191,7 @@ def created(contact: Contact) -> Answer:
     """
     link = contact.links[0] if contact.links else None
     inbox = {
-        "inbox": inbox_view(link.inbox_id) | {"account_id": 1, "enable_auto_assignment": True} if link else None,
+        "inbox": inbox_view(link) | {"account_id": 1, "enable_auto_assignment": True} if link else None,
         "source_id": link.source_id if link else None,
     }
     return json_answer(200, {"payload": {"contact": contact_view(contact), "contact_inbox": inbox}}, contact)
@@ -192,10 +202,10 @@ def shown(contact: Contact) -> Answer:
     return json_answer(200, {"payload": contact_view(contact)}, contact)
 
 
-def listed(page: Sequence[Contact], count: int, current_page: str | int, *, with_inboxes: bool) -> Answer:
+def listed(page: Sequence[Contact], meta: Json, *, with_inboxes: bool) -> Answer:
     """One page of a list or search.
 
-    ``current_page`` echoes the parameter, as text if it was given.
+    Its ``current_page`` echoes the parameter, as text if it was given.
     """
     payload = [contact_view(contact, with_inboxes=with_inboxes) for contact in page]
-    return json_answer(200, {"meta": {"count": count, "current_page": current_page}, "payload": payload})
+    return json_answer(200, {"meta": meta, "payload": payload})

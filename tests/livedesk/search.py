@@ -58,6 +58,8 @@ class Contains:
     """
 
     def __init__(self, q: str) -> None:
+        self._plain = None if re.search(r"[%_\\]", q) else q
+        """``q``, if it has no special characters."""
         _, *middle, last = parts_of(f"%{q}%")
         self._middle = [compiled(part) for part in middle]
         self._last, self._last_length = compiled(last), len(last)
@@ -66,6 +68,8 @@ class Contains:
         """The longest text without a wildcard: without it nothing can match."""
 
     def __call__(self, text: str) -> bool:
+        if self._plain is not None:
+            return self._plain in text
         position = 0
         for part in self._middle:
             found = part.search(text, position)
@@ -87,19 +91,53 @@ def folded(text: str) -> str:
 class Query:
     """Which contacts a search for ``q`` finds: identifiers by LIKE, the rest by ILIKE."""
 
+    contact_id = 0
+    """The contact that is found by its id."""
+
     def __init__(self, q: str) -> None:
         self._exact, self._folded = Contains(q), Contains(folded(q))
         self.hint = self._folded.hint
 
     def __call__(self, contact: Contact) -> bool:
-        texts = (contact.name, contact.email, contact.phone_number, contact.company)
-        return self._exact(contact.identifier or "") or any(self._folded(folded(text)) for text in texts if text)
+        return self._exact(contact.identifier or "") or self._is_found(self.texts(contact))
+
+    def shows(self, contact: Contact) -> bool:
+        return contact.is_resolved
+
+    def texts(self, contact: Contact) -> tuple[str | None, ...]:
+        """Return what is compared apart from the identifier."""
+        return (contact.name, contact.email, contact.phone_number, contact.company)
+
+    def _is_found(self, texts: Iterable[str | None]) -> bool:
+        return any(self._folded(folded(text)) for text in texts if text)
+
+
+class NewerQuery(Query):
+    """The same in later versions of Chatwoot.
+
+    The contact's id, if ``q`` is a number, and its other e-mail addresses are compared, its company is not, and
+    contacts without any identification are shown, too (``contacts_controller.rb#search`` and ``#search_conditions`` at
+    01a9b2c, where the gem procore-sift 1.0.0 sorts).
+    """
+
+    def __init__(self, q: str) -> None:
+        super().__init__(q)
+        self.contact_id = int(q) if re.fullmatch(r"[0-9]{1,18}", q) else 0
+
+    def __call__(self, contact: Contact) -> bool:
+        return contact.id == self.contact_id or super().__call__(contact)
+
+    def shows(self, contact: Contact) -> bool:
+        return True
+
+    def texts(self, contact: Contact) -> tuple[str | None, ...]:
+        return (contact.name, contact.email, contact.phone_number, *contact.other_emails)
 
 
 def haystack(contact: Contact) -> str:
     """Everything that a search compares, as one lower-case text (see ``hint``)."""
     texts = (contact.name, contact.email, contact.phone_number, contact.identifier, contact.company)
-    return folded("\0".join(text for text in texts if text))
+    return folded("\0".join(text for text in (*texts, *contact.other_emails) if text))
 
 
 def arranged(contacts: list[Contact], sort: str, direction: str, dice: random.Random) -> list[Contact]:

@@ -16,11 +16,14 @@ from urllib.parse import parse_qsl
 from tests.livedesk import message
 from tests.livedesk.book import INDEXED, Book, Broken, Missing, Online, Refused
 from tests.livedesk.contact import HASHES, Contact, Json, is_blank, whole_number
+from tests.livedesk.inbox import InvalidSource, ParameterMissing, Unsupported
 from tests.livedesk.message import Answer, Request
-from tests.livedesk.search import page_of
+from tests.livedesk.search import PAGE, page_of
 
 CONTACTS = "/api/v2/accounts/contacts"
 ONE_CONTACT = re.compile(re.escape(CONTACTS) + r"/([^/]+)")
+LARGE = 5_000
+"""Contacts above which a search that is sorted by time takes a short cut."""
 MAX_NESTING = 100
 """The depth limit of Ruby's JSON parser."""
 
@@ -39,6 +42,10 @@ class Quirks:
     attributes_kept: bool = True
     attributes_merged: bool = True
     q_heeded: bool = True
+    chatwoot_sort: bool = False
+    """A ``-`` before the name of the field reverses the order, and ``direction`` is ignored."""
+    newer_search: bool = False
+    """The search of later versions of Chatwoot (``search.NewerQuery``)."""
     is_visible: Callable[[Contact, float], bool] = lambda contact, age: True
     """Whether a list or search shows a contact that is ``age`` seconds old."""
 
@@ -147,8 +154,12 @@ class Service:
             return action(request, quirks)
         except Missing:
             return message.not_found()
-        except Broken:
+        except (Broken, Unsupported):
             return message.server_error()
+        except ParameterMissing as error:
+            return message.parameter_missing(str(error))
+        except InvalidSource as error:
+            return message.invalid_source(str(error))
         except Online as error:
             return message.online(error.name)
         except Refused as error:
@@ -180,25 +191,42 @@ class Service:
         q = request.query.get("q")
         if q is not None and is_blank(q):
             return message.json_answer(422, {"error": "Specify search string with parameter q"})
-        found, now = self._found(q if quirks.q_heeded else None, request.query), self._book.clock()
-        visible = [contact for contact in found if quirks.is_visible(contact, now - contact.created_at)]
-        return listing(visible, request.query, self._book)
+        sort, direction = order_of(request.query, quirks)
+        number, size = whole_number(request.query.get("page", "1")), whole_number(request.query.get("page_size", "0"))
+        if len(self._book) > LARGE and q is not None and sort == "created_at" and is_indexed(quirks):
+            upto = max(number, 1) * PAGE
+            arranged, count = self._book.first_by_time(q, direction, upto, newer=quirks.newer_search)
+        else:
+            found, now = self._found(q if quirks.q_heeded else None, request.query, quirks), self._book.clock()
+            visible = [contact for contact in found if quirks.is_visible(contact, now - contact.created_at)]
+            arranged, count = self._book.arranged(visible, sort, direction), len(visible)
+        page = page_of(arranged, number, size)
+        meta: Json = {"count": count, "current_page": request.query.get("page", 1)}
+        if quirks.newer_search:
+            meta |= {"count": len(page), "has_more": count > number * PAGE}
+        with_inboxes = request.query.get("include_contact_inboxes") or "true"
+        return message.listed(page, meta, with_inboxes=with_inboxes == "true")
 
-    def _found(self, q: str | None, query: Mapping[str, str]) -> list[Contact]:
+    def _found(self, q: str | None, query: Mapping[str, str], quirks: Quirks) -> list[Contact]:
         """No contact here has a label, so a list restricted to labels is empty."""
         labelled = not is_blank(query.get("labels")) or not is_blank(query.get("labels[]"))
-        return [] if labelled else self._book.search(q)
+        return [] if labelled else self._book.search(q, newer=quirks.newer_search)
+
+
+def is_indexed(quirks: Quirks) -> bool:
+    """Whether the search can be answered without comparing every contact."""
+    return quirks.q_heeded and quirks.is_visible is HEALTHY.is_visible
+
+
+def order_of(query: Mapping[str, str], quirks: Quirks) -> tuple[str, str]:
+    """Return the field to sort by, and the direction."""
+    sort = query.get("sort", "")
+    if quirks.chatwoot_sort:  # the gem procore-sift 1.0.0, lib/sift/sort.rb
+        return sort.removeprefix("-"), "desc" if sort.startswith("-") else "asc"
+    return sort, query.get("direction", "asc")
 
 
 def kept(request: Request, quirks: Quirks) -> Json:
     """Return what this LiveDesk accepts of the parameters."""
     params = dict(request.params or {})
     return params if quirks.attributes_kept else {name: params[name] for name in params if name not in HASHES}
-
-
-def listing(found: list[Contact], query: Mapping[str, str], book: Book) -> Answer:
-    """Return the requested page; a given ``page`` is returned as text."""
-    arranged = book.arranged(found, query.get("sort", ""), query.get("direction", "asc"))
-    page = page_of(arranged, whole_number(query.get("page", "1")), whole_number(query.get("page_size", "0")))
-    with_inboxes = query.get("include_contact_inboxes") or "true"
-    return message.listed(page, len(found), query.get("page", 1), with_inboxes=with_inboxes == "true")

@@ -12,6 +12,7 @@ from worker import causes
 from worker.actions import BulkAction
 from worker.errors import AnswerUnknown, LiveDeskError, Rejected, StoreError, StoreUnavailable
 from worker.livedesk.answers import Person
+from worker.livedesk.search import Clues
 from worker.model import (
     ATTRIBUTE_FIELDS,
     Attempt,
@@ -48,11 +49,13 @@ class FakeLiveDesk:
     def __init__(self) -> None:
         self.answers: list[tuple[str, Any]] = []
         self.asked: list[tuple[Any, ...]] = []
+        self.clues: list[Clues] = []
 
     def create(self, contact: Contact, *, with_attributes: bool = False) -> Any:
         return self._answer("create", contact if with_attributes else contact.without(*ATTRIBUTE_FIELDS))
 
-    def look_up(self, identifier: str, before_page: object) -> Any:
+    def look_up(self, identifier: str, before_page: object, clues: Clues) -> Any:
+        self.clues.append(clues)
         return self._answer("look_up", identifier)
 
     def find_owners(self, field: str, value: str, before_page: object) -> Any:

@@ -719,3 +719,72 @@ def test_after_doctor_found_search_working_a_retry_creates_the_contact(world: Sy
     assert world.store.contacts.retry_now(world.store.key_of("ada")) == "retrying"
     world.attempt(look_up=[], create=Created("7", 200))
     assert world.record().state is State.CREATED
+
+
+# Look-ups know what was sent
+
+
+def test_a_look_up_after_a_lost_answer_knows_the_values_and_the_times_of_the_create(world: SyncWorld) -> None:
+    world.accept()
+    world.attempt(create=LOST)
+    world.attempt(look_up=[], create=LOST)
+    clues = world.livedesk.clues[-1]
+    assert (clues.email, clues.phone_number, clues.name) == (ADA.email, ADA.phone_number, ADA.name)
+    assert clues.is_proof, "LiveDesk refuses the same identifier again"
+    assert 0 <= (clues.oldest_ms or 0) - 2 * HOUR_MS < 5_000, "nothing was sent before the first delivery"
+    assert 0 <= clues.newest_ms - (HOUR_MS - SETTLE_MS) < 5_000, "and nothing arrives after the settle time"
+
+
+def test_before_the_settle_time_the_create_can_still_arrive(world: SyncWorld) -> None:
+    world.accept()
+    world.expect(create=LOST)
+    world.sync()
+    world.advance(5_000)
+    world.expect(look_up=[])
+    world.sync()
+    assert world.livedesk.clues[-1].newest_ms == 0
+
+
+def test_values_that_changed_since_the_create_are_no_clues(world: SyncWorld) -> None:
+    world.submit("ada")
+    world.attempt(create=LOST)
+    world.submit("ada", email="new@example.com")
+    world.attempt(look_up=[THERE])
+    assert world.livedesk.clues[-1].email is None
+    assert world.livedesk.clues[-1].phone_number == ADA.phone_number
+
+
+def test_where_identifiers_are_not_unique_an_address_proves_nothing(world: SyncWorld) -> None:
+    world.options["account"] = lambda: Account(unique=False)
+    world.accept()
+    world.attempt(look_up=[], create=LOST)
+    world.attempt(look_up=[], create=Created("7", 200))
+    assert [clues.is_proof for clues in world.livedesk.clues] == [False, False]
+
+
+def test_a_taken_identifier_is_looked_up_without_a_time(world: SyncWorld) -> None:
+    """Its contact may be years old."""
+    world.accept()
+    world.attempt(create=refused("identifier"), look_up=[THERE])
+    [clues] = world.livedesk.clues
+    assert (clues.email, clues.oldest_ms, clues.is_proof) == (ADA.email, None, False)
+
+
+def test_a_contact_that_cannot_be_searched_is_a_conflict_at_once(world: SyncWorld) -> None:
+    world.accept()
+    world.attempt(create=LOST)
+    ended = world.attempt(look_up=Inconclusive(causes.CANNOT_BE_LOOKED_UP))
+    assert (world.record().state, world.record().cause) == (State.CONFLICT, "cannot_be_looked_up")
+    assert ended.result.spent_ms == 0
+    assert world.store.contacts.retry_now(world.store.key_of("ada")) == "retrying"
+    world.attempt(look_up=[THERE])
+    assert world.record().state is State.CREATED, "nothing was forgotten"
+
+
+def test_a_search_that_proves_nothing_is_repeated_and_then_a_conflict(world: SyncWorld) -> None:
+    world.accept()
+    world.attempt(create=LOST)
+    for _ in range(5):
+        assert world.record().state is State.RETRYING
+        world.attempt(look_up=Inconclusive(causes.SEARCH_PROVES_NOTHING))
+    assert (world.record().state, world.record().cause) == (State.CONFLICT, "search_proves_nothing")

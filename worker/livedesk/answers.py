@@ -115,6 +115,14 @@ class Answer:
         except (ValueError, RecursionError):
             return None
 
+    @property
+    def sent_at(self) -> int | None:
+        """When the server sent it, in ms by its own clock and to the second."""
+        try:
+            return round(parsedate_to_datetime(self.headers.get("Date", "")).timestamp() * 1000)
+        except (ValueError, TypeError, OverflowError):
+            return None
+
     def payload(self) -> Any:
         """The member ``payload`` of the body, or ``None``."""
         body = self.json

@@ -4,7 +4,6 @@
 """
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
@@ -28,14 +27,14 @@ from worker.livedesk.answers import (
     read_updated,
 )
 from worker.livedesk.connections import Resolver
+from worker.livedesk.search import NO_CLUES, Clues, Page, Search
 from worker.livedesk.transport import Transport
 from worker.model import ATTRIBUTE_FIELDS, Contact
 
 CONTACTS = "/api/v2/accounts/contacts"
 CONNECT_TIMEOUT_S = 5.0
-#: LiveDesk's fixed page size, and how many pages of a look-up are read before it counts as inconclusive.
-PAGE_SIZE = 15
-MAX_PAGES = 10
+#: How much LiveDesk's clock may differ from ours, where its answer does not show its time.
+UNKNOWN_CLOCK_MS = 300_000
 #: The statuses of a server that does not offer what was requested, or not to us.
 NOT_OFFERED = (401, 403, 404, 405)
 
@@ -67,6 +66,7 @@ class LiveDesk:
         self.account = blake2b(f"{self.url}\n{api_key}".encode(), digest_size=16).hexdigest()
         self.clock = clock
         self.on_request = on_request
+        self.search = Search(self._search_page, clock=clock)
         # As bytes: requests would encode text as Latin-1, and fail with an error that quotes it.
         auth = HTTPBasicAuth(api_key.encode(), api_secret.encode())
         self.transport = Transport(
@@ -99,13 +99,19 @@ class LiveDesk:
         raise_for_status(answer)
         return read_created(answer, contact)
 
-    def look_up(self, identifier: str, before_page: Callable[[], object] = lambda: None) -> list[Person]:
-        """Return the contacts with exactly this identifier; usually one or none."""
-        return self._search(identifier, lambda person: person.identifier == identifier, before_page)
+    def look_up(
+        self, identifier: str, before_page: Callable[[], object] = lambda: None, clues: Clues = NO_CLUES
+    ) -> list[Person]:
+        """Return the contacts with exactly this identifier; usually one or none.
+
+        Raises:
+            Inconclusive: the results do not show whether there is one.
+        """
+        return self.search.look_up(identifier, clues, before_page)
 
     def find_owners(self, field: str, value: str, before_page: Callable[[], object] = lambda: None) -> list[Person]:
         """Return the contacts with this e-mail address or phone number, in any case."""
-        return self._search(value, lambda person: (getattr(person, field) or "").lower() == value.lower(), before_page)
+        return self.search.find_owners(field, value, before_page)
 
     def set_identifier(self, contact_id: str, identifier: str) -> int:
         """Give a contact an identifier. Return the HTTP status."""
@@ -149,40 +155,17 @@ class LiveDesk:
         """
         return read_deletion(self._call("DELETE", f"{self.url}/{contact_id}"))
 
-    def _search(
-        self, value: str, is_match: Callable[[Person], bool], before_page: Callable[[], object]
-    ) -> list[Person]:
-        """Compare matches here, because LiveDesk finds substrings, in no useful order."""
-        query = _searchable(value)
-        matches: dict[str, Person] = {}
-        for page in range(1, MAX_PAGES + 1):
-            if page > 1:
-                before_page()
-            people = self._page(query, page)
-            matches.update({person.id: person for person in people if is_match(person)})
-            if people and not any(_mentions(person, query) for person in people):
-                raise Inconclusive(causes.SEARCH_IGNORED_QUERY)
-            if len(people) < PAGE_SIZE:
-                return list(matches.values())
-        if matches:
-            return list(matches.values())
-        raise Inconclusive(causes.SEARCH_TOO_MANY_RESULTS)
-
-    def _page(self, query: str, page: int) -> list[Person]:
-        params = {
-            "q": query,
-            "include_contact_inboxes": "false",
-            "sort": "created_at",
-            "direction": "asc",
-            "page": str(page),
-        }
-        answer = self._call("GET", self.url, params=params)
+    def _search_page(self, params: Mapping[str, str]) -> Page:
+        answer = self._call("GET", self.url, params={"include_contact_inboxes": "false", **params})
         if answer.status in (404, 405):
             raise Misconfigured(causes.SEARCH_PATH_NOT_FOUND, status=answer.status, excerpt=answer.excerpt())
         if answer.status == 422:
             raise Inconclusive(causes.SEARCH_REFUSED, status=answer.status, excerpt=answer.excerpt())
         raise_for_status(answer)
-        return read_people(answer)
+        sent_at = answer.sent_at
+        if sent_at is None:
+            return Page(read_people(answer), round(time.time() * 1000), UNKNOWN_CLOCK_MS)
+        return Page(read_people(answer), sent_at)
 
     def _call(
         self, method: str, url: str, *, params: dict[str, str] | None = None, body: dict[str, Any] | None = None
@@ -193,21 +176,3 @@ class LiveDesk:
             return self.transport.send(method, url, params=params, body=data)
         finally:
             self.on_request(self.clock() - began)
-
-
-def _searchable(value: str) -> str:
-    r"""The longest part of ``value`` between backslashes.
-
-    LiveDesk uses a backslash as an escape in LIKE and never finds one; matches are compared exactly anyway.
-    """
-    return max((piece.strip() for piece in value.split("\\")), key=len)
-
-
-def _mentions(person: Person, query: str) -> bool:
-    """Whether a search for ``query`` can have found this contact.
-
-    ``%`` and ``_`` match anything in LIKE, so only the longest piece without them is compared.
-    """
-    piece = max(re.split(r"[%_]", query), key=len).lower()
-    searched = (person.identifier, person.name, person.email, person.phone_number, person.company)
-    return any(piece in (text or "").lower() for text in searched)

@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from worker.livedesk.answers import Created, Deletion, Person
+from worker.livedesk.search import NO_CLUES, Clues
 from worker.model import Claim, Contact
+from worker.store.fingerprint import chunks_of
 from worker.store.store import Store
 
 #: A request that is sent more than ``LATE_S`` seconds after its slot takes a new slot, at most ``PACE_TRIES`` times.
@@ -18,11 +21,22 @@ class LiveDesk(Protocol):
     @property
     def request_limit_s(self) -> float: ...
     def create(self, contact: Contact, /, *, with_attributes: bool = False) -> Created: ...
-    def look_up(self, identifier: str, before_page: Callable[[], object], /) -> list[Person]: ...
+    def look_up(self, identifier: str, before_page: Callable[[], object], clues: Clues, /) -> list[Person]: ...
     def find_owners(self, field: str, value: str, before_page: Callable[[], object], /) -> list[Person]: ...
     def set_identifier(self, contact_id: str, identifier: str, /) -> int: ...
     def update(self, contact_id: str, changes: Mapping[str, Any], /) -> int: ...
     def delete(self, contact_id: str, /) -> Deletion: ...
+
+
+def clues_of(contact: Contact) -> Clues:
+    """Return what a contact can be found by apart from its identifier."""
+    return Clues(contact.email, contact.phone_number, contact.name)
+
+
+def changed_since(claim: Claim) -> list[str]:
+    """Return the values that may differ from those of the create without an answer."""
+    before, now = chunks_of(claim.sent or claim.fingerprint), chunks_of(claim.fingerprint)
+    return [name for name in ("email", "phone_number", "name") if before.get(name) != now.get(name)]
 
 
 class LeaseLost(Exception):
@@ -76,9 +90,28 @@ class PacedLiveDesk:
         self._prepare()
         return self.livedesk.create(contact, with_attributes=with_attributes)
 
-    def look_up(self, identifier: str) -> list[Person]:
+    def look_up(self, identifier: str, clues: Clues = NO_CLUES) -> list[Person]:
         self._prepare_look_up()
-        return self.livedesk.look_up(identifier, self._prepare_look_up)
+        return self.livedesk.look_up(identifier, self._prepare_look_up, clues)
+
+    def look_up_lost(self, contact: Contact, *, settle_ms: int, is_unique: bool) -> list[Person]:
+        """Look up a contact whose create was not answered.
+
+        It was sent at ``unknown_since`` at the latest, and not before the first delivery. ``is_unique``: at worst,
+        LiveDesk refuses to create it again.
+        """
+        claim, now = self.claim, self.now_ms()
+        unknown_since = now if claim.unknown_since is None else claim.unknown_since
+        clues = clues_of(contact.without(*changed_since(claim)))
+        return self.look_up(
+            contact.identifier,
+            replace(
+                clues,
+                oldest_ms=now - claim.first_at,
+                newest_ms=max(0, now - unknown_since - settle_ms),
+                is_proof=is_unique,
+            ),
+        )
 
     def find_owners(self, field: str, value: str) -> list[Person]:
         self._prepare_look_up()

@@ -124,6 +124,7 @@ class Probe:
     def _search(self, contact: Contact, about: str) -> tuple[bool, CheckResult]:
         began = self.clock()
         try:
+            self.livedesk.look_up(self._new_identifier())  # fails if LiveDesk ignores what is searched for
             while not self.livedesk.look_up(contact.identifier):
                 if self.clock() - began > SEARCH_FOR_S:
                     text = f"A search does not find a new contact within {SEARCH_FOR_S:.0f} seconds."

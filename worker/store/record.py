@@ -286,6 +286,7 @@ def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
             fields.get("id_space", ""),
             OnConflict(fields.get("on_conflict", OnConflict.ASK)),
         ),
+        first_at=int(fields["received_at"]),
         received_at=int(fields.get("opened_at", fields["received_at"])),
         number=int(fields["attempts_made"]),
         is_unverified="unverified" in fields,

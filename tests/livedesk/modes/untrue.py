@@ -54,6 +54,18 @@ def q_ignored(exchange: Exchange, rule: Rule) -> None:
 
 
 @mode(on="search")
+def chatwoot_sort(exchange: Exchange, rule: Rule) -> None:
+    """Lists are sorted as by Chatwoot: ``sort=-created_at``; ``direction`` is ignored."""
+    exchange.send(exchange.execute(Quirks(chatwoot_sort=True)))
+
+
+@mode(on="search")
+def newer_search(exchange: Exchange, rule: Rule) -> None:
+    """As ``chatwoot_sort``; ids and other e-mail addresses are searched, too."""
+    exchange.send(exchange.execute(Quirks(chatwoot_sort=True, newer_search=True)))
+
+
+@mode(on="search")
 def invisible(exchange: Exchange, rule: Rule) -> None:
     """No contact is found, or not the one with ``identifier``; creates still collide."""
     exchange.send(exchange.execute(Quirks(is_visible=lambda contact, age: not concerns(rule, contact))))
@@ -88,13 +100,14 @@ def endless_pages(exchange: Exchange, rule: Rule) -> None:
     if answer.is_success:
         query = exchange.request.query
         page, q = query.get("page", 1), query.get("q", "").strip() or "x"
-        answer = message.listed(lookalikes(q, whole_number(page)), 10**6, page, with_inboxes=False)
+        meta = {"count": 10**6, "current_page": page}
+        answer = message.listed(lookalikes(q, whole_number(page)), meta, with_inboxes=False)
     exchange.send(answer)
 
 
 def lookalikes(q: str, page: int) -> list[Contact]:
-    first = 10**9 + max(page, 1) * PAGE
-    return [Contact(first + i, time.time(), name=q, identifier=f"{q}-{first + i}") for i in range(PAGE)]
+    first, now = 10**9 + max(page, 1) * PAGE, time.time()
+    return [Contact(first + i, now, name=q, identifier=f"{q}-{first + i}") for i in range(PAGE)]
 
 
 @mode(on="create")

@@ -24,7 +24,8 @@ from tests.rig.processes import free_port
 from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigured, NotSent, Rejected, Throttled
 from worker.livedesk.answers import Created, Deletion, Person
 from worker.livedesk.bodies import MAX_ANSWER_BYTES
-from worker.livedesk.client import MAX_PAGES, LiveDesk
+from worker.livedesk.client import LiveDesk
+from worker.livedesk.search import MAX_PAGES
 from worker.model import Contact, Note, NoteCode
 
 KEY, SECRET = "demo-key", "demo-secret"
@@ -387,10 +388,10 @@ def test_before_each_further_page_the_caller_has_its_say(standin: StandIn, lived
     assert asked == list(range(1, MAX_PAGES))
 
 
-def test_pages_are_read_until_a_short_one(standin: StandIn, livedesk: LiveDesk) -> None:
+def test_pages_are_read_until_the_contact_is_found(standin: StandIn, livedesk: LiveDesk) -> None:
+    made = standin.add_contact(identifier="ada", created_at=1000)
     for number in range(34):
-        standin.add_contact(identifier=f"ada-{number}")
-    made = standin.add_contact(identifier="ada")
+        standin.add_contact(identifier=f"ada-{number}", created_at=2000 + number)
     assert [person.id for person in livedesk.look_up("ada")] == [str(made.id)]
     assert len(standin.requests("search")) == 3
 
@@ -550,7 +551,7 @@ def test_a_search_escapes_what_means_something_in_a_query(server: RawServer) -> 
     client_of(server.url).look_up("+49 &=#%/ü")
     query = server.received[0].target.partition("?")[2].split("&")
     assert "q=%2B49+%26%3D%23%25%2F%C3%BC" in query
-    assert {"include_contact_inboxes=false", "sort=created_at", "direction=asc", "page=1"} <= set(query)
+    assert {"include_contact_inboxes=false", "sort=created_at", "direction=desc", "page=1"} <= set(query)
 
 
 def test_an_answer_is_read_up_to_a_limit(server: RawServer) -> None:

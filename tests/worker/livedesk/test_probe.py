@@ -10,9 +10,10 @@ from worker import causes
 from worker.errors import Rejected
 from worker.livedesk.answers import Created
 from worker.livedesk.checks import CheckResult, Level, check_connection
-from worker.livedesk.client import PAGE_SIZE, LiveDesk
+from worker.livedesk.client import LiveDesk
 from worker.livedesk.probe import Probe, promise
 from worker.livedesk.probe_attributes import SEARCH_FOR_S
+from worker.livedesk.search import PAGE_SIZE
 from worker.model import Account, Contact
 
 KEY, SECRET = "demo-key", "demo-secret"

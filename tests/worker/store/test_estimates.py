@@ -37,7 +37,7 @@ class Office:
             raise Rejected(causes.http(422), fields=frozenset({"email"}), status=422, excerpt="has already been taken")
         return Created("7", 200)
 
-    def look_up(self, identifier: str, before_page: object) -> list[Person]:
+    def look_up(self, identifier: str, before_page: object, clues: object) -> list[Person]:
         return []
 
     def find_owners(self, field: str, value: str, before_page: object) -> list[Person]:

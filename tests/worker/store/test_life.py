@@ -182,7 +182,7 @@ class Directory:
             return Deletion.DELETED
         return Deletion.GONE
 
-    def look_up(self, identifier: str, _before_page: object) -> list[Person]:
+    def look_up(self, identifier: str, _before_page: object, _clues: object) -> list[Person]:
         return self._found("identifier", identifier)
 
     def find_owners(self, name: str, value: str, _before_page: object) -> list[Person]:

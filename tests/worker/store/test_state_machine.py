@@ -115,7 +115,7 @@ class ErraticLiveDesk:
     def delete(self, contact_id: str) -> Deletion:
         raise AssertionError("nobody is deleted")
 
-    def look_up(self, identifier: str, before_page: object) -> list[Person]:
+    def look_up(self, identifier: str, before_page: object, clues: object) -> list[Person]:
         mode = self.search_modes.pop() if self.search_modes else "ok"
         if mode == "unreachable":
             raise AnswerUnknown(causes.http(502), status=502)

@@ -137,7 +137,7 @@ class Directory:
     def delete(self, contact_id: str) -> Deletion:
         raise AssertionError("nobody is deleted")
 
-    def look_up(self, identifier: str, _before_page: object) -> list[Person]:
+    def look_up(self, identifier: str, _before_page: object, _clues: object) -> list[Person]:
         self._search()
         return self.owners("identifier", identifier)
 
