@@ -66,7 +66,7 @@ class Side:
     stored: Callable[[str], int]
 
 
-def ours(port: int, receiver_cores: int, threads: int = 8) -> list[str]:
+def ours(port: int, receiver_cores: int, threads: int = 64) -> list[str]:
     """What ships, with one process for each core."""
     settings = [f"WEB_HOST={LOCALHOST}", f"PORT={port}", f"WEB_PROCESSES={receiver_cores}", f"WEB_THREADS={threads}"]
     return ["env", *settings, str(ROOT / "bin" / "web")]

@@ -22,8 +22,8 @@ from worker.store.durability import announce
 from worker.store.store import Store
 from worker.tasks import create_contact, join_livedesk
 
-#: Seconds that a request waits for Redis; senders wait a few seconds for an answer.
-REDIS_TIMEOUT_S = 1.0
+#: Seconds that a page waits for Redis. A delivery waits for ``ACCEPT_TIMEOUT``.
+READ_TIMEOUT_S = 1.0
 #: Whether this is a ``flask`` command and not a server; Flask sets the variable.
 IS_COMMAND = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
@@ -37,8 +37,14 @@ def join() -> Flask:
     settings, sources = (read_for_command if IS_COMMAND else read_configuration)(os.environ)
     telemetry.configure_logging(settings.log_format, settings.log_level)
     telemetry.start_sentry(settings.sentry_dsn, settings.sentry_environment, "web")
-    client = connect(settings.redis_url, timeout_s=REDIS_TIMEOUT_S)
-    store = Store(client, build_envelope(create_contact), policy=settings.upstream, requirements=settings.requirements)
+    store = Store(
+        connect(settings.redis_url, timeout_s=min(READ_TIMEOUT_S, settings.accept_timeout_s)),
+        build_envelope(create_contact),
+        policy=settings.upstream,
+        requirements=settings.requirements,
+        patient=connect(settings.redis_url, timeout_s=settings.accept_timeout_s),
+        room=settings.threads_that_may_wait,
+    )
     if not IS_COMMAND:
         announce(store.connections, settings.requirements)
     parts = Parts(

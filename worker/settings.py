@@ -161,6 +161,8 @@ class Settings:
         "where Redis is: see [below](#addresses-of-redis)", secret=True)
     ack: Ack | None = _setting("ACK", choice(*Ack), None,
         "required before a 200: `memory`, `aof`, `fsync` or `replica`")
+    accept_timeout_s: float = _setting("ACCEPT_TIMEOUT", parse_seconds, "8s",
+        "how long a delivery waits for a slow Redis before the answer is 503")
     max_backlog: int = _setting("MAX_BACKLOG", parse_positive, "1000000",
         "number of open contacts at which new ones are rejected with 503")
     max_memory: float = _setting("MAX_MEMORY", parse_fraction, "0.8",
@@ -205,7 +207,13 @@ class Settings:
     sentry_dsn: str | None = _setting("SENTRY_DSN", parse_http_url, None,
         "reports bugs, new causes and stops to Sentry, without personal data", secret=True)
     sentry_environment: str | None = _setting("SENTRY_ENVIRONMENT", str, None, "name of the environment in Sentry")
+    web_threads: int = _setting("WEB_THREADS", parse_positive, "64", "concurrent requests in each receiver process")
     # fmt: on
+
+    @property
+    def threads_that_may_wait(self) -> int:
+        """How many threads of a receiver may wait for a Redis that stalls."""
+        return max(1, self.web_threads - min(4, self.web_threads // 4))
 
     @property
     def upstream(self) -> UpstreamPolicy:

@@ -32,7 +32,9 @@ from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
-REDIS_TIMEOUT_S = 5.0
+#: Seconds that an attempt waits for Redis. Losing the answer to a claim or a result costs a look-up, so this is long,
+#: but no longer than the lease's margin.
+REDIS_TIMEOUT_S = 10.0
 #: How much longer than one request to LiveDesk a lease lasts.
 LEASE_MARGIN_S = 10.0
 #: How long a worker uses what ``flask doctor`` found out before it reads that again.

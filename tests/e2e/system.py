@@ -36,6 +36,7 @@ FAST = {
     "RETRY_FIRST": "100ms",
     "RETRY_LONGEST": "1s",
     "RETRY_FOR": "3s",
+    "ACCEPT_TIMEOUT": "1s",
 }
 SETTLE_S = 1.0
 TIMEOUT_S = 1.0

@@ -1,4 +1,4 @@
-"""If Redis cannot store, senders get 503 and Retry-After within a second.
+"""If Redis cannot store, senders get 503 and Retry-After in time.
 
 When Redis has recovered, receiver and worker continue by themselves.
 """
@@ -22,7 +22,7 @@ from worker.store import keys
 from worker.store.connection import connect
 
 WHO = "user-42"
-#: Seconds in which the receiver answers although Redis does not: it waits one for a connection or an answer.
+#: Seconds in which the receiver answers although Redis does not: here it waits one (``ACCEPT_TIMEOUT``).
 BRISK_S = 2.0
 
 Trouble = Callable[[System], AbstractContextManager[None]]
@@ -180,6 +180,50 @@ def test_many_senders_are_answered_in_time_while_redis_is_silent(start_system: S
     with paused(system), ThreadPoolExecutor(60) as senders:
         list(senders.map(lambda number: assert_told_to_come_again(system, f"user-{number}"), range(60)))
     wait_until(lambda: system.deliver({"identifier": WHO}).status_code == 200, "the receiver has recovered")
+
+
+#: Seconds that a disk stalls, which Redis then waits for, and how many senders do.
+STALL_S, SENDERS = 3.0, 50
+
+
+def test_a_stall_of_redis_is_waited_for_and_pages_are_answered_meanwhile(start_system: StartSystem) -> None:
+    system = start_system(env={"ACCEPT_TIMEOUT": "8s"})
+    system.accept(WHO)
+    with ThreadPoolExecutor(SENDERS) as senders:
+        for stall in range(2):
+            names = [f"{WHO}-{stall}-{number}" for number in range(SENDERS)]
+            timer = threading.Timer(STALL_S, valkey_of(system).resume)
+            valkey_of(system).pause()
+            timer.start()
+            answers = senders.map(lambda name: system.deliver({"identifier": name}).status_code, names)
+            began = time.monotonic()
+            assert call("GET", f"{system.stack.url}/healthz").status_code == 200
+            assert call("GET", f"{system.stack.url}/contacts/{WHO}", headers=OPERATOR).status_code == 503
+            assert time.monotonic() - began < STALL_S, "pages do not wait as long"
+            assert list(answers) == [200] * SENDERS
+            timer.join()
+    system.drain()
+    system.assert_everybody([WHO, *(f"{WHO}-{stall}-{number}" for stall in range(2) for number in range(SENDERS))])
+
+
+def test_a_redis_that_is_silent_for_longer_is_given_up_and_used_at_once_when_it_is_back(
+    start_system: StartSystem,
+) -> None:
+    system = start_system(env={"ACCEPT_TIMEOUT": "3s"})
+    system.accept(WHO)
+    with paused(system):
+        with ThreadPoolExecutor(10) as senders:
+            began = time.monotonic()
+            answers = list(senders.map(lambda number: system.deliver({"identifier": f"user-{number}"}), range(10)))
+            assert 2.9 < time.monotonic() - began < 3 + BRISK_S
+        assert {answer.status_code for answer in answers} == {503}
+        for _ in range(3):  # who comes now is refused at once, except one that tries it again
+            began = time.monotonic()
+            assert system.deliver({"identifier": WHO}).status_code == 503
+        time.sleep(1)
+    began = time.monotonic()
+    wait_until(lambda: system.deliver({"identifier": WHO}).status_code == 200, "the receiver has recovered")
+    assert time.monotonic() - began < BRISK_S
 
 
 def valkey_of(system: System) -> Process:

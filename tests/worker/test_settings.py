@@ -31,6 +31,7 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("LIVEDESK_ADOPT", "No", "livedesk_adopt", False),
     ("REDIS_URL", "unix:///run/redis.sock", "redis_url", "unix:///run/redis.sock"),
     ("ACK", "Fsync", "ack", Ack.FSYNC),
+    ("ACCEPT_TIMEOUT", "4s", "accept_timeout_s", 4.0),
     ("MAX_BACKLOG", "5000", "max_backlog", 5000),
     ("MAX_MEMORY", "75 %", "max_memory", 0.75),
     ("SOURCES_FILE", "etc/sources.toml", "sources_file", Path("etc/sources.toml")),
@@ -56,6 +57,7 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("LOG_LEVEL", "Debug", "log_level", "debug"),
     ("SENTRY_DSN", "https://hunter2@sentry.example/1", "sentry_dsn", "https://hunter2@sentry.example/1"),
     ("SENTRY_ENVIRONMENT", "staging", "sentry_environment", "staging"),
+    ("WEB_THREADS", "16", "web_threads", 16),
 ]
 NAMES = [name for name, *_ in VARIABLES]
 
@@ -79,6 +81,7 @@ MISTAKES = [
     ("REDIS_URL", "127.0.0.1:6379", MUST_START),
     ("REDIS_URL", "redis://127.0.0.1:port/0", "must name each host as host or host:port, with a port from 1 to 65535"),
     ("ACK", "quorum", "must be one of memory, aof, fsync, replica"),
+    ("ACCEPT_TIMEOUT", "x", "must be a duration such as 30s, 15m, 72h or 90d"),
     ("MAX_BACKLOG", "0", "must be a whole number above 0"),
     ("MAX_MEMORY", "0", "must be a fraction such as 0.8 or 80%"),
     ("MAX_MEMORY", "120%", "must be a fraction such as 0.8 or 80%"),
@@ -96,6 +99,7 @@ MISTAKES = [
     ("METRICS_TOKEN", "short", "must have at least 16 characters"),
     ("LOG_FORMAT", "xml", "must be one of logfmt, json"),
     ("LOG_LEVEL", "loud", "must be one of debug, info, warning, error"),
+    ("WEB_THREADS", "many", "must be a whole number above 0"),
     ("SENTRY_DSN", "hunter2", "must be a URL that starts with http:// or https://"),
 ]
 

@@ -23,7 +23,9 @@ T = TypeVar("T")
 
 #: The ``status`` in the answer to a delivery that was lost.
 LOST = "lost"
-#: Seconds in which storing is retried, and between two tries. The sender gives up after 5.
+#: Seconds that Redis may take at most, because the sender gives up after 5.
+LIMIT_S = 4.0
+#: Seconds in which storing is retried, and between two tries.
 RETRY_FOR_S, RETRY_EVERY_S = 1.5, 0.1
 #: Seconds between two reports to Sentry about one source.
 REPORT_EVERY_S = 60.0

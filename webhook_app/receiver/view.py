@@ -33,9 +33,6 @@ T = TypeVar("T")
 
 #: The key of the delivery log in ``app.extensions``.
 EXTENSION = "livedesk_sync_deliveries"
-#: Seconds after which nothing more of a batch is stored. Redis may need another second for the last contact, and some
-#: senders wait two. When the sender repeats the batch, what was stored is a duplicate.
-BATCH_S = 0.9
 #: Which result of a batch comes first in the answer.
 RANKS = (Status.ACCEPTED, Status.QUARANTINED, Status.DUPLICATE, Status.IGNORED)
 
@@ -94,8 +91,9 @@ def receive(source: str) -> Response:
     Addresses often end with a slash; a redirect would lose the body.
     """
     log, found = _begin(source)
-    take = _take if found.blocking else _take_and_fail_open
-    response = take(log, found)
+    take, limit_s = (_take, None) if found.blocking else (_take_and_fail_open, fail_open.LIMIT_S)
+    with log.parts.store.connections.within(limit_s):
+        response = take(log, found)
     if isinstance(response, AcceptedResponse):
         log.accepted(source, response.document, response.counted, time.perf_counter() - g.began)
     return response
@@ -204,7 +202,7 @@ def store_delivered(store: Store, source: Source, delivered: Delivered, *, same_
     """
     signups = [one.reading for one in delivered.elements if isinstance(one.reading, Signup)]
     if delivered.is_batch:
-        stored = store.contacts.accept_all(_in_time(signups), source.origin, same_person=same_person)
+        stored = store.contacts.accept_all(_in_time(store, signups), source.origin, same_person=same_person)
     else:
         stored = [_accept(store, source, signup, same_person) for signup in signups]
     accepted = iter(stored)
@@ -226,7 +224,7 @@ def store_delivered(store: Store, source: Source, delivered: Delivered, *, same_
                     kept.append(source.quarantined(delivered, element, CLASH, result.clashes_with))
     if source.on_invalid == "reject":
         kept = [one for one in kept if one.clash]
-    store.quarantine.add_all(_in_time(kept))
+    store.quarantine.add_all(_in_time(store, kept))
     has_clash = any(one.clash for one in kept)
     if source.on_invalid == "reject" and (problems := problems_in(delivered)):
         raise Unmappable(problems)
@@ -274,15 +272,16 @@ def _result_of(source: Source, contact: Contact, accepted: Accepted) -> dict[str
     return _result(Status.DUPLICATE if accepted.is_repeat else Status.ACCEPTED, contact)
 
 
-def _in_time(deliveries: Iterable[T]) -> Iterator[T]:
-    """Yield the deliveries of a batch until its time is over.
+def _in_time(store: Store, deliveries: Iterable[T]) -> Iterator[T]:
+    """Yield the deliveries of a batch until the sender's time is over.
+
+    When the sender repeats the batch, what was stored is a duplicate.
 
     Raises:
         StoreError: the time is over.
     """
-    give_up_at = time.monotonic() + BATCH_S
     for delivery in deliveries:
-        if time.monotonic() > give_up_at:
+        if not store.connections.left_s():
             raise StoreError("the batch took too long")
         yield delivery
 

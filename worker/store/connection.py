@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import redis
@@ -27,8 +27,14 @@ AWAY = (
 PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "ASK", "BUSY")
 #: What it means that a server of a cluster does not have our keys; with ``redis+cluster://`` we find the one that has.
 IS_CLUSTER = "this Redis is a node of a cluster: REDIS_URL must start with redis+cluster://"
-#: Seconds after a timeout during which no call waits for Redis.
+#: Seconds after which a connection that the network does not open counts as impossible.
+CONNECT_S = 2.0
+#: Seconds after a timeout during which no call waits for a Redis that counts as gone.
 AGAIN_S = 0.5
+#: Seconds that a call waits for room, and between two looks whether there is some.
+ROOM_S, CROWDED_S = 1.0, 0.01
+#: The least time that a call gets, in seconds, and how far a wait may be off.
+LEAST_S, TOLERANCE_S = 0.05, 0.05
 #: Seconds of idling after which a connection is checked before it is used. The check is a system call: a busy receiver
 #: saves it, and notices a connection that was closed a moment ago by its error.
 IDLE_S = 0.1
@@ -38,8 +44,11 @@ Command = tuple[str | float, ...]
 
 
 def connect(url: str, *, timeout_s: float) -> redis.Redis:
-    """Return a client that waits at most ``timeout_s`` and never retries by itself."""
-    timeouts = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    """Return a client that waits at most ``timeout_s`` and never retries by itself.
+
+    It waits at most ``CONNECT_S`` for the network, because a server whose disk stalls still accepts connections.
+    """
+    timeouts = {"socket_timeout": timeout_s, "socket_connect_timeout": min(timeout_s, CONNECT_S)}
     return redis.Redis.from_pool(parse_address(url).pool(decode_responses=True, **timeouts))
 
 
@@ -62,47 +71,105 @@ def _pack(*parts: str) -> bytes:
 
 
 class UnresponsiveGuard:
-    """Lets only one thread at a time wait for a Redis that does not answer.
+    """Decides who waits for a Redis that does not answer (ADR 32).
 
-    After a timeout nobody waits for ``AGAIN_S``. Then one caller at a time does, and the others are refused at once, so
-    that no queue builds up. The first answer ends that.
+    A slow one is worth waiting for: when its disk stalls for seconds, all who wait are answered together. So everybody
+    waits until their own time is over, but ``room`` callers at most, so that some threads remain for pages; others are
+    refused after ``ROOM_S``. A Redis that answers nobody for ``patience_s``, or that cannot be connected to, counts as
+    gone: nobody waits for ``AGAIN_S``, and then one caller at a time does; the others are refused at once. The first
+    answer ends that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float, room: int | None = None) -> None:
+        self.patience_s = patience_s
+        self.room = room
         self.is_silent = False
         self._again_at = 0.0
-        self._waiting = threading.Lock()
+        #: When the first call began that came after the last answer.
+        self._asked_at: float | None = None
+        #: The threads that wait now.
+        self._waiting: set[int] = set()
+        self._trying = threading.Lock()
+
+    def stalled_s(self) -> float:
+        """Return for how long callers have waited without an answer to anybody."""
+        asked_at = self._asked_at
+        return monotonic() - asked_at if asked_at is not None else 0.0
 
     @contextmanager
-    def call(self) -> Iterator[None]:
-        """Wrap one call. Raises redis-py's ``TimeoutError`` when waiting is pointless."""
-        is_careful = self.is_silent
-        if is_careful and (monotonic() < self._again_at or not self._waiting.acquire(blocking=False)):
+    def call(self, limit_s: float) -> Iterator[bool]:
+        """Wrap a call of at most ``limit_s``; yield whether Redis counts as gone.
+
+        Raises:
+            TimeoutError: redis-py's; waiting is pointless, or too many do.
+        """
+        began = monotonic()
+        is_trial = self.is_silent
+        if is_trial and (began < self._again_at or not self._trying.acquire(blocking=False)):
             raise exceptions.TimeoutError("Redis does not answer")
+        me = threading.get_ident()
         try:
-            yield
-            self.is_silent = False
+            while self._is_crowded():
+                if monotonic() - began > ROOM_S:
+                    raise _Crowded("Redis does not answer, and many wait for it")
+                sleep(CROWDED_S)
+            self._waiting.add(me)
+            if self._asked_at is None:
+                self._asked_at = began
+            yield is_trial
+            self.answered()
         except exceptions.ResponseError:
-            self.is_silent = False
+            self.answered()
             raise
-        except (exceptions.TimeoutError, MasterNotFoundError):
-            self.is_silent = True
-            self._again_at = monotonic() + AGAIN_S
+        except _Crowded:
+            raise
+        except (exceptions.TimeoutError, MasterNotFoundError) as error:
+            self._timed_out(error, began, limit_s)
+            raise
+        except exceptions.ConnectionError:
+            self._asked_at = None  # it is away, which everybody notices at once
             raise
         finally:
-            if is_careful:
-                self._waiting.release()
+            self._waiting.discard(me)
+            if is_trial:
+                self._trying.release()
+
+    def _is_crowded(self) -> bool:
+        return self.room is not None and len(self._waiting) >= self.room
+
+    def answered(self) -> None:
+        """Note that Redis has answered."""
+        self.is_silent = False
+        self._asked_at = None
+
+    def _timed_out(self, error: Exception, began: float, limit_s: float) -> None:
+        now = monotonic()
+        # Before its time was over: the network did not open a connection, or no sentinel knows a primary.
+        is_early = isinstance(error, MasterNotFoundError) or now - began < limit_s - TOLERANCE_S
+        if is_early or self.is_silent or self.stalled_s() > self.patience_s - TOLERANCE_S:
+            self.is_silent = True
+            self._again_at = now + AGAIN_S
+
+
+class _Crowded(exceptions.TimeoutError):
+    """Too many callers wait already."""
 
 
 class _Kept:
     """One thread's connection; ``generation`` grows each time it is reopened."""
 
-    def __init__(self, connection: Any, demotions: int) -> None:
-        self.connection = connection
+    def __init__(self, pool: Any, demotions: int) -> None:
+        self.pool = pool
+        self.connection: Any = pool.get_connection()
         self.generation = 0
         self.demotions = demotions
         self.used_at = monotonic()
-        connection.register_connect_callback(self.opened)
+        self.connection.register_connect_callback(self.opened)
+
+    def __del__(self) -> None:
+        """Return the connection when its thread has ended: a server ends idle threads."""
+        if hasattr(self, "connection"):
+            self.pool.release(self.connection)
 
     def opened(self, _connection: object) -> None:
         self.generation += 1
@@ -119,23 +186,40 @@ class _Kept:
 class Connections:
     """One connection per thread (docs/adr/0007-a-connection-for-each-thread.md).
 
-    Every method raises redis-py's errors.
+    An answer is waited for as long as ``client`` does, or until the thread's time is over (``within``). ``room`` is how
+    many threads may wait during a stall. Every method raises redis-py's errors.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, room: int | None = None) -> None:
         self.client = client
-        self.unresponsive = UnresponsiveGuard()
+        self.patience_s: float = client.connection_pool.connection_kwargs["socket_timeout"]
+        self.unresponsive = UnresponsiveGuard(self.patience_s, room)
         self._own = threading.local()
         self._demotions = 0
 
-    def run(self, script: Script, args: bytes, more: Sequence[Command] = (), wait_s: float = 0.0) -> list[Any]:
-        """Run a script, then ``more``, whose last command may take ``wait_s`` longer.
+    @contextmanager
+    def within(self, seconds: float | None = None) -> Iterator[None]:
+        """Let all calls of this thread together take this long, by default as one."""
+        before: float | None = getattr(self._own, "until", None)
+        self._own.until = monotonic() + min(self.patience_s, seconds or self.patience_s)
+        try:
+            yield
+        finally:
+            self._own.until = before
+
+    def left_s(self) -> float:
+        """Return for how long a call of this thread may wait now; 0: its time is over."""
+        until: float | None = getattr(self._own, "until", None)
+        return self.patience_s if until is None else max(0.0, until - monotonic())
+
+    def run(self, script: Script, args: bytes, more: Sequence[Command] = ()) -> list[Any]:
+        """Run a script, then ``more``; return all answers.
 
         Raises:
             RedisError: one of them failed. The others may have been executed.
         """
         try:
-            return self._run(script, args, more, wait_s)
+            return self._run(script, args, more)
         except exceptions.RedisError as error:
             if not was_moved(error):
                 raise
@@ -143,7 +227,7 @@ class Connections:
         # would leave the contact alone until its message counts as lost.
         self._demotions += 1
         self.client.connection_pool.disconnect(inuse_connections=False)
-        return self._run(script, args, more, wait_s)
+        return self._run(script, args, more)
 
     def run_each(self, script: Script, args: Sequence[bytes]) -> list[Any]:
         """Run a script for each of these arguments in one round trip; return the answers.
@@ -154,7 +238,7 @@ class Connections:
             RedisError: one of them failed. The others may have been executed.
         """
         try:
-            return self._send([script.command(one) for one in args])
+            return _unless_error(self._send([script.command(one) for one in args]))
         except exceptions.NoScriptError:
             pass
         except exceptions.RedisError as error:
@@ -162,53 +246,69 @@ class Connections:
                 raise
         return [self.run(script, one)[0] for one in args]  # nothing has been executed
 
-    def send(self, commands: Sequence[Command], wait_s: float) -> Any:
-        """Send commands, return the last answer, which may take ``wait_s`` longer."""
-        return self._send([], commands, wait_s)[-1]
+    def send(self, *commands: Command) -> Any:
+        """Send commands, return the last answer."""
+        return _unless_error(self._send([], commands))[-1]
 
-    def connection(self) -> Any:
-        """Return this thread's connection, reopened if the server closed it while idle."""
+    def ask(self, *commands: Command) -> list[Any]:
+        """Send commands, return the answers, among them the errors of Redis."""
+        return self._send([], commands)
+
+    def connection(self, *, anew: bool = False) -> Any:
+        """Return this thread's connection, reopened if the server closed it while idle.
+
+        ``anew``: also if it did not, because the network may have lost it.
+        """
         kept: _Kept | None = getattr(self._own, "kept", None)
         if kept is None:
-            kept = self._own.kept = _Kept(self.client.connection_pool.get_connection(), self._demotions)
-        elif kept.demotions != self._demotions or not kept.is_usable():
+            kept = self._own.kept = _Kept(self.client.connection_pool, self._demotions)
+            self.unresponsive.answered()  # it has greeted us
+        elif anew or kept.demotions != self._demotions or not kept.is_usable():
             # The next command would open it to where it was before, without asking any sentinel.
             kept.connection.disconnect()
+            kept.connection.socket_timeout = max(LEAST_S, self.left_s())  # of the server's greeting
             kept.connection.connect()
+            self.unresponsive.answered()
             kept.demotions = self._demotions
         return kept.connection
 
     def release(self) -> None:
         """Return this thread's connection to the pool."""
-        kept: _Kept | None = getattr(self._own, "kept", None)
-        if kept is not None:
-            del self._own.kept
-            self.client.connection_pool.release(kept.connection)
+        self._own.kept = None
 
     def generation(self) -> int:
         """Return how often this thread's connection was opened again."""
         kept: _Kept | None = getattr(self._own, "kept", None)
         return kept.generation if kept else 0
 
-    def _run(self, script: Script, args: bytes, more: Sequence[Command], wait_s: float) -> list[Any]:
+    def _run(self, script: Script, args: bytes, more: Sequence[Command]) -> list[Any]:
         try:
-            return self._send([script.command(args)], more, wait_s)
+            return _unless_error(self._send([script.command(args)], more))
         except exceptions.NoScriptError:
-            return self._send([script.command(args, by_sha=False)], more, wait_s)
+            return _unless_error(self._send([script.command(args, by_sha=False)], more))
 
-    def _send(self, first: Sequence[bytes], more: Sequence[Command] = (), wait_s: float = 0.0) -> list[Any]:
-        """Send packed commands and ``more``; return answers, or raise the first error."""
-        with self.unresponsive.call():
-            connection = self.connection()
+    def _send(self, first: Sequence[bytes], more: Sequence[Command] = ()) -> list[Any]:
+        """Send packed commands and ``more``; return answers, among them Redis's errors."""
+        left_s = max(LEAST_S, self.left_s())
+        with self.unresponsive.call(left_s) as is_gone:
+            give_up_at = monotonic() + left_s
+            connection = self.connection(anew=is_gone)
             packed = connection.pack_commands(more) if more else []
             connection.send_packed_command([b"".join((*first, *packed))])
-            waits = [connection.socket_timeout] * (len(more) + len(first))
-            waits[-1] += wait_s
-            answers = [_answer(connection, wait) for wait in waits]
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
+            answers = []
+            for number in range(len(first) + len(more)):
+                if number:
+                    self.unresponsive.answered()
+                answers.append(_answer(connection, max(LEAST_S, give_up_at - monotonic())))
             return answers
+
+
+def _unless_error(answers: list[Any]) -> list[Any]:
+    """Return the answers, or raise the first error among them."""
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return answers
 
 
 def _answer(connection: Any, timeout_s: float) -> Any:

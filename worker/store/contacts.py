@@ -153,7 +153,7 @@ class Contacts:
             generations.add(connections.generation())
         if terms.wait and accepted:
             with translated():
-                terms.wait.check(connections.send(terms.wait.commands, terms.wait.ms / 1000))
+                terms.wait.check(connections.send(*terms.wait.commands(connections.left_s())))
             # What was sent over an earlier connection may be on another server.
             if generations != {connections.generation()}:
                 raise StoreUnavailable("the connection was lost during a batch")

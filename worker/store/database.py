@@ -37,7 +37,8 @@ class Database:
     """One Redis, as our scripts and keys see it. Threads may share it.
 
     ``shift_ms`` is added to Redis's clock; only tests set it. With ``requirements``, deliveries are accepted only while
-    Redis meets them; ``clock`` is in seconds.
+    Redis meets them; ``clock`` is in seconds. ``patient`` is a client that waits longer for an answer: the scripts use
+    it, and ``room`` threads at most while Redis stalls.
     """
 
     def __init__(
@@ -45,9 +46,12 @@ class Database:
         client: redis.Redis,
         requirements: Requirements | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        patient: redis.Redis | None = None,
+        room: int | None = None,
     ) -> None:
         self.client = client
-        self.connections = Connections(client)
+        self.connections = Connections(patient or client, room)
         self.requirements = requirements or Requirements()
         self.shift_ms = 0
         self._guard = Guard(self.connections, requirements, clock=clock) if requirements else None
@@ -63,9 +67,9 @@ class Database:
         """
         args["shift_ms"] = self.shift_ms
         packed = self._encode(args)
-        more, wait_s = (wait.commands, wait.ms / 1000) if wait else ((), 0.0)
+        more = wait.commands(self.connections.left_s()) if wait else ()
         with translated():
-            answer, *others = self.connections.run(self._scripts[script], packed, more, wait_s)
+            answer, *others = self.connections.run(self._scripts[script], packed, more)
         if wait:
             wait.check(others[-1])
         return answer
@@ -84,9 +88,10 @@ class Database:
         """Return the secret of the keyed hashes, creating it on an empty Redis."""
         if self._salt is None:
             with translated():
-                if not self.client.exists(keys.SALT):  # a full Redis refuses even a SET that would change nothing
-                    self.client.set(keys.SALT, secrets.token_hex(16), nx=True)
-                self._salt = str(self.client.get(keys.SALT)).encode()
+                salt = self.connections.send(("GET", keys.SALT))
+                if salt is None:  # a full Redis refuses even a SET that would change nothing
+                    salt = self.connections.send(("SET", keys.SALT, secrets.token_hex(16), "NX"), ("GET", keys.SALT))
+                self._salt = str(salt).encode()
         return self._salt
 
     def stored_salt(self) -> bytes | None:

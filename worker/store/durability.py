@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import redis
-
 from worker.errors import StoreError, StoreUnavailable
 from worker.model import MAX_BACKLOG, Ack, Requirements
 from worker.store import keys
@@ -27,6 +25,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S, LOOK_KEPT_S = 1.0, 5.0
 #: The readiness check warns from this share of what ``MAX_MEMORY`` allows.
 NEARLY = 0.9
+#: Seconds that the answer to a wait takes to arrive.
+ANSWER_S = 0.1
 #: The mark after a delivery.
 MARK: Command = ("SET", keys.MARK, "1")
 #: What is read from the server itself; managed servers often refuse CONFIG.
@@ -59,14 +59,14 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The command after a mark, and its limit in ms; 1 means the mark is durable."""
+    """The command after a mark; the answer 1 means that the mark is durable."""
 
     name: str
-    ms: int
 
-    @property
-    def commands(self) -> tuple[Command, Command]:
-        return MARK, ("WAITAOF", 1, 0, self.ms) if self.name == "WAITAOF" else ("WAIT", 1, self.ms)
+    def commands(self, limit_s: float) -> tuple[Command, Command]:
+        """Return mark and command, which answers after ``limit_s`` at the latest."""
+        ms = max(1, round((limit_s - ANSWER_S) * 1000))
+        return MARK, ("WAITAOF", 1, 0, ms) if self.name == "WAITAOF" else ("WAIT", 1, ms)
 
     def check(self, answer: Any) -> None:
         """Raise ``StoreUnavailable`` unless the answer says that the delivery is durable."""
@@ -76,8 +76,8 @@ class Wait:
 
 
 #: With ``appendfsync everysec`` a write is on disk after a second, and Redis notices within 0.1 s more.
-WAIT_FOR_DISK = Wait("WAITAOF", 1500)
-WAIT_FOR_REPLICA = Wait("WAIT", 800)
+WAIT_FOR_DISK = Wait("WAITAOF")
+WAIT_FOR_REPLICA = Wait("WAIT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +172,14 @@ class Server:
 
 def look(connections: Connections) -> Server:
     """Inspect a server in one round trip."""
-    with translated(), connections.unresponsive.call(), connections.client.pipeline(transaction=False) as pipe:
-        for section in SECTIONS:
-            pipe.info(section)
-        pipe.config_get(*CONFIG)
-        *sections, config = pipe.execute(raise_on_error=False)
-        for answer in (*sections, config):
-            if isinstance(answer, redis.RedisError) and not isinstance(answer, redis.ResponseError):
-                raise answer
-    info = {name: value for answer in sections if isinstance(answer, dict) for name, value in answer.items()}
-    return Server(info, config if isinstance(config, dict) else {})
+    with translated():
+        *sections, config = connections.ask(*(("INFO", section) for section in SECTIONS), ("CONFIG", "GET", *CONFIG))
+    parse = connections.client.response_callbacks
+    info: dict[str, Any] = {}
+    for answer in sections:
+        if not isinstance(answer, Exception):
+            info |= parse["INFO"](answer)
+    return Server(info, {} if isinstance(config, Exception) else parse["CONFIG GET"](config))
 
 
 def unmet(server: Server, ack: Ack | None) -> str | None:

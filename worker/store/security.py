@@ -58,5 +58,5 @@ class SignedBodies:
         name = keys.signed(self.db.key_of(f"{source}:{signature}"))
         digest = hashlib.blake2b(body, key=self.db.salt(), digest_size=16).hexdigest()
         with translated():
-            bound: Any = self.db.client.set(name, digest, nx=True, get=True, px=int(valid_s * 1000))
+            bound = self.db.connections.send(("SET", name, digest, "NX", "GET", "PX", int(valid_s * 1000)))
         return bound in (None, digest)

@@ -32,7 +32,7 @@ class Store(Database):
     get lost, and then the caller repeats it): a claim carries its caller's token, a change is tied to the token, the
     rest is harmless to repeat.
 
-    A process that only reads needs no ``envelope``. For ``requirements`` and ``clock`` see ``Database``.
+    A process that only reads needs no ``envelope``. For the other options see ``Database``.
     """
 
     def __init__(
@@ -45,8 +45,10 @@ class Store(Database):
         policy: UpstreamPolicy = UNLIMITED,
         requirements: Requirements | None = None,
         clock: Callable[[], float] = time.monotonic,
+        patient: redis.Redis | None = None,
+        room: int | None = None,
     ) -> None:
-        super().__init__(client, requirements, clock)
+        super().__init__(client, requirements, clock, patient=patient, room=room)
         self.upstream = UpstreamControl(self, policy)
         self.queue = Queue(self, envelope, policy, grace_ms=grace_ms)
         self.contacts = Contacts(self, self.queue, policy, lease_ms=lease_ms)

@@ -21,7 +21,7 @@ def test_what_a_replica_refuses_goes_to_the_primary(tmp_path: Path) -> None:
 
         fail_over(cluster)
         assert connections.run(SCRIPT, b"") == [3]
-        assert other_thread.submit(connections.run, SCRIPT, b"", [("INCR", "n")], 1).result() == [4, 5]
+        assert other_thread.submit(connections.run, SCRIPT, b"", [("INCR", "n")]).result() == [4, 5]
         client.close()
 
 

@@ -4,8 +4,6 @@ The servers belong to this module and are configured to be careless.
 """
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
@@ -19,8 +17,8 @@ from tests.rig.valkey import Valkey
 from tests.world import make_store, wait_until
 from worker.errors import StoreFull, StoreUnavailable
 from worker.model import Accepted, Ack, Contact, Origin, Quarantined, Requirements, Signup, State, Status
-from worker.store import connection, keys
-from worker.store.connection import AGAIN_S, Connections, connect
+from worker.store import keys
+from worker.store.connection import Connections, connect
 from worker.store.contacts import GROUP
 from worker.store.durability import Server, Wait, announce, judge, look, needed_wait, unmet
 from worker.store.store import Store
@@ -264,7 +262,7 @@ def test_a_batch_whose_connection_was_lost_is_not_acknowledged(primary: redis.Re
 @pytest.mark.parametrize("answer", [0, [0, 3]])
 def test_an_answer_below_one_is_no_confirmation(answer: object) -> None:
     with pytest.raises(StoreUnavailable):
-        Wait("WAITAOF", 1).check(answer)
+        Wait("WAITAOF").check(answer)
 
 
 # Room
@@ -431,51 +429,3 @@ def test_a_redis_that_keeps_nothing_on_disk_is_warned_of_at_startup(
 def test_a_redis_that_is_away_at_start_is_no_reason_not_to_start(caplog: pytest.LogCaptureFixture) -> None:
     announce(Connections(connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1)), Requirements())
     assert "durability unknown" in caplog.text
-
-
-# A Redis that says nothing
-
-
-def test_after_a_time_out_nobody_waits_for_a_moment(primary: redis.Redis, servers: tuple[Valkey, Valkey]) -> None:
-    store = make_store(primary, lease_ms=1)
-    accept(store)
-    servers[0].pause()
-    try:
-        with pytest.raises(StoreUnavailable):
-            accept(store)
-        began = time.monotonic()
-        for _ in range(3):
-            with pytest.raises(StoreUnavailable):
-                accept(store)
-        assert time.monotonic() - began < AGAIN_S
-    finally:
-        servers[0].resume()
-
-
-def test_of_many_who_ask_a_silent_redis_one_waits(
-    primary: redis.Redis, servers: tuple[Valkey, Valkey], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "AGAIN_S", 0)
-    now = 0.0
-    store = make_store(primary, lease_ms=1, requirements=Requirements(), clock=lambda: now)
-    accept(store)
-    servers[0].pause()
-    waited: list[float] = []
-
-    def deliver() -> None:
-        began = time.monotonic()
-        with pytest.raises(StoreUnavailable):
-            accept(store)
-        waited.append(time.monotonic() - began)
-
-    try:
-        deliver()
-        threads = [threading.Thread(target=deliver) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        servers[0].resume()
-    assert sorted(waited)[-3] < 0.9, "but one of the eight they were refused at once"
-    assert accept(store).status is Status.DUPLICATE
