@@ -26,8 +26,9 @@ ALL_LIVEDESK, ALL_REDIS = "livedesk", REDIS
 SETTLE_S = 4.0
 #: ``LIVEDESK_RATE`` of a run, in requests a second: more than is delivered, and less than two cores can do.
 RATE = 200
-#: Misbehaviours that an update would take for a final answer: the contact is gone, or cannot be changed.
-REFUSES_CHANGES = {"not_found", "method_not_allowed"}
+#: Misbehaviours that an update would take for a final answer: the contact is gone, or cannot be changed, or LiveDesk
+#: says that it has changed it, and has not.
+REFUSES_CHANGES = {"not_found", "method_not_allowed", "attributes_not_stored", "attributes_not_merged"}
 #: LiveDesk's own faults.
 MISBEHAVE = "misbehave"
 #: Process faults and who can suffer them.

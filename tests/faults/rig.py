@@ -26,10 +26,11 @@ from tests.rig.valkey import Valkey
 from worker.store import keys
 from worker.store.connection import connect
 
-#: As in production, but in a hurry. No contact may fail because a run is long, and our own pace is not what is tested.
+#: As in production, but in a hurry. No contact may fail because a run is long.
 ENV = {
     **FAST,
     "RETRY_FOR": "1h",
+    "ACCEPT_TIMEOUT": "8s",
     "LIVEDESK_RATE": f"{RATE}",
     "LIVEDESK_SETTLE": f"{SETTLE_S:g}s",
     "WORKER_CONCURRENCY": "16",

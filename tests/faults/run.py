@@ -36,6 +36,8 @@ BURST, BURST_RATE = 80, 80.0
 BURSTS = 6
 #: Seconds that a burst may take to be brought to LiveDesk.
 BURST_S = 60.0
+#: How many deliveries may be refused while Redis stalls for less than a sender waits, as a share.
+MAX_REFUSED = 0.05
 #: LiveDesk sees requests of a little more than a second in one: those that were on their way a little longer.
 RATE_TOLERANCE = 1.1
 #: How many contacts are requested at the same time.
@@ -72,6 +74,8 @@ class Result:
     outages: list[Outage] = field(default_factory=list)
     #: The most requests that LiveDesk received within a second.
     busiest_second: int = 0
+    #: Answers other than 200 while Redis stalled.
+    refused: int = 0
     #: The longest time for which people waited because LiveDesk's firewall blocked others.
     others_wait: list[float] = field(default_factory=list)
     outlived: list[str] = field(default_factory=list)
@@ -323,6 +327,12 @@ class Run:
         result.busiest_second = busiest_second(evidence.requests, result.injected)
         if result.busiest_second > RATE * RATE_TOLERANCE:
             result.broken.append(f"LiveDesk received {result.busiest_second} requests in a second, {RATE} were allowed")
+        for stall in (outage for outage in result.outages if outage.kind == "stall"):
+            result.refused += stall.refused
+            if stall.refused > MAX_REFUSED * len(stall.sent):
+                result.broken.append(
+                    f"{stall.refused} of {len(stall.sent)} deliveries were not answered 200 while Redis stalled"
+                )
         waits = (others_wait_s(outage, evidence.ledger) for outage in result.outages)
         result.others_wait = [wait for wait in waits if wait is not None]
         if max(result.others_wait, default=0.0) > OTHERS_WAIT_S:

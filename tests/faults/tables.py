@@ -66,6 +66,7 @@ def result_rows(results: Sequence[Result]) -> list[tuple[str, str]]:
         ("**contacts that differ from the newest event**", f"**{_sum(results, 'untrue')}**"),
         ("creates sent after the lease had expired", _sum(results, "overslept")),
         ("deliveries that Redis had acknowledged when it was flushed", _sum(results, "flushed")),
+        ("deliveries not answered 200 at once while Redis stalled", _sum(results, "refused")),
         ("most requests that LiveDesk received in a second", f"{max(r.busiest_second for r in results):,}"),
         ("promises broken", f"{sum(len(result.broken) for result in results):,}"),
     ]

@@ -17,9 +17,9 @@ from worker.store import keys
 
 #: Seconds between two looks at the leases.
 LOOK_S = 0.05
-#: How much more a process may use at the end than after its warm-up: threads and connections that its pools may still
-#: have had to open, and what Python and malloc keep of a busy time.
-MORE_THREADS, MORE_FILES, MORE_MB = 10, 40, 48.0
+#: How much more a process may use at the end than after its warm-up: threads (``WEB_THREADS``) and connections that its
+#: pools may still have had to open, and what Python and malloc keep of a busy time.
+MORE_THREADS, MORE_FILES, MORE_MB = 70, 110, 64.0
 PROC = Path("/proc")
 
 
