@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from worker.durations import parse_duration
 from worker.errors import SettingsError
 from worker.model import Ack, LogFormat, Requirements, UpstreamPolicy
+from worker.outbound import CA_BUNDLE_VARIABLES, parse_ca_bundle, read_proxies
 from worker.retry import RetryPolicy
 from worker.store.address import parse_address
 
@@ -77,6 +78,15 @@ def parse_http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def parse_livedesk_url(text: str) -> str:
+    parts = _split(url := parse_http_url(text))
+    if "@" in parts.netloc:
+        raise ValueError("must not contain a user or password: set LIVEDESK_API_KEY and LIVEDESK_API_SECRET")
+    if "?" in url or "#" in url:
+        raise ValueError("must not contain ? or #: it is the address of the API, to which paths are added")
+    return url
+
+
 def parse_redis_url(text: str) -> str:
     parse_address(text)
     return text
@@ -123,13 +133,22 @@ class Setting:
     default: str | None
     meaning: str
     is_required: bool = False
+    #: Variables of other programs, read in this order where this one is not set.
+    others: tuple[str, ...] = ()
 
 
 def _setting(
-    name: str, parse: Callable[[str], object], default: str | None, meaning: str, *, secret: bool = False
+    name: str,
+    parse: Callable[[str], object],
+    default: str | None,
+    meaning: str,
+    *,
+    secret: bool = False,
+    others: tuple[str, ...] = (),
 ) -> Any:
     value = None if default is None else parse(default)
-    return field(default=value, repr=not secret, metadata={"setting": Setting(name, parse, default, meaning)})
+    setting = Setting(name, parse, default, meaning, others=others)
+    return field(default=value, repr=not secret, metadata={"setting": setting})
 
 
 def _required(name: str, meaning: str) -> Any:
@@ -145,8 +164,11 @@ class Settings:
     livedesk_api_secret: str = _required("LIVEDESK_API_SECRET", "API secret")
     livedesk_inbox_id: int | None = _setting("LIVEDESK_INBOX_ID", parse_positive, None,
         "inbox for new contacts; required unless every source names its own")
-    livedesk_base_url: str = _setting("LIVEDESK_BASE_URL", parse_http_url, "https://livedesk-api.engagelab.com",
+    livedesk_base_url: str = _setting("LIVEDESK_BASE_URL", parse_livedesk_url, "https://livedesk-api.engagelab.com",
         "address of the API")
+    livedesk_ca_bundle: Path | None = _setting("LIVEDESK_CA_BUNDLE", parse_ca_bundle, None,
+        "authorities to trust instead of the public ones: a PEM file or a folder",
+        others=CA_BUNDLE_VARIABLES)
     livedesk_rate: float = _setting("LIVEDESK_RATE", parse_rate, "10",
         "requests per second, over all workers on all hosts")
     livedesk_look_ups_per_minute: float = _setting("LIVEDESK_LOOK_UPS", parse_rate, "100",
@@ -245,20 +267,33 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     Raises:
         SettingsError: one sentence for each mistake, none of which repeats a value.
     """
+    environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     problems: list[str] = []
     for field_name, setting in SETTINGS.items():
         try:
-            text = read_variable(setting.name, os.environ if environ is None else environ)
+            text = read_variable(setting.name, environ)
+            name = setting.name
+            if text is None:
+                name, text = _other(setting, environ)
             if text is not None:
-                values[field_name] = _parse(setting, text)
+                values[field_name] = _parse(setting, name, text)
             elif setting.is_required:
                 problems.append(f"{missing(setting.name)}.")
         except ValueError as error:
             problems.append(f"{error}.")
+    try:
+        read_proxies(values.get("livedesk_base_url", Settings.livedesk_base_url), environ)
+    except SettingsError as error:
+        problems += error.problems
     if problems:
         raise SettingsError(problems)
     return Settings(**values)
+
+
+def load_proxies(url: str) -> dict[str, str]:
+    """Return the proxy for this address that the environment of this process names."""
+    return read_proxies(url, os.environ)
 
 
 def read_variable(name: str, environ: Mapping[str, str]) -> str | None:
@@ -283,8 +318,16 @@ def missing(name: str) -> str:
     return f"{name} is not set: set it, or {name}_FILE"
 
 
-def _parse(setting: Setting, text: str) -> object:
+def _other(setting: Setting, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return the first variable of another program that is set, and its value."""
+    for name in setting.others:
+        if text := environ.get(name, "").strip():
+            return name, text
+    return setting.name, None
+
+
+def _parse(setting: Setting, name: str, text: str) -> object:
     try:
         return setting.parse(text)
     except ValueError as error:
-        raise ValueError(f"{setting.name} {error}") from None
+        raise ValueError(f"{name} {error}") from None

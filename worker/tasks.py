@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from celery import signals
 
@@ -22,7 +20,7 @@ from worker.process.broker import configure
 from worker.process.envelope import build_envelope
 from worker.process.messages import MessageReader
 from worker.process.sweeper import STUCK_AFTER_S, Sweeper
-from worker.settings import Settings, load_settings
+from worker.settings import Settings, load_proxies, load_settings
 from worker.store.connection import connect
 from worker.store.counters import CHANGE_BUCKETS_MS, MESSAGES_DROPPED
 from worker.store.durability import announce
@@ -179,8 +177,8 @@ def join_livedesk(settings: Settings, on_request: Callable[[float], None] = lamb
         settings.livedesk_api_key,
         settings.livedesk_api_secret,
         timeout_s=settings.livedesk_timeout_s,
-        # HTTPS_PROXY and the like, unless NO_PROXY excludes LiveDesk's host.
-        proxies={} if proxy_bypass(urlsplit(url).netloc) else getproxies(),
+        proxies=load_proxies(url),
+        ca_bundle=settings.livedesk_ca_bundle,
         on_request=on_request,
     )
 

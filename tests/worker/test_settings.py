@@ -5,12 +5,14 @@ from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.errors import SettingsError
 from worker.model import Ack, LogFormat
+from worker.outbound import CA_BUNDLE_VARIABLES, read_proxies
 from worker.settings import SETTINGS, Settings, load_settings
 from worker.store.address import MUST_START
 
@@ -24,6 +26,7 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("LIVEDESK_API_SECRET", "hunter2\n", "livedesk_api_secret", "hunter2"),
     ("LIVEDESK_INBOX_ID", "407", "livedesk_inbox_id", 407),
     ("LIVEDESK_BASE_URL", "http://127.0.0.1:8001/", "livedesk_base_url", "http://127.0.0.1:8001"),
+    ("LIVEDESK_CA_BUNDLE", certifi.where(), "livedesk_ca_bundle", Path(certifi.where())),
     ("LIVEDESK_RATE", "2.5", "livedesk_rate", 2.5),
     ("LIVEDESK_LOOK_UPS", "60", "livedesk_look_ups_per_minute", 60.0),
     ("LIVEDESK_TIMEOUT", "1.5", "livedesk_timeout_s", 1.5),
@@ -70,6 +73,29 @@ MISTAKES = [
     ("LIVEDESK_BASE_URL", "ftp://example.com", "must be a URL that starts with http:// or https://"),
     ("LIVEDESK_BASE_URL", "https://", "must be a URL that starts with http:// or https://"),
     ("LIVEDESK_BASE_URL", "https://[::1", "must be a URL"),
+    *[
+        (
+            "LIVEDESK_BASE_URL",
+            f"https://{text}",
+            "must not contain a user or password: set LIVEDESK_API_KEY and LIVEDESK_API_SECRET",
+        )
+        for text in ("hunter2:pw@livedesk.example", "hunter2@livedesk.example/path", "@livedesk.example")
+    ],
+    *[
+        (
+            "LIVEDESK_BASE_URL",
+            f"https://livedesk.example{text}",
+            "must not contain ? or #: it is the address of the API, to which paths are added",
+        )
+        for text in ("?x=1", "/path?", "#frag", "/#", "/path/?x=hunter2")
+    ],
+    ("LIVEDESK_CA_BUNDLE", "/no/such/file", "names a file or folder that cannot be read (FileNotFoundError)"),
+    ("LIVEDESK_CA_BUNDLE", __file__, "names a file without a certificate in PEM format"),
+    (
+        "LIVEDESK_CA_BUNDLE",
+        str(Path(__file__).parent),
+        "names a folder without certificates: run `openssl rehash` in it",
+    ),
     ("LIVEDESK_RATE", "0", "must be a number above 0, such as 10 or 0.5"),
     ("LIVEDESK_RATE", "ten", "must be a number above 0, such as 10 or 0.5"),
     ("LIVEDESK_TIMEOUT", "soon", "must be a duration such as 30s, 15m, 72h or 90d"),
@@ -175,6 +201,62 @@ def test_a_mistake_is_one_sentence_without_the_value(name: str, text: str, says:
     assert problems_of({**NEEDED, name: text}) == [f"{name} {says}."]
 
 
+def test_an_address_may_have_a_path() -> None:
+    settings = load_settings({**NEEDED, "LIVEDESK_BASE_URL": "https://proxy.example/livedesk/"})
+    assert settings.livedesk_base_url == "https://proxy.example/livedesk"
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_the_authorities_of_other_programs_count(name: str, tmp_path: Path) -> None:
+    (other := tmp_path / "other.pem").write_bytes(Path(certifi.where()).read_bytes())
+    assert load_settings({**NEEDED, name: str(other)}).livedesk_ca_bundle == other
+    ours = {"LIVEDESK_CA_BUNDLE": certifi.where(), name: "/no/such/file"}
+    assert load_settings({**NEEDED, **ours}).livedesk_ca_bundle == Path(certifi.where())
+    problem = f"{name} names a file or folder that cannot be read (FileNotFoundError)."
+    assert problems_of({**NEEDED, name: "/no/such/file"}) == [problem]
+
+
+#: the environment, and the proxy for the default address
+PROXIES: list[tuple[dict[str, str], dict[str, str]]] = [
+    ({}, {}),
+    ({"HTTPS_PROXY": "http://proxy:3128"}, {"https": "http://proxy:3128"}),
+    ({"https_proxy": "http://one:1", "HTTPS_PROXY": "http://two:2"}, {"https": "http://one:1"}),
+    ({"https_proxy": "", "HTTPS_PROXY": "http://two:2"}, {}),
+    ({"ALL_PROXY": "https://user:hunter2@proxy"}, {"https": "https://user:hunter2@proxy"}),
+    ({"HTTPS_PROXY": "http://one:1", "ALL_PROXY": "http://two:2"}, {"https": "http://one:1"}),
+    ({"HTTPS_PROXY": "proxy:3128"}, {"https": "proxy:3128"}),
+    ({"HTTP_PROXY": "http://proxy:3128"}, {}),
+    ({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "*"}, {}),
+    ({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "localhost, .engagelab.com"}, {}),
+    ({"HTTPS_PROXY": "http://proxy", "no_proxy": "livedesk-api.engagelab.com"}, {}),
+    ({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "lab.com"}, {"https": "http://proxy"}),
+]
+
+
+@pytest.mark.parametrize(("environ", "proxies"), PROXIES)
+def test_the_proxy_is_the_one_that_requests_would_use(environ: dict[str, str], proxies: dict[str, str]) -> None:
+    assert read_proxies("https://livedesk-api.engagelab.com", environ) == proxies
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("HTTPS_PROXY", "socks5h://user:hunter2@proxy:1080", "names a SOCKS proxy, which needs PySocks"),
+        ("ALL_PROXY", "socks5://proxy", "names a SOCKS proxy, which needs PySocks"),
+        ("all_proxy", "socks4a://proxy", "names a SOCKS proxy, which needs PySocks"),
+        ("HTTPS_PROXY", "ftp://hunter2@proxy", "must start with http://, https:// or socks5h://"),
+        ("HTTPS_PROXY", "http://user:hunter2@:3128", "must be the URL of a proxy"),
+        ("HTTPS_PROXY", "http://proxy:hunter2", "must be the URL of a proxy"),
+        ("HTTPS_PROXY", "http://[hunter2", "must be the URL of a proxy"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_a_mistake(name: str, text: str, says: str) -> None:
+    (problem,) = problems_of({**NEEDED, name: text})
+    assert problem.startswith(f"{name.upper()} {says}")
+    assert "hunter2" not in problem
+    assert load_settings({**NEEDED, name: text, "NO_PROXY": "*"}).livedesk_api_key == "key", "it is not used"
+
+
 def test_all_mistakes_are_reported_at_once() -> None:
     environ = {"LIVEDESK_INBOX_ID": "x", "LIVEDESK_TIMEOUT": "x", "REDIS_URL": "x", "API_TOKEN": "x"}
     told = problems_of(environ)
@@ -243,6 +325,8 @@ def test_the_process_s_own_environment_is_the_default(monkeypatch: pytest.Monkey
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(f"{name}_FILE", raising=False)
+    for name in (*CA_BUNDLE_VARIABLES, "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in {**NEEDED, "LIVEDESK_INBOX_ID": "407"}.items():
         monkeypatch.setenv(name, value)
     assert load_settings() == load_settings({**NEEDED, "LIVEDESK_INBOX_ID": "407"})

@@ -181,10 +181,31 @@ class FinalResponse(http.client.HTTPResponse):
             http.client.parse_headers(self.fp)
 
 
-class Connection(HTTPConnection):
-    """A connection over ``Socket``, which records how far the request has come."""
+class TrackedConnection(HTTPConnection):
+    """A connection that records how far the request has come."""
 
     response_class = FinalResponse
+
+    def _tunnel(self) -> None:
+        current.request.hop = Hop.TUNNEL
+        super()._tunnel()
+        current.request.hop = Hop.TLS
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if current.request.hop is not Hop.TUNNEL:
+            current.request.sending()
+        super().send(data)
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+        response = super().getresponse()
+        current.request.bytes_left += MAX_BODY_BYTES_SENT
+        return response
+
+
+class Connection(TrackedConnection):
+    """The same over ``Socket``."""
 
     def _new_conn(self) -> socket.socket:
         request = current.request
@@ -207,23 +228,6 @@ class Connection(HTTPConnection):
             raise NewConnectionError(self, "Connecting failed") from error
         request.hop = Hop.TLS
         return connected
-
-    def _tunnel(self) -> None:
-        current.request.hop = Hop.TUNNEL
-        super()._tunnel()
-        current.request.hop = Hop.TLS
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        if current.request.hop is not Hop.TUNNEL:
-            current.request.sending()
-        super().send(data)
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-        response = super().getresponse()
-        current.request.bytes_left += MAX_BODY_BYTES_SENT
-        return response
 
 
 class TlsConnection(Connection, HTTPSConnection):

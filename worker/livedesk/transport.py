@@ -134,9 +134,16 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
-        contexts = {"ssl_context": self.context, "proxy_ssl_context": self.context}
+        contexts = {"ssl_context": self.context}
+        if proxy.lower().startswith("socks"):
+            from worker.livedesk import socks  # needs PySocks, which is optional
+
+            pools: Any = socks.POOLS
+        else:
+            contexts["proxy_ssl_context"] = self.context
+            pools = {"http": _HttpPool, "https": _HttpsPool}
         manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs, **contexts)
-        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        manager.pool_classes_by_scheme = pools
         return manager
 
 
