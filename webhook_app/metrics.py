@@ -132,6 +132,11 @@ def _sweep_age(figures: Figures) -> float | None:
     return None if figures.swept_at is None else _age(figures, figures.swept_at)
 
 
+def _hold_left(figures: Figures) -> float:
+    """Return the seconds until the end that LiveDesk named, or 0 if it named none."""
+    return max(0, (figures.upstream.until or figures.now) - figures.now) / 1000
+
+
 #: Gauges without labels: name, help text, and value; ``None`` is left out.
 GAUGES: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (
     ("quarantined_deliveries", "Deliveries in quarantine.", lambda now: now.quarantined),
@@ -142,6 +147,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (
     ("workers", "Hosts with a worker that made progress in the last 30 s.", lambda now: now.workers),
     ("sweep_age_seconds", "Time since a worker last made progress.", _sweep_age),
     ("livedesk_stopped_seconds", "Time since the sync stopped.", lambda now: _age(now, now.upstream.since)),
+    ("livedesk_hold_seconds_left", "Time until LiveDesk wants requests again.", _hold_left),
     ("livedesk_failed_probes", "Failed probes since the sync stopped.", lambda now: now.upstream.probes),
     (
         "livedesk_held_inboxes",

@@ -12,6 +12,7 @@ from webhook_app.operator import Operator, parse_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
 from webhook_app.present.csv_export import as_csv
+from webhook_app.present.sending import sent_when, waits_for
 from webhook_app.present.shapes import Contact, ContactPage, ContactRow, ContactState, ErasedContact, KnownContact
 from worker.model import State
 from worker.store.lists import Filter
@@ -76,14 +77,14 @@ def erase_contact(key: str, query: dict[str, Any], operator: Operator) -> Erased
 @describe(ContactState, body=EDIT, acts=True, problems=(404, 409, 422))
 def edit_contact(key: str, body: dict[str, Any], operator: Operator) -> ContactState:
     """Edit a contact and retry it at once."""
-    return ContactState(key=key, state=operator.contacts.edit(key, body["fields"], body.get("why", "")))
+    return _retried(operator, key, operator.contacts.edit(key, body["fields"], body.get("why", "")))
 
 
 @blueprint.post("/contacts/<key>/retry")
 @describe(ContactState, body=REASON, acts=True, problems=(404, 409))
 def retry_contact(key: str, body: dict[str, Any], operator: Operator) -> ContactState:
     """Retry a contact at once."""
-    return ContactState(key=key, state=operator.contacts.retry(key, body.get("why", "")))
+    return _retried(operator, key, operator.contacts.retry(key, body.get("why", "")))
 
 
 @blueprint.post("/contacts/<key>/discard")
@@ -97,21 +98,21 @@ def discard_contact(key: str, body: dict[str, Any], operator: Operator) -> Conta
 @describe(ContactState, body=REASON, acts=True, problems=(404, 409))
 def create_contact_again(key: str, body: dict[str, Any], operator: Operator) -> ContactState:
     """Create a contact again that LiveDesk no longer has (`contact_gone`)."""
-    return ContactState(key=key, state=operator.contacts.create_again(key, body.get("why", "")))
+    return _retried(operator, key, operator.contacts.create_again(key, body.get("why", "")))
 
 
 @blueprint.post("/contacts/<key>/adopt")
 @describe(ContactState, body=REASON, acts=True, problems=(404, 409))
 def adopt_contact(key: str, body: dict[str, Any], operator: Operator) -> ContactState:
     """Resolve a conflict: give the identifier to the conflicting contact in LiveDesk."""
-    return ContactState(key=key, state=operator.contacts.adopt(key, body.get("why", "")))
+    return _retried(operator, key, operator.contacts.adopt(key, body.get("why", "")))
 
 
 @blueprint.post("/contacts/<key>/leave-out")
 @describe(ContactState, body=REASON, acts=True, problems=(404, 409))
 def leave_out_field(key: str, body: dict[str, Any], operator: Operator) -> ContactState:
     """Resolve a conflict: create the contact without the field that another one has."""
-    return ContactState(key=key, state=operator.contacts.leave_out(key, body.get("why", "")))
+    return _retried(operator, key, operator.contacts.leave_out(key, body.get("why", "")))
 
 
 @blueprint.post("/contacts/<key>/known")
@@ -125,3 +126,8 @@ def mark_contact_known(key: str, body: dict[str, Any], operator: Operator) -> Kn
 
 def _filter(query: dict[str, Any]) -> Filter:
     return parse_filter(query, now=int(current_parts().clock() * 1000))
+
+
+def _retried(operator: Operator, key: str, state: State) -> ContactState:
+    """Return the state of a contact that is to be sent, and what it waits for."""
+    return ContactState(key=key, state=state, waits_for=waits_for(*sent_when(operator.parts, key)))

@@ -13,6 +13,7 @@ from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, Operator, Reaso
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
 from webhook_app.present.masking import masked
+from webhook_app.present.sending import retried, sent_when, waits_for
 from webhook_app.present.shapes import ContactState, KnownContact
 from webhook_app.present.wording import aliases, erased, field_labels
 from worker.model import ATTRIBUTE_FIELDS, Attempt, Outcome, State
@@ -107,7 +108,7 @@ def show_contact(operator: Operator, key: str, as_json: bool, reveal: bool, why:
 @one_contact
 def retry_contact(operator: Operator, key: str, as_json: bool, why: str) -> None:
     """Retry a CONTACT now, with a fresh retry budget."""
-    _print_state(key, operator.contacts.retry(key, why), RETRYING, as_json)
+    _print_retried(operator, key, operator.contacts.retry(key, why), RETRYING, as_json)
 
 
 @contacts.command("discard", epilog=NAMES)
@@ -121,7 +122,7 @@ def discard_contact(operator: Operator, key: str, as_json: bool, why: str) -> No
 @one_contact
 def create_contact_again(operator: Operator, key: str, as_json: bool, why: str) -> None:
     """Resolve contact_gone: create a CONTACT again that LiveDesk no longer has."""
-    _print_state(key, operator.contacts.create_again(key, why), "Creating the contact again now.", as_json)
+    _print_retried(operator, key, operator.contacts.create_again(key, why), "Creating the contact again now.", as_json)
 
 
 @contacts.command("known", epilog=NAMES)
@@ -138,14 +139,14 @@ def mark_contact_known(operator: Operator, key: str, contact_id: int | None, as_
 @one_contact
 def adopt_contact(operator: Operator, key: str, as_json: bool, why: str) -> None:
     """Resolve a conflict: LiveDesk's contact is this person, and gets our identifier."""
-    _print_state(key, operator.contacts.adopt(key, why), "Adopting the contact in LiveDesk now.", as_json)
+    _print_retried(operator, key, operator.contacts.adopt(key, why), "Adopting the contact in LiveDesk now.", as_json)
 
 
 @contacts.command("leave-out", epilog=NAMES)
 @one_contact
 def leave_out_field(operator: Operator, key: str, as_json: bool, why: str) -> None:
     """Resolve a conflict: create the contact without the field that another one has."""
-    _print_state(key, operator.contacts.leave_out(key, why), "Retrying without the field now.", as_json)
+    _print_retried(operator, key, operator.contacts.leave_out(key, why), "Retrying without the field now.", as_json)
 
 
 @contacts.command("edit", epilog=NAMES)
@@ -164,7 +165,7 @@ def edit_contact(
     fields = {**dict(values), **dict.fromkeys(removed)}
     if not fields:
         raise click.UsageError("Give --set FIELD VALUE or --unset FIELD.")
-    _print_state(key, operator.contacts.edit(key, fields, why), RETRYING, as_json)
+    _print_retried(operator, key, operator.contacts.edit(key, fields, why), RETRYING, as_json)
 
 
 @cli.command("erase")
@@ -194,9 +195,10 @@ def retry(identifier: str) -> None:
     """Retry the contact with this IDENTIFIER; the old name of flask contacts retry."""
     click.echo("flask retry is now called flask contacts retry.", err=True)
     operator = Operator(current_parts(), "command line")
+    key = operator.parts.store.key_of(identifier)
     try:
-        operator.contacts.retry(operator.parts.store.key_of(identifier))
-        click.echo(RETRYING)
+        operator.contacts.retry(key)
+        click.echo(retried(operator.parts, key, RETRYING))
     except ActionRefused as refusal:
         if refusal.reason is Reason.GONE:
             raise
@@ -249,6 +251,15 @@ def _describe(attempt: Attempt) -> str:
     result = f"{attempt.status or 'no response'} {attempt.cause or changed} {attempt.excerpt}".rstrip()
     is_manual = attempt.status is None and attempt.cause is None
     return f"{by}, {attempt.duration_ms} ms: {'nothing was sent' if is_manual else result}"
+
+
+def _print_retried(operator: Operator, key: str, state: State, now_text: str, as_json: bool) -> None:
+    """Print when the contact is sent."""
+    if as_json:
+        waits = waits_for(*sent_when(operator.parts, key))
+        click.echo(serializers.to_json(ContactState(key=key, state=state, waits_for=waits)))
+    else:
+        click.echo(retried(operator.parts, key, now_text))
 
 
 def _print_state(key: str, state: State, text: str, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import click
 from webhook_app.cli.commands import cli
 from webhook_app.cli.output import printable
 from webhook_app.parts import Parts, current_parts
+from webhook_app.present.sending import STOPPED, as_text, asked_for, goes_when, reason_of
 from webhook_app.present.wording import clashing
 from worker.causes import explain
 from worker.durations import relative
@@ -21,11 +22,6 @@ from worker.store.queue import HEARTBEAT_FRESH_MS
 #: Seconds within which a worker must take a message, and between two looks at whether it has.
 HAND_OVER_S, LOOK_EVERY_S = 10.0, 0.1
 CONFIRM = "The live probes create a few contacts in LiveDesk and delete them again if it allows that. Run them?"
-STOPPED = {
-    "down": "LiveDesk is down",
-    "misconfigured": "LiveDesk rejects our requests",
-    "hold": "LiveDesk refuses everybody for now",
-}
 NO_INBOX = "Contacts without an inbox wait: LIVEDESK_INBOX_ID is not set for the workers."
 NOT_PROBED = "Not checked: the inbox, whether identifiers are unique in LiveDesk, and whether its search is complete."
 MAY_NOT = "Delete them in LiveDesk yourself, or use the key of an administrator and run flask doctor --yes."
@@ -125,7 +121,11 @@ def _check_sync(parts: Parts) -> Iterator[CheckResult]:
         text = f"Paused by {upstream.paused_by}{f': {upstream.paused_why}' if upstream.paused_why else '.'}"
         yield CheckResult(Level.WARNING, "sync", text, "Run flask resume.")
     if upstream.stop:
-        text = f"Stopped {relative(upstream.since, parts.store.now())}: {STOPPED[upstream.stop]} ({upstream.cause})."
+        since, probe = relative(upstream.since, parts.store.now()), as_text(goes_when(upstream), parts.store.now())
+        said = " ".join(["", *asked_for(upstream)])
+        text = f"Stopped {since}: {STOPPED[upstream.stop]}: {reason_of(upstream)} ({upstream.cause}).{said}"
+        if not upstream.paused_at:
+            text += f" Contacts go {probe}."
         todo = "It resumes by itself once a probe succeeds. The checks below show what is wrong."
         yield CheckResult(Level.FAILED, "sync", text, todo)
     for held in upstream.inboxes:

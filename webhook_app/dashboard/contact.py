@@ -20,6 +20,7 @@ from webhook_app.dashboard.timeline import timeline_of
 from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, InvalidInput, Reason, clashing_field
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import mask
+from webhook_app.present.sending import retried
 from webhook_app.present.wording import ACTION_WORDS, IDENTITY_WORDS, OUTCOME_WORDS, erased
 from worker.actions import BulkAction, obstacle
 from worker.changes import body_of
@@ -66,7 +67,7 @@ def contact_compare(key: str) -> str:
 @blueprint.post("/contacts/<key>/retry")
 @needs(Role.OPERATOR)
 def contact_retry(key: str) -> Response:
-    return back(DONE[operator().contacts.retry(key, reason())])
+    return _retried(key, DONE[operator().contacts.retry(key, reason())])
 
 
 @blueprint.post("/contacts/<key>/discard")
@@ -78,14 +79,14 @@ def contact_discard(key: str) -> Response:
 @blueprint.post("/contacts/<key>/without")
 @needs(Role.OPERATOR)
 def contact_without(key: str) -> Response:
-    return back(DONE[operator().contacts.leave_out(key, reason())])
+    return _retried(key, DONE[operator().contacts.leave_out(key, reason())])
 
 
 @blueprint.post("/contacts/<key>/adopt")
 @needs(Role.OPERATOR)
 def contact_adopt(key: str) -> Response:
     operator().contacts.adopt(key, reason())
-    return back("Adopting LiveDesk's contact now: it gets this identifier.")
+    return _retried(key, "Adopting LiveDesk's contact now: it gets this identifier.")
 
 
 @blueprint.post("/contacts/<key>/known")
@@ -103,7 +104,7 @@ def contact_known(key: str) -> Response:
 @needs(Role.OPERATOR)
 def contact_create_again(key: str) -> Response:
     operator().contacts.create_again(key, reason())
-    return back("Creating the contact again now, with what its source sent since.")
+    return _retried(key, "Creating the contact again now, with what its source sent since.")
 
 
 @blueprint.post("/contacts/<key>/edit")
@@ -114,7 +115,7 @@ def contact_edit(key: str) -> Response:
     if record.contact and request.form.get("seen", _digest(record.contact)) != _digest(record.contact):
         raise ActionRefused(Reason.CHANGED)
     try:
-        return back(DONE[operator().contacts.edit(key, typed, reason(), seen=record.contact)])
+        return _retried(key, DONE[operator().contacts.edit(key, typed, reason(), seen=record.contact)])
     except InvalidInput as error:
         return make_response(_show(key, record, revealed=True, typed=typed, problems=error.problems), 422)
 
@@ -125,6 +126,11 @@ def contact_erase(key: str) -> Response:
     for sentence in erased(operator().contacts.erase(key, reason())):
         flash(sentence)
     return redirect(url_for("dashboard.contacts"), 303)
+
+
+def _retried(key: str, now_text: str) -> Response:
+    """Return to the page, and say when the contact is sent."""
+    return back(retried(current_parts(), key, now_text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +219,7 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
         key=key,
         record=record,
         explanation=explain_contact(record, overview, settle_ms=parts.settle_ms, inbox_id=parts.inbox_id),
-        planned=planned_attempts(record, parts.retry, overview),
+        planned=planned_attempts(record, parts.retry, overview, parts.inbox_id),
         shown=shown,
         revealed=revealed,
         sent=request_of(record, shown, parts.inbox_id, url) if shown else None,

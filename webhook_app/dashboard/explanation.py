@@ -5,6 +5,7 @@ A sentence is a list of pieces: text, and times in ms since the epoch that the p
 
 from dataclasses import dataclass
 
+from webhook_app.present.sending import Due, Sentence, asked_for, goes_when, held_inbox, inbox_name, inbox_of
 from webhook_app.present.wording import counted, field_labels
 from worker.causes import CONTACT_GONE, explain
 from worker.durations import duration
@@ -14,7 +15,6 @@ from worker.store.overview import Overview
 from worker.store.record import ContactRecord
 from worker.store.upstream import Upstream
 
-Sentence = list[str | int]
 #: Attempts after the next one that the page announces.
 ANNOUNCED = 3
 
@@ -56,7 +56,7 @@ def explain_contact(
     if record.state.is_open:
         todo = explain(record.cause).todo if record.cause and record.resolution is None else ""
         waits = _waits(record, overview, settle_ms, inbox_id) if overview else []
-        sentence = [*_standing(record), *_open(record, overview)]
+        sentence = [*_standing(record), *_open(record, overview, inbox_of(record, inbox_id))]
         return Explanation("warn" if record.cause else "", sentence, todo, tuple(waits))
     return _closed(record)
 
@@ -123,17 +123,17 @@ def _at(at: int | None) -> Sentence:
     return [" ", at] if at is not None else []
 
 
-def _open(record: ContactRecord, overview: Overview | None) -> Sentence:
-    is_stopped = overview is not None and overview.upstream.state != "up"
-    due = "due as soon as LiveDesk accepts requests again" if is_stopped else "due now"
+def _open(record: ContactRecord, overview: Overview | None, inbox: str | None) -> Sentence:
+    when = goes_when(overview.upstream, inbox) if overview else []
+    due: Sentence = ["is made ", *when] if when else ["is due now"]
     by = f", requested by {record.trigger}" if record.trigger else ""
     if record.state is State.PENDING:
         untried = "Not tried yet. The first attempt" if record.work is Work.CREATE else "The attempt"
-        return [f"{untried} is {due}{by}."]
+        return [f"{untried} ", *due, f"{by}."]
     tried = f" after attempt {record.attempts_made}: {explain(record.cause).title}." if record.cause else "."
-    if record.next_attempt_at is None or (overview and record.next_attempt_at <= overview.now):
-        return [f"Waiting{tried} The next attempt is {due}{by}."]
-    return [f"Waiting{tried} The next attempt is ", record.next_attempt_at, f"{by}."]
+    if when or record.next_attempt_at is None or (overview and record.next_attempt_at <= overview.now):
+        return [f"Waiting{tried} The next attempt ", *due, f"{by}."]
+    return [f"Waiting{tried} The next attempt is ", Due(record.next_attempt_at), f"{by}."]
 
 
 def _waits(record: ContactRecord, overview: Overview, settle_ms: int, inbox_id: int | None) -> list[Sentence]:
@@ -144,17 +144,24 @@ def _waits(record: ContactRecord, overview: Overview, settle_ms: int, inbox_id: 
     if record.resolution is Resolution.WITHOUT:
         done = "is created" if record.work is Work.CREATE else "is sent"
         waits.append([f"An operator decided: it {done} without the value that another contact has."])
-    inbox = str((record.contact and record.contact.inbox_id) or inbox_id or "")
-    for one in overview.upstream.inboxes:
-        if one.inbox == inbox and record.work is Work.CREATE:
-            name = f"inbox {inbox}" if inbox else "a contact without an inbox"
-            waits.append([f"LiveDesk first rejected {name} ", one.since, "; the next probe is ", one.probe_at, "."])
+    if (held := held_inbox(overview.upstream, inbox_of(record, inbox_id))) is not None:
+        why = explain(held.cause).title
+        waits.append(
+            [
+                f"The contacts of {inbox_name(held)} wait since ",
+                held.since,
+                f": {why}. Next probe ",
+                Due(held.probe_at),
+                ".",
+            ]
+        )
     if record.unknown_since is not None and record.work is Work.CREATE:
         settled = record.unknown_since + settle_ms
         again: Sentence = [settled, "."] if settled > now else ["at once."]
         lost: Sentence = ["The answer to the request sent ", record.unknown_since, " was lost."]
         waits.append([*lost, " We look the contact up. If LiveDesk does not have it, we may send it again ", *again])
-    if record.next_attempt_at is not None and record.next_attempt_at > now:
+    is_sent = not goes_when(overview.upstream, inbox_of(record, inbox_id))
+    if is_sent and record.next_attempt_at is not None and record.next_attempt_at > now:
         waits.append(["Waits grow with every failure, and are randomised so that contacts do not all retry at once."])
     if record.operation:
         waits.append([f"It is part of operation {record.operation}, which runs after new signups and other retries."])
@@ -167,7 +174,9 @@ def _waits(record: ContactRecord, overview: Overview, settle_ms: int, inbox_id: 
 
 
 def _upstream(upstream: Upstream) -> list[Sentence]:
-    probe: Sentence = [" The next probe is ", upstream.probe_at, "."] if upstream.probe_at else []
+    """Return why nothing is sent at all."""
+    is_probed = upstream.probe_at is not None and not upstream.paused_at
+    probe: Sentence = [" Next probe ", Due(upstream.probe_at or 0), "."] if is_probed else []
     since = _at(upstream.since)
     found: list[Sentence] = []
     if upstream.paused_at:
@@ -176,17 +185,26 @@ def _upstream(upstream: Upstream) -> list[Sentence]:
     title = explain(upstream.cause or "").title
     if upstream.stop == "down":
         found.append(["LiveDesk went down", *since, f": {title}.", *probe])
+    elif upstream.stop == "hold":
+        found.append(["LiveDesk has accepted nothing since it refused", *since, f": {title}.", *probe])
+        found += [[sentence] for sentence in asked_for(upstream)]
     elif upstream.stop:
         found.append(["LiveDesk stopped accepting our requests", *since, f": {title}.", *probe])
     return found
 
 
-def planned_attempts(record: ContactRecord, policy: RetryPolicy, overview: Overview | None) -> list[Sentence]:
+def planned_attempts(
+    record: ContactRecord, policy: RetryPolicy, overview: Overview | None, inbox_id: int | None = None
+) -> list[Sentence]:
     """Describe future attempts; waits are random, so only their bounds are known."""
     if not record.state.is_open or record.state is State.SENDING:
         return []
     due = record.next_attempt_at
-    first: Sentence = [due] if due is not None and overview and due > overview.now else ["due now"]
+    when = goes_when(overview.upstream, inbox_of(record, inbox_id)) if overview else []
+    if when:
+        first: Sentence = when
+    else:
+        first = [Due(due)] if due is not None and overview and due > overview.now else ["due now"]
     waits = [duration(policy.bound_ms(record.failures + more)) for more in range(ANNOUNCED)]
     later: list[Sentence] = [[f"if that fails, at most {wait} later"] for wait in waits]
     budget, spent = duration(policy.budget_ms), duration(record.spent_ms)

@@ -2,18 +2,22 @@
 
 from dataclasses import dataclass
 
+from webhook_app.present.sending import STOPPED, asked_for, reason_of
 from webhook_app.present.wording import clashing, counted, people, rate
-from worker.causes import CONTACT_GONE, CONTACT_ONLINE, STORED_VALUE_REFUSED, Fault, explain
+from worker.causes import CONTACT_GONE, CONTACT_ONLINE, INBOX_NOT_FOUND, STORED_VALUE_REFUSED, Fault, explain
+from worker.durations import absolute
 from worker.model import State
 from worker.store.overview import Cause, Overview
 from worker.store.queue import Workers
 from worker.store.upstream import Upstream
 
-#: How a headline begins while the sync is stopped.
-STOPPED = {
-    "down": "LiveDesk is down",
-    "misconfigured": "The sync is misconfigured",
-    "hold": "LiveDesk accepts nothing now",
+#: The states in page titles.
+ALARMS = {
+    "up": "",
+    "paused": "paused",
+    "down": "LiveDesk down",
+    "misconfigured": "sync misconfigured",
+    "hold": "sync on hold",
 }
 #: The causes that only changes and deletions have.
 CHANGE_CAUSES = (CONTACT_GONE.slug, STORED_VALUE_REFUSED.slug, CONTACT_ONLINE.slug)
@@ -38,8 +42,12 @@ def reach_reason(upstream: Upstream) -> str:
     """Return why LiveDesk is not up, in our words or the pausing operator's."""
     if upstream.paused_at:
         return f"by {upstream.paused_by}: {upstream.paused_why}"
+    if upstream.stop == "hold" and upstream.words:
+        return f"LiveDesk answers everybody: “{upstream.words}”"
+    if upstream.stop == "hold" and upstream.until:
+        return f"LiveDesk asked for no requests until {absolute(upstream.until)}"
     if upstream.stop:
-        return explain(upstream.cause or "").title
+        return reason_of(upstream)
     return f"sending {rate(upstream.pace)} of {rate(upstream.rate)}/s" if reach(upstream) == "slow" else ""
 
 
@@ -47,7 +55,7 @@ def alarm(overview: Overview) -> str:
     """Return the alarm for page titles (``LiveDesk down, 412 failed``), or ""."""
     state, failed, conflicts = overview.upstream.state, overview.counts[State.FAILED], overview.counts[State.CONFLICT]
     parts = (
-        "" if state == "up" else "paused" if state == "paused" else f"LiveDesk {state}",
+        ALARMS[state],
         f"{failed:,} failed" if failed else "",
         counted(conflicts, "conflict") if conflicts else "",
         counted(overview.clashing, "clash", "clashes") if overview.clashing else "",
@@ -64,7 +72,7 @@ def headline_of(overview: Overview, causes: list[Cause], workers: Workers | None
         rest = (_waiting(overview), "Start a worker.", *_closed(overview))
         return Headline(tone="bad", what="No worker is running", since=since, rest=rest)
     if overview.upstream.inboxes:
-        return _inboxes(overview, causes)
+        return _inboxes(overview)
     groups = [group for group in causes if group.waiting]
     if groups:
         return _causes(overview, groups)
@@ -106,19 +114,27 @@ def _stopped(overview: Overview) -> Headline:
         tone="bad",
         what=f"{what}: {explained.title}",
         since=upstream.since,
-        rest=(fault.sentence, _waiting(overview), explained.todo, *_closed(overview)),
+        rest=(*asked_for(upstream), fault.sentence, _waiting(overview), explained.todo, *_closed(overview)),
     )
 
 
-def _inboxes(overview: Overview, causes: list[Cause]) -> Headline:
+def _inboxes(overview: Overview) -> Headline:
+    """Name the inboxes whose contacts wait, and why."""
     inboxes = overview.upstream.inboxes
-    explained = explain("inbox_not_found")
-    waiting = sum(group.waiting for group in causes if group.cause == "inbox_not_found")
+    explained = explain(inboxes[0].cause)
+    names = ", ".join(one.inbox or "(none set)" for one in inboxes)
+    is_unknown = all(one.cause == INBOX_NOT_FOUND.slug for one in inboxes)
+    what = f"LiveDesk does not know inbox {names}"
     return Headline(
         tone="bad",
-        what=f"LiveDesk does not know inbox {', '.join(one.inbox or '(none set)' for one in inboxes)}",
+        what=what if is_unknown else f"The contacts of inbox {names} wait: {explained.title}",
         since=min(one.since for one in inboxes),
-        rest=(explained.fault.sentence, f"{_wait(waiting)}.", explained.meaning, explained.todo, *_closed(overview)),
+        rest=(
+            explained.fault.sentence,
+            f"{_wait(overview.waiting['held'])}. All other contacts are sent.",
+            explained.todo,
+            *_closed(overview),
+        ),
     )
 
 

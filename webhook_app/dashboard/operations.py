@@ -184,7 +184,7 @@ def _progress(operation_id: str) -> dict[str, Any]:
         "waits": waits,
         "undoable": current_parts().store.operations.undoable(operation.id),
         "words": ACTION_WORDS,
-        "upstream_state": overview.upstream.state if overview else None,
+        "upstream": overview.upstream if overview else None,
         "takes_ms": round(left * REQUESTS.get(operation.action, 1) / pace * 1000) if waits and pace else None,
         "changes": [
             command.value for command, transition in TRANSITIONS.items() if operation.state in transition.sources

@@ -14,6 +14,7 @@ from webhook_app.dashboard.session import csrf_token, current_user, needs
 from webhook_app.operator import ActionRefused, Operator, Reason
 from webhook_app.parts import current_parts
 from webhook_app.present import wording
+from webhook_app.present.sending import STATE_WORDS, goes_when
 from worker.actions import may
 from worker.errors import StoreError
 from worker.store.overview import Overview
@@ -112,6 +113,8 @@ def template_values() -> dict[str, object]:
         "max_reason": MAX_REASON,
         "may": may,
         "ui": macros.module,
+        "state_words": STATE_WORDS,
+        "goes_when": goes_when,
         "reach": headline.reach,
         "reach_reason": headline.reach_reason,
         "alarm": headline.alarm,

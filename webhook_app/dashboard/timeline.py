@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from webhook_app.dashboard.explanation import Sentence
+from webhook_app.present.sending import Sentence
 from webhook_app.present.wording import field_labels
 from worker.causes import explain
 from worker.model import Attempt, Outcome, State, Work

@@ -161,9 +161,16 @@ class ContactPage(Answer):
     matching: Annotated[Count | None, Meta(description="Null on later pages, and if it would be slow to count.")]
 
 
+WAITS_FOR = (
+    "Why it is not sent now: the sync is `paused`, `down`, `misconfigured` or on `hold`, or its `inbox` is held; null "
+    "if nothing keeps it."
+)
+
+
 class ContactState(Answer):
     key: Key
     state: State
+    waits_for: Annotated[str | None, Meta(description=WAITS_FOR)] = None
 
 
 class ErasedContact(Answer):
@@ -175,7 +182,9 @@ class ErasedContact(Answer):
     )
 
 
-class KnownContact(ContactState):
+class KnownContact(Answer):
+    key: Key
+    state: State
     contact_id: int
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from webhook_app.present.sending import STOPPED
 from worker.actions import BulkAction, Obstacle
 from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
 from worker.estimate import Limit
@@ -34,7 +35,7 @@ class ActionWords:
 
 #: Buttons, plans, commands and the API word the actions alike.
 ACTION_WORDS: Mapping[BulkAction, ActionWords] = {
-    BulkAction.RETRY: ActionWords("Retry {}", "It is due now, with a new retry budget.", "created"),
+    BulkAction.RETRY: ActionWords("Retry {}", "It is tried again, with a new retry budget.", "created"),
     BulkAction.DISCARD: ActionWords(
         "Discard {}",
         "It is not tried again. Retry brings it back. Of a change, LiveDesk's contact stays as it is.",
@@ -61,12 +62,6 @@ ACTION_WORDS: Mapping[BulkAction, ActionWords] = {
         "Another person, who shares the address or number.",
         "What LiveDesk has created by then stays there.",
     ),
-}
-#: Why the sync stopped by itself.
-STOPPED = {
-    "down": "LiveDesk is down",
-    "misconfigured": "the sync is misconfigured",
-    "hold": "LiveDesk accepts nothing now",
 }
 #: Attributes that a sentence names.
 MAX_NAMED = 8
@@ -228,7 +223,7 @@ def limit_words(overview: Overview) -> str:
         Limit.WORKERS: "the workers: all are busy",
         Limit.NO_WORKER: "no worker is running",
         Limit.PAUSED: f"{upstream.paused_by} paused the sync",
-        Limit.STOPPED: f"{STOPPED.get(upstream.stop or '', 'the sync is stopped')}",
+        Limit.STOPPED: STOPPED.get(upstream.stop or "", ""),
         Limit.LATER: "the next attempts are later" if overview.later else "they wait for their inbox",
     }
     return words.get(overview.limit, "")

@@ -184,7 +184,7 @@ def test_conflicts_are_resolved_in_bulk(world: ApiWorld) -> None:
 def test_a_contact_is_edited(world: ApiWorld) -> None:
     key = world.bring("ada", FAILED, email="ada@exmaple.com", name="Ada")
     arguments = ("contacts", "edit", "ada", "--set", "email", "Ada@Example.com", "--unset", "name", "--json")
-    assert lines(flask(world, *arguments)) == [{"key": key, "state": "retrying"}]
+    assert lines(flask(world, *arguments)) == [{"key": key, "state": "retrying", "waits_for": None}]
     record = world.store.contacts.read(key)
     assert record is not None
     assert record.contact == Contact("ada", 1, None, "ada@example.com")

@@ -157,7 +157,11 @@ def test_no_worker(store: Store, standin: StandIn) -> None:
 @pytest.mark.parametrize(
     ("signal", "cause", "says"),
     [
-        (Signal.MISCONFIGURED, "unauthorized", "LiveDesk rejects our requests (unauthorized)."),
+        (
+            Signal.MISCONFIGURED,
+            "unauthorized",
+            "The sync is misconfigured: LiveDesk rejects our API key (401) (unauthorized).",
+        ),
         (Signal.INBOX, "inbox_not_found", "The contacts of inbox 7 wait: LiveDesk does not know the inbox."),
     ],
 )

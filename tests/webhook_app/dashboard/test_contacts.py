@@ -200,7 +200,7 @@ def test_the_reasons_for_waiting(door: DashboardWorld) -> None:
     page = door.get(f"{LIST}/{key}")
     assert "Grace paused the sync" in page
     assert "they move house" in page
-    assert "as soon as LiveDesk accepts requests again" in page
+    assert "as soon as an operator resumes the sync" in page
     door.client.hset(
         keys.UPSTREAM, mapping={"stop": "down", "stop_cause": "http_503", "stop_since": "1", "probe_at": "2"}
     )
@@ -208,7 +208,7 @@ def test_the_reasons_for_waiting(door: DashboardWorld) -> None:
     door.client.hset(keys.UPSTREAM, mapping={"stop": "misconfigured", "stop_cause": "unauthorized"})
     assert "LiveDesk rejects our API key (401)" in door.get(f"{LIST}/{key}")
     door.client.hset(keys.INBOXES, mapping={"7:since": "1", "7:probe_at": "2", "7:probes": "1"})
-    assert "LiveDesk first rejected inbox 7" in door.get(f"{LIST}/{key}")
+    assert "The contacts of inbox 7 wait since" in door.get(f"{LIST}/{key}")
     door.client.hset(keys.contact(key), "unknown_since", str(door.store.now()))
     assert "We look the contact up." in door.get(f"{LIST}/{key}")
     door.client.hdel(keys.contact(key), "unknown_since")

@@ -280,7 +280,10 @@ def test_the_overview_tells_changes_from_signups(ada: Life, door: DashboardWorld
     door.store.queue.sweep("worker")
     text = text_of(door.get("/dashboard/"))
     assert "3 people are on the way, among them 1 change and 1 deletion." in text
-    assert "To be sent, in this order: new signups 1, retries 0, deletions 1, changes 1," in text
+    assert (
+        "To be sent, in this order: what operators wait for 0, new signups 1, retries 0, deletions 1, changes 1,"
+        in text
+    )
 
 
 def test_a_cause_of_changes_alone_is_named_so(ada: Life, door: DashboardWorld) -> None:

@@ -157,7 +157,7 @@ def test_a_due_time_in_the_past_reads_due(parts: Parts) -> None:
         door.get("/dashboard/contacts?state=retrying").text,
     )
     parts.store.client.hset(keys.UPSTREAM, mapping={"stop": "down", "stop_since": "1", "probe_at": "2"})
-    assert "Retrying 1 due, but waiting" in words(door)
+    assert "Retrying 1 waiting for LiveDesk" in words(door)
 
 
 def test_the_headline_without_a_worker(parts: Parts) -> None:
@@ -206,7 +206,7 @@ def test_the_headline_of_an_unknown_inbox(parts: Parts) -> None:
     parts.store.queue.sweep("worker-1")
     text = words(enter(parts))
     assert "LiveDesk does not know inbox 99" in text
-    assert "1 unknown inbox" in text
+    assert "1 held inbox" in text
     assert "Caused by our configuration. 1 person is waiting." in text
     parts.store.queue.sweep("worker-1")
     assert "Retrying 1 waiting for their inbox" in words(enter(parts))

@@ -99,8 +99,8 @@ def test_the_page_of_livedesk(parts: Parts) -> None:
     text = words(enter(parts), "upstream")
     assert "LiveDesk answers with an error (503) HTTP 503" in text
     assert "5 failed so far" in text
-    assert "Unknown inboxes" in text
-    assert "99" in text[text.index("Unknown inboxes") : text.index("Answers in the last hour")]
+    assert "Held inboxes" in text
+    assert "99" in text[text.index("Held inboxes") : text.index("Answers in the last hour")]
     assert "Latest attempts" in text
     assert "Another contact has this e-mail address" in text
     assert "Not tested yet" in text
@@ -109,7 +109,7 @@ def test_the_page_of_livedesk(parts: Parts) -> None:
 def test_a_lowered_pace_is_explained(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("throttled", Signal.THROTTLED, 429))
     text = words(enter(parts), "upstream")
-    assert "Limit 5 of 10/s" in text
+    assert "Limits 5 of 10/s" in text
     assert "Why it is lower LiveDesk answered 429 (too many requests)" in text
     assert "Slow" in text
 
