@@ -60,7 +60,7 @@ def test_pausing_resuming_and_probing(open_page: OpenPage, parts: Parts, seeded:
     page.get_by_role("button", name="Resume sync").click()
     expect(page.locator("#state-now")).to_contain_text("Down for")
     page.get_by_role("button", name="Probe now").click()
-    expect(page.get_by_role("status").first).to_contain_text("Probing LiveDesk now")
+    expect(page.locator("#probe-result")).to_contain_text("Probing LiveDesk…")
     assert [entry.did for entry in parts.store.audit.page(limit=3)] == [
         "probed LiveDesk",
         "resumed the sync",

@@ -218,6 +218,7 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
         "contact",
         key=key,
         record=record,
+        retries=overview is None or overview.upstream.state == "up",
         explanation=explain_contact(record, overview, settle_ms=parts.settle_ms, inbox_id=parts.inbox_id),
         planned=planned_attempts(record, parts.retry, overview, parts.inbox_id),
         shown=shown,

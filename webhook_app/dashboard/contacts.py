@@ -7,6 +7,7 @@ from flask import abort, redirect, request, url_for
 from werkzeug import Response
 
 from webhook_app.access import Role
+from webhook_app.dashboard.advice import Step, next_step
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.operations import MAX_INLINE
 from webhook_app.dashboard.pages import operator, read_overview, show
@@ -16,8 +17,10 @@ from webhook_app.operator import WORK_NAMES, describe_filter
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.csv_export import as_csv
 from worker.actions import TAKEN_CAUSES, BulkAction
+from worker.causes import explain
 from worker.model import State
 from worker.store.lists import MAX_SCANNED, Filter, Page, Row
+from worker.store.overview import Overview
 
 ROWS = 50
 #: The tabs, those that need an operator first.
@@ -62,6 +65,7 @@ def contacts() -> str:
         actions=[each for each in BulkAction if not each.resolves and wanted.state in (None, *each.eligible)],
         resolves=wanted.state is State.CONFLICT or (wanted.state is None and wanted.cause in TAKEN_CAUSES),
         max_inline=MAX_INLINE,
+        step=_step(wanted.cause, overview),
         is_empty=overview is not None and not any(counts.values()),
     )
 
@@ -95,6 +99,14 @@ def find(parts: Parts, text: str) -> list[str]:
     if not found and re.fullmatch(r"\+[\d\s().\-/]+", text):
         found = parts.store.lists.search("+" + re.sub(r"\D", "", text))
     return found
+
+
+def _step(cause: str | None, overview: Overview | None) -> Step:
+    """Return what to do about a list; without a cause it is to retry, if that helps."""
+    upstream = overview.upstream if overview else None
+    if cause is None and upstream and upstream.state == "up":
+        return Step.RETRY
+    return next_step(explain(cause or ""), upstream)
 
 
 def _shown(text: str | None) -> list[str] | None:

@@ -1,8 +1,12 @@
 """``/dashboard``: what is broken, since when, why, for how many; and one cause."""
 
+from collections import Counter
+from functools import partial
+
 from flask import abort, request
 
 from webhook_app.access import Role
+from webhook_app.dashboard.advice import next_step
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.headline import headline_of
 from webhook_app.dashboard.operations import shares
@@ -14,9 +18,12 @@ from worker.actions import TAKEN_CAUSES
 from worker.causes import explain
 from worker.model import State
 from worker.store.lists import Filter
+from worker.store.overview import Cause
 
 #: Causes on the overview; contacts in the sample of one cause.
 MAX_CAUSES, MAX_SAMPLE = 50, 10
+#: Answers of LiveDesk that are quoted: on a cause's page, and causes on the overview.
+MAX_WORDS, MAX_QUOTED = 5, 5
 #: Counters in the chart of the last hour, with their labels.
 FLOW = (("accepted", "accepted"), ("created", "created"), ("updated", "changes sent"), ("failed", "failed"))
 
@@ -68,6 +75,8 @@ def start() -> str:
         meanings=MEANINGS,
         lanes=LANES,
         shares=shares,
+        said=_latest_words(causes or []),
+        step_of=lambda group: next_step(explain(group.cause), overview.upstream if overview else None),
         taken_causes=TAKEN_CAUSES,
     )
 
@@ -80,5 +89,33 @@ def cause(cause: str) -> str:
     group = parts.store.overview.cause(cause) or abort(404, "No attempt has failed with this cause.")
     rows = or_unknown(lambda: parts.store.lists.page(Filter(cause=cause), limit=MAX_SAMPLE).rows)
     resolutions = [action for action in ACTION_WORDS if action.resolves and cause in TAKEN_CAUSES]
-    words = {"words": ACTION_WORDS, "resolutions": resolutions}
-    return show("cause", group=group, explained=explain(cause), rows=rows, **words)
+    overview = read_overview()
+    return show(
+        "cause",
+        group=group,
+        explained=explain(cause),
+        rows=rows,
+        step=next_step(explain(cause), overview.upstream if overview else None),
+        words_of=_words([row.key for row in rows or []], cause),
+        words=ACTION_WORDS,
+        resolutions=resolutions,
+    )
+
+
+def _words(found: list[str], cause: str) -> list[tuple[str, int]]:
+    """Return what LiveDesk wrote about these contacts, and about how many the same."""
+    records = or_unknown(lambda: current_parts().store.contacts.read_many(found)) or {}
+    attempts = [record.attempts[-1] for record in records.values() if record.attempts]
+    said = Counter(attempt.excerpt for attempt in attempts if attempt.excerpt and attempt.cause == cause)
+    return said.most_common(MAX_WORDS)
+
+
+def _latest_words(causes: list[Cause]) -> dict[str, str]:
+    """Return what LiveDesk wrote about the latest contact of the largest causes."""
+    lists, said = current_parts().store.lists, {}
+    for group in [each for each in causes if each.waiting][:MAX_QUOTED]:
+        latest = Filter(cause=group.cause)
+        rows = or_unknown(partial(lists.page, latest, limit=1))
+        for text, _ in _words([row.key for row in rows.rows] if rows else [], group.cause):
+            said[group.cause] = text
+    return said

@@ -1,20 +1,26 @@
 """``/dashboard/upstream``: LiveDesk's state, our pace; pause, resume and probe."""
 
-from flask import abort
+from flask import abort, redirect, request, url_for
 from werkzeug import Response
 
 from webhook_app.access import Role
 from webhook_app.dashboard.blueprint import blueprint
-from webhook_app.dashboard.pages import back, operator, or_unknown, reason, show
+from webhook_app.dashboard.headline import on_the_way
+from webhook_app.dashboard.pages import back, operator, or_unknown, read_overview, reason, show
 from webhook_app.dashboard.session import needs
 from webhook_app.operator import ActionRefused, Reason
 from webhook_app.parts import Parts, current_parts
+from webhook_app.present.sending import STATE_WORDS, Due, Sentence, reason_of
+from webhook_app.present.wording import clear_words, people, takes
 from worker.causes import explain
 from worker.livedesk.probe import promise
 from worker.model import Account, State
 from worker.store.lists import Filter
+from worker.store.overview import Overview
 from worker.store.record import ContactRecord
 
+#: For how long the page shows what came of a probe.
+RESULT_SHOWN_MS = 15 * 60_000
 #: Counters of LiveDesk's answers, with their labels.
 ANSWERS = (("ok", "good"), ("error", "error"), ("throttled", "throttled"))
 #: States whose latest attempts are shown; how many of each, and how many altogether.
@@ -27,12 +33,15 @@ MAX_OF_EACH, MAX_LATEST = 6, 12
 def upstream() -> str:
     parts = current_parts()
     account = or_unknown(lambda: _account(parts))
+    latest = or_unknown(lambda: _latest(parts))
     return show(
         "upstream",
         explain=explain,
         answers=or_unknown(lambda: parts.store.overview.flow(names=tuple(name for name, _ in ANSWERS))),
         series=ANSWERS,
-        latest=or_unknown(lambda: _latest(parts)),
+        latest=latest,
+        result=_result(read_overview(), latest or []),
+        args={name: request.args[name] for name in ("probed", "since") if name in request.args},
         account=account,
         meaning=promise(account) if account and account.probed_at else None,
     )
@@ -59,8 +68,33 @@ def resume() -> Response:
 @blueprint.post("/upstream/probe")
 @needs(Role.OPERATOR)
 def probe() -> Response:
+    """Probe, and show the page that says what came of it."""
+    upstream = current_parts().store.upstream.read()
     operator().sync.probe(reason())
-    return back("Probing LiveDesk now. The result appears below.")
+    since = upstream.since or min((held.since for held in upstream.inboxes), default=None)
+    return redirect(url_for("dashboard.upstream", probed=current_parts().store.now(), since=since), 303)
+
+
+def _result(overview: Overview | None, latest: list[tuple[str, ContactRecord]]) -> tuple[str, Sentence] | None:
+    """Return what came of the probe that somebody requested: a tone and a sentence."""
+    probed, since = (request.args.get(name, type=int) for name in ("probed", "since"))
+    if overview is None or probed is None or overview.now - probed > RESULT_SHOWN_MS:
+        return None
+    upstream = overview.upstream
+    if upstream.paused_at:
+        return "warn", ["An operator has paused the sync: it is probed after a resume."]
+    waiting = upstream.probe_at if upstream.stop else min((held.probe_at for held in upstream.inboxes), default=None)
+    if waiting is None:
+        good = next((record.attempts[-1] for _, record in latest if record.attempts[-1].cause is None), None)
+        took = f" It answered in {good.duration_ms:,} ms." if good and good.at >= probed else ""
+        back = f" after {takes(probed - since)}" if since else ""
+        left = on_the_way(overview)
+        drains = f" {people(left)} {'is' if left == 1 else 'are'} on the way: {clear_words(overview)}." if left else ""
+        return "good", [f"LiveDesk is back{back}: the sync runs again.{took}{drains}"]
+    if waiting <= max(probed, overview.now):
+        return "plain-note", ["Probing LiveDesk…"]
+    what = f"{STATE_WORDS[upstream.stop].lower()}: {reason_of(upstream)}" if upstream.stop else "held"
+    return "bad", [f"Still {what}. Next probe ", Due(waiting), "."]
 
 
 def _account(parts: Parts) -> Account:

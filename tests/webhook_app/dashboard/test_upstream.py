@@ -55,7 +55,7 @@ def test_an_operator_probes_now(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("unauthorized", Signal.MISCONFIGURED, 401))
     door = enter(parts)
     before = parts.store.upstream.read().probe_at
-    assert "Probing LiveDesk now." in send(door, "/dashboard/upstream/probe", follow_redirects=True).text
+    assert "Probing LiveDesk…" in send(door, "/dashboard/upstream/probe", follow_redirects=True).text
     after = parts.store.upstream.read().probe_at
     assert before is not None
     assert after is not None
