@@ -150,6 +150,16 @@ INBOX_NOT_FOUND = _row("inbox_not_found", Fault.OURS, Signal.INBOX, "inbox",
     "LiveDesk does not know the inbox",
     "Contacts of this inbox wait; all others are sent. One contact at a time probes whether the inbox exists.",
     "Copy the id from Project Settings > Channels to LIVEDESK_INBOX_ID, or to inbox_id of the source.")
+INBOX_NEEDS_VALUE = _row("inbox_needs_value", Fault.OURS, Signal.INBOX, "inbox",
+    "The inbox needs an e-mail or a phone number",
+    "It is an e-mail, SMS or WhatsApp channel, where LiveDesk creates no contact without that value. Contacts of this "
+    "inbox wait; all others are sent. One contact at a time probes.",
+    "Use a channel of type API in LIVEDESK_INBOX_ID or in inbox_id of the source, or send the value.")
+INBOX_REFUSES_SOURCE = _row("inbox_refuses_source", Fault.OURS, Signal.INBOX, "inbox",
+    "The inbox cannot identify the contact",
+    "It is a WhatsApp or SMS channel. LiveDesk identifies its contacts by their phone number, and does not accept the "
+    "one of this contact, or another contact has it there. Contacts of this inbox wait; all others are sent.",
+    "Use a channel of type API in LIVEDESK_INBOX_ID or in inbox_id of the source.")
 INBOX_MISSING = _row("inbox_missing", Fault.OURS, Signal.INBOX, "inbox",
     "No inbox is configured",
     "Neither the delivery, nor its source, nor LIVEDESK_INBOX_ID names an inbox. These contacts wait.",

@@ -42,8 +42,13 @@ def one_contact(function: F) -> Callable[..., None]:
 
 
 def find_key(parts: Parts, text: str) -> str:
-    """Return the key of the only contact with this value; ``search`` lists which."""
+    """Return the key of the contact with this identifier, or else this value.
+
+    An identifier can be the id of another contact in LiveDesk, or its phone number: ``search`` lists all of them.
+    """
     found = parts.store.lists.search(text)
+    if found and found[0] == parts.store.key_of(text):
+        return found[0]
     if not found:
         raise ActionRefused(Reason.GONE)
     if len(found) > 1:

@@ -171,6 +171,24 @@ def create_not_found(answer: Answer) -> Misconfigured:
     return Misconfigured(cause, status=answer.status, excerpt=answer.excerpt())
 
 
+def inbox_refusal(answer: Answer) -> Misconfigured | None:
+    """Return the error for a 422 to a create that is about the inbox, or ``None``.
+
+    An inbox of some types needs a value of the contact as its ``source_id`` (Chatwoot v4.10.0,
+    ``contact_inbox_builder.rb``). Without it, Rails says which parameter is missing, always in English; a value that
+    is no valid ``source_id`` is named as such (``contact_inbox.rb``).
+    """
+    body = answer.json
+    if answer.status != 422 or not isinstance(body, dict):
+        return None
+    cause = None
+    if body.get("attributes") == ["source_id"]:
+        cause = causes.INBOX_REFUSES_SOURCE
+    elif isinstance(error := body.get("error"), str) and error.startswith("param is missing"):
+        cause = causes.INBOX_NEEDS_VALUE
+    return Misconfigured(cause, status=answer.status, excerpt=answer.excerpt()) if cause else None
+
+
 def read_created(answer: Answer, contact: Contact) -> Created:
     """Return what a 2xx to a create says.
 

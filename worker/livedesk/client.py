@@ -20,6 +20,7 @@ from worker.livedesk.answers import (
     Deletion,
     Person,
     create_not_found,
+    inbox_refusal,
     raise_for_status,
     read_created,
     read_deletion,
@@ -96,6 +97,8 @@ class LiveDesk:
         answer = self._call("POST", self.url, body=sent.present())
         if answer.status in (404, 405):
             raise create_not_found(answer)
+        if refusal := inbox_refusal(answer):
+            raise refusal
         raise_for_status(answer)
         return read_created(answer, contact)
 

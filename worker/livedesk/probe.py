@@ -17,7 +17,7 @@ from worker.livedesk.answers import Created, Deletion
 from worker.livedesk.checks import CheckResult, Level
 from worker.livedesk.client import LiveDesk
 from worker.livedesk.probe_attributes import SEARCH_EVERY_S, SEARCH_FOR_S, AttributeProbe, with_attributes
-from worker.model import Account, Contact
+from worker.model import Account, Contact, Signal
 
 NAME = "LiveDesk Sync doctor"
 SUPPORT = "Contact LiveDesk support."
@@ -90,9 +90,12 @@ class Probe:
         try:
             self._create(Contact(self._new_identifier(), inbox_id, NAME))
         except LiveDeskError as error:
-            if error.cause is not causes.INBOX_NOT_FOUND:
+            if error.cause.signal is not Signal.INBOX:
                 raise
-            return CheckResult(Level.FAILED, "inbox", f"LiveDesk has no inbox {inbox_id}.", error.cause.todo)
+            text = f"LiveDesk has no inbox {inbox_id}."
+            if error.cause is not causes.INBOX_NOT_FOUND:
+                text = f"Inbox {inbox_id} accepts no such contact: {error.cause.title}."
+            return CheckResult(Level.FAILED, "inbox", text, error.cause.todo)
         return CheckResult(Level.OK, "inbox", f"Inbox {inbox_id} accepts contacts.")
 
     def _create_first(self, contact: Contact) -> tuple[Created, bool]:

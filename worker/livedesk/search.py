@@ -207,6 +207,8 @@ class _LookUp(_Session):
         self.first: Page | None = None
         self.pages = 1
         self.is_newest_first = False
+        #: Whether nobody has a value that the contact must have.
+        self.is_without_clue = False
         #: How many requests it took to leave pages out.
         self.skips = 0
         #: Whether pages were left out because their contacts are too new.
@@ -217,6 +219,8 @@ class _LookUp(_Session):
         for look in ways if len(_literal(self.query)) >= SELECTIVE else reversed(ways):
             if (found := look()) is not None:
                 return found
+        if self.is_without_clue:
+            return []
         if self.first is None:
             cause = causes.SEARCH_PROVES_NOTHING if self.requests else causes.CANNOT_BE_LOOKED_UP
             raise Inconclusive(cause)
@@ -230,6 +234,7 @@ class _LookUp(_Session):
         return self._matches(self.first) if self._is_decisive(self.first) else None
 
     def _by_clue(self) -> list[Person] | None:
+        """Return who is found by the rarest other value; ``None``: unknown."""
         if self.clues.rarest is None:
             return None
         field, value = self.clues.rarest
@@ -238,8 +243,10 @@ class _LookUp(_Session):
         if found := self._matches(page):
             return found
         self.check(query, page)
+        # Whether the identifier is absent, too, is found out by a search for it, as far as that is possible.
         is_taken = any(_has(person, field, value) for person in page.people)
-        return [] if self.clues.is_proof and field != "name" and page.is_last and not is_taken else None
+        self.is_without_clue = self.clues.is_proof and field != "name" and page.is_last and not is_taken
+        return None
 
     def _read_first(self) -> Page:
         """Read the first page of results for the identifier."""

@@ -66,6 +66,24 @@ def test_contacts_are_listed_by_a_filter(world: ApiWorld) -> None:
         assert [row["identifier"] for row in lines(flask(world, "contacts", "list", *options, "--json"))] == names
 
 
+def test_a_contact_is_shown_by_its_exact_identifier_first(world: ApiWorld) -> None:
+    """The identifier 2 is also the id in LiveDesk of somebody else, and the phone number of a third one."""
+    other = world.bring("ada", replace(CREATED, contact_id="2"))
+    assert lines(flask(world, "contacts", "show", "2", "--json"))[0]["key"] == other
+    key = world.bring("2", FAILED)
+    [shown] = lines(flask(world, "contacts", "show", "2", "--json"))
+    assert (shown["key"], shown["identifier"]) == (key, "2")
+    assert flask(world, "contacts", "retry", "2").exit_code == 0
+    assert state_of(world, key) is State.RETRYING
+
+
+def test_without_an_exact_identifier_several_matches_are_named(world: ApiWorld) -> None:
+    keys = sorted(world.bring(name, FAILED, email="both@example.com") for name in ("ada", "mary"))
+    result = flask(world, "contacts", "show", "both@example.com")
+    assert result.exit_code != 0
+    assert all(key in result.output for key in keys)
+
+
 def test_a_list_says_how_many_contacts_it_omits(world: ApiWorld) -> None:
     for number in range(3):
         world.bring(f"person-{number}", FAILED)

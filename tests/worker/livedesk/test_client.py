@@ -9,7 +9,7 @@ import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from email.utils import formatdate
 from pathlib import Path
@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 
 from tests.livedesk import StandIn, serve
 from tests.rig.processes import free_port
+from worker.causes import Fault
 from worker.errors import AnswerUnknown, Inconclusive, LiveDeskError, Misconfigured, NotSent, Rejected, Throttled
 from worker.livedesk.answers import Created, Deletion, Person
 from worker.livedesk.bodies import MAX_ANSWER_BYTES
 from worker.livedesk.client import LiveDesk
 from worker.livedesk.search import MAX_PAGES
-from worker.model import Contact, Note, NoteCode
+from worker.model import Contact, Note, NoteCode, Signal
 
 KEY, SECRET = "demo-key", "demo-secret"
 ADA = Contact("ada", 1, "Ada", "ada@example.com", "+4915112345678", "https://example.com/ada.png")
@@ -151,6 +152,27 @@ def test_a_contact_that_cannot_be_read_is_no_contact(standin: StandIn, livedesk:
 def test_an_unknown_inbox_is_a_configuration_error(livedesk: LiveDesk) -> None:
     error = refusal_of(lambda: livedesk.create(Contact("ada", 999)))
     assert (type(error), error.cause.slug, error.status) == (Misconfigured, "inbox_not_found", 404)
+
+
+@pytest.mark.parametrize(
+    ("channel", "fields", "cause"),
+    [
+        ("Channel::Email", {"email": None}, "inbox_needs_value"),
+        ("Channel::Whatsapp", {"phone_number": None}, "inbox_needs_value"),
+        ("Channel::Sms", {"phone_number": None}, "inbox_needs_value"),
+        ("Channel::TwilioSms", {"phone_number": None}, "inbox_needs_value"),
+        ("Channel::Whatsapp", {"phone_number": "tel:+4915112345678"}, "inbox_refuses_source"),
+    ],
+)
+def test_an_inbox_that_needs_a_value_is_our_mistake_not_the_contacts(
+    channel: str, fields: dict[str, Any], cause: str, standin: StandIn, livedesk: LiveDesk
+) -> None:
+    """Chatwoot v4.10.0, ``contact_inbox_builder.rb``: see ``tests/livedesk/inbox.py``."""
+    standin.set_inbox(7, channel)
+    error = refusal_of(lambda: livedesk.create(replace(ADA, inbox_id=7, **fields)))
+    assert (type(error), error.cause.slug, error.status) == (Misconfigured, cause, 422)
+    assert (error.cause.fault, error.cause.signal) == (Fault.OURS, Signal.INBOX)
+    assert standin.contacts() == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh", "de"])

@@ -276,6 +276,14 @@ def test_an_inbox_that_is_not_there(standin: StandIn) -> None:
     assert standin.contacts() == []
 
 
+def test_an_inbox_of_another_type(standin: StandIn) -> None:
+    standin.set_inbox(9, "Channel::Email")
+    done = probe(standin, (1, 9))
+    assert done.findings[1].text == "Inbox 9 accepts no such contact: The inbox needs an e-mail or a phone number."
+    assert done.findings[1].level is Level.FAILED
+    assert standin.contacts() == []
+
+
 @pytest.mark.parametrize("mode", ["commit_then_500", "commit_then_reset"])
 def test_probes_that_break_off_leave_nothing_behind(mode: str, standin: StandIn) -> None:
     standin.behave(mode, on="create", times=1)

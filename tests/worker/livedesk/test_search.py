@@ -1,7 +1,7 @@
 """Look-ups in a large account, where a search finds far too many, and what proves that a contact is absent."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +9,9 @@ import pytest
 
 from tests.livedesk import StandIn, serve
 from worker.errors import Inconclusive
+from worker.livedesk.answers import Person
 from worker.livedesk.client import LiveDesk
-from worker.livedesk.search import MAX_PAGES, MAX_SKIPS, NO_CLUES, Clues
+from worker.livedesk.search import MAX_PAGES, MAX_SKIPS, NO_CLUES, Clues, Page, Search
 
 #: Contacts in the large account. Searches for a digit, a letter, a wildcard, "com" or "+48" find thousands of them.
 MANY = 200_000
@@ -125,6 +126,85 @@ def test_a_contact_from_long_ago_is_found_by_its_address(large: StandIn) -> None
         assert account.requests == 1
     finally:
         large.delete_contact(made.id)
+
+
+# Identifiers that cannot be searched
+
+
+@pytest.mark.parametrize("identifier", ["\\", "\\\\", " \\ \\"])
+def test_backslashes_are_found_by_the_other_values(identifier: str, large: StandIn) -> None:
+    account = Account(large)
+    assert account.cause(identifier, LOST) == "cannot_be_looked_up"
+    assert account.requests == 0
+    assert account.cause(identifier, replace(LOST, name="Grace Hopper")) == "search_proves_nothing"
+    grace = replace(LOST, **VALUES["e-mail"])
+    assert account.ids(identifier, grace) == [], "nobody has her address"
+    assert account.cause(identifier, replace(grace, is_proof=False)) == "search_proves_nothing"
+    made = large.add_contact(identifier=identifier, **VALUES["e-mail"])
+    try:
+        assert account.ids(identifier, grace) == [str(made.id)]
+        assert account.requests == 1
+    finally:
+        large.delete_contact(made.id)
+
+
+# What a hit proves, and what it does not
+
+
+def test_hits_by_an_id_or_another_address_prove_nothing_either_way() -> None:
+    """Later versions of Chatwoot show them, without any sign of the query."""
+    with serve() as standin:
+        account = Account(standin, "newer_search")
+        other = standin.add_contact(identifier="someone", other_emails=["grace@navy.example"])
+        assert account.ids(str(other.id), LOST) == []
+        assert account.ids("grace@navy.example", LOST) == []
+        assert account.requests == 2, "the second one shows that LiveDesk does not ignore queries"
+        assert account.ids("long-enough", replace(LOST, email="grace@navy.example")) == []
+        made = standin.add_contact(identifier=str(other.id))
+        assert account.ids(str(other.id), LOST) == [str(made.id)]
+
+
+def test_a_search_that_ignores_queries_is_found_out_by_a_random_one() -> None:
+    with serve() as standin:
+        account = Account(standin, "q_ignored")
+        standin.add_contact(identifier="someone")
+        assert account.cause("else", LOST) == "search_ignored_query"
+        assert account.requests == 2
+        assert account.ids("someone", LOST) != [], "who is found is found"
+
+
+#: LiveDesk's clock, far from ours.
+NOON_MS = 1_000_000_000_000
+HOUR_MS = 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("ages_s", "error_ms", "is_absent"),
+    [
+        (range(7200, 7215), 0, True),  # newest first, down to before the create could be sent
+        (range(3000, 3015), 0, False),  # the contact can be on the next page
+        (range(3610, 3625), 0, False),  # a few seconds are within the margin
+        (range(7214, 7199, -1), 0, False),  # oldest first: the contact can be on the last page
+        ([7200] * 15, 0, False),  # nothing shows the order
+        (range(3700, 3715), 300_000, False),  # LiveDesk does not tell its time
+        (range(7200, 7214), 0, True),  # all results
+    ],
+)
+def test_absent_is_what_must_have_been_shown_by_livedesks_clock(
+    ages_s: Sequence[int], error_ms: int, is_absent: bool
+) -> None:
+    people = [Person(str(age), f"5-{age}", created_at=NOON_MS - age * 1000) for age in ages_s]
+
+    def read(params: Mapping[str, str]) -> Page:
+        return Page(people, NOON_MS, error_ms)
+
+    search = Search(read, clock=lambda: 0.0)
+    try:
+        assert search.look_up("5", Clues(oldest_ms=HOUR_MS), lambda: None) == []
+    except Inconclusive:
+        assert not is_absent
+    else:
+        assert is_absent
 
 
 # Thousands that were created after ours
