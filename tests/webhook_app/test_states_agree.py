@@ -159,6 +159,9 @@ def test_all_screens_agree(world: DashboardWorld, state: Callable[[DashboardWorl
         for text in (texts[""], texts["upstream"], texts[f"contacts/{pending}"], doctor):
             assert said in text
         assert "LiveDesk accepts nothing now" in texts[""]
+        if state is refused:  # whatever the status means for one contact
+            assert "it refuses everybody alike (402)" in texts[""]
+            assert "Caused by the contact's data" not in texts[""].partition("What is broken")[0] + texts["upstream"]
         assert "<b>" not in "".join(page[page.index("<main") :] for page in pages.values())
         assert ready["livedesk"]["words"] == (WORDS if state is refused else None)
         left = re.search(r"livedesk_sync_livedesk_hold_seconds_left ([\d.]+)", metrics)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from webhook_app.present.sending import STOPPED, asked_for, reason_of
+from webhook_app.present.sending import FIX_WHAT_IT_NAMES, STOPPED, asked_for, reason_of
 from webhook_app.present.wording import clashing, counted, people, rate
 from worker.causes import CONTACT_GONE, CONTACT_ONLINE, INBOX_NOT_FOUND, STORED_VALUE_REFUSED, Fault, explain
 from worker.durations import absolute
@@ -110,6 +110,13 @@ def _stopped(overview: Overview) -> Headline:
     what = STOPPED[upstream.stop or ""]
     # One lost answer proves little; enough of them to open the breaker are LiveDesk's.
     fault = Fault.LIVEDESK if is_down and explained.fault is Fault.UNKNOWN else explained.fault
+    if upstream.stop == "hold" and upstream.words:
+        return Headline(
+            tone="bad",
+            what=f"{what}: it refuses everybody alike{f' ({upstream.status})' if upstream.status else ''}",
+            since=upstream.since,
+            rest=(*asked_for(upstream), _waiting(overview), FIX_WHAT_IT_NAMES, *_closed(overview)),
+        )
     return Headline(
         tone="bad",
         what=f"{what}: {explained.title}",

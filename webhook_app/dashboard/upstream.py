@@ -10,7 +10,7 @@ from webhook_app.dashboard.pages import back, operator, or_unknown, read_overvie
 from webhook_app.dashboard.session import needs
 from webhook_app.operator import ActionRefused, Reason
 from webhook_app.parts import Parts, current_parts
-from webhook_app.present.sending import STATE_WORDS, Due, Sentence, reason_of
+from webhook_app.present.sending import FIX_WHAT_IT_NAMES, STATE_WORDS, Due, Sentence, reason_of
 from webhook_app.present.wording import clear_words, people, takes
 from worker.causes import explain
 from worker.livedesk.probe import promise
@@ -37,11 +37,12 @@ def upstream() -> str:
     return show(
         "upstream",
         explain=explain,
+        fix_what_it_names=FIX_WHAT_IT_NAMES,
         answers=or_unknown(lambda: parts.store.overview.flow(names=tuple(name for name, _ in ANSWERS))),
         series=ANSWERS,
         latest=latest,
         result=_result(read_overview(), latest or []),
-        args={name: request.args[name] for name in ("probed", "since") if name in request.args},
+        args={name: request.args[name] for name in ("probed", "since", "what") if name in request.args},
         account=account,
         meaning=promise(account) if account and account.probed_at else None,
     )
@@ -72,7 +73,8 @@ def probe() -> Response:
     upstream = current_parts().store.upstream.read()
     operator().sync.probe(reason())
     since = upstream.since or min((held.since for held in upstream.inboxes), default=None)
-    return redirect(url_for("dashboard.upstream", probed=current_parts().store.now(), since=since), 303)
+    what = "sync" if upstream.stop else "inbox"
+    return redirect(url_for("dashboard.upstream", probed=current_parts().store.now(), since=since, what=what), 303)
 
 
 def _result(overview: Overview | None, latest: list[tuple[str, ContactRecord]]) -> tuple[str, Sentence] | None:
@@ -83,7 +85,8 @@ def _result(overview: Overview | None, latest: list[tuple[str, ContactRecord]]) 
     upstream = overview.upstream
     if upstream.paused_at:
         return "warn", ["An operator has paused the sync: it is probed after a resume."]
-    waiting = upstream.probe_at if upstream.stop else min((held.probe_at for held in upstream.inboxes), default=None)
+    inboxes = () if request.args.get("what") == "sync" else upstream.inboxes
+    waiting = upstream.probe_at if upstream.stop else min((held.probe_at for held in inboxes), default=None)
     if waiting is None:
         good = next((record.attempts[-1] for _, record in latest if record.attempts[-1].cause is None), None)
         took = f" It answered in {good.duration_ms:,} ms." if good and good.at >= probed else ""

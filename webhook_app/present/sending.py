@@ -31,6 +31,8 @@ STATE_WORDS = {
     "hold": "On hold",
     "paused": "Paused",
 }
+#: What to do about a hold in which LiveDesk refuses everybody alike.
+FIX_WHAT_IT_NAMES = "Fix what LiveDesk names, for example the plan or a permission, then probe."
 #: What stopped the sync.
 STOPPED = {
     "down": "LiveDesk is down",

@@ -239,7 +239,7 @@ def clear_words(overview: Overview) -> str:
         return "nothing is sent"
     if overview.clear_ms is None:
         return "time to clear unknown"
-    held = f", without {overview.held:,} that wait for their inbox" if overview.held else ""
+    held = f" ({overview.held:,} held)" if overview.held else ""
     return f"clears in {takes(overview.clear_ms)}{held}"
 
 

@@ -54,6 +54,7 @@ def test_the_result_of_a_probe_appears_in_place(client: redis.Redis) -> None:
     world.sign_in()
     world.bring("ada")
     now = world.now()
+    client.hset(keys.INBOXES, mapping={"9:since": now, "9:probe_at": now, "9:probes": 0})
     fields: Any = {
         "stop": "down",
         "stop_cause": "http_503",
