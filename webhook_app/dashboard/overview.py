@@ -22,8 +22,9 @@ from worker.store.overview import Cause
 
 #: Causes on the overview; contacts in the sample of one cause.
 MAX_CAUSES, MAX_SAMPLE = 50, 10
-#: Answers of LiveDesk that are quoted: on a cause's page, and causes on the overview.
-MAX_WORDS, MAX_QUOTED = 5, 5
+#: Answers of LiveDesk that are quoted: on a cause's page, causes on the overview, and contacts read for
+#: each of these.
+MAX_WORDS, MAX_QUOTED, MAX_READ = 5, 5, 3
 #: Counters in the chart of the last hour, with their labels.
 FLOW = (("accepted", "accepted"), ("created", "created"), ("updated", "changes sent"), ("failed", "failed"))
 
@@ -112,10 +113,12 @@ def _words(found: list[str], cause: str) -> list[tuple[str, int]]:
 
 def _latest_words(causes: list[Cause]) -> dict[str, str]:
     """Return what LiveDesk wrote about the latest contact of the largest causes."""
-    lists, said = current_parts().store.lists, {}
+    lists = current_parts().store.lists
+    said: dict[str, str] = {}
     for group in [each for each in causes if each.waiting][:MAX_QUOTED]:
         latest = Filter(cause=group.cause)
-        rows = or_unknown(partial(lists.page, latest, limit=1))
-        for text, _ in _words([row.key for row in rows.rows] if rows else [], group.cause):
-            said[group.cause] = text
+        rows = or_unknown(partial(lists.page, latest, limit=MAX_READ))
+        found = _words([row.key for row in rows.rows] if rows else [], group.cause)
+        if found:
+            said[group.cause] = found[0][0]
     return said

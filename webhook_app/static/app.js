@@ -62,8 +62,11 @@
   const isBusy = (element) => element.querySelector("details.confirm[open], dialog[open]") !== null
     || [...element.querySelectorAll("input, textarea")].some((input) => isDirty(input) || input === document.activeElement);
   // A new version of this page, or a new session: load the page again.
+  let renewing = false;
   const renew = () => {
-    if (!isBusy(find("main"))) location.reload();
+    if (renewing) return;
+    renewing = !isBusy(find("main"));
+    if (renewing) location.reload();
     else find("#live-text").textContent = "A new version is running. Reload when you are done.";
   };
   const polled = (event) => event.detail.requestConfig?.triggeringEvent?.type === "poll";
