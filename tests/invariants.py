@@ -10,9 +10,9 @@ from worker.store import keys, record
 from worker.store.queue import QUEUE_BOUNDS
 
 FIXED_KEYS = {
-    *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.QUARANTINE, keys.SECRETS),
+    *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.WORKER_REPORTS, keys.QUARANTINE),
     *(keys.UPSTREAM, keys.INBOXES, keys.FAILING, keys.COUNTS, keys.OPERATIONS, keys.ACTIVE_OPERATIONS, keys.AUDIT),
-    *(keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES, keys.DECISIONS, keys.CHANGES),
+    *(keys.SECRETS, keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES, keys.DECISIONS, keys.CHANGES),
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.

@@ -144,7 +144,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (
     ("oldest_pending_age_seconds", "Age of the oldest untried contact.", lambda now: _age(now, now.oldest_pending)),
     ("overdue_seconds", "Time that due contacts wait for a worker.", lambda now: now.overdue_ms / 1000),
     ("queue_length", "Messages waiting for a worker.", lambda now: now.queue),
-    ("workers", "Hosts with a worker that made progress in the last 30 s.", lambda now: now.workers),
+    ("workers", "Worker processes that made progress in the last 30 s.", lambda now: now.workers),
     ("sweep_age_seconds", "Time since a worker last made progress.", _sweep_age),
     ("livedesk_stopped_seconds", "Time since the sync stopped.", lambda now: _age(now, now.upstream.since)),
     ("livedesk_hold_seconds_left", "Time until LiveDesk wants requests again.", _hold_left),

@@ -11,7 +11,10 @@ Read it in this order:
 ``changes``    what happens after the signup: changes and deletions
 ``livedesk``   the client: requests, answers, pace and lease, checks, live probes, comparison
 ``store``      everything in Redis, by subject, each with its reads, writes and Lua scripts
-``process``    what runs in a worker: the message, the sweeper, the health check
+``process``    what runs in a worker: the messages, the sweeper, its activity, the health check
 ``app``        the Celery app; ``tasks`` joins the parts of a worker
 ``telemetry``  log lines and Sentry, without personal data; ``durations``: durations and times as text
 """
+
+#: As in ``pyproject.toml``.
+__version__ = "0.1.0"

@@ -1,6 +1,7 @@
 """The Celery task, and the place where a worker's parts are joined."""
 
 import logging
+import os
 import random
 import socket
 import sys
@@ -16,6 +17,7 @@ from worker.app import app
 from worker.errors import SettingsError, StoreError
 from worker.livedesk.client import LiveDesk
 from worker.model import Account, Outcome, Work
+from worker.process.activity import Activity
 from worker.process.broker import configure
 from worker.process.envelope import build_envelope
 from worker.process.messages import MessageReader
@@ -70,6 +72,7 @@ class Parts:
     store: Store
     sync: Sync
     sweeper: Sweeper
+    activity: Activity
 
 
 _parts: Parts | None = None
@@ -80,6 +83,11 @@ def create_contact(key: str) -> None:
     """Make one attempt for the contact whose record has this key, if it is due."""
     parts = _joined()
     parts.sweeper.task_started()
+    with parts.activity.attempt():
+        _attempt(parts, key)
+
+
+def _attempt(parts: Parts, key: str) -> None:
     try:
         ended = parts.sync.bring(key)
     except StoreError as error:
@@ -160,13 +168,14 @@ def join(settings: Settings) -> Parts:
         rng=random.SystemRandom(),
         account=KnownAccount(store, livedesk.account),
     )
+    activity = Activity(socket.gethostname(), os.getpid())
     sweeper = Sweeper(
         store,
-        name=socket.gethostname(),
+        activity=activity,
         keep_created_ms=settings.keep_created_ms,
         stuck_after_s=max(STUCK_AFTER_S, 3 * lease_s),
     )
-    return Parts(settings, store, sync, sweeper)
+    return Parts(settings, store, sync, sweeper, activity)
 
 
 def join_livedesk(settings: Settings, on_request: Callable[[float], None] = lambda seconds: None) -> LiveDesk:
@@ -205,8 +214,9 @@ def _on_setup_logging(**_: Any) -> None:
 
 
 @signals.worker_ready.connect
-def _on_ready(**_: Any) -> None:
+def _on_ready(sender: Any, **_: Any) -> None:
     parts = _joined()
+    parts.activity.threads = sender.pool.num_processes
     parts.sweeper.start()
     parts.store.counters.start()
     _probe_now(parts.store)
@@ -224,6 +234,7 @@ def _on_shutting_down(**_: Any) -> None:
 def _on_shutdown(**_: Any) -> None:
     """Write the counters once the last attempts have ended."""
     if _parts is not None:
+        _parts.sweeper.leave()
         _parts.store.counters.stop()
 
 

@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sentry_sdk
-from sentry_sdk.integrations.celery import CeleryIntegration
-from sentry_sdk.integrations.flask import FlaskIntegration
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.redis import RedisIntegration
 
@@ -107,6 +105,10 @@ def start_sentry(dsn: str | None, environment: str | None, component: str) -> No
     """Report errors to Sentry if there is a DSN; ``component``: ``web``, ``worker``."""
     if dsn is None:
         return
+    # They import Celery and Flask, which the health check of a worker needs not.
+    from sentry_sdk.integrations.celery import CeleryIntegration
+    from sentry_sdk.integrations.flask import FlaskIntegration
+
     sentry_sdk.init(
         dsn=dsn,
         environment=environment,

@@ -92,7 +92,8 @@ def list_changes(query: dict[str, Any]) -> object:
 @describe(Workers)
 def list_workers() -> Workers:
     """List when a worker on each host last made progress."""
-    return serializers.workers(current_parts().store.queue.workers())
+    store = current_parts().store
+    return serializers.workers(store.queue.workers(), store.upstream.read())
 
 
 @blueprint.get("/audit")

@@ -6,6 +6,7 @@
 ``imports``     contacts from a file; ``export``: contacts to a file
 ``reconcile``   created contacts, compared with LiveDesk
 ``sources``     the senders you accept, and the mistakes in their file; ``try_delivery``: what becomes of a delivery
+``workers``     the worker processes
 ``doctor``      what is broken between a sender and LiveDesk
 ``send_test``   a sample delivery, followed to the contact
 ``commands``    the group, the shared options and the exit codes; ``output``: times and tables
@@ -27,12 +28,25 @@ from webhook_app.cli import (
     send_test,
     sources,
     try_delivery,
+    workers,
 )
 from webhook_app.cli.commands import cli
 from webhook_app.parts import EXTENSION
 from worker.errors import SettingsError
 
-MODULES = (contacts, doctor, export, imports, operations, quarantine, reconcile, send_test, sources, try_delivery)
+MODULES = (
+    contacts,
+    doctor,
+    export,
+    imports,
+    operations,
+    quarantine,
+    reconcile,
+    send_test,
+    sources,
+    try_delivery,
+    workers,
+)
 
 
 def register(app: Flask) -> None:

@@ -10,7 +10,7 @@ from webhook_app.cli.commands import cli
 from webhook_app.cli.output import printable
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.sending import STOPPED, as_text, asked_for, goes_when, reason_of
-from webhook_app.present.wording import clashing
+from webhook_app.present.wording import clashing, counted
 from worker.causes import explain
 from worker.durations import relative
 from worker.errors import SettingsError, StoreError
@@ -95,7 +95,7 @@ def _check_worker(parts: Parts) -> Iterator[CheckResult]:
         text = f"No worker has made progress in the last {HEARTBEAT_FRESH_MS // 1000} seconds."
         yield CheckResult(Level.FAILED, "worker", text, "Start bin/worker and read its log.")
         return
-    yield CheckResult(Level.OK, "worker", f"Workers are running on {', '.join(sorted(alive))}.")
+    yield CheckResult(Level.OK, "worker", f"{counted(len(alive), 'worker')} running: {', '.join(sorted(alive))}.")
     if message is None:
         yield CheckResult(Level.WARNING, "hand-over", "Not checked: the queue is full.")
     elif _is_taken(parts, message):

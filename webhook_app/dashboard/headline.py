@@ -68,7 +68,7 @@ def headline_of(overview: Overview, causes: list[Cause], workers: Workers | None
     if overview.upstream.state != "up":
         return _stopped(overview)
     if workers and not workers.alive():
-        since = max(workers.seen.values(), default=None)
+        since = workers.last_seen
         rest = (_waiting(overview), "Start a worker.", *_closed(overview))
         return Headline(tone="bad", what="No worker is running", since=since, rest=rest)
     if overview.upstream.inboxes:

@@ -10,6 +10,7 @@ from webhook_app.present import shapes
 from webhook_app.present.masking import mask
 from webhook_app.present.shapes import Time
 from webhook_app.present.wording import explain_clash
+from webhook_app.present.workers import ListedWorker, list_workers
 from webhook_app.sources import Source
 from worker import durations
 from worker.model import EDITABLE_FIELDS, Attempt, Quarantined, State
@@ -20,6 +21,7 @@ from worker.store.lists import Row
 from worker.store.overview import Minute
 from worker.store.queue import Workers
 from worker.store.record import ContactRecord
+from worker.store.upstream import Upstream
 
 T = TypeVar("T")
 SETTLED = (State.CREATED, State.DELETED)
@@ -144,9 +146,26 @@ def _explained(entry: E) -> E:
     return replace(entry, clash=clash, explanation=explain_clash(entry.source, clash) if clash else None)
 
 
-def workers(seen: Workers) -> shapes.Workers:
-    listed = [shapes.Worker(name=name, seen_at=Time(durations.rfc3339(at))) for name, at in sorted(seen.seen.items())]
+def workers(seen: Workers, upstream: Upstream | None) -> shapes.Workers:
+    listed = [_worker(one) for one in list_workers(seen, upstream)]
     return shapes.Workers(now=Time(durations.rfc3339(seen.now)), workers=listed)
+
+
+def _worker(one: ListedWorker) -> shapes.Worker:
+    report = one.report
+    seen_at = Time(durations.rfc3339(one.seen_at))
+    made = shapes.Worker(one.name, one.host, one.pid, one.state, one.doing, seen_at)
+    if report is None:
+        return made
+    return replace(
+        made,
+        version=report.version,
+        started_at=time(report.started_at),
+        progress_at=time(report.progress_at),
+        threads=report.threads,
+        running=report.running,
+        memory_bytes=report.memory,
+    )
 
 
 def _decode(shape: type, value: Any) -> Any:

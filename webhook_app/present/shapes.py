@@ -426,8 +426,20 @@ class SourceUse(Answer):
 
 
 class Worker(Answer):
-    name: str
-    seen_at: Time
+    """A worker process. Former versions report only their host, and no process id."""
+
+    name: Annotated[str, Meta(description="Host and process id.")]
+    host: str
+    pid: int | None
+    state: Annotated[str, Meta(description="`running`, or `stale` without a heartbeat in the last 30 s.")]
+    doing: Annotated[str, Meta(description="In words, such as `3 attempts running`, `idle`, `waiting: ...`.")]
+    seen_at: Annotated[Time, Meta(description="When it sent its last heartbeat.")]
+    version: str | None = None
+    started_at: Time | None = None
+    progress_at: Annotated[Time | None, Meta(description="When an attempt last began or ended.")] = None
+    threads: int | None = None
+    running: Annotated[int | None, Meta(description="Attempts at this moment.")] = None
+    memory_bytes: Annotated[int | None, Meta(description="The most memory that it has used.")] = None
 
 
 class Workers(Answer):

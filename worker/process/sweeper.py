@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from worker import telemetry
 from worker.errors import StoreError
+from worker.process.activity import Activity
 from worker.store.queue import Swept
 from worker.store.store import Store
 from worker.telemetry import LogEvent
@@ -27,6 +28,8 @@ FORGET_INTERVAL_S = 60.0
 LOG_EVERY_S = 60.0
 #: A worker that starts no task for this long although messages wait is stuck, in seconds.
 STUCK_AFTER_S = 120.0
+#: Seconds that a sweep may take when the process ends.
+LEAVE_S = 5.0
 #: Exit status of a worker that ends itself because it is stuck (EX_SOFTWARE of sysexits.h).
 STUCK_STATUS = 70
 
@@ -37,20 +40,20 @@ def end_process() -> None:
 
 
 class Sweeper:
-    """Runs in its own thread from ``start`` to ``stop``; ``name`` is the host."""
+    """Runs in its own thread from ``start`` to ``stop``."""
 
     def __init__(
         self,
         store: Store,
         *,
-        name: str,
+        activity: Activity,
         keep_created_ms: int,
         stuck_after_s: float = STUCK_AFTER_S,
         on_stuck: Callable[[], None] = end_process,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
-        self.name = name
+        self.activity = activity
         self.keep_created_ms = keep_created_ms
         self.stuck_after_s = stuck_after_s
         self.on_stuck = on_stuck
@@ -66,6 +69,16 @@ class Sweeper:
 
     def stop(self) -> None:
         self._stopping.set()
+
+    def leave(self) -> None:
+        """Remove the heartbeat, once the last attempts have ended."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(LEAVE_S)
+        try:
+            self.store.queue.leave(self.activity.name)
+        except StoreError as error:
+            log.info(LogEvent("heartbeat not removed", error=error))
 
     def task_started(self) -> None:
         """Record that the worker makes progress."""
@@ -93,7 +106,7 @@ class Sweeper:
     def once(self) -> Swept:
         """Sweep, and from time to time remove what has expired."""
         try:
-            swept = self.store.queue.sweep(self.name)
+            swept = self.store.queue.sweep(self.activity.name, self.activity.report(self.store.now))
         except StoreError:
             self.progress_at = self.clock()  # without Redis no task can start: this process is not to blame
             raise

@@ -28,7 +28,8 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:audit``           STREAM  who did what manually, to which ``<key>`` and why; the latest ten thousand entries
 ``{lds}:decisions``       STREAM  what was decided without an operator about which ``<key>`` and why; as many
 ``{lds}:changes``         STREAM  changes and deletions that reached LiveDesk, of which ``<key>``; as many
-``{lds}:workers``         ZSET    host of a worker → ms when it last made progress
+``{lds}:workers``         ZSET    ``<host>:<process id>`` of a worker → ms of its last heartbeat; ``-``: last stop
+``{lds}:worker_reports``  HASH    the same → JSON: version, threads, what it does (``queue.WorkerReport``)
 ``{lds}:salt``            STRING  the secret of the hashes; created once, lives as long as the records
 ``{lds}:create``          LIST    Celery's messages; kombu puts its prefix before the queue's name
 ``{lds}:q:<id>``          HASH    one delivery in quarantine: source, payload, problems, headers
@@ -53,6 +54,7 @@ QUEUE = PREFIX + QUEUE_NAME
 DUE = PREFIX + "due"
 CAUSES = PREFIX + "causes"
 WORKERS = PREFIX + "workers"
+WORKER_REPORTS = PREFIX + "worker_reports"
 SALT = PREFIX + "salt"
 QUARANTINE = PREFIX + "quarantine"
 SECRETS = PREFIX + "secrets"

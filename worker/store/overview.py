@@ -29,7 +29,7 @@ from worker.store.counters import MINUTE_MS
 from worker.store.database import Database
 from worker.store.durability import Health, judge, look
 from worker.store.quarantine import Clash, load_clashes
-from worker.store.queue import Workers
+from worker.store.queue import load_workers
 from worker.store.upstream import Upstream, UpstreamControl
 
 HOUR_MS = 60 * MINUTE_MS
@@ -256,7 +256,7 @@ class OverviewReader:
             created_per_minute=sum(each["created"] for each in lately) / LATELY,
             usual_per_minute=sum(each["created"] for each in minutes[1:]) / (MINUTES - 1),
             requests_per_second=sum(_requests(each) for each in lately) / LATELY / 60,
-            alive=len(Workers(now, {name: int(at) for name, at in workers}).alive()),
+            alive=len(load_workers(now, workers, {}).alive()),
             limits=self._limits(state, minutes),
             usual=usual,
             planned=self._planned(state, usual),
@@ -298,14 +298,15 @@ class OverviewReader:
             pipe.zcard(keys.QUARANTINE)
             pipe.zrange(keys.WORKERS, 0, -1, withscores=True)
             answers: list[Any] = pipe.execute()
-        standing, (counters, oldest, quarantined, workers) = self._load_standing(now, answers)
+        standing, (counters, oldest, quarantined, heartbeats) = self._load_standing(now, answers)
+        workers = load_workers(now, heartbeats, {})
         return Figures(
             **standing,
             counters={name: int(number) for name, number in counters.items()},
             oldest_quarantined=_first(oldest),
             quarantined=quarantined,
-            workers=len(Workers(now, dict(workers)).alive()),
-            swept_at=max((int(at) for _, at in workers), default=None),
+            workers=len(workers.alive()),
+            swept_at=workers.last_seen,
             health=judge(server, self.db.requirements, Standing(**standing).backlog),
             memory=int(server.info.get("used_memory", 0)) / server.memory if server.memory else None,
         )

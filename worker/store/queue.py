@@ -1,9 +1,11 @@
 """Celery's queue in Redis, the sweep that feeds it, the workers that drain it."""
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
+
+import msgspec
 
 from worker.model import UpstreamPolicy
 from worker.store import keys
@@ -24,7 +26,9 @@ MAX_SWEPT = 500
 GRACE_MS = 30_000
 #: A worker writes a heartbeat every second; one that is older than this has stopped.
 HEARTBEAT_FRESH_MS = 30_000
-#: A host without a working worker is remembered for this long, in ms.
+#: The member of ``keys.WORKERS`` for workers that have stopped as they should.
+STOPPED = "-"
+#: A worker that has died is remembered for this long, in ms.
 WORKER_KEPT_MS = 24 * 3_600_000
 KEY_MARK = "@key@"
 ID_MARK = "@id@"
@@ -53,15 +57,68 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What a worker process says about itself (``process.activity``).
+
+    Times are in ms. ``running`` counts attempts, ``progress_at`` is when one last began or ended, and ``memory`` is the
+    most that the process has used, in bytes.
+    """
+
+    version: str
+    started_at: int
+    progress_at: int
+    threads: int
+    running: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
 class Workers:
-    """When a worker on each host last made progress, and what time it is ``now``."""
+    """When each worker last sent a heartbeat, and what time it is ``now``.
+
+    A worker is called by its host and its process id. Former versions gave only the host, and no report. ``stopped_at``
+    is when one last stopped as it should, which removes its heartbeat.
+    """
 
     now: int
     seen: dict[str, int]
+    reports: dict[str, WorkerReport] = field(default_factory=dict)
+    stopped_at: int | None = None
 
     def alive(self) -> list[str]:
-        """Return the hosts whose last heartbeat is fresh."""
-        return [host for host, at in self.seen.items() if self.now - at <= HEARTBEAT_FRESH_MS]
+        """Return the workers whose last heartbeat is fresh."""
+        return [name for name in self.seen if self.is_alive(name)]
+
+    def is_alive(self, name: str) -> bool:
+        return self.now - self.seen[name] <= HEARTBEAT_FRESH_MS
+
+    @property
+    def last_seen(self) -> int | None:
+        """When any worker last made progress."""
+        stopped = () if self.stopped_at is None else (self.stopped_at,)
+        return max((*self.seen.values(), *stopped), default=None)
+
+
+def load_workers(now: int, heartbeats: Sequence[tuple[str, float]], reports: Mapping[str, str]) -> Workers:
+    """Return the workers from ``keys.WORKERS`` and ``keys.WORKER_REPORTS``."""
+    seen = {name: int(at) for name, at in heartbeats}
+    stopped_at = seen.pop(STOPPED, None)
+    known = {name: report for name, text in reports.items() if name in seen and (report := _load_report(text))}
+    return Workers(now, seen, known, stopped_at)
+
+
+def _load_report(text: str) -> WorkerReport | None:
+    """Return ``None`` for the report of another version that has other fields."""
+    try:
+        return msgspec.json.decode(text, type=WorkerReport)
+    except msgspec.MsgspecError:
+        return None
+
+
+def host_and_pid(name: str) -> tuple[str, int | None]:
+    """Return what a worker's name consists of."""
+    host, colon, pid = name.rpartition(":")
+    return (host, int(pid)) if colon and pid.isdecimal() else (name, None)
 
 
 class Queue:
@@ -81,8 +138,11 @@ class Queue:
             raise RuntimeError("a store without an envelope only reads")
         return self._envelope
 
-    def sweep(self, worker: str = "") -> Swept:
-        """Hand due contacts over to Celery while there is room, and record progress."""
+    def sweep(self, worker: str = "", report: str = "") -> Swept:
+        """Hand due contacts over to Celery while there is room, and record progress.
+
+        ``report`` is a ``WorkerReport`` as JSON, if there is news.
+        """
         handed, waiting, more = self.db.run(
             "sweep",
             template=self.envelope.template,
@@ -91,6 +151,7 @@ class Queue:
             max_messages=MAX_SWEPT,
             bounds=QUEUE_BOUNDS,
             worker=worker,
+            report=report,
             worker_kept_ms=WORKER_KEPT_MS,
             policy=self.policy,
         )
@@ -110,9 +171,20 @@ class Queue:
         with translated():
             return self.db.client.lpos(keys.QUEUE, message) is not None
 
-    def workers(self) -> Workers:
-        """Return the hosts that workers run on."""
+    def leave(self, worker: str) -> None:
+        """Remove the heartbeat of a worker that stops."""
         now = self.db.now()
-        with translated():
-            seen: Any = self.db.client.zrange(keys.WORKERS, 0, -1, withscores=True)
-        return Workers(now, {name: int(at) for name, at in seen})
+        with translated(), self.db.client.pipeline() as pipe:
+            pipe.zrem(keys.WORKERS, worker)
+            pipe.hdel(keys.WORKER_REPORTS, worker)
+            pipe.zadd(keys.WORKERS, {STOPPED: now})
+            pipe.execute()
+
+    def workers(self) -> Workers:
+        """Return the workers that have sent a heartbeat lately."""
+        now = self.db.now()
+        with translated(), self.db.client.pipeline(transaction=False) as pipe:
+            pipe.zrange(keys.WORKERS, 0, -1, withscores=True)
+            pipe.hgetall(keys.WORKER_REPORTS)
+            heartbeats, reports = pipe.execute()
+        return load_workers(now, heartbeats, reports)

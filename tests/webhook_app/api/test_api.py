@@ -19,8 +19,10 @@ from tests.rig.valkey import Valkey
 from tests.world import CONFLICT, CREATED, FAILED, RETRYING
 from webhook_app.api import DOCUMENT
 from webhook_app.present.csv_export import CHUNK, INCOMPLETE, as_csv
+from worker import __version__
 from worker.actions import BulkAction
 from worker.model import Contact, Note, NoteCode, Origin, Outcome, Quarantined, Resolution, State
+from worker.process.activity import Activity
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.lists import Filter
@@ -221,7 +223,13 @@ def test_sources_count_deliveries_by_result(api: Api) -> None:
 
 def test_workers_are_listed(api: Api) -> None:
     api.world.store.queue.sweep("host-1")
-    assert [worker["name"] for worker in document_of(api.get("/workers"))["workers"]] == ["host-1"]
+    activity = Activity("host-2", 7)
+    api.world.store.queue.sweep(activity.name, activity.report(api.world.store.now))
+    former, worker = document_of(api.get("/workers"))["workers"]
+    assert (former["name"], former["host"], former["pid"], former["version"]) == ("host-1", "host-1", None, None)
+    assert (worker["name"], worker["host"], worker["pid"]) == ("host-2:7", "host-2", 7)
+    assert (worker["state"], worker["doing"], worker["running"]) == ("running", "idle", 0)
+    assert worker["version"] == __version__
 
 
 def test_the_audit_log_has_pages(api: Api) -> None:

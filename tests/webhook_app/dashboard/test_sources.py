@@ -17,7 +17,9 @@ from webhook_app.dashboard import quarantine as module
 from webhook_app.operator import quarantine
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
+from worker import __version__
 from worker.model import Quarantined
+from worker.process.activity import Activity
 from worker.store import keys
 
 #: What reads the deliveries that ``hold`` puts into quarantine.
@@ -169,13 +171,30 @@ def test_quarantine_has_pages(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> 
 def test_workers(parts: Parts) -> None:
     door = enter(parts)
     assert "No worker has been running for a day" in words(door, "workers")
-    parts.store.queue.sweep("host-1")
+    store = parts.store
+    activity = Activity("host-1", 11)
+    with activity.attempt():
+        store.queue.sweep(activity.name, activity.report(store.now))
+    store.queue.sweep("host-1:12", Activity("host-1", 12).report(store.now))
+    store.queue.sweep("a-former-version")
     parts.store.shift_ms = -60_000
     parts.store.queue.sweep("<b>host-2")
     parts.store.shift_ms = 0
     text = door.get("/dashboard/workers").text
-    assert text.index("host-1") < text.index("Running")
-    assert text.index("&lt;b&gt;host-2") < text.index("Stale")
+    former, first, second, stale = text.partition("<tbody>")[2].split("<tr>")[1:]
+    assert "a-former-version" in former
+    assert "Running" in former
+    assert ">11<" in first
+    assert "1 attempt running" in first
+    assert __version__ in first
+    assert ">12<" in second
+    assert "Idle" in second
+    assert "&lt;b&gt;host-2" in stale
+    assert "Stale" in stale
+    parts.store.upstream.pause("Ada", "maintenance")
+    text = door.get("/dashboard/workers").text
+    assert "1 attempt running" in text
+    assert "Waiting: the sync is paused" in text
 
 
 def test_the_audit_has_pages(parts: Parts) -> None:

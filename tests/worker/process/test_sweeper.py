@@ -13,6 +13,7 @@ from tests.invariants import assert_invariants
 from tests.world import ENVELOPE
 from worker.errors import StoreUnavailable
 from worker.model import Attempt, AttemptResult, Contact, Origin, Outcome, State, UpstreamPolicy
+from worker.process.activity import Activity
 from worker.process.sweeper import FORGET_INTERVAL_S, LOG_EVERY_S, STUCK_STATUS, Sweeper
 from worker.store import keys, record
 from worker.store.database import MAX_REMOVED
@@ -31,10 +32,10 @@ class ScriptedQueue(Queue):
         self.rounds: list[Swept | Exception] = []
         self.used_up = threading.Event()
 
-    def sweep(self, worker: str = "") -> Swept:
+    def sweep(self, worker: str = "", report: str = "") -> Swept:
         if not self.rounds:
             self.used_up.set()
-            return super().sweep(worker)
+            return super().sweep(worker, report)
         swept = self.rounds.pop(0)
         if isinstance(swept, Exception):
             raise swept
@@ -87,7 +88,7 @@ def stuck() -> list[str]:
 def sweeper(store: ScriptedStore, clock: Turned, stuck: list[str]) -> Sweeper:
     return Sweeper(
         store,
-        name="host",
+        activity=Activity("host", 7, clock=clock),
         keep_created_ms=DAY_MS,
         stuck_after_s=120,
         on_stuck=lambda: stuck.append("stuck"),
@@ -103,7 +104,7 @@ def test_a_round_hands_over_what_is_due_and_leaves_a_sign_of_life(
     store.shift_ms += GRACE_MS
     assert sweeper.once().handed == 1
     assert client.llen(keys.QUEUE) == 1
-    assert set(Store(client).queue.workers().seen) == {"host"}
+    assert set(Store(client).queue.workers().seen) == {"host:7"}
     assert sweeper.once().handed == 0
 
 

@@ -11,11 +11,14 @@
 -- grace_ms: int
 -- bounds: list of int   how long the queue may get by each lane, in the order of SWEPT
 -- worker: string        '' for none
+-- report: string        what the worker does, as JSON; '' for no news
 -- worker_kept_ms: int
 -- policy: map           see upstream
 -- Returns {contacts handed over, messages that waited in the queue before, 1 if more are due else 0}.
 
-local WORKERS = PREFIX .. 'workers'
+local WORKERS, REPORTS = PREFIX .. 'workers', PREFIX .. 'worker_reports'
+-- A worker that is killed and restarted again and again leaves a heartbeat each time.
+local MAX_WORKERS = 1000
 -- When many are due, the next sweep follows within this time (sweeper.py).
 local NEXT_SWEEP_MS = 250
 -- How far ahead the times of the lanes may be: a new contact finds one within a second, whatever waits.
@@ -23,7 +26,13 @@ local REACH_MS = { [NEW] = AHEAD_MS, [RETRY] = 600, [DELETION] = 400, [CHANGE] =
 
 redis.call('ZREM', WORKERS, args.worker)
 if args.worker ~= '' then redis.call('ZADD', WORKERS, now, args.worker) end
-redis.call('ZREMRANGEBYSCORE', WORKERS, '-inf', now - args.worker_kept_ms)
+if args.report ~= '' then redis.call('HSET', REPORTS, args.worker, args.report) end
+local gone = redis.call('ZRANGE', WORKERS, '-inf', now - args.worker_kept_ms, 'BYSCORE')
+if #gone == 0 then gone = redis.call('ZRANGE', WORKERS, 0, -1 - MAX_WORKERS) end
+if #gone > 0 then
+  redis.call('ZREM', WORKERS, unpack(gone))
+  redis.call('HDEL', REPORTS, unpack(gone))
+end
 
 local handed, waiting = 0, redis.call('LLEN', QUEUE)
 local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop', 'probe_at', 'probe_until', 'pace', 'free_before', 'slot')
