@@ -15,4 +15,6 @@ COPY webhook_app/ webhook_app/
 
 USER 10001
 EXPOSE 8000
+# The receiver answers, or the worker makes progress: bin/health knows which of them runs.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["bin/health"]
 CMD ["bin/web"]

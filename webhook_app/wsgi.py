@@ -17,6 +17,7 @@ from webhook_app.parts import Parts
 from worker import telemetry
 from worker.errors import SettingsError
 from worker.process.envelope import build_envelope
+from worker.settings import EX_CONFIG
 from worker.store.connection import connect
 from worker.store.durability import announce
 from worker.store.store import Store
@@ -70,5 +71,6 @@ try:
     app = join()
 except SettingsError as error:
     if not IS_COMMAND:
-        sys.exit(str(error))
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EX_CONFIG)
     app = cli.without_parts(error)

@@ -23,6 +23,9 @@ from worker.outbound import CA_BUNDLE_VARIABLES, parse_ca_bundle, read_proxies
 from worker.retry import RetryPolicy
 from worker.store.address import parse_address
 
+#: Exit status of a process whose settings have mistakes (sysexits.h).
+EX_CONFIG = 78
+
 T = TypeVar("T")
 
 

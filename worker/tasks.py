@@ -22,7 +22,7 @@ from worker.process.broker import configure
 from worker.process.envelope import build_envelope
 from worker.process.messages import MessageReader
 from worker.process.sweeper import STUCK_AFTER_S, Sweeper
-from worker.settings import Settings, load_proxies, load_settings
+from worker.settings import EX_CONFIG, Settings, load_proxies, load_settings
 from worker.store.connection import connect
 from worker.store.counters import CHANGE_BUCKETS_MS, MESSAGES_DROPPED
 from worker.store.durability import announce
@@ -199,7 +199,8 @@ def _on_init(conf: Any, **_: Any) -> None:
     try:
         settings = load_settings()
     except SettingsError as error:
-        sys.exit(str(error))
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EX_CONFIG)
     telemetry.configure_logging(settings.log_format, settings.log_level)
     telemetry.start_sentry(settings.sentry_dsn, settings.sentry_environment, "worker")
     _parts = join(settings)

@@ -1,4 +1,4 @@
-"""``/dashboard/workers``: the worker processes, what each does, whether they keep up."""
+"""``/dashboard/workers``: the worker processes, and what each does."""
 
 from webhook_app.access import Role
 from webhook_app.dashboard.blueprint import blueprint

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from webhook_app.present.wording import STOPPED, counted
+from webhook_app.present.sending import STOPPED
+from webhook_app.present.wording import counted
 from worker.store.queue import WorkerReport, Workers, host_and_pid
 from worker.store.upstream import Upstream
 
