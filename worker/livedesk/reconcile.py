@@ -204,7 +204,7 @@ class Reconciler:
 
     def _look_up(self, identifier: str) -> list[Person]:
         self.wait()
-        return self.livedesk.look_up(identifier)
+        return self.livedesk.look_up(identifier, self.wait)
 
     def _read_all(self, contact_id: str) -> list[Person]:
         person = self._read(contact_id)

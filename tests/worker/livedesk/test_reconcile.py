@@ -333,6 +333,18 @@ def test_no_request_goes_before_its_time(office: Office) -> None:
     assert waits == [0, 1], "once before each request"
 
 
+def test_each_further_page_of_a_look_up_waits_for_its_turn(office: Office) -> None:
+    office.create(ADA)
+    for number in range(20):
+        office.standin.add_contact(identifier=f"ada-{number}", created_at=4_000_000_000 + number)
+    waits: list[int] = []
+    reconciler = Reconciler(
+        office.store, office.livedesk, wait=lambda: waits.append(len(office.standin.requests("search")))
+    )
+    assert [difference for _, difference in reconciler.walk(Position())] == [None]
+    assert waits == [0, 1]
+
+
 def test_it_shares_the_pace_with_the_workers(client: redis.Redis) -> None:
     store = make_store(client, policy=UpstreamPolicy(10, 60))
     slept: list[float] = []
