@@ -98,6 +98,8 @@ CLOCK_STEPS_S = (-30 * 86_400, -3600, -45, -2, 2, 45, 3600, 30 * 86_400)
 DELAYS_S = (0.02, 0.3)
 #: How long a worker is sometimes paused, in seconds: longer than its leases; and how often.
 OVERSLEEPS_S = (20.0, 23.0)
+#: The same in a plan that takes fewer than ``SHORT_S`` seconds, which is not worth so long a wait.
+SHORT_OVERSLEEPS_S, SHORT_S = (17.5, 18.5), 20.0
 OVERSLEEP_EVERY_S = 30.0
 #: Deliveries that repeat one, by what they bring: the newest event, a new one, or once more an older one.
 REPEAT_SAME, REPEAT_CHANGED = 0.5, 0.35
@@ -327,7 +329,10 @@ def oversleeps(dice: random.Random, duration: float) -> list[Fault]:
     made: list[Fault] = []
     start = 0.3
     while start < duration:
-        at, lasts = start + dice.uniform(0, 1), dice.uniform(*OVERSLEEPS_S)
+        at, lasts = (
+            start + dice.uniform(0, 1),
+            dice.uniform(*(SHORT_OVERSLEEPS_S if duration < SHORT_S else OVERSLEEPS_S)),
+        )
         made.append(Fault(at, lasts, "oversleep", dice.choice(WORKERS), {"loses": not made or dice.random() < 0.7}))
         start += OVERSLEEP_EVERY_S
     return made

@@ -6,6 +6,7 @@ from now on; connections that lost data do not survive it, as they would not in 
 
 import asyncio
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -36,10 +37,11 @@ class Link:
       by a server that refuses a TLS handshake.
     """
 
-    def __init__(self, links: "Links", target: int, always_s: float = 0.0) -> None:
+    def __init__(self, links: "Links", target: int, always_s: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
         self.links = links
         self.target = target
         self.always_s = always_s
+        self.tls = tls
         self.port = free_port()
         self.mode = OK
         self.by_s = 0.0
@@ -68,15 +70,14 @@ class Link:
         return sum(pair.is_awaited for pair in list(self._pairs))
 
     async def _behave(self, mode: str, by_s: float) -> None:
-        self.mode, self.by_s = mode, by_s
-        if mode == CUT and self._server is not None:
+        before, self.mode, self.by_s = self.mode, mode, by_s
+        is_otherwise = (mode == REFUSE) != (before == REFUSE)
+        if self._server is not None and (mode == CUT or is_otherwise):
             self._server.close()
             self._server = None
             self._reset_all()
-        elif mode != CUT:
+        if mode != CUT:
             await self.listen()
-        if mode == REFUSE:
-            self._reset_all()
         if mode == OK:
             for pair in [pair for pair in self._pairs if pair.lost_data]:
                 pair.reset()
@@ -84,7 +85,8 @@ class Link:
     async def listen(self) -> None:
         while self._server is None:
             try:
-                self._server = await asyncio.start_server(self._serve, LOCALHOST, self.port, backlog=512)
+                tls = None if self.mode == REFUSE else self.tls
+                self._server = await asyncio.start_server(self._serve, LOCALHOST, self.port, backlog=512, ssl=tls)
             except OSError:  # a connection that somebody opened has this number for now
                 await asyncio.sleep(LISTEN_AGAIN_S)
 
@@ -125,7 +127,7 @@ class _Pair:
         self.is_awaited = False
 
     async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool = True) -> None:
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):  # as in ``_reset``
             while data := await reader.read(CHUNK):
                 self.is_awaited = not is_answer
                 takes_s = self.link.always_s + (self.link.by_s if self.link.mode == DELAY else 0.0)
@@ -145,7 +147,8 @@ class _Pair:
         if self.link.mode == SILENCE:
             await self._until_heard()
         for end in self.ends:
-            end.close()
+            with suppress(AttributeError):
+                end.close()
 
     async def _until_heard(self) -> None:
         """Wait for the end of the silence, which hides closed connections, too."""
@@ -158,11 +161,12 @@ class _Pair:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    wire: socket.socket | None = writer.get_extra_info("socket")
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):  # a TLS transport that was aborted has forgotten its connection
+        wire: socket.socket | None = writer.get_extra_info("socket")
         if wire is not None and wire.fileno() >= 0:
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
-    writer.transport.abort()
+    with suppress(AttributeError):
+        writer.transport.abort()
 
 
 class Links:
@@ -185,9 +189,12 @@ class Links:
         self._thread.join()
         self.loop.close()
 
-    def to(self, target: int, *, always_s: float = 0.0) -> Link:
-        """Return a new link to a local port; ``always_s`` delays all data, in seconds."""
-        link = Link(self, target, always_s)
+    def to(self, target: int, *, always_s: float = 0.0, tls: ssl.SSLContext | None = None) -> Link:
+        """Return a new link to a local port; ``always_s`` delays all data, in seconds.
+
+        ``tls``: clients must use TLS, which ends here.
+        """
+        link = Link(self, target, always_s, tls)
         self.links.append(link)
         self.run(link.listen())
         return link

@@ -94,7 +94,7 @@ NAMES = {
     ("down", "livedesk"): "LiveDesk down for 4 to 6 s",
     ("unpaid", "livedesk"): "LiveDesk refuses every create with 402 for 4 to 6 s, in the same words",
     ("firewall", "livedesk"): "the firewall of LiveDesk blocks some contacts for 4 to 6 s",
-    ("refuse", "livedesk"): "connections to LiveDesk refused for 3 to 5 s",
+    ("refuse", "livedesk"): "TLS handshakes with LiveDesk refused for 3 to 5 s",
     ("flush", "redis"): "Redis flushed, after everything else",
     ("stall", "redis"): "Redis stalls for 1.5 to 5 s, as its disk does",
 }

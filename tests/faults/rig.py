@@ -22,6 +22,7 @@ from tests.rig.processes import (
     free_port,
 )
 from tests.rig.sentinel import SentinelCluster, say
+from tests.rig.tls import AUTHORITY_DAYS, Authority
 from tests.rig.valkey import Valkey
 from worker.store import keys
 from worker.store.connection import connect
@@ -81,6 +82,9 @@ class Rig:
         self.parts |= self.servers
         self._locks = {name: threading.Lock() for name in self.parts}
         self.links: dict[str, Link] = {}
+        #: LiveDesk is reached over TLS, which ends in the links.
+        self._authority = Authority(folder)
+        self._tls = self._authority.context(LOCALHOST, for_days=AUTHORITY_DAYS)
         self.python_path = python_path
         #: Set when the run is given up: nobody waits any longer.
         self.over = threading.Event()
@@ -136,9 +140,10 @@ class Rig:
         if name in WORKERS:
             assert self.stack.stand_in is not None
             to_livedesk = self.links[f"{name} - livedesk"] = links.to(
-                self.stack.stand_in.port or 0, always_s=LIVEDESK_AWAY_S
+                self.stack.stand_in.port or 0, always_s=LIVEDESK_AWAY_S, tls=self._tls
             )
-            env["LIVEDESK_BASE_URL"] = f"http://{LOCALHOST}:{to_livedesk.port}"
+            env["LIVEDESK_BASE_URL"] = f"https://{LOCALHOST}:{to_livedesk.port}"
+            env["LIVEDESK_CA_BUNDLE"] = str(self._authority.path)
         part = self.parts[name]
         given: Mapping[str, str] = part.env or {}
         if self.python_path is not None:

@@ -1,15 +1,18 @@
 """A link fails as it was set to, and no longer."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from tests.faults.proxy import CUT, DELAY, OK, REFUSE, RESET, SILENCE, Link, Links
 from tests.rig.processes import LOCALHOST
+from tests.rig.tls import Authority
 
 
 def echo(listener: socket.socket) -> None:
@@ -100,6 +103,27 @@ def test_who_is_refused_is_accepted_and_hears_nothing(link: Link) -> None:
     link.behave(OK)
     with dial(link) as connection:
         assert ask(connection) == b"hello\n" * 10
+
+
+def test_a_tls_handshake_is_refused_and_later_completed(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    trusting = ssl.create_default_context(cafile=authority.path)
+    with socket.create_server((LOCALHOST, 0)) as listener, Links() as links:
+        threading.Thread(target=echo, args=(listener,), daemon=True).start()
+        link = links.to(listener.getsockname()[1], tls=authority.context(LOCALHOST))
+
+        def handshake() -> ssl.SSLSocket:
+            return trusting.wrap_socket(dial(link), server_hostname=LOCALHOST)
+
+        with handshake() as connection:
+            assert ask(connection) == b"hello\n" * 10
+        link.behave(REFUSE)
+        with pytest.raises(OSError, match=r"EOF|reset"):
+            handshake()
+        link.behave(OK)
+        with handshake() as connection:
+            assert ask(connection) == b"hello\n" * 10
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_silence_tells_nobody_and_what_was_lost_stays_lost(link: Link) -> None:

@@ -22,6 +22,8 @@ from tests.rig.processes import LOCALHOST, free_port
 
 #: The first byte of a TLS connection.
 TLS_HANDSHAKE = b"\x16"
+#: For so many days before and after now an authority is valid: a client's clock may be wrong by a month.
+AUTHORITY_DAYS = 100
 
 
 class Authority:
@@ -35,7 +37,9 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         constraints = x509.BasicConstraints(ca=True, path_length=None)
-        certificate = self._builder(self._name, self._key.public_key()).add_extension(constraints, critical=True)
+        certificate = self._builder(self._name, self._key.public_key(), AUTHORITY_DAYS).add_extension(
+            constraints, critical=True
+        )
         self.path = self._write(f"{name}.pem", certificate.sign(self._key, hashes.SHA256()))
 
     def issue(self, host: str, *, for_days: int = 1) -> tuple[Path, Path]:
@@ -71,7 +75,7 @@ class Authority:
             subject_name=subject,
             public_key=key,
             serial_number=x509.random_serial_number(),
-            not_valid_before=now - timedelta(days=10),
+            not_valid_before=now - timedelta(days=AUTHORITY_DAYS),
             not_valid_after=now + timedelta(days=for_days),
         )
 
