@@ -14,7 +14,7 @@ from redis.sentinel import MasterNotFoundError
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.store.address import parse_address
 from worker.store.discovery import was_moved
-from worker.store.tls import TlsError
+from worker.store.tls import TlsError, TlsTimeoutError
 
 #: Redis cannot be reached, or says that it is not ready.
 AWAY = (
@@ -340,7 +340,7 @@ def translated() -> Iterator[None]:
         yield
     except exceptions.OutOfMemoryError as error:
         raise StoreFull("Redis is out of memory") from error
-    except TlsError as error:
+    except (TlsError, TlsTimeoutError) as error:
         raise StoreUnavailable(str(error)) from error
     except exceptions.AuthenticationError as error:
         raise StoreUnavailable("it refused the user or the password in REDIS_URL") from error

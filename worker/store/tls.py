@@ -15,11 +15,13 @@ CERT_REQS = {"none": "none", "cert_none": "none", "required": "required", "cert_
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 #: What OpenSSL calls a failure, and what it means here.
 FAILURES = {
+    "EOF": "it closed the connection; it may require a client certificate (ssl_certfile)",
     "WRONG_VERSION_NUMBER": "its port does not speak TLS (rediss:// is for one that does)",
     "RECORD_LAYER_FAILURE": "its port does not speak TLS (rediss:// is for one that does)",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it requires a client certificate (ssl_certfile and ssl_keyfile)",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refused the handshake; it may require a client certificate (ssl_certfile)",
     "TLSV1_ALERT_UNKNOWN_CA": "it does not trust our client certificate (ssl_certfile)",
+    "TLSV1_ALERT_DECRYPT_ERROR": "it does not trust our client certificate (ssl_certfile)",
     "SSLV3_ALERT_BAD_CERTIFICATE": "it does not accept our client certificate (ssl_certfile)",
 }
 
@@ -28,12 +30,22 @@ class TlsError(exceptions.ConnectionError):
     """No TLS connection was made. The text is for people, and names the reason."""
 
 
+class TlsTimeoutError(exceptions.TimeoutError):
+    """The TLS handshake timed out. The text is for people."""
+
+
 class TlsConnection(SSLConnection):
     """A connection that says why TLS failed; it sends nothing before it has TLS."""
 
     def connect_check_health(self, *args: Any, **options: Any) -> None:
         try:
             super().connect_check_health(*args, **options)
+        except exceptions.TimeoutError as error:
+            if "handshake" not in str(error.__context__):
+                raise
+            raise TlsTimeoutError(
+                "no TLS connection to Redis: it did not answer; its port may not speak TLS"
+            ) from error
         except exceptions.ConnectionError as error:
             sentence = _explain(error)
             if sentence is None:
@@ -49,7 +61,7 @@ def _explain(error: BaseException | None) -> str | None:
         return None
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of Redis is not trusted: {error.verify_message.rstrip('.')}"
-    reason = error.reason or "unknown"
+    reason = "EOF" if isinstance(error, ssl.SSLEOFError) else error.reason or "unknown"
     return f"no TLS connection to Redis: {FAILURES.get(reason, reason.lower().replace('_', ' '))}"
 
 
