@@ -17,10 +17,11 @@ import redis
 
 from tests.e2e.conftest import checked
 from tests.e2e.system import BEARER, FAST, System, call
+from tests.e2e.test_failover import swept
 from tests.rig.cluster import Cluster
 from tests.rig.parts import ROOT, STAND_IN_ACCOUNT, TEST_ENV, Stack, bare_environment, stand_in
 from tests.rig.processes import LOCALHOST, Process, StartError, free_port
-from tests.rig.sentinel import SERVICE, Sentinel
+from tests.rig.sentinel import SERVICE, Sentinel, say
 from tests.rig.tls import Authority, Front
 from tests.rig.valkey import Valkey
 from tests.world import wait_until
@@ -92,13 +93,6 @@ def sentinel(folder: Path, running: ExitStack) -> tuple[str, int]:
     return f"rediss+sentinel://{LOGIN}@{hosts}/{SERVICE}/3?{options}&ssl_ca_certs={folder / 'authority.pem'}", 3
 
 
-def cluster(folder: Path, running: ExitStack) -> tuple[str, int]:
-    nodes = running.enter_context(Cluster(folder))
-    for node in nodes.nodes:
-        require_login(port=node.port)
-    return f"redis+cluster://{LOGIN}@{nodes.hosts()}", 0
-
-
 @pytest.fixture(scope="module")
 def livedesk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     with stand_in(free_port(), log=tmp_path_factory.mktemp("livedesk") / "livedesk.log") as process:
@@ -125,9 +119,7 @@ def doctor(stack: Stack) -> str:
     return subprocess.run(command, env=env, cwd=stack.folder, capture_output=True, text=True, timeout=60).stdout
 
 
-@pytest.mark.parametrize(
-    "start", [host, unix_socket, tls, self_signed, sentinel, cluster], ids=lambda start: start.__name__
-)
+@pytest.mark.parametrize("start", [host, unix_socket, tls, self_signed, sentinel], ids=lambda start: start.__name__)
 def test_a_contact_goes_through(start: Servers, tmp_path: Path, running: ExitStack, livedesk: Process) -> None:
     url, db = start(tmp_path, running)
     stack = running.enter_context(stack_at(url, tmp_path, livedesk))
@@ -143,6 +135,36 @@ def test_a_contact_goes_through(start: Servers, tmp_path: Path, running: ExitSta
     for secret in (PASSWORD, quote(PASSWORD, safe="")):
         assert secret not in system.log()
     assert "Traceback" not in system.log()
+
+
+def test_a_cluster_that_fails_over_twice(tmp_path: Path, running: ExitStack, livedesk: Process) -> None:
+    """First the node of our keys is demoted, then its successor is killed."""
+    cluster = running.enter_context(Cluster(tmp_path / "cluster"))
+    for node in cluster.nodes:
+        require_login(port=node.port)
+    url = f"redis+cluster://{LOGIN}@{cluster.hosts()}"
+    stack = running.enter_context(stack_at(url, tmp_path, livedesk))
+    with checked(System(stack)) as system:
+        system.livedesk.reset()
+        goes_through(system, "at-first")
+        assert "A worker received a test message." in doctor(stack)
+
+        cluster.fail_over()
+        wait_until(lambda: cluster.owner() is cluster.replica, "the replica has taken over")
+        goes_through(system, "after-a-demotion")
+
+        wait_until(lambda: b"master_link_status:up" in say(cluster.first_owner.port or 0, "INFO replication"))
+        cluster.replica.kill()
+        goes_through(system, "after-a-kill")
+        assert all(part.is_running for part in stack.parts), system.log()
+        system.assert_everybody(["at-first", "after-a-demotion", "after-a-kill"])
+
+
+def goes_through(system: System, identifier: str) -> None:
+    """Deliver until it is accepted; then a worker creates the contact."""
+    wait_until(lambda: system.deliver({"identifier": identifier}).status_code == 200, "deliveries are accepted")
+    wait_until(lambda: swept(system), "our own client has found the node, too")
+    assert system.wait_for(identifier, "created")["outcome"] == "created"
 
 
 def test_a_rogue_server_learns_no_password(tmp_path: Path, livedesk: Process) -> None:
