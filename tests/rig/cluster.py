@@ -1,7 +1,7 @@
 """A Valkey cluster: three primaries, and a replica of the one that has our keys."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import redis
 
@@ -56,6 +56,23 @@ class Cluster:
     def fail_over(self) -> None:
         """Make the replica the primary, as an operator does before maintenance."""
         command(self.replica, "CLUSTER", "FAILOVER")
+
+    def begin_move(self) -> None:
+        """Begin to move our slot to another primary, key by key."""
+        self._move_from, self._move_to = (
+            self.owner(),
+            next(each for each in self.primaries if each is not self.first_owner),
+        )
+        command(self._move_to, "CLUSTER", "SETSLOT", SLOT, "IMPORTING", command(self._move_from, "CLUSTER", "MYID"))
+        command(self._move_from, "CLUSTER", "SETSLOT", SLOT, "MIGRATING", command(self._move_to, "CLUSTER", "MYID"))
+
+    def end_move(self) -> None:
+        """Move the keys, fewer than a hundred, and tell both nodes."""
+        with redis.Redis(port=self._move_from.port or 0) as client:
+            names: list[Any] = client.execute_command("CLUSTER", "GETKEYSINSLOT", str(SLOT), "100")
+            client.migrate(LOCALHOST, self._move_to.port or 0, names, 0, 5000)
+        for node in (self._move_to, self._move_from):
+            command(node, "CLUSTER", "SETSLOT", SLOT, "NODE", command(self._move_to, "CLUSTER", "MYID"))
 
     def start(self) -> Self:
         """Start the nodes, and wait until all know each other.

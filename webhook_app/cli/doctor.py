@@ -79,6 +79,9 @@ def _check_all(may_probe: Callable[[], bool]) -> Iterator[CheckResult]:
 def _check_redis(parts: Parts) -> Iterator[CheckResult]:
     health = parts.store.overview.health()
     yield CheckResult(Level.OK, "redis", f"Connected to {health.server}.")
+    if not parts.store.connections.is_verified:
+        text = "The certificate of Redis is not verified (ssl_cert_reqs=none): an attacker may read everything."
+        yield CheckResult(Level.WARNING, "redis", text, "Use ssl_ca_certs instead: docs/configuration.md.")
     for level, sentences in ((Level.FAILED, health.problems), (Level.WARNING, health.warnings)):
         for sentence in sentences:
             yield CheckResult(level, "durable", f"{sentence}.")

@@ -24,8 +24,9 @@ AWAY = (
     exceptions.ReadOnlyError,
 )
 #: Error codes of a server that cannot take a write now, but may later, or of which another server may take it.
-PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "ASK", "BUSY")
+PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
 #: What it means that a server of a cluster does not have our keys; with ``redis+cluster://`` we find the one that has.
+IS_MOVING = "the cluster is moving our keys to another node"
 IS_CLUSTER = "this Redis is a node of a cluster: REDIS_URL must start with redis+cluster://"
 #: Seconds after which a connection that the network does not open counts as impossible.
 CONNECT_S = 2.0
@@ -194,6 +195,8 @@ class Connections:
         self.client = client
         self.patience_s: float = client.connection_pool.connection_kwargs["socket_timeout"]
         self.unresponsive = UnresponsiveGuard(self.patience_s, room)
+        #: Whether TLS, if there is any, verifies the server.
+        self.is_verified = client.connection_pool.connection_kwargs.get("ssl_cert_reqs") != "none"
         self._own = threading.local()
         self._demotions = 0
 
@@ -348,6 +351,8 @@ def translated() -> Iterator[None]:
         raise StoreUnavailable(type(error).__name__) from error
     except exceptions.MovedError as error:
         raise StoreUnavailable(IS_CLUSTER) from error
+    except (exceptions.AskError, exceptions.TryAgainError) as error:
+        raise StoreUnavailable(IS_MOVING) from error
     except exceptions.ResponseError as error:
         code = error.status_code or str(error).split(" ", 1)[0]  # redis-py cuts off the codes that it knows
         if code in PASSING_CODES:

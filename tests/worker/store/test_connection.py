@@ -1,12 +1,18 @@
-"""A primary that has become a replica is left at once, by every thread."""
+"""A server that is no longer the primary is left at once, by every thread."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from tests.rig.cluster import Cluster
 from tests.rig.processes import LOCALHOST
 from tests.rig.sentinel import SERVICE, SentinelCluster, say
 from tests.world import wait_until
-from worker.store.connection import Connections, Script, connect
+from worker.errors import StoreUnavailable
+from worker.store import keys
+from worker.store.connection import IS_CLUSTER, IS_MOVING, Connections, Script, connect, translated
 
 SCRIPT = Script("return redis.call('INCR', KEYS[1])", "n")
 
@@ -23,6 +29,30 @@ def test_what_a_replica_refuses_goes_to_the_primary(tmp_path: Path) -> None:
         assert connections.run(SCRIPT, b"") == [3]
         assert other_thread.submit(connections.run, SCRIPT, b"", [("INCR", "n")]).result() == [4, 5]
         client.close()
+
+
+def test_what_another_node_has_is_asked_of_it(tmp_path: Path) -> None:
+    """In a cluster, after a failover, and once our slot has been moved key by key."""
+    with Cluster(tmp_path) as cluster, connect(f"redis+cluster://{cluster.hosts()}", timeout_s=5) as client:
+        connections = Connections(client)
+        increase = Script(f"return redis.call('INCR', '{keys.PREFIX}n')", keys.PREFIX)
+        assert connections.run(increase, b"") == [1]
+        with (
+            connect(f"redis://{LOCALHOST}:{cluster.replica.port}", timeout_s=5) as plain,
+            pytest.raises(StoreUnavailable, match=re.escape(IS_CLUSTER)),
+            translated(),
+        ):
+            Connections(plain).run(increase, b"")
+
+        cluster.fail_over()
+        wait_until(lambda: cluster.owner() is cluster.replica, "the replica has taken over")
+        assert connections.run(increase, b"") == [2]
+
+        cluster.begin_move()
+        with pytest.raises(StoreUnavailable, match=IS_MOVING), translated():
+            connections.run(increase, b"")
+        cluster.end_move()
+        assert connections.run(increase, b"") == [3]
 
 
 def fail_over(cluster: SentinelCluster) -> None:
