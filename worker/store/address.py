@@ -22,7 +22,14 @@ from redis.connection import Connection, ConnectionPool, UnixDomainSocketConnect
 from redis.retry import Retry
 
 from worker.store import tls
-from worker.store.discovery import ClusterNodes, DiscoveredConnection, DiscoveredTlsConnection, Discovery, Sentinels
+from worker.store.discovery import (
+    ClusterNodes,
+    DiscoveredConnection,
+    DiscoveredTlsConnection,
+    Discovery,
+    PrimaryMoved,
+    Sentinels,
+)
 
 MUST_START = "must start with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
 MUST_ENCODE = "must be a URL: percent-encode special characters in user, password and path, for example @ as %40"
@@ -91,12 +98,12 @@ class Address:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/{self.db}"
 
     def pool(self, **options: Any) -> ConnectionPool:
-        """Return a pool of connections that retry nothing by themselves.
+        """Return a pool of connections that retry only what was not executed.
 
         ``options`` are redis-py's, such as timeouts. By default redis-py sends a command up to ten times, although
         perhaps only its answer was lost.
         """
-        options |= {"retry": Retry(NoBackoff(), 0), "retry_on_error": []}
+        options |= {"retry": Retry(NoBackoff(), 1, (PrimaryMoved,)), "retry_on_error": []}
         return ConnectionPool(**self._place(), db=self.db, **self.login.options, **(self.tls or {}), **options)
 
     def _place(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ Command = tuple[str | float, ...]
 
 
 def connect(url: str, *, timeout_s: float) -> redis.Redis:
-    """Return a client that waits at most ``timeout_s`` and never retries by itself.
+    """Return a client that waits at most ``timeout_s``; it repeats nothing executed.
 
     It waits at most ``CONNECT_S`` for the network, because a server whose disk stalls still accepts connections.
     """

@@ -22,6 +22,10 @@ ANSWER_S = 0.5
 SLOT: int = key_slot(keys.PREFIX.encode())
 
 
+class PrimaryMoved(exceptions.ConnectionError):
+    """The server is not, or no longer, the primary of our keys. It executed nothing."""
+
+
 class Discovery:
     """Asks one server after another for the primary.
 
@@ -35,6 +39,8 @@ class Discovery:
 
     def __init__(self, hosts: Sequence[Host], options: Mapping[str, Any]) -> None:
         self.hosts = tuple(hosts)
+        #: The primary, as found last.
+        self.found: Host | None = None
         own = {"protocol": 2, "decode_responses": True, "retry": Retry(NoBackoff(), 0)}
         self._options = {**options, **own, "socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S}
 
@@ -47,12 +53,12 @@ class Discovery:
         failure: exceptions.RedisError | None = None
         for host in self.hosts:
             try:
-                found, *others = self.read(self._ask(host), host)
+                self.found, *others = self.read(self._ask(host), host)
             except exceptions.RedisError as error:
                 failure = error
                 continue
             self.hosts = tuple(dict.fromkeys((host, *self.hosts, *others)))
-            return found
+            return self.found
         if isinstance(failure, TlsError | exceptions.AuthenticationError):
             raise failure
         raise MasterNotFoundError(self.unknown) from failure
@@ -112,12 +118,18 @@ class DiscoveredConnection(Connection):
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self._discovery = discovery
 
+    def connect(self) -> None:
+        """Open it, anew if another primary was found; the pool does so before a use."""
+        if (self.host, self.port) != self._discovery.found:
+            self.disconnect()  # type: ignore[no-untyped-call]
+        super().connect()  # type: ignore[no-untyped-call]
+
     def _connect(self) -> Any:
         self.host, self.port = self._discovery.find()
         return super()._connect()  # type: ignore[no-untyped-call]
 
     def on_connect_check_health(self, check_health: bool = True) -> None:
-        """Check that it is a primary.
+        """Raise ``PrimaryMoved`` unless it is a primary.
 
         During a failover the sentinels still name the old one, which may already be a replica, where a script would
         find nothing to do (redis.io, "Guidelines for Redis clients with support for Redis Sentinel", step 3).
@@ -126,14 +138,14 @@ class DiscoveredConnection(Connection):
         self.send_command("ROLE", check_health=False)  # type: ignore[no-untyped-call]
         with suppress(exceptions.NoPermissionError):
             if super().read_response()[0] not in ("master", b"master"):
-                raise exceptions.ConnectionError("the primary has become a replica")
+                raise PrimaryMoved("the primary has become a replica")
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             return super().read_response(*args, **options)
-        except (exceptions.ReadOnlyError, exceptions.MovedError):
+        except (exceptions.ReadOnlyError, exceptions.MovedError) as error:
             self.disconnect()  # type: ignore[no-untyped-call]  # the next command finds the new primary
-            raise exceptions.ConnectionError("another server has become the primary")  # noqa: B904 - see ``was_moved``
+            raise PrimaryMoved("another server has become the primary") from error
 
 
 class DiscoveredTlsConnection(DiscoveredConnection, TlsConnection):
@@ -142,6 +154,4 @@ class DiscoveredTlsConnection(DiscoveredConnection, TlsConnection):
 
 def was_moved(error: Exception) -> bool:
     """Return whether a server executed nothing because another one is the primary."""
-    return any(
-        isinstance(each, exceptions.ReadOnlyError | exceptions.MovedError) for each in (error, error.__context__)
-    )
+    return isinstance(error, PrimaryMoved | exceptions.ReadOnlyError | exceptions.MovedError)

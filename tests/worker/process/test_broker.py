@@ -1,4 +1,4 @@
-"""Celery's connection and ours are the same: what one refuses, the other does, in the same words."""
+"""Celery's connection and ours refuse the same servers, in the same words."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

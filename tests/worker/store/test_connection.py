@@ -44,8 +44,10 @@ def test_what_another_node_has_is_asked_of_it(tmp_path: Path) -> None:
         ):
             Connections(plain).run(increase, b"")
 
+        assert client.get(f"{keys.PREFIX}n") == "1"
         cluster.fail_over()
         wait_until(lambda: cluster.owner() is cluster.replica, "the replica has taken over")
+        assert client.get(f"{keys.PREFIX}n") == "1"
         assert connections.run(increase, b"") == [2]
 
         cluster.begin_move()
