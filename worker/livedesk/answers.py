@@ -16,10 +16,12 @@ from typing import Any, Self
 
 from worker import causes
 from worker.causes import Fault
-from worker.errors import AnswerUnknown, Misconfigured, Rejected, Throttled
+from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, Throttled
 from worker.model import ATTRIBUTE_FIELDS, Attribute, Contact, Note, NoteCode
 
 EXCERPT_LENGTH = 200
+#: What Chatwoot says where there is no record with an id, in lower case.
+RECORD_MISSING = "resource could not be found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,7 @@ class Deletion(StrEnum):
     """How LiveDesk answered the request to delete a contact."""
 
     DELETED = "deleted"
-    #: There is no such contact: it was deleted before, or merged into another one. A LiveDesk that does not offer to
-    #: delete contacts may answer the same, so believe it only where ``Account.deletes`` is true.
+    #: There is no such contact: it was deleted before, or merged into another one.
     GONE = "gone"
     #: Our key may not, or LiveDesk does not offer it.
     NOT_ALLOWED = "not_allowed"
@@ -148,8 +149,10 @@ def raise_for_status(answer: Answer) -> None:
         raise Throttled(retry_after=_retry_after(answer.headers), excerpt=excerpt)
     if status == 401:
         raise Misconfigured(causes.UNAUTHORIZED, status=status, excerpt=excerpt)
-    if status in (403, 407):
+    if status == 403:
         raise Misconfigured(causes.FORBIDDEN, status=status, excerpt=excerpt)
+    if status == 407:  # a proxy, to which the whole request was sent because the address has http://
+        raise Misconfigured(causes.PROXY_REFUSED, status=status, excerpt=excerpt)
     if 300 <= status < 400:
         raise Misconfigured(causes.REDIRECTED, status=status, excerpt=excerpt)
     if status == 422 and not isinstance(answer.json, dict):  # cut off, perhaps: it does not name the field
@@ -160,15 +163,27 @@ def raise_for_status(answer: Answer) -> None:
     raise Rejected(cause, fields=_named_fields(answer.json), status=status, excerpt=excerpt)
 
 
-def create_not_found(answer: Answer) -> Misconfigured:
-    """Return the error for a 404 or 405 to a create.
+def is_record_missing(answer: Answer) -> bool:
+    """Whether a 404 is about a record: LiveDesk does not know an inbox or a contact.
 
-    Chatwoot answers an unknown inbox with a JSON 404. Any other one means that the address is wrong.
+    Chatwoot answers ``{"error": "Resource could not be found"}`` (``RequestExceptionHandler``, not translated). For an
+    unknown path, Rails answers ``{"status": 404, "error": "Not Found"}`` or a page. Proxies have other bodies.
     """
-    body = answer.json
-    is_json_error = answer.status == 404 and isinstance(body, dict) and "error" in body
-    cause = causes.INBOX_NOT_FOUND if is_json_error else causes.CREATE_PATH_NOT_FOUND
-    return Misconfigured(cause, status=answer.status, excerpt=answer.excerpt())
+    return answer.status == 404 and (_message(answer.json) or "").strip(" .").lower() == RECORD_MISSING
+
+
+def path_not_found(answer: Answer) -> LiveDeskError:
+    """Return the error for a 404 or 405 that is not about a record."""
+    if answer.status == 404 and not answer.is_complete:
+        return answer.unreadable()
+    return Misconfigured(causes.CREATE_PATH_NOT_FOUND, status=answer.status, excerpt=answer.excerpt())
+
+
+def create_not_found(answer: Answer) -> LiveDeskError:
+    """Return the error for a 404 or 405 to a create."""
+    if is_record_missing(answer):
+        return Misconfigured(causes.INBOX_NOT_FOUND, status=answer.status, excerpt=answer.excerpt())
+    return path_not_found(answer)
 
 
 def inbox_refusal(answer: Answer) -> Misconfigured | None:
@@ -229,7 +244,11 @@ def read_deletion(answer: Answer) -> Deletion:
     A 401 is no error of our configuration: that is how Chatwoot answers anybody but an administrator
     (``ContactsController#destroy`` and its spec).
     """
-    refusals = {404: Deletion.GONE, 422: Deletion.REFUSED} | dict.fromkeys((401, 403, 405), Deletion.NOT_ALLOWED)
+    if answer.status == 404 and not answer.is_complete:
+        raise answer.unreadable()
+    if is_record_missing(answer):
+        return Deletion.GONE
+    refusals = {422: Deletion.REFUSED} | dict.fromkeys((401, 403, 404, 405), Deletion.NOT_ALLOWED)
     if answer.status in refusals:
         return refusals[answer.status]
     raise_for_status(answer)

@@ -21,6 +21,8 @@ from worker.livedesk.answers import (
     Person,
     create_not_found,
     inbox_refusal,
+    is_record_missing,
+    path_not_found,
     raise_for_status,
     read_created,
     read_deletion,
@@ -132,8 +134,10 @@ class LiveDesk:
                 contact again, so ``fields`` can name fields that were not sent (livedesk-api 2.8).
         """
         answer = self._call("PATCH", f"{self.url}/{contact_id}", body=dict(changes))
-        if answer.status == 404:
+        if is_record_missing(answer):
             raise Rejected(causes.CONTACT_GONE, fields=frozenset(), status=404, excerpt=answer.excerpt())
+        if answer.status == 404:
+            raise path_not_found(answer)
         raise_for_status(answer)
         return read_updated(answer, contact_id)
 

@@ -122,9 +122,17 @@ class TlsSocket(ssl.SSLSocket):
         return current.request.received(super().recv_into(buffer, nbytes, flags))
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Receive for TLS inside TLS, which a proxy with https:// needs."""
+        """Receive for TLS inside TLS, which a proxy with https:// needs.
+
+        ``ssl`` also calls this for a connection that was reset before the handshake, and then forgets the socket.
+        """
         self.settimeout(current.request.time_left())
-        data = super().recv(buflen, flags)
+        try:
+            data = super().recv(buflen, flags)
+        except OSError:
+            if self.version() is None:
+                self.close()
+            raise
         current.request.received(len(data))
         return data
 

@@ -81,7 +81,7 @@ def read_request(connection: socket.socket) -> bytes:
     while b"\r\n\r\n" not in data:
         piece = connection.recv(65_536)
         if not piece:
-            break
+            return b""
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
     for line in head.lower().split(b"\r\n"):
@@ -113,9 +113,11 @@ def pipe(one: socket.socket, other: socket.socket) -> None:
     thread.join(FOREVER_S)
 
 
-def tunnel(connection: socket.socket, port: int) -> None:
-    """Answer a CONNECT, to whatever host, by a connection to this port."""
-    read_request(connection)
+def tunnel(connection: socket.socket, port: int, heads: list[bytes] | None = None) -> None:
+    """Answer a CONNECT by a connection to this port; its head is added to ``heads``."""
+    head = read_request(connection)
+    if heads is not None:
+        heads.append(head)
     with socket.create_connection((HOST, port)) as target:
         connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         pipe(connection, target)

@@ -106,7 +106,7 @@ CREATES: list[tuple[str, dict[str, Any], type[LiveDeskError], str]] = [
     ("throttle", {}, Throttled, "throttled"),
     ("unauthorized", {}, Misconfigured, "unauthorized"),
     ("forbidden", {}, Misconfigured, "forbidden"),
-    ("status", {"status": 407}, Misconfigured, "forbidden"),
+    ("status", {"status": 407}, Misconfigured, "proxy_refused"),
     ("not_found", {}, Misconfigured, "inbox_not_found"),
     ("not_found", {"shape": "html"}, Misconfigured, "create_path_not_found"),
     ("method_not_allowed", {}, Misconfigured, "create_path_not_found"),

@@ -136,7 +136,9 @@ UPDATES: list[tuple[str, dict[str, Any], type[LiveDeskError], str]] = [
     ("forbidden", {}, Misconfigured, "forbidden"),
     ("redirect", {}, Misconfigured, "redirected"),
     ("method_not_allowed", {}, Rejected, "http_405"),
-    ("not_found", {"shape": "html"}, Rejected, "contact_gone"),
+    ("not_found", {"shape": "html"}, Misconfigured, "create_path_not_found"),
+    ("not_found", {"shape": "rails"}, Misconfigured, "create_path_not_found"),
+    ("not_found", {}, Rejected, "contact_gone"),
 ]
 
 
@@ -179,6 +181,8 @@ def test_a_contact_is_deleted_once(standin: StandIn, livedesk: LiveDesk) -> None
     ("mode", "options", "result"),
     [
         ("not_found", {}, Deletion.GONE),
+        ("not_found", {"shape": "rails"}, Deletion.NOT_ALLOWED),
+        ("not_found", {"shape": "html"}, Deletion.NOT_ALLOWED),
         ("method_not_allowed", {}, Deletion.NOT_ALLOWED),
         ("forbidden", {}, Deletion.NOT_ALLOWED),
         ("unauthorized", {"shape": "not_authorized"}, Deletion.NOT_ALLOWED),
