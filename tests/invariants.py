@@ -13,6 +13,7 @@ FIXED_KEYS = {
     *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.WORKER_REPORTS, keys.QUARANTINE),
     *(keys.UPSTREAM, keys.INBOXES, keys.FAILING, keys.COUNTS, keys.OPERATIONS, keys.ACTIVE_OPERATIONS, keys.AUDIT),
     *(keys.SECRETS, keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES, keys.DECISIONS, keys.CHANGES),
+    keys.FAILED_SIGN_INS,
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.

@@ -11,13 +11,11 @@ from webhook_app.api.schemas import EDIT, EXPORT, FIND, KNOWN, LIST, ONLY_REVEAL
 from webhook_app.operator import Operator, parse_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
-from webhook_app.present.csv_export import as_csv
+from webhook_app.present.csv_export import CSV_TYPE, as_csv
 from webhook_app.present.sending import sent_when, waits_for
 from webhook_app.present.shapes import Contact, ContactPage, ContactRow, ContactState, ErasedContact, KnownContact
 from worker.model import State
 from worker.store.lists import Filter
-
-CSV_TYPE = "text/csv; charset=utf-8"
 
 
 @blueprint.get("/contacts")

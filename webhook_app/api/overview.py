@@ -5,14 +5,16 @@ from typing import Any
 from werkzeug import Response
 
 from webhook_app.api.blueprint import blueprint
-from webhook_app.api.document import Listing, describe
-from webhook_app.api.schemas import AUDIT, CAUSES, CAUSES_PAGE, CHANGES, PAGE, REASON
-from webhook_app.operator import Operator
+from webhook_app.api.document import Csv, Listing, describe
+from webhook_app.api.schemas import AUDIT, AUDIT_CSV, CAUSES, CAUSES_PAGE, CHANGES, PAGE, REASON
+from webhook_app.operator import Operator, parse_audit_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
+from webhook_app.present.csv_export import CSV_TYPE, audit_as_csv
 from webhook_app.present.serializers import serialize
 from webhook_app.present.shapes import AuditEntry, Cause, Change, Minute, Situation, SourceUse, Upstream, Workers
 from webhook_app.problems import problem
+from worker.store.audit import AuditFilter
 from worker.store.counters import CLASH, DELIVERY, EVENT, REFUSED
 
 
@@ -100,5 +102,18 @@ def list_workers() -> Workers:
 @describe(Listing("entries", AuditEntry), query=AUDIT)
 def list_audit_entries(query: dict[str, Any]) -> object:
     """List what operators did and the sync decided, latest first."""
-    entries = current_parts().store.audit.page(before=query.get("before"), limit=query.get("limit", PAGE))
+    wanted = _audit_filter(query)
+    audit = current_parts().store.audit
+    entries = audit.page(before=query.get("before"), limit=query.get("limit", PAGE), wanted=wanted)
     return {"entries": [serialize(one, AuditEntry) for one in entries]}
+
+
+@blueprint.get("/audit.csv")
+@describe(Csv, query=AUDIT_CSV)
+def export_audit_entries(query: dict[str, Any]) -> Response:
+    """Export all entries of the audit log that match as CSV, latest first."""
+    return Response(audit_as_csv(current_parts(), _audit_filter(query)), content_type=CSV_TYPE)
+
+
+def _audit_filter(query: dict[str, Any]) -> AuditFilter:
+    return parse_audit_filter(query, now=int(current_parts().clock() * 1000))

@@ -102,7 +102,15 @@ REPLAY = record(DECISION, ())
 SKIP: Schema = {**OFFSET, "description": "Skip this many, for example those that failed before."}
 REPLAY_CLASH = record({**CLASH, **DECISION, "skip": SKIP}, ("source", "clashes_with"))
 BEFORE: Schema = {**STRING, "pattern": "^[0-9]{1,15}-[0-9]{1,10}$", "description": "The id of an entry."}
-AUDIT = record({"before": BEFORE, "limit": limit(PAGE, 1000)}, ())
+AUDIT_FILTER: Schema = {
+    "who": {**STRING, "maxLength": 100, "description": "Part of the name of who acted."},
+    "action": {**STRING, "maxLength": 100, "description": "Part of what was done, for example `retried`."},
+    "contact": {**KEY, "description": "Only about this contact."},
+    "since": {**TIME, "description": "At the earliest."},
+    "until": {**TIME, "description": "At the latest."},
+}
+AUDIT = record({**AUDIT_FILTER, "before": BEFORE, "limit": limit(PAGE, 1000)}, ())
+AUDIT_CSV = record(AUDIT_FILTER, ())
 CHANGES = record(
     {"key": {**KEY, "description": "Only of this contact."}, "before": BEFORE, "limit": limit(PAGE, 1000)}, ()
 )

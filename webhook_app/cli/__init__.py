@@ -1,5 +1,6 @@
 """``flask ...``: the commands of an operator.
 
+``audit``       what operators did and the sync decided
 ``contacts``    ``flask contacts``, ``erase`` and the old ``retry``
 ``operations``  ``flask operations``, ``pause`` and ``resume``
 ``quarantine``  deliveries without a usable contact
@@ -18,6 +19,7 @@ from flask import Flask
 from werkzeug.exceptions import ServiceUnavailable
 
 from webhook_app.cli import (
+    audit,
     contacts,
     doctor,
     export,
@@ -35,6 +37,7 @@ from webhook_app.parts import EXTENSION
 from worker.errors import SettingsError
 
 MODULES = (
+    audit,
     contacts,
     doctor,
     export,

@@ -14,6 +14,7 @@ from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
 from webhook_app.present.csv_export import cell
 from webhook_app.present.shapes import Record
+from webhook_app.present.wording import counted
 from worker.model import CONTACT_FIELDS, Position, State
 from worker.store.record import ContactRecord
 
@@ -39,7 +40,11 @@ def export(form: str, states: tuple[str, ...], who: str, why: str) -> None:
     parts = current_parts()
     wanted = [State(state) for state in states] or list(State)
     counts = parts.store.contacts.counts()
-    parts.store.audit.add(who, f"exported contacts: {', '.join(states) or 'all'}", why=why)
+    parts.store.audit.add(
+        who,
+        f"exported {counted(sum(counts[state] for state in wanted), 'contact')}: {', '.join(states) or 'all'}",
+        why=why,
+    )
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's locale is
     write = _csv_writer(sys.stdout) if form == "csv" else _json_writer(sys.stdout)

@@ -13,6 +13,7 @@ from webhook_app.access import Provider
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.errors import page
 from webhook_app.dashboard.session import begin, local_path, needs
+from webhook_app.dashboard.sign_in import audit_failure, audit_session, forgive, network, retry_after, too_many
 from webhook_app.parts import Parts, current_parts
 from worker.telemetry import LogEvent
 
@@ -51,21 +52,39 @@ def sign_in_by_provider() -> Response:
 @blueprint.get("/sign-in/provider/answer")
 @needs(None)
 def provider_answered() -> Response:
+    """End a sign-in.
+
+    Failed ones are counted apart from those with a password, which somebody could guess: whoever tries that from the
+    same network locks nobody out here.
+    """
     parts = current_parts()
     provider = parts.access.provider or abort(404)
     wanted = local_path(session.get("next"))
+    address = f"provider {network(request.remote_addr)}"
+    attempt = parts.store.rate_limiter.try_sign_in(address)
+    if attempt.wait_ms:
+        response = page(429, "Too many failed sign-ins", too_many(attempt.wait_ms))
+        response.headers["Retry-After"] = retry_after(attempt.wait_ms)
+        return response
     try:
         claims = _claims(current_app.extensions[EXTENSION], provider)
+    except OSError as error:  # the provider is down, which is nobody's failed sign-in
+        forgive(parts, address)
+        return _failed(error)
     except FAULTS as error:
+        audit_failure(parts, attempt, "identity provider")
         return _failed(error)
     role = provider.role_of(claims)
     if role is None:
+        audit_failure(parts, attempt, "identity provider, no access")
         return page(
             403,
             "You have no access",
             "You are signed in, but neither OIDC_OPERATORS nor OIDC_VIEWERS lists you or one of your groups.",
         )
+    forgive(parts, address)
     begin(str(claims.get("email") or claims["sub"]), role, parts.clock())
+    audit_session(parts, "signed in", f"identity provider, {role}")
     return redirect(wanted, 303)
 
 

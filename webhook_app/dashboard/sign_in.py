@@ -1,5 +1,6 @@
 """Signing in with a password, and signing out."""
 
+import logging
 from ipaddress import IPv6Address, ip_address
 
 from flask import flash, make_response, redirect, render_template, request, session, url_for
@@ -7,8 +8,13 @@ from werkzeug import Response
 
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.session import begin, current_user, local_path, needs
-from webhook_app.parts import current_parts
+from webhook_app.parts import Parts, current_parts
 from worker.durations import duration
+from worker.errors import StoreError
+from worker.store.security import MAX_SIGN_INS, SIGN_INS_MS, SignInAttempt
+from worker.telemetry import LogEvent
+
+log = logging.getLogger(__name__)
 
 
 @blueprint.get("/sign-in")
@@ -22,22 +28,27 @@ def sign_in() -> Response:
 @blueprint.post("/sign-in")
 @needs(None)
 def sign_in_by_password() -> Response:
-    parts = current_parts()
-    wait_ms = parts.store.rate_limiter.try_sign_in(network(request.remote_addr))
-    if wait_ms:
-        response = _form(429, f"Too many sign-in attempts. Try again in {duration(wait_ms + 999)}.")
-        response.headers["Retry-After"] = str(wait_ms // 1000 + 1)
+    parts, address = current_parts(), network(request.remote_addr)
+    attempt = parts.store.rate_limiter.try_sign_in(address)
+    if attempt.wait_ms:
+        response = _form(429, too_many(attempt.wait_ms))
+        response.headers["Retry-After"] = retry_after(attempt.wait_ms)
         return response
     role = parts.access.role_of_password(request.form.get("password", ""))
     if role is None:
+        audit_failure(parts, attempt, "password")
         return _form(403, "Wrong password.")
+    forgive(parts, address)
     begin(request.form.get("name", ""), role, parts.clock())
+    audit_session(parts, "signed in", f"password, {role}")
     return redirect(local_path(request.form.get("next")), 303)
 
 
 @blueprint.post("/sign-out")
 @needs(None)
 def sign_out() -> Response:
+    if current_user() is not None:
+        audit_session(current_parts(), "signed out")
     session.clear()
     flash("You are signed out.")
     return redirect(url_for("dashboard.sign_in"), 303)
@@ -52,6 +63,50 @@ def network(address: str | None) -> str:
     if isinstance(parsed, IPv6Address):
         return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
     return str(parsed)
+
+
+def too_many(wait_ms: int) -> str:
+    return f"Too many failed sign-ins. Try again in {duration(wait_ms + 999)}."
+
+
+def retry_after(wait_ms: int) -> str:
+    """Return the header ``Retry-After``, in seconds."""
+    return str(wait_ms // 1000 + 1)
+
+
+def forgive(parts: Parts, address: str) -> None:
+    """Do not count a sign-in that succeeded; a Redis that is away does not prevent it."""
+    try:
+        parts.store.rate_limiter.forgive(address)
+    except StoreError as error:
+        log.warning(LogEvent("sign-in counted as failed", error=error))
+
+
+def audit_session(parts: Parts, did: str, why: str = "") -> None:
+    """Record that the person of the session signed in or out."""
+    user = current_user()
+    assert user is not None
+    try:
+        parts.store.audit.add(user.name, did, why=why)
+    except StoreError as error:
+        log.warning(LogEvent("not in the audit log", did=did, error=error))
+
+
+def audit_failure(parts: Parts, attempt: SignInAttempt, why: str) -> None:
+    """Record the first failed sign-in of an address, and the one that locks it out.
+
+    The address is not recorded, and neither is the name: some people type their password there.
+    """
+    dids = {
+        1: "failed to sign in",
+        MAX_SIGN_INS: f"failed to sign in {MAX_SIGN_INS} times within {duration(SIGN_INS_MS)}: locked out",
+    }
+    log.info(LogEvent("sign-in failed", method=why, address=attempt.alias))
+    if did := dids.get(attempt.failed):
+        try:
+            parts.store.audit.add_failed_sign_in(did, f"address {attempt.alias}", why)
+        except StoreError as error:
+            log.warning(LogEvent("not in the audit log", did=did, error=error))
 
 
 def _form(status: int = 200, problem: str | None = None) -> Response:

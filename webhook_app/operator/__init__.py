@@ -11,7 +11,7 @@
 """
 
 from webhook_app.operator.contacts import ContactActions, clashing_field
-from webhook_app.operator.filters import WORK_NAMES, describe_filter, parse_filter
+from webhook_app.operator.filters import WORK_NAMES, describe_filter, parse_audit_filter, parse_filter
 from webhook_app.operator.operations import CHANGES, REQUESTS, OperationActions, Plan
 from webhook_app.operator.quarantine import SAME_PERSON, UNDECIDED, Decision, QuarantineActions
 from webhook_app.operator.refusals import SENTENCES, ActionRefused, Actions, InvalidInput, Reason
@@ -34,6 +34,7 @@ __all__ = [
     "Reason",
     "clashing_field",
     "describe_filter",
+    "parse_audit_filter",
     "parse_filter",
 ]
 

@@ -1,15 +1,21 @@
-"""Filters of lists and operations: parsed from text, described in words."""
+"""Filters of lists, operations and the audit log: parsed from text, described in words."""
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from webhook_app.operator.refusals import InvalidInput
 from worker.durations import absolute, parse_time
 from worker.model import State, Work
+from worker.store.audit import AuditFilter
 from worker.store.lists import Filter
 
 T = TypeVar("T")
+
+
+class Read(Protocol):
+    def __call__(self, name: str, parse: Callable[[str], T]) -> T | None: ...
+
 
 #: What contacts wait for, as a filter and in lists.
 WORK_NAMES = {Work.CREATE: "new contacts", Work.UPDATE: "changes", Work.DELETE: "deletions"}
@@ -29,15 +35,7 @@ def parse_filter(fields: Mapping[str, Any], now: int) -> Filter:
         InvalidInput: with a sentence for each wrong field.
     """
     problems: dict[str, str] = {}
-
-    def read(name: str, parse: Callable[[str], T]) -> T | None:
-        text = str(fields.get(name) or "").strip()
-        try:
-            return parse(text) if text else None
-        except ValueError as error:
-            problems[name] = str(error)
-            return None
-
+    read = _reader(fields, problems)
     values: dict[str, Any] = {
         "state": read("state", _parse_state),
         "cause": read("cause", _parse_name),
@@ -52,6 +50,42 @@ def parse_filter(fields: Mapping[str, Any], now: int) -> Filter:
     if problems:
         raise InvalidInput(problems)
     return Filter(**values)
+
+
+def parse_audit_filter(fields: Mapping[str, Any], now: int) -> AuditFilter:
+    """Return the filter of the audit log: ``who``, ``action``, ``contact`` and times.
+
+    ``contact`` is a key. Otherwise as in ``parse_filter``.
+
+    Raises:
+        InvalidInput: with a sentence for each wrong field.
+    """
+    problems: dict[str, str] = {}
+    read = _reader(fields, problems)
+    found = AuditFilter(
+        who=read("who", _parse_name) or "",
+        did=read("action", _parse_name) or "",
+        target=read("contact", _parse_name) or "",
+        since=read("since", lambda text: _parse_time(text, now)),
+        until=read("until", lambda text: _parse_time(text, now)),
+    )
+    if problems:
+        raise InvalidInput(problems)
+    return found
+
+
+def _reader(fields: Mapping[str, Any], problems: dict[str, str]) -> Read:
+    """Return a function that parses a field, and adds a sentence to ``problems`` if it cannot."""
+
+    def read(name: str, parse: Callable[[str], T]) -> T | None:
+        text = str(fields.get(name) or "").strip()
+        try:
+            return parse(text) if text else None
+        except ValueError as error:
+            problems[name] = str(error)
+            return None
+
+    return read
 
 
 def describe_filter(wanted: Filter) -> str:

@@ -18,6 +18,18 @@ CHANGES = {command.value: transition.target for command, transition in TRANSITIO
 #: Requests to LiveDesk for each contact, if there are several: the owner is looked up and gets our identifier; or the
 #: value is refused once more, and the rest is created.
 REQUESTS = {BulkAction.ADOPT: 2, BulkAction.WITHOUT: 2}
+#: How the audit log words actions and commands.
+DID = {
+    BulkAction.RETRY: "retried {}",
+    BulkAction.DISCARD: "discarded {}",
+    BulkAction.ADOPT: "decided to adopt LiveDesk's contact for {}",
+    BulkAction.WITHOUT: "retried {} without the clashing value",
+    BulkAction.KNOWN: "marked {} as known",
+    Command.PAUSE: "paused",
+    Command.RESUME: "resumed",
+    Command.CANCEL: "cancelled",
+    Command.UNDO: "undid",
+}
 #: The share by which the number of contacts may have changed since a person saw it.
 MAX_DRIFT = 0.1
 
@@ -135,7 +147,8 @@ class OperationActions(Actions):
             )
         except NotOpened as error:
             raise ActionRefused(Reason.NOT_OPENED, str(error)) from error
-        did = f"{plan.action} {plan.total}: {describe_filter(plan.filter)}"
+        number = f"{plan.total:,} contact{'' if plan.total == 1 else 's'}"
+        did = f"{DID[plan.action].format(number)}: {describe_filter(plan.filter)}{', with a canary' if canary else ''}"
         self.audit(did, f"operation {operation_id}", why)
         return self.get(operation_id)
 
@@ -144,7 +157,7 @@ class OperationActions(Actions):
         before = self.get(operation_id)
         if not self.parts.store.operations.command(operation_id, Command(change)):
             raise ActionRefused(Reason.WRONG_STATE, f"Cannot {change} an operation that is {before.state}.")
-        self.audit(change, f"operation {operation_id}", why)
+        self.audit(f"{DID[Command(change)]} the operation", f"operation {operation_id}", why)
         return self.get(operation_id)
 
     def get(self, operation_id: str) -> Operation:

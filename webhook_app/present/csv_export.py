@@ -8,20 +8,24 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from msgspec.structs import fields
 
 from webhook_app.parts import Parts
-from webhook_app.present import serializers
+from webhook_app.present import serializers, shapes
 from webhook_app.present.shapes import ContactRow
 from worker.errors import StoreError
 from worker.model import PERSONAL_FIELDS
+from worker.store.audit import AuditEntry, AuditFilter
 from worker.store.lists import Filter, Page, Row
 
 COLUMNS = tuple(field.encode_name for field in fields(ContactRow))
+AUDIT_COLUMNS = tuple(field.encode_name for field in fields(shapes.AuditEntry))
 #: What a spreadsheet takes for the start of a formula, and our own mark.
 RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
 NUMBER = re.compile(r"[+-]?[0-9]+")
+CSV_TYPE = "text/csv; charset=utf-8"
 #: Contacts that are read at once.
 CHUNK = 250
 #: The last line of an incomplete export: one cell, which no program takes for a contact.
@@ -48,6 +52,28 @@ def _lines(parts: Parts, wanted: Filter, reveal: bool, page: Page) -> Iterator[s
             if page.after is None:
                 return
             page = parts.store.lists.page(wanted, after=page.after, limit=CHUNK)
+    except StoreError:
+        yield _text([[INCOMPLETE]])
+
+
+def audit_as_csv(parts: Parts, wanted: AuditFilter) -> Iterator[str]:
+    """Yield the entries of the audit log that match, the latest first.
+
+    Raises:
+        StoreError: the first entries could not be read.
+    """
+    entries = parts.store.audit.entries(wanted)
+    return _audit_lines(list(islice(entries, CHUNK)), entries)
+
+
+def _audit_lines(first: list[AuditEntry], entries: Iterator[AuditEntry]) -> Iterator[str]:
+    yield _text([AUDIT_COLUMNS])
+    try:
+        chunk = first
+        while chunk:
+            rows = [serializers.to_dict(serializers.serialize(one, shapes.AuditEntry)) for one in chunk]
+            yield _text([[cell(row[name]) for name in AUDIT_COLUMNS] for row in rows])
+            chunk = list(islice(entries, CHUNK))
     except StoreError:
         yield _text([[INCOMPLETE]])
 

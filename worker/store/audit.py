@@ -1,22 +1,28 @@
 """The audit log: what people did and the sync decided, to what, and why.
 
-The decisions are in a stream of their own, written by ``finish``, so that they never displace what people did.
+What the sync decided and failed sign-ins are in streams of their own, so that neither displaces what people did.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
 
-#: Entries that are kept.
-MAX_ENTRIES = 10_000
+#: Entries that are kept, and those of failed sign-ins.
+MAX_ENTRIES, MAX_FAILED = 10_000, 1_000
 FIELDS = ("who", "did", "target", "why")
 #: The latest entries that are searched for those about one contact.
 SEARCHED = 500
+#: Entries that are read at once.
+CHUNK = 500
 #: Who decides without an operator.
 SYNC = "sync"
+STREAMS = (keys.AUDIT, keys.DECISIONS, keys.FAILED_SIGN_INS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +37,90 @@ class AuditEntry:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """``who`` and ``did`` are parts of the text, in any case; ``target`` is all of it.
+
+    ``since`` and ``until`` are ms since the epoch, and both included.
+    """
+
+    who: str = ""
+    did: str = ""
+    target: str = ""
+    since: int | None = None
+    until: int | None = None
+
+    def matches(self, entry: AuditEntry) -> bool:
+        """Return whether it is such an entry; times are not compared."""
+        return (
+            self.who.casefold() in entry.who.casefold()
+            and self.did.casefold() in entry.did.casefold()
+            and self.target in ("", entry.target)
+        )
+
+
 class Audit:
     def __init__(self, db: Database) -> None:
         self.db = db
 
     def add(self, who: str, did: str, target: str = "", why: str = "") -> None:
         """Record an action. No personal data in ``target`` or ``why``."""
-        entry: dict[Any, Any] = {"who": who, "did": did, "target": target, "why": why}
-        with translated():
-            self.db.client.xadd(keys.AUDIT, entry, maxlen=MAX_ENTRIES, approximate=True)
+        self._add(keys.AUDIT, MAX_ENTRIES, who, did, target, why)
 
-    def page(self, *, before: str | None = None, limit: int = 50) -> list[AuditEntry]:
+    def add_failed_sign_in(self, did: str, target: str, why: str) -> None:
+        """Record a failed sign-in. Nobody knows who tried."""
+        self._add(keys.FAILED_SIGN_INS, MAX_FAILED, "", did, target, why)
+
+    def entries(self, wanted: AuditFilter, before: str | None = None) -> Iterator[AuditEntry]:
+        """Yield the entries that match, the latest first; ``before`` is an entry's id."""
+        streams = [self._newest(stream, wanted, before) for stream in STREAMS]
+        return filter(wanted.matches, merge(*streams, key=_order, reverse=True))
+
+    def page(
+        self, *, before: str | None = None, limit: int = 50, wanted: AuditFilter = AuditFilter()
+    ) -> list[AuditEntry]:
         """Return entries, the latest first; ``before`` is an entry's id."""
-        entries = self._read(keys.AUDIT, before, limit) + self._read(keys.DECISIONS, before, limit)
-        return sorted(entries, key=_order, reverse=True)[:limit]
+        return list(islice(self.entries(wanted, before), limit))
 
     def about(self, target: str) -> list[AuditEntry]:
         """Return what the latest entries say about a contact's key, the latest first."""
-        entries = self._read(keys.AUDIT, None, SEARCHED) + self._read(keys.DECISIONS, None, SEARCHED)
+        entries = [entry for stream in STREAMS[:2] for entry in self._read(stream, "+", "-", SEARCHED)]
         return sorted((entry for entry in entries if entry.target == target), key=_order, reverse=True)
 
-    def _read(self, stream: str, before: str | None, limit: int) -> list[AuditEntry]:
+    def _add(self, stream: str, kept: int, who: str, did: str, target: str, why: str) -> None:
+        entry: dict[Any, Any] = {"who": who, "did": did, "target": target, "why": why}
         with translated():
-            entries: Any = self.db.client.xrevrange(stream, max=f"({before}" if before else "+", count=limit)
+            self.db.client.xadd(stream, entry, maxlen=kept, approximate=True)
+
+    def _newest(self, stream: str, wanted: AuditFilter, before: str | None) -> Iterator[AuditEntry]:
+        """Yield the entries of one stream in the time of the filter, the latest first."""
+        first = "-" if wanted.since is None else str(wanted.since)
+        last = "+" if wanted.until is None else str(wanted.until)
+        if before and (wanted.until is None or _position(before)[0] <= wanted.until):
+            last = f"({before}"
+        while True:
+            entries = self._read(stream, last, first, CHUNK)
+            yield from entries
+            if len(entries) < CHUNK:
+                return
+            last = f"({entries[-1].id}"
+
+    def _read(self, stream: str, last: str, first: str, limit: int) -> list[AuditEntry]:
+        unnamed = SYNC if stream == keys.DECISIONS else ""
+        with translated():
+            entries: Any = self.db.client.xrevrange(stream, max=last, min=first, count=limit)
         return [
-            AuditEntry(entry, int(entry.partition("-")[0]), *({"who": SYNC, **fields}.get(name, "") for name in FIELDS))
+            AuditEntry(
+                entry, int(entry.partition("-")[0]), *({"who": unnamed, **fields}.get(name, "") for name in FIELDS)
+            )
             for entry, fields in entries
         ]
 
 
 def _order(entry: AuditEntry) -> tuple[int, int]:
-    at, _, number = entry.id.partition("-")
+    return _position(entry.id)
+
+
+def _position(entry_id: str) -> tuple[int, int]:
+    at, _, number = entry_id.partition("-")
     return int(at), int(number)

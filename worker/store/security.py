@@ -1,27 +1,45 @@
-"""Limited sign-in attempts, each secret's last use, and bodies of signatures."""
+"""Limits of failed sign-ins, each secret's last use, and bodies of signatures."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
 
-#: How many sign-in attempts one address has, and in how many ms.
+#: How many failed sign-ins one address has, and in how many ms.
 MAX_SIGN_INS = 10
 SIGN_INS_MS = 5 * 60_000
 
 
+@dataclass(frozen=True, slots=True)
+class SignInAttempt:
+    """A sign-in from an address: ``wait_ms`` is 0, or how long none is allowed.
+
+    ``failed``: the failed ones of this window, with this one. ``alias`` names the address without revealing it.
+    """
+
+    wait_ms: int
+    failed: int
+    alias: str
+
+
 class RateLimiter:
-    """Limits sign-in attempts over all web processes together."""
+    """Limits failed sign-ins over all web processes together."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
 
-    def try_sign_in(self, address: str) -> int:
-        """Count a sign-in attempt from this address; return 0, or the ms to wait."""
+    def try_sign_in(self, address: str) -> SignInAttempt:
+        """Count a sign-in from this address as failed, until ``forgive``."""
         hashed = self.db.key_of(address)
-        return int(self.db.run("try_sign_in", address=hashed, max_attempts=MAX_SIGN_INS, window_ms=SIGN_INS_MS))
+        found = self.db.run("try_sign_in", address=hashed, max_attempts=MAX_SIGN_INS, window_ms=SIGN_INS_MS)
+        return SignInAttempt(int(found[0]), int(found[1]), hashed[:8])
+
+    def forgive(self, address: str) -> None:
+        """Do not count a sign-in that succeeded. Others of the address still count."""
+        self.db.run("forgive_sign_in", address=self.db.key_of(address))
 
 
 class SecretUses:

@@ -21,6 +21,8 @@ from webhook_app.dashboard.session import local_path
 from webhook_app.dashboard.sign_in import network
 from webhook_app.parts import Parts
 from worker.errors import StoreUnavailable
+from worker.store import keys
+from worker.store.audit import MAX_FAILED
 from worker.store.security import MAX_SIGN_INS, SIGN_INS_MS
 from worker.store.store import Store
 
@@ -305,11 +307,51 @@ def test_attempts_are_counted_across_processes(open_door: OpenDoor, store: Store
     for door in doors:
         answer = sign_in(door)
         assert (answer.status_code, answer.headers["Retry-After"]) == (429, "300")
-        assert "Too many sign-in attempts. Try again in 5 min." in answer.text
+        assert "Too many failed sign-ins. Try again in 5 min." in answer.text
         assert not is_in(door)
     assert not [name for name in client.scan_iter() if "127.0.0.1" in name]
     store.shift_ms = SIGN_INS_MS
     assert sign_in(doors[0]).status_code == 303
+
+
+def test_only_failed_sign_ins_count(open_door: OpenDoor, store: Store) -> None:
+    door = open_door()
+    for _ in range(2 * MAX_SIGN_INS):
+        assert sign_in(door).status_code == 303
+    for _ in range(MAX_SIGN_INS - 1):
+        assert sign_in(open_door(), "wrong").status_code == 403
+    assert sign_in(open_door()).status_code == 303, "one more may be tried"
+    assert sign_in(open_door(), "wrong").status_code == 403, "and a right one resets nothing"
+    store.shift_ms = 60_000
+    answer = sign_in(open_door())
+    assert (answer.status_code, "Too many failed sign-ins. Try again in " in answer.text) == (429, True)
+    assert 200 < int(answer.headers["Retry-After"]) <= 240
+
+
+def test_sign_ins_are_in_the_audit_log(open_door: OpenDoor, store: Store, client: redis.Redis) -> None:
+    door = open_door()
+    sign_in(door, name="Zoë")
+    send(door, "/dashboard/sign-out")
+    for _ in range(MAX_SIGN_INS + 5):
+        sign_in(open_door(), "wrong", name="my-secret-password")
+    entries = [(entry.who, entry.did, entry.why) for entry in reversed(store.audit.page())]
+    assert entries == [
+        ("Zoë", "signed in", "password, operator"),
+        ("Zoë", "signed out", ""),
+        ("", "failed to sign in", "password"),
+        ("", "failed to sign in 10 times within 5 min: locked out", "password"),
+    ]
+    recorded = str(client.xrange(keys.FAILED_SIGN_INS))
+    assert "127.0.0.1" not in recorded
+    assert "my-secret-password" not in recorded
+
+
+def test_failed_sign_ins_displace_nothing_else(store: Store) -> None:
+    store.audit.add("Zoë", "retried")
+    for number in range(MAX_FAILED + 500):
+        store.audit.add_failed_sign_in("failed to sign in", f"address {number}", "password")
+    assert store.audit.page(limit=5000)[-1].did == "retried"
+    assert len(store.audit.page(limit=5000)) < MAX_FAILED + 200
 
 
 def test_sign_in_works_while_redis_is_full(door: FlaskClient, client: redis.Redis) -> None:

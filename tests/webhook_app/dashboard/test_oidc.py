@@ -17,6 +17,7 @@ from webhook_app import access
 from webhook_app.access import Access, Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
+from worker.store.security import MAX_SIGN_INS, SIGN_INS_MS
 
 START, ANSWER = "/dashboard/sign-in/provider", "/dashboard/sign-in/provider/answer"
 
@@ -195,3 +196,22 @@ def test_without_a_provider_its_addresses_are_not_found(client: redis.Redis) -> 
     door = create_app(Parts(store=store, sources={}, access=closed)).test_client()
     assert [door.get(path).status_code for path in (START, ANSWER)] == [404, 404]
     assert START not in door.get("/dashboard/sign-in").text
+
+
+def test_only_invalid_answers_count_as_failed_sign_ins(door: FlaskClient, provider: Provider) -> None:
+    store = Parts.of(door.application).store
+    for _ in range(MAX_SIGN_INS + 1):
+        assert sign_in(door).status_code == 303
+    for _ in range(MAX_SIGN_INS):
+        assert door.get(f"{ANSWER}?state=x&code=y").status_code == 502
+    answer = sign_in(door)
+    assert (answer.status_code, "Too many failed sign-ins. Try again in" in answer.text) == (429, True)
+    assert store.rate_limiter.try_sign_in("127.0.0.1").failed == 1, "passwords are counted apart"
+    found = [(entry.who, entry.did, entry.why) for entry in store.audit.page(limit=3)]
+    assert found == [
+        ("", "failed to sign in 10 times within 5 min: locked out", "identity provider"),
+        ("", "failed to sign in", "identity provider"),
+        ("ada@example.com", "signed in", "identity provider, operator"),
+    ]
+    store.shift_ms = SIGN_INS_MS
+    assert sign_in(door).status_code == 303

@@ -138,7 +138,7 @@ def test_known_contacts_and_the_undo(door: DashboardWorld) -> None:
     page = begin(door, "known", 3, why="the newsletter has the same people")
     run(door)
     assert "<strong>3</strong> known" in door.get(page)
-    assert door.store.audit.page()[0].did == "known 3: conflict, cause email_taken"
+    assert door.store.audit.page()[0].did == "marked 3 contacts as known: conflict, cause email_taken"
     contact = door.get(f"/dashboard/contacts/{made[0]}")
     assert f'The personal data is kept until <a href="{page}">the operation</a> can no longer be undone.' in contact
     assert ">Known in LiveDesk under another identifier</td>" in contact
