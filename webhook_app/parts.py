@@ -12,6 +12,7 @@ from webhook_app.access import Access
 from webhook_app.sources import Source
 from worker.errors import SettingsError
 from worker.livedesk.client import LiveDesk
+from worker.model import Account
 from worker.retry import RetryPolicy
 from worker.store.store import Store
 
@@ -51,6 +52,10 @@ class Parts:
             raise parts
         assert isinstance(parts, cls)
         return parts
+
+    def account(self) -> Account:
+        """Return what ``flask doctor`` has found out about the LiveDesk account."""
+        return self.store.findings.account(self.livedesk.account) if self.livedesk else Account()
 
 
 def current_parts() -> Parts:

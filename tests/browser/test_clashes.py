@@ -41,7 +41,10 @@ def test_two_people_from_the_overview_to_the_replay(open_page: OpenPage, parts: 
     assert parts.store.contacts.find("7")
     assert parts.store.contacts.find("shop-7")
     assert parts.store.contacts.find("shop-8")
-    assert [entry.why for entry in parts.store.audit.page()] == ["", "two systems that count from 1"]
+    assert [entry.why for entry in parts.store.audit.page() if entry.did != "signed in"] == [
+        "",
+        "two systems that count from 1",
+    ]
 
 
 def test_a_clash_refreshes_on_the_overview(open_page: OpenPage, parts: Parts) -> None:

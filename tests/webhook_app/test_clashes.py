@@ -44,7 +44,11 @@ class Clashes(DashboardWorld):
         return " ".join(html.unescape(text).split())
 
     def audited(self) -> list[tuple[str, str, str, str]]:
-        return [(one.who, one.did, one.target, one.why) for one in self.store.audit.page()]
+        return [
+            (one.who, one.did, one.target, one.why)
+            for one in self.store.audit.page()
+            if not one.did.startswith("signed ")
+        ]
 
     def emails(self, *identifiers: str) -> list[str | None]:
         """Return the addresses of these contacts, which LiveDesk does not have yet."""

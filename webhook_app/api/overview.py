@@ -78,7 +78,9 @@ def list_sources() -> object:
     parts = current_parts()
     used, counted = parts.store.secret_uses.read(), parts.store.counters.totals(CLASH, DELIVERY, EVENT, REFUSED)
     waiting = parts.store.quarantine.clashes()
-    return {"sources": [serializers.source(one, used, counted, waiting) for one in parts.sources.values()]}
+    deletes = parts.account().deletes
+    shown = (serializers.source(one, used, counted, waiting, deletes=deletes) for one in parts.sources.values())
+    return {"sources": list(shown)}
 
 
 @blueprint.get("/changes")
@@ -99,7 +101,7 @@ def list_workers() -> Workers:
 
 
 @blueprint.get("/audit")
-@describe(Listing("entries", AuditEntry), query=AUDIT)
+@describe(Listing("entries", AuditEntry), query=AUDIT, problems=(422,))
 def list_audit_entries(query: dict[str, Any]) -> object:
     """List what operators did and the sync decided, latest first."""
     wanted = _audit_filter(query)
@@ -109,7 +111,7 @@ def list_audit_entries(query: dict[str, Any]) -> object:
 
 
 @blueprint.get("/audit.csv")
-@describe(Csv, query=AUDIT_CSV)
+@describe(Csv, query=AUDIT_CSV, problems=(422,))
 def export_audit_entries(query: dict[str, Any]) -> Response:
     """Export all entries of the audit log that match as CSV, latest first."""
     return Response(audit_as_csv(current_parts(), _audit_filter(query)), content_type=CSV_TYPE)

@@ -142,7 +142,11 @@ def _describe(plan: Plan) -> str:
         text += f" {ACTION_WORDS[plan.action].effect}"
     if plan.takes_ms is None:
         return f"{text} Nothing is sent to LiveDesk now: they will wait."
-    return f"{text} About {duration(plan.takes_ms)} at the current pace." if plan.takes_ms else text
+    return (
+        f"{text} Done in about {duration(plan.takes_ms)}, with the contacts that are sent first."
+        if plan.takes_ms
+        else text
+    )
 
 
 def _cells(one: Operation, now: int) -> tuple[str, ...]:

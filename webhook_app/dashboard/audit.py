@@ -39,7 +39,10 @@ def audit() -> str:
 @blueprint.post("/audit")
 @needs(Role.VIEWER)
 def audit_find() -> Response:
-    """Filter by POST, because logs record addresses: a contact's key replaces its identifier."""
+    """Filter by POST, and replace an identifier by the contact's key.
+
+    Logs record addresses, where no identifier must appear.
+    """
     fields, contact = _fields(request.form), request.form.get("contact", "").strip()[:MAX_SEARCH]
     if contact:
         found = find(current_parts(), contact)

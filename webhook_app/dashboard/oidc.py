@@ -54,8 +54,8 @@ def sign_in_by_provider() -> Response:
 def provider_answered() -> Response:
     """End a sign-in.
 
-    Failed ones are counted apart from those with a password, which somebody could guess: whoever tries that from the
-    same network locks nobody out here.
+    Failed ones are counted apart from those with a password, which somebody could guess: that locks
+    nobody of the same network out here.
     """
     parts = current_parts()
     provider = parts.access.provider or abort(404)

@@ -12,7 +12,7 @@ from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.pages import back, now, operator, read_overview, reason, show
 from webhook_app.dashboard.selection import select
 from webhook_app.dashboard.session import needs
-from webhook_app.operator import CHANGES, REQUESTS, Plan, describe_filter
+from webhook_app.operator import CHANGES, Plan, describe_filter, remaining_ms
 from webhook_app.parts import current_parts
 from webhook_app.present.wording import ACTION_WORDS, OBSTACLE_WORDS
 from worker.actions import TRANSITIONS, BulkAction, OperationState
@@ -176,7 +176,7 @@ def _progress(operation_id: str) -> dict[str, Any]:
     overview = read_overview()
     left = (operation.moved if operation.cursor == END else operation.total) - operation.reported
     waits = operation.state is OperationState.RUNNING and operation.action.sends and left > 0
-    pace = overview.upstream.pace if overview else 0
+    to_move = 0 if operation.cursor == END else max(0, operation.total - operation.moved)
     return {
         "operation": operation,
         "filter_words": describe_filter(operation.filter),
@@ -185,7 +185,7 @@ def _progress(operation_id: str) -> dict[str, Any]:
         "undoable": current_parts().store.operations.undoable(operation.id),
         "words": ACTION_WORDS,
         "upstream": overview.upstream if overview else None,
-        "takes_ms": round(left * REQUESTS.get(operation.action, 1) / pace * 1000) if waits and pace else None,
+        "takes_ms": remaining_ms(operation.action, operation.filter, to_move, overview) if waits and overview else None,
         "changes": [
             command.value for command, transition in TRANSITIONS.items() if operation.state in transition.sources
         ],

@@ -75,7 +75,7 @@ def retry_after(wait_ms: int) -> str:
 
 
 def forgive(parts: Parts, address: str) -> None:
-    """Do not count a sign-in that succeeded; a Redis that is away does not prevent it."""
+    """Do not count a sign-in that succeeded, unless Redis cannot be used."""
     try:
         parts.store.rate_limiter.forgive(address)
     except StoreError as error:
@@ -93,7 +93,7 @@ def audit_session(parts: Parts, did: str, why: str = "") -> None:
 
 
 def audit_failure(parts: Parts, attempt: SignInAttempt, why: str) -> None:
-    """Record the first failed sign-in of an address, and the one that locks it out.
+    """Record the first failed sign-in of an address, and the one that locks out.
 
     The address is not recorded, and neither is the name: some people type their password there.
     """

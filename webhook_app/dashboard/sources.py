@@ -7,6 +7,9 @@ from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.pages import or_unknown, read_overview, show
 from webhook_app.dashboard.session import needs
 from webhook_app.parts import current_parts
+from webhook_app.present.wording import IDENTITY_WORDS, ON_CHANGE_WORDS, ON_CONFLICT_WORDS, describe_deletion
+from webhook_app.sources.presets import PRESETS
+from worker.model import Status
 from worker.store.counters import CLASH, DELIVERY, EVENT, REFUSED, EventKind, Total, with_prefix
 
 #: Removed sources that still have counters.
@@ -26,6 +29,14 @@ REASONS = {
     "full": "Redis full",
     "bug": "internal error",
 }
+#: The results of deliveries.
+STATUSES = {
+    Status.ACCEPTED: "accepted",
+    Status.DUPLICATE: "already known",
+    Status.IGNORED: "not a signup, ignored",
+    Status.QUARANTINED: "in quarantine",
+    "lost": "lost: Redis was unavailable",
+}
 #: What deliveries say about people who were known already.
 KINDS = {
     EventKind.CHANGE: "changes",
@@ -41,7 +52,7 @@ def sources() -> str:
     configured, store = current_parts().sources, current_parts().store
     totals = or_unknown(lambda: store.counters.totals(CLASH, DELIVERY, EVENT, REFUSED))
     counted = {counter.split(":")[1] for counter in totals or ()}
-    overview = read_overview()
+    overview, account = read_overview(), or_unknown(current_parts().account)
     waiting = {clash.pair: clash.waiting for clash in overview.clashes} if overview else {}
     clashed = with_prefix(CLASH, totals or {})
     pairs = sorted({tuple(pair.split(":")) for pair in clashed} | waiting.keys())
@@ -52,6 +63,12 @@ def sources() -> str:
         deliveries=lambda name: None if totals is None else with_prefix(f"{DELIVERY}{name}:", totals),
         refusals=lambda name: None if totals is None else with_prefix(f"{REFUSED}{name}:", totals),
         reasons=REASONS,
+        statuses=STATUSES,
+        preset_titles={name: preset["title"] for name, preset in PRESETS.items()},
+        identity_words=IDENTITY_WORDS,
+        on_conflict_words=ON_CONFLICT_WORDS,
+        on_change_words=ON_CHANGE_WORDS,
+        deletion_words=lambda source: describe_deletion(source.on_delete, account.deletes if account else None),
         events=lambda name: with_prefix(f"{EVENT}{name}:", totals or {}),
         kinds=KINDS,
         clashes=lambda name: [pair for pair in pairs if name in pair],

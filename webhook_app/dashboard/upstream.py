@@ -14,7 +14,7 @@ from webhook_app.present.sending import FIX_WHAT_IT_NAMES, STATE_WORDS, Due, Sen
 from webhook_app.present.wording import clear_words, people, takes
 from worker.causes import explain
 from worker.livedesk.probe import promise
-from worker.model import Account, State
+from worker.model import State
 from worker.store.lists import Filter
 from worker.store.overview import Overview
 from worker.store.record import ContactRecord
@@ -32,7 +32,7 @@ MAX_OF_EACH, MAX_LATEST = 6, 12
 @needs(Role.VIEWER)
 def upstream() -> str:
     parts = current_parts()
-    account = or_unknown(lambda: _account(parts))
+    account = or_unknown(parts.account)
     latest = or_unknown(lambda: _latest(parts))
     return show(
         "upstream",
@@ -98,11 +98,6 @@ def _result(overview: Overview | None, latest: list[tuple[str, ContactRecord]]) 
         return "plain-note", ["Probing LiveDesk…"]
     what = f"{STATE_WORDS[upstream.stop].lower()}: {reason_of(upstream)}" if upstream.stop else "held"
     return "bad", [f"Still {what}. Next probe ", Due(waiting), "."]
-
-
-def _account(parts: Parts) -> Account:
-    """Return what ``flask doctor`` has found out about the account."""
-    return parts.store.findings.account(parts.livedesk.account) if parts.livedesk else Account()
 
 
 def _latest(parts: Parts) -> list[tuple[str, ContactRecord]]:

@@ -12,7 +12,7 @@
 
 from webhook_app.operator.contacts import ContactActions, clashing_field
 from webhook_app.operator.filters import WORK_NAMES, describe_filter, parse_audit_filter, parse_filter
-from webhook_app.operator.operations import CHANGES, REQUESTS, OperationActions, Plan
+from webhook_app.operator.operations import CHANGES, OperationActions, Plan, remaining_ms
 from webhook_app.operator.quarantine import SAME_PERSON, UNDECIDED, Decision, QuarantineActions
 from webhook_app.operator.refusals import SENTENCES, ActionRefused, Actions, InvalidInput, Reason
 from webhook_app.parts import Parts
@@ -21,7 +21,6 @@ from worker.model import EDITABLE_FIELDS
 __all__ = [
     "CHANGES",
     "EDITABLE_FIELDS",
-    "REQUESTS",
     "SAME_PERSON",
     "SENTENCES",
     "UNDECIDED",
@@ -36,6 +35,7 @@ __all__ = [
     "describe_filter",
     "parse_audit_filter",
     "parse_filter",
+    "remaining_ms",
 ]
 
 

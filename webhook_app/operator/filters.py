@@ -1,4 +1,4 @@
-"""Filters of lists, operations and the audit log: parsed from text, described in words."""
+"""Filters of lists, operations and the audit log: parsed, and described in words."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ def parse_audit_filter(fields: Mapping[str, Any], now: int) -> AuditFilter:
 
 
 def _reader(fields: Mapping[str, Any], problems: dict[str, str]) -> Read:
-    """Return a function that parses a field, and adds a sentence to ``problems`` if it cannot."""
+    """Return a function that parses a field, or adds a sentence to ``problems``."""
 
     def read(name: str, parse: Callable[[str], T]) -> T | None:
         text = str(fields.get(name) or "").strip()

@@ -7,7 +7,8 @@ from typing import Any
 
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason
-from worker.actions import TRANSITIONS, BulkAction, Command, Obstacle, obstacle
+from worker.actions import TAKEN_CAUSES, TRANSITIONS, BulkAction, Command, Obstacle, obstacle
+from worker.estimate import Load, load_of, send_ms
 from worker.model import State, Work
 from worker.store.lists import Filter, Row
 from worker.store.operations import NotOpened, Operation
@@ -15,9 +16,8 @@ from worker.store.overview import Overview
 
 #: What a person can do with an operation, and the state that it changes to.
 CHANGES = {command.value: transition.target for command, transition in TRANSITIONS.items()}
-#: Requests to LiveDesk for each contact, if there are several: the owner is looked up and gets our identifier; or the
-#: value is refused once more, and the rest is created.
-REQUESTS = {BulkAction.ADOPT: 2, BulkAction.WITHOUT: 2}
+#: The lane of an operation's contacts after the canary.
+LANE = "bulk"
 #: How the audit log words actions and commands.
 DID = {
     BulkAction.RETRY: "retried {}",
@@ -59,8 +59,7 @@ class Kind:
 class Plan:
     """What an operation would do, by state; ``at_least``: not all were counted.
 
-    ``obstacles``: the conflicts that are skipped because this action does not resolve them. ``look_ups``: how many are
-    allowed per second.
+    ``obstacles``: the conflicts that are skipped because this action does not resolve them.
     """
 
     action: BulkAction
@@ -70,7 +69,6 @@ class Plan:
     obstacles: dict[Obstacle, int]
     at_least: bool
     overview: Overview
-    look_ups: float
 
     @property
     def total(self) -> int:
@@ -87,14 +85,8 @@ class Plan:
 
     @property
     def takes_ms(self) -> int | None:
-        """Return the duration at the current pace; ``None`` while nothing is sent."""
-        if not self.action.sends:
-            return 0
-        is_sending = self.overview.upstream.state == "up" and self.pace
-        if not is_sending:
-            return None
-        look_ups = self.total / self.look_ups if self.action is BulkAction.ADOPT else 0
-        return round(max(self.total * REQUESTS.get(self.action, 1) / self.pace, look_ups) * 1000)
+        """How long until all have been sent, with what goes first; ``None``: unknown."""
+        return remaining_ms(self.action, self.filter, self.total, self.overview)
 
     @property
     def finish_s(self) -> float | None:
@@ -102,12 +94,28 @@ class Plan:
 
     @property
     def behind_ms(self) -> int | None:
-        """How long the contacts take that are sent first."""
-        return None if self.overview.clear_s is None else round(self.overview.clear_s * 1000)
+        """How long the contacts take that are sent first; a canary waits for none of them."""
+        return send_ms(self.overview.due_before(LANE), self.overview.limits)
 
     def has_drifted(self, expected: int) -> bool:
         """Whether it affects many more or fewer contacts than a person saw before."""
         return abs(self.total - expected) > expected * MAX_DRIFT
+
+
+def remaining_ms(action: BulkAction, wanted: Filter, number: int, overview: Overview) -> int | None:
+    """Return how long it takes until so many contacts more have been sent.
+
+    What goes before them counts, and so do those that the operation has moved already. ``None`` while nothing is sent.
+    """
+    if not action.sends:
+        return 0
+    if overview.upstream.state != "up":
+        return None
+    is_looked_up = action is BulkAction.ADOPT or (action is BulkAction.RETRY and wanted.cause in TAKEN_CAUSES)
+    load = load_of(number, is_looked_up=is_looked_up, usual=overview.usual)
+    if action is BulkAction.WITHOUT:  # the value is refused once more, and the rest is created
+        load += Load(requests=number)
+    return send_ms([*overview.due_before(LANE), load], overview.limits)
 
 
 class OperationActions(Actions):
@@ -121,8 +129,7 @@ class OperationActions(Actions):
         """Return a plan for each action; the contacts are counted once."""
         actions, read = list(actions), overview or self.parts.store.overview.read()
         counted, at_least = self._count(wanted, by_conflict=any(action.resolves for action in actions))
-        look_ups = float(self.parts.store.upstream.arguments["look_ups_per_second"])
-        same = {"filter": wanted, "at_least": at_least, "overview": read, "look_ups": look_ups}
+        same = {"filter": wanted, "at_least": at_least, "overview": read}
         return [_plan(action, counted, **same) for action in actions]
 
     def _count(self, wanted: Filter, *, by_conflict: bool) -> tuple[Counter[Kind], bool]:

@@ -1,7 +1,7 @@
 """Answers of API, commands and health checks; ``shapes`` has their types."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -13,7 +13,7 @@ from webhook_app.present.wording import explain_clash
 from webhook_app.present.workers import ListedWorker, list_workers
 from webhook_app.sources import Source
 from worker import durations
-from worker.model import EDITABLE_FIELDS, Attempt, Quarantined, State
+from worker.model import EDITABLE_FIELDS, Attempt, Identity, OnConflict, OnDelete, Quarantined, State
 from worker.store.changes import Change
 from worker.store.contacts import Aliases
 from worker.store.counters import CLASH, DELIVERY, EVENT, REFUSED, EventKind, Total, with_prefix
@@ -95,12 +95,23 @@ def minute(one: Minute) -> shapes.Minute:
     return shapes.Minute(at=Time(durations.rfc3339(one.at)), **one.counts)
 
 
+def _deletion(on_delete: OnDelete, deletes: bool | None) -> Literal["ignored", "marked", "deleted"]:
+    if on_delete is OnDelete.IGNORE:
+        return "ignored"
+    return "deleted" if on_delete is OnDelete.DELETE and deletes else "marked"
+
+
 def source(
-    one: Source, used: Mapping[str, int], counted: Mapping[str, Total], waiting: Mapping[tuple[str, str], int]
+    one: Source,
+    used: Mapping[str, int],
+    counted: Mapping[str, Total],
+    waiting: Mapping[tuple[str, str], int],
+    *,
+    deletes: bool | None,
 ) -> shapes.SourceUse:
     """A source, when each of its secrets was last used, and how its deliveries ended.
 
-    ``waiting``: the deliveries that clash, by source and other source.
+    ``waiting``: the deliveries that clash, by source and other source. ``deletes``: ``Account.deletes``.
     """
     statuses, reasons = with_prefix(f"{DELIVERY}{one.name}:", counted), with_prefix(f"{REFUSED}{one.name}:", counted)
     return shapes.SourceUse(
@@ -111,6 +122,12 @@ def source(
         region=one.region,
         inbox_id=one.inbox_id,
         blocking=one.blocking,
+        identity=one.identity,
+        id_space=one.origin.space,
+        on_conflict=one.on_conflict if one.identity is Identity.ACCOUNT else OnConflict.KNOWN,
+        on_change=one.origin.on_change,
+        on_delete=one.on_delete,
+        deletion=_deletion(one.on_delete, deletes),
         secrets=[shapes.SecretUse(name, time(used.get(f"{one.name}:{name}"))) for name in one.secret_names],
         deliveries=[
             shapes.StatusCount(status=name, ever=n.ever, last_hour=n.last_hour) for name, n in statuses.items()

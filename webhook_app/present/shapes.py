@@ -4,7 +4,7 @@ The OpenAPI document is generated from these msgspec structs; ``serializers`` ma
 that is absent or could not be read is null.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -12,7 +12,18 @@ from msgspec import Meta, field
 from worker.actions import BulkAction, Obstacle, OperationState
 from worker.causes import Fault
 from worker.estimate import Limit
-from worker.model import EDITABLE_FIELDS, Identity, NoteCode, OnDelete, Outcome, State, Status, Work
+from worker.model import (
+    EDITABLE_FIELDS,
+    Identity,
+    NoteCode,
+    OnChange,
+    OnConflict,
+    OnDelete,
+    Outcome,
+    State,
+    Status,
+    Work,
+)
 from worker.store.counters import EventKind
 
 
@@ -343,7 +354,10 @@ class Plan(Answer):
     obstacles: Annotated[dict[Obstacle, Count], Meta(description="Conflicts that it does not resolve, by reason.")]
     at_least: Annotated[bool, Meta(description="Not all contacts were counted.")]
     pace: float
-    finish_s: Annotated[float | None, Meta(description="Null while nothing is sent to LiveDesk.")]
+    finish_s: Annotated[
+        float | None,
+        Meta(description="Until all are sent, with those that go first. Null while nothing is sent to LiveDesk."),
+    ]
 
 
 class QuarantineEntry(Answer):
@@ -418,6 +432,15 @@ class SourceUse(Answer):
     region: str | None
     inbox_id: int | None
     blocking: bool
+    identity: Identity
+    id_space: str
+    on_conflict: OnConflict
+    on_change: OnChange
+    on_delete: OnDelete
+    deletion: Annotated[
+        Literal["ignored", "marked", "deleted"],
+        Meta(description="What really happens: contacts are deleted only where LiveDesk allows it."),
+    ]
     secrets: list[SecretUse]
     deliveries: list[StatusCount]
     refusals: list[ReasonCount]

@@ -11,7 +11,7 @@ from webhook_app.present.sending import STOPPED
 from worker.actions import BulkAction, Obstacle
 from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
 from worker.estimate import Limit
-from worker.model import CONTACT_FIELDS, Identity, Outcome
+from worker.model import CONTACT_FIELDS, Identity, OnChange, OnConflict, OnDelete, Outcome
 from worker.store.contacts import Erased
 from worker.store.operations import Operation
 from worker.store.overview import Overview
@@ -77,6 +77,14 @@ IDENTITY_WORDS = {
     Identity.ACCOUNT: "only the system that issues the identifiers can choose them",
     Identity.VISITOR: "anybody can choose the identifier",
 }
+#: What happens if LiveDesk has an e-mail address under an identifier that we do not know.
+ON_CONFLICT_WORDS = {
+    OnConflict.ASK: "an operator decides",
+    OnConflict.KNOWN: "it counts as the same person",
+    OnConflict.WITHOUT: "the contact is created without the address",
+}
+#: What happens to changes after the signup.
+ON_CHANGE_WORDS = {OnChange.UPDATE: "sent to LiveDesk", OnChange.NOTE: "recorded here only"}
 #: How a contact got into LiveDesk, and what happened to it there.
 OUTCOME_WORDS = {
     Outcome.CREATED: "created",
@@ -157,6 +165,19 @@ def rate(value: float | None) -> str:
 def counted(number: int, singular: str, plural: str = "") -> str:
     """``1 delivery``, ``1,204 deliveries``."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def describe_deletion(on_delete: OnDelete, deletes: bool | None) -> str:
+    """Say what really happens to a deletion; ``deletes``: ``Account.deletes``."""
+    if on_delete is OnDelete.IGNORE:
+        return "ignored"
+    if on_delete is OnDelete.MARK:
+        return "the contact in LiveDesk is marked as deleted"
+    if deletes:
+        return "the contact in LiveDesk is deleted"
+    if deletes is None:
+        return "the contact in LiveDesk is only marked as deleted, until flask doctor finds that it can be deleted"
+    return "the contact in LiveDesk is only marked as deleted, because this account does not allow deletions"
 
 
 def people(number: int) -> str:

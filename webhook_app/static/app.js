@@ -126,6 +126,21 @@
     });
   });
 
+  // --- A button whose answer takes seconds says so until the next page is there, or this one is shown again.
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (!button?.dataset.busy) return;
+    button.dataset.text = button.textContent;
+    button.textContent = button.dataset.busy;
+    button.setAttribute("aria-busy", "true");
+    const status = find(".flashes");
+    if (status) status.textContent = button.dataset.busy;
+  });
+  window.addEventListener("pageshow", () => all("[aria-busy][data-text]").forEach((button) => {
+    button.textContent = button.dataset.text;
+    button.removeAttribute("aria-busy");
+  }));
+
   // --- Shortcuts. They can be disabled, for people who use speech input.
   const stored = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return true; } };
   const move = (by) => {

@@ -599,7 +599,8 @@ def test_an_operation_is_planned_started_and_changed(api: Api) -> None:
     assert problem_of(api.post(f"{path}/resume"), 409)["reason"] == "wrong_state"
     assert document_of(api.post(f"{path}/undo"))["state"] == "undoing"
     assert [did for _, did, _, _ in api.audited()][::-1] == [
-        *("retry 3: failed", "pause", "resume", "cancel", "undo"),
+        *("retried 3 contacts: failed", "paused the operation", "resumed the operation"),
+        *("cancelled the operation", "undid the operation"),
     ]
     problem_of(api.get("/operations/0123456789ab"), 404)
     problem_of(api.post("/operations/0123456789ab/pause"), 404)

@@ -159,6 +159,6 @@ def test_exports_are_audited(office: Office) -> None:
     office.flask("export")
     office.flask("export", "--state", "failed", "--who", "joan")
     assert [(entry.who, entry.did) for entry in office.store.audit.page()] == [
-        ("joan", "exported contacts: failed"),
-        ("command line", "exported contacts: all"),
+        ("joan", "exported 0 contacts: failed"),
+        ("command line", "exported 0 contacts: all"),
     ]

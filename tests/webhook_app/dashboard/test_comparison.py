@@ -82,6 +82,17 @@ def test_values_from_livedesk_are_escaped(door: DashboardWorld, standin: StandIn
     assert "<script>alert" not in page
 
 
+def test_the_field_in_conflict_is_named_as_such(door: DashboardWorld, standin: StandIn) -> None:
+    standin.add_contact(name="Grace", email="ADA@example.com", identifier="grace-1")
+    key = door.bring("ada-1", CONFLICT, email="ada@example.com", name="Ada")
+    assert 'data-busy="Asking LiveDesk…"' in door.get(f"{LIST}/{key}")
+    page = door.send(f"{LIST}/{key}/compare").text
+    assert page.count('<tr class="clash">') == 1
+    row = page.partition('<tr class="clash">')[2].partition("</tr>")[0]
+    assert "<strong>in conflict</strong>" in row
+    assert row.count("same as ours") == 1
+
+
 def test_comparing_when_the_conflict_is_gone(door: DashboardWorld) -> None:
     key = door.bring("ada-1", CONFLICT, email="ada@example.com", phone_number="+4930123456")
     assert "LiveDesk no longer has anyone" in door.send(f"{LIST}/{key}/compare").text
@@ -148,7 +159,7 @@ def test_an_invalid_contact_id_is_not_known(door: DashboardWorld, contact_id: st
     page = door.send(f"{LIST}/{key}/known", {"contact_id": contact_id}, follow_redirects=True).text
     assert "Nothing was changed" in page
     assert door.state(key) is State.CONFLICT
-    assert door.store.audit.page() == []
+    assert [entry.did for entry in door.store.audit.page()] == ["signed in"]
 
 
 def test_only_conflicts_can_be_resolved(door: DashboardWorld) -> None:

@@ -37,7 +37,11 @@ def door(client: redis.Redis) -> Iterator[DashboardWorld]:
 
 
 def did(door: DashboardWorld) -> list[tuple[str, str, str, str]]:
-    return [(entry.who, entry.did, entry.target, entry.why) for entry in door.store.audit.page()]
+    return [
+        (entry.who, entry.did, entry.target, entry.why)
+        for entry in door.store.audit.page()
+        if not entry.did.startswith("signed ")
+    ]
 
 
 # Lists

@@ -102,7 +102,7 @@ def test_starting_an_operation_and_its_progress(door: DashboardWorld, operations
     operation = read(operations, operation_id)
     assert (operation.who, operation.why, operation.canary) == ("Ada the operator", "LiveDesk is back", True)
     entry = door.store.audit.page()[0]
-    assert (entry.did, entry.target) == ("retry 3: failed", f"operation {operation_id}")
+    assert (entry.did, entry.target) == ("retried 3 contacts: failed, with a canary", f"operation {operation_id}")
     assert entry.why == "LiveDesk is back"
     run(operations)
     page = door.get(f"/dashboard/operations/{operation_id}")
@@ -176,7 +176,9 @@ def test_pause_resume_cancel_and_undo(door: DashboardWorld, operations: Operatio
     run(operations)
     assert read(operations, operation_id).state is OperationState.UNDONE
     assert all(door.state(key) is State.FAILED for key in made)
-    assert [entry.did for entry in door.store.audit.page()][:4] == ["undo", "cancel", "resume", "pause"]
+    assert [entry.did for entry in door.store.audit.page()][:4] == [
+        f"{did} the operation" for did in ("undid", "cancelled", "resumed", "paused")
+    ]
     assert "3</strong> undone" in door.get(page)
 
 

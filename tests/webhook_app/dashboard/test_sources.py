@@ -1,6 +1,7 @@
 """The pages about sources, the quarantine, workers and the audit log."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,9 +17,10 @@ from webhook_app.access import Role
 from webhook_app.dashboard import quarantine as module
 from webhook_app.operator import quarantine
 from webhook_app.parts import Parts
+from webhook_app.present.wording import describe_deletion
 from webhook_app.sources.config import read_source
 from worker import __version__
-from worker.model import Quarantined
+from worker.model import OnDelete, Quarantined
 from worker.process.activity import Activity
 from worker.store import keys
 
@@ -47,7 +49,11 @@ def fixed(parts: Parts) -> Parts:
 
 
 def did(parts: Parts) -> list[tuple[str, str, str]]:
-    return [(entry.who, entry.did, entry.target) for entry in parts.store.audit.page()]
+    return [
+        (entry.who, entry.did, entry.target)
+        for entry in parts.store.audit.page()
+        if not entry.did.startswith("signed ")
+    ]
 
 
 def test_each_source_with_its_counts(parts: Parts) -> None:
@@ -60,13 +66,13 @@ def test_each_source_with_its_counts(parts: Parts) -> None:
     assert "accepted 1,204 1,204" in shop
     assert "invalid signature 31 31" in shop
     assert "secrets number 1 now secrets number 2 never" in shop or "s ago secrets number 2 never" in shop
-    assert "old removed from the configuration" in text
+    assert "old not in the configuration: removed, or the name of an import" in text
 
 
 def test_deliveries_to_unknown_addresses_have_a_card_with_a_name(parts: Parts) -> None:
     parts.store.counters.write({"refused::no_source": 3})
     text = words(enter(parts), "sources")
-    assert "Unknown addresses sent to an address that matches no source Rejected" in text
+    assert "Deliveries to addresses without a source Somebody sent these to" in text
     assert "unknown source 3 3" in text
 
 
@@ -199,6 +205,7 @@ def test_workers(parts: Parts) -> None:
 
 def test_the_audit_has_pages(parts: Parts) -> None:
     door = enter(parts)
+    parts.store.audit.db.client.delete(keys.AUDIT)
     assert "Nothing has been done yet" in words(door, "audit")
     for number in range(60):
         parts.store.audit.add("Ada", "retried a contact", f"key-{number}", "<script>")
@@ -213,3 +220,27 @@ def test_the_audit_has_pages(parts: Parts) -> None:
     assert "key-10" not in second
     for nonsense in ("x", "1-", "%28", "9" * 40):
         assert door.get(f"/dashboard/audit?before={nonsense}").status_code == 200
+
+
+def test_a_card_says_what_really_happens_and_shows_no_setting_as_it_is_written(parts: Parts) -> None:
+    parts.store.counters.write({"delivery:import:accepted": 3, "delivery:shop:duplicate": 1})
+    source = replace(parts.sources["shop"], on_delete=OnDelete.DELETE, preset="shopify")
+    deleting = replace(parts, sources={"shop": source})
+    text = words(enter(deleting), "sources")
+    assert "only marked as deleted, until flask doctor finds that it can be deleted" in text
+    assert "import people from flask import" in text
+    assert "already known 1 1" in text
+    assert "Shopify" in text
+    page = enter(deleting).get("/dashboard/sources").text
+    main = page.partition("<main")[2]
+    assert not re.search(r"<code>(ask|known|without|update|note|mark|delete|account|visitor)</code>", main)
+    assert '<h2 id="source-1"></h2>' not in main
+
+
+@pytest.mark.parametrize(
+    ("deletes", "end"), [(True, "is deleted"), (False, "does not allow deletions"), (None, "can be deleted")]
+)
+def test_what_happens_to_a_deletion_depends_on_the_account(deletes: bool | None, end: str) -> None:
+    assert describe_deletion(OnDelete.DELETE, deletes).endswith(end)
+    assert describe_deletion(OnDelete.MARK, deletes).endswith("is marked as deleted")
+    assert describe_deletion(OnDelete.IGNORE, deletes) == "ignored"

@@ -111,7 +111,7 @@ def test_an_operation_starts_with_the_number_that_was_planned(operator: Operator
     world.bring("late", FAILED)
     operation = operator.operations.start(plan, "fixed")
     assert (operation.total, operation.who, operation.why) == (3, "ada", "fixed")
-    assert audited(world) == [("ada", "retry 3: failed", f"operation {operation.id}", "fixed")]
+    assert audited(world) == [("ada", "retried 3 contacts: failed", f"operation {operation.id}", "fixed")]
 
 
 def test_starting_an_operation_does_not_count_again(operator: Operator, world: World) -> None:
