@@ -199,10 +199,10 @@ CANNOT_BE_LOOKED_UP = _row("cannot_be_looked_up", Fault.UNKNOWN, Signal.OK, "sea
     "It may be in LiveDesk, but no search confirms it",
     "An answer was lost, and this account's search does not find such contacts. Sending it again could create two.",
     "Search for it in LiveDesk. If it is there, adopt or discard it; if not, retry.")
-EXISTS_BUT_NOT_FOUND = _row("exists_but_not_found", Fault.LIVEDESK, Signal.OK, "search",
-    "LiveDesk says it exists, but does not find it",
-    "LiveDesk refuses to create the contact because its identifier is taken, but no search shows which contact has it.",
-    "Search for it in LiveDesk. Often the search index only lags behind, and a retry adopts the contact.")
+EXISTS_BUT_NOT_FOUND = _row("exists_but_not_found", Fault.UNKNOWN, Signal.REFUSED, "search",
+    "LiveDesk refuses the identifier, but has no owner",
+    "LiveDesk refuses to create the contact because of its identifier, but no search shows a contact that has it.",
+    "Read what LiveDesk answered. If the identifier is taken, its search may lag behind: a retry adopts the contact.")
 OWNER_NOT_FOUND = _row("owner_not_found", Fault.LIVEDESK, Signal.OK, "search",
     "LiveDesk refuses the e-mail, but shows no owner",
     "Another contact may have the address, which LiveDesk's search does not show yet. The contact waits for "
@@ -250,10 +250,15 @@ OTHER = _row("other", Fault.UNKNOWN, Signal.NOTHING, "answer",
 
 
 # fmt: off
+#: The statuses that are about what was sent: it is too large, or of a type that is not accepted.
+ABOUT_THE_CONTACT = (413, 414, 415, 431)
+
+
 def http(status: int) -> Cause:
     """Return the row ``http_<status>`` of an answer that has no row of its own.
 
-    Statuses below 400, 408 and 5xx are LiveDesk's fault: it has not judged the contact.
+    Statuses below 400, 408 and 5xx are LiveDesk's fault: it has not judged the contact. Of most others nobody knows
+    whether they are about this contact or about all of them: a plan that is not paid, a firewall, a proxy.
     """
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "an unknown status"
     if status < 400 or status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:
@@ -261,10 +266,17 @@ def http(status: int) -> Cause:
             f"LiveDesk answers with an error ({status})",
             f"It answered {status}, {phrase}. {_WAITS} A contact that may have been created is looked up first.",
             "Wait: this usually passes. If it lasts for hours, contact LiveDesk support.")
-    return Cause(f"http_{status}", Fault.CONTACT, Signal.OK, "answer",
-        f"LiveDesk rejects the contact ({status})",
-        f"It answered {status}, {phrase}, and named no field that could be left out.",
-        _READ_ONE)
+    if status in ABOUT_THE_CONTACT:
+        return Cause(f"http_{status}", Fault.CONTACT, Signal.OK, "answer",
+            f"LiveDesk rejects the contact ({status})",
+            f"It answered {status}, {phrase}, and named no field that could be left out.",
+            _READ_ONE)
+    return Cause(f"http_{status}", Fault.UNKNOWN, Signal.REFUSED, "answer",
+        f"LiveDesk refuses the request ({status})",
+        f"It answered {status}, {phrase}, and did not say which field is wrong. If it refuses several contacts in a "
+        "row with the same words, nothing is sent until it accepts one. A contact that it refuses five times while it "
+        "accepts others has failed.",
+        "Read what LiveDesk answered: about your plan or account, fix it there. About one contact, correct that one.")
 # fmt: on
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker import causes, overlap, retry
-from worker.causes import Cause
+from worker.causes import Cause, Fault
 from worker.errors import LiveDeskError, Rejected
 from worker.livedesk.answers import Deletion, Person
 from worker.livedesk.paced import PacedLiveDesk, clues_of
@@ -142,6 +142,8 @@ class ChangeAttempt:
     def _row_refused(self, refusal: Rejected) -> AttemptResult:
         """LiveDesk validates the whole contact again, and refuses what we did not send."""
         if not refusal.fields:
+            if refusal.cause.fault is Fault.UNKNOWN:
+                raise refusal
             return self._closed(State.FAILED, refusal.cause, refusal)
         self.notes += [
             Note(name, "LiveDesk refuses the value that its contact has already", NoteCode.DIFFERS)

@@ -14,7 +14,7 @@ SyncError
     ├── AnswerUnknown      it may or may not have been executed
     ├── Misconfigured      our key, inbox or address is wrong
     ├── Inconclusive       a look-up cannot show whether the contact exists
-    └── Rejected           422, 400, 413, 415: LiveDesk does not accept this contact as it is
+    └── Rejected           422 and most other 4xx: LiveDesk does not accept this contact as it is
 """
 
 from worker import causes

@@ -6,13 +6,15 @@ lane; a plan adds its own ``load_of``, and ``send_ms`` returns how long all of i
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import sqrt
 
-#: As in ``lua/upstream.lua``: the share of the pace that is used, how much of the rate a second of good answers adds to
-#: a lowered pace, and the share of the rate at which the pace starts after a stop.
-HEADROOM, GAIN, RAMP_FROM = 0.975, 0.05, 0.1
+#: As in ``lua/upstream.lua``: the share of the pace that is used, and how much of the rate a second of good answers
+#: adds to a pace that a 429 lowered. After a stop the pace starts at a tenth and doubles every second. With what waits
+#: for the next sweep meanwhile, that takes as long as adding a tenth a second.
+HEADROOM, GAIN = 0.975, 0.05
+RAMP_FROM, RAMP_GAIN = 0.1, 0.1
 #: Requests of a contact that is looked up first: the search, and the create or the update after it.
 LOOKED_UP_REQUESTS = 2
 #: For how many later moments the time to clear is computed.
@@ -72,13 +74,15 @@ class Limits:
     """Requests and look-ups per second.
 
     ``rate``: the highest pace, 0 for no limit. ``reached``: the requests per second that the workers reach while they,
-    or LiveDesk's own limit, are what contacts wait for; ``None``: something else is.
+    or LiveDesk's own limit, are what contacts wait for; ``None``: something else is. ``gain``: how much of the rate a
+    second of good answers adds to a lower pace.
     """
 
     pace: float
     rate: float
     look_ups: float
     reached: float | None = None
+    gain: float = GAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +173,8 @@ def _times(loads: Sequence[Load], limits: Limits) -> dict[Limit, float | None]:
 
 def _after(limits: Limits, ahead_ms: int) -> Limits:
     """Return the limits after some time of good answers."""
-    pace = min(limits.rate, limits.pace + GAIN * limits.rate * ahead_ms / 1000)
-    return Limits(pace=pace, rate=limits.rate, look_ups=limits.look_ups, reached=limits.reached)
+    pace = min(limits.rate, limits.pace + limits.gain * limits.rate * ahead_ms / 1000)
+    return replace(limits, pace=pace)
 
 
 def _sent_s(requests: float, limits: Limits) -> float:
@@ -181,7 +185,7 @@ def _sent_s(requests: float, limits: Limits) -> float:
 
 def _paced_s(requests: float, limits: Limits) -> float:
     """Return the seconds that requests take at a pace that rises to the rate."""
-    pace, rate, gain = HEADROOM * limits.pace, HEADROOM * limits.rate, HEADROOM * GAIN * limits.rate
+    pace, rate, gain = HEADROOM * limits.pace, HEADROOM * limits.rate, HEADROOM * limits.gain * limits.rate
     ramp_s = (rate - pace) / gain
     ramped = (pace + rate) / 2 * ramp_s
     if requests >= ramped:

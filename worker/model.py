@@ -351,8 +351,9 @@ class Claim:
     ``now`` and ``lease_until`` are Redis's time. ``unknown_since``: an earlier create was sent at that time at the
     latest, and nobody knows its answer. ``late_id`` is a contact id that a worker learned after it had lost its lease.
     ``wait_ms`` is the wait before the first request, by the pace, and ``apart_ms`` the time from that to the next one.
-    ``answered_at`` is when LiveDesk last answered any attempt, ``failed_at`` when this contact's last attempt ended;
-    ``suspect`` counts the attempts that failed while LiveDesk answered others. ``trigger`` is who requested this
+    ``done_at`` is when LiveDesk last did for any contact what is to be done for this one, ``failed_at`` when this
+    contact's last attempt ended; ``suspect`` counts the attempts that failed while others succeeded.
+    ``is_inbox_probe``: its inbox is held, and it shows whether that still has to be. ``trigger`` is who requested this
     attempt, if a person did. ``first_at`` is the time of the first delivery, before which nothing was sent, and
     ``received_at`` the same, or of the change to be sent,
     ``origin`` where the data comes from; ``number`` counts the attempts, including this one. ``is_unverified``: see
@@ -378,7 +379,8 @@ class Claim:
     notes: tuple[Note, ...] = ()
     wait_ms: int = 0
     apart_ms: int = 0
-    answered_at: int = 0
+    done_at: int = 0
+    is_inbox_probe: bool = False
     failed_at: int | None = None
     suspect: int = 0
     trigger: str | None = None
@@ -425,8 +427,8 @@ class Claim:
 class Signal(StrEnum):
     """What an attempt says about LiveDesk, for all contacts.
 
-    It answers, it fails, it wants fewer requests, it rejects our configuration, it does not know the inbox, or nothing.
-    ``postponed``: nothing was attempted after all.
+    It answers, it fails, it wants fewer requests, it rejects our configuration, it does not know the inbox, it refuses
+    in words that may be about everybody, or nothing. ``postponed``: nothing was attempted after all.
     """
 
     OK = "ok"
@@ -434,6 +436,7 @@ class Signal(StrEnum):
     THROTTLED = "throttled"
     MISCONFIGURED = "misconfigured"
     INBOX = "inbox"
+    REFUSED = "refused"
     NOTHING = "nothing"
     POSTPONED = "postponed"
 
@@ -463,7 +466,9 @@ class AttemptResult:
     """How an attempt ended. Which of the other fields are used depends on the state.
 
     ``sent`` is the fingerprint of what LiveDesk has now, where that is not what the claim has; ``changed`` names the
-    fields that an update sent.
+    fields that an update sent. ``suspect`` counts the failures while LiveDesk did the same for others. ``is_alone``:
+    what happened is not everybody's trouble. ``asks``: it may be, but first LiveDesk is asked something that is about
+    no contact. ``words`` is what it said, without what is this contact's.
     """
 
     state: State
@@ -482,6 +487,9 @@ class AttemptResult:
     signal: Signal = Signal.OK
     hold_ms: int = 0
     suspect: int = 0
+    is_alone: bool = False
+    asks: bool = False
+    words: str | None = None
     decided: Decided | None = None
     sent: str | None = None
     changed: tuple[str, ...] = ()

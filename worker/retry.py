@@ -4,11 +4,12 @@ Who is at fault (``causes``) decides what a failed attempt costs. If it is the c
 counts towards ``RETRY_FOR``, and the contact fails once that is used up. If it is LiveDesk or our configuration, the
 contact waits as long as it takes, up to ``RETRY_LONGEST`` between two attempts.
 
-If LiveDesk fails for a contact again and again while it answers for others, the contact may be what breaks it, and it
-is given up after a few attempts.
+If LiveDesk fails for a contact, or refuses it without a reason, again and again while it does the same for others, the
+contact may be what it cannot handle, and it is given up after a few attempts.
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from worker import causes
@@ -19,8 +20,10 @@ from worker.model import AttemptResult, Claim, Note, Signal, State
 MINUTE_MS = 60_000
 #: A longer ``Retry-After`` counts as a mistake.
 MAX_RETRY_AFTER_MS = 24 * 3_600_000
-#: Failures while LiveDesk answered for others, after which a contact is given up.
+#: Failures while others got through, after which a contact is given up.
 MAX_SUSPECT = 5
+#: What is of one request alone in the words of a refusal: numbers and ids.
+IDS = re.compile(r"\b(?=\w*\d)[\w-]+\b")
 #: What LiveDesk says about this one contact is contradictory. After ``MISSES_ALLOWED`` times in a row it is a conflict,
 #: because only a person can find out more.
 UNRESOLVABLE = (
@@ -30,8 +33,6 @@ UNRESOLVABLE = (
     causes.CONTACT_GONE,
 )
 MISSES_ALLOWED = 5
-#: How far apart the first attempts after a throttled minute are spread.
-THROTTLE_JITTER_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,7 @@ def after(error: LiveDeskError, claim: Claim, policy: RetryPolicy, now_ms: int, 
     """Return the result of an attempt that failed with ``error``: wait, or give up."""
     if isinstance(error, Throttled):
         hold_ms = throttle_ms(error, now_ms)
-        # Without a ``Retry-After`` with jitter, so that not all contacts return at the same moment.
-        delay_ms = hold_ms + (rng.randint(0, THROTTLE_JITTER_MS) if error.retry_after is None else 0)
+        delay_ms = min(hold_ms, policy.longest_ms)
     else:
         hold_ms, delay_ms = 0, policy.backoff_ms(claim.failures, rng)
     spent_ms = claim.spent_ms + (delay_ms if error.cause.spends_budget else 0)
@@ -70,9 +70,10 @@ def after(error: LiveDeskError, claim: Claim, policy: RetryPolicy, now_ms: int, 
     repeats = claim.repeats + 1 if claim.cause == error.cause.slug else 1
     if error.cause in UNRESOLVABLE and repeats >= MISSES_ALLOWED:
         return closed(State.CONFLICT, error.cause, error)
-    suspect = claim.suspect + _is_suspect(error, claim)
+    is_suspect = _is_suspect(error, claim)
+    suspect = claim.suspect + is_suspect
     if suspect >= MAX_SUSPECT:
-        return closed(State.FAILED, causes.POISONOUS, error)
+        return closed(State.FAILED, error.cause if error.cause.signal is Signal.REFUSED else causes.POISONOUS, error)
     return AttemptResult(
         state=State.RETRYING,
         cause=error.cause.slug,
@@ -85,7 +86,19 @@ def after(error: LiveDeskError, claim: Claim, policy: RetryPolicy, now_ms: int, 
         signal=error.cause.signal,
         hold_ms=hold_ms,
         suspect=suspect,
+        is_alone=suspect > 0 or (isinstance(error, Throttled) and repeats > 1 and _others_succeeded(claim)),
+        asks=isinstance(error, AnswerUnknown | Misconfigured) and error.cause.signal is not Signal.INBOX,
+        words=words_of(error, claim) if error.cause.signal is Signal.REFUSED else None,
     )
+
+
+def words_of(error: LiveDeskError, claim: Claim) -> str:
+    """Return what LiveDesk said, without this contact's values, numbers and ids."""
+    text = error.excerpt
+    values = [value for value in claim.contact.present().values() if isinstance(value, str)]
+    for value in sorted(values, key=len, reverse=True):
+        text = re.sub(re.escape(value), "…", text, flags=re.IGNORECASE)
+    return IDS.sub("…", text)
 
 
 def postponed(claim: Claim, wait_ms: int, cause: str | None) -> AttemptResult:
@@ -135,7 +148,12 @@ def throttle_ms(error: Throttled, now_ms: int) -> int:
 
 
 def _is_suspect(error: LiveDeskError, claim: Claim) -> bool:
-    """Whether LiveDesk failed for this contact but answered others meanwhile."""
-    if not isinstance(error, AnswerUnknown | Misconfigured):
+    """Whether LiveDesk failed for this contact alone, and not because of its inbox."""
+    is_failure = isinstance(error, AnswerUnknown | Misconfigured) and error.cause.signal is not Signal.INBOX
+    if claim.is_inbox_probe or not (is_failure or error.cause.signal is Signal.REFUSED):
         return False
-    return claim.failed_at is not None and claim.answered_at > claim.failed_at
+    return _others_succeeded(claim)
+
+
+def _others_succeeded(claim: Claim) -> bool:
+    return claim.failed_at is not None and claim.done_at > claim.failed_at

@@ -22,11 +22,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from secrets import token_hex
+from typing import Any
 
 from worker import causes, overlap, retry
-from worker.causes import Cause
+from worker.causes import Cause, Fault
 from worker.changes import CRASHES_ALLOWED, ChangeAttempt
-from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError
+from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, StoreError, Throttled
 from worker.livedesk.answers import Created, Person
 from worker.livedesk.paced import LeaseLost, LiveDesk, NoSlot, PacedLiveDesk, clues_of
 from worker.model import (
@@ -42,6 +43,7 @@ from worker.model import (
     Note,
     Outcome,
     Resolution,
+    Signal,
     State,
     Unanswered,
     Work,
@@ -110,7 +112,33 @@ class Sync:
         attempt = Attempt(
             began_at, took_ms, result.status, result.cause, result.excerpt, claim.trigger or "", result.changed
         )
-        return Ended(claim, result, attempt, self._finish(claim, result, attempt))
+        finished = self._finish(claim, result, attempt)
+        if finished.change == "ask":
+            finished = replace(finished, **self._ask(result))
+        return Ended(claim, result, attempt, finished)
+
+    def _ask(self, result: AttemptResult) -> dict[str, Any]:
+        """Ask LiveDesk something that is about no contact: is it everybody's trouble?
+
+        Return what changed for all contacts, and why.
+        """
+        error: LiveDeskError | None = None
+        try:
+            self._wait_for_slot()
+            self.livedesk.ask()
+        except LiveDeskError as failure:
+            error = failure
+        signal = error.cause.signal if error else Signal.OK
+        # The same trouble is best known by what happened to the contact.
+        cause = result.cause if error is None or signal is result.signal else error.cause.slug
+        hold_ms = retry.throttle_ms(error, self.store.now()) if isinstance(error, Throttled) else 0
+        change = self.store.upstream.answered(signal, cause, error.status if error else None, hold_ms)
+        return {"change": change, "cause": cause}
+
+    def _wait_for_slot(self) -> None:
+        while (wait_ms := self.store.upstream.pace()) < 0:
+            self.sleep(-wait_ms / 1000)
+        self.sleep(wait_ms / 1000)
 
     def _finish(self, claim: Claim, result: AttemptResult, attempt: Attempt) -> Finished:
         """Step 5. LiveDesk's answer is worth waiting for Redis: losing it costs a look-up."""
@@ -207,6 +235,8 @@ class _Work:
             refused = [name for name in OPTIONAL_FIELDS if name in refusal.fields and getattr(self.contact, name)]
             if not refused:
                 fields = sorted(refusal.fields)
+                if not fields and refusal.cause.fault is Fault.UNKNOWN:
+                    return self.failed(refusal)
                 cause = causes.refused(fields[0]) if fields else refusal.cause
                 return self.closed(State.FAILED, cause, refusal)
             notes: list[Note] = []
@@ -284,7 +314,7 @@ class _Work:
                 return self.postponed(TAKE_AGAIN_MS, causes.taken(field).slug)
             try:
                 status = self.livedesk.set_identifier(owner.id, self.contact.identifier)
-            except Rejected as error:
+            except (Rejected, Misconfigured) as error:
                 return self.not_set(field, owner, error)
         note = self.decide(choice, field, owner.id, holder)
         if choice is Choice.WITHOUT:
@@ -300,11 +330,13 @@ class _Work:
         self.decided = overlap.decided(choice, field, owner_id, holder, self.claim)
         return overlap.note_on(choice, field, owner_id, holder)
 
-    def not_set(self, field: str, owner: Person, error: Rejected) -> AttemptResult:
-        """LiveDesk refused to give a contact our identifier."""
-        if error.cause is causes.CONTACT_GONE:
+    def not_set(self, field: str, owner: Person, error: Rejected | Misconfigured) -> AttemptResult:
+        """LiveDesk answered the search, but refuses to set our identifier."""
+        if error.cause is causes.CONTACT_GONE and self.claim.cause != error.cause.slug:
             raise error
-        if "identifier" in error.fields:  # it was given to another contact in the meantime
+        if (
+            isinstance(error, Rejected) and "identifier" in error.fields
+        ):  # it was given to another contact in the meantime
             return self.identifier_taken(error)
         return self.closed(State.CONFLICT, causes.taken(field), error, owner_id=owner.id)
 

@@ -135,7 +135,7 @@ def _report(ended: Ended) -> None:
         )
     )
     if finished.change:
-        telemetry.report_sync_change(finished.change, result.cause or "")
+        telemetry.report_sync_change(finished.change, finished.cause or "")
     elif finished.new_cause and result.cause is not None:
         telemetry.report_new_cause(result.cause, result.state)
 

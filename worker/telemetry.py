@@ -16,6 +16,7 @@ import sentry_sdk
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.redis import RedisIntegration
 
+from worker.causes import THROTTLED
 from worker.errors import LiveDeskError, StoreUnavailable
 from worker.model import LogFormat
 
@@ -146,8 +147,8 @@ def report_new_cause(cause: str, state: str) -> None:
 def report_sync_change(change: str, cause: str) -> None:
     """Log what changed for all contacts, and send an event if the sync stopped."""
     event, reason = SYNC_CHANGES[change]
-    if change == "resumed":
-        log.warning(LogEvent(event, reason=reason))
+    if change == "resumed" or cause == THROTTLED.slug:
+        log.warning(LogEvent(event, reason=reason, cause=cause if change != "resumed" else None))
         return
     log.error(LogEvent(event, reason=reason, cause=cause))
     _capture(f"{event.capitalize()}: {reason} ({cause})", "error", ["sync", change, cause], cause=cause)

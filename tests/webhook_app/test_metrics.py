@@ -240,7 +240,8 @@ def test_a_stop_a_pause_and_an_unknown_inbox_are_reported(web: Web) -> None:
     web.store.shift_ms = -60_000
     web.store.client.hdel(keys.INBOXES, "1:since", "1:probes", "1:probe_at")
     web.store.client.hset(keys.INBOXES, "2:since", "1")
-    web.store.client.hdel(keys.UPSTREAM, "slot")
+    web.store.upstream.answered(Signal.OK, None, None, 0)
+    web.store.client.hdel(keys.UPSTREAM, "stop", "slot")
     web.bring("dan", AttemptResult(state=State.RETRYING, cause="unauthorized", delay_ms=1, signal=Signal.MISCONFIGURED))
     web.store.upstream.pause("ada@example.com", "a migration")
     web.store.shift_ms = 0

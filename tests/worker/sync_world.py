@@ -70,6 +70,9 @@ class FakeLiveDesk:
     def delete(self, contact_id: str) -> Any:
         return self._answer("delete", contact_id)
 
+    def ask(self) -> None:
+        self._answer("ask")
+
     def _answer(self, *asked: Any) -> Any:
         self.asked.append(asked)
         assert self.answers, f"unexpected: {asked[0]}"

@@ -40,7 +40,7 @@ def test_every_row_can_be_named_in_code_and_is() -> None:
 @pytest.mark.parametrize(
     ("slug", "fault"),
     [
-        *(("http_503", Fault.LIVEDESK), ("http_422", Fault.CONTACT), ("unauthorized", Fault.OURS)),
+        *(("http_503", Fault.LIVEDESK), ("http_413", Fault.CONTACT), ("unauthorized", Fault.OURS)),
         *(("answer_timeout", Fault.UNKNOWN), ("email_taken", Fault.CONTACT), ("search_refused", Fault.LIVEDESK)),
     ],
 )
@@ -60,7 +60,8 @@ def test_every_fault_has_an_owner(slug: str, fault: Fault) -> None:
         (Inconclusive(causes.SEARCH_REFUSED), False),
         (Inconclusive(causes.SEARCH_IGNORED_QUERY), False),
         (Inconclusive(causes.SEARCH_TOO_MANY_RESULTS), False),
-        (Rejected(causes.http(422), fields=frozenset(), status=422), True),
+        (Rejected(causes.http(422), fields=frozenset(), status=422), False),
+        (Rejected(causes.http(413), fields=frozenset(), status=413), True),
         (Rejected(causes.CONTACT_GONE, fields=frozenset(), status=404), False),
         (LiveDeskError(causes.EXISTS_BUT_NOT_FOUND), False),
     ],
@@ -81,8 +82,9 @@ def test_only_the_contacts_own_faults_spend_its_budget(error: LiveDeskError, spe
         (Misconfigured(causes.INBOX_NOT_FOUND), Signal.INBOX),
         (Misconfigured(causes.INBOX_MISSING), Signal.INBOX),
         (Inconclusive(causes.SEARCH_IGNORED_QUERY), Signal.NOTHING),
-        (Rejected(causes.http(422), fields=frozenset(), status=422), Signal.OK),
-        (LiveDeskError(causes.EXISTS_BUT_NOT_FOUND), Signal.OK),
+        (Rejected(causes.http(422), fields=frozenset(), status=422), Signal.REFUSED),
+        (Rejected(causes.http(413), fields=frozenset(), status=413), Signal.OK),
+        (LiveDeskError(causes.EXISTS_BUT_NOT_FOUND), Signal.REFUSED),
     ],
 )
 def test_an_error_says_something_about_livedesk_or_about_the_contact(error: LiveDeskError, signal: Signal) -> None:

@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from worker import causes, retry
 from worker.causes import Cause
-from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, NotSent, Throttled
+from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, NotSent, Rejected, Throttled
 from worker.model import AttemptResult, Claim, Contact, State
 from worker.retry import (
     MAX_RETRY_AFTER_MS,
     MAX_SUSPECT,
     MINUTE_MS,
     MISSES_ALLOWED,
-    THROTTLE_JITTER_MS,
     UNRESOLVABLE,
     RetryPolicy,
 )
@@ -59,28 +58,22 @@ def test_a_budget_is_spent_when_it_is_used_up() -> None:
 
 
 @given(seconds=st.floats(0, MAX_RETRY_AFTER_MS / 1000), now=NOW, rng=RANDOMS)
-def test_retry_after_is_followed_exactly(seconds: float, now: int, rng: random.Random) -> None:
+def test_everybody_waits_for_retry_after_and_the_contact_never_longer_than_others(
+    seconds: float, now: int, rng: random.Random
+) -> None:
     decision = wait(Throttled(retry_after=seconds), now, rng)
-    assert decision.delay_ms == decision.hold_ms == round(seconds * 1000)
+    assert decision.hold_ms == round(seconds * 1000)
+    assert decision.delay_ms == min(decision.hold_ms, POLICY.longest_ms)
 
 
 @pytest.mark.parametrize("seconds", [86_401, 10**9, 1e300])
 def test_retry_after_beyond_a_day_counts_as_a_mistake(seconds: float) -> None:
-    assert wait(Throttled(retry_after=seconds)).delay_ms == MAX_RETRY_AFTER_MS
+    assert wait(Throttled(retry_after=seconds)).hold_ms == MAX_RETRY_AFTER_MS
 
 
 @given(now=NOW, rng=RANDOMS)
-def test_without_retry_after_it_is_tried_early_in_the_next_minute(now: int, rng: random.Random) -> None:
-    decision = wait(Throttled(), now, rng)
-    then = now + decision.delay_ms
-    assert then // MINUTE_MS == now // MINUTE_MS + 1
-    assert then % MINUTE_MS <= THROTTLE_JITTER_MS
-    assert now + decision.hold_ms == (now // MINUTE_MS + 1) * MINUTE_MS
-
-
-def test_the_first_tries_of_the_next_minute_are_spread() -> None:
-    rng = random.Random(0)
-    assert len({wait(Throttled(), 0, rng).delay_ms for _ in range(50)}) > 40
+def test_without_retry_after_it_is_tried_in_the_next_minute(now: int, rng: random.Random) -> None:
+    assert now + wait(Throttled(), now, rng).hold_ms == (now // MINUTE_MS + 1) * MINUTE_MS
 
 
 @pytest.mark.parametrize(("before", "counted", "now"), [(None, 0, 1), ("connect_failed", 3, 4), ("throttled", 3, 1)])
@@ -97,7 +90,7 @@ def test_what_livedesk_contradicts_itself_about_is_a_conflict_after_some_misses(
 
 
 @pytest.mark.parametrize(
-    ("error", "answered_at", "suspect"),
+    ("error", "done_at", "suspect"),
     [
         (AnswerUnknown(causes.http(500)), 9, 3),
         (Misconfigured(causes.FORBIDDEN), 9, 3),
@@ -107,12 +100,53 @@ def test_what_livedesk_contradicts_itself_about_is_a_conflict_after_some_misses(
     ids=str,
 )
 def test_a_contact_is_suspect_if_livedesk_answered_others_since(
-    error: LiveDeskError, answered_at: int, suspect: int
+    error: LiveDeskError, done_at: int, suspect: int
 ) -> None:
-    assert wait(error, answered_at=answered_at, failed_at=8, suspect=2).suspect == suspect
+    assert wait(error, done_at=done_at, failed_at=8, suspect=2).suspect == suspect
 
 
 def test_a_contact_that_livedesk_alone_fails_for_is_given_up() -> None:
     error = AnswerUnknown(causes.http(500))
-    decision = after(error, answered_at=9, failed_at=8, suspect=MAX_SUSPECT - 1)
+    decision = after(error, done_at=9, failed_at=8, suspect=MAX_SUSPECT - 1)
     assert (decision.state, decision.cause) == (State.FAILED, "poisonous")
+
+
+def test_a_429_for_one_contact_alone_is_not_everybodys() -> None:
+    error = Throttled(retry_after=600)
+    assert not wait(error, done_at=9, failed_at=8).is_alone, "the first one may be everybody's"
+    assert not wait(error, done_at=7, failed_at=8, cause="throttled", repeats=1).is_alone, "nobody got through since"
+    assert wait(error, done_at=9, failed_at=8, cause="throttled", repeats=1).is_alone
+    assert wait(error, done_at=9, failed_at=8, cause="throttled", repeats=9, suspect=3).suspect == 3, "never given up"
+
+
+def refused(status: int = 402, words: str = "Subscription expired") -> Rejected:
+    return Rejected(causes.http(status), fields=frozenset(), status=status, excerpt=words)
+
+
+@pytest.mark.parametrize("status", [400, 402, 406, 409, 410, 421, 422, 423, 425, 426, 451, 499])
+def test_a_refusal_without_a_reason_waits_and_costs_nothing(status: int) -> None:
+    decision = wait(refused(status), done_at=7, failed_at=8)
+    assert (decision.spent_ms, decision.suspect, decision.words) == (0, 0, "Subscription expired")
+
+
+def test_a_contact_that_is_refused_while_others_are_accepted_is_given_up_with_its_own_cause() -> None:
+    decision = after(refused(), done_at=9, failed_at=8, suspect=MAX_SUSPECT - 1)
+    assert (decision.state, decision.cause) == (State.FAILED, "http_402")
+
+
+def test_the_words_of_a_refusal_contain_nothing_of_one_contact_or_request() -> None:
+    contact = Contact("u-17", name="Zoë", email="zoe@example.com")
+    said = "Zoë <ZOE@example.com> (u-17) is not in your plan. Request 4f2a-99, ray 88c1f0e2."
+    claim = Claim("key", "token", contact, "", 0, 0)
+    assert retry.words_of(refused(words=said), claim) == "… <…> (…) is not in your plan. Request …, ray …."
+
+
+@pytest.mark.parametrize(
+    "error", [AnswerUnknown(causes.http(500)), Misconfigured(causes.FORBIDDEN), refused()], ids=str
+)
+def test_the_probe_of_a_held_inbox_is_never_suspect(error: LiveDeskError) -> None:
+    assert wait(error, done_at=9, failed_at=8, suspect=2, is_inbox_probe=True).suspect == 2
+
+
+def test_a_wrong_inbox_is_never_the_contacts_fault() -> None:
+    assert wait(Misconfigured(causes.INBOX_NOT_FOUND), done_at=9, failed_at=8, suspect=MAX_SUSPECT - 1).suspect == 4

@@ -1,6 +1,5 @@
 """The result of a check, and the check of the connection to LiveDesk, hop by hop."""
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,7 +41,7 @@ def check_connection(livedesk: LiveDesk) -> Iterator[CheckResult]:
     """Search for a contact that does not exist, and report each hop on the way."""
     cause = None
     try:
-        livedesk.look_up(f"livedesk-sync-doctor-{secrets.token_hex(8)}")
+        livedesk.ask()
     except LiveDeskError as error:
         cause = error.cause
     for hop, text in HOPS.items():

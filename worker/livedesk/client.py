@@ -4,8 +4,10 @@
 """
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,15 @@ class LiveDesk:
             Inconclusive: the results do not show whether there is one.
         """
         return self.search.look_up(identifier, clues, before_page)
+
+    def ask(self) -> None:
+        """Search for a contact that does not exist: a question that is about no contact.
+
+        Raises:
+            LiveDeskError: LiveDesk does not answer it.
+        """
+        with suppress(Inconclusive):
+            self.look_up(f"livedesk-sync-{secrets.token_hex(8)}")
 
     def find_owners(self, field: str, value: str, before_page: Callable[[], object] = lambda: None) -> list[Person]:
         """Return the contacts with this e-mail address or phone number, in any case."""

@@ -26,6 +26,7 @@ class LiveDesk(Protocol):
     def set_identifier(self, contact_id: str, identifier: str, /) -> int: ...
     def update(self, contact_id: str, changes: Mapping[str, Any], /) -> int: ...
     def delete(self, contact_id: str, /) -> Deletion: ...
+    def ask(self) -> None: ...
 
 
 def clues_of(contact: Contact) -> Clues:
@@ -148,7 +149,7 @@ class PacedLiveDesk:
 
     def _next_slot(self, look_up: bool) -> float:
         reserving_at = self.clock()
-        wait_ms = self.store.upstream.pace(look_up=look_up)
+        wait_ms = self.store.upstream.pace(self.claim.key, look_up=look_up)
         if wait_ms < 0:
             raise NoSlot(-wait_ms)
         return reserving_at + wait_ms / 1000

@@ -71,12 +71,14 @@ class Finished:
     """The effect of a result.
 
     Whether it was written (unless the lease was lost), whether its cause is new, and what it changed for all contacts:
-    ``down``, ``misconfigured``, ``hold``, ``inbox``, ``resumed`` or nothing.
+    ``down``, ``misconfigured``, ``hold``, ``inbox``, ``resumed`` or nothing, with the ``cause`` of the change. ``ask``:
+    LiveDesk is to be asked something that is about no contact.
     """
 
     written: bool
     new_cause: bool = False
     change: str = ""
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,7 @@ class Contacts:
         answer = self.db.run("claim", key=key, token=token, lease_ms=self.lease_ms, policy=self.policy, sends=sends)
         if answer[0] != "claimed":
             return None
-        now, lease_until, wait_ms, apart_ms, answered_at, salt, *fields = answer[1:]
+        now, lease_until, wait_ms, apart_ms, done_at, is_inbox_probe, salt, *fields = answer[1:]
         self.db.remember_salt(salt)  # another one, if somebody has emptied this Redis
         return record.load_claim(
             dict(zip(fields[::2], fields[1::2], strict=True)),
@@ -249,7 +251,8 @@ class Contacts:
             lease_until=int(lease_until),
             wait_ms=int(wait_ms),
             apart_ms=int(apart_ms),
-            answered_at=int(answered_at),
+            done_at=int(done_at),
+            is_inbox_probe=bool(is_inbox_probe),
         )
 
     def renew(self, claim: Claim) -> bool:
@@ -274,6 +277,7 @@ class Contacts:
             contact_finder=self._finder_of(result.contact_id),
             old_finder=self._finder_of(claim.contact_id),
             inbox=str(claim.contact.inbox_id or self.policy["inbox_id"]),
+            lease_ms=self.lease_ms,
             policy=self.policy,
             attempts_kept=ATTEMPTS_KEPT,
             cause_fresh_ms=CAUSE_FRESH_MS,
@@ -283,7 +287,7 @@ class Contacts:
             marked=MARKED,
             changes_kept=CHANGES_KEPT,
         )
-        return Finished(True, bool(answer[1]), answer[2]) if answer[0] == "done" else Finished(False)
+        return Finished(True, bool(answer[1]), answer[2], result.cause) if answer[0] == "done" else Finished(False)
 
     def forget(self, keep_ms: int) -> int:
         """Remove some settled contacts older than ``keep_ms``; return how many."""

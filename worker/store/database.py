@@ -20,7 +20,19 @@ MAX_REMOVED = 200
 LUA = Path(__file__).parent / "lua"
 #: The files that are put before other scripts, and never run by themselves.
 LIBRARIES = frozenset(
-    {"common", "upstream", "finders", "aliases", "identity", "causes", "clashes", "lifecycle", "operation", "events"}
+    {
+        "common",
+        "upstream",
+        "breaker",
+        "finders",
+        "aliases",
+        "identity",
+        "causes",
+        "clashes",
+        "lifecycle",
+        "operation",
+        "events",
+    }
 )
 _INCLUDE = re.compile(r"-- include: (.*)\n")
 

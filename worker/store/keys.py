@@ -14,9 +14,12 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:people:<cause>``  STRING  HyperLogLog of the contacts that the cause has affected since it was new
 ``{lds}:m:<minute>``      HASH    counters of a minute since the epoch, by name; kept for 25 hours
 ``{lds}:counts``          HASH    the same counters in total, and ``since:<cause>`` → ms when a cause was new
-``{lds}:upstream``        HASH    what all workers know about LiveDesk (fields: ``lua/upstream.lua``)
-``{lds}:inboxes``         HASH    inboxes that LiveDesk does not know (fields: ``lua/upstream.lua``)
+``{lds}:upstream``        HASH    what all workers know about LiveDesk (fields: ``lua/{upstream,breaker}.lua``)
+``{lds}:inboxes``         HASH    inboxes that are held (fields: ``lua/breaker.lua``)
+``{lds}:inbox_failing``   HASH    inboxes whose last creates failed (fields: ``lua/breaker.lua``)
 ``{lds}:failing``         SET     contacts that failed because of LiveDesk since it last answered
+``{lds}:refused``         SET     contacts that LiveDesk refused in a row with the same words
+``{lds}:probing``         SET     lease tokens of the probes under way
 ``{lds}:f:<bucket>``      HASH    finder → the keys of contacts with that e-mail address, phone number or contact id
 ``{lds}:aliases:<id>``    SET     the keys of all contacts that are the same one in LiveDesk, where there are several
 ``{lds}:taken:<id>``      STRING  the ``<key>`` that is giving a LiveDesk contact its identifier, and until when
@@ -61,7 +64,10 @@ QUARANTINE = PREFIX + "quarantine"
 SECRETS = PREFIX + "secrets"
 UPSTREAM = PREFIX + "upstream"
 INBOXES = PREFIX + "inboxes"
+INBOX_FAILING = PREFIX + "inbox_failing"
 FAILING = PREFIX + "failing"
+REFUSED = PREFIX + "refused"
+PROBING = PREFIX + "probing"
 COUNTS = PREFIX + "counts"
 OPERATIONS = PREFIX + "operations"
 ACTIVE_OPERATIONS = PREFIX + "operations:active"

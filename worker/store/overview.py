@@ -10,7 +10,9 @@ from typing import Any
 
 from worker import causes
 from worker.estimate import (
+    GAIN,
     RAMP_FROM,
+    RAMP_GAIN,
     Limit,
     Limits,
     Load,
@@ -281,10 +283,10 @@ class OverviewReader:
 
     def _limits(self, state: Standing, minutes: list[dict[str, int]]) -> Limits:
         upstream, look_ups = state.upstream, self.upstream.policy.look_ups_per_minute / 60
-        pace = upstream.pace
-        if upstream.stop:
-            pace = max(upstream.rate * RAMP_FROM, min(1, upstream.rate))
-        limits = Limits(pace=pace, rate=upstream.rate, look_ups=look_ups)
+        will_ramp = upstream.stop is not None and upstream.cause != causes.THROTTLED.slug
+        pace = max(upstream.rate * RAMP_FROM, min(1, upstream.rate)) if will_ramp else upstream.pace
+        gain = RAMP_GAIN if will_ramp or upstream.is_ramping else GAIN
+        limits = Limits(pace=pace, rate=upstream.rate, look_ups=look_ups, gain=gain)
         return replace(limits, reached=_reached(state, minutes, look_ups))
 
     def figures(self) -> Figures:

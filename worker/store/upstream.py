@@ -2,10 +2,12 @@
 
 pace      No more than ``LIVEDESK_RATE`` requests a second, over all workers on all hosts. A 429 halves the pace at
           once, good answers raise it again slowly; look-ups have another limit of their own.
-breaker   Several contacts in a row, or half of the recent attempts, fail because of LiveDesk: it is ``down``, and one
-          contact at a time probes whether it is back. Then the pace starts low.
-pause     LiveDesk rejects our key, or our address is wrong: we are ``misconfigured``. The same, until a probe
-          succeeds. An inbox that LiveDesk does not know stops its own contacts only.
+breaker   Several contacts in a row, or half of the recent attempts, fail because of LiveDesk (``down``), or one is
+          refused because of our key or our address (``misconfigured``). If LiveDesk does not answer a question either
+          that is about no contact, nothing is sent but a probe from time to time, until one succeeds. If it does, the
+          trouble is those contacts' alone.
+hold      LiveDesk wants no requests for a time (429), or refuses every contact with the same words. The same. An inbox
+          that LiveDesk does not know, or fails for while it creates others, holds its own contacts only.
 
 A worker asks with its claim (``claim.lua``) and reports with its result (``finish.lua``): neither costs a round trip.
 """
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker import causes
-from worker.model import UpstreamPolicy
+from worker.model import Signal, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
@@ -44,7 +46,8 @@ class Upstream:
 
     ``stop`` is ``down``, ``misconfigured``, ``hold`` or nothing. ``until`` is when LiveDesk wants requests again, if it
     said so. ``words`` is what it answers to every contact, word for word: it names nobody, but is not logged. ``pace``
-    and ``rate`` are requests a second; ``slot`` is when the next one may go.
+    and ``rate`` are requests a second; ``slot`` is when the next one may go. ``is_ramping``:
+    the pace doubles every second.
     """
 
     stop: str | None
@@ -63,6 +66,7 @@ class Upstream:
     slot: int | None
     answered_at: int | None
     inboxes: tuple[HeldInbox, ...]
+    is_ramping: bool = False
 
     @property
     def state(self) -> str:
@@ -76,12 +80,21 @@ class UpstreamControl:
         self.policy = policy
         self.arguments = policy.arguments()
 
-    def pace(self, *, look_up: bool) -> int:
+    def pace(self, key: str | None = None, *, look_up: bool = False) -> int:
         """Reserve a slot for a request beyond the claim's; return the ms until then.
 
-        A negative number: there is no room within a second; ask again after that many ms.
+        A negative number: there is no room within a second; ask again after that many ms. ``key`` is the contact's.
         """
-        return int(self.db.run("pace", policy=self.arguments, look_ups=int(look_up)))
+        return int(self.db.run("pace", key=key, policy=self.arguments, look_ups=int(look_up)))
+
+    def answered(self, signal: Signal, cause: str | None, status: int | None, hold_ms: int) -> str:
+        """Record what LiveDesk answered to a question that is about no contact.
+
+        Return what changed for all contacts, as in ``Finished.change``.
+        """
+        return str(
+            self.db.run("answered", policy=self.arguments, signal=signal, cause=cause, status=status, hold_ms=hold_ms)
+        )
 
     def pause(self, who: str, why: str) -> bool:
         """Send nothing to LiveDesk until ``resume``. ``False``: it was paused already."""
@@ -131,6 +144,7 @@ class UpstreamControl:
             rate=self.policy.rate,
             slot=number("slot"),
             answered_at=number("answered_at"),
+            is_ramping="ramp_to" in fields,
             inboxes=tuple(_load_inbox(inbox, inboxes) for inbox in held),
         )
 

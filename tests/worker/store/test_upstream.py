@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 import redis
@@ -54,6 +55,10 @@ class Office(World):
             self.attempt(failing(Signal.ERROR))
         assert self.upstream()["stop"] == "down"
 
+    def fields_of(self, key: str) -> dict[str, str]:
+        fields: Any = self.client.hgetall(keys.contact(key))
+        return dict(fields)
+
     def handed(self) -> int:
         """How many contacts a sweep hands over now."""
         self.client.delete(keys.QUEUE)
@@ -79,12 +84,13 @@ def test_requests_get_their_times_one_after_the_other(office: Office) -> None:
 
 
 def test_what_finds_no_room_within_a_second_goes_back_to_due(office: Office) -> None:
-    claims = [office.try_claim() for _ in range(30)]
+    claims = [office.try_claim() for _ in range(40)]
     given = [claim.wait_ms for claim in claims if claim]
-    assert len(given) <= RATE + 1
+    took_s = (max(claim.now for claim in claims if claim) - min(claim.now for claim in claims if claim)) / 1000
+    assert len(given) <= RATE * (1 + took_s) + 1
     assert max(given) <= 1000
     assert claims[-1] is None
-    assert office.client.zcard(keys.DUE) == 30, "nobody is lost"
+    assert office.client.zcard(keys.DUE) == 40, "nobody is lost"
     office.advance(1100)
     assert office.handed() > 0, "and they are handed over again"
 
@@ -109,7 +115,8 @@ def test_without_a_limit_nobody_waits(client: redis.Redis) -> None:
 
 def test_a_look_up_has_a_limit_of_its_own(office: Office) -> None:
     assert office.store.upstream.pace(look_up=True) <= 1
-    assert -1100 <= office.store.upstream.pace(look_up=True) < -1000, "sixty a minute: not within a second"
+    again = office.store.upstream.pace(look_up=True)
+    assert -600 <= again < -400, "sixty a minute: it comes back half a second before its turn"
     assert office.store.upstream.pace(look_up=False) >= 0, "but there is room for other requests"
 
 
@@ -127,7 +134,7 @@ def test_a_429_halves_the_pace_for_all_and_good_answers_raise_it_slowly(office: 
     assert float(office.upstream()["pace"]) == RATE / 2
     assert office.try_claim() is None, "Retry-After applies to all contacts"
     office.advance(3000)
-    assert office.try_claim() is not None
+    assert office.finish(office.must_claim()).change == "resumed"
     paces = []
     for _ in range(20):
         office.attempt()
@@ -148,7 +155,7 @@ def test_many_429s_at_once_are_one(office: Office) -> None:
 def test_the_pace_has_a_floor(office: Office) -> None:
     for _ in range(20):
         office.attempt(failing(Signal.THROTTLED, "throttled", hold_ms=10))
-        office.advance(100_000)
+        office.advance(400_000)
     assert float(office.upstream()["pace"]) == pytest.approx(RATE / 64, rel=0.01)
 
 
@@ -274,7 +281,7 @@ def test_after_a_stop_the_pace_begins_low(office: Office) -> None:
 
 def test_a_suspect_contact_does_not_open_it(office: Office) -> None:
     for _ in range(10):
-        assert office.attempt(failing(Signal.ERROR, suspect=1)).change == ""
+        assert office.attempt(failing(Signal.ERROR, is_alone=True)).change == ""
 
 
 # Pause

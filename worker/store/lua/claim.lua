@@ -1,4 +1,4 @@
--- include: upstream
+-- include: upstream, breaker
 -- Gives the caller the lease on a contact, if it may be worked on now, and reserves a time for its request to LiveDesk.
 -- Safe to run twice: the token is the caller's.
 --
@@ -6,8 +6,8 @@
 -- lease_ms: int
 -- policy: map            see upstream
 -- sends: bool            whether LiveDesk will be contacted: then pace, pause and probes apply
--- Returns {'claimed', now, lease_until, ms to wait before the first request, ms from that to the next, answered_at, salt,
--- field, value, ...} with the record; or {reason}: 'gone' (no such record), 'closed', 'busy' (another worker's lease),
+-- Returns {'claimed', now, lease_until, ms to wait before the first request, ms from that to the next, when LiveDesk last did
+-- this for another contact, 1 if the inbox is held and this is its probe else 0, salt, field, value, ...} with the record; or {reason}: 'gone' (no such record), 'closed', 'busy' (another worker's lease),
 -- 'early' (its next attempt is later), 'paused' (by an operator), 'stopped' (LiveDesk is down or we are misconfigured),
 -- 'held' (its inbox is), 'paced' (no room now). After the last four it waits in `due`.
 
@@ -19,10 +19,10 @@ if not is_open(state) then return { 'closed' } end
 
 local is_create = not record[10] and not record[11]
 local wait, apart = 0, 0
+local inbox = string.match(record[6] or '', '^{"inbox_id":(%d+)') or policy.inbox_id
 
 -- Whether the contact's inbox is held. The first contact that is claimed when a probe is due becomes that probe.
 local function is_held()
-  local inbox = string.match(record[6] or '', '^{"inbox_id":(%d+)') or policy.inbox_id
   local probe_at = redis.call('HGET', INBOXES, inbox .. ':probe_at')
   if not probe_at then return false end
   if now < tonumber(probe_at) then return true end
@@ -32,17 +32,17 @@ end
 
 -- Returns why nothing may be sent for this contact now, and where in `due` it waits; or nil.
 local function refusal()
-  local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop', 'probe_at', 'probe_until')
+  local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop')
   local lane = lane_of(state, record[7])
   if up[1] then return 'paused', lane, now end
-  if up[2] and not is_probe_due(up[3], up[4]) then return 'stopped', lane, now end
+  if up[2] and probe_room() < 1 then return 'stopped', lane, now end
   if is_create and is_held() then return 'held', HELD, now end
   -- After an unknown answer, and where another contact had a value, a look-up comes first (model.Claim.looks_first).
   local is_taken = is_create and string.find(record[8] or '', '_taken$') and record[9] ~= 'without'
   local looks_first = not record[10] and (record[5] or state == 'sending') or is_taken
   wait, apart = reserve(looks_first and 2 or 1, looks_first and 1 or 0)
   if not wait then return 'paced', lane, apart end
-  if up[2] then redis.call('HSET', UPSTREAM, 'probe', args.token, 'probe_until', now + args.lease_ms) end
+  if up[2] then begin_probe(args.token, args.lease_ms) end
 end
 
 write_even_when_full()
@@ -66,11 +66,12 @@ if token ~= args.token then
   lease_until = now + args.lease_ms
   redis.call('HSET', RECORD, 'token', args.token, 'lease_until', lease_until)
   redis.call('HINCRBY', RECORD, 'attempts_made', 1)
-  redis.call('HDEL', RECORD, 'next_attempt_at')
+  redis.call('HDEL', RECORD, 'next_attempt_at', 'look_up_at')
   due_at(record[12] and OPERATOR or RETRY, lease_until)
 end
 
 local fields = redis.call('HGETALL', RECORD)
-local answered_at = redis.call('HGET', UPSTREAM, 'answered_at') or '0'
-return { 'claimed', string.format('%.0f', now), string.format('%.0f', lease_until), wait, apart, answered_at,
+local done_at = redis.call('HGET', UPSTREAM, is_create and 'created_at' or 'answered_at') or '0'
+local is_inbox_probe = is_create and is_inbox_held(inbox) and 1 or 0
+return { 'claimed', string.format('%.0f', now), string.format('%.0f', lease_until), wait, apart, done_at, is_inbox_probe,
   redis.call('GET', SALT), unpack(fields) }

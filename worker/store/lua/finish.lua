@@ -1,4 +1,4 @@
--- include: upstream, finders, aliases, causes, lifecycle
+-- include: upstream, breaker, finders, aliases, causes, lifecycle
 -- Ends an attempt: state, attempt, cause, counters, due and lease change together, and only if the lease is still ours.
 -- What the attempt reports about LiveDesk moves the pace and the circuit breaker for all workers.
 --
@@ -12,16 +12,18 @@
 -- changed: string                 the fields that a change sent, with spaces between
 -- marked: string                  see merge.MARKED
 -- inbox: string                   the contact's
+-- lease_ms: int                   how long a worker may take to ask LiveDesk something
 -- policy: map                     see upstream
 -- attempts_kept: int              in addition to the first one
 -- cause_fresh_ms, max_causes: int   see causes
 -- decisions_kept, changes_kept: int   in the logs of what was decided without an operator, and of changes
--- Returns {'done', 1 if the cause is new else 0, change for all contacts: '', 'down', 'misconfigured', 'inbox' or
--- 'resumed'}; or {'stale'}: the lease was lost and nothing changed, but the contact id that a late success learned is kept
+-- Returns {'done', 1 if the cause is new else 0, what breaker.report says changed for all
+-- contacts}; or {'stale'}: the lease was lost and nothing changed, but the contact id that a late success learned is kept
 -- for the next look-up.
 
 local record = redis.call('HMGET', RECORD, 'state', 'token', 'attempts', 'fingerprint', 'cause', 'operation', 'finders',
   'resolution', 'contact_id', 'deletes', 'on_change', 'outcome')
+local change, waits_for
 local from, fingerprint, cause_before, operation = record[1], record[4], record[5], record[6]
 local contact_id, deletes = record[9], record[10] or nil
 local result = args.result
@@ -69,12 +71,14 @@ local function end_lease()
   -- The worker outlived LiveDesk's answer, or its silence: this contact is not what kills workers.
   if result.unanswered ~= 'keep' then redis.call('HDEL', RECORD, 'crashes') end
   if result.unanswered == 'clear' then redis.call('HDEL', RECORD, 'unknown_since') end
-  redis.call('HSET', RECORD, 'attempts', with_attempt(record[3]), 'failures', result.failures, 'repeats', result.repeats,
-    'spent_ms', result.spent_ms)
+  redis.call('HSET', RECORD, 'attempts', with_attempt(record[3]), 'repeats', result.repeats, 'spent_ms', result.spent_ms)
+  -- What is not about this contact delays it only as long as it delays all.
+  local delay = waits_for and 0 or result.delay_ms
+  if not waits_for then redis.call('HSET', RECORD, 'failures', result.failures) end
   set('suspect', result.suspect > 0 and result.suspect)
   if to == 'retrying' then
-    redis.call('HSET', RECORD, 'next_attempt_at', now + result.delay_ms)
-    due_at(result.signal == 'inbox' and HELD or lane_of(to), now + result.delay_ms)
+    redis.call('HSET', RECORD, 'next_attempt_at', now + delay)
+    due_at(waits_for == 'inbox' and HELD or lane_of(to), now + delay)
   else
     redis.call('HSET', RECORD, 'closed_at', now)
     redis.call('ZREM', DUE, key)
@@ -144,6 +148,7 @@ local function log_decision()
     'target', key, 'why', result.decided.why)
 end
 
+change, waits_for = report(result, cause, not contact_id and not deletes)
 local is_new_cause = false
 enter((reopens or returns) and 'pending' or to, from)
 if cause_before and cause_before ~= cause then forget_cause(cause_before) end
@@ -164,4 +169,4 @@ if is_attempt and not is_undecided then
   local is_settled = to == 'created' or to == 'deleted'
   leave_operation(operation, is_settled and 'recovered' or is_same and 'same' or 'again')
 end
-return { 'done', is_new_cause and 1 or 0, report(result, cause) }
+return { 'done', is_new_cause and 1 or 0, change }

@@ -1,4 +1,4 @@
--- include: upstream
+-- include: upstream, breaker
 -- Makes the next probe due now wherever the sync stopped by itself: a worker starts, perhaps because the configuration was
 -- fixed. An operator's pause stays.
 --

@@ -1,4 +1,4 @@
--- include: upstream
+-- include: upstream, breaker
 -- Hands over what is due: a Celery message for each contact, in the order of the lanes (SWEPT), no more than the pace can
 -- use, and while the sync is stopped nothing but the probe. Safe to run in many processes at once: handing a contact over
 -- moves its time on by the grace, so that no other process does it too.
@@ -35,8 +35,8 @@ if #gone > 0 then
 end
 
 local handed, waiting = 0, redis.call('LLEN', QUEUE)
-local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop', 'probe_at', 'probe_until', 'pace', 'free_before', 'slot')
-local is_paused, stop, pace, free_before, slot = up[1], up[2], up[5], up[6], tonumber(up[7] or 0)
+local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop', 'pace', 'free_before', 'slot')
+local is_paused, stopped, pace, free_before, slot = up[1], up[2], up[3], up[4], tonumber(up[5] or 0)
 
 -- What operators wait for takes half of the pace at most, and what that is in half a second at once.
 local OPERATOR_MS = policy.rate > 0 and 2000 / pace_of(pace) or 0
@@ -52,7 +52,7 @@ end
 -- Returns how many contacts of a lane may be handed over.
 local function room(nth)
   if is_paused then return 0 end
-  if stop then return (is_probe_due(up[3], up[4]) and waiting + handed == 0) and 1 or 0 end
+  if stopped then return waiting > 0 and 0 or probe_room() - handed end
   if SWEPT[nth] == OPERATOR then return math.min(args.max_messages, room_for_operators()) end
   local bound = args.bounds[nth]
   if policy.rate > 0 then

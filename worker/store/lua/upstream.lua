@@ -1,23 +1,20 @@
--- What all workers know about LiveDesk, and how they treat it together: pace, circuit breaker, inboxes.
+-- What all workers know about LiveDesk, and how fast they send requests together. breaker.lua says when they send none.
 --
 -- policy: map            the settings, in the arguments of every script that includes this
 --   rate: float            requests a second, 0 for no limit   look_ups_per_second: float
 --   probe_first_ms, probe_longest_ms: int   the wait for a probe doubles from the one to the other
 --   inbox_id: string       the inbox of contacts that name none, '' for none
 --
--- The hash `upstream`:
+-- The hash `upstream`, which breaker.lua uses, too:
 --   paused_at, paused_by, paused_why   an operator has paused the sync: nothing is sent, not even a probe
---   stop         'down' (the breaker is open) or 'misconfigured' (caused by our configuration): only probes are sent
---   stop_cause, stop_since, stop_status
---   probes       how many probes have failed   probe_at  when the next one may go   probe, probe_until  the one under way
---   pace         requests a second, while it is below the rate   lowered_at, raised_at
---   slot         when the next request may go, in ms with fractions   look_up_slot  the same for look-ups
+--   pace           requests a second, while it is below the rate   lowered_at, raised_at
+--   ramp_to        the pace up to which it doubles every second
+--   slot           when the next request may go, in ms with fractions   look_up_slot  the same for look-ups
+--   reserved       the times after `slot` that look-ups have already, with spaces between
+--   look_up_line   when the last contact in the line for look-ups has its turn
 --   operator_slot  when the next contact of the lane OPERATOR may be handed over
---   answered_at  when LiveDesk last answered an attempt
---   free_before  contacts that began to wait for an inbox before then may leave the lane HELD, and so may those whose next
---                attempt is later
--- The hash `inboxes` has for each inbox that LiveDesk does not know: <inbox>:since, :probe_at, :probes.
--- The set `failing`: the contacts whose attempts failed because of LiveDesk since it last answered.
+--   answered_at    when LiveDesk last answered an attempt
+--   created_at, created_inbox   when and where it last created a contact
 
 local policy = args.policy
 
@@ -27,175 +24,92 @@ local AHEAD_MS = 1000
 local HEADROOM = 0.975
 -- After a 429 half the pace, at most once a second, and never below this share of the rate.
 local LOWEST = 1 / 64
--- How much a second of good answers raises the pace, as a share of the rate; and where the pace starts after a stop.
+-- How much a second of good answers raises the pace near what LiveDesk allows, as a share of the rate; and where the pace
+-- starts after a stop. Up to `ramp_to` it doubles every second.
 local GAIN, RAMP_FROM = 0.05, 0.1
--- The breaker opens when this many contacts fail in a row, or half of the attempts of this minute and the last.
-local TRIP_CONTACTS, TRIP_ATTEMPTS, TRIP_SHARE = 5, 20, 0.5
 
 local function pace_of(pace)
   return math.min(policy.rate, tonumber(pace or policy.rate))
 end
 
--- Reserves times for some requests, one after the other, if the first may go within AHEAD_MS.
+-- Returns when a contact comes back that must be looked up: a little before its turn, behind those that wait for the same.
+local function turn_in_line(from, line, apart)
+  local at = math.max(from, line)
+  redis.call('HSET', UPSTREAM, 'look_up_line', string.format('%.3f', at + apart))
+  if RECORD then redis.call('HSET', RECORD, 'look_up_at', math.floor(at - AHEAD_MS / 2)) end
+  return math.ceil(at - AHEAD_MS / 2)
+end
+
+-- Returns the first time from `at` on at which there is room for some requests between those that are reserved already.
+local function first_room(at, requests, interval, reserved)
+  for _, other in ipairs(reserved) do
+    if at + requests * interval > other and at < other + interval then at = other + interval end
+  end
+  return at
+end
+
+-- Reserves times for some requests, one after the other, if the first may go within AHEAD_MS. While a look-up waits for its
+-- limit, others use the time before it: it is one of the `reserved` times after `slot`. If it would have to wait for longer,
+-- the contact waits in `due` for its turn.
 -- Returns the wait until the first and from one to the next, in ms; or nil and when to ask again.
 local function reserve(requests, look_ups)
   if policy.rate <= 0 then return 0, 0 end
-  local up = redis.call('HMGET', UPSTREAM, 'slot', 'look_up_slot', 'pace')
-  local at = math.max(exact, tonumber(up[1] or 0))
-  if look_ups > 0 then at = math.max(at, tonumber(up[2] or 0)) end
-  if at - exact > AHEAD_MS then return nil, math.ceil(at) end
-  local interval = 1000 / (pace_of(up[3]) * HEADROOM)
-  redis.call('HSET', UPSTREAM, 'slot', string.format('%.3f', at + requests * interval))
-  if look_ups > 0 then
-    redis.call('HSET', UPSTREAM, 'look_up_slot',
-      string.format('%.3f', at + look_ups * 1000 / (policy.look_ups_per_second * HEADROOM)))
+  local up = redis.call('HMGET', UPSTREAM, 'slot', 'pace', 'reserved', 'look_up_slot', 'look_up_line')
+  local interval, reserved = 1000 / (pace_of(up[2]) * HEADROOM), {}
+  for time in string.gmatch(up[3] or '', '%S+') do
+    if tonumber(time) + interval > exact then reserved[#reserved + 1] = tonumber(time) end
   end
+  local at = first_room(math.max(exact, tonumber(up[1] or 0)), requests, interval, reserved)
+  if at - exact > AHEAD_MS then return nil, math.ceil(at) end
+  local slot = at + requests * interval
+  if look_ups > 0 then
+    local free, apart = math.max(exact, tonumber(up[4] or 0)), 1000 / (policy.look_ups_per_second * HEADROOM)
+    local line, turn = tonumber(up[5] or 0), RECORD and tonumber(redis.call('HGET', RECORD, 'look_up_at') or nil)
+    if turn and turn > exact then return nil, math.ceil(turn) end
+    if free - exact > AHEAD_MS and turn then return nil, math.ceil(free) end
+    if not turn and (free - exact > AHEAD_MS or line > exact + apart) then return nil, turn_in_line(free, line, apart) end
+    if free > at + interval then
+      slot, at = at, first_room(free, requests, interval, reserved)
+      for nth = 1, requests do reserved[#reserved + 1] = at + (nth - 1) * interval end
+    else
+      at = math.max(at, free)
+      slot = at + requests * interval
+    end
+    redis.call('HSET', UPSTREAM, 'look_up_slot', string.format('%.3f', at + look_ups * apart))
+  end
+  for nth, time in ipairs(reserved) do reserved[nth] = string.format('%.3f', time) end
+  redis.call('HSET', UPSTREAM, 'slot', string.format('%.3f', slot), 'reserved', table.concat(reserved, ' '))
   return math.ceil(at - exact), math.ceil(interval)
 end
 
-local function is_probe_due(probe_at, probe_until)
-  return now >= tonumber(probe_at or 0) and now >= tonumber(probe_until or 0)
-end
-
--- Returns the wait until the next probe, in ms.
-local function backoff(probes)
-  return math.min(policy.probe_longest_ms, policy.probe_first_ms * 2 ^ math.min(probes, 30))
-end
-
-local function stop(kind, cause, status)
-  redis.call('HSET', UPSTREAM, 'stop', kind, 'stop_cause', cause, 'stop_status', status or '', 'stop_since', now,
-    'probes', 0, 'probe_at', now + policy.probe_first_ms)
-  redis.call('HDEL', UPSTREAM, 'probe', 'probe_until')
-end
-
-local function resume()
-  redis.call('DEL', FAILING)
-  redis.call('HDEL', UPSTREAM, 'stop', 'stop_cause', 'stop_status', 'stop_since', 'probes', 'probe_at', 'probe',
-    'probe_until')
+local function lower_pace()
   local rate = policy.rate
-  if rate > 0 then
-    redis.call('HSET', UPSTREAM, 'pace', string.format('%.4f', math.max(rate * RAMP_FROM, math.min(1, rate))),
-      'raised_at', now)
-  end
-end
-
--- Makes the next probe due now, where the sync stopped by itself and for each inbox that is held. Returns how many.
-local function hasten_probes()
-  local many = 0
-  if redis.call('HEXISTS', UPSTREAM, 'stop') == 1 then
-    redis.call('HSET', UPSTREAM, 'probe_at', now)
-    many = 1
-  end
-  for _, field in ipairs(redis.call('HKEYS', INBOXES)) do
-    if string.match(field, ':probe_at$') then
-      redis.call('HSET', INBOXES, field, now)
-      many = many + 1
-    end
-  end
-  return many
-end
-
--- Whether enough of the recent attempts failed because of LiveDesk.
-local function is_mostly_failing()
-  local errors, all = 0, 0
-  local minute = math.floor(now / 60000)
-  for back = 0, 1 do
-    local counted = redis.call('HMGET', minute_key(minute - back), 'error', 'ok')
-    errors = errors + tonumber(counted[1] or 0)
-    all = all + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
-  end
-  return all >= TRIP_ATTEMPTS and errors >= all * TRIP_SHARE
-end
-
-local function lower_pace(hold_ms)
-  local rate = policy.rate
-  local up = redis.call('HMGET', UPSTREAM, 'slot', 'pace', 'lowered_at')
-  if rate > 0 and now - tonumber(up[3] or 0) >= 1000 then
-    redis.call('HSET', UPSTREAM, 'pace', string.format('%.4f', math.max(pace_of(up[2]) / 2, rate * LOWEST)),
-      'lowered_at', now, 'raised_at', now)
-  end
-  redis.call('HSET', UPSTREAM, 'slot', string.format('%.3f', math.max(tonumber(up[1] or 0), now + hold_ms)))
+  local up = redis.call('HMGET', UPSTREAM, 'pace', 'lowered_at')
+  if rate <= 0 or now - tonumber(up[2] or 0) < 1000 then return end
+  redis.call('HSET', UPSTREAM, 'pace', string.format('%.4f', math.max(pace_of(up[1]) / 2, rate * LOWEST)), 'lowered_at', now,
+    'raised_at', now)
+  redis.call('HDEL', UPSTREAM, 'ramp_to')
 end
 
 local function raise_pace()
   local rate = policy.rate
-  local up = redis.call('HMGET', UPSTREAM, 'pace', 'raised_at')
+  local up = redis.call('HMGET', UPSTREAM, 'pace', 'raised_at', 'ramp_to')
   if not up[1] then return end
   local seconds = math.min(1, (now - tonumber(up[2] or 0)) / 1000)
-  local pace = pace_of(up[1]) + rate * GAIN * seconds
+  local before = pace_of(up[1])
+  local pace = before + (before < tonumber(up[3] or 0) and before or rate * GAIN) * seconds
   if pace >= rate then
-    redis.call('HDEL', UPSTREAM, 'pace', 'raised_at', 'lowered_at')
+    redis.call('HDEL', UPSTREAM, 'pace', 'raised_at', 'lowered_at', 'ramp_to')
   elseif seconds >= 0.1 then
     redis.call('HSET', UPSTREAM, 'pace', string.format('%.4f', pace), 'raised_at', now)
   end
 end
 
--- Holds an inbox that LiveDesk does not know: its contacts wait in a lane of their own, and one of them probes from time to
--- time. Returns whether this is new.
-local function hold_inbox(inbox)
-  local probes = tonumber(redis.call('HGET', INBOXES, inbox .. ':probes') or -1) + 1
-  redis.call('HSETNX', INBOXES, inbox .. ':since', now)
-  redis.call('HSET', INBOXES, inbox .. ':probes', probes, inbox .. ':probe_at', now + backoff(probes))
-  return probes == 0
-end
-
--- Returns whether the inbox was held. The sweep hands over the contacts that wait for it.
-local function free_inbox(inbox)
-  if redis.call('EXISTS', INBOXES) == 0 then return false end
-  if redis.call('HDEL', INBOXES, inbox .. ':since', inbox .. ':probes', inbox .. ':probe_at') == 0 then return false end
-  redis.call('HSET', UPSTREAM, 'free_before', now)
-  return true
-end
-
--- Takes in what a model.AttemptResult says about LiveDesk; from the arguments: token, inbox (the contact's).
--- Returns what changed for all contacts: '', 'down', 'misconfigured', 'inbox' or 'resumed'.
-local function report(result, cause)
-  local signal = result.signal
-  local up = redis.call('HMGET', UPSTREAM, 'stop', 'probe', 'probes')
-  local stopped, is_probe = up[1], up[1] and up[2] == args.token
-  local is_suspect = result.suspect > 0
-
-  local function delay_probe(wait, failed)
-    if not is_probe then return end
-    redis.call('HSET', UPSTREAM, 'probes', (up[3] or 0) + failed, 'probe_at', now + wait, 'probe_until', 0)
-  end
-
-  if signal == 'ok' then
-    count('ok')
-    redis.call('HSET', UPSTREAM, 'answered_at', now)
-    local is_freed = free_inbox(args.inbox)
-    if is_probe then
-      resume()
-      return 'resumed'
-    end
-    if not stopped then
-      redis.call('DEL', FAILING)
-      raise_pace()
-    end
-    return is_freed and 'resumed' or ''
-  end
-  if signal == 'throttled' then
-    count('throttled')
-    lower_pace(result.hold_ms)
-    delay_probe(result.hold_ms, 0)
-  elseif signal == 'inbox' then
-    delay_probe(0, 0)
-    return hold_inbox(args.inbox) and 'inbox' or ''
-  elseif signal == 'misconfigured' then
-    delay_probe(backoff(tonumber(up[3] or 0) + 1), 1)
-    if stopped == 'misconfigured' or is_suspect then return '' end
-    stop('misconfigured', cause, result.status)
-    return 'misconfigured'
-  elseif signal == 'error' then
-    count('error')
-    delay_probe(backoff(tonumber(up[3] or 0) + 1), 1)
-    if stopped or is_suspect then return '' end
-    redis.call('SADD', FAILING, key)
-    if redis.call('SCARD', FAILING) < TRIP_CONTACTS and not is_mostly_failing() then return '' end
-    stop('down', cause, result.status)
-    return 'down'
-  else
-    delay_probe(0, 0)
-  end
-  return ''
+-- After a stop the pace starts low and grows fast, unless LiveDesk limits our requests: then it is what that left.
+local function restart_pace(is_limited)
+  local rate = policy.rate
+  if rate <= 0 then return end
+  redis.call('HSET', UPSTREAM, 'raised_at', now)
+  if is_limited then return end
+  redis.call('HSET', UPSTREAM, 'pace', string.format('%.4f', math.max(rate * RAMP_FROM, math.min(1, rate))), 'ramp_to', rate)
 end
