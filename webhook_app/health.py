@@ -1,4 +1,4 @@
-"""``/healthz``: the process is alive. ``/readyz``: deliveries are stored durably."""
+"""``/healthz``: the process is alive. ``/readyz``: deliveries are accepted now."""
 
 import json
 from contextlib import suppress
@@ -31,8 +31,10 @@ def readyz() -> Response:
         "warnings": health.warnings,
         "ack": {"required": health.required, "given": health.given or "unknown"},
     }
-    # If Redis cannot report the figures, its problems are reported above.
+    # If Redis cannot report the figures, its problems are reported above. While it stalls, nobody waits for them.
     with suppress(StoreError):
+        if parts.store.readiness.is_stalled():
+            raise StoreError("Redis stalls")
         document |= {
             "contacts": parts.store.contacts.counts(),
             "queue": parts.store.queue.length(),

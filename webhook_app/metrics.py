@@ -159,7 +159,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (
     ("rate_requests_per_second", "LIVEDESK_RATE, the highest limit.", lambda now: now.upstream.rate),
     ("readiness_problems", "Problems in /readyz: deliveries are at risk.", lambda now: len(now.health.problems)),
     ("readiness_warnings", "Warnings in /readyz.", lambda now: len(now.health.warnings)),
-    ("redis_memory_ratio", "Share of its memory limit that Redis uses.", lambda now: now.memory),
+    ("redis_memory_ratio", "Share of its memory limit that Redis uses.", lambda now: now.health.memory),
 )
 
 

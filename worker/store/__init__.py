@@ -7,6 +7,6 @@
 ``quarantine``, ``audit``, ``findings``, ``security``    what each keeps, with its reads
 ``database``    what they share: scripts, salt, clock; ``connection``: how commands are sent
 ``address``     where Redis is, and how to connect: ``tls``; ``discovery``: with Sentinel, in a cluster
-``durability``  what a 200 means on this Redis, and whether there is room
+``durability``  what a 200 means on this Redis, and whether there is room; ``readiness``: what a delivery would get now
 ``keys``        the name, type and meaning of every key; ``record``: how a contact is stored
 """

@@ -265,13 +265,12 @@ class Connections:
         kept: _Kept | None = getattr(self._own, "kept", None)
         if kept is None:
             kept = self._own.kept = _Kept(self.client.connection_pool, self._demotions)
-            self.unresponsive.answered()  # it has greeted us
-        elif anew or kept.demotions != self._demotions or not kept.is_usable():
+        if anew or kept.demotions != self._demotions or not kept.is_usable():
             # The next command would open it to where it was before, without asking any sentinel.
             kept.connection.disconnect()
             kept.connection.socket_timeout = max(LEAST_S, self.left_s())  # of the server's greeting
             kept.connection.connect()
-            self.unresponsive.answered()
+            self.unresponsive.answered()  # it has greeted us
             kept.demotions = self._demotions
         return kept.connection
 

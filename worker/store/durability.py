@@ -47,7 +47,8 @@ class Health:
     """How durable an acknowledged delivery is here.
 
     A sentence for each problem, with which no delivery is accepted, and for each warning. ``given`` is what a 200 means
-    by the server's settings, ``None`` if unknown; ``server`` is its name and version.
+    by the server's settings, ``None`` if unknown; ``server`` is its name and version,
+    ``memory`` the share of its memory that it uses.
     """
 
     problems: tuple[str, ...]
@@ -55,6 +56,7 @@ class Health:
     given: Ack | None = None
     required: Ack | None = None
     server: str = ""
+    memory: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,20 +207,26 @@ def needed_wait(server: Server, ack: Ack | None) -> Wait | None:
     return WAIT_FOR_DISK if ack in (Ack.AOF, Ack.FSYNC) and not is_given else None
 
 
-def judge(server: Server, required: Requirements, backlog: int) -> Health:
-    """Return a server's weaknesses in sentences; ``backlog``: open contacts."""
+def judge(server: Server, required: Requirements, backlog: int, refusal: str | None = "") -> Health:
+    """Return a server's weaknesses in sentences; ``backlog``: open contacts.
+
+    ``refusal`` is why a trial was refused (``Readiness``): ``None`` if it was not, "" if there was none. The server's
+    own figures only explain it.
+    """
     info, ack, off = server.info, required.ack, server.has_aof is False
     is_crowded = server.uses(required.max_memory)
     why_unmet = unmet(server, ack)
     hides_fsync = not off and "appendfsync" not in server.config and ack is not Ack.FSYNC and not server.is_too_old
-    problems = {
-        why_unmet or "": why_unmet is not None,
+    refusals = {
         "Redis is still loading its data": bool(info.get("loading")),
         "Redis is a read-only replica": info.get("role") == "slave",
         "the last write to Redis's AOF failed: is the disk full?": info.get("aof_last_write_status", "ok") != "ok",
         "Redis could not save its snapshot and refuses writes: is the disk full?": server.fails_to_save,
         "Redis has fewer replicas than min-replicas-to-write and refuses writes": server.lacks_replicas,
         "Redis's memory is full: it refuses writes": bool(info.get("maxmemory")) and server.uses(1),
+    }
+    rules = {
+        why_unmet or "": why_unmet is not None,
         f"Redis uses {required.max_memory:.0%} of its memory or more (MAX_MEMORY): it accepts no contacts": is_crowded,
         f"{backlog} contacts are open (MAX_BACKLOG): it accepts no more": backlog >= required.max_backlog,
     }
@@ -239,7 +247,12 @@ def judge(server: Server, required: Requirements, backlog: int) -> Health:
         and not is_crowded,
         "maxmemory is not set: Redis may grow until the system kills it": info.get("maxmemory") == 0,
     }
-    return Health(_applying(problems), _applying(warnings), server.given, ack, server.version)
+    explained = () if refusal is None else _applying(refusals)
+    if refusal and not explained:
+        explained = (f"Redis does not accept what a delivery needs: {refusal}",)
+    problems = explained + _applying(rules)
+    memory = int(info.get("used_memory", 0)) / server.memory if server.memory else None
+    return Health(problems, _applying(warnings), server.given, ack, server.version, memory)
 
 
 def _applying(sentences: dict[str, bool]) -> tuple[str, ...]:

@@ -29,9 +29,10 @@ from worker.store import keys
 from worker.store.connection import translated
 from worker.store.counters import MINUTE_MS
 from worker.store.database import Database
-from worker.store.durability import Health, judge, look
+from worker.store.durability import Health
 from worker.store.quarantine import Clash, load_clashes
 from worker.store.queue import load_workers
+from worker.store.readiness import Readiness
 from worker.store.upstream import Upstream, UpstreamControl
 
 HOUR_MS = 60 * MINUTE_MS
@@ -215,8 +216,7 @@ class Cause:
 class Figures(Standing):
     """What ``/metrics`` reports.
 
-    Also ``counters`` since ever by name, when a worker last made progress (``swept_at``), and the share of its memory
-    that Redis uses.
+    Also ``counters`` since ever by name, and when a worker last made progress (``swept_at``).
     """
 
     counters: Mapping[str, int]
@@ -225,13 +225,13 @@ class Figures(Standing):
     workers: int
     swept_at: int | None
     health: Health
-    memory: float | None
 
 
 class OverviewReader:
-    def __init__(self, db: Database, upstream: UpstreamControl) -> None:
+    def __init__(self, db: Database, upstream: UpstreamControl, readiness: Readiness) -> None:
         self.db = db
         self.upstream = upstream
+        self.readiness = readiness
 
     def read(self) -> Overview:
         """Return the current state."""
@@ -291,7 +291,7 @@ class OverviewReader:
 
     def figures(self) -> Figures:
         """Return the current figures and all counters, over all processes and hosts."""
-        server = look(self.db.connections)
+        health = self.readiness.check()
         now = self.db.now()
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
             _queue_standing(pipe)
@@ -309,16 +309,12 @@ class OverviewReader:
             quarantined=quarantined,
             workers=len(workers.alive()),
             swept_at=workers.last_seen,
-            health=judge(server, self.db.requirements, Standing(**standing).backlog),
-            memory=int(server.info.get("used_memory", 0)) / server.memory if server.memory else None,
+            health=health,
         )
 
     def health(self) -> Health:
         """Return whether deliveries are accepted, and are as durable as required."""
-        server = look(self.db.connections)
-        with translated():
-            backlog = 0 if server.info.get("loading") else int(self.db.client.zcard(keys.DUE))
-        return judge(server, self.db.requirements, backlog)
+        return self.readiness.check()
 
     def flow(self, minutes: int = MINUTES, names: tuple[str, ...] = FLOW) -> list[Minute]:
         """Return the counters ``names`` by minute, oldest first; the last is incomplete."""

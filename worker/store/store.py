@@ -17,6 +17,7 @@ from worker.store.operations import Operations
 from worker.store.overview import OverviewReader
 from worker.store.quarantine import Quarantine
 from worker.store.queue import GRACE_MS, Envelope, Queue
+from worker.store.readiness import Readiness
 from worker.store.security import RateLimiter, SecretUses, SignedBodies
 from worker.store.upstream import UpstreamControl
 
@@ -57,7 +58,8 @@ class Store(Database):
         self.audit = Audit(self)
         self.changes = Changes(self)
         self.operations = Operations(self, self.lists)
-        self.overview = OverviewReader(self, self.upstream)
+        self.readiness = Readiness(self, self.contacts, clock=clock)
+        self.overview = OverviewReader(self, self.upstream, self.readiness)
         self.counters = Counters(self)
         self.findings = Findings(self)
         self.rate_limiter = RateLimiter(self)

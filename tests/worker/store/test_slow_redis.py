@@ -118,6 +118,22 @@ def test_a_redis_that_answers_nobody_counts_as_gone_and_then_nobody_waits(
         server.resume()
 
 
+def test_a_stall_is_noticed_by_threads_that_never_asked_before(
+    store_with: Callable[..., Store], server: Valkey
+) -> None:
+    """They get a connection that another thread has left, which says nothing about the server."""
+    store = store_with(SHORT_S)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(deliver, store).result()
+    server.pause()
+    try:
+        with ThreadPoolExecutor(1) as another:
+            assert another.submit(refused_after, store).result() > SHORT_S - 0.1
+        assert store.connections.unresponsive.is_silent
+    finally:
+        server.resume()
+
+
 def test_of_many_who_ask_a_redis_that_is_gone_one_waits(
     store_with: Callable[..., Store], server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

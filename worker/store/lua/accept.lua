@@ -23,6 +23,7 @@
 -- grace_ms: int
 -- is_bulk: bool          in the lane behind all others, without a message
 -- max_open: int          nothing new is accepted while this many contacts are open
+-- is_trial: bool or nil  do what a new contact needs, undo it, and answer {'tried'} or the error
 -- Returns {status, state, contact id, detail}: status is 'accepted' (new, or newer data accepted) or 'duplicate'; detail is
 -- 'update' (of a contact that LiveDesk does not have yet), 'change' (of one that it has), 'deletion', 'repeat' (of what the
 -- same id space sent), 'stale' or ''. Or {'clash', state, other source}: the identifier is another person's; {'full'} when
@@ -66,12 +67,32 @@ local function is_full()
   return redis.call('ZCARD', DUE) >= args.max_open
 end
 
+-- Nothing remains, and nobody has seen it. It begins like a delivery, because after a removal a full Redis allows writes.
+local function try()
+  local done, problem = pcall(function()
+    redis.call('HSET', RECORD, 'identifier', args.identifier, 'received_at', now)
+    store_delivery()
+    store_origin()
+    enter('pending')
+    make_due()
+    redis.call('LPUSH', QUEUE, args.message)
+  end)
+  redis.pcall('LREM', QUEUE, 2, args.message)
+  for _, command in ipairs({ { 'ZREM', DUE, key }, { 'ZREM', index('pending'), key }, { 'DEL', RECORD } }) do
+    redis.pcall(unpack(command))
+  end
+  if done then return { 'tried' } end
+  return redis.error_reply(type(problem) == 'table' and problem.err or tostring(problem))
+end
+
 -- Returns the answer 'exists': what merge.Before has.
 local function existing(seen)
   local more = redis.call('HMGET', RECORD, 'data', 'notes', 'unknown_since', 'senders')
   return { 'exists', seen, state, fingerprint, record[14] or '', more[1] or '', more[2] or '', contact_id, record[7],
     record[11] or '', (state == 'sending' or more[3]) and '1' or '0', more[4] or '' }
 end
+
+if args.is_trial then return try() end
 
 if not state then
   if not args.deletes and is_full() then return { 'full' } end
