@@ -13,6 +13,7 @@ FIXED_KEYS = {
     *(keys.DUE, keys.QUEUE, keys.CAUSES, keys.SALT, keys.WORKERS, keys.WORKER_REPORTS, keys.QUARANTINE),
     *(keys.UPSTREAM, keys.INBOXES, keys.INBOX_FAILING, keys.FAILING, keys.REFUSED, keys.PROBING),
     *(keys.COUNTS, keys.OPERATIONS, keys.ACTIVE_OPERATIONS, keys.AUDIT),
+    *(keys.SINCE, keys.EMPTIED),
     *(keys.SECRETS, keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES, keys.DECISIONS, keys.CHANGES),
     keys.FAILED_SIGN_INS,
     *(keys.state(state) for state in State),

@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 from webhook_app.parts import current_parts
 from webhook_app.present.serializers import serialize, to_dict
 from webhook_app.present.shapes import Reachability
+from worker.durations import rfc3339
 from worker.errors import StoreError
 
 blueprint = Blueprint("health", __name__)
@@ -29,6 +30,7 @@ def readyz() -> Response:
         "status": "not ready" if health.problems else "ready",
         "problems": health.problems,
         "warnings": health.warnings,
+        "records_since": None if health.since is None else rfc3339(health.since),
         "ack": {"required": health.required, "given": health.given or "unknown"},
     }
     # If Redis cannot report the figures, its problems are reported above. While it stalls, nobody waits for them.

@@ -137,6 +137,10 @@ def _hold_left(figures: Figures) -> float:
     return max(0, (figures.upstream.until or figures.now) - figures.now) / 1000
 
 
+def _records_since(figures: Figures) -> float | None:
+    return None if figures.records_since is None else figures.records_since / 1000
+
+
 #: Gauges without labels: name, help text, and value; ``None`` is left out.
 GAUGES: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (
     ("quarantined_deliveries", "Deliveries in quarantine.", lambda now: now.quarantined),
@@ -159,6 +163,12 @@ GAUGES: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (
     ("rate_requests_per_second", "LIVEDESK_RATE, the highest limit.", lambda now: now.upstream.rate),
     ("readiness_problems", "Problems in /readyz: deliveries are at risk.", lambda now: len(now.health.problems)),
     ("readiness_warnings", "Warnings in /readyz.", lambda now: len(now.health.warnings)),
+    (
+        "redis_emptied",
+        "1 until an operator acknowledges that Redis was emptied.",
+        lambda now: int(bool(now.emptied_at)),
+    ),
+    ("records_since_seconds", "Unix time when the records begin.", _records_since),
     ("redis_memory_ratio", "Share of its memory limit that Redis uses.", lambda now: now.health.memory),
 )
 

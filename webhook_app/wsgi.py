@@ -61,6 +61,7 @@ def join() -> Flask:
     )
     if not IS_COMMAND:
         parts.store.counters.start()
+        parts.store.watch.start()
         # The server's processes are multiprocessing's, which run no atexit.
         Finalize(None, parts.store.counters.stop, exitpriority=0)
     app = create_app(parts)

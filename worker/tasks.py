@@ -220,6 +220,7 @@ def _on_ready(sender: Any, **_: Any) -> None:
     parts.activity.threads = sender.pool.num_processes
     parts.sweeper.start()
     parts.store.counters.start()
+    parts.store.watch.start()
     _probe_now(parts.store)
     announce(parts.store.connections, parts.settings.requirements)
     log.info(LogEvent("worker ready"))

@@ -41,7 +41,7 @@ SYNC_CHANGES = {
     "resumed": ("sync resumed", "LiveDesk answers again"),
 }
 #: How our own messages to Sentry begin.
-PLAIN_MESSAGES = ("New cause: ", "Sync stopped: ", "Inbox stopped: ")
+PLAIN_MESSAGES = ("Redis emptied: ", "New cause: ", "Sync stopped: ", "Inbox stopped: ")
 #: The parts of a Sentry event that are kept, apart from its exceptions.
 # fmt: off
 EVENT_KEYS = {
@@ -142,6 +142,13 @@ def report_bug(error: Exception) -> None:
 def report_new_cause(cause: str, state: str) -> None:
     """Send one event for a cause that was not seen lately, not one for each contact."""
     _capture(f"New cause: {cause}", "warning", ["cause", cause], cause=cause, state=state)
+
+
+def report_emptied() -> None:
+    """Log that Redis lost everything, and send an event."""
+    reason = "its salt is another one than before, so all records are gone"
+    log.critical(LogEvent("redis emptied", reason=reason, effect="acknowledged signups are lost"))
+    _capture(f"Redis emptied: {reason}", "fatal", ["redis", "emptied"])
 
 
 def report_sync_change(change: str, cause: str) -> None:

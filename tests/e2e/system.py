@@ -109,9 +109,12 @@ class System:
         self.client.close()
 
     def begin_anew(self) -> None:
-        """Empty Redis and LiveDesk."""
+        """Empty Redis and LiveDesk. The salt stays, or all processes would report a loss."""
         self.livedesk.reset()
-        self.client.flushall()
+        with self.client.pipeline() as pipe:
+            pipe.flushall()
+            pipe.set(keys.SALT, self.store.salt())
+            pipe.execute()
 
     # A sender
 

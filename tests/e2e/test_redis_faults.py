@@ -268,6 +268,24 @@ def test_what_was_accepted_is_brought_home_while_memory_is_full(start_system: St
     system.assert_everybody(everybody)
 
 
+def test_a_redis_that_was_emptied_is_noticed_by_all_processes_and_used_at_once(start_system: StartSystem) -> None:
+    system = start_system(fresh=True)
+    system.accept(WHO)
+    system.wait_for(WHO, "created")
+    wait_until(lambda: "records begin" in system.log() or system.client.exists(keys.SALT), "the salt is known")
+    time.sleep(2)  # each process looks once a second
+    system.client.flushall()
+    wait_until(lambda: system.log().count("redis emptied reason=") >= 2, "receiver and worker say it")
+    ready = call("GET", f"{system.stack.url}/readyz")
+    assert ready.status_code == 200
+    assert "Redis was emptied" in ready.json()["warnings"][0]
+    system.accept(WHO)
+    assert system.wait_for(WHO, "created")["outcome"] == "adopted"
+    assert len(system.livedesk.contacts()) == 1
+    assert system.log().count("redis emptied reason=") == 2
+    assert all(part.is_running for part in system.stack.parts)
+
+
 def test_redis_killed_amid_a_stream_of_deliveries_has_what_was_acknowledged(start_system: StartSystem) -> None:
     system = start_system()
     with stream_of_deliveries(system) as acknowledged:

@@ -263,7 +263,7 @@ def test_a_user_that_may_not_store_a_delivery_is_not_ready(
 
 @pytest.mark.parametrize("rules", ACCEPTING_RULES, ids=" ".join)
 def test_a_user_that_may_store_a_delivery_is_ready(rules: tuple[str, ...], durable: Valkey, own: redis.Redis) -> None:
-    assert deliver(http_of(own), "ada").status_code == 200  # so that Redis knows the script, for who may not send it
+    assert deliver(http_of(own), "ada").status_code == 200  # so that Redis knows the script
     with as_user(durable, own, *rules) as limited:
         http = http_of(limited)
         ready = http.get("/readyz")

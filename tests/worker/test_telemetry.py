@@ -24,6 +24,7 @@ from worker.telemetry import (
     JsonFormatter,
     LogEvent,
     report_bug,
+    report_emptied,
     report_sync_change,
     scrub_breadcrumb,
     scrub_event,
@@ -185,6 +186,16 @@ def test_a_stop_is_one_loud_line(caplog: pytest.LogCaptureFixture) -> None:
         ("ERROR", 'sync stopped reason="LiveDesk rejects our configuration" cause=unauthorized'),
         ("WARNING", 'sync resumed reason="LiveDesk answers again"'),
     ]
+
+
+def test_an_emptied_redis_is_the_loudest_line_and_sentry_gets_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    report_emptied()
+    [record] = caplog.records
+    assert (record.levelname, record.getMessage().startswith("redis emptied ")) == ("CRITICAL", True)
+    told: dict[str, Any] = {"message": "Redis emptied: all records are gone", "level": "fatal"}
+    kept = scrub_event(told, {})  # type: ignore[arg-type]
+    assert kept is not None
+    assert (kept["message"], kept["level"]) == (told["message"], "fatal")
 
 
 def test_the_log_is_json_if_configured() -> None:

@@ -120,6 +120,14 @@ def resume(who: str, why: str) -> None:
     click.echo("Sync resumed.")
 
 
+@cli.command("acknowledge")
+@audit_options
+def acknowledge(who: str, why: str) -> None:
+    """Stop showing everywhere that Redis was emptied, once you have acted."""
+    Operator(current_parts(), who).sync.acknowledge(why)
+    click.echo("Acknowledged.")
+
+
 def _watch(operator: Operator, started: Operation, sleep: Callable[[float], None] = time.sleep) -> Operation:
     """Wait until the operation has ended or is paused."""
     now = started

@@ -55,6 +55,7 @@ def alarm(overview: Overview) -> str:
     """Return the alarm for page titles (``LiveDesk down, 412 failed``), or ""."""
     state, failed, conflicts = overview.upstream.state, overview.counts[State.FAILED], overview.counts[State.CONFLICT]
     parts = (
+        "Redis was emptied" if overview.emptied_at else "",
         ALARMS[state],
         f"{failed:,} failed" if failed else "",
         counted(conflicts, "conflict") if conflicts else "",
@@ -65,6 +66,8 @@ def alarm(overview: Overview) -> str:
 
 def headline_of(overview: Overview, causes: list[Cause], workers: Workers | None, quarantined: int) -> Headline:
     """Return the most urgent news: what stops every contact precedes what stops some."""
+    if overview.emptied_at:
+        return _emptied(overview)
     if overview.upstream.state != "up":
         return _stopped(overview)
     if workers and not workers.alive():
@@ -94,6 +97,19 @@ def broken(overview: Overview) -> int:
 def on_the_way(overview: Overview) -> int:
     """Return how many contacts are open."""
     return sum(number for state, number in overview.counts.items() if state.is_open)
+
+
+def _emptied(overview: Overview) -> Headline:
+    return Headline(
+        tone="bad",
+        what="Redis was emptied: acknowledged signups are lost",
+        since=overview.emptied_at,
+        rest=(
+            "All records are gone, also those of contacts that waited for LiveDesk.",
+            "Find out what emptied Redis, and send the signups again. Then acknowledge this.",
+            *_on_the_way(overview),
+        ),
+    )
 
 
 def _stopped(overview: Overview) -> Headline:

@@ -100,6 +100,13 @@ def _result(overview: Overview | None, latest: list[tuple[str, ContactRecord]]) 
     return "bad", [f"Still {what}. Next probe ", Due(waiting), "."]
 
 
+@blueprint.post("/acknowledge")
+@needs(Role.OPERATOR)
+def acknowledge() -> Response:
+    operator().sync.acknowledge(reason())
+    return back("Acknowledged. The audit log records it.")
+
+
 def _latest(parts: Parts) -> list[tuple[str, ContactRecord]]:
     """Return the contacts tried last, with keys, if still in one of these states."""
     pages = [parts.store.lists.page(Filter(state=state), limit=MAX_OF_EACH) for state in TRIED]

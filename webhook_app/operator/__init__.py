@@ -40,7 +40,7 @@ __all__ = [
 
 
 class SyncActions(Actions):
-    """The sync as a whole: pause, resume, probe."""
+    """The sync as a whole: pause, resume, probe; acknowledge that Redis was emptied."""
 
     def pause(self, why: str = "") -> None:
         """Send nothing to LiveDesk until somebody resumes."""
@@ -61,6 +61,12 @@ class SyncActions(Actions):
         if not self.parts.store.upstream.resume():
             raise ActionRefused(Reason.ALREADY, "LiveDesk is up: there is nothing to probe.")
         self.audit("probed LiveDesk", why=why)
+
+    def acknowledge(self, why: str = "") -> None:
+        """Stop showing everywhere that Redis was emptied."""
+        if not self.parts.store.acknowledge_loss():
+            raise ActionRefused(Reason.ALREADY, "Nobody has noticed that Redis was emptied, or it was acknowledged.")
+        self.audit("acknowledged that Redis was emptied", why=why)
 
 
 class Operator:

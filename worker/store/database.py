@@ -1,7 +1,9 @@
 """What all parts of the store share: client, scripts, salt and Redis's clock."""
 
+import logging
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,10 +12,15 @@ from typing import Any
 import msgspec
 import redis
 
+from worker import telemetry
+from worker.errors import StoreError
 from worker.model import Requirements
 from worker.store import keys, record
 from worker.store.connection import Connections, Script, translated
 from worker.store.durability import Guard, Terms, Wait
+from worker.telemetry import LogEvent
+
+log = logging.getLogger(__name__)
 
 #: Entries of a sorted set that are removed in one go.
 MAX_REMOVED = 200
@@ -71,6 +78,10 @@ class Database:
         self._scripts = {name: Script(source_of(name), keys.PREFIX) for name in names if name not in LIBRARIES}
         self._encode = msgspec.msgpack.Encoder().encode
         self._salt: bytes | None = None
+        #: The last salt that this process has seen: another one means that Redis was emptied, or is another one.
+        self._known: bytes | None = None
+        self._knowing = threading.Lock()
+        self._is_unrecorded = False
 
     def run(self, script: str, *, wait: Wait | None = None, **args: object) -> Any:
         """Run one of our scripts with these arguments and return its answer.
@@ -98,13 +109,22 @@ class Database:
 
     def salt(self) -> bytes:
         """Return the secret of the keyed hashes, creating it on an empty Redis."""
-        if self._salt is None:
+        salt = self._salt
+        if salt is None:
             with translated():
-                salt = self.connections.send(("GET", keys.SALT))
-                if salt is None:  # a full Redis refuses even a SET that would change nothing
-                    salt = self.connections.send(("SET", keys.SALT, secrets.token_hex(16), "NX"), ("GET", keys.SALT))
-                self._salt = str(salt).encode()
-        return self._salt
+                stored = self.connections.send(("GET", keys.SALT))
+            salt = str(stored or self._create_salt()).encode()
+            self._use_salt(salt)
+        return salt
+
+    def _create_salt(self) -> str:
+        """Return the salt of an empty Redis. A full one refuses even a SET without effect."""
+        log.warning(LogEvent("records begin", reason="Redis has none: a first start, or all data is gone"))
+        since = ("SET", keys.SINCE, self.now(), "NX")
+        with translated():
+            return str(
+                self.connections.send(("SET", keys.SALT, secrets.token_hex(16), "NX"), since, ("GET", keys.SALT))
+            )
 
     def stored_salt(self) -> bytes | None:
         """Read the salt from Redis without creating one."""
@@ -114,7 +134,45 @@ class Database:
 
     def remember_salt(self, salt: str | None) -> None:
         """Use this salt from now on; ``None``: read it again, as Redis was emptied."""
-        self._salt = salt.encode() if salt else None
+        self._use_salt(salt.encode() if salt else None)
+
+    def _use_salt(self, salt: bytes | None) -> None:
+        with self._knowing:
+            self._salt = salt
+            is_other = salt is not None and self._known not in (None, salt)
+            self._known = salt or self._known
+            self._is_unrecorded = self._is_unrecorded or is_other
+        if is_other:
+            telemetry.report_emptied()
+            self._record_loss()
+
+    def look_for_loss(self) -> None:
+        """Notice that Redis was emptied, or that ``REDIS_URL`` leads to another one now.
+
+        Raises:
+            StoreError: Redis cannot be used.
+        """
+        salt = self.stored_salt()
+        if salt is not None or self._known is not None:
+            self._use_salt(salt)
+            self.salt()
+        if self._is_unrecorded:
+            self._record_loss()
+
+    def _record_loss(self) -> None:
+        """Tell all processes and pages, until an operator acknowledges it."""
+        try:
+            now = self.now()
+            with translated():
+                self.client.set(keys.EMPTIED, now, nx=True)
+            self._is_unrecorded = False
+        except StoreError as error:
+            log.warning(LogEvent("loss not recorded", error=error))
+
+    def acknowledge_loss(self) -> bool:
+        """Forget that Redis was emptied; return whether anybody had noticed that."""
+        with translated():
+            return bool(self.client.delete(keys.EMPTIED))
 
     def key_of(self, identifier: str) -> str:
         """Return the key of the contact with this identifier."""

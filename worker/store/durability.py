@@ -48,7 +48,8 @@ class Health:
 
     A sentence for each problem, with which no delivery is accepted, and for each warning. ``given`` is what a 200 means
     by the server's settings, ``None`` if unknown; ``server`` is its name and version,
-    ``memory`` the share of its memory that it uses.
+    ``memory`` the share of its memory that it uses, ``since`` when
+    its records begin, in ms since the epoch.
     """
 
     problems: tuple[str, ...]
@@ -57,6 +58,7 @@ class Health:
     required: Ack | None = None
     server: str = ""
     memory: float | None = None
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:workers``         ZSET    ``<host>:<process id>`` of a worker → ms of its last heartbeat; ``-``: last stop
 ``{lds}:worker_reports``  HASH    the same → JSON: version, threads, what it does (``queue.WorkerReport``)
 ``{lds}:salt``            STRING  the secret of the hashes; created once, lives as long as the records
+``{lds}:since``           STRING  ms when the salt was created: there are no older records
+``{lds}:emptied``         STRING  ms when it was noticed that Redis had been emptied, until that is acknowledged
 ``{lds}:create``          LIST    Celery's messages; kombu puts its prefix before the queue's name
 ``{lds}:q:<id>``          HASH    one delivery in quarantine: source, payload, problems, headers
 ``{lds}:quarantine``      ZSET    id → ms when it arrived
@@ -60,6 +62,8 @@ CAUSES = PREFIX + "causes"
 WORKERS = PREFIX + "workers"
 WORKER_REPORTS = PREFIX + "worker_reports"
 SALT = PREFIX + "salt"
+SINCE = PREFIX + "since"
+EMPTIED = PREFIX + "emptied"
 QUARANTINE = PREFIX + "quarantine"
 SECRETS = PREFIX + "secrets"
 UPSTREAM = PREFIX + "upstream"

@@ -71,7 +71,8 @@ class Standing:
 
     ``lanes`` are named as in ``keys.LANES``; ``oldest_pending`` is when the contact arrived, or was changed, that waits
     longest for its first attempt. ``clashes`` are the pairs of sources for whose
-    deliveries an operator must decide.
+    deliveries an operator must decide. ``emptied_at`` is when somebody noticed that Redis had lost everything, until
+    that is acknowledged; ``records_since`` is when it was set up, unless an earlier version did that.
     """
 
     now: int
@@ -81,6 +82,8 @@ class Standing:
     oldest_pending: int | None
     lanes: dict[str, Lane]
     clashes: list[Clash]
+    emptied_at: int | None = None
+    records_since: int | None = None
 
     @property
     def overdue_ms(self) -> int:
@@ -356,7 +359,7 @@ class OverviewReader:
 
     def _load_standing(self, now: int, answers: list[Any]) -> tuple[dict[str, Any], list[Any]]:
         """Return the fields that ``_queue_standing`` reads, and the answers after them."""
-        fields, inboxes, clashes, *rest = answers
+        fields, inboxes, clashes, (emptied_at, records_since), *rest = answers
         counts = dict(zip(State, rest[: len(State)], strict=True))
         queue, pending, *rest = rest[len(State) :]
         lanes, rest = rest[: 2 * len(keys.LANES)], rest[2 * len(keys.LANES) :]
@@ -365,6 +368,8 @@ class OverviewReader:
             "upstream": self.upstream.load(fields, inboxes),
             "counts": counts,
             "clashes": load_clashes(clashes),
+            "emptied_at": int(emptied_at) if emptied_at else None,
+            "records_since": int(records_since) if records_since else None,
             "queue": queue,
             "oldest_pending": _first(pending),
             "lanes": {name: _lane(name, lanes[2 * at], lanes[2 * at + 1], now) for at, name in enumerate(keys.LANES)},
@@ -409,6 +414,7 @@ def _queue_standing(pipe: Any) -> None:
     pipe.hgetall(keys.UPSTREAM)
     pipe.hgetall(keys.INBOXES)
     pipe.hgetall(keys.CLASHES)
+    pipe.mget(keys.EMPTIED, keys.SINCE)
     for state in State:
         pipe.zcard(keys.state(state))
     pipe.llen(keys.QUEUE)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
+from worker.durations import rfc3339
 from worker.errors import StoreError, StoreUnavailable
 from worker.store import keys
 from worker.store.connection import translated
@@ -17,6 +18,11 @@ from worker.store.durability import LOOK_EVERY_S, Health, judge, look, needed_wa
 PATIENCE_S = 1.5
 #: Seconds without an answer from Redis that are worth a warning.
 SLOW_S = 0.5
+
+EMPTIED = (
+    "Redis was emptied (noticed at {}): signups that were acknowledged before and are not in LiveDesk are lost. Send "
+    "them again, then run flask acknowledge"
+)
 
 
 class Readiness:
@@ -50,7 +56,7 @@ class Readiness:
             return self._meanwhile()
 
     def is_stalled(self) -> bool:
-        """Return whether Redis answers nobody now, so that figures are not worth waiting for."""
+        """Return whether Redis answers nobody now."""
         return self.db.connections.unresponsive.stalled_s() > SLOW_S
 
     def _begin(self) -> "Future[Health]":
@@ -64,7 +70,7 @@ class Readiness:
     def _run(self, trial: "Future[Health]") -> None:
         try:
             health = self._examine()
-        except Exception as error:  # noqa: BLE001 - whoever asked gets it
+        except Exception as error:  # noqa: BLE001 - the caller gets it
             self._seen = None
             trial.set_exception(error)
         else:
@@ -77,14 +83,20 @@ class Readiness:
         if server.info.get("loading"):
             return judge(server, required, 0)
         with translated():
-            [backlog] = connections.ask(("ZCARD", keys.DUE))
+            backlog, emptied_at, since = connections.ask(
+                ("ZCARD", keys.DUE), ("GET", keys.EMPTIED), ("GET", keys.SINCE)
+            )
         refusal = None
         if unmet(server, required.ack) is None:
             try:
                 self.contacts.try_accepting(needed_wait(server, required.ack))
             except StoreError as error:
                 refusal = str(error)
-        return judge(server, required, backlog if isinstance(backlog, int) else 0, refusal)
+        health = judge(server, required, backlog if isinstance(backlog, int) else 0, refusal)
+        warnings = (
+            (EMPTIED.format(rfc3339(int(emptied_at))), *health.warnings) if _is_text(emptied_at) else health.warnings
+        )
+        return replace(health, warnings=warnings, since=int(since) if _is_text(since) else None)
 
     def _meanwhile(self) -> Health:
         """Return what is true while a trial waits for Redis."""
@@ -96,3 +108,8 @@ class Readiness:
             return seen[1]
         slow = f"Redis has not answered for {waited_s:.0f} s: deliveries wait for it, for {unresponsive.patience_s:g} s"
         return replace(seen[1], warnings=(f"{slow} at most (ACCEPT_TIMEOUT)", *seen[1].warnings))
+
+
+def _is_text(answer: object) -> bool:
+    """Return whether it is neither absent nor an error."""
+    return isinstance(answer, str)

@@ -20,6 +20,7 @@ from worker.store.queue import GRACE_MS, Envelope, Queue
 from worker.store.readiness import Readiness
 from worker.store.security import RateLimiter, SecretUses, SignedBodies
 from worker.store.upstream import UpstreamControl
+from worker.store.watch import Watch
 
 #: For stores that send nothing to LiveDesk.
 UNLIMITED = UpstreamPolicy()
@@ -61,6 +62,7 @@ class Store(Database):
         self.readiness = Readiness(self, self.contacts, clock=clock)
         self.overview = OverviewReader(self, self.upstream, self.readiness)
         self.counters = Counters(self)
+        self.watch = Watch(self)
         self.findings = Findings(self)
         self.rate_limiter = RateLimiter(self)
         self.secret_uses = SecretUses(self)

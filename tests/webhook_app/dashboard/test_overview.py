@@ -101,6 +101,17 @@ def test_all_is_well(parts: Parts) -> None:
     assert title(door) == "Overview · LiveDesk Sync"
 
 
+def test_a_redis_that_was_emptied_is_the_first_news_until_it_is_acknowledged(parts: Parts) -> None:
+    parts.store.queue.sweep("worker-1")
+    parts.store.client.set(keys.EMPTIED, parts.store.now())
+    door = enter(parts)
+    assert "Redis was emptied: acknowledged signups are lost" in words(door)
+    assert "Redis was emptied" in title(door, "sources")
+    assert "Acknowledge" not in words(enter(parts, Role.VIEWER))
+    assert send(door, "/dashboard/acknowledge", {}).status_code == 303
+    assert "Redis was emptied" not in title(door, "sources")
+
+
 def test_the_overview_shows_the_quarantine(parts: Parts) -> None:
     parts.store.queue.sweep("worker-1")
     for number in range(2):
