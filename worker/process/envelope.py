@@ -16,6 +16,9 @@ from kombu import Connection
 
 from worker.store.queue import ID_MARK, KEY_MARK, Envelope
 
+#: Headers that Sentry adds about the process that builds the envelope, and a copy of them.
+OF_SENTRY = ("sentry-", "baggage", "headers")
+
 
 def build_envelope(task: "Task[..., Any]") -> Envelope:
     """Let Celery publish ``task(key)`` to memory, and return the envelope.
@@ -34,7 +37,7 @@ def build_envelope(task: "Task[..., Any]") -> Envelope:
         "body": message.body.decode(),
         "content-encoding": message.content_encoding,
         "content-type": message.content_type,
-        "headers": message.headers,
+        "headers": {name: value for name, value in message.headers.items() if not name.startswith(OF_SENTRY)},
         "properties": message.properties,
     }
     # Unique for each message, like kombu's own.
