@@ -72,7 +72,7 @@ def _pack(*parts: str) -> bytes:
 
 
 class UnresponsiveGuard:
-    """Decides who waits for a Redis that does not answer (ADR 32).
+    """Decides who waits for a Redis that does not answer (ADR 34).
 
     A slow one is worth waiting for: when its disk stalls for seconds, all who wait are answered together. So everybody
     waits until their own time is over, but ``room`` callers at most, so that some threads remain for pages; others are
