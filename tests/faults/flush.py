@@ -2,7 +2,7 @@
 
 That loss cannot be helped. Demanded is:
 
-* it is reported: a line of the level ``critical`` in the log of a receiver or a worker (``MUST_BE_REPORTED``);
+* it is reported: a line of the level ``critical`` in the log of a receiver or a worker;
 * a delivery whose request began after the flush is kept, and LiveDesk has its contact once;
 * a contact that LiveDesk had before, delivered again, is found there and not created again;
 * no identifier is created twice, also where Redis forgot that a create was under way;
@@ -28,7 +28,6 @@ NEW, RATE = 120, 80.0
 OLD = 40
 #: How a line of a log says that it is critical.
 CRITICAL = " CRITICAL "
-MUST_BE_REPORTED = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +90,7 @@ def broken_by(
     contacts: Sequence[Contact],
 ) -> list[str]:
     """Return each promise that was not kept, as a sentence."""
-    broken = (
-        []
-        if flushed.is_reported or not MUST_BE_REPORTED
-        else ["Redis was flushed, and no log says so with the level critical"]
-    )
+    broken = [] if flushed.is_reported else ["Redis was flushed, and no log says so with the level critical"]
     creates = Counter(entry.identifier for entry in ledger)
     found = Counter(contact.identifier for contact in contacts)
     ids = {contact.identifier: contact.id for contact in contacts}

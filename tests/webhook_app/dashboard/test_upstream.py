@@ -110,6 +110,7 @@ def test_the_page_of_livedesk(parts: Parts) -> None:
 
 def test_a_lowered_pace_is_explained(parts: Parts) -> None:
     bring(parts.store, person("ada"), retrying("throttled", Signal.THROTTLED, 429))
+    parts.store.client.hdel(keys.UPSTREAM, "stop")
     text = words(enter(parts), "upstream")
     assert "Limits 5 of 10/s" in text
     assert "Why it is lower LiveDesk answered 429 (too many requests)" in text
