@@ -156,12 +156,12 @@ def test_a_delivery_that_cannot_be_stored_is_to_come_again(start_system: StartSy
         assert_told_to_come_again(system, WHO)
         assert call("GET", f"{system.stack.url}/contacts/{WHO}", headers=OPERATOR).status_code in (404, 503)
         assert call("GET", f"{system.stack.url}/healthz").status_code == 200
-        assert call("GET", f"{system.stack.url}/readyz").status_code == 503
+        wait_until(lambda: call("GET", f"{system.stack.url}/readyz").status_code == 503, "it tries once a second")
 
     wait_until(lambda: system.deliver({"identifier": WHO}).status_code == 200, "the receiver has recovered")
     wait_until(lambda: is_created(system, WHO), "the worker has recovered")
     system.assert_one_contact(WHO)
-    assert call("GET", f"{system.stack.url}/readyz").status_code == 200
+    wait_until(lambda: call("GET", f"{system.stack.url}/readyz").status_code == 200, "it is ready again")
 
 
 def assert_told_to_come_again(system: System, identifier: str) -> None:

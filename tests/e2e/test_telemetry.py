@@ -46,7 +46,7 @@ def test_receiver_and_workers_tell_what_they_do(start_system: StartSystem) -> No
     assert found["livedesk_sync_deliveries_total", "signup", "accepted"] == 10
     assert found["livedesk_sync_deliveries_refused_total", "signup", "unauthentic"] == 1
     assert found["livedesk_sync_attempts_total", "created"] == found["livedesk_sync_contacts", "created"] == 10
-    assert found["livedesk_sync_workers",] == 1  # one host
+    assert found["livedesk_sync_workers",] == 2
 
     deliveries = lines(system.log(), "delivery")
     attempts = lines(system.log(), "attempt")
@@ -73,7 +73,7 @@ def test_a_deploy_loses_no_counts(start_system: StartSystem) -> None:
 def test_a_worker_that_is_started_again_probes_at_once(start_system: StartSystem) -> None:
     system = start_system(env={"PROBE_FIRST": "1h", "PROBE_LONGEST": "1h"})
     [worker] = system.stack.workers
-    system.livedesk.behave("unauthorized", on="create")
+    system.livedesk.behave("unauthorized", on="any")
     system.accept("ada")
     wait_until(lambda: "sync stopped" in system.log(), "the sync has stopped")
     assert worker.is_running

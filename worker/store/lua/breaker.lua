@@ -28,8 +28,8 @@ local ANSWER_FRESH_MS = 10000
 -- While everybody is refused with the same words, each probe is twice as many contacts as the one before: if the refusals
 -- were about the contacts after all, it does not take long until one of the others is among them.
 local MAX_PROBES, LONGEST_REFUSAL_MS = 32, 15000
--- LiveDesk is not asked again sooner, whatever it says.
-local SHORTEST_HOLD_MS = 1000
+-- LiveDesk is not asked sooner than this after a 429, nor later, whatever it says.
+local SHORTEST_HOLD_MS, LONGEST_HOLD_MS = 1000, 180000
 
 -- Probes
 
@@ -108,14 +108,14 @@ local function resume()
   return 'resumed'
 end
 
--- LiveDesk wants no requests for `wait` ms. It is probed after probe_longest_ms nevertheless: its limit may be over, or it
--- may have been about one contact. Returns 'hold' if this is new.
+-- LiveDesk wants no requests for `wait` ms. It is probed after LONGEST_HOLD_MS nevertheless: its limit may be over, or it may
+-- have been about one contact. Returns 'hold' if this is new.
 local function hold_for(wait, cause, status)
   local up = redis.call('HMGET', UPSTREAM, 'stop', 'stop_cause', 'stop_until')
   local is_new = up[1] ~= 'hold' or up[2] ~= cause
   if is_new then stop('hold', cause, status) end
   local ends = math.max(now + wait, is_new and 0 or tonumber(up[3] or 0))
-  local probe_at = math.min(math.max(ends, now + SHORTEST_HOLD_MS), now + policy.probe_longest_ms)
+  local probe_at = math.min(math.max(ends, now + SHORTEST_HOLD_MS), now + LONGEST_HOLD_MS)
   redis.call('HSET', UPSTREAM, 'stop_until', math.floor(ends), 'probe_at', math.floor(probe_at))
   return is_new and 'hold' or ''
 end
