@@ -128,7 +128,7 @@ def test_a_contact_that_is_gone_is_created_again(ada: Life, world: ApiWorld) -> 
     ada.changes()
     ada.ends(GONE)
     made = ask(world, f"/api/v1/contacts/{ada.key}/create-again", "POST", json={})
-    assert made == {"key": ada.key, "state": "retrying"}
+    assert made == {"key": ada.key, "state": "retrying", "waits_for": None}
     refused = world.http.post(f"/api/v1/contacts/{ada.key}/create-again", headers=BEARER, json={})
     assert refused.status_code == 409
 
@@ -137,8 +137,8 @@ def test_the_situation_tells_changes_from_signups(ada: Life, world: ApiWorld) ->
     ada.changes()
     world.bring("new-one")
     waiting = ask(world, "/api/v1/situation")["waiting"]
-    assert waiting == {"new": 1, "retry": 0, "deletion": 0, "change": 1, "bulk": 0, "held": 0}
-    assert list(waiting)[:4] == ["new", "retry", "deletion", "change"], "the order in which they are sent"
+    assert waiting == {"new": 1, "retry": 0, "deletion": 0, "change": 1, "bulk": 0, "held": 0, "operator": 0}
+    assert list(waiting)[:5] == ["operator", "new", "retry", "deletion", "change"], "the order in which they are sent"
 
 
 # CSV and export

@@ -380,7 +380,11 @@ def test_a_contact_is_masked_unless_revealed_and_audited(api: Api) -> None:
 
 def test_a_retry_is_audited_with_who_requested_it(api: Api) -> None:
     key = api.world.bring("ada", FAILED)
-    assert document_of(api.post(f"/contacts/{key}/retry", {"why": "fixed"})) == {"key": key, "state": "retrying"}
+    assert document_of(api.post(f"/contacts/{key}/retry", {"why": "fixed"})) == {
+        "key": key,
+        "state": "retrying",
+        "waits_for": None,
+    }
     claim = api.world.store.contacts.claim(key, "token")
     assert claim is not None
     assert claim.trigger == "ada (api)"
@@ -431,7 +435,11 @@ def test_a_known_contact_says_nothing_about_livedesk(api: Api, client: redis.Red
 
 def test_the_conflicting_contact_is_adopted_by_the_next_attempt(api: Api) -> None:
     key = api.world.bring("eve", CONFLICT, email="eve@example.com")
-    assert document_of(api.post(f"/contacts/{key}/adopt", {"why": "it is her"})) == {"key": key, "state": "retrying"}
+    assert document_of(api.post(f"/contacts/{key}/adopt", {"why": "it is her"})) == {
+        "key": key,
+        "state": "retrying",
+        "waits_for": None,
+    }
     claim = api.world.claim("eve")
     assert (claim.resolution, claim.owner_id, claim.trigger) == (Resolution.ADOPT, "12", "ada (api)")
     assert api.audited() == [("ada (api)", "decided to adopt contact 12", key, "it is her")]
@@ -599,7 +607,7 @@ def test_an_operation_is_planned_started_and_changed(api: Api) -> None:
     assert problem_of(api.post(f"{path}/resume"), 409)["reason"] == "wrong_state"
     assert document_of(api.post(f"{path}/undo"))["state"] == "undoing"
     assert [did for _, did, _, _ in api.audited()][::-1] == [
-        *("retried 3 contacts: failed", "paused the operation", "resumed the operation"),
+        *("retried 3 contacts: failed, with a canary", "paused the operation", "resumed the operation"),
         *("cancelled the operation", "undid the operation"),
     ]
     problem_of(api.get("/operations/0123456789ab"), 404)

@@ -9,7 +9,7 @@ import redis
 from tests.invariants import assert_invariants
 from tests.world import CONFLICT, CREATED, FAILED, DashboardWorld
 from webhook_app.access import Role
-from worker.model import Contact, OnChange, Outcome, State
+from worker.model import Contact, OnChange, Outcome, State, UpstreamPolicy
 from worker.store import keys
 
 NEW, RESOLVE = "/dashboard/operations/new", "/dashboard/operations/resolve"
@@ -112,7 +112,7 @@ def test_the_plan_says_what_happens(
 
 def test_adopting_takes_as_long_as_look_ups_allow(door: DashboardWorld) -> None:
     bring(door, 12)
-    door.store.upstream.arguments["look_ups_per_second"] = 0.1
+    door.store.upstream.policy = UpstreamPolicy(1000.0, 6.0)
     assert "about 2 min" in door.get(f"{NEW}?action=adopt&state=conflict")
     assert "less than a second" in door.get(f"{NEW}?action=without&state=conflict")
 
