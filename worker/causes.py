@@ -139,7 +139,7 @@ FORBIDDEN = _row("forbidden", Fault.OURS, Signal.MISCONFIGURED, "credentials",
     f"The API key may have expired, or our IP address is not on LiveDesk's allow list. {_WAITS}",
     "Check the key and the allow list in Project Settings > API Management, then probe.")
 CREATE_PATH_NOT_FOUND = _row("create_path_not_found", Fault.OURS, Signal.MISCONFIGURED, "create",
-    "This address does not have LiveDesk's contacts (404)",
+    "This address has no LiveDesk contacts (404)",
     f"The server does not have LiveDesk's path for contacts. {_WAITS}",
     _CHECK_URL)
 SEARCH_PATH_NOT_FOUND = _row("search_path_not_found", Fault.OURS, Signal.MISCONFIGURED, "search",

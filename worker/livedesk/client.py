@@ -7,7 +7,6 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -120,10 +119,10 @@ class LiveDesk:
         """Search for a contact that does not exist: a question that is about no contact.
 
         Raises:
-            LiveDeskError: LiveDesk does not answer it.
+            Inconclusive: LiveDesk answers, but its searches cannot be used.
+            LiveDeskError: LiveDesk does not answer.
         """
-        with suppress(Inconclusive):
-            self.look_up(f"livedesk-sync-{secrets.token_hex(8)}")
+        self.look_up(f"livedesk-sync-{secrets.token_hex(8)}")
 
     def find_owners(self, field: str, value: str, before_page: Callable[[], object] = lambda: None) -> list[Person]:
         """Return the contacts with this e-mail address or phone number, in any case."""

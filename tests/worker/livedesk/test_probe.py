@@ -265,7 +265,7 @@ def test_an_account_that_refuses_every_contact(standin: StandIn) -> None:
     standin.behave("status", on="create", status=422, body='{"message": "no"}')
     done = probe(standin)
     assert done.probe.account is None
-    assert done.about("live probes").text == "Stopped early: LiveDesk rejects the contact (422)."
+    assert done.about("live probes").text == "Stopped early: LiveDesk refuses the request (422)."
 
 
 def test_an_inbox_that_is_not_there(standin: StandIn) -> None:

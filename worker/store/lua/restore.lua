@@ -24,7 +24,7 @@ end
 
 local function restore_fields(was, cause)
   if cause ~= was.cause then forget_cause(cause) end
-  redis.call('HDEL', RECORD, 'operation', 'trigger', 'ahead', unpack(RESTORED))
+  redis.call('HDEL', RECORD, 'operation', 'trigger', unpack(RESTORED))
   for _, field in ipairs(RESTORED) do set(field, was[field]) end
 end
 
