@@ -29,7 +29,9 @@ LOGFMT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 #: What logfmt writes without quotes: visible ASCII except ``"`` and ``=``.
 PLAIN = re.compile(r"[!#-<>-~]+")
 #: Loggers that repeat for each message what our own line says, or that quote URLs.
-QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.pool", "urllib3", "kombu")
+QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.pool", "kombu")
+#: The logger whose warnings name the address of a request, with what is searched for.
+NAMES_ADDRESSES = "urllib3"
 #: Errors whose text is ours and names no person.
 PLAIN_ERRORS = (LiveDeskError.__module__, StoreUnavailable.__module__)
 #: What changed for all contacts, by ``Finished.change``: the event of the log, and its reason.
@@ -100,6 +102,7 @@ def configure_logging(log_format: LogFormat = LogFormat.LOGFMT, level: str = "in
         logging.getLogger(name).setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(NAMES_ADDRESSES).setLevel(logging.ERROR)
 
 
 def start_sentry(dsn: str | None, environment: str | None, component: str) -> None:

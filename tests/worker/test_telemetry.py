@@ -212,6 +212,14 @@ def test_the_log_is_json_if_configured() -> None:
     )
 
 
+def test_a_library_that_names_addresses_writes_no_warning() -> None:
+    """It warns of strange headers, with the query of a search."""
+    code = "import logging; from worker import telemetry; telemetry.configure_logging();"
+    code += f"logging.getLogger('urllib3.connectionpool').warning('Failed to parse headers (url=/?q={ADA})')"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stderr == ""
+
+
 def test_without_a_dsn_sentry_is_not_started() -> None:
     start_sentry(None, "production", "web")
     assert not sentry_sdk.get_client().is_active()
