@@ -220,7 +220,7 @@ class Settings:
         "total retry time before a contact is marked `failed`")
     probe_first_ms: int = _setting("PROBE_FIRST", parse_duration, "5s",
         "first wait before LiveDesk is probed after a stop")
-    probe_longest_ms: int = _setting("PROBE_LONGEST", parse_duration, "60s", "longest wait between two probes")
+    probe_longest_ms: int = _setting("PROBE_LONGEST", parse_duration, "10s", "longest wait between two probes")
     keep_created_ms: int = _setting("KEEP_CREATED", parse_duration, "90d",
         "how long a created contact is remembered, to recognise duplicates")
     metrics_token: str | None = _setting("METRICS_TOKEN", at_least(16), None,
