@@ -36,7 +36,7 @@ from worker.store.database import Database
 from worker.store.lists import ContactLists, Filter
 
 #: Contacts moved by one script, so that it blocks Redis for a few milliseconds.
-CHUNK = 50
+CHUNK = 35
 #: Chunks that a worker moves before it sweeps again.
 CHUNKS_AT_ONCE = 100
 LEASE_MS = 10_000
