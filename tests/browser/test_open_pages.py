@@ -18,6 +18,7 @@ from webhook_app.parts import Parts
 from webhook_app.present.wording import clear_words
 from worker.durations import absolute, clock_time, duration, relative
 from worker.model import State
+from worker.store import keys
 
 #: Every page with something that changes; ``{key}`` is a contact, ``{operation}`` an operation.
 PAGES = (
@@ -114,6 +115,7 @@ def assert_near(page: Page, selector: str, words: Callable[[int], str]) -> None:
 
 def test_what_comes_next_is_due_once_its_time_has_passed(open_page: OpenPage, parts: Parts, seeded: str) -> None:
     """Also where nothing refreshes the page."""
+    parts.store.client.hset(keys.UPSTREAM, "probe_at", parts.store.now() + 5 * MINUTE_MS)
     page = open_page("/dashboard/upstream", url=seeded)
     page.clock.install(time=WRONG_CLOCK)
     page.goto("/dashboard/upstream")
