@@ -48,7 +48,7 @@ class UpstreamPolicy:
     rate: float = 0.0
     look_ups_per_minute: float = 100.0
     probe_first_ms: int = 5_000
-    probe_longest_ms: int = 10_000
+    probe_longest_ms: int = 300_000
     inbox_id: int | None = None
 
     def arguments(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Drain(World):
     """An installation whose clock moves by what the attempts wait for."""
 
     def __init__(self, client: redis.Redis) -> None:
-        super().__init__(client, policy=UpstreamPolicy(RATE, LOOK_UPS))
+        super().__init__(client, policy=UpstreamPolicy(RATE, LOOK_UPS, probe_longest_ms=10_000))
         self.seconds = 0.0
         self.sync = Sync(
             store=self.store,
