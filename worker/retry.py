@@ -70,8 +70,7 @@ def after(error: LiveDeskError, claim: Claim, policy: RetryPolicy, now_ms: int, 
     repeats = claim.repeats + 1 if claim.cause == error.cause.slug else 1
     if error.cause in UNRESOLVABLE and repeats >= MISSES_ALLOWED:
         return closed(State.CONFLICT, error.cause, error)
-    is_suspect = _is_suspect(error, claim)
-    suspect = claim.suspect + is_suspect
+    suspect = claim.suspect + _is_suspect(error, claim)
     if suspect >= MAX_SUSPECT:
         return closed(State.FAILED, error.cause if error.cause.signal is Signal.REFUSED else causes.POISONOUS, error)
     return AttemptResult(

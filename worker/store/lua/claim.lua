@@ -7,7 +7,8 @@
 -- policy: map            see upstream
 -- sends: bool            whether LiveDesk will be contacted: then pace, pause and probes apply
 -- Returns {'claimed', now, lease_until, ms to wait before the first request, ms from that to the next, when LiveDesk last did
--- this for another contact, 1 if the inbox is held and this is its probe else 0, salt, field, value, ...} with the record; or {reason}: 'gone' (no such record), 'closed', 'busy' (another worker's lease),
+-- this for another contact, 1 if the inbox is held and this is its probe else 0, salt, field, value, ...} with the record;
+-- or {reason}: 'gone' (no such record), 'closed', 'busy' (another worker's lease),
 -- 'early' (its next attempt is later), 'paused' (by an operator), 'stopped' (LiveDesk is down or we are misconfigured),
 -- 'held' (its inbox is), 'paced' (no room now). After the last four it waits in `due`.
 
