@@ -11,7 +11,8 @@
 --   ramp_to        the pace up to which it doubles every second
 --   slot           when the next request may go, in ms with fractions   look_up_slot  the same for look-ups
 --   reserved       the times after `slot` that look-ups have already, with spaces between
---   look_up_line   when the last contact in the line for look-ups has its turn
+--   look_up_line   when the last one in the line for look-ups has its turn
+--   look_up_at     the turn in that line of who asks without a contact, as `reconcile` does; a contact has its own
 --   operator_slot  when the next contact of the lane OPERATOR may be handed over
 --   answered_at    when LiveDesk last answered an attempt
 --   created_at, created_inbox   when and where it last created a contact
@@ -32,11 +33,11 @@ local function pace_of(pace)
   return math.min(policy.rate, tonumber(pace or policy.rate))
 end
 
--- Returns when a contact comes back that must be looked up: a little before its turn, behind those that wait for the same.
+-- Returns when somebody comes back for a look-up: a little before its turn, behind those that wait for the same.
 local function turn_in_line(from, line, apart)
   local at = math.max(from, line)
   redis.call('HSET', UPSTREAM, 'look_up_line', string.format('%.3f', at + apart))
-  if RECORD then redis.call('HSET', RECORD, 'look_up_at', math.floor(at - AHEAD_MS / 2)) end
+  redis.call('HSET', RECORD or UPSTREAM, 'look_up_at', math.floor(at - AHEAD_MS / 2))
   return math.ceil(at - AHEAD_MS / 2)
 end
 
@@ -64,7 +65,7 @@ local function reserve(requests, look_ups)
   local slot = at + requests * interval
   if look_ups > 0 then
     local free, apart = math.max(exact, tonumber(up[4] or 0)), 1000 / (policy.look_ups_per_second * HEADROOM)
-    local line, turn = tonumber(up[5] or 0), RECORD and tonumber(redis.call('HGET', RECORD, 'look_up_at') or nil)
+    local line, turn = tonumber(up[5] or 0), tonumber(redis.call('HGET', RECORD or UPSTREAM, 'look_up_at') or nil)
     if turn and turn > exact then return nil, math.ceil(turn) end
     if free - exact > AHEAD_MS and turn then return nil, math.ceil(free) end
     if not turn and (free - exact > AHEAD_MS or line > exact + apart) then return nil, turn_in_line(free, line, apart) end
@@ -76,6 +77,7 @@ local function reserve(requests, look_ups)
       slot = at + requests * interval
     end
     redis.call('HSET', UPSTREAM, 'look_up_slot', string.format('%.3f', at + look_ups * apart))
+    if not RECORD then redis.call('HDEL', UPSTREAM, 'look_up_at') end
   end
   for nth, time in ipairs(reserved) do reserved[nth] = string.format('%.3f', time) end
   redis.call('HSET', UPSTREAM, 'slot', string.format('%.3f', slot), 'reserved', table.concat(reserved, ' '))
