@@ -28,7 +28,7 @@ ALIAS_PREFIX = keys.aliases("")
 WAS_PREFIX = keys.was("")
 #: Keys with rules of their own, on which nothing else depends.
 OTHER_PREFIXES = (
-    *(keys.minute(""), keys.people(""), keys.operation(""), keys.tries(""), keys.signed("")),
+    *(keys.minute(""), keys.people(""), keys.operation(""), keys.tries(""), keys.known_address(""), keys.signed("")),
     *(WAS_PREFIX, keys.taken("")),
 )
 

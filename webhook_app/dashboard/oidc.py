@@ -15,6 +15,7 @@ from webhook_app.dashboard.errors import page
 from webhook_app.dashboard.session import begin, local_path, needs
 from webhook_app.dashboard.sign_in import audit_failure, audit_session, forgive, network, retry_after, too_many
 from webhook_app.parts import Parts, current_parts
+from worker.store.security import Way
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
@@ -60,16 +61,15 @@ def provider_answered() -> Response:
     parts = current_parts()
     provider = parts.access.provider or abort(404)
     wanted = local_path(session.get("next"))
-    address = f"provider {network(request.remote_addr)}"
-    attempt = parts.store.rate_limiter.try_sign_in(address)
+    attempt = parts.store.rate_limiter.try_sign_in(network(request.remote_addr), Way.PROVIDER)
     if attempt.wait_ms:
-        response = page(429, "Too many failed sign-ins", too_many(attempt.wait_ms))
+        response = page(429, "Too many failed sign-ins", too_many(attempt))
         response.headers["Retry-After"] = retry_after(attempt.wait_ms)
         return response
     try:
         claims = _claims(current_app.extensions[EXTENSION], provider)
     except OSError as error:  # the provider is down, which is nobody's failed sign-in
-        forgive(parts, address)
+        forgive(parts, attempt, succeeded=False)
         return _failed(error)
     except FAULTS as error:
         audit_failure(parts, attempt, "identity provider")
@@ -82,7 +82,7 @@ def provider_answered() -> Response:
             "You have no access",
             "You are signed in, but neither OIDC_OPERATORS nor OIDC_VIEWERS lists you or one of your groups.",
         )
-    forgive(parts, address)
+    forgive(parts, attempt)
     begin(str(claims.get("email") or claims["sub"]), role, parts.clock())
     audit_session(parts, "signed in", f"identity provider, {role}")
     return redirect(wanted, 303)

@@ -1,6 +1,7 @@
 """Signing in with a password, and signing out."""
 
 import logging
+from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 
 from flask import flash, make_response, redirect, render_template, request, session, url_for
@@ -11,10 +12,13 @@ from webhook_app.dashboard.session import begin, current_user, local_path, needs
 from webhook_app.parts import Parts, current_parts
 from worker.durations import duration
 from worker.errors import StoreError
-from worker.store.security import MAX_SIGN_INS, SIGN_INS_MS, SignInAttempt
+from worker.store.security import MAX_OVERALL, MAX_SIGN_INS, OVERALL_MS, SIGN_INS_MS, SignInAttempt
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
+
+#: Failed sign-ins of all addresses that are recorded one by one, in each window of ``OVERALL_MS``.
+MAX_RECORDED = 10
 
 
 @blueprint.get("/sign-in")
@@ -28,17 +32,17 @@ def sign_in() -> Response:
 @blueprint.post("/sign-in")
 @needs(None)
 def sign_in_by_password() -> Response:
-    parts, address = current_parts(), network(request.remote_addr)
-    attempt = parts.store.rate_limiter.try_sign_in(address)
+    parts = current_parts()
+    attempt = parts.store.rate_limiter.try_sign_in(network(request.remote_addr))
     if attempt.wait_ms:
-        response = _form(429, too_many(attempt.wait_ms))
+        response = _form(429, too_many(attempt))
         response.headers["Retry-After"] = retry_after(attempt.wait_ms)
         return response
     role = parts.access.role_of_password(request.form.get("password", ""))
     if role is None:
         audit_failure(parts, attempt, "password")
         return _form(403, "Wrong password.")
-    forgive(parts, address)
+    forgive(parts, attempt)
     begin(request.form.get("name", ""), role, parts.clock())
     audit_session(parts, "signed in", f"password, {role}")
     return redirect(local_path(request.form.get("next")), 303)
@@ -65,8 +69,10 @@ def network(address: str | None) -> str:
     return str(parsed)
 
 
-def too_many(wait_ms: int) -> str:
-    return f"Too many failed sign-ins. Try again in {duration(wait_ms + 999)}."
+def too_many(attempt: SignInAttempt) -> str:
+    """Return why a sign-in was refused unseen, and until when."""
+    whose = " from other addresses" if attempt.is_flood else ""
+    return f"Too many failed sign-ins{whose}. Try again in {duration(attempt.wait_ms + 999)}."
 
 
 def retry_after(wait_ms: int) -> str:
@@ -74,10 +80,10 @@ def retry_after(wait_ms: int) -> str:
     return str(wait_ms // 1000 + 1)
 
 
-def forgive(parts: Parts, address: str) -> None:
-    """Do not count a sign-in that succeeded, unless Redis cannot be used."""
+def forgive(parts: Parts, attempt: SignInAttempt, *, succeeded: bool = True) -> None:
+    """Do not count a sign-in as failed, unless Redis cannot be used."""
     try:
-        parts.store.rate_limiter.forgive(address)
+        parts.store.rate_limiter.forgive(attempt, succeeded=succeeded)
     except StoreError as error:
         log.warning(LogEvent("sign-in counted as failed", error=error))
 
@@ -93,20 +99,34 @@ def audit_session(parts: Parts, did: str, why: str = "") -> None:
 
 
 def audit_failure(parts: Parts, attempt: SignInAttempt, why: str) -> None:
-    """Record the first failed sign-in of an address, and the one that locks out.
+    """Record a failed sign-in, if it is one of the few that the audit log has.
 
     The address is not recorded, and neither is the name: some people type their password there.
     """
-    dids = {
-        1: "failed to sign in",
-        MAX_SIGN_INS: f"failed to sign in {MAX_SIGN_INS} times within {duration(SIGN_INS_MS)}: locked out",
-    }
     log.info(LogEvent("sign-in failed", method=why, address=attempt.alias))
-    if did := dids.get(attempt.failed):
-        try:
-            parts.store.audit.add_failed_sign_in(did, f"address {attempt.alias}", why)
-        except StoreError as error:
-            log.warning(LogEvent("not in the audit log", did=did, error=error))
+    try:
+        for did, target in _recorded(attempt):
+            parts.store.audit.add_failed_sign_in(did, target, why)
+    except StoreError as error:
+        log.warning(LogEvent("not in the audit log", did="failed to sign in", error=error))
+
+
+def _recorded(attempt: SignInAttempt) -> Iterator[tuple[str, str]]:
+    """Yield what to record of a failed sign-in, and whose it is.
+
+    That is the first one of an address and the one that locks it out; of all addresses a few each minute, and then two
+    totals, so that an attack from many addresses cannot displace everything else.
+    """
+    window = duration(OVERALL_MS)
+    if attempt.failed == 1 and attempt.overall <= MAX_RECORDED:
+        yield "failed to sign in", f"address {attempt.alias}"
+    if attempt.failed == MAX_SIGN_INS:
+        did = f"failed to sign in {MAX_SIGN_INS} times within {duration(SIGN_INS_MS)}: locked out"
+        yield did, f"address {attempt.alias}"
+    if attempt.overall == MAX_RECORDED + 1:
+        yield f"failed to sign in {attempt.overall} times within {window}: others are only in the log", "all addresses"
+    if attempt.overall == MAX_OVERALL:
+        yield f"failed to sign in {MAX_OVERALL} times within {window}: new addresses locked out", "all addresses"
 
 
 def _form(status: int = 200, problem: str | None = None) -> Response:

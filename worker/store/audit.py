@@ -14,7 +14,7 @@ from worker.store.connection import translated
 from worker.store.database import Database
 
 #: Entries that are kept, and those of failed sign-ins.
-MAX_ENTRIES, MAX_FAILED = 10_000, 1_000
+MAX_ENTRIES, MAX_FAILED = 10_000, 2_000
 FIELDS = ("who", "did", "target", "why")
 #: The latest entries that are searched for those about one contact.
 SEARCHED = 500

@@ -29,7 +29,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:operations``      ZSET    id → ms when the operation started
 ``{lds}:operations:active``  SET  ids of the operations that are running, paused or being undone
 ``{lds}:audit``           STREAM  who did what manually, to which ``<key>`` and why; the latest ten thousand entries
-``{lds}:failed_sign_ins`` STREAM  failed sign-ins, at most two in five minutes by address; the latest thousand
+``{lds}:failed_sign_ins`` STREAM  failed sign-ins, a few each minute and totals; the latest two thousand
 ``{lds}:decisions``       STREAM  what was decided without an operator about which ``<key>`` and why; as many
 ``{lds}:changes``         STREAM  changes and deletions that reached LiveDesk, of which ``<key>``; as many
 ``{lds}:workers``         ZSET    ``<host>:<process id>`` of a worker → ms of its last heartbeat; ``-``: last stop
@@ -41,7 +41,8 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:q:<id>``          HASH    one delivery in quarantine: source, payload, problems, headers
 ``{lds}:quarantine``      ZSET    id → ms when it arrived
 ``{lds}:clashes``         HASH    ``<source> <other source>`` → deliveries in quarantine because of a clash of the two
-``{lds}:tries:<hash>``    HASH    failed sign-ins from one address, and when they expire
+``{lds}:tries:<hash>``    HASH    failed sign-ins from one address, and when they expire; ``tries:<way>``: from all
+``{lds}:known_address:<hash>`` STRING  somebody has signed in from this address within 30 days
 ``{lds}:secrets``         HASH    ``<source>:<secret's name>`` → ms when a delivery was last verified with it
 ``{lds}:signed:<hash>``   STRING  hash of the body that a signature came with which does not cover it, while it is valid
 ``{lds}:reconcile``       HASH    how far ``flask reconcile`` got: at, key, checked, found
@@ -97,6 +98,7 @@ def _named(kind: str) -> Callable[[object], str]:
 contact = _named("c")
 quarantined = _named("q")
 tries = _named("tries")
+known_address = _named("known_address")
 signed = _named("signed")
 state = _named("state")
 cause = _named("cause")

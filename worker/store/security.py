@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from worker.store import keys
@@ -11,18 +12,43 @@ from worker.store.database import Database
 #: How many failed sign-ins one address has, and in how many ms.
 MAX_SIGN_INS = 10
 SIGN_INS_MS = 5 * 60_000
+#: How many all addresses have together, and in how many ms.
+MAX_OVERALL = 60
+OVERALL_MS = 60_000
+#: How long an address is known after a sign-in. The limit over all addresses does not apply to it.
+KNOWN_MS = 30 * 24 * 3_600_000
+
+
+class Way(StrEnum):
+    """The ways to sign in. Each has its own limits."""
+
+    PASSWORD = "password"  # noqa: S105 - not one
+    PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True)
 class SignInAttempt:
     """A sign-in from an address: ``wait_ms`` is 0, or how long none is allowed.
 
-    ``failed``: the failed ones of this window, with this one. ``alias`` names the address without revealing it.
+    ``failed``: the failed ones of the address in this window, with this one; ``overall``: those of all addresses.
+    ``address`` is a keyed hash.
     """
 
+    way: Way
+    address: str
     wait_ms: int
     failed: int
-    alias: str
+    overall: int
+
+    @property
+    def alias(self) -> str:
+        """A name of the address that does not reveal it."""
+        return self.address[:8]
+
+    @property
+    def is_flood(self) -> bool:
+        """Whether it must wait because of what others do."""
+        return self.wait_ms > 0 and self.failed < MAX_SIGN_INS
 
 
 class RateLimiter:
@@ -31,15 +57,24 @@ class RateLimiter:
     def __init__(self, db: Database) -> None:
         self.db = db
 
-    def try_sign_in(self, address: str) -> SignInAttempt:
+    def try_sign_in(self, address: str, way: Way = Way.PASSWORD) -> SignInAttempt:
         """Count a sign-in from this address as failed, until ``forgive``."""
-        hashed = self.db.key_of(address)
-        found = self.db.run("try_sign_in", address=hashed, max_attempts=MAX_SIGN_INS, window_ms=SIGN_INS_MS)
-        return SignInAttempt(int(found[0]), int(found[1]), hashed[:8])
+        hashed = self.db.key_of(f"{way} {address}")
+        found = self.db.run(
+            "try_sign_in",
+            way=way,
+            address=hashed,
+            max_attempts=MAX_SIGN_INS,
+            window_ms=SIGN_INS_MS,
+            max_overall=MAX_OVERALL,
+            overall_ms=OVERALL_MS,
+        )
+        return SignInAttempt(way, hashed, *map(int, found))
 
-    def forgive(self, address: str) -> None:
-        """Do not count a sign-in that succeeded. Others of the address still count."""
-        self.db.run("forgive_sign_in", address=self.db.key_of(address))
+    def forgive(self, attempt: SignInAttempt, *, succeeded: bool) -> None:
+        """Do not count a sign-in. Others still count, also those of its address."""
+        known_ms = KNOWN_MS if succeeded else None
+        self.db.run("forgive_sign_in", way=attempt.way, address=attempt.address, known_ms=known_ms)
 
 
 class SecretUses:
