@@ -16,6 +16,7 @@ value is made.
 import base64
 import binascii
 import hmac
+import itertools
 import re
 import string
 from collections.abc import Sequence
@@ -138,11 +139,22 @@ class Signed:
             case "t":
                 return timestamp.encode()
             case "id":
-                return ascii_header(delivery, self.id_header).encode()
+                return self._id(delivery)
             case "method":
                 return delivery.method.encode(errors="replace")
         url = self.url or delivery.url
         return (_hubspot_decoded(url) if name == "decoded_url" else url).encode(errors="replace")
+
+    def _id(self, delivery: Delivery) -> bytes:
+        """Return the id of a delivery.
+
+        If it contained what separates it from the next part, the same signature would be valid for another id and
+        another body ("Signature scheme" in the specification of Standard Webhooks 1.0.0).
+        """
+        value = ascii_header(delivery, self.id_header)
+        if any(character in value for character in _separator_of("id", self._parts)):
+            raise Unauthentic(f"the {self.id_header} header contains a separator of the signed text")
+        return value.encode()
 
     @property
     def needs_url(self) -> bool:
@@ -162,6 +174,7 @@ class Signed:
             "template must contain {t} if there is a timestamp, and only then": ("t" in parts) == timed,
             "template must contain {id} if there is an id_header, and only then": ("id" in parts)
             == bool(self.id_header),
+            "template must have text between {id} and {body}, {method} or {url}": not _joins_id(self.template),
             "timestamp_prefix needs a separator": bool(self.separator or not self.timestamp_prefix),
         }
         return [problem for problem, holds in rules.items() if not holds]
@@ -292,6 +305,23 @@ def _first_element(body: bytes) -> bytes:
 
 def _hubspot_decoded(url: str) -> str:
     return HUBSPOT_DECODES.sub(lambda match: chr(int(match[1], 16)), url)
+
+
+def _joins_id(template: str) -> bool:
+    """Whether nothing separates the id from another part of any length.
+
+    A timestamp is digits, and only one reading of them is within the tolerance.
+    """
+    parts = _template_parts(template)
+    joined = {frozenset(pair) for pair in itertools.pairwise(parts)}
+    return any(frozenset(("id", part)) in joined for part in ("body", "method", "url", "decoded_url"))
+
+
+def _separator_of(name: str, parts: tuple[bytes | str, ...]) -> str:
+    """Return the text after a placeholder, or before it if that is the last part."""
+    at = parts.index(name)
+    neighbour = parts[at + 1] if at + 1 < len(parts) else parts[at - 1]
+    return neighbour.decode() if isinstance(neighbour, bytes) else ""
 
 
 def _template_parts(template: str) -> tuple[bytes | str, ...]:
