@@ -6,7 +6,7 @@ may be sent twice: nothing needs to be looked up when its answer is lost. Severa
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from worker.model import (
     Outcome,
     Resolution,
     State,
+    Unanswered,
     Work,
 )
 from worker.store.fingerprint import differing_fields, values_of
@@ -211,7 +212,8 @@ class ChangeAttempt:
             return self._deleted(None, None)
         if self._aliases(contact_id):
             self.notes.append(KEPT)
-            return self._deleted(None, None)
+            # It may have our identifier: who comes back is looked up first.
+            return replace(self._deleted(None, None), unanswered=Unanswered.NOW)
         if self.claim.deletes is OnDelete.DELETE and self.account.deletes and not self.claim.is_known:
             deletion = self.livedesk.delete(contact_id)
             if deletion is Deletion.GONE and (merged := self._find_again(contact_id, None)):

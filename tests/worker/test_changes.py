@@ -628,6 +628,22 @@ def test_a_contact_that_a_lost_create_made_stays_while_another_account_has_it(li
     assert "another source has this person" in life.record().notes[0].text
 
 
+def test_who_comes_back_to_a_contact_that_another_account_kept_is_looked_up_first(life: Life) -> None:
+    life.signs_up(at=1000)
+    life.who = "crm-1"
+    life.hears(replace(ADA, identifier="crm-1"), at=500, origin=Origin("crm"))
+    life.attempt(create=refused("email"), owners=[Person("7", "ada", ADA.name, ADA.email)])
+    life.who = "ada"
+    life.hears(at=2000, deleted=OnDelete.MARK)
+    life.said()
+    life.attempt()
+    assert (life.said(), life.ending) == ([], (State.DELETED, None)), "it stays for the other account"
+    life.hears(ADA, at=3000)
+    life.attempt(look_up=[Person("7", "ada", ADA.name, ADA.email)])
+    assert life.said() == [("look_up", "ada")], "and nothing is created"
+    assert (life.record().state, life.record().contact_id) == (State.CREATED, "7")
+
+
 def test_two_accounts_of_a_person_that_are_deleted_one_after_the_other(life: Life) -> None:
     life.signs_up(at=1000)
     life.hears(at=2000, deleted=OnDelete.MARK)

@@ -124,6 +124,7 @@ local function settle_deleted()
     shrink('deleted', args.attempt, args.notes, record[7])
     set('outcome', result.outcome)
   end
+  if result.unanswered == 'now' then redis.call('HSET', RECORD, 'unknown_since', now) end
   if is_marked then
     redis.call('HSET', RECORD, 'contact_id', result.contact_id)
     link(result.contact_id, args.contact_finder, 'marked')
