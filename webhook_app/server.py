@@ -1,4 +1,4 @@
-"""What ``bin/web`` needs around the server: a check before it, and a log format.
+"""What ``bin/web`` needs around the server: a check before it, and a log handler.
 
 ``python -m webhook_app.server`` prints each mistake in the settings and in the sources file, and exits with 78
 (EX_CONFIG of sysexits.h). ``server_log.json`` names the rest.
@@ -9,10 +9,10 @@ import os
 import sys
 
 from webhook_app.configuration import read_configuration
+from worker import library_logs, telemetry
 from worker.errors import SettingsError
 from worker.model import LogFormat
 from worker.settings import EX_CONFIG, load_settings
-from worker.telemetry import LOGFMT, JsonFormatter
 
 
 def main() -> int:
@@ -25,20 +25,14 @@ def main() -> int:
     return 0
 
 
-def formatter() -> logging.Formatter:
-    """Return the formatter of the settings, for the server's own lines."""
+def handler() -> logging.Handler:
+    """Return the handler for the server's own lines, in the format of the settings."""
+    library_logs.guard()
     try:
         log_format = load_settings().log_format
     except SettingsError:
         log_format = LogFormat.LOGFMT
-    return JsonFormatter() if log_format is LogFormat.JSON else logging.Formatter(LOGFMT)
-
-
-class WithoutAdvice(logging.Filter):
-    """Drops the server's advice about its number of threads, which was measured."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "seems quite high" not in record.getMessage()
+    return telemetry.handler(log_format)
 
 
 if __name__ == "__main__":

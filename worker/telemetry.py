@@ -1,23 +1,25 @@
 """Logs and Sentry, without secrets and without personal data.
 
-A log line is an event and its fields, as logfmt or as JSON: ``log.info(LogEvent("attempt", key=key, state=state))``.
+What libraries log passes through ``library_logs``.
 
 What is sent to Sentry is selected by an allow list: where and what kind of error it was, and our own causes. Messages
 of other exceptions are removed, because they quote addresses, bodies and URLs.
 """
 
-import json
 import logging
-import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sentry_sdk
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.redis import RedisIntegration
 
+from worker import library_logs
 from worker.causes import THROTTLED
-from worker.errors import LiveDeskError, StoreUnavailable
+from worker.errors import LiveDeskError, StoreError
+from worker.library_logs import place_of
+from worker.log_events import LOGFMT as LOGFMT
+from worker.log_events import JsonFormatter as JsonFormatter
+from worker.log_events import LogEvent as LogEvent
 from worker.model import LogFormat
 
 if TYPE_CHECKING:
@@ -25,15 +27,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOGFMT = "%(asctime)s %(levelname)s %(name)s %(message)s"
-#: What logfmt writes without quotes: visible ASCII except ``"`` and ``=``.
-PLAIN = re.compile(r"[!#-<>-~]+")
-#: Loggers that repeat for each message what our own line says, or that quote URLs.
+#: Loggers that write one or more messages for each task, which are not even built.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.pool", "kombu")
-#: The logger whose warnings name the address of a request, with what is searched for.
-NAMES_ADDRESSES = "urllib3"
 #: Errors whose text is ours and names no person.
-PLAIN_ERRORS = (LiveDeskError.__module__, StoreUnavailable.__module__)
+PLAIN_ERRORS = frozenset(
+    each.__name__ for root in (LiveDeskError, StoreError) for each in (root, *root.__subclasses__())
+)
 #: What changed for all contacts, by ``Finished.change``: the event of the log, and its reason.
 SYNC_CHANGES = {
     "down": ("sync stopped", "LiveDesk is down"),
@@ -57,52 +56,23 @@ FRAME_KEYS = {
 # fmt: on
 
 
-class LogEvent:
-    """An event and its fields; as text it is logfmt.
-
-    Fields that are ``None`` are left out. Fields contain no personal data and no secret.
-    """
-
-    def __init__(self, event: str, **fields: Any) -> None:
-        self.event = event
-        self.fields = {name: value for name, value in fields.items() if value is not None}
-
-    def __str__(self) -> str:
-        return " ".join([self.event, *(f"{name}={_quoted(value)}" for name, value in self.fields.items())])
-
-
-def _quoted(value: object) -> str:
-    text = str(value)
-    return text if PLAIN.fullmatch(text) else json.dumps(text)
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time, level, logger, event, and its fields."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        event = record.msg if isinstance(record.msg, LogEvent) else LogEvent(record.getMessage())
-        document = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "event": event.event,
-            **event.fields,
-        }
-        if record.exc_info:
-            document["exception"] = self.formatException(record.exc_info)
-        return json.dumps(document, default=str)
-
-
 def configure_logging(log_format: LogFormat = LogFormat.LOGFMT, level: str = "info") -> None:
-    """Write one line per event to standard error; other loggers use ``info`` at most."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else logging.Formatter(LOGFMT))
-    logging.basicConfig(level=max(logging.INFO, logging.getLevelName(level.upper())), handlers=[handler], force=True)
+    """Write one line per event to standard error; libraries write only what we know."""
+    library_logs.guard()
+    chosen = max(logging.INFO, logging.getLevelName(level.upper()))
+    logging.basicConfig(level=chosen, handlers=[handler(log_format)], force=True)
     for name in ("worker", "webhook_app"):
         logging.getLogger(name).setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger(NAMES_ADDRESSES).setLevel(logging.ERROR)
+
+
+def handler(log_format: LogFormat) -> logging.Handler:
+    """Return the only handler that writes log lines."""
+    made = logging.StreamHandler()
+    made.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else logging.Formatter(LOGFMT))
+    made.addFilter(library_logs.is_worth_a_line)
+    return made
 
 
 def start_sentry(dsn: str | None, environment: str | None, component: str) -> None:
@@ -126,6 +96,8 @@ def start_sentry(dsn: str | None, environment: str | None, component: str) -> No
         include_local_variables=False,
         max_request_body_size="never",
         server_name="",
+        # No request to LiveDesk, to an identity provider or to a sender says what our traces are called.
+        trace_propagation_targets=[],
         before_send=scrub_event,
         before_breadcrumb=scrub_breadcrumb,
     )
@@ -134,11 +106,7 @@ def start_sentry(dsn: str | None, environment: str | None, component: str) -> No
 
 def report_bug(error: Exception) -> None:
     """Log an unexpected error by its type and place: its text may quote a sender."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else None
-    log.error(LogEvent("bug", error=type(error).__name__, at=place))
+    log.error(LogEvent("bug", error=type(error).__name__, at=place_of(error)))
     sentry_sdk.capture_exception(error)
 
 
@@ -202,8 +170,10 @@ def _values(part: Any) -> list[Any]:
 
 
 def _scrub_exception(exception: dict[str, Any]) -> dict[str, Any]:
-    kept = _only({"type", "module", "mechanism"}, exception)
-    kept["value"] = exception.get("value", "") if exception.get("module") in PLAIN_ERRORS else ""
+    kept = _only({"type", "module"}, exception)
+    kept["mechanism"] = _only({"type", "handled"}, exception.get("mechanism"))
+    is_plain = exception.get("module") == StoreError.__module__ and exception.get("type") in PLAIN_ERRORS
+    kept["value"] = exception.get("value", "") if is_plain else ""
     frames = (exception.get("stacktrace") or {}).get("frames", [])
     kept["stacktrace"] = {"frames": [_only(FRAME_KEYS, frame) for frame in frames]}
     return kept

@@ -40,6 +40,11 @@ LEAST_S, TOLERANCE_S = 0.05, 0.05
 #: saves it, and notices a connection that was closed a moment ago by its error.
 IDLE_S = 0.1
 
+#: How Redis begins to quote the arguments of a command that it does not know.
+QUOTES_ARGUMENTS = "with args beginning with"
+#: Characters of Redis's own words that an error keeps.
+MAX_ERROR_LENGTH = 200
+
 #: A command to send after a script, over the same connection and without waiting for the script's answer.
 Command = tuple[str | float, ...]
 
@@ -329,6 +334,14 @@ def _has_data(connection: Any) -> bool:
         return True
 
 
+def _without_arguments(text: str) -> str:
+    """Return what Redis says about a command, without the arguments that it may quote.
+
+    They can be a person's data: "ERR unknown command 'EVALSHA', with args beginning with: '...'".
+    """
+    return text.partition(QUOTES_ARGUMENTS)[0].rstrip(", ")[:MAX_ERROR_LENGTH]
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Translate redis-py's errors into ours.
@@ -356,6 +369,6 @@ def translated() -> Iterator[None]:
         code = error.status_code or str(error).split(" ", 1)[0]  # redis-py cuts off the codes that it knows
         if code in PASSING_CODES:
             raise StoreUnavailable(code) from error
-        raise StoreError(str(error)[:200]) from error
+        raise StoreError(_without_arguments(str(error))) from error
     except exceptions.RedisError as error:
         raise StoreError(type(error).__name__) from error

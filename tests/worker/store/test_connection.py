@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.rig.cluster import Cluster
 from tests.rig.processes import LOCALHOST
 from tests.rig.sentinel import SERVICE, SentinelCluster, say
 from tests.world import wait_until
-from worker.errors import StoreUnavailable
+from worker.errors import StoreError, StoreUnavailable
 from worker.store import keys
 from worker.store.connection import IS_CLUSTER, IS_MOVING, Connections, Script, connect, translated
 
@@ -63,3 +64,10 @@ def fail_over(cluster: SentinelCluster) -> None:
     say(cluster.sentinels[0].port or 0, f"SENTINEL FAILOVER {SERVICE}")
     wait_until(lambda: old not in cluster.named())
     say(old.port or 0, f"REPLICAOF {LOCALHOST} {cluster.primary().port}")
+
+
+def test_an_error_keeps_no_arguments_that_redis_quotes(client: redis.Redis) -> None:
+    """As where an operator has renamed the command that runs scripts."""
+    with pytest.raises(StoreError) as caught, translated():
+        Connections(client).send(("RENAMED", "prefix", "lena@example.com"))
+    assert str(caught.value).lower() == "unknown command 'renamed'"
