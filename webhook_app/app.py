@@ -4,6 +4,7 @@ from flask import Flask
 
 from webhook_app import api, cli, dashboard, health, metrics, problems, receiver
 from webhook_app.api import by_identifier
+from webhook_app.front import Front
 from webhook_app.parts import EXTENSION, Parts
 
 BLUEPRINTS = (
@@ -28,4 +29,5 @@ def create_app(parts: Parts) -> Flask:
         app.register_blueprint(blueprint)
     dashboard.init_app(app)
     cli.register(app)
+    app.wsgi_app = Front(app.wsgi_app, proxies=parts.access.proxies, public_url=parts.public_url)  # type: ignore[method-assign]
     return app

@@ -25,8 +25,8 @@ class Parts:
     """What views and commands work with.
 
     ``clock`` returns seconds since the epoch. ``livedesk`` answers operators' requests only: commands, and the
-    dashboard's comparison of a conflict. ``inbox_id`` is ``LIVEDESK_INBOX_ID``. ``retry`` and ``settle_ms`` are the
-    workers' settings; the dashboard predicts the next attempt from them.
+    dashboard's comparison of a conflict. ``inbox_id`` and ``public_url`` are LIVEDESK_INBOX_ID and PUBLIC_URL.
+    ``retry`` and ``settle_ms`` are the workers' settings; the dashboard predicts the next attempt from them.
     """
 
     store: Store
@@ -37,6 +37,7 @@ class Parts:
     inbox_id: int | None = None
     retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(5_000, 900_000, 72 * 3_600_000))
     settle_ms: int = 60_000
+    public_url: str | None = None
     access: Access = field(default_factory=Access)
     clock: Callable[[], float] = time.time
 

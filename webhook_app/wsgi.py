@@ -57,6 +57,7 @@ def join() -> Flask:
         inbox_id=settings.livedesk_inbox_id,
         retry=settings.retry,
         settle_ms=settings.livedesk_settle_ms,
+        public_url=settings.public_url,
         access=access_of(settings),
     )
     if not IS_COMMAND:

@@ -1,13 +1,16 @@
-"""How requests leave: the proxy, and the certificate authorities to trust.
+"""How requests leave: the proxy, the authorities to trust, where TLS is required.
 
-These come from variables that other programs read too.
+Proxy and authorities come from variables that other programs read too.
 """
 
 import re
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
+from socket import inet_aton
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -17,6 +20,31 @@ from worker.errors import SettingsError
 CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 #: How ``openssl rehash`` names the certificates in a folder.
 HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+#: Names that public DNS does not have (RFC 6761, 6762 and 8375, ICANN's .internal, Kubernetes, and routers).
+PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa", ".test", ".svc", ".lan")
+
+
+def is_public(host: str) -> bool:
+    """Whether a host may be outside of your own network, as far as its name says.
+
+    Private are ``localhost``, names without a dot (as in Docker Compose), ``PRIVATE_NAMES``, and addresses that the
+    internet does not route. Numbers such as ``2130706433`` are addresses, too.
+    """
+    name = host.lower().rstrip(".")
+    if not name.isascii():  # IDNA knows other dots, and digits, than ASCII's
+        return True
+    if address := _address(name):
+        return address.is_global
+    return "." in name and not name.endswith(PRIVATE_NAMES)
+
+
+def _address(name: str) -> IPv4Address | IPv6Address | None:
+    with suppress(ValueError):
+        address = ip_address(name.partition("%")[0])
+        return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+    with suppress(OSError, ValueError):
+        return IPv4Address(inet_aton(name))
+    return None
 
 
 def parse_ca_bundle(text: str) -> Path:

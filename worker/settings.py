@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from worker.durations import parse_duration
 from worker.errors import SettingsError
 from worker.model import Ack, LogFormat, Requirements, UpstreamPolicy
-from worker.outbound import CA_BUNDLE_VARIABLES, parse_ca_bundle, read_proxies
+from worker.outbound import CA_BUNDLE_VARIABLES, is_public, parse_ca_bundle, read_proxies
 from worker.retry import RetryPolicy
 from worker.store.address import parse_address
 
@@ -88,6 +88,17 @@ def parse_livedesk_url(text: str) -> str:
     if "?" in url or "#" in url:
         raise ValueError("must not contain ? or #: it is the address of the API, to which paths are added")
     return url
+
+
+def parse_public_url(text: str) -> str:
+    """Return the scheme, host and port that people and senders use."""
+    parts = _split(parse_http_url(text).lower())
+    if not re.fullmatch(r"(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", parts.netloc):
+        raise ValueError("must be a URL with a host and perhaps a port, such as https://desk.example.com")
+    if parts.path or "?" in text or "#" in text:
+        raise ValueError("must not have a path: the dashboard is at /dashboard of that host, deliveries at /webhooks")
+    default = {"http": ":80", "https": ":443"}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc.removesuffix(default)}"
 
 
 def parse_redis_url(text: str) -> str:
@@ -172,6 +183,8 @@ class Settings:
     livedesk_ca_bundle: Path | None = _setting("LIVEDESK_CA_BUNDLE", parse_ca_bundle, None,
         "authorities to trust instead of the public ones: a PEM file or a folder",
         others=CA_BUNDLE_VARIABLES)
+    allow_http: bool = _setting("ALLOW_HTTP", parse_yes_no, "no",
+        "allow `http://` to public hosts, where others can read secrets (yes or no)")
     livedesk_rate: float = _setting("LIVEDESK_RATE", parse_rate, "10",
         "requests per second, over all workers on all hosts")
     livedesk_look_ups_per_minute: float = _setting("LIVEDESK_LOOK_UPS", parse_rate, "100",
@@ -212,6 +225,8 @@ class Settings:
     oidc_viewers: tuple[str, ...] = _setting("OIDC_VIEWERS", parse_people, "",
         "viewers, in the same form", secret=True)
     oidc_groups_claim: str = _setting("OIDC_GROUPS_CLAIM", str, "groups", "the claim that lists a person's groups")
+    public_url: str | None = _setting("PUBLIC_URL", parse_public_url, None,
+        "address that people and senders use, such as `https://desk.example.com`")
     trusted_proxies: int = _setting("TRUSTED_PROXIES", parse_digit, "0",
         "number of proxies in front of `bin/web` that set `X-Forwarded-*`")
     retry_first_ms: int = _setting("RETRY_FIRST", parse_duration, "5s", "first wait between two attempts")
@@ -260,6 +275,8 @@ class Settings:
         return Requirements(self.ack, self.max_memory, self.max_backlog)
 
 
+#: Settings with the addresses that passwords, keys and personal data are sent to.
+CONFIDENTIAL = ("livedesk_base_url", "oidc_issuer", "public_url", "sentry_dsn")
 #: Every setting by its name in ``Settings``, in the order of the documentation.
 SETTINGS: dict[str, Setting] = {each.name: each.metadata["setting"] for each in fields(Settings)}
 
@@ -285,6 +302,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
                 problems.append(f"{missing(setting.name)}.")
         except ValueError as error:
             problems.append(f"{error}.")
+    problems += _unencrypted(values)
     try:
         read_proxies(values.get("livedesk_base_url", Settings.livedesk_base_url), environ)
     except SettingsError as error:
@@ -292,6 +310,19 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if problems:
         raise SettingsError(problems)
     return Settings(**values)
+
+
+def _unencrypted(values: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each URL that would carry secrets through the internet."""
+    if values.get("allow_http"):
+        return []
+    urls = {SETTINGS[name].name: urlsplit(values.get(name) or "") for name in CONFIDENTIAL}
+    return [
+        f"{name} must start with https://, because its host is public and secrets are sent to it. "
+        "ALLOW_HTTP=yes allows http:// all the same."
+        for name, url in urls.items()
+        if url.scheme == "http" and is_public(url.hostname or "")
+    ]
 
 
 def load_proxies(url: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from worker.errors import SettingsError
 from worker.model import Ack, LogFormat
-from worker.outbound import CA_BUNDLE_VARIABLES, read_proxies
+from worker.outbound import CA_BUNDLE_VARIABLES, is_public, read_proxies
 from worker.settings import SETTINGS, Settings, load_settings
 from worker.store.address import MUST_START
 
@@ -27,6 +27,7 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("LIVEDESK_INBOX_ID", "407", "livedesk_inbox_id", 407),
     ("LIVEDESK_BASE_URL", "http://127.0.0.1:8001/", "livedesk_base_url", "http://127.0.0.1:8001"),
     ("LIVEDESK_CA_BUNDLE", certifi.where(), "livedesk_ca_bundle", Path(certifi.where())),
+    ("ALLOW_HTTP", "yes", "allow_http", True),
     ("LIVEDESK_RATE", "2.5", "livedesk_rate", 2.5),
     ("LIVEDESK_LOOK_UPS", "60", "livedesk_look_ups_per_minute", 60.0),
     ("LIVEDESK_TIMEOUT", "1.5", "livedesk_timeout_s", 1.5),
@@ -48,6 +49,7 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("OIDC_OPERATORS", "Ada@example.com, Support ,", "oidc_operators", ("ada@example.com", "Support")),
     ("OIDC_VIEWERS", "staff", "oidc_viewers", ("staff",)),
     ("OIDC_GROUPS_CLAIM", "roles", "oidc_groups_claim", "roles"),
+    ("PUBLIC_URL", "https://Desk.Example.com:443/", "public_url", "https://desk.example.com"),
     ("TRUSTED_PROXIES", "1", "trusted_proxies", 1),
     ("RETRY_FIRST", "500ms", "retry_first_ms", 500),
     ("RETRY_LONGEST", "15m", "retry_longest_ms", 900_000),
@@ -214,6 +216,61 @@ def test_the_authorities_of_other_programs_count(name: str, tmp_path: Path) -> N
     assert load_settings({**NEEDED, **ours}).livedesk_ca_bundle == Path(certifi.where())
     problem = f"{name} names a file or folder that cannot be read (FileNotFoundError)."
     assert problems_of({**NEEDED, name: "/no/such/file"}) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("text", "public_url"),
+    [
+        ("https://desk.example.com", "https://desk.example.com"),
+        ("https://desk.example.com:8443", "https://desk.example.com:8443"),
+        ("http://localhost:8000/", "http://localhost:8000"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("https://desk.example.com/sync", "must not have a path"),
+        ("https://desk.example.com/?a=b", "must not have a path"),
+        ("https://desk.example.com#top", "must not have a path"),
+        ("https://ada:hunter2@desk.example.com", "must be a URL with a host"),
+        ("https://desk example.com", "must be a URL with a host"),
+        ("https://b\u00fcro.example", "must be a URL with a host"),
+        ("https://.example.com", "must be a URL with a host"),
+        ("desk.example.com", "must be a URL that starts with"),
+        ("ftp://desk.example.com", "must be a URL that starts with"),
+        ("https://desk.example.com:x", "must be a URL"),
+    ],
+)
+def test_the_public_url_is_a_host_and_perhaps_a_port(text: str, public_url: str) -> None:
+    if not public_url.startswith("must"):
+        assert load_settings({**NEEDED, "PUBLIC_URL": text}).public_url == public_url
+    else:
+        (problem,) = problems_of({**NEEDED, "PUBLIC_URL": text})
+        assert problem.startswith(f"PUBLIC_URL {public_url}")
+
+
+@pytest.mark.parametrize("name", ["LIVEDESK_BASE_URL", "OIDC_ISSUER", "SENTRY_DSN", "PUBLIC_URL"])
+@pytest.mark.parametrize(
+    "host", ["livedesk.example.com", "8.8.8.8", "[2001:4860:4860::8888]", "134744072", "10.0.0.1.nip.io"]
+)
+def test_secrets_are_not_sent_to_public_hosts_without_tls(name: str, host: str) -> None:
+    (problem,) = problems_of({**NEEDED, name: f"http://{host}"})
+    assert problem.startswith(f"{name} must start with https://")
+    assert host not in problem
+    load_settings({**NEEDED, name: f"http://{host}", "ALLOW_HTTP": "yes"})
+    load_settings({**NEEDED, name: f"https://{host}"})
+
+
+@pytest.mark.parametrize(
+    ("host", "is_outside"),
+    [
+        *(("localhost", False), ("a.localhost", False), ("livedesk", False), ("LiveDesk.Internal.", False)),
+        *(("127.0.0.1", False), ("127.1", False), ("2130706433", False), ("0x7f.1", False), ("10.1.2.3", False)),
+        *(("192.168.1.1", False), ("172.16.0.1", False), ("169.254.1.1", False), ("::1", False), ("fd00::1", False)),
+        *(("fe80::1%eth0", False), ("::ffff:10.0.0.1", False), ("100.64.0.1", False), ("sync.tools.svc", False)),
+        *(("172.32.0.1", True), ("0x08080808", True), ("::ffff:8.8.8.8", True), ("2606:4700::1111", True)),
+        *(("example.com", True), ("local", False), ("notlocal.com", True), ("internal.example", True)),
+        *(("example\u3002com", True), ("\uff11\uff12\uff17.0.0.1", True), ("loca\u017fhost", True)),
+    ],
+)
+def test_public_hosts(host: str, is_outside: bool) -> None:
+    assert is_public(host) is is_outside
 
 
 #: the environment, and the proxy for the default address

@@ -66,6 +66,7 @@ def _check_all(may_probe: Callable[[], bool]) -> Iterator[CheckResult]:
         yield CheckResult(Level.OK, "sources", ", ".join(names))
     else:
         yield CheckResult(Level.WARNING, "sources", "No sources: nobody can send signups.", "Create SOURCES_FILE.")
+    yield from _check_address(parts)
     try:
         yield from _check_redis(parts)
         yield from _check_worker(parts)
@@ -74,6 +75,19 @@ def _check_all(may_probe: Callable[[], bool]) -> Iterator[CheckResult]:
         todo = "Check REDIS_URL, and that the server is running."
         yield CheckResult(Level.FAILED, "redis", f"Redis cannot be used: {error}.", todo)
     yield from _check_livedesk(parts, may_probe)
+
+
+def _check_address(parts: Parts) -> Iterator[CheckResult]:
+    """Whether what depends on our own address may follow whatever a client sends."""
+    if parts.public_url:
+        yield CheckResult(Level.OK, "address", f"People and senders use {parts.public_url}.")
+        return
+    signed = [name for name, source in parts.sources.items() if source.needs_url]
+    users = ["the sign-in with OIDC_ISSUER"] if parts.access.provider else []
+    users += [f"the signature of {name}" for name in signed]
+    if users:
+        text = f"PUBLIC_URL is not set, so {' and '.join(users)} depends on the Host header that a client sends."
+        yield CheckResult(Level.WARNING, "address", text, "Set PUBLIC_URL, such as https://desk.example.com.")
 
 
 def _check_redis(parts: Parts) -> Iterator[CheckResult]:

@@ -57,8 +57,9 @@ def send_test(
         raise click.UsageError("--url must start with http:// or https://")
     if event is not None and parts.sources[source].preset is None:
         raise click.UsageError(f"The source {source} has no preset, so there are no samples of events. Use --body.")
-    delivery = _make_delivery(parts.sources[source], url.rstrip("/"), identifier, event, file)
-    answer = _print_answer(*_post(delivery))
+    signed_url = parts.public_url or url.rstrip("/")
+    delivery = _make_delivery(parts.sources[source], signed_url, identifier, event, file)
+    answer = _print_answer(*_post(delivery, url.rstrip("/") + delivery.url.removeprefix(signed_url)))
     _follow(parts.store, str(answer["identifier"]))
 
 
@@ -89,10 +90,11 @@ def _make_sample(source: Source, identifier: str | None, event: str | None, file
     return changed or sample
 
 
-def _post(delivery: Delivery) -> tuple[int, bytes]:
+def _post(delivery: Delivery, url: str) -> tuple[int, bytes]:
+    """Send a delivery to ``url``, which a proxy may change to the one that is signed."""
     headers = dict(delivery.headers)  # type: ignore[call-overload]  # sign() gives headers that can be iterated
-    request = urllib.request.Request(delivery.url, delivery.body, headers, method="POST")  # noqa: S310 - http, https
-    is_here = urlsplit(delivery.url).hostname in LOOPBACK
+    request = urllib.request.Request(url, delivery.body, headers, method="POST")  # noqa: S310 - http, https
+    is_here = urlsplit(url).hostname in LOOPBACK
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if is_here else []))
     try:
         with opener.open(request, timeout=ANSWER_S) as answer:
@@ -101,7 +103,7 @@ def _post(delivery: Delivery) -> tuple[int, bytes]:
         with error:
             return error.code, error.read(MAX_ANSWER)
     except (urllib.error.URLError, OSError) as error:
-        host = urlsplit(delivery.url).netloc
+        host = urlsplit(url).netloc
         raise click.ClickException(f"No receiver answers at {host}: {getattr(error, 'reason', error)}") from error
 
 

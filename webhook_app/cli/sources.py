@@ -164,9 +164,17 @@ def _secrets_used() -> Mapping[str, int] | None:
         return None
 
 
+def _public_url() -> str:
+    """Return PUBLIC_URL, or ``""`` if it is not set or the settings have mistakes."""
+    try:
+        return current_parts().public_url or ""
+    except SettingsError:
+        return ""
+
+
 def _lines(source: Listed, used: Mapping[str, int] | None) -> list[tuple[str, str]]:
     return [
-        ("address", f"POST {source.address}"),
+        ("address", f"POST {_public_url()}{source.address}"),
         *((("preset", source.preset),) if source.preset else ()),
         ("verified by", ", ".join(source.schemes) or "-"),
         *(("secret", f"{name}: {_secret(source, name, used)}") for name in source.secrets),

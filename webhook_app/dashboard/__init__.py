@@ -24,7 +24,6 @@ template may use ``safe``.
 
 from flask import Flask
 from jinja2 import StrictUndefined
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webhook_app.dashboard import (
     audit,
@@ -43,7 +42,6 @@ from webhook_app.dashboard import (
     workers,
 )
 from webhook_app.dashboard.blueprint import blueprint
-from webhook_app.parts import Parts
 
 #: Importing these modules adds their views to the blueprint.
 VIEWS = (
@@ -57,11 +55,8 @@ __all__ = ["VIEWS", "blueprint", "init_app"]
 
 def init_app(app: Flask) -> None:
     """Prepare an app for the dashboard's blueprint, after its own error handlers."""
-    access = Parts.of(app).access
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     session.init_app(app)
     oidc.init_app(app)
     errors.init_app(app)
-    if access.proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=access.proxies, x_proto=access.proxies)  # type: ignore[method-assign]

@@ -6,6 +6,7 @@ from werkzeug import Response
 
 from webhook_app.dashboard.errors import page
 from webhook_app.dashboard.safety import is_own_form, protect
+from webhook_app.front import asks_for_another_host
 from webhook_app.parts import current_parts
 
 MAX_FORM_BYTES = 64 * 1024
@@ -13,6 +14,19 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
 blueprint.after_request(protect)
+
+
+@blueprint.before_request
+def check_host() -> Response | None:
+    """Answer only under the name in PUBLIC_URL, and under those of your own network."""
+    public_url = current_parts().public_url
+    if not asks_for_another_host(request.environ, public_url):
+        return None
+    return page(
+        421,
+        "The dashboard has another address",
+        f"It is at {public_url}/dashboard/. If you opened that, the proxy in front of it does not pass on Host.",
+    )
 
 
 @blueprint.before_request

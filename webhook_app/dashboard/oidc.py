@@ -2,6 +2,7 @@
 
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.flask_client import FlaskIntegration, FlaskOAuth2App
@@ -26,6 +27,8 @@ TIMEOUT_S = 10
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 #: What a provider may cause: network errors (OSError), and answers that make no sense (the others).
 FAULTS = (AuthlibBaseError, JoseError, OSError, KeyError, TypeError, ValueError, RuntimeError)
+#: What the metadata must name: where people, our secret and requests for keys are sent.
+ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 #: Where an app keeps its client, which caches the provider's metadata.
 EXTENSION = "livedesk_sync_oidc"
 
@@ -44,6 +47,7 @@ def sign_in_by_provider() -> Response:
     session.clear()
     session["next"] = wanted
     try:
+        check_metadata(client.load_server_metadata(), current_parts().access.provider or abort(404))
         answer: Response = client.authorize_redirect(url_for("dashboard.provider_answered", _external=True))
     except FAULTS as error:
         return _failed(error)
@@ -106,9 +110,7 @@ def _claims(client: Any, provider: Provider) -> dict[str, Any]:
     Raises:
         Exception: one of ``FAULTS``.
     """
-    metadata = client.load_server_metadata()
-    if metadata["issuer"].rstrip("/") != provider.issuer:
-        raise ValueError("the metadata names another issuer")
+    metadata = check_metadata(client.load_server_metadata(), provider)
     metadata["id_token_signing_alg_values_supported"] = ALGORITHMS
     token = client.authorize_access_token(
         claims_options={
@@ -117,6 +119,20 @@ def _claims(client: Any, provider: Provider) -> dict[str, Any]:
         }
     )
     return dict(token["userinfo"])
+
+
+def check_metadata(metadata: dict[str, Any], provider: Provider) -> dict[str, Any]:
+    """Return the provider's metadata, if it is this one's and keeps our secret.
+
+    Raises:
+        Exception: one of ``FAULTS``.
+    """
+    if metadata["issuer"].rstrip("/") != provider.issuer:
+        raise ValueError("the metadata names another issuer")
+    scheme = urlsplit(provider.issuer).scheme
+    if any(urlsplit(metadata[name]).scheme not in ("https", scheme) for name in ENDPOINTS):
+        raise ValueError("the metadata names an endpoint without TLS")
+    return metadata
 
 
 def _failed(error: Exception) -> Response:

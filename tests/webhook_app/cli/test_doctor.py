@@ -19,6 +19,7 @@ from tests.rig.parts import ROOT, Stack
 from tests.rig.processes import free_port
 from tests.world import make_store
 from webhook_app import cli
+from webhook_app.access import Access, Provider
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
@@ -80,6 +81,21 @@ def doctor(store: Store, standin: StandIn, *arguments: str, secret: str = SECRET
     }
     app = create_app(Parts(store=store, **parts))
     return app.test_cli_runner().invoke(args=["doctor", *arguments])
+
+
+HUBSPOT: dict[str, Any] = {"verify": "hubspot-v3", "secret": "the-secret-of-the-crm", "map": {"identifier": "$.id"}}
+
+
+def test_it_warns_where_an_address_of_ours_would_follow_the_client(store: Store, standin: StandIn) -> None:
+    sources = {"crm": read_source("crm", HUBSPOT, {}), "app": read_source("app", SOURCE, {})}
+    provider = Provider(issuer="https://login.example", client_id="us", client_secret="hunter2", viewers=("staff",))
+    options: dict[str, Any] = {"sources": sources, "access": Access(provider=provider)}
+    output = doctor(store, standin, "--no-probe", **options).output
+    warning = "the sign-in with OIDC_ISSUER and the signature of crm depends on the Host header"
+    assert warning in " ".join(output.split())
+    assert ("WARNING", "address") not in told(doctor(store, standin, "--no-probe")), "nothing needs it"
+    fixed = doctor(store, standin, "--no-probe", **options, public_url="https://desk.example.com")
+    assert "People and senders use https://desk.example.com." in fixed.output
 
 
 def told(result: Result) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from tests.world import make_store
 from webhook_app import access
 from webhook_app.access import Access, Role
 from webhook_app.app import create_app
+from webhook_app.dashboard import oidc
 from webhook_app.parts import Parts
 from worker.store.security import MAX_SIGN_INS, SIGN_INS_MS
 
@@ -154,9 +155,22 @@ def test_a_token_with_a_foreign_signature_is_rejected(
 
 
 def test_a_provider_with_another_issuer_is_rejected(door: FlaskClient, provider: Provider) -> None:
+    back = at_the_provider(door.get(START).location)
     provider.issuer = "https://another.example"
     provider.lie = lambda claims: claims.update(iss=provider.issuer)
-    assert_refused(door, sign_in(door))
+    assert_refused(door, door.get(back))
+    another = create_app(Parts.of(door.application)).test_client()
+    assert_refused(another, another.get(START))
+
+
+@pytest.mark.parametrize("name", oidc.ENDPOINTS)
+def test_a_provider_with_tls_must_not_send_us_to_an_endpoint_without(name: str) -> None:
+    ours = access.Provider(issuer="https://login.example", client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+    metadata = {"issuer": ours.issuer, **dict.fromkeys(oidc.ENDPOINTS, f"{ours.issuer}/x")}
+    assert oidc.check_metadata(metadata, ours) == metadata
+    for endpoint in ("http://login.example/x", "//login.example/x", "ftp://login.example", ""):
+        with pytest.raises(ValueError, match="without TLS"):
+            oidc.check_metadata({**metadata, name: endpoint}, ours)
 
 
 def test_an_answer_that_this_browser_did_not_request_is_rejected(door: FlaskClient) -> None:

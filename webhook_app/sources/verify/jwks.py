@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from joserfc.jwk import JWKRegistry, Key, RSAKey
 
 from webhook_app.sources.body.reader import parse_json
 from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided
+from worker.outbound import is_public
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
@@ -182,13 +182,9 @@ def _fits(key: Key, algorithm: str) -> bool:
 
 
 def _is_allowed(url: str) -> bool:
-    """Whether a URL has TLS, a name without a dot, or a private address."""
+    """Whether a URL has TLS, or a host of a private network."""
     try:
         scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
     except ValueError:
         return False
-    if not host or scheme not in ("http", "https"):
-        return False
-    with suppress(ValueError):
-        return scheme == "https" or ip_address(host).is_private
-    return scheme == "https" or "." not in host
+    return bool(host) and (scheme == "https" or (scheme == "http" and not is_public(host)))
