@@ -20,6 +20,7 @@ from worker.library_logs import place_of
 from worker.log_events import LOGFMT as LOGFMT
 from worker.log_events import JsonFormatter as JsonFormatter
 from worker.log_events import LogEvent as LogEvent
+from worker.log_limit import LogLimit
 from worker.model import LogFormat
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ FRAME_KEYS = {
     "filename", "abs_path", "function", "module", "lineno", "in_app", "context_line", "pre_context", "post_context",
 }
 # fmt: on
+
+#: Bugs that were reported lately.
+_bugs = LogLimit()
 
 
 def configure_logging(log_format: LogFormat = LogFormat.LOGFMT, level: str = "info") -> None:
@@ -105,8 +109,15 @@ def start_sentry(dsn: str | None, environment: str | None, component: str) -> No
 
 
 def report_bug(error: Exception) -> None:
-    """Log an unexpected error by its type and place: its text may quote a sender."""
-    log.error(LogEvent("bug", error=type(error).__name__, at=place_of(error)))
+    """Log an unexpected error by its type and place: its text may quote a sender.
+
+    One that anybody can cause fills neither the log nor Sentry: a few of each minute are reported.
+    """
+    place = place_of(error)
+    left_out = _bugs.admit((type(error).__name__, place))
+    if left_out is None:
+        return
+    log.error(LogEvent("bug", error=type(error).__name__, at=place, left_out=left_out or None))
     sentry_sdk.capture_exception(error)
 
 

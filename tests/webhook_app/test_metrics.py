@@ -19,6 +19,7 @@ from webhook_app.metrics import PREFIX
 from webhook_app.parts import Parts
 from webhook_app.receiver.delivery_log import REASONS
 from webhook_app.sources.config import read_source
+from worker.log_limit import BURST
 from worker.model import Attempt, AttemptResult, Contact, Decided, Origin, Outcome, Signal, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
@@ -188,6 +189,22 @@ def test_a_delivery_is_a_line_without_personal_data(web: Web, caplog: pytest.Log
         r"delivery source=app result=refused reason=unauthentic status=401 duration_ms=[\d.]+", unauthentic
     )
     assert "@example.com" not in caplog.text + web.text()
+
+
+def test_strangers_do_not_fill_the_log(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    web.store.salt()
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        for number in range(20):
+            web.deliver("app", {}, secret=f"wrong secret {number}")
+            web.deliver(f"source-{number}", {})
+            web.http.put("/webhooks/app")
+            web.http.get(f"/there-is-nothing-{number}")
+    assert len(caplog.messages) == 3 * BURST
+    figures = web.figures()
+    assert figures["deliveries_refused_total", "app", "unauthentic"] == 20
+    assert figures["deliveries_refused_total", "app", "wrong_method"] == 20
+    assert figures["deliveries_refused_total", "", "no_source"] == 20
 
 
 def test_a_batch_is_one_line_and_counts_each_element(web: Web, caplog: pytest.LogCaptureFixture) -> None:

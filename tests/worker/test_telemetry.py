@@ -17,6 +17,8 @@ import sentry_sdk
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from worker import telemetry
+from worker.log_limit import BURST, LogLimit
 from worker.telemetry import (
     CRUMB_KEYS,
     EVENT_KEYS,
@@ -88,6 +90,17 @@ EVENT: Any = {
         ]
     },
 }
+
+
+def test_equal_bugs_are_reported_a_few_times_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(telemetry, "_bugs", LogLimit())
+    sent: list[Exception] = []
+    monkeypatch.setattr("sentry_sdk.capture_exception", sent.append)
+    for _ in range(100):
+        report_bug(ValueError(ADA))
+    assert (len(sent), len(caplog.records)) == (BURST, BURST)
 
 
 def test_an_event_keeps_nothing_that_names_a_person() -> None:

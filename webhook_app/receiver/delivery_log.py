@@ -15,15 +15,18 @@ from webhook_app.parts import Parts
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided
 from worker.errors import StoreError, StoreFull, SyncError, Unmappable
+from worker.log_limit import LogLimit
 from worker.model import Status
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
+#: The reason of a refusal that is our fault.
+BUG = "bug"
 #: Why a delivery to a source is refused.
 REASONS = (
     *("unauthentic", "undecided", "bad_body", "bad_request", "too_large", "wrong_type", "wrong_method", "unmappable"),
-    *("store_away", "full", "bug"),
+    *("store_away", "full", BUG),
 )
 #: The reasons that an HTTP status expresses.
 BY_STATUS = {413: "too_large", 415: "wrong_type", 405: "wrong_method"}
@@ -49,6 +52,7 @@ class DeliveryLog:
         self.parts = parts
         self.clock = clock
         self._recorded: dict[tuple[str, int], float] = {}
+        self._limit = LogLimit(clock=clock)
 
     def accepted(self, source: str, document: dict[str, Any], counted: Sequence[str], seconds: float) -> None:
         """Record a delivery that was answered with 200 and this document.
@@ -79,10 +83,16 @@ class DeliveryLog:
         )
 
     def refused(self, source: str, error: Exception, status: int, seconds: float) -> None:
-        """Record a delivery that was refused."""
+        """Record a delivery that was refused.
+
+        All are counted; of equal lines the log has a few each minute, and the number of the others (``left_out``).
+        """
         known = source if source in self.parts.sources else ""
         reason = reason_of(error)
         self.parts.store.counters.add(f"refused:{known}:{reason}")
+        left_out = self._limit.admit((known, reason))
+        if left_out is None:
+            return
         log.log(
             logging.WARNING if status >= 500 else logging.INFO,
             LogEvent(
@@ -93,6 +103,7 @@ class DeliveryLog:
                 status=status,
                 duration_ms=round(seconds * 1000, 1),
                 why=str(error) if isinstance(error, StoreError) else None,
+                left_out=left_out or None,
             ),
         )
 
@@ -128,4 +139,4 @@ def reason_of(error: Exception) -> str:
             return BY_STATUS.get(error.status, "bad_body")
         case HTTPException():
             return BY_STATUS.get(error.code or 500, "bad_request")
-    return "bug"
+    return BUG

@@ -1,7 +1,8 @@
 """Sources with ``blocking = false``: signups never fail because of us (ADR 8).
 
 Supabase's auth hook calls us before it creates a user, and fails the signup unless we answer with success. The
-answer is therefore always success; a signup that could not be stored is lost, and reported loudly.
+answer is therefore always success; an authentic signup that could not be stored is lost, and reported loudly. Anybody
+can send the others: they are counted like the refusals of any source, and nobody is woken up.
 """
 
 import logging
@@ -12,7 +13,8 @@ from typing import TypeVar
 
 from werkzeug.exceptions import HTTPException
 
-from webhook_app.sources.delivery import Undecided, Unsigned
+from webhook_app.sources import Source
+from webhook_app.sources.delivery import Delivery, Unauthentic, Undecided, Unsigned
 from worker import telemetry
 from worker.errors import StoreError, SyncError
 from worker.telemetry import LogEvent
@@ -23,6 +25,8 @@ T = TypeVar("T")
 
 #: The ``status`` in the answer to a delivery that was lost.
 LOST = "lost"
+#: The same for one that was not stored because it is not authentic, or cannot be verified now.
+REFUSED = "refused"
 #: Seconds that Redis may take at most, because the sender gives up after 5.
 LIMIT_S = 4.0
 #: Seconds in which storing is retried, and between two tries.
@@ -46,10 +50,24 @@ def retry(take: Callable[[], T], *, retry_for_s: float = RETRY_FOR_S, retry_ever
     while True:
         try:
             return take()
-        except (StoreError, Undecided):
+        except StoreError:
             if time.monotonic() + retry_every_s > give_up_at:
                 raise
         time.sleep(retry_every_s)
+
+
+def is_authentic(source: Source, delivery: Delivery | None, error: Exception, now: float) -> bool:
+    """Whether the delivery that failed with ``error`` came from the sender.
+
+    Without a ``delivery`` its body was not read. ``now`` is in seconds since the epoch.
+    """
+    if delivery is None or isinstance(error, Unauthentic | Undecided):
+        return False
+    try:
+        source.verify(delivery, now)
+    except Exception:  # noqa: BLE001 - a bug of ours in it proves nothing about the sender either
+        return False
+    return True
 
 
 def report(source: str, error: Exception) -> None:

@@ -18,13 +18,14 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from webhook_app.parts import Parts
 from webhook_app.problems import bug, http_problem, problem, store_away
 from webhook_app.receiver import fail_open
-from webhook_app.receiver.delivery_log import IGNORED_DELETION, DeliveryLog, LongerPath, NoSource
+from webhook_app.receiver.delivery_log import BUG, IGNORED_DELETION, DeliveryLog, LongerPath, NoSource, reason_of
 from webhook_app.receiver.request_body import CutOff, read_delivery
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided
 from webhook_app.sources.source import Delivered, Element, problems_in
 from webhook_app.sources.verify.callback_id import Reusable
 from webhook_app.sources.verify.handshakes import Reply
+from worker import telemetry
 from worker.errors import StoreError, Unmappable
 from worker.model import Accepted, Contact, Identity, Signup, Status
 from worker.store.store import Store
@@ -179,15 +180,27 @@ def _bind(store: Store, source: Source, reusable: Reusable, body: bytes) -> None
 
 
 def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:
-    """Answer with success even if something fails here."""
+    """Answer with success even if something fails here, or the signature is wrong."""
+    delivery, now = None, log.parts.clock()
     try:
-        delivery = read_delivery(request, source, log.parts.clock())
-        return fail_open.retry(lambda: _take_delivery(log, source, delivery))
+        delivery = whole = read_delivery(request, source, now)
+        return fail_open.retry(lambda: _take_delivery(log, source, whole))
     except (*fail_open.NOT_THE_SENDER, CutOff):
         raise
     except Exception as error:  # noqa: BLE001 - no error of ours may fail a signup
-        fail_open.report(source.name, error)
-        return AcceptedResponse(_result(fail_open.LOST), (fail_open.LOST,))
+        if fail_open.is_authentic(source, delivery, error, now):
+            fail_open.report(source.name, error)
+            return AcceptedResponse(_result(fail_open.LOST), (fail_open.LOST,))
+        return _let_pass(log, source, error)
+
+
+def _let_pass(log: DeliveryLog, source: Source, error: Exception) -> Response:
+    """Answer with success what anybody could have sent, and record it as refused."""
+    response = Response(json.dumps(_result(fail_open.REFUSED)), 200, content_type="application/json")
+    if reason_of(error) == BUG:
+        telemetry.report_bug(error)
+    log.refused(source.name, error, response.status_code, time.perf_counter() - g.began)
+    return response
 
 
 def store_delivered(store: Store, source: Source, delivered: Delivered, *, same_person: bool = False) -> Stored:

@@ -113,9 +113,6 @@ def test_retries_end_well_before_the_sender_gives_up() -> None:
         (b'{"user": {}}', {}, "Unmappable"),
         (b"{", {}, "BadBody"),
         (b"<user/>", {"content_type": "text/plain"}, "WrongType"),
-        (BODY, {"headers": signed(BODY, b"another key that was rotated")}, "Unauthentic"),
-        (BODY, {"headers": {**signed(BODY), "webhook-timestamp": "1"}}, "Unauthentic"),
-        (b" " * 1001, {}, "RequestEntityTooLarge"),
     ],
 )
 def test_an_invalid_delivery_does_not_fail_a_signup(body: bytes, options: Any, kind: str, reports: list[str]) -> None:
@@ -125,6 +122,42 @@ def test_an_invalid_delivery_does_not_fail_a_signup(body: bytes, options: Any, k
     assert answer.get_json() == LOST
     assert store.taken == {}
     assert reports == [f"signup_lost_{kind}"]
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "reason"),
+    [
+        (BODY, {"headers": signed(BODY, b"another key that was rotated")}, "unauthentic"),
+        (BODY, {"headers": {**signed(BODY), "webhook-timestamp": "1"}}, "unauthentic"),
+        (b"{", {"headers": signed(BODY)}, "unauthentic"),
+        (b" " * 1001, {}, "too_large"),
+    ],
+)
+def test_what_anybody_can_send_is_let_through_and_is_not_lost(
+    body: bytes, options: Any, reason: str, reports: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryStore()
+    with caplog.at_level(logging.INFO):
+        answer = post(body, store, **options)
+    assert_well_received(answer)
+    assert answer.get_json() == {**LOST, "status": "refused"}
+    assert (store.taken, reports) == ({}, [])
+    assert [(one.levelname, f"reason={reason}" in one.getMessage()) for one in caplog.records] == [("INFO", True)]
+    assert store.counters._counts == {f"refused:hook:{reason}": 1}
+
+
+def test_a_bug_before_the_signature_is_verified_is_reported_and_not_lost(
+    monkeypatch: pytest.MonkeyPatch, reports: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_args: object) -> None:
+        raise ZeroDivisionError("with personal data")
+
+    monkeypatch.setattr("webhook_app.sources.source.signature.verify", bug)
+    answer = post()
+    assert_well_received(answer)
+    assert answer.get_json()["status"] == "refused"
+    assert reports == []
+    assert "bug error=ZeroDivisionError at=" in caplog.text
 
 
 def test_a_bug_does_not_fail_a_signup_and_is_reported_as_one(caplog: pytest.LogCaptureFixture) -> None:
