@@ -39,6 +39,7 @@ def http_problem(error: HTTPException) -> Response:
     details = {
         404: "There is nothing at this URL.",
         405: "This URL does not support this method.",
+        408: "The body did not arrive in time.",
         411: "The request has no Content-Length.",
         413: "The body is too large.",
     }

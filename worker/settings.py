@@ -201,6 +201,8 @@ class Settings:
         "required before a 200: `memory`, `aof`, `fsync` or `replica`")
     accept_timeout_s: float = _setting("ACCEPT_TIMEOUT", parse_seconds, "8s",
         "how long a delivery waits for a slow Redis before the answer is 503")
+    body_timeout_s: float = _setting("BODY_TIMEOUT", parse_seconds, "10s",
+        "how long a client may take to send a body before the answer is 408")
     max_backlog: int = _setting("MAX_BACKLOG", parse_positive, "1000000",
         "number of open contacts at which new ones are rejected with 503")
     max_memory: float = _setting("MAX_MEMORY", parse_fraction, "0.8",

@@ -61,6 +61,7 @@ def server(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("receiver")
     (folder / "sources.toml").write_text(SOURCES)
     env = {**bare_environment(), **TEST_ENV, "REDIS_URL": redis_url, "LIVEDESK_INBOX_ID": "1"}
+    env |= {"DASHBOARD_PASSWORD": "a-password-of-these-tests"}
     env |= {"LIVEDESK_API_KEY": "key", "LIVEDESK_API_SECRET": "secret", "SOURCES_FILE": str(folder / "sources.toml")}
     with receiver(free_port(), env=env, log=folder / "receiver.log", cwd=folder) as process:
         yield process
@@ -164,15 +165,26 @@ def test_a_whole_body_is_stored(request_: bytes, server: Process, client: redis.
     assert record.contact.email == "zoe@example.com"
 
 
-def test_a_chunked_form_whose_token_is_inside_it_needs_a_length(server: Process, client: redis.Redis) -> None:
+def test_a_chunked_form_with_its_token_inside_is_stored_if_it_is_whole(server: Process, client: redis.Redis) -> None:
     body = ZOE + b"&key=" + TOKEN.encode()
-    start = f"POST /webhooks/field HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n"
-    assert send(server, f"{start}{CHUNKED}\r\n\r\n".encode() + chunk(body) + chunk(b""), closes=False) == 411
+    start = f"POST /webhooks/field HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n{CHUNKED}\r\n\r\n".encode()
+    assert send(server, start + chunk(body), closes=True) == 400
     assert is_empty(client)
-    assert send(server, f"{start}Content-Length: {len(body)}\r\n\r\n".encode() + body, closes=False) == 200
+    assert send(server, start + chunk(body) + chunk(b""), closes=False) == 200
 
 
 def test_a_stranger_cannot_send_chunks_without_end(server: Process) -> None:
     start = f"POST /webhooks/bearer HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n{CHUNKED}\r\n\r\n".encode()
     assert send(server, start + chunk(b"a" * 300_000), closes=False) == 413
-    assert send(server, start + chunk(ZOE), closes=True) == 401
+    assert send(server, start + chunk(ZOE) + chunk(b""), closes=False) == 401
+
+
+def test_a_form_of_the_dashboard_that_is_cut_off_is_refused(server: Process) -> None:
+    start = f"POST /dashboard/sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n"
+    assert send(server, f"{start}Content-Length: 200\r\n\r\nname=ada".encode(), closes=True) == 400
+    assert send(server, f"{start}{CHUNKED}\r\n\r\n8\r\nname=ada\r\n".encode(), closes=True) == 400
+
+
+def test_a_length_above_every_limit_is_refused_at_once(server: Process) -> None:
+    start = f"POST /webhooks/bearer HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n"
+    assert send(server, f"{start}Content-Length: 300000\r\n\r\n".encode(), closes=False) == 413

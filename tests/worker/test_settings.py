@@ -36,6 +36,7 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("REDIS_URL", "unix:///run/redis.sock", "redis_url", "unix:///run/redis.sock"),
     ("ACK", "Fsync", "ack", Ack.FSYNC),
     ("ACCEPT_TIMEOUT", "4s", "accept_timeout_s", 4.0),
+    ("BODY_TIMEOUT", "5s", "body_timeout_s", 5.0),
     ("MAX_BACKLOG", "5000", "max_backlog", 5000),
     ("MAX_MEMORY", "75 %", "max_memory", 0.75),
     ("SOURCES_FILE", "etc/sources.toml", "sources_file", Path("etc/sources.toml")),

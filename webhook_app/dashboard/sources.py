@@ -23,6 +23,7 @@ REASONS = {
     "bad_request": "bad request",
     "too_large": "body too large",
     "wrong_type": "unsupported content type",
+    "too_slow": "body not sent in time",
     "wrong_method": "wrong HTTP method",
     "unmappable": "no usable contact",
     "store_away": "Redis unavailable",

@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 BUG = "bug"
 #: Why a delivery to a source is refused.
 REASONS = (
-    *("unauthentic", "undecided", "bad_body", "bad_request", "too_large", "wrong_type", "wrong_method", "unmappable"),
-    *("store_away", "full", BUG),
+    *("unauthentic", "undecided", "bad_body", "bad_request", "too_large", "too_slow", "wrong_type", "wrong_method"),
+    *("unmappable", "store_away", "full", BUG),
 )
 #: The reasons that an HTTP status expresses.
-BY_STATUS = {413: "too_large", 415: "wrong_type", 405: "wrong_method"}
+BY_STATUS = {408: "too_slow", 413: "too_large", 415: "wrong_type", 405: "wrong_method"}
 #: What was done with a deletion of a source that ignores them, and its counter: ``ignored_deletion:<source>``.
 IGNORED_DELETION = "ignored_deletion"
 COUNTED_BY_REDIS = (Status.ACCEPTED, Status.DUPLICATE)

@@ -13,7 +13,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Blueprint, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestTimeout
 
 from webhook_app.parts import Parts
 from webhook_app.problems import bug, http_problem, problem, store_away
@@ -148,7 +148,7 @@ def _begin(name: str) -> tuple[DeliveryLog, Source]:
 
 
 def _take(log: DeliveryLog, source: Source) -> Response:
-    return _take_delivery(log, source, read_delivery(request, source, log.parts.clock()))
+    return _take_delivery(log, source, read_delivery(request, source))
 
 
 def _take_delivery(log: DeliveryLog, source: Source, delivery: Delivery) -> Response:
@@ -183,9 +183,9 @@ def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:
     """Answer with success even if something fails here, or the signature is wrong."""
     delivery, now = None, log.parts.clock()
     try:
-        delivery = whole = read_delivery(request, source, now)
+        delivery = whole = read_delivery(request, source)
         return fail_open.retry(lambda: _take_delivery(log, source, whole))
-    except (*fail_open.NOT_THE_SENDER, CutOff):
+    except (*fail_open.NOT_THE_SENDER, CutOff, RequestTimeout):
         raise
     except Exception as error:  # noqa: BLE001 - no error of ours may fail a signup
         if fail_open.is_authentic(source, delivery, error, now):

@@ -12,7 +12,6 @@ from webhook_app.sources.verify import signature
 from webhook_app.sources.verify.callback_id import CallbackId, Reusable
 from webhook_app.sources.verify.handshakes import Handshake, Reply
 from webhook_app.sources.verify.signature import Signed, Verifier
-from webhook_app.sources.verify.tokens import FieldToken
 from worker.errors import Unmappable
 from worker.model import Identity, OnChange, OnConflict, OnDelete, Origin, Quarantined, Signup
 from worker.normalise import normalise
@@ -103,11 +102,6 @@ class Source:
     def needs_url(self) -> bool:
         """Whether ``verify`` needs the URL that a delivery was sent to."""
         return any(isinstance(verifier, Signed) and verifier.needs_url for verifier in self.verifiers)
-
-    @property
-    def has_token_in_body(self) -> bool:
-        """Whether a token in the body proves who sent it, but not that it is whole."""
-        return any(isinstance(verifier, FieldToken) for verifier in self.verifiers)
 
     def reusable_signature(self, delivery: Delivery) -> Reusable | None:
         """Return a verified delivery's signature, if it does not cover the body.

@@ -1,0 +1,10 @@
+"""Runs the Flask application on an ASGI server, where slow clients hold no thread.
+
+``bodies``   reads request bodies in the event loop, each within a deadline
+``environ``  makes the WSGI environ of a request, without the headers that could imitate a proxy's
+``server``   ``Bridge``: runs the application in threads, and sends its answers
+"""
+
+from webhook_app.bridge.server import Bridge
+
+__all__ = ["Bridge"]

@@ -1,0 +1,99 @@
+"""The ASGI application that runs a WSGI application in threads."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from webhook_app.bridge.bodies import BodyReader, Receive
+from webhook_app.bridge.environ import build_environ
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[str, str]]
+
+#: Answered by a thread of its own, so that it is answered while Redis keeps all others waiting.
+HEALTH_PATH = "/healthz"
+#: Statuses whose answer has no body.
+WITHOUT_BODY = (204, 304)
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer: in one ``body``, or in ``pieces`` that are made while it is sent."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    pieces: Iterable[bytes] | None = None
+
+
+class Bridge:
+    """Runs ``app`` in ``threads`` threads, each request after its body was read."""
+
+    def __init__(self, app: WSGIApplication, *, threads: int, bodies: BodyReader) -> None:
+        self._app = app
+        self._bodies = bodies
+        self._threads = ThreadPoolExecutor(threads, "request")
+        self._health_thread = ThreadPoolExecutor(1, "health")
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        environ = build_environ(scope)
+        is_read = await self._bodies.read(environ, receive)
+        threads = self._health_thread if environ["PATH_INFO"] == HEALTH_PATH else self._threads
+        answer = await asyncio.get_running_loop().run_in_executor(threads, self._answer, environ)
+        if not is_read:
+            answer.headers.append(("Connection", "close"))
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if answer.pieces is not None:
+            await self._send_pieces(answer.pieces, receive, send)
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        """Run the application; in a thread."""
+        answer = Answer(500, [])
+        written: list[bytes] = []
+
+        def start_response(status: str, headers: Headers, _exc_info: object = None) -> Callable[[bytes], None]:
+            answer.status, answer.headers = int(status[:3]), list(headers)
+            return written.append
+
+        pieces = self._app(environ, start_response)
+        is_short = answer.status in WITHOUT_BODY or any(name.lower() == "content-length" for name, _ in answer.headers)
+        if not is_short:
+            answer.pieces = pieces
+            return answer
+        try:
+            answer.body = b"".join([*pieces, *written])
+        finally:
+            _close(pieces)
+        return answer
+
+    async def _send_pieces(self, pieces: Iterable[bytes], receive: Receive, send: Send) -> None:
+        """Send the pieces as fast as the client reads them, until it goes away."""
+        run = asyncio.get_running_loop().run_in_executor
+        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+        try:
+            iterator = await run(self._threads, iter, pieces)
+            while not gone.done() and (piece := await run(self._threads, _next, iterator)) is not None:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        finally:
+            gone.cancel()
+            await run(self._threads, _close, pieces)
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    return next(pieces, None)
+
+
+def _close(pieces: Iterable[bytes]) -> None:
+    close = getattr(pieces, "close", None)
+    if close is not None:
+        close()
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
