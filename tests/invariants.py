@@ -15,7 +15,7 @@ FIXED_KEYS = {
     *(keys.COUNTS, keys.OPERATIONS, keys.ACTIVE_OPERATIONS, keys.AUDIT),
     *(keys.SINCE, keys.EMPTIED),
     *(keys.SECRETS, keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES, keys.DECISIONS, keys.CHANGES),
-    keys.FAILED_SIGN_INS,
+    *(keys.FAILED_SIGN_INS, keys.SESSIONS),
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.

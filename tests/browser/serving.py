@@ -1,7 +1,6 @@
 """A dashboard in a thread, where each role can sign in without a password."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from werkzeug.serving import make_server
 from tests.rig.processes import LOCALHOST
 from webhook_app.access import Role
 from webhook_app.dashboard.session import begin, local_path, needs
+from webhook_app.parts import current_parts
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def _way_in() -> Blueprint:
     @views.get("/<role>")
     @needs(None)
     def enter(role: str) -> Response:
-        begin("Ada Lovelace", Role(role), time.time())
+        begin(current_parts(), "Ada Lovelace", Role(role))
         return redirect(local_path(request.args.get("next")))
 
     return views

@@ -15,7 +15,7 @@ from tests.world import make_store
 from webhook_app.access import Access, Provider, Role
 from webhook_app.app import create_app
 from webhook_app.dashboard.session import begin, needs
-from webhook_app.parts import Parts
+from webhook_app.parts import Parts, current_parts
 from worker.estimate import Limits, Usual
 from worker.model import State
 from worker.store.overview import Lane, Overview
@@ -92,7 +92,7 @@ def _views() -> Blueprint:
     @views.get("/enter")
     @needs(None)
     def enter() -> Response:
-        begin("Ada Lovelace", Role.OPERATOR, time.time())
+        begin(current_parts(), "Ada Lovelace", Role.OPERATOR)
         flash("412 contacts are due now.")
         flash("3 contacts could not be discarded: an attempt is running.", "error")
         return redirect(url_for("specimen.show"))

@@ -128,6 +128,14 @@ def acknowledge(who: str, why: str) -> None:
     click.echo("Acknowledged.")
 
 
+@cli.command("sign-out-everyone")
+@audit_options
+def sign_out_everyone(who: str, why: str) -> None:
+    """End all sessions of the dashboard: everybody must sign in again."""
+    ended = Operator(current_parts(), who).access.sign_out_everyone(why)
+    click.echo(f"Ended {counted(ended, 'session')}.")
+
+
 def _watch(operator: Operator, started: Operation, sleep: Callable[[float], None] = time.sleep) -> Operation:
     """Wait until the operation has ended or is paused."""
     now = started

@@ -87,7 +87,7 @@ def provider_answered() -> Response:
             "You are signed in, but neither OIDC_OPERATORS nor OIDC_VIEWERS lists you or one of your groups.",
         )
     forgive(parts, attempt)
-    begin(str(claims.get("email") or claims["sub"]), role, parts.clock())
+    begin(parts, str(claims.get("email") or claims["sub"]), role)
     audit_session(parts, "signed in", f"identity provider, {role}")
     return redirect(wanted, 303)
 

@@ -1,9 +1,12 @@
-"""Sessions: Flask's signed cookie, under ``/dashboard`` only."""
+"""Sessions: Flask's signed cookie, under ``/dashboard`` only.
+
+Redis lists the sessions that nobody has ended, so that a copy of the cookie is worth nothing after a sign-out. While
+Redis is unavailable a signature is enough: pages then show no data, and nothing can be changed.
+"""
 
 import hashlib
 import hmac
 import logging
-import math
 import secrets
 import threading
 from collections.abc import Callable
@@ -17,17 +20,21 @@ from flask.sessions import NullSession, SecureCookieSession, SecureCookieSession
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug import Response
 
-from webhook_app.access import Access, Role
+from webhook_app.access import Role
 from webhook_app.parts import Parts
 from worker.errors import StoreError
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
+#: Random bytes of a session's id.
+SESSION_ID_BYTES = 16
 #: Bytes of the secret that forms send back.
 CSRF_BYTES = 24
 #: A session ends after this many seconds, even if it is in use: a working day.
 SESSION_S = 12 * 3600
+#: Where files are that need no session.
+STATIC = "/dashboard/static/"
 #: Characters of a person's name.
 MAX_NAME = 60
 
@@ -71,12 +78,30 @@ def current_user() -> User | None:
     return User(session["name"], Role(session["role"])) if "role" in session else None
 
 
-def begin(name: str, role: Role, now: float) -> None:
-    """Start a new session. ``now`` is in seconds since the epoch."""
+def begin(parts: Parts, name: str, role: Role) -> None:
+    """Start a new session, and end the one that this browser had.
+
+    Raises:
+        StoreError: Redis cannot be used, and nobody is signed in.
+    """
+    session_id = secrets.token_hex(SESSION_ID_BYTES)
+    parts.store.sessions.begin(session_id, SESSION_S * 1000, replaces=session.get("id"))
     session.clear()
     tidy = "".join(letter for letter in name if letter.isprintable()).strip()[:MAX_NAME]
-    session.update(name=tidy or role.value, role=role.value, until=int(now) + SESSION_S)
+    session.update(id=session_id, name=tidy or role.value, role=role.value, until=int(parts.clock()) + SESSION_S)
     log.info(LogEvent("signed in", role=role))
+
+
+def end(parts: Parts) -> bool:
+    """End the session of this browser; return whether copies of the cookie ended, too."""
+    session_id = session.get("id", "")
+    session.clear()
+    try:
+        parts.store.sessions.end(session_id)
+    except StoreError as error:
+        log.warning(LogEvent("session not ended", error=error))
+        return False
+    return True
 
 
 def csrf_token() -> str:
@@ -134,31 +159,39 @@ def init_app(app: Flask) -> None:
     parts = Parts.of(app)
     app.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_PATH="/")
     app.config.update(PERMANENT_SESSION_LIFETIME=SESSION_S, SESSION_REFRESH_EACH_REQUEST=False)
-    app.session_interface = DashboardSessions(parts.access, lambda: parts.store.salt().decode(), parts.clock)
+    app.session_interface = DashboardSessions(parts)
 
 
 class DashboardSessions(SecureCookieSessionInterface):
     """Sessions signed with a key from the passwords and a secret shared in Redis."""
 
-    def __init__(self, access: Access, salt: Callable[[], str], clock: Callable[[], float]) -> None:
-        self.access = access
-        self.read_salt = salt
-        self.clock = clock
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
         self._key: tuple[str, bytes] | None = None
         self._lock = threading.Lock()
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Return the session in the cookie, or an empty one if missing or expired."""
+        """Return the session in the cookie, or an empty one if missing or ended."""
         if not is_ours():
             return None
         session = super().open_session(app, request)
-        if session is not None and session.get("until", math.inf) < self.clock():
+        if session is not None and self._has_ended(session, request.path):
             session.clear()
         return session
 
+    def _has_ended(self, session: SecureCookieSession, path: str) -> bool:
+        if "role" not in session or path.startswith(STATIC):
+            return False
+        if session.get("until", 0) < self.parts.clock():
+            return True
+        try:
+            return not self.parts.store.sessions.is_open(session.get("id", ""))
+        except StoreError:
+            return False
+
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
         """Return ``None`` (no session) outside the dashboard and without Redis."""
-        if not is_ours() or not self.access.is_open:
+        if not is_ours() or not self.parts.access.is_open:
             return None
         try:
             key = self._signing_key()
@@ -179,8 +212,8 @@ class DashboardSessions(SecureCookieSessionInterface):
         return request.is_secure
 
     def _signing_key(self) -> bytes:
-        salt = self.read_salt()
+        salt = self.parts.store.salt().decode()
         with self._lock:
             if self._key is None or self._key[0] != salt:
-                self._key = (salt, self.access.signing_key(salt.encode()))
+                self._key = (salt, self.parts.access.signing_key(salt.encode()))
             return self._key[1]

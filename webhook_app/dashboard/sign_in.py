@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 
-from flask import flash, make_response, redirect, render_template, request, session, url_for
+from flask import flash, make_response, redirect, render_template, request, url_for
 from werkzeug import Response
 
 from webhook_app.dashboard.blueprint import blueprint
-from webhook_app.dashboard.session import begin, current_user, local_path, needs
+from webhook_app.dashboard.session import begin, current_user, end, local_path, needs
 from webhook_app.parts import Parts, current_parts
 from worker.durations import duration
 from worker.errors import StoreError
@@ -19,6 +19,11 @@ log = logging.getLogger(__name__)
 
 #: Failed sign-ins of all addresses that are recorded one by one, in each window of ``OVERALL_MS``.
 MAX_RECORDED = 10
+#: The message after a sign-out that could not end copies of the cookie.
+NOT_ENDED = (
+    "You are signed out in this browser. Redis is unavailable, so copies of its cookie remain valid for up to 12 "
+    "hours. If somebody may have one, run flask sign-out-everyone when Redis is back."
+)
 
 
 @blueprint.get("/sign-in")
@@ -43,7 +48,7 @@ def sign_in_by_password() -> Response:
         audit_failure(parts, attempt, "password")
         return _form(403, "Wrong password.")
     forgive(parts, attempt)
-    begin(request.form.get("name", ""), role, parts.clock())
+    begin(parts, request.form.get("name", ""), role)
     audit_session(parts, "signed in", f"password, {role}")
     return redirect(local_path(request.form.get("next")), 303)
 
@@ -53,8 +58,7 @@ def sign_in_by_password() -> Response:
 def sign_out() -> Response:
     if current_user() is not None:
         audit_session(current_parts(), "signed out")
-    session.clear()
-    flash("You are signed out.")
+    flash("You are signed out." if end(current_parts()) else NOT_ENDED)
     return redirect(url_for("dashboard.sign_in"), 303)
 
 

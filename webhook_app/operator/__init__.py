@@ -69,6 +69,16 @@ class SyncActions(Actions):
         self.audit("acknowledged that Redis was emptied", why=why)
 
 
+class AccessActions(Actions):
+    """Who is signed in to the dashboard."""
+
+    def sign_out_everyone(self, why: str = "") -> int:
+        """End all sessions, and return how many there were."""
+        ended = self.parts.store.sessions.end_all()
+        self.audit("signed everyone out", why=why)
+        return ended
+
+
 class Operator:
     """One person, named as in the audit log, and everything that they can do."""
 
@@ -79,3 +89,4 @@ class Operator:
         self.operations = OperationActions(parts, who)
         self.quarantine = QuarantineActions(parts, who)
         self.sync = SyncActions(parts, who)
+        self.access = AccessActions(parts, who)

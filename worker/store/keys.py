@@ -43,6 +43,7 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:clashes``         HASH    ``<source> <other source>`` → deliveries in quarantine because of a clash of the two
 ``{lds}:tries:<hash>``    HASH    failed sign-ins from one address, and when they expire; ``tries:<way>``: from all
 ``{lds}:known_address:<hash>`` STRING  somebody has signed in from this address within 30 days
+``{lds}:sessions``        ZSET    id of a session of the dashboard → ms when it ends
 ``{lds}:secrets``         HASH    ``<source>:<secret's name>`` → ms when a delivery was last verified with it
 ``{lds}:signed:<hash>``   STRING  hash of the body that a signature came with which does not cover it, while it is valid
 ``{lds}:reconcile``       HASH    how far ``flask reconcile`` got: at, key, checked, found
@@ -66,6 +67,7 @@ SALT = PREFIX + "salt"
 SINCE = PREFIX + "since"
 EMPTIED = PREFIX + "emptied"
 QUARANTINE = PREFIX + "quarantine"
+SESSIONS = PREFIX + "sessions"
 SECRETS = PREFIX + "secrets"
 UPSTREAM = PREFIX + "upstream"
 INBOXES = PREFIX + "inboxes"

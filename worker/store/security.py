@@ -77,6 +77,34 @@ class RateLimiter:
         self.db.run("forgive_sign_in", way=attempt.way, address=attempt.address, known_ms=known_ms)
 
 
+class Sessions:
+    """The sessions of the dashboard that nobody has ended."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def begin(self, session_id: str, lasts_ms: int, *, replaces: str | None = None) -> None:
+        """Store a session, and end the one that it ``replaces`` in the same browser."""
+        self.db.run("begin_session", session=session_id, replaces=replaces, lasts_ms=lasts_ms)
+
+    def is_open(self, session_id: str) -> bool:
+        """Whether the session has begun, and nobody has ended it."""
+        with translated():
+            return self.db.client.zscore(keys.SESSIONS, session_id) is not None
+
+    def end(self, session_id: str) -> None:
+        """End a session, also for copies of its cookie."""
+        with translated():
+            self.db.client.zrem(keys.SESSIONS, session_id)
+
+    def end_all(self) -> int:
+        """End all sessions, and return how many there were."""
+        with translated():
+            ended: Any = self.db.client.zcard(keys.SESSIONS)
+            self.db.client.delete(keys.SESSIONS)
+        return int(ended)
+
+
 class SecretUses:
     """When a delivery was last verified with each secret."""
 

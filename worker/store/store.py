@@ -18,7 +18,7 @@ from worker.store.overview import OverviewReader
 from worker.store.quarantine import Quarantine
 from worker.store.queue import GRACE_MS, Envelope, Queue
 from worker.store.readiness import Readiness
-from worker.store.security import RateLimiter, SecretUses, SignedBodies
+from worker.store.security import RateLimiter, SecretUses, Sessions, SignedBodies
 from worker.store.upstream import UpstreamControl
 from worker.store.watch import Watch
 
@@ -65,5 +65,6 @@ class Store(Database):
         self.watch = Watch(self)
         self.findings = Findings(self)
         self.rate_limiter = RateLimiter(self)
+        self.sessions = Sessions(self)
         self.secret_uses = SecretUses(self)
         self.signed_bodies = SignedBodies(self)

@@ -24,7 +24,7 @@ from webhook_app.parts import Parts
 from worker.errors import StoreUnavailable
 from worker.store import keys
 from worker.store.audit import MAX_FAILED
-from worker.store.security import KNOWN_MS, MAX_OVERALL, MAX_SIGN_INS, OVERALL_MS, SIGN_INS_MS, Way
+from worker.store.security import KNOWN_MS, MAX_OVERALL, MAX_SIGN_INS, OVERALL_MS, SIGN_INS_MS, Sessions, Way
 from worker.store.store import Store
 
 PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
@@ -237,6 +237,85 @@ def test_signing_out(door: FlaskClient) -> None:
     answer = send(door, "/dashboard/sign-out", follow_redirects=True)
     assert "You are signed out." in answer.text
     assert not is_in(door)
+
+
+def copy_of(door: FlaskClient) -> FlaskClient:
+    """Return a browser with a copy of this one's cookie."""
+    copy, cookie = FlaskClient(door.application, door.response_wrapper), door.get_cookie("livedesk-sync")
+    assert cookie is not None
+    copy.set_cookie("livedesk-sync", cookie.value)
+    return copy
+
+
+def test_a_copied_cookie_is_worth_nothing_after_signing_out(open_door: OpenDoor) -> None:
+    door, another = open_door(), open_door()
+    for one in (door, another):
+        sign_in(one)
+    copy = copy_of(door)
+    assert is_in(copy)
+    send(door, "/dashboard/sign-out")
+    assert not is_in(copy)
+    assert copy.post("/dashboard/operator-form", data={"csrf": "x"}).status_code == 400
+    assert send(copy, "/dashboard/operator-form").status_code == 303
+    assert is_in(another)
+
+
+def test_signing_in_again_ends_the_session_before(door: FlaskClient) -> None:
+    sign_in(door, PASSWORDS[Role.VIEWER])
+    copy = copy_of(door)
+    sign_in(door)
+    assert (is_in(door), is_in(copy)) == (True, False)
+
+
+def test_signing_everyone_out(open_door: OpenDoor, store: Store) -> None:
+    doors = open_door(), open_door()
+    for door in doors:
+        sign_in(door)
+    printed = (
+        doors[0].application.test_cli_runner().invoke(args=["sign-out-everyone", "--who", "Ada", "--why", "theft"])
+    )
+    assert printed.output == "Ended 2 sessions.\n"
+    assert [is_in(door) for door in doors] == [False, False]
+    (entry,) = store.audit.page(limit=1)
+    assert (entry.who, entry.did, entry.why) == ("Ada", "signed everyone out", "theft")
+
+
+def test_a_cookie_that_redis_does_not_list_is_no_session(door: FlaskClient, client: redis.Redis) -> None:
+    """As after a failover that lost the sign-in, or with a cookie of an earlier version."""
+    sign_in(door)
+    client.delete(keys.SESSIONS)
+    assert not is_in(door)
+
+
+def test_ended_sessions_are_forgotten(store: Store, client: redis.Redis) -> None:
+    store.sessions.begin("one", 1000)
+    store.sessions.begin("two", 5000)
+    store.shift_ms = 2000
+    store.sessions.begin("three", 1000)
+    assert client.zrange(keys.SESSIONS, 0, -1) == ["three", "two"]
+
+
+class CannotReadSessions(Sessions):
+    """As while Redis is unavailable."""
+
+    def is_open(self, session_id: str) -> bool:
+        raise StoreUnavailable("ConnectionError")
+
+    def end(self, session_id: str) -> None:
+        raise StoreUnavailable("ConnectionError")
+
+
+def test_without_redis_a_session_goes_on_and_a_sign_out_says_what_it_cannot_do(door: FlaskClient, store: Store) -> None:
+    sign_in(door)
+    copy = copy_of(door)
+    before, store.sessions = store.sessions, CannotReadSessions(store)
+    assert is_in(door)
+    answer = send(door, "/dashboard/sign-out", follow_redirects=True)
+    assert "copies of its cookie remain valid" in answer.text
+    assert (is_in(door), is_in(copy)) == (False, True)
+    store.sessions = before
+    store.sessions.end_all()
+    assert not is_in(copy)
 
 
 def test_signing_in_starts_a_new_session(door: FlaskClient) -> None:
