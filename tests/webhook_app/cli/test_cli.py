@@ -538,7 +538,7 @@ def test_a_contact_that_ends_otherwise(store: Store) -> None:
     bring_to(store, AttemptResult(state=State.CONFLICT, cause="email_taken", owner_id="9"))
     mapped = {"app": {**SOURCE, "map": {"identifier": "$.id"}}}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(send_test, "_post", lambda _: (200, b'{"status": "duplicate", "identifier": "a b/\\u00fc"}'))
+        patch.setattr(send_test, "_post", lambda *_: (200, b'{"status": "duplicate", "identifier": "a b/\\u00fc"}'))
         result = send(store, "app", sources=mapped)
     assert result.exit_code == 1
     assert "conflict: email_taken, conflicts with contact 9" in result.output
