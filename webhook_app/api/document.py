@@ -13,7 +13,7 @@ from werkzeug import Response
 from webhook_app.api.blueprint import answer
 from webhook_app.api.params import get_operator, read_body, read_query
 from webhook_app.api.schemas import KEY, NAME, OPERATION_ID, OPERATOR, PROBLEM, Schema, record
-from webhook_app.present.shapes import Answer
+from webhook_app.present.shapes import Answer, Time
 
 NO_PARAMETERS = record({}, ())
 #: What every endpoint may answer.
@@ -124,7 +124,7 @@ def _schemas(views: list[Callable[..., Any]]) -> Schema:
     answers = [one for view in views for _, one in _description(view).answers]
     shapes = {one.shape if isinstance(one, Listing) else one for one in answers} - {Csv, Document, Nothing}
     return msgspec.json.schema_components(
-        sorted(shapes, key=lambda shape: shape.__name__), schema_hook=_time_schema, ref_template=SCHEMA
+        sorted(shapes, key=lambda shape: shape.__name__), schema_hook=_text_schema, ref_template=SCHEMA
     )[1]
 
 
@@ -133,8 +133,8 @@ def _description(view: Any) -> describe:
     return described
 
 
-def _time_schema(_: type) -> Schema:
-    return {"type": "string", "format": "date-time"}
+def _text_schema(shape: type) -> Schema:
+    return {"type": "string", **({"format": "date-time"} if shape is Time else {})}
 
 
 def _path_parameters(path: str) -> Schema:

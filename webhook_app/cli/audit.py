@@ -12,6 +12,7 @@ from webhook_app.operator import parse_audit_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import shapes
 from webhook_app.present.csv_export import audit_as_csv
+from webhook_app.present.masking import masked_text
 from webhook_app.present.serializers import serialize, to_json
 from worker.durations import absolute
 
@@ -39,7 +40,7 @@ def audit(contact: str | None, limit: int, as_csv: bool, as_json: bool, **fields
         for one in entries:
             click.echo(to_json(serialize(one, shapes.AuditEntry)))
     elif entries:
-        rows = [(absolute(one.at), one.who or "somebody", one.did, one.target, one.why) for one in entries]
+        rows = [(absolute(one.at), one.who or "somebody", one.did, one.target, masked_text(one.why)) for one in entries]
         print_table([("when", "who", "action", "target", "reason"), *rows])
     else:
         click.echo("There are no such entries.")

@@ -12,7 +12,7 @@ from webhook_app.cli.output import print_table, printable, when
 from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, Operator, Reason
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
-from webhook_app.present.masking import masked
+from webhook_app.present.masking import masked, masked_text
 from webhook_app.present.sending import retried, sent_when, waits_for
 from webhook_app.present.shapes import ContactState, KnownContact
 from webhook_app.present.wording import aliases, erased, field_labels
@@ -106,7 +106,8 @@ def show_contact(operator: Operator, key: str, as_json: bool, reveal: bool, why:
         fields = f": {field_labels(change.fields)}" if change.fields else ""
         click.echo(f"{change.outcome} {when(change.at, now)}{printable(fields)}")
     for attempt in record.attempts:
-        click.echo(f"attempt {when(attempt.at, now)}{printable(_describe(attempt))}")
+        excerpt = attempt.excerpt if reveal else masked_text(attempt.excerpt, record.contact)
+        click.echo(f"attempt {when(attempt.at, now)}{printable(_describe(attempt, excerpt))}")
 
 
 @contacts.command("retry", epilog=NAMES)
@@ -249,11 +250,11 @@ def _lines(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "note", f"{note['field']}: {note['text']}"
 
 
-def _describe(attempt: Attempt) -> str:
+def _describe(attempt: Attempt, excerpt: str) -> str:
     """`` by ada, 120 ms: 422 email_refused {"message": ...}``."""
     by = f" by {attempt.trigger}" if attempt.trigger else ""
     changed = f"ok: {field_labels(attempt.changed)}" if attempt.changed else "ok"
-    result = f"{attempt.status or 'no response'} {attempt.cause or changed} {attempt.excerpt}".rstrip()
+    result = f"{attempt.status or 'no response'} {attempt.cause or changed} {excerpt}".rstrip()
     is_manual = attempt.status is None and attempt.cause is None
     return f"{by}, {attempt.duration_ms} ms: {'nothing was sent' if is_manual else result}"
 

@@ -9,6 +9,7 @@ import click
 from webhook_app.cli.commands import cli
 from webhook_app.cli.output import printable
 from webhook_app.parts import Parts, current_parts
+from webhook_app.present.masking import masked_text
 from webhook_app.present.sending import STOPPED, as_text, asked_for, goes_when, reason_of
 from webhook_app.present.wording import clashing, counted
 from worker.causes import explain
@@ -135,7 +136,9 @@ def _check_sync(parts: Parts) -> Iterator[CheckResult]:
     """Whether contacts are sent to LiveDesk, or wait for something."""
     upstream = parts.store.upstream.read()
     if upstream.paused_at:
-        text = f"Paused by {upstream.paused_by}{f': {upstream.paused_why}' if upstream.paused_why else '.'}"
+        text = (
+            f"Paused by {upstream.paused_by}{f': {masked_text(upstream.paused_why)}' if upstream.paused_why else '.'}"
+        )
         yield CheckResult(Level.WARNING, "sync", text, "Run flask resume.")
     if upstream.stop:
         since, probe = relative(upstream.since, parts.store.now()), as_text(goes_when(upstream), parts.store.now())

@@ -11,6 +11,7 @@ from webhook_app.cli.commands import Group, audit_options, cli
 from webhook_app.cli.output import print_table, printable, when
 from webhook_app.operator import SAME_PERSON, UNDECIDED, Decision, InvalidInput, Operator
 from webhook_app.parts import Parts, current_parts
+from webhook_app.present.masking import masked_text
 from webhook_app.present.wording import clashing, explain_clash
 from webhook_app.receiver.replay import revealed
 from webhook_app.sources.body.keys import keys_in
@@ -65,14 +66,15 @@ def show_entry(entry: str, reveal: bool, who: str, why: str) -> None:
         click.echo(f"{RESOLVE.format(what=entry, source=found.source)}\n")
     click.echo("problems")
     for field, problem in found.problems.items():
-        click.echo(f"  {printable(field)}: {printable(problem)}")
+        told = f"{field}: {problem}"
+        click.echo(f"  {printable(told if reveal else masked_text(told))}")
     if reveal:
         click.echo(f"\npayload\n{revealed(found.payload)}\n\nheaders\n{json.dumps(found.headers, indent=2)}")
         return
     click.echo("\nkeys of the payload")
     try:
         for key in sorted(set(keys_in(load_payload(found.payload)))):
-            click.echo(f"  {printable(key)}")
+            click.echo(f"  {printable(masked_text(key))}")
     except Unmappable as error:
         raise click.ClickException(f"The payload {error.problems['payload']}.") from error
 
@@ -158,4 +160,4 @@ def _problems(one: Quarantined) -> str:
 
 
 def _describe(problems: Mapping[str, str]) -> str:
-    return "; ".join(f"{field}: {problem}" for field, problem in problems.items())
+    return masked_text("; ".join(f"{field}: {problem}" for field, problem in problems.items()))

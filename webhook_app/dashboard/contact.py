@@ -14,12 +14,12 @@ from webhook_app.access import Role
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.comparison import Comparison, compare, our_contact
 from webhook_app.dashboard.explanation import explain_contact, planned_attempts
-from webhook_app.dashboard.pages import back, operator, read_overview, reason, show
+from webhook_app.dashboard.pages import back, operator, read_overview, reason, show, shown_identifier
 from webhook_app.dashboard.session import needs
 from webhook_app.dashboard.timeline import timeline_of
 from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, InvalidInput, Reason, clashing_field
 from webhook_app.parts import Parts, current_parts
-from webhook_app.present.masking import mask
+from webhook_app.present.masking import mask, masked_text
 from webhook_app.present.sending import retried
 from webhook_app.present.wording import ACTION_WORDS, IDENTITY_WORDS, OUTCOME_WORDS, erased
 from worker.actions import BulkAction, obstacle
@@ -209,6 +209,8 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
     parts, overview = current_parts(), read_overview()
     kept = record.contact
     shown = kept if revealed or kept is None else mask(kept)
+    if shown:
+        shown = replace(shown, identifier=shown_identifier(shown.identifier))
     url = parts.livedesk.url if parts.livedesk else f"https://livedesk-api.engagelab.com{CONTACTS}"
     waiting = parts.store.lists.count(Filter(cause=record.cause)).number if record.cause else 0
     fields = {name: getattr(kept, name) or "" for name in EDITABLE_FIELDS} if revealed and kept else {}
@@ -224,7 +226,8 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
         shown=shown,
         revealed=revealed,
         sent=request_of(record, shown, parts.inbox_id, url) if shown else None,
-        notes=_notes(record.notes),
+        notes=_notes(record.notes, None if revealed else kept, is_masked=not revealed),
+        own=None if revealed else kept,
         seen=_digest(kept) if revealed and kept else "",
         editable=EDITABLE_FIELDS,
         values=_values(shown) if shown else {},
@@ -260,9 +263,9 @@ def _values(contact: Contact) -> dict[str, object]:
     return fields | {name: value for name, value in values_of(contact).items() if name not in fields}
 
 
-def _notes(notes: tuple[Note, ...]) -> dict[str, str]:
-    """Return the notes on each field, on one line."""
+def _notes(notes: tuple[Note, ...], own: Contact | None, *, is_masked: bool) -> dict[str, str]:
+    """Return the notes on each field, on one line; ``own``: whose values are masked."""
     by_field: dict[str, list[str]] = {}
     for note in notes:
-        by_field.setdefault(note.field, []).append(note.text)
+        by_field.setdefault(note.field, []).append(masked_text(note.text, own) if is_masked else note.text)
     return {name: "; ".join(texts) for name, texts in by_field.items()}

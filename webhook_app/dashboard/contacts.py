@@ -10,7 +10,7 @@ from webhook_app.access import Role
 from webhook_app.dashboard.advice import Step, next_step
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.operations import MAX_INLINE
-from webhook_app.dashboard.pages import operator, read_overview, show
+from webhook_app.dashboard.pages import operator, read_overview, sees_identifiers, show
 from webhook_app.dashboard.selection import AGES, select
 from webhook_app.dashboard.session import needs
 from webhook_app.operator import WORK_NAMES, describe_filter
@@ -135,7 +135,7 @@ def _options(names: list[str], chosen: str | None) -> list[tuple[str, str]]:
 
 def _download(*, personal: bool) -> Response:
     wanted = select(request.args).filter
-    lines = as_csv(current_parts(), wanted, reveal=personal)
+    lines = as_csv(current_parts(), wanted, reveal=personal, mask=not sees_identifiers())
     operator().contacts.export_list(wanted, reveal=personal)
     headers = {"Content-Disposition": 'attachment; filename="contacts.csv"'}
     return Response(lines, 200, headers, content_type="text/csv; charset=utf-8; header=present")

@@ -5,6 +5,7 @@ A sentence is a list of pieces: text, and times in ms since the epoch that the p
 
 from dataclasses import dataclass
 
+from webhook_app.present.masking import masked_text
 from webhook_app.present.sending import Due, Sentence, asked_for, goes_when, held_inbox, inbox_name, inbox_of
 from webhook_app.present.wording import counted, field_labels
 from worker.causes import CONTACT_GONE, explain
@@ -180,7 +181,7 @@ def _upstream(upstream: Upstream) -> list[Sentence]:
     since = _at(upstream.since)
     found: list[Sentence] = []
     if upstream.paused_at:
-        why = f": {upstream.paused_why}" if upstream.paused_why else ""
+        why = f": {masked_text(upstream.paused_why)}" if upstream.paused_why else ""
         found.append([f"{upstream.paused_by} paused the sync ", upstream.paused_at, f"{why}."])
     title = explain(upstream.cause or "").title
     if upstream.stop == "down":

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from webhook_app.present.masking import masked_text
 from webhook_app.present.sending import FIX_WHAT_IT_NAMES, STOPPED, asked_for, reason_of
 from webhook_app.present.wording import clashing, counted, people, rate
 from worker.causes import CONTACT_GONE, CONTACT_ONLINE, INBOX_NOT_FOUND, STORED_VALUE_REFUSED, Fault, explain
@@ -41,9 +42,9 @@ def reach(upstream: Upstream) -> str:
 def reach_reason(upstream: Upstream) -> str:
     """Return why LiveDesk is not up, in our words or the pausing operator's."""
     if upstream.paused_at:
-        return f"by {upstream.paused_by}: {upstream.paused_why}"
+        return f"by {upstream.paused_by}: {masked_text(upstream.paused_why or '')}"
     if upstream.stop == "hold" and upstream.words:
-        return f"LiveDesk answers everybody: “{upstream.words}”"
+        return f"LiveDesk answers everybody: “{masked_text(upstream.words)}”"
     if upstream.stop == "hold" and upstream.until:
         return f"LiveDesk asked for no requests until {absolute(upstream.until)}"
     if upstream.stop:
@@ -117,7 +118,7 @@ def _stopped(overview: Overview) -> Headline:
     if upstream.paused_at:
         return Headline(
             tone="warn",
-            what=f"Sync paused by {upstream.paused_by}: {upstream.paused_why}",
+            what=f"Sync paused by {upstream.paused_by}: {masked_text(upstream.paused_why or '')}",
             since=upstream.paused_at,
             rest=("Nothing is sent to LiveDesk until an operator resumes it.", _waiting(overview), *_closed(overview)),
         )

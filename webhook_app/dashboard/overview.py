@@ -13,6 +13,7 @@ from webhook_app.dashboard.operations import shares
 from webhook_app.dashboard.pages import or_unknown, read_overview, show
 from webhook_app.dashboard.session import needs
 from webhook_app.parts import current_parts
+from webhook_app.present.masking import masked_text
 from webhook_app.present.wording import ACTION_WORDS
 from worker.actions import TAKEN_CAUSES
 from worker.causes import explain
@@ -104,10 +105,14 @@ def cause(cause: str) -> str:
 
 
 def _words(found: list[str], cause: str) -> list[tuple[str, int]]:
-    """Return what LiveDesk wrote about these contacts, and about how many the same."""
+    """Return what LiveDesk wrote about these contacts, masked, and how often the same."""
     records = or_unknown(lambda: current_parts().store.contacts.read_many(found)) or {}
-    attempts = [record.attempts[-1] for record in records.values() if record.attempts]
-    said = Counter(attempt.excerpt for attempt in attempts if attempt.excerpt and attempt.cause == cause)
+    latest = [(record.attempts[-1], record.contact) for record in records.values() if record.attempts]
+    said = Counter(
+        masked_text(attempt.excerpt, contact)
+        for attempt, contact in latest
+        if attempt.excerpt and attempt.cause == cause
+    )
     return said.most_common(MAX_WORDS)
 
 

@@ -14,6 +14,7 @@ from webhook_app.dashboard.session import csrf_token, current_user, needs
 from webhook_app.operator import ActionRefused, Operator, Reason
 from webhook_app.parts import current_parts
 from webhook_app.present import wording
+from webhook_app.present.masking import masked, masked_text
 from webhook_app.present.sending import STATE_WORDS, goes_when
 from worker.actions import may
 from worker.errors import StoreError
@@ -83,6 +84,17 @@ def operator() -> Operator:
     return Operator(current_parts(), str(session["name"]))
 
 
+def shown_identifier(text: str) -> str:
+    """Return an identifier; to viewers, one that is an address or a number is masked."""
+    return text if sees_identifiers() else masked("identifier", text)
+
+
+def sees_identifiers() -> bool:
+    """Return whether identifiers are shown as they are: an operator needs them."""
+    user = current_user()
+    return user is not None and user.is_operator
+
+
 def back(message: str, tone: str = "message") -> Response:
     """Return to the page of the form (its address minus the last part) with a message."""
     flash(message, tone)
@@ -123,5 +135,7 @@ def template_values() -> dict[str, object]:
 
 
 blueprint.add_app_template_global(csrf_token)
+blueprint.add_app_template_filter(shown_identifier, "identifier")
+blueprint.add_app_template_filter(lambda text, contact=None: masked_text(text or "", contact), "masked_text")
 for name, function in wording.FILTERS.items():
     blueprint.add_app_template_filter(function, name)

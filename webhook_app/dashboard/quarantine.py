@@ -11,7 +11,7 @@ from webhook_app.dashboard.pages import back, operator, or_unknown, read_overvie
 from webhook_app.dashboard.session import needs
 from webhook_app.operator import SAME_PERSON, UNDECIDED, Decision, InvalidInput
 from webhook_app.parts import current_parts
-from webhook_app.present.masking import mask
+from webhook_app.present.masking import mask, masked_text
 from webhook_app.present.wording import explain_clash
 from webhook_app.receiver.replay import revealed
 from webhook_app.sources.body.keys import keys_in
@@ -70,7 +70,7 @@ def replay_one(entry: str) -> Response:
         decision = _decision()
         status = actions.replay(entry, reason(), decision)
     except InvalidInput as error:
-        reasons = "; ".join(f"{field} {problem}" for field, problem in error.problems.items())
+        reasons = masked_text("; ".join(f"{field} {problem}" for field, problem in error.problems.items()))
         return back(f"Not replayed: {reasons[:MAX_REASONS]}.", "error")
     flash(" ".join(filter(None, (f"Replayed: {status}.", actions.advice((one.source, one.clash), decision)))))
     return redirect(url_for("dashboard.quarantine"), 303)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from webhook_app.present.masking import masked_text
 from webhook_app.present.sending import Sentence
 from webhook_app.present.wording import field_labels
 from worker.causes import explain
@@ -53,7 +54,10 @@ def timeline_of(record: ContactRecord, changes: list[Change], audited: list[Audi
         *_signup(record, changes),
         *_changes(record, changes),
         *_attempts(record, changes),
-        *((one.at, Moment(at=one.at, what=one.did.capitalize(), who=one.who, detail=[one.why])) for one in audited),
+        *(
+            (one.at, Moment(at=one.at, what=one.did.capitalize(), who=one.who, detail=[masked_text(one.why)]))
+            for one in audited
+        ),
     ]
     return [moment for _, moment in sorted(placed, key=lambda pair: pair[0])]
 

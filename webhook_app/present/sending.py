@@ -6,6 +6,7 @@ Pages, commands and the API use the same words.
 from collections.abc import Iterable
 
 from webhook_app.parts import Parts
+from webhook_app.present.masking import masked_text
 from worker.causes import explain
 from worker.durations import absolute, relative
 from worker.model import Work
@@ -87,7 +88,7 @@ def asked_for(upstream: Upstream) -> list[str]:
     if upstream.until:
         said.append(f"LiveDesk asked for no requests until {absolute(upstream.until)}. It is probed earlier.")
     if upstream.words:
-        said.append(f"LiveDesk's words: “{upstream.words}”")
+        said.append(f"LiveDesk's words: “{masked_text(upstream.words)}”")
     return said
 
 

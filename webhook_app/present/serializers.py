@@ -7,13 +7,13 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from webhook_app.present import shapes
-from webhook_app.present.masking import mask
-from webhook_app.present.shapes import Time
+from webhook_app.present.masking import mask, masked_text
+from webhook_app.present.shapes import Masked, Time
 from webhook_app.present.wording import explain_clash
 from webhook_app.present.workers import ListedWorker, list_workers
 from webhook_app.sources import Source
 from worker import durations
-from worker.model import EDITABLE_FIELDS, Attempt, Identity, OnConflict, OnDelete, Quarantined, State
+from worker.model import EDITABLE_FIELDS, Attempt, Contact, Identity, OnConflict, OnDelete, Quarantined, State
 from worker.store.changes import Change
 from worker.store.contacts import Aliases
 from worker.store.counters import CLASH, DELIVERY, EVENT, REFUSED, EventKind, Total, with_prefix
@@ -55,16 +55,19 @@ def row(one: Row) -> shapes.ContactRow:
     return made if one.at else replace(made, at=None)
 
 
-def attempt(one: Attempt) -> shapes.Attempt:
+def attempt(one: Attempt, contact: Contact | None = None, *, reveal: bool = False) -> shapes.Attempt:
+    """An attempt, with the answer of LiveDesk masked unless it is revealed."""
     made = serialize(one, shapes.Attempt)
-    return replace(made, excerpt=made.excerpt or None, trigger=made.trigger or None)
+    excerpt = one.excerpt if reveal else masked_text(one.excerpt, contact)
+    return replace(made, excerpt=Masked(excerpt) if excerpt else None, trigger=made.trigger or None)
 
 
-def record(stored: ContactRecord) -> shapes.Record:
+def record(stored: ContactRecord, *, reveal: bool = False) -> shapes.Record:
     """A contact without its personal data."""
     made = serialize(stored, shapes.Record)
     work = None if stored.state in SETTLED else made.work
-    return replace(made, attempts=[attempt(one) for one in stored.attempts], work=work, event=made.event or None)
+    attempts = [attempt(one, stored.contact, reveal=reveal) for one in stored.attempts]
+    return replace(made, attempts=attempts, work=work, event=made.event or None)
 
 
 def change(one: Change) -> shapes.Change:
@@ -77,7 +80,7 @@ def contact(key: str, stored: ContactRecord, aliases: Aliases, *, reveal: bool) 
     shown = stored.contact if reveal or stored.contact is None else mask(stored.contact)
     fields = {name: getattr(shown, name) for name in EDITABLE_FIELDS} if shown else None
     return shapes.Contact(
-        **asdict(record(stored)),
+        **asdict(record(stored, reveal=reveal)),
         key=key,
         fields=fields,
         custom_attributes=dict(shown.custom_attributes) if shown and shown.custom_attributes else None,
@@ -186,6 +189,8 @@ def _worker(one: ListedWorker) -> shapes.Worker:
 
 
 def _decode(shape: type, value: Any) -> Any:
+    if shape is Masked:
+        return Masked(masked_text(value))
     if shape is not Time:
         raise NotImplementedError(shape)
     return Time(durations.rfc3339(value))

@@ -31,6 +31,10 @@ class Time(str):
     """A time as RFC 3339, in UTC."""
 
 
+class Masked(str):
+    """Text of LiveDesk, a sender or a person, with addresses and numbers masked."""
+
+
 Count = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 Key = Annotated[
     str, Meta(description="The id of the contact here.", extra_json_schema={"pattern": "^[A-Za-z0-9._]{16}$"})
@@ -79,8 +83,8 @@ class ContactRow(Answer):
 
 
 class Note(Answer):
-    field: str
-    text: str
+    field: Masked
+    text: Masked
     code: NoteCode
 
 
@@ -91,7 +95,7 @@ class Attempt(Answer):
     duration_ms: int
     status: int | None
     cause: str | None
-    excerpt: str | None
+    excerpt: Annotated[Masked | None, Meta(description="What LiveDesk answered; masked unless revealed.")]
     trigger: Annotated[str | None, Meta(description="Who requested it; null if it was automatic.")]
     changed: Annotated[
         list[str], Meta(description="The fields that an update sent; an attribute is `custom_attributes.<name>`.")
@@ -121,7 +125,7 @@ class Record(Answer):
     work: Annotated[Work | None, Meta(description=TODO)]
     changes: Annotated[list[str], Meta(description="The fields that are still to be sent to LiveDesk's contact.")]
     opened_at: Annotated[Time | None, Meta(description="When that change or deletion arrived.")]
-    event: Annotated[str | None, Meta(description="The sender's name of the newest event, while it is to be sent.")]
+    event: Annotated[Masked | None, Meta(description="The sender's name of the newest event, while it is to be sent.")]
     event_at: Annotated[
         Time | None, Meta(description="When the newest event happened at the source; of a deletion: when it was.")
     ]
@@ -136,7 +140,7 @@ class Change(Answer):
     key: Key
     outcome: Annotated[Outcome, Meta(description="`updated`, `marked` or `deleted`.")]
     source: str
-    event: Annotated[str | None, Meta(description="The sender's name of the event.")]
+    event: Annotated[Masked | None, Meta(description="The sender's name of the event.")]
     event_at: Annotated[Time | None, Meta(description="When it happened at the source, by its clock.")]
     arrived_at: Time | None
     fields: Annotated[list[str], Meta(description="What was sent; an attribute is `custom_attributes.<name>`.")]
@@ -218,7 +222,7 @@ class Reachability(Answer):
     status: int | None
     since: Time | None
     until: Annotated[Time | None, Meta(description="When LiveDesk wants requests again, if it said so.")]
-    words: Annotated[str | None, Meta(description="What LiveDesk answers to every contact, word for word.")]
+    words: Annotated[Masked | None, Meta(description="What LiveDesk answers to every contact, word for word.")]
     probe_at: Time | None
     probes: Count
     paused_at: Time | None
@@ -232,7 +236,7 @@ class Upstream(Reachability):
     """LiveDesk as the workers see it, and who paused the sync."""
 
     paused_by: str | None
-    paused_why: str | None
+    paused_why: Masked | None
 
 
 class Clash(Answer):
@@ -331,7 +335,7 @@ class Operation(Answer):
     filter: Filter
     state: OperationState
     who: str
-    why: str
+    why: Masked
     canary: bool
     created_at: Time
     ended_at: Time | None
@@ -364,7 +368,7 @@ class QuarantineEntry(Answer):
     entry: Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9._]{16}$"})]
     source: str
     since: Time
-    problems: dict[str, str]
+    problems: dict[str, Masked]
     clash: Annotated[
         str | None, Meta(description="The source whose person has the identifier, if the delivery clashes.")
     ] = field(name="clashes_with")
@@ -476,4 +480,4 @@ class AuditEntry(Answer):
     who: str
     did: str
     target: str
-    why: str
+    why: Masked

@@ -311,10 +311,38 @@ def test_what_is_written_is_read_again(cells: list[str]) -> None:
     assert read == ([cells] if any(cells) else [])
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "'=1", "'"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tA1", "\rA1", "\nA1", "'=1", "'", " =1"]
+)
 def test_no_spreadsheet_runs_a_cell(text: str) -> None:
     assert guarded(text) == f"'{text}"
     assert bare(guarded(text)) == text
+
+
+@pytest.mark.parametrize("text", ["＝1+1", "＋1", "－1", "＠SUM(A1)", "﹦1", "﹢1", "﹣1", "﹫A1"])
+def test_a_full_width_sign_starts_a_formula_too(text: str) -> None:
+    assert guarded(text) == f"'{text}"
+    assert bare(guarded(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("x;=1+1", "x;'=1+1"),
+        ("x,  @SUM(A1)", "x,  '@SUM(A1)"),
+        ("x\t=1+1\ny|＝1", "x\t'=1+1\ny|'＝1"),
+        ('x";=1+1;"', 'x";\'=1+1;"'),
+        ('x"=1', "x\"'=1"),
+        ("\t=1", "'\t'=1"),
+        ("x;'=1", "x;''=1"),
+        ("x;-5;+4915112345678", "x;-5;+4915112345678"),
+        ("say, 'hello'; it's", "say, 'hello'; it's"),
+    ],
+)
+def test_nor_what_another_separator_makes_a_cell_of(text: str, safe: str) -> None:
+    """As where a spreadsheet expects semicolons, or quotes otherwise."""
+    assert guarded(text) == safe
+    assert bare(safe) == text
 
 
 @pytest.mark.parametrize("text", ["+4915112345678", "-5", "Ada", "", "a=b"])
