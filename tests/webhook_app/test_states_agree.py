@@ -1,5 +1,6 @@
 """Every screen in every state of LiveDesk: header, overview, pages, readyz, metrics, API and commands agree."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -129,11 +130,15 @@ def test_all_screens_agree(world: DashboardWorld, state: Callable[[DashboardWorl
     assert f'livedesk_sync_livedesk_state{{state="{stop}"}} 1.0' in metrics
     assert f"livedesk_sync_paused {float(name == 'paused')}" in metrics
     assert ("sync         Running." in doctor) == (waits_for is None)
+    shown: Any = world.http.get(f"/api/v1/contacts/{pending}", headers=token).json
+    assert shown["waits_for"] == waits_for
+    assert json.loads(world.flask("contacts", "show", "pending", "--json").output)["waits_for"] == waits_for
 
     # The same words for when contacts go, and nowhere that they go now
     if waits_for is None:
         assert "is due now" in texts[f"contacts/{pending}"]
         assert "Retrying now." in command
+        assert re.search(r"sync +Running\. \d people on the way: clears in .+; limited by ", doctor)
         assert "Retrying now" in flash
         assert overview["clear_s"] is not None
         return

@@ -12,7 +12,7 @@ from webhook_app.operator import Operator, parse_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
 from webhook_app.present.csv_export import CSV_TYPE, as_csv
-from webhook_app.present.sending import sent_when, waits_for
+from webhook_app.present.sending import kept_by, sent_when, waits_for
 from webhook_app.present.shapes import Contact, ContactPage, ContactRow, ContactState, ErasedContact, KnownContact
 from worker.model import State
 from worker.store.lists import Filter
@@ -59,7 +59,7 @@ def get_contact(key: str, query: dict[str, Any], operator: Operator) -> Contact:
     reveal = query.get("reveal", False)
     record = operator.contacts.reveal(key) if reveal else operator.contacts.get(key)
     aliases = operator.parts.store.contacts.read_aliases(key)
-    return serializers.contact(key, record, aliases, reveal=reveal)
+    return serializers.contact(key, record, aliases, waits_for=kept_by(operator.parts, record), reveal=reveal)
 
 
 @blueprint.delete("/contacts/<key>")

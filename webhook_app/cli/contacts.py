@@ -13,7 +13,7 @@ from webhook_app.operator import EDITABLE_FIELDS, ActionRefused, Operator, Reaso
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present import serializers
 from webhook_app.present.masking import masked, masked_text
-from webhook_app.present.sending import retried, sent_when, waits_for
+from webhook_app.present.sending import kept_by, retried, sent_when, waits_for
 from webhook_app.present.shapes import ContactState, KnownContact
 from webhook_app.present.wording import aliases, erased, field_labels
 from worker.model import ATTRIBUTE_FIELDS, Attempt, Outcome, State
@@ -93,7 +93,8 @@ def list_contacts(
 def show_contact(operator: Operator, key: str, as_json: bool, reveal: bool, why: str) -> None:
     """Show a CONTACT."""
     record = operator.contacts.reveal(key, why) if reveal else operator.contacts.get(key)
-    shown = serializers.contact(key, record, operator.parts.store.contacts.read_aliases(key), reveal=reveal)
+    aliases = operator.parts.store.contacts.read_aliases(key)
+    shown = serializers.contact(key, record, aliases, waits_for=kept_by(operator.parts, record), reveal=reveal)
     if not reveal:
         others = [replace(one, identifier=masked("identifier", one.identifier)) for one in shown.aliases]
         shown = replace(shown, identifier=masked("identifier", record.identifier), aliases=others)

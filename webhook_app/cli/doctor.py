@@ -11,7 +11,7 @@ from webhook_app.cli.output import printable
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import masked_text
 from webhook_app.present.sending import STOPPED, as_text, asked_for, goes_when, reason_of
-from webhook_app.present.wording import clashing, counted
+from webhook_app.present.wording import clashing, clear_words, counted, limit_words, people
 from worker.causes import explain
 from worker.durations import relative
 from worker.errors import SettingsError, StoreError
@@ -152,10 +152,19 @@ def _check_sync(parts: Parts) -> Iterator[CheckResult]:
         text = f"The contacts of inbox {held.inbox} wait: {explain(held.cause).title}." if held.inbox else NO_INBOX
         yield CheckResult(Level.FAILED, "sync", text, "Correct the inbox and restart the workers.")
     if upstream.state == "up" and not upstream.inboxes:
-        yield CheckResult(Level.OK, "sync", "Running.")
+        yield CheckResult(Level.OK, "sync", f"Running.{_on_the_way(parts)}")
     for (source, other), waiting in parts.store.quarantine.clashes().items():
         text = f"{clashing(waiting)}: {source} uses identifiers of people of {other}."
         yield CheckResult(Level.WARNING, "clashes", text, f"Run flask quarantine list --clash {source} {other}.")
+
+
+def _on_the_way(parts: Parts) -> str:
+    """Return how many contacts are on the way, what limits them, and for how long."""
+    overview = parts.store.overview.read()
+    if not overview.backlog:
+        return ""
+    limit = f"; limited by {words}" if (words := limit_words(overview)) else ""
+    return f" {people(overview.backlog)} on the way: {clear_words(overview)}{limit}."
 
 
 def _check_livedesk(parts: Parts, may_probe: Callable[[], bool]) -> Iterator[CheckResult]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from webhook_app.present.masking import masked_text
 from webhook_app.present.sending import FIX_WHAT_IT_NAMES, STOPPED, asked_for, reason_of
-from webhook_app.present.wording import clashing, counted, people, rate
+from webhook_app.present.wording import clashing, clear_words, counted, people, rate, takes
 from worker.causes import CONTACT_GONE, CONTACT_ONLINE, INBOX_NOT_FOUND, STORED_VALUE_REFUSED, Fault, explain
 from worker.durations import absolute
 from worker.model import State
@@ -20,6 +20,8 @@ ALARMS = {
     "misconfigured": "sync misconfigured",
     "hold": "sync on hold",
 }
+#: For how long the end of a stop is news, while contacts wait that it had kept.
+BACK_IS_NEWS_MS = 15 * 60_000
 #: The causes that only changes and deletions have.
 CHANGE_CAUSES = (CONTACT_GONE.slug, STORED_VALUE_REFUSED.slug, CONTACT_ONLINE.slug)
 
@@ -77,6 +79,8 @@ def headline_of(overview: Overview, causes: list[Cause], workers: Workers | None
         return Headline(tone="bad", what="No worker is running", since=since, rest=rest)
     if overview.upstream.inboxes:
         return _inboxes(overview)
+    if _is_back(overview):
+        return _back(overview)
     groups = [group for group in causes if group.waiting]
     if groups:
         return _causes(overview, groups)
@@ -139,6 +143,25 @@ def _stopped(overview: Overview) -> Headline:
         what=f"{what}: {explained.title}",
         since=upstream.since,
         rest=(*asked_for(upstream), fault.sentence, _waiting(overview), explained.todo, *_closed(overview)),
+    )
+
+
+def _is_back(overview: Overview) -> bool:
+    """Whether a stop ended a while ago, contacts are still on the way, and none needs an operator."""
+    back_at = overview.upstream.back_at
+    is_news = back_at is not None and overview.now - back_at < BACK_IS_NEWS_MS
+    return is_news and overview.backlog > 0 and not broken(overview)
+
+
+def _back(overview: Overview) -> Headline:
+    upstream = overview.upstream
+    away_ms = (upstream.back_at or 0) - (upstream.away_since or 0)
+    left = on_the_way(overview)
+    return Headline(
+        tone="good",
+        what=f"LiveDesk is back after {takes(away_ms)}",
+        since=upstream.back_at,
+        rest=(f"{people(left)} {'is' if left == 1 else 'are'} on the way: {clear_words(overview)}.",),
     )
 
 

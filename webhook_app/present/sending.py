@@ -104,6 +104,13 @@ def sent_when(parts: Parts, key: str) -> tuple[Upstream, str | None]:
     return upstream, inbox_of(record, parts.inbox_id) if record else None
 
 
+def kept_by(parts: Parts, record: ContactRecord) -> str | None:
+    """Return what keeps a contact from being sent now (``waits_for``), or ``None``."""
+    if not record.state.is_open:
+        return None
+    return waits_for(parts.store.upstream.read(), inbox_of(record, parts.inbox_id))
+
+
 def retried(parts: Parts, key: str, now_text: str) -> str:
     """Return ``now_text`` if the contact is sent now; otherwise when it is."""
     when = goes_when(*sent_when(parts, key))

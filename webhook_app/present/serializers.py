@@ -75,13 +75,16 @@ def change(one: Change) -> shapes.Change:
     return replace(made, event=made.event or None)
 
 
-def contact(key: str, stored: ContactRecord, aliases: Aliases, *, reveal: bool) -> shapes.Contact:
+def contact(
+    key: str, stored: ContactRecord, aliases: Aliases, *, waits_for: str | None, reveal: bool
+) -> shapes.Contact:
     """A contact with its personal data, which is masked unless it is revealed."""
     shown = stored.contact if reveal or stored.contact is None else mask(stored.contact)
     fields = {name: getattr(shown, name) for name in EDITABLE_FIELDS} if shown else None
     return shapes.Contact(
         **asdict(record(stored, reveal=reveal)),
         key=key,
+        waits_for=waits_for,
         fields=fields,
         custom_attributes=dict(shown.custom_attributes) if shown and shown.custom_attributes else None,
         additional_attributes=dict(shown.additional_attributes) if shown and shown.additional_attributes else None,

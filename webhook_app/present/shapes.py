@@ -157,10 +157,17 @@ class Alias(Answer):
     outcome: Annotated[Outcome | None, Meta(description="`known`, unless LiveDesk has this identifier.")]
 
 
+WAITS_FOR = (
+    "Why it is not sent now: the sync is `paused`, `down`, `misconfigured` or on `hold`, or its `inbox` is held; null "
+    "if nothing keeps it."
+)
+
+
 class Contact(Record):
     """A contact."""
 
     key: Key
+    waits_for: Annotated[str | None, Meta(description=WAITS_FOR)]
     aliases: Annotated[
         list[Alias], Meta(description="At most 100; if LiveDesk has the identifier of one, it is first.")
     ]
@@ -174,12 +181,6 @@ class ContactPage(Answer):
     contacts: list[ContactRow]
     after: Annotated[str | None, Meta(description="Where the next page begins. A page may have fewer rows than limit.")]
     matching: Annotated[Count | None, Meta(description="Null on later pages, and if it would be slow to count.")]
-
-
-WAITS_FOR = (
-    "Why it is not sent now: the sync is `paused`, `down`, `misconfigured` or on `hold`, or its `inbox` is held; null "
-    "if nothing keeps it."
-)
 
 
 class ContactState(Answer):

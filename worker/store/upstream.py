@@ -47,7 +47,7 @@ class Upstream:
     ``stop`` is ``down``, ``misconfigured``, ``hold`` or nothing. ``until`` is when LiveDesk wants requests again, if it
     said so. ``words`` is what it answers to every contact, word for word: it names nobody, but is not logged. ``pace``
     and ``rate`` are requests a second; ``slot`` is when the next one may go. ``is_ramping``:
-    the pace doubles every second.
+    the pace doubles every second. ``back_at`` is when the last stop ended that had begun at ``away_since``.
     """
 
     stop: str | None
@@ -67,6 +67,8 @@ class Upstream:
     answered_at: int | None
     inboxes: tuple[HeldInbox, ...]
     is_ramping: bool = False
+    back_at: int | None = None
+    away_since: int | None = None
 
     @property
     def state(self) -> str:
@@ -145,6 +147,8 @@ class UpstreamControl:
             slot=number("slot"),
             answered_at=number("answered_at"),
             is_ramping="ramp_to" in fields,
+            back_at=number("back_at"),
+            away_since=number("away_since"),
             inboxes=tuple(_load_inbox(inbox, inboxes) for inbox in held),
         )
 

@@ -189,6 +189,21 @@ def test_the_headline_when_livedesk_is_down(parts: Parts) -> None:
     assert title(door).startswith("(LiveDesk down, 13 failed, 3 conflicts) ")
 
 
+def test_the_headline_after_a_recovery_says_for_how_long_livedesk_was_away_and_what_is_left(parts: Parts) -> None:
+    parts.store.queue.sweep("worker-1")
+    for number in range(5):
+        bring(parts.store, person(f"person-{number}"), retrying("http_503", Signal.ERROR, 503))
+    assert "LiveDesk is down" in words(door := enter(parts))
+    parts.store.shift_ms = 4 * 60_000
+    parts.store.upstream.answered(Signal.OK, None, 200, 0)
+    parts.store.queue.sweep("worker-1")
+    text = words(door)
+    assert re.search(r"LiveDesk is back after 4 min .*5 people are on the way: clears in", text)
+    parts.store.shift_ms += 15 * 60_000
+    parts.store.queue.sweep("worker-1")
+    assert "LiveDesk is back" not in words(door)
+
+
 def test_many_lost_answers_are_caused_by_livedesk(parts: Parts) -> None:
     for number in range(5):
         bring(parts.store, person(f"person-{number}"), retrying("answer_timeout", Signal.ERROR))

@@ -9,6 +9,7 @@
 --   probe_until  those under way have ended by then   probe_room  how many contacts may still join them
 --   asking_until a worker asks LiveDesk by then something that is about no contact   asked_at  when it last answered that
 --   refusal      the words of the last refusal   created_at, created_inbox  see upstream.lua
+--   back_at      when the last stop ended   away_since  when it had begun
 --   free_before  contacts that began to wait for an inbox before then may leave the lane HELD, and so may those whose next
 --                attempt is later
 -- The set `probing`: the tokens of the probes under way. The set `failing`: the contacts whose attempts failed since LiveDesk
@@ -102,7 +103,9 @@ local function stop(kind, cause, status)
 end
 
 local function resume()
-  local is_limited = redis.call('HGET', UPSTREAM, 'stop_cause') == 'throttled'
+  local up = redis.call('HMGET', UPSTREAM, 'stop_cause', 'stop_since')
+  local is_limited = up[1] == 'throttled'
+  redis.call('HSET', UPSTREAM, 'back_at', now, 'away_since', up[2] or now)
   end_stop()
   restart_pace(is_limited)
   return 'resumed'
