@@ -157,7 +157,13 @@ def join(settings: Settings) -> Parts:
     livedesk = join_livedesk(settings, lambda seconds: store.counters.took("livedesk", seconds))
     lease_s = livedesk.request_limit_s + LEASE_MARGIN_S
     envelope = build_envelope(create_contact)
-    store = Store(client, envelope, lease_ms=round(lease_s * 1000), policy=settings.upstream)
+    store = Store(
+        client,
+        envelope,
+        lease_ms=round(lease_s * 1000),
+        policy=settings.upstream,
+        requirements=settings.requirements,
+    )
     sync = Sync(
         store=store,
         livedesk=livedesk,

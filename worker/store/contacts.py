@@ -259,8 +259,16 @@ class Contacts:
 
         ``None``: it is closed, gone, leased by another worker, its next attempt is later, or nothing may be sent to
         LiveDesk now. With ``sends`` false nothing will be sent, so neither pace nor pause matter.
+
+        Otherwise the lease is as durable as a delivery: if a failover lost it, the next worker would not know that
+        something was sent.
+
+        Raises:
+            StoreUnavailable: it may be taken, but is not that durable. Nothing may be sent.
         """
-        answer = self.db.run("claim", key=key, token=token, lease_ms=self.lease_ms, policy=self.policy, sends=sends)
+        arguments = {"lease_ms": self.lease_ms, "policy": self.policy, "sends": sends}
+        wait = self.db.terms().wait if sends else None
+        answer = self.db.run("claim", wait=wait, key=key, token=token, **arguments)
         if answer[0] != "claimed":
             return None
         now, lease_until, wait_ms, apart_ms, done_at, is_inbox_probe, salt, *fields = answer[1:]

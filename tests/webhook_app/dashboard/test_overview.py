@@ -193,7 +193,8 @@ def test_the_headline_after_a_recovery_says_for_how_long_livedesk_was_away_and_w
     parts.store.queue.sweep("worker-1")
     for number in range(5):
         bring(parts.store, person(f"person-{number}"), retrying("http_503", Signal.ERROR, 503))
-    assert "LiveDesk is down" in words(door := enter(parts))
+    door = enter(parts)
+    assert "LiveDesk is down" in words(door)
     parts.store.shift_ms = 4 * 60_000
     parts.store.upstream.answered(Signal.OK, None, 200, 0)
     parts.store.queue.sweep("worker-1")

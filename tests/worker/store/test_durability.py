@@ -182,6 +182,24 @@ def is_confirmed(store: Store) -> bool:
     return False
 
 
+def test_nothing_is_sent_on_a_lease_that_a_failover_would_lose(
+    primary: redis.Redis, servers: tuple[Valkey, Valkey]
+) -> None:
+    store = store_of(primary, Ack.REPLICA)
+    wait_until(lambda: is_confirmed(store))
+    accept(store)
+    servers[1].pause()
+    try:
+        with pytest.raises(StoreUnavailable, match="not on a replica in time"):
+            store.contacts.claim(store.key_of("ada"), "first")
+    finally:
+        servers[1].resume()
+    wait_until(lambda: is_confirmed(store))
+    claim = store.contacts.claim(store.key_of("ada"), "second")
+    assert claim is not None
+    assert claim.unknown_since is not None, "nobody knows what the first one did"
+
+
 def test_waiting_costs_no_turn_of_its_own_and_a_batch_waits_once(primary: redis.Redis) -> None:
     now = 0.0
     store = make_store(primary, lease_ms=1, requirements=Requirements(Ack.REPLICA), clock=lambda: now)
