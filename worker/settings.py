@@ -235,7 +235,7 @@ class Settings:
     retry_longest_ms: int = _setting("RETRY_LONGEST", parse_duration, "15m", "longest wait between two attempts")
     retry_for_ms: int = _setting("RETRY_FOR", parse_duration, "72h",
         "total retry time before a contact is marked `failed`")
-    probe_first_ms: int = _setting("PROBE_FIRST", parse_duration, "5s",
+    probe_first_ms: int = _setting("PROBE_FIRST", parse_duration, "1s",
         "first wait before LiveDesk is probed after a stop")
     probe_longest_ms: int = _setting("PROBE_LONGEST", parse_duration, "10s", "longest wait between two probes")
     keep_created_ms: int = _setting("KEEP_CREATED", parse_duration, "90d",

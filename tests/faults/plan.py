@@ -57,7 +57,7 @@ OTHER_FAULTS = (
 )
 #: Long faults, each of them alone, with its recovery; from and to how many seconds.
 OUTAGES: Mapping[str, tuple[str, tuple[float, float]]] = {
-    "down": (ALL_LIVEDESK, (4.0, 6.0)),
+    "down": (ALL_LIVEDESK, (15.0, 20.0)),
     "unpaid": (ALL_LIVEDESK, (4.0, 6.0)),
     "firewall": (ALL_LIVEDESK, (4.0, 6.0)),
     "refuse": (ALL_LIVEDESK, (3.0, 5.0)),

@@ -34,7 +34,7 @@ ENV = {
     "ACCEPT_TIMEOUT": "8s",
     "LIVEDESK_RATE": f"{RATE}",
     "LIVEDESK_SETTLE": f"{SETTLE_S:g}s",
-    "WORKER_CONCURRENCY": "16",
+    "WORKER_CONCURRENCY": "32",
 }
 #: The source that everybody is delivered to: as ``WEBHOOK_SECRET`` makes it, but deletions count.
 SOURCES = """

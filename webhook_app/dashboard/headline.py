@@ -147,7 +147,7 @@ def _stopped(overview: Overview) -> Headline:
 
 
 def _is_back(overview: Overview) -> bool:
-    """Whether a stop ended a while ago, contacts are still on the way, and none needs an operator."""
+    """Whether a stop has ended, and nothing but contacts on the way is left."""
     back_at = overview.upstream.back_at
     is_news = back_at is not None and overview.now - back_at < BACK_IS_NEWS_MS
     return is_news and overview.backlog > 0 and not broken(overview)

@@ -97,7 +97,8 @@ def test_what_finds_no_room_within_a_second_goes_back_to_due(office: Office) -> 
 
 def test_a_second_never_sees_more_requests_than_the_rate(client: redis.Redis) -> None:
     office = Office(client, rate=50)
-    granted, late_ms = [], 0
+    granted: list[int] = []
+    late_ms = 0
     for _ in range(60):
         while claim := office.try_claim():
             # On a busy machine it is asked for late: then the slots before that are over.
@@ -279,7 +280,7 @@ def test_after_a_stop_the_pace_begins_low(office: Office) -> None:
     office.go_down()
     office.advance(FIRST_MS)
     office.finish(office.must_claim())
-    assert float(office.upstream()["pace"]) <= RATE / 10
+    assert float(office.upstream()["pace"]) <= RATE / 4
 
 
 def test_a_suspect_contact_does_not_open_it(office: Office) -> None:
