@@ -105,7 +105,7 @@ class World:
         self.client = client
         self.store = store or make_store(client, policy=policy)
         read = {name: read_source(name, written, {}) for name, written in (sources or {}).items()}
-        self.parts = Parts(store=self.store, sources=read, **options)
+        self.parts = Parts(store=self.store, sources=read, **{"metrics_open": True, **options})
 
     # The application
 

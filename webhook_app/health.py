@@ -1,15 +1,19 @@
-"""``/healthz``: the process is alive. ``/readyz``: deliveries are accepted now."""
+"""``/healthz``: the process is alive. ``/readyz``: deliveries are accepted now.
+
+Strangers learn whether it is ready. The reasons and the figures need the token of the metrics.
+"""
 
 import json
 from contextlib import suppress
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
-from webhook_app.parts import current_parts
+from webhook_app.parts import Parts, current_parts
 from webhook_app.present.serializers import serialize, to_dict
 from webhook_app.present.shapes import Reachability
 from worker.durations import rfc3339
 from worker.errors import StoreError
+from worker.store.durability import Health
 
 blueprint = Blueprint("health", __name__)
 
@@ -22,12 +26,18 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> Response:
     parts = current_parts()
+    is_detailed = parts.shows_figures(request.headers.get("Authorization", ""))
     try:
         health = parts.store.overview.health()
     except StoreError as error:
-        return _json(503, {"status": "not ready", "problems": [f"Redis cannot be used: {error}"]})
+        problems = {"problems": [f"Redis cannot be used: {error}"]} if is_detailed else {}
+        return _json(503, {"status": "not ready", **problems})
+    status, word = (503, "not ready") if health.problems else (200, "ready")
+    return _json(status, {"status": word, **(_details(parts, health) if is_detailed else {})})
+
+
+def _details(parts: Parts, health: Health) -> dict[str, object]:
     document: dict[str, object] = {
-        "status": "not ready" if health.problems else "ready",
         "problems": health.problems,
         "warnings": health.warnings,
         "records_since": None if health.since is None else rfc3339(health.since),
@@ -42,7 +52,7 @@ def readyz() -> Response:
             "queue": parts.store.queue.length(),
             "livedesk": to_dict(serialize(parts.store.upstream.read(), Reachability)),
         }
-    return _json(503 if health.problems else 200, document)
+    return document
 
 
 def _json(status: int, document: object) -> Response:

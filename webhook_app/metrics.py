@@ -12,7 +12,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from werkzeug import Response as WerkzeugResponse
 
-from webhook_app.api.blueprint import is_authorized
 from webhook_app.parts import current_parts
 from webhook_app.problems import problem, store_away
 from webhook_app.receiver import fail_open
@@ -35,16 +34,20 @@ LIVEDESK_STATES = ("up", "down", "misconfigured", "hold")
 #: What attempts say about LiveDesk.
 SIGNALS = (Signal.OK, Signal.ERROR, Signal.THROTTLED)
 
+PROTECTED = "Send Authorization: Bearer with the METRICS_TOKEN."
+OFF = (
+    "Metrics are off. Set METRICS_TOKEN and send it as Authorization: Bearer; or set METRICS_OPEN=yes, "
+    "if nobody but your own network reaches this address."
+)
+
 blueprint = Blueprint("metrics", __name__)
 
 
 @blueprint.get("/metrics")
 def show() -> WerkzeugResponse:
     parts = current_parts()
-    token = parts.metrics_token
-    if token is not None and not is_authorized(request.headers.get("Authorization", ""), token):
-        detail = "Send Authorization: Bearer with the METRICS_TOKEN."
-        return problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
+    if not parts.shows_figures(request.headers.get("Authorization", "")):
+        return problem(401, PROTECTED if parts.metrics_token else OFF, headers={"WWW-Authenticate": "Bearer"})
     try:
         figures = parts.store.overview.figures()
     except StoreError:

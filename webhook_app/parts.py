@@ -9,6 +9,7 @@ from flask import current_app
 from flask.sansio.app import App
 
 from webhook_app.access import Access
+from webhook_app.bearer import is_authorized
 from webhook_app.sources import Source
 from worker.errors import SettingsError
 from worker.livedesk.client import LiveDesk
@@ -26,13 +27,15 @@ class Parts:
 
     ``clock`` returns seconds since the epoch. ``livedesk`` answers operators' requests only: commands, and the
     dashboard's comparison of a conflict. ``inbox_id`` and ``public_url`` are LIVEDESK_INBOX_ID and PUBLIC_URL.
-    ``retry`` and ``settle_ms`` are the workers' settings; the dashboard predicts the next attempt from them.
+    ``metrics_open``: everybody may read the metrics. ``retry`` and ``settle_ms`` are the workers' settings; the
+    dashboard predicts the next attempt from them.
     """
 
     store: Store
     sources: Mapping[str, Source]
     api_token: str | None = None
     metrics_token: str | None = None
+    metrics_open: bool = False
     livedesk: LiveDesk | None = None
     inbox_id: int | None = None
     retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(5_000, 900_000, 72 * 3_600_000))
@@ -53,6 +56,14 @@ class Parts:
             raise parts
         assert isinstance(parts, cls)
         return parts
+
+    def shows_figures(self, authorization: str) -> bool:
+        """Return whether a request may read the metrics and the details of readiness.
+
+        ``authorization`` is its header. An address proves nothing: a proxy's is that of everybody behind it.
+        """
+        tokens = (self.metrics_token, self.api_token)
+        return self.metrics_open or any(is_authorized(authorization, token) for token in tokens)
 
     def account(self) -> Account:
         """Return what ``flask doctor`` has found out about the LiveDesk account."""

@@ -53,6 +53,7 @@ def join() -> Flask:
         sources=sources,
         api_token=settings.api_token,
         metrics_token=settings.metrics_token,
+        metrics_open=settings.metrics_open,
         livedesk=join_livedesk(settings),
         inbox_id=settings.livedesk_inbox_id,
         retry=settings.retry,

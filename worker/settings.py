@@ -241,7 +241,9 @@ class Settings:
     keep_created_ms: int = _setting("KEEP_CREATED", parse_duration, "90d",
         "how long a created contact is remembered, to recognise duplicates")
     metrics_token: str | None = _setting("METRICS_TOKEN", at_least(16), None,
-        "bearer token for `/metrics`, at least 16 characters; public if not set", secret=True)
+        "bearer token for `/metrics` and all of `/readyz`, at least 16 characters", secret=True)
+    metrics_open: bool = _setting("METRICS_OPEN", parse_yes_no, "no",
+        "show them to everybody who reaches the port (yes or no)")
     log_format: LogFormat = _setting("LOG_FORMAT", choice(*LogFormat), "logfmt",
         "one line per event, as `logfmt` or `json`")
     log_level: str = _setting("LOG_LEVEL", choice("debug", "info", "warning", "error"), "info",

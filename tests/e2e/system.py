@@ -37,6 +37,7 @@ FAST = {
     "RETRY_LONGEST": "1s",
     "RETRY_FOR": "3s",
     "ACCEPT_TIMEOUT": "1s",
+    "METRICS_OPEN": "yes",
 }
 SETTLE_S = 1.0
 TIMEOUT_S = 1.0

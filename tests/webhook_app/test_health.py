@@ -55,7 +55,7 @@ def http_of(client: redis.Redis, demands: Requirements | None = None) -> FlaskCl
     clock = count(0, 10)  # so that Redis is looked at for each delivery
     store = make_store(client, requirements=demands or Requirements(), clock=lambda: next(clock))
     sources = {"app": read_source("app", SOURCE, {})}
-    return create_app(Parts(store=store, sources=sources)).test_client()
+    return create_app(Parts(store=store, sources=sources, metrics_open=True)).test_client()
 
 
 def deliver(http: FlaskClient, *identifiers: str) -> Any:

@@ -49,7 +49,7 @@ class Web:
 
     def __init__(self, client: redis.Redis, token: str | None = None) -> None:
         self.store = make_store(client, policy=UpstreamPolicy(RATE))
-        self.parts = Parts(store=self.store, sources=SOURCES, metrics_token=token)
+        self.parts = Parts(store=self.store, sources=SOURCES, metrics_token=token, metrics_open=token is None)
         self.http: FlaskClient = create_app(self.parts).test_client()
 
     def deliver(self, name: str, document: Any, *, secret: str = SECRET, **options: Any) -> int:
@@ -313,6 +313,34 @@ def test_metrics_need_their_token(client: redis.Redis) -> None:
     assert http.get("/metrics").status_code == 401
     assert http.get("/metrics", headers={"Authorization": "Bearer another"}).status_code == 401
     assert http.get("/metrics", headers={"Authorization": "Bearer the-token-of-metrics"}).status_code == 200
+
+
+def test_without_any_setting_metrics_are_off_and_readyz_says_yes_or_no(client: redis.Redis) -> None:
+    http = create_app(Parts(store=make_store(client), sources=SOURCES)).test_client()
+    answer = http.get("/metrics")
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert "METRICS_TOKEN" in answer.text
+    assert "METRICS_OPEN=yes" in answer.text
+    assert http.get("/readyz", headers={"X-Forwarded-For": "127.0.0.1"}).json == {"status": "ready"}
+
+
+@pytest.mark.parametrize("option", ["metrics_token", "api_token"])
+def test_either_token_opens_the_details(option: str, client: redis.Redis) -> None:
+    token = "the-token-of-somebody"
+    parts = Parts(store=make_store(client), sources=SOURCES, **{option: token})  # type: ignore[arg-type]
+    http = create_app(parts).test_client()
+    right, wrong = ({"Authorization": f"Bearer {given}"} for given in (token, f"{token}s"))
+    assert {"problems", "warnings", "contacts", "livedesk"} <= set(http.get("/readyz", headers=right).json or {})
+    assert http.get("/metrics", headers=right).status_code == 200
+    assert http.get("/readyz", headers=wrong).json == {"status": "ready"}
+    assert http.get("/metrics", headers=wrong).status_code == 401
+
+
+def test_without_redis_strangers_learn_that_it_is_not_ready_and_nothing_else() -> None:
+    with connect(f"redis://127.0.0.1:{free_port()}/0", timeout_s=1) as away:
+        http = create_app(Parts(store=make_store(away), sources=SOURCES)).test_client()
+        answer = http.get("/readyz")
+    assert (answer.status_code, answer.json) == (503, {"status": "not ready"})
 
 
 def test_without_redis_there_are_no_metrics() -> None:

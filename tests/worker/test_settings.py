@@ -59,6 +59,7 @@ VARIABLES: list[tuple[str, str, str, Any]] = [
     ("PROBE_LONGEST", "1m", "probe_longest_ms", 60_000),
     ("KEEP_CREATED", "90 d", "keep_created_ms", 7_776_000_000),
     ("METRICS_TOKEN", TOKEN, "metrics_token", TOKEN),
+    ("METRICS_OPEN", "yes", "metrics_open", True),
     ("LOG_FORMAT", "JSON", "log_format", LogFormat.JSON),
     ("LOG_LEVEL", "Debug", "log_level", "debug"),
     ("SENTRY_DSN", "https://hunter2@sentry.example/1", "sentry_dsn", "https://hunter2@sentry.example/1"),

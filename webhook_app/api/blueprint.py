@@ -1,25 +1,16 @@
 """What all views of ``/api/v1`` share: token, answers and errors; no cookies."""
 
-import hmac
-
 from flask import Blueprint, request
 from werkzeug import Response
 
 from webhook_app.api.params import InvalidRequest
+from webhook_app.bearer import is_authorized
 from webhook_app.operator import ActionRefused, InvalidInput, Reason
 from webhook_app.parts import current_parts
 from webhook_app.present.serializers import to_json
 from webhook_app.problems import problem
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
-
-
-def is_authorized(header: str, token: str | None) -> bool:
-    """Whether ``Authorization: Bearer <token>`` is right; never without a token."""
-    scheme, _, given = header.partition(" ")
-    if token is None or scheme.lower() != "bearer":
-        return False
-    return hmac.compare_digest(given.strip().encode("latin-1", errors="replace"), token.encode())
 
 
 def require_token() -> Response | None:

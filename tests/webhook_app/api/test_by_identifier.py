@@ -17,8 +17,8 @@ from tests.invariants import assert_invariants
 from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
 from tests.world import make_store
-from webhook_app.api.blueprint import is_authorized
 from webhook_app.app import create_app
+from webhook_app.bearer import is_authorized
 from webhook_app.parts import Parts
 from webhook_app.present.serializers import time
 from worker.model import Attempt, AttemptResult, Contact, Note, OnChange, Origin, Outcome, State
