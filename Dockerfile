@@ -1,5 +1,6 @@
 # One image for web and worker: bin/web or bin/worker.
-FROM python:3.13-slim
+ARG PYTHON_IMAGE=python:3.13-slim
+FROM ${PYTHON_IMAGE}
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 FLASK_APP=webhook_app.wsgi
 WORKDIR /app

@@ -77,6 +77,15 @@ def test_redis_is_durable_in_compose_as_in_make_run(services: dict[str, Any], tm
     assert services["redis"]["volumes"] == ["redis:/data"]
 
 
+def test_images_can_be_pinned_by_digest(services: dict[str, Any]) -> None:
+    """Compose and the Dockerfile name the same image of Python; neither names a digest that nobody has looked up."""
+    [python] = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", text_of("Dockerfile"), re.MULTILINE)
+    assert "FROM ${PYTHON_IMAGE}" in text_of("Dockerfile")
+    assert services["web"]["build"]["args"] == {"PYTHON_IMAGE": f"${{PYTHON_IMAGE:-{python}}}"}
+    assert services["redis"]["image"].startswith("${VALKEY_IMAGE:-valkey/valkey:")
+    assert not any("sha256:" in text_of(name) for name in ("Dockerfile", "docker-compose.yml"))
+
+
 def test_compose_waits_checks_and_restarts(services: dict[str, Any]) -> None:
     for name in COMMANDS:
         assert services[name]["restart"] == "unless-stopped"

@@ -7,13 +7,22 @@ from werkzeug import Response
 
 from webhook_app.api.blueprint import blueprint
 from webhook_app.api.document import Csv, Listing, describe
-from webhook_app.api.schemas import EDIT, EXPORT, FIND, KNOWN, LIST, ONLY_REVEAL, ONLY_WHY, PAGE, REASON
+from webhook_app.api.schemas import EDIT, EXPORT, FIND, IDENTIFIER, KNOWN, LIST, ONLY_REVEAL, ONLY_WHY, PAGE, REASON
 from webhook_app.operator import Operator, parse_filter
 from webhook_app.parts import current_parts
 from webhook_app.present import serializers
 from webhook_app.present.csv_export import CSV_TYPE, as_csv
 from webhook_app.present.sending import kept_by, sent_when, waits_for
-from webhook_app.present.shapes import Contact, ContactPage, ContactRow, ContactState, ErasedContact, KnownContact
+from webhook_app.present.shapes import (
+    Contact,
+    ContactPage,
+    ContactRow,
+    ContactState,
+    ErasedContact,
+    KnownContact,
+    Record,
+)
+from webhook_app.problems import problem
 from worker.model import State
 from worker.store.lists import Filter
 
@@ -50,6 +59,17 @@ def find_contacts(body: dict[str, Any]) -> object:
     """
     lists = current_parts().store.lists
     return {"contacts": [serializers.row(row) for row in lists.rows(lists.search(body["text"]))]}
+
+
+@blueprint.post("/contacts/by-identifier")
+@describe(Record, body=IDENTIFIER, problems=(404,))
+def get_contact_by_identifier(body: dict[str, Any]) -> Record | Response:
+    """Get a contact by its identifier, as GET /contacts/<identifier> does.
+
+    This is a POST so that no identifier is in a URL, which logs keep.
+    """
+    found = current_parts().store.contacts.find(body["identifier"])
+    return problem(404, "There is no contact with this identifier.") if found is None else serializers.record(found)
 
 
 @blueprint.get("/contacts/<key>")

@@ -55,6 +55,7 @@ EXPORT = record({**FILTER, "reveal": REVEAL}, ())
 ONLY_REVEAL = record({"reveal": REVEAL}, ())
 ONLY_WHY = record({"why": WHY}, ())
 FIND = record({"text": {**STRING, "minLength": 1, "maxLength": MAX_TEXT}}, ("text",))
+IDENTIFIER = record({"identifier": {**STRING, "minLength": 1, "maxLength": MAX_TEXT}}, ("identifier",))
 REASON = record({"why": WHY}, ())
 CONTACT_ID = {**INTEGER, "minimum": 1, "maximum": 2**53, "description": "By default the conflicting contact's."}
 KNOWN = record({"contact_id": CONTACT_ID, "why": WHY}, ())

@@ -206,6 +206,18 @@ def test_without_the_token_nothing_is_revealed(headers: dict[str, str], http: Fl
     assert there.data == nobody.data, "not even whether there is such a contact"
 
 
+@pytest.mark.parametrize("identifier", ["ada", *STRANGE])
+def test_by_post_the_identifier_is_in_no_address(identifier: str, client: redis.Redis) -> None:
+    http = http_of(client)
+    make_store(client).contacts.accept(Contact(identifier, 1), Origin("signup"))
+    path = "/api/v1/contacts/by-identifier"
+    posted = http.post(path, json={"identifier": identifier}, headers=BEARER)
+    assert posted.status_code == 200
+    assert posted.json == http.get(f"/contacts/{quote(identifier, safe='')}", headers=BEARER).json
+    assert_problem(http.post(path, json={"identifier": "nobody"}, headers=BEARER), 404)
+    assert_problem(http.post(path, json={"identifier": identifier}), 401)
+
+
 @pytest.mark.parametrize("header", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER  {TOKEN} "])
 def test_the_token_opens(header: str) -> None:
     assert is_authorized(header, TOKEN)
