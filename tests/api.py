@@ -6,7 +6,7 @@ import redis
 
 from tests.world import CONFLICT, CREATED, FAILED, RETRYING, World
 from worker.actions import BulkAction
-from worker.model import Quarantined, State
+from worker.model import Quarantined, State, Way
 from worker.store.lists import Filter
 
 TOKEN = "open-sesame-open"
@@ -52,6 +52,6 @@ def populated(client: redis.Redis) -> ApiWorld:
         )
     entries = [one.entry for one in world.store.quarantine.page()]
     started = [world.begin(Filter(state=State.FAILED)), world.begin(Filter(cause="http_502"))]
-    world.store.audit.add("ada", "retry", contacts[0], "it is fixed")
+    world.store.audit.add("ada", "retry", contacts[0], "it is fixed", way=Way.PASSWORD)
     world.known = {"key": contacts, "entry": entries, "id": started, "cause": ["http_502", "email_taken"]}
     return world

@@ -62,6 +62,16 @@ class UpstreamPolicy:
         }
 
 
+class Way(StrEnum):
+    """How the audit log knows who acted. Only ``PROVIDER`` has verified the name."""
+
+    PASSWORD = "password"  # noqa: S105 - not one
+    PROVIDER = "provider"
+    API = "api"
+    CLI = "cli"
+    SYNC = "sync"
+
+
 class LogFormat(StrEnum):
     """The format of log lines: for people and machines, or for machines only."""
 

@@ -24,6 +24,7 @@ from worker.model import (
     State,
     Unanswered,
     UpstreamPolicy,
+    Way,
 )
 from worker.store.lists import Filter
 from worker.store.store import Store
@@ -169,6 +170,6 @@ def _besides(store: Store) -> None:
     parts.store.operations.open(
         BulkAction.RETRY, retried, who="Ada", why="The shop sends whole addresses now", total=12
     )
-    store.audit.add("Ada", "retried a contact", store.key_of("refused-1"), "fixed at the shop")
-    store.audit.add(HOSTILE, "paused the sync", "", HOSTILE)
-    store.audit.add("Grace", "resumed the sync")
+    store.audit.add("Ada", "retried a contact", store.key_of("refused-1"), "fixed at the shop", way=Way.PASSWORD)
+    store.audit.add(HOSTILE, "paused the sync", "", HOSTILE, way=Way.PASSWORD)
+    store.audit.add("Grace", "resumed the sync", way=Way.PASSWORD)

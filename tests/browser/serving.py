@@ -13,6 +13,7 @@ from tests.rig.processes import LOCALHOST
 from webhook_app.access import Role
 from webhook_app.dashboard.session import begin, local_path, needs
 from webhook_app.parts import current_parts
+from worker.model import Way
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def _way_in() -> Blueprint:
     @views.get("/<role>")
     @needs(None)
     def enter(role: str) -> Response:
-        begin(current_parts(), "Ada Lovelace", Role(role))
+        begin(current_parts(), "Ada Lovelace", Role(role), Way.PASSWORD)
         return redirect(local_path(request.args.get("next")))
 
     return views

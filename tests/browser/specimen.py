@@ -17,7 +17,7 @@ from webhook_app.app import create_app
 from webhook_app.dashboard.session import begin, needs
 from webhook_app.parts import Parts, current_parts
 from worker.estimate import Limits, Usual
-from worker.model import State
+from worker.model import State, Way
 from worker.store.overview import Lane, Overview
 from worker.store.upstream import Upstream
 
@@ -92,7 +92,7 @@ def _views() -> Blueprint:
     @views.get("/enter")
     @needs(None)
     def enter() -> Response:
-        begin(current_parts(), "Ada Lovelace", Role.OPERATOR)
+        begin(current_parts(), "Ada Lovelace", Role.OPERATOR, Way.PASSWORD)
         flash("412 contacts are due now.")
         flash("3 contacts could not be discarded: an attempt is running.", "error")
         return redirect(url_for("specimen.show"))

@@ -11,7 +11,7 @@ from tests.browser.conftest import CheckAppearance, OpenPage
 from tests.life import GONE, NOON, STALE_ROW, Life
 from tests.world import World
 from webhook_app.parts import Parts
-from worker.model import OnDelete, Outcome
+from worker.model import OnDelete, Outcome, Way
 
 ATTRIBUTES = {"plan": "enterprise", "seats": 12, "is_trial": False}
 
@@ -33,7 +33,7 @@ def updated(ada: Life) -> None:
         ada.changes(at=NOON + number, phone_number=f"+491511234567{number}")
         ada.world.advance(60_000)
         ada.sent("phone_number")
-    ada.world.store.audit.add("Grace", "revealed", ada.key, "she called")
+    ada.world.store.audit.add("Grace", "revealed", ada.key, "she called", way=Way.PASSWORD)
 
 
 def failed(ada: Life) -> None:

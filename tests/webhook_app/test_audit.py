@@ -10,6 +10,7 @@ import redis
 
 from tests.world import FAILED, DashboardWorld
 from webhook_app.access import Role
+from worker.model import Way
 from worker.store import keys
 
 TOKEN = "the-token-of-the-api-123"
@@ -28,11 +29,11 @@ def world(client: redis.Redis) -> Iterator[DashboardWorld]:
 def filled(world: DashboardWorld) -> DashboardWorld:
     world.client.delete(keys.AUDIT)
     audit = world.store.audit
-    audit.add("Ada", "retried", "key-1_of.contact", "it is fixed")
-    audit.add("Grace (api)", "discarded", "key-1_of.contact")
-    audit.add("ada", "paused the sync", why="=1+1")
+    audit.add("Ada", "retried", "key-1_of.contact", "it is fixed", way=Way.PASSWORD)
+    audit.add("Grace (api)", "discarded", "key-1_of.contact", way=Way.PASSWORD)
+    audit.add("ada", "paused the sync", why="=1+1", way=Way.PASSWORD)
     for number in range(1200):
-        audit.add("nightly", "exported 5 contacts: all", why=str(number))
+        audit.add("nightly", "exported 5 contacts: all", why=str(number), way=Way.PASSWORD)
     return world
 
 
@@ -59,7 +60,7 @@ def test_filters(filled: DashboardWorld, query: str, found: list[str]) -> None:
     query = query.replace("key-1_of.contact", "key.1_of.contact")
     for entry in filled.store.audit.page(limit=2000):
         if entry.target:
-            filled.store.audit.add(entry.who, entry.did, "key.1_of.contact")
+            filled.store.audit.add(entry.who, entry.did, "key.1_of.contact", way=Way.PASSWORD)
     assert sorted(set(did(filled, query))) == found
     page = filled.get(f"{PAGE}?{query}")
     assert all(f"<td>{one}</td>" in page for one in found)
@@ -75,9 +76,9 @@ def test_pages_of_a_filter_follow_one_another(filled: DashboardWorld) -> None:
 def test_csv_has_all_entries_and_no_formula(filled: DashboardWorld) -> None:
     page = filled.http.get(f"{PAGE}.csv")
     rows = list(csv.reader(io.StringIO(page.text)))
-    assert rows[0] == ["id", "at", "who", "did", "target", "why"]
+    assert rows[0] == ["id", "at", "who", "did", "target", "why", "way"]
     assert len(rows) == 1 + 1203
-    assert rows[-3 + 2][2:] == ["Ada", "retried", "key-1_of.contact", "it is fixed"]
+    assert rows[-3 + 2][2:] == ["Ada", "retried", "key-1_of.contact", "it is fixed", "password"]
     assert "'=1+1" in rows[-3]
     api = filled.http.get("/api/v1/audit.csv?who=ada", headers={"Authorization": f"Bearer {TOKEN}"})
     assert len(api.text.splitlines()) == 3
@@ -101,6 +102,32 @@ def test_an_invalid_filter_is_refused(world: DashboardWorld) -> None:
     answer = world.http.get("/api/v1/audit?since=soon", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 400
     assert world.flask("audit", "--since", "soon").exit_code == 2
+
+
+def test_each_entry_says_how_the_person_is_known(world: DashboardWorld) -> None:
+    world.client.delete(keys.AUDIT)
+    key = world.bring("ada-1", FAILED)
+    world.send(f"/dashboard/contacts/{key}/retry", {"why": "fixed"})
+    headers = {"Authorization": f"Bearer {TOKEN}", "X-Operator": "ada@example.com"}
+    world.http.post("/api/v1/upstream/pause", json={}, headers=headers)
+    world.flask("resume", "--who", "ada@example.com")
+    found = [(entry.who, entry.way) for entry in reversed(world.store.audit.page())]
+    assert found == [("Ada the operator", "password"), ("ada@example.com (api)", "api"), ("ada@example.com", "cli")]
+    page = world.get(PAGE)
+    for who, words in [
+        ("Ada the operator", "password"),
+        ("ada@example.com (api)", "API"),
+        ("ada@example.com", "command line"),
+    ]:
+        assert f"<td>{who}</td><td>{words}</td>" in page
+    assert "ada@example.com command line resumed the sync" in " ".join(world.flask("audit").output.split())
+
+
+def test_entries_of_earlier_versions_are_readable(world: DashboardWorld) -> None:
+    world.client.xadd(keys.AUDIT, {"who": "ci (api)", "did": "retried", "target": "", "why": ""})
+    assert "<td>ci (api)</td><td>–</td><td>retried</td>" in world.get(PAGE)
+    assert world.store.audit.page(limit=1)[0].way == ""
+    assert "ci (api)" in world.flask("audit").output
 
 
 def test_actions_are_worded_alike(world: DashboardWorld) -> None:

@@ -13,6 +13,7 @@ from webhook_app.api.schemas import OPERATOR, Schema
 from webhook_app.operator import Operator
 from webhook_app.parts import current_parts
 from worker.durations import parse_time
+from worker.model import Way
 
 MAX_BODY_BYTES = 65_536
 #: The operator's name in the audit log if the client sends none.
@@ -90,7 +91,7 @@ def get_operator() -> Operator:
     pattern = OPERATOR["schema"]["pattern"]
     if name is not None and not re.fullmatch(pattern, name):
         raise InvalidRequest({"X-Operator": f"must match {pattern}"})
-    return Operator(current_parts(), ANONYMOUS if name is None else f"{name} ({ANONYMOUS})")
+    return Operator(current_parts(), ANONYMOUS if name is None else f"{name} ({ANONYMOUS})", Way.API)
 
 
 def _check(value: Any, schema: Schema) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from webhook_app.present import shapes
 from webhook_app.present.csv_export import audit_as_csv
 from webhook_app.present.masking import masked_text
 from webhook_app.present.serializers import serialize, to_json
+from webhook_app.present.wording import way_words
 from worker.durations import absolute
 
 
@@ -40,7 +41,10 @@ def audit(contact: str | None, limit: int, as_csv: bool, as_json: bool, **fields
         for one in entries:
             click.echo(to_json(serialize(one, shapes.AuditEntry)))
     elif entries:
-        rows = [(absolute(one.at), one.who or "somebody", one.did, one.target, masked_text(one.why)) for one in entries]
-        print_table([("when", "who", "action", "target", "reason"), *rows])
+        rows = [
+            (absolute(one.at), one.who or "somebody", way_words(one.way), one.did, one.target, masked_text(one.why))
+            for one in entries
+        ]
+        print_table([("when", "who", "known by", "action", "target", "reason"), *rows])
     else:
         click.echo("There are no such entries.")

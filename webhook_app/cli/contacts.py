@@ -16,7 +16,7 @@ from webhook_app.present.masking import masked, masked_text
 from webhook_app.present.sending import kept_by, retried, sent_when, waits_for
 from webhook_app.present.shapes import ContactState, KnownContact
 from webhook_app.present.wording import aliases, erased, field_labels
-from worker.model import ATTRIBUTE_FIELDS, Attempt, Outcome, State
+from worker.model import ATTRIBUTE_FIELDS, Attempt, Outcome, State, Way
 from worker.store.lists import Filter, Row
 
 #: Rows read at once.
@@ -35,7 +35,7 @@ def one_contact(function: F) -> Callable[..., None]:
 
     @wraps(function)
     def command(contact: str, who: str, **options: Any) -> None:
-        operator = Operator(current_parts(), who)
+        operator = Operator(current_parts(), who, Way.CLI)
         function(operator, find_key(operator.parts, contact), **options)
 
     return audit_options(json_option(click.argument("contact")(command)))
@@ -70,7 +70,7 @@ def list_contacts(
     parts = current_parts()
     wanted = read_filter(parts, options)
     if reveal:
-        Operator(parts, who).contacts.export_list(wanted, why, reveal=True)
+        Operator(parts, who, Way.CLI).contacts.export_list(wanted, why, reveal=True)
     rows = _rows(parts, wanted, None if everything else limit)
     if as_json:
         for row in rows:
@@ -184,7 +184,7 @@ def erase(identifier: str, dry_run: bool, who: str, why: str) -> None:
 
     LiveDesk keeps its own contact. Deliveries in quarantine stay: see flask quarantine list.
     """
-    operator = Operator(current_parts(), who)
+    operator = Operator(current_parts(), who, Way.CLI)
     key = operator.parts.store.key_of(identifier)
     if dry_run:
         record, number = operator.contacts.get(key), operator.parts.store.contacts.read_aliases(key).number
@@ -201,7 +201,7 @@ def erase(identifier: str, dry_run: bool, who: str, why: str) -> None:
 def retry(identifier: str) -> None:
     """Retry the contact with this IDENTIFIER; the old name of flask contacts retry."""
     click.echo("flask retry is now called flask contacts retry.", err=True)
-    operator = Operator(current_parts(), "command line")
+    operator = Operator(current_parts(), "command line", Way.CLI)
     key = operator.parts.store.key_of(identifier)
     try:
         operator.contacts.retry(key)

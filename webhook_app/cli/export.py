@@ -15,7 +15,7 @@ from webhook_app.present import serializers
 from webhook_app.present.csv_export import cell
 from webhook_app.present.shapes import Record
 from webhook_app.present.wording import counted
-from worker.model import CONTACT_FIELDS, Position, State
+from worker.model import CONTACT_FIELDS, Position, State, Way
 from worker.store.record import ContactRecord
 
 FORMATS = ("csv", "jsonl")
@@ -44,6 +44,7 @@ def export(form: str, states: tuple[str, ...], who: str, why: str) -> None:
         who,
         f"exported {counted(sum(counts[state] for state in wanted), 'contact')}: {', '.join(states) or 'all'}",
         why=why,
+        way=Way.CLI,
     )
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's locale is

@@ -16,6 +16,7 @@ from webhook_app.present.serializers import serialize, to_dict, to_json
 from webhook_app.present.wording import ACTION_WORDS, OBSTACLE_WORDS, counted, describe_undo
 from worker.actions import BulkAction, OperationState
 from worker.durations import duration
+from worker.model import Way
 from worker.store.operations import Operation
 
 #: Seconds between two looks at an operation that is waited for.
@@ -53,7 +54,7 @@ def list_operations(limit: int, as_json: bool) -> None:
 @json_option
 def show_operation(operation_id: str, as_json: bool) -> None:
     """Show the progress of the operation with this ID."""
-    _print(Operator(current_parts(), "").operations.get(operation_id), as_json)
+    _print(Operator(current_parts(), "", Way.CLI).operations.get(operation_id), as_json)
 
 
 @operations.command("start")
@@ -73,7 +74,7 @@ def start_operation(
     adopt, without and known resolve conflicts. First prints how many there are, and what happens to them. Exit code: 0
     started (with --wait: done), 1 no contacts, or stopped early, 2 not started.
     """
-    operator = Operator(current_parts(), who)
+    operator = Operator(current_parts(), who, Way.CLI)
     plan = operator.operations.plan(BulkAction(action), read_filter(operator.parts, options))
     if not as_json or dry_run:
         click.echo(to_json(serialize(plan, shapes.Plan)) if as_json else _describe(plan))
@@ -97,7 +98,7 @@ def _add_change(change: str) -> None:
     @json_option
     @audit_options
     def change_operation(operation_id: str, as_json: bool, who: str, why: str) -> None:
-        _print(Operator(current_parts(), who).operations.change(operation_id, change, why), as_json)
+        _print(Operator(current_parts(), who, Way.CLI).operations.change(operation_id, change, why), as_json)
 
 
 for name in CHANGES:
@@ -108,7 +109,7 @@ for name in CHANGES:
 @audit_options
 def pause(who: str, why: str) -> None:
     """Stop sending to LiveDesk until you resume. Signups are still accepted."""
-    Operator(current_parts(), who).sync.pause(why)
+    Operator(current_parts(), who, Way.CLI).sync.pause(why)
     click.echo("Sync paused.")
 
 
@@ -116,7 +117,7 @@ def pause(who: str, why: str) -> None:
 @audit_options
 def resume(who: str, why: str) -> None:
     """End the pause. If the sync also stopped by itself, probe LiveDesk at once."""
-    Operator(current_parts(), who).sync.resume(why)
+    Operator(current_parts(), who, Way.CLI).sync.resume(why)
     click.echo("Sync resumed.")
 
 
@@ -124,7 +125,7 @@ def resume(who: str, why: str) -> None:
 @audit_options
 def acknowledge(who: str, why: str) -> None:
     """Stop showing everywhere that Redis was emptied, once you have acted."""
-    Operator(current_parts(), who).sync.acknowledge(why)
+    Operator(current_parts(), who, Way.CLI).sync.acknowledge(why)
     click.echo("Acknowledged.")
 
 
@@ -132,7 +133,7 @@ def acknowledge(who: str, why: str) -> None:
 @audit_options
 def sign_out_everyone(who: str, why: str) -> None:
     """End all sessions of the dashboard: everybody must sign in again."""
-    ended = Operator(current_parts(), who).access.sign_out_everyone(why)
+    ended = Operator(current_parts(), who, Way.CLI).access.sign_out_everyone(why)
     click.echo(f"Ended {counted(ended, 'session')}.")
 
 

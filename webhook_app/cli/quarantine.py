@@ -17,7 +17,7 @@ from webhook_app.receiver.replay import revealed
 from webhook_app.sources.body.keys import keys_in
 from webhook_app.sources.body.payload_codec import load_payload
 from worker.errors import Unmappable
-from worker.model import Quarantined, Status
+from worker.model import Quarantined, Status, Way
 
 PAGE = 100
 #: How a replay can end if the delivery has a usable contact.
@@ -58,7 +58,7 @@ def list_entries(clash: tuple[str, str] | None) -> None:
 @audit_options
 def show_entry(entry: str, reveal: bool, who: str, why: str) -> None:
     """Show the problems of the delivery ENTRY and what it contains."""
-    operator = Operator(current_parts(), who)
+    operator = Operator(current_parts(), who, Way.CLI)
     found = operator.quarantine.reveal(entry, why) if reveal else operator.quarantine.get(entry)
     click.echo(f"source  {found.source}\nsince   {when(found.since, operator.parts.store.now())}\n")
     if found.clash:
@@ -104,7 +104,7 @@ def replay(
     decision = _decision(id_prefix, same_person)
     if decision and everything:
         raise click.UsageError("Only clashes need a decision: give an ENTRY or --clash.")
-    operator = Operator(current_parts(), who)
+    operator = Operator(current_parts(), who, Way.CLI)
     deliveries = list(_all(operator.parts, clash)) if entry is None else [operator.quarantine.get(entry)]
     for one in deliveries:
         operator.quarantine.require_clash(one, decision)
@@ -117,7 +117,7 @@ def replay(
 @audit_options
 def discard(entry: str, who: str, why: str) -> None:
     """Delete the delivery ENTRY."""
-    Operator(current_parts(), who).quarantine.discard(entry, why)
+    Operator(current_parts(), who, Way.CLI).quarantine.discard(entry, why)
     click.echo("Deleted.")
 
 

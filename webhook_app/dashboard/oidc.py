@@ -13,10 +13,10 @@ from werkzeug import Response
 from webhook_app.access import Provider
 from webhook_app.dashboard.blueprint import blueprint
 from webhook_app.dashboard.errors import page
-from webhook_app.dashboard.session import begin, local_path, needs
+from webhook_app.dashboard.session import MAX_NAME, begin, local_path, needs
 from webhook_app.dashboard.sign_in import audit_failure, audit_session, forgive, network, retry_after, too_many
 from webhook_app.parts import Parts, current_parts
-from worker.store.security import Way
+from worker.model import Way
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 FAULTS = (AuthlibBaseError, JoseError, OSError, KeyError, TypeError, ValueError, RuntimeError)
 #: What the metadata must name: where people, our secret and requests for keys are sent.
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+#: Characters of an unverified address, so that the name has room to say so.
+MAX_EMAIL = MAX_NAME - len(" (unverified)")
 #: Where an app keeps its client, which caches the provider's metadata.
 EXTENSION = "livedesk_sync_oidc"
 
@@ -76,19 +78,19 @@ def provider_answered() -> Response:
         forgive(parts, attempt, succeeded=False)
         return _failed(error)
     except FAULTS as error:
-        audit_failure(parts, attempt, "identity provider")
+        audit_failure(parts, attempt)
         return _failed(error)
     role = provider.role_of(claims)
     if role is None:
-        audit_failure(parts, attempt, "identity provider, no access")
+        audit_failure(parts, attempt, "no access")
         return page(
             403,
             "You have no access",
             "You are signed in, but neither OIDC_OPERATORS nor OIDC_VIEWERS lists you or one of your groups.",
         )
     forgive(parts, attempt)
-    begin(parts, str(claims.get("email") or claims["sub"]), role)
-    audit_session(parts, "signed in", f"identity provider, {role}")
+    begin(parts, name_in(claims), role, Way.PROVIDER)
+    audit_session(parts, "signed in", role)
     return redirect(wanted, 303)
 
 
@@ -119,6 +121,14 @@ def _claims(client: Any, provider: Provider) -> dict[str, Any]:
         }
     )
     return dict(token["userinfo"])
+
+
+def name_in(claims: dict[str, Any]) -> str:
+    """Return the name for the audit log: only a verified e-mail address stands alone."""
+    email = claims.get("email")
+    if not isinstance(email, str) or not email:
+        return str(claims["sub"])
+    return email if claims.get("email_verified") is True else f"{email[:MAX_EMAIL]} (unverified)"
 
 
 def check_metadata(metadata: dict[str, Any], provider: Provider) -> dict[str, Any]:

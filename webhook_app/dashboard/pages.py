@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import current_app, flash, g, redirect, render_template, request, session
+from flask import current_app, flash, g, redirect, render_template, request
 from werkzeug import Response
 
 from webhook_app.access import Role
@@ -81,7 +81,9 @@ def reason() -> str:
 
 def operator() -> Operator:
     """Return what the person who is signed in can do."""
-    return Operator(current_parts(), str(session["name"]))
+    user = current_user()
+    assert user is not None
+    return Operator(current_parts(), user.name, user.way)
 
 
 def shown_identifier(text: str) -> str:

@@ -23,6 +23,7 @@ from werkzeug import Response
 from webhook_app.access import Role
 from webhook_app.parts import Parts
 from worker.errors import StoreError
+from worker.model import Way
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class User:
 
     name: str
     role: Role
+    way: Way
 
     @property
     def is_operator(self) -> bool:
@@ -75,10 +77,10 @@ def needs(role: Role | None) -> Callable[[View], View]:
 
 def current_user() -> User | None:
     """Return the person who is signed in, or ``None``."""
-    return User(session["name"], Role(session["role"])) if "role" in session else None
+    return User(session["name"], Role(session["role"]), Way(session["way"])) if "role" in session else None
 
 
-def begin(parts: Parts, name: str, role: Role) -> None:
+def begin(parts: Parts, name: str, role: Role, way: Way) -> None:
     """Start a new session, and end the one that this browser had.
 
     Raises:
@@ -87,8 +89,9 @@ def begin(parts: Parts, name: str, role: Role) -> None:
     session_id = secrets.token_hex(SESSION_ID_BYTES)
     parts.store.sessions.begin(session_id, SESSION_S * 1000, replaces=session.get("id"))
     session.clear()
-    tidy = "".join(letter for letter in name if letter.isprintable()).strip()[:MAX_NAME]
-    session.update(id=session_id, name=tidy or role.value, role=role.value, until=int(parts.clock()) + SESSION_S)
+    name = "".join(letter for letter in name if letter.isprintable()).strip()[:MAX_NAME]
+    until = int(parts.clock()) + SESSION_S
+    session.update(id=session_id, name=name or role.value, role=role.value, way=way.value, until=until)
     log.info(LogEvent("signed in", role=role))
 
 

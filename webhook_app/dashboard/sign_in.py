@@ -1,6 +1,8 @@
 """Signing in with a password, and signing out."""
 
 import logging
+import re
+import unicodedata
 from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 
@@ -12,6 +14,7 @@ from webhook_app.dashboard.session import begin, current_user, end, local_path, 
 from webhook_app.parts import Parts, current_parts
 from worker.durations import duration
 from worker.errors import StoreError
+from worker.model import Way
 from worker.store.security import MAX_OVERALL, MAX_SIGN_INS, OVERALL_MS, SIGN_INS_MS, SignInAttempt
 from worker.telemetry import LogEvent
 
@@ -19,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Failed sign-ins of all addresses that are recorded one by one, in each window of ``OVERALL_MS``.
 MAX_RECORDED = 10
+#: Names that the audit log gives to what nobody has signed in for.
+RESERVED_NAMES = ("sync", "somebody", "api", "command line", "automatic")
 #: The message after a sign-out that could not end copies of the cookie.
 NOT_ENDED = (
     "You are signed out in this browser. Redis is unavailable, so copies of its cookie remain valid for up to 12 "
@@ -45,11 +50,11 @@ def sign_in_by_password() -> Response:
         return response
     role = parts.access.role_of_password(request.form.get("password", ""))
     if role is None:
-        audit_failure(parts, attempt, "password")
+        audit_failure(parts, attempt)
         return _form(403, "Wrong password.")
     forgive(parts, attempt)
-    begin(parts, request.form.get("name", ""), role)
-    audit_session(parts, "signed in", f"password, {role}")
+    begin(parts, typed_name(request.form.get("name", "")), role, Way.PASSWORD)
+    audit_session(parts, "signed in", role)
     return redirect(local_path(request.form.get("next")), 303)
 
 
@@ -60,6 +65,15 @@ def sign_out() -> Response:
         audit_session(current_parts(), "signed out")
     flash("You are signed out." if end(current_parts()) else NOT_ENDED)
     return redirect(url_for("dashboard.sign_in"), 303)
+
+
+def typed_name(text: str) -> str:
+    """Return a name that nobody takes for one from elsewhere.
+
+    Only an identity provider names addresses (``ada@example.com``), only the API marks names (``ada (api)``).
+    """
+    name = " ".join(re.sub(r"[@()\[\]<>]", " ", unicodedata.normalize("NFKC", text)).split())
+    return "" if name.casefold() in RESERVED_NAMES else name
 
 
 def network(address: str | None) -> str:
@@ -97,20 +111,20 @@ def audit_session(parts: Parts, did: str, why: str = "") -> None:
     user = current_user()
     assert user is not None
     try:
-        parts.store.audit.add(user.name, did, why=why)
+        parts.store.audit.add(user.name, did, why=why, way=user.way)
     except StoreError as error:
         log.warning(LogEvent("not in the audit log", did=did, error=error))
 
 
-def audit_failure(parts: Parts, attempt: SignInAttempt, why: str) -> None:
+def audit_failure(parts: Parts, attempt: SignInAttempt, why: str = "") -> None:
     """Record a failed sign-in, if it is one of the few that the audit log has.
 
     The address is not recorded, and neither is the name: some people type their password there.
     """
-    log.info(LogEvent("sign-in failed", method=why, address=attempt.alias))
+    log.info(LogEvent("sign-in failed", method=attempt.way, reason=why or None, address=attempt.alias))
     try:
         for did, target in _recorded(attempt):
-            parts.store.audit.add_failed_sign_in(did, target, why)
+            parts.store.audit.add_failed_sign_in(did, target, why, way=attempt.way)
     except StoreError as error:
         log.warning(LogEvent("not in the audit log", did="failed to sign in", error=error))
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from webhook_app.present.masking import masked_text
 from webhook_app.present.sending import Sentence
-from webhook_app.present.wording import field_labels
+from webhook_app.present.wording import field_labels, way_words
 from worker.causes import explain
-from worker.model import Attempt, Outcome, State, Work
+from worker.model import Attempt, Outcome, State, Way, Work
 from worker.store.audit import AuditEntry
 from worker.store.changes import Change
 from worker.store.record import ContactRecord
@@ -55,11 +55,17 @@ def timeline_of(record: ContactRecord, changes: list[Change], audited: list[Audi
         *_changes(record, changes),
         *_attempts(record, changes),
         *(
-            (one.at, Moment(at=one.at, what=one.did.capitalize(), who=one.who, detail=[masked_text(one.why)]))
+            (one.at, Moment(at=one.at, what=one.did.capitalize(), who=_person(one), detail=[masked_text(one.why)]))
             for one in audited
         ),
     ]
     return [moment for _, moment in sorted(placed, key=lambda pair: pair[0])]
+
+
+def _person(entry: AuditEntry) -> str:
+    """``ada@example.com (identity provider)``."""
+    way = way_words(entry.way)
+    return f"{entry.who} ({way})" if way and entry.way not in (Way.SYNC, Way.API) else entry.who
 
 
 def _signup(record: ContactRecord, changes: list[Change]) -> Iterator[Placed]:

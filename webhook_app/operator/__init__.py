@@ -6,7 +6,7 @@
 ``filters``     which contacts: read from text and described in words
 ``refusals``    who acts, the audit, and why an action is refused
 
-    operator = Operator(current_parts(), "ada")
+    operator = Operator(current_parts(), "ada", Way.CLI)
     operator.contacts.retry(key, why="LiveDesk is back")
 """
 
@@ -16,7 +16,7 @@ from webhook_app.operator.operations import CHANGES, OperationActions, Plan, rem
 from webhook_app.operator.quarantine import SAME_PERSON, UNDECIDED, Decision, QuarantineActions
 from webhook_app.operator.refusals import SENTENCES, ActionRefused, Actions, InvalidInput, Reason
 from webhook_app.parts import Parts
-from worker.model import EDITABLE_FIELDS
+from worker.model import EDITABLE_FIELDS, Way
 
 __all__ = [
     "CHANGES",
@@ -82,11 +82,12 @@ class AccessActions(Actions):
 class Operator:
     """One person, named as in the audit log, and everything that they can do."""
 
-    def __init__(self, parts: Parts, who: str) -> None:
+    def __init__(self, parts: Parts, who: str, way: Way) -> None:
         self.parts = parts
         self.who = who
-        self.contacts = ContactActions(parts, who)
-        self.operations = OperationActions(parts, who)
-        self.quarantine = QuarantineActions(parts, who)
-        self.sync = SyncActions(parts, who)
-        self.access = AccessActions(parts, who)
+        self.way = way
+        self.contacts = ContactActions(parts, who, way)
+        self.operations = OperationActions(parts, who, way)
+        self.quarantine = QuarantineActions(parts, who, way)
+        self.sync = SyncActions(parts, who, way)
+        self.access = AccessActions(parts, who, way)

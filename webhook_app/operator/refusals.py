@@ -7,7 +7,7 @@ from enum import StrEnum
 from webhook_app.parts import Parts
 from worker.actions import ACTIONS, Action, may
 from worker.errors import SyncError
-from worker.model import State
+from worker.model import State, Way
 from worker.store.record import ContactRecord
 
 
@@ -76,14 +76,17 @@ def require(action: Action, record: ContactRecord) -> None:
 
 @dataclass(frozen=True)
 class Actions:
-    """The actions of one person (``who``) on one subject, all in the audit log.
+    """The actions of one person on one subject, all in the audit log.
+
+    ``who`` is their name, ``way`` how they are known.
 
     Actions raise ``StoreError`` when Redis cannot be used and ``ActionRefused`` when the state does not allow them.
     """
 
     parts: Parts
     who: str
+    way: Way
 
     def audit(self, did: str, target: str = "", why: str = "") -> None:
         """Record an action. ``target``: a key or an id. No personal data."""
-        self.parts.store.audit.add(self.who, did, target, why)
+        self.parts.store.audit.add(self.who, did, target, why, way=self.way)

@@ -482,3 +482,4 @@ class AuditEntry(Answer):
     did: str
     target: str
     why: Masked
+    way: str

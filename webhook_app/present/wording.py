@@ -11,7 +11,7 @@ from webhook_app.present.sending import STOPPED
 from worker.actions import BulkAction, Obstacle
 from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, rfc3339
 from worker.estimate import Limit
-from worker.model import CONTACT_FIELDS, Identity, OnChange, OnConflict, OnDelete, Outcome
+from worker.model import CONTACT_FIELDS, Identity, OnChange, OnConflict, OnDelete, Outcome, Way
 from worker.store.contacts import Erased
 from worker.store.operations import Operation
 from worker.store.overview import Overview
@@ -285,11 +285,26 @@ def points(values: Sequence[float | None], width: int, height: int, top: float =
     return [" ".join(line) for line in lines if line]
 
 
+#: How the audit log knows who acted.
+WAY_WORDS = {
+    Way.PASSWORD: "password",
+    Way.PROVIDER: "identity provider",
+    Way.API: "API",
+    Way.CLI: "command line",
+    Way.SYNC: "sync",
+}
+
+
+def way_words(way: str) -> str:
+    """Return how somebody is known; ``""`` of an entry that does not say so."""
+    return WAY_WORDS.get(Way(way), "") if way in tuple(Way) else ""
+
+
 #: The filters of the templates, by name.
 FILTERS: dict[str, Callable[..., Any]] = {
     **{each.__name__: each for each in (number, rate, counted, people, points, aliases, code_spans)},
     **{each.__name__: each for each in (name_action, describe_undo, field_label, field_labels)},
-    **{each.__name__: each for each in (takes, limit_words, clear_words)},
+    **{each.__name__: each for each in (takes, limit_words, clear_words, way_words)},
     **{each.__name__: each for each in (duration, relative, absolute, clock_time)},
     "machine_time": rfc3339,
 }

@@ -9,13 +9,14 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
+from worker.model import Way
 from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
 
 #: Entries that are kept, and those of failed sign-ins.
 MAX_ENTRIES, MAX_FAILED = 10_000, 2_000
-FIELDS = ("who", "did", "target", "why")
+FIELDS = ("who", "did", "target", "why", "way")
 #: The latest entries that are searched for those about one contact.
 SEARCHED = 500
 #: Entries that are read at once.
@@ -27,7 +28,10 @@ STREAMS = (keys.AUDIT, keys.DECISIONS, keys.FAILED_SIGN_INS)
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """An action on ``target`` (a contact's key, or a name) ``at`` a time in ms."""
+    """An action on ``target`` (a contact's key, or a name) ``at`` a time in ms.
+
+    ``way`` is a ``Way``, or ``""`` in entries of earlier versions.
+    """
 
     id: str
     at: int
@@ -35,6 +39,7 @@ class AuditEntry:
     did: str
     target: str
     why: str
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +68,13 @@ class Audit:
     def __init__(self, db: Database) -> None:
         self.db = db
 
-    def add(self, who: str, did: str, target: str = "", why: str = "") -> None:
+    def add(self, who: str, did: str, target: str = "", why: str = "", *, way: Way) -> None:
         """Record an action. No personal data in ``target`` or ``why``."""
-        self._add(keys.AUDIT, MAX_ENTRIES, who, did, target, why)
+        self._add(keys.AUDIT, MAX_ENTRIES, dict(zip(FIELDS, (who, did, target, why, way), strict=True)))
 
-    def add_failed_sign_in(self, did: str, target: str, why: str) -> None:
+    def add_failed_sign_in(self, did: str, target: str, why: str, *, way: Way) -> None:
         """Record a failed sign-in. Nobody knows who tried."""
-        self._add(keys.FAILED_SIGN_INS, MAX_FAILED, "", did, target, why)
+        self._add(keys.FAILED_SIGN_INS, MAX_FAILED, dict(zip(FIELDS, ("", did, target, why, way), strict=True)))
 
     def entries(self, wanted: AuditFilter, before: str | None = None) -> Iterator[AuditEntry]:
         """Yield the entries that match, the latest first; ``before`` is an entry's id."""
@@ -87,10 +92,9 @@ class Audit:
         entries = [entry for stream in STREAMS[:2] for entry in self._read(stream, "+", "-", SEARCHED)]
         return sorted((entry for entry in entries if entry.target == target), key=_order, reverse=True)
 
-    def _add(self, stream: str, kept: int, who: str, did: str, target: str, why: str) -> None:
-        entry: dict[Any, Any] = {"who": who, "did": did, "target": target, "why": why}
+    def _add(self, stream: str, kept: int, fields: dict[Any, Any]) -> None:
         with translated():
-            self.db.client.xadd(stream, entry, maxlen=kept, approximate=True)
+            self.db.client.xadd(stream, fields, maxlen=kept, approximate=True)
 
     def _newest(self, stream: str, wanted: AuditFilter, before: str | None) -> Iterator[AuditEntry]:
         """Yield the entries of one stream in the time of the filter, the latest first."""
@@ -106,13 +110,11 @@ class Audit:
             last = f"({entries[-1].id}"
 
     def _read(self, stream: str, last: str, first: str, limit: int) -> list[AuditEntry]:
-        unnamed = SYNC if stream == keys.DECISIONS else ""
+        unsaid = {"who": SYNC, "way": Way.SYNC} if stream == keys.DECISIONS else {}
         with translated():
             entries: Any = self.db.client.xrevrange(stream, max=last, min=first, count=limit)
         return [
-            AuditEntry(
-                entry, int(entry.partition("-")[0]), *({"who": unnamed, **fields}.get(name, "") for name in FIELDS)
-            )
+            AuditEntry(entry, int(entry.partition("-")[0]), *({**unsaid, **fields}.get(name, "") for name in FIELDS))
             for entry, fields in entries
         ]
 

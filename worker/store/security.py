@@ -2,9 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
+from worker.model import Way
 from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
@@ -17,13 +17,6 @@ MAX_OVERALL = 60
 OVERALL_MS = 60_000
 #: How long an address is known after a sign-in. The limit over all addresses does not apply to it.
 KNOWN_MS = 30 * 24 * 3_600_000
-
-
-class Way(StrEnum):
-    """The ways to sign in. Each has its own limits."""
-
-    PASSWORD = "password"  # noqa: S105 - not one
-    PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ class SignInAttempt:
 
 
 class RateLimiter:
-    """Limits failed sign-ins over all web processes together."""
+    """Limits failed sign-ins over all web processes together, each way by itself."""
 
     def __init__(self, db: Database) -> None:
         self.db = db

@@ -21,7 +21,7 @@ from webhook_app.api import DOCUMENT
 from webhook_app.present.csv_export import CHUNK, INCOMPLETE, as_csv
 from worker import __version__
 from worker.actions import BulkAction
-from worker.model import Contact, Note, NoteCode, Origin, Outcome, Quarantined, Resolution, State
+from worker.model import Contact, Note, NoteCode, Origin, Outcome, Quarantined, Resolution, State, Way
 from worker.process.activity import Activity
 from worker.store import keys
 from worker.store.connection import connect
@@ -234,7 +234,7 @@ def test_workers_are_listed(api: Api) -> None:
 
 def test_the_audit_log_has_pages(api: Api) -> None:
     for number in range(3):
-        api.world.store.audit.add("ada", "retry", f"key-{number}")
+        api.world.store.audit.add("ada", "retry", f"key-{number}", way=Way.PASSWORD)
     first = document_of(api.get("/audit?limit=2"))["entries"]
     assert [entry["target"] for entry in first] == ["key-2", "key-1"]
     rest = document_of(api.get(f"/audit?limit=2&before={first[-1]['id']}"))["entries"]

@@ -22,9 +22,10 @@ from webhook_app.dashboard.session import local_path
 from webhook_app.dashboard.sign_in import MAX_RECORDED, network
 from webhook_app.parts import Parts
 from worker.errors import StoreUnavailable
+from worker.model import Way
 from worker.store import keys
 from worker.store.audit import MAX_FAILED
-from worker.store.security import KNOWN_MS, MAX_OVERALL, MAX_SIGN_INS, OVERALL_MS, SIGN_INS_MS, Sessions, Way
+from worker.store.security import KNOWN_MS, MAX_OVERALL, MAX_SIGN_INS, OVERALL_MS, SIGN_INS_MS, Sessions
 from worker.store.store import Store
 
 PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
@@ -414,12 +415,12 @@ def test_sign_ins_are_in_the_audit_log(open_door: OpenDoor, store: Store, client
     send(door, "/dashboard/sign-out")
     for _ in range(MAX_SIGN_INS + 5):
         sign_in(open_door(), "wrong", name="my-secret-password")
-    entries = [(entry.who, entry.did, entry.why) for entry in reversed(store.audit.page())]
+    entries = [(entry.who, entry.did, entry.why, entry.way) for entry in reversed(store.audit.page())]
     assert entries == [
-        ("Zoë", "signed in", "password, operator"),
-        ("Zoë", "signed out", ""),
-        ("", "failed to sign in", "password"),
-        ("", "failed to sign in 10 times within 5 min: locked out", "password"),
+        ("Zoë", "signed in", "operator", "password"),
+        ("Zoë", "signed out", "", "password"),
+        ("", "failed to sign in", "", "password"),
+        ("", "failed to sign in 10 times within 5 min: locked out", "", "password"),
     ]
     recorded = str(client.xrange(keys.FAILED_SIGN_INS))
     assert "127.0.0.1" not in recorded
@@ -505,10 +506,25 @@ def test_passwords_of_any_length_count_and_cost_little(door: FlaskClient, passwo
     assert sign_in(door, password).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        *(("Zoë  Müller", "Zoë Müller"), ("ada@example.com", "ada example.com"), ("ci (api)", "ci api")),
+        *(("ada\uff20example.com", "ada example.com"), ("ada\ufe6bexample.com", "ada example.com")),
+        *(("ci \uff08api\uff09", "ci api"), ("ada\u202e", "ada"), ("sync", "operator"), ("Command Line", "operator")),
+        *(("@", "operator"), ("", "operator")),
+    ],
+)
+def test_a_typed_name_imitates_nobody(door: FlaskClient, store: Store, typed: str, name: str) -> None:
+    sign_in(door, name=typed)
+    (entry,) = store.audit.page(limit=1)
+    assert (entry.who, entry.way) == (name, "password")
+
+
 def test_failed_sign_ins_displace_nothing_else(store: Store) -> None:
-    store.audit.add("Zoë", "retried")
+    store.audit.add("Zoë", "retried", way=Way.PASSWORD)
     for number in range(MAX_FAILED + 500):
-        store.audit.add_failed_sign_in("failed to sign in", f"address {number}", "password")
+        store.audit.add_failed_sign_in("failed to sign in", f"address {number}", "", way=Way.PASSWORD)
     assert store.audit.page(limit=5000)[-1].did == "retried"
     assert len(store.audit.page(limit=5000)) < MAX_FAILED + 200
 

@@ -11,7 +11,7 @@ import redis
 from tests.invariants import assert_invariants
 from tests.life import GONE, NOON, STALE_ROW, Life
 from tests.world import CONFLICT, FAILED, RETRYING, DashboardWorld
-from worker.model import Note, OnDelete, Outcome, State, Work
+from worker.model import Note, OnDelete, Outcome, State, Way, Work
 from worker.store import keys
 from worker.store.lists import Filter
 
@@ -209,7 +209,7 @@ def test_a_deletion_of_somebody_unknown(door: DashboardWorld) -> None:
 
 def test_failed_attempts_are_in_the_timeline(door: DashboardWorld) -> None:
     key = door.bring("bob", RETRYING, FAILED)
-    door.store.audit.add("Grace", "retried", key, "fixed at the shop")
+    door.store.audit.add("Grace", "retried", key, "fixed at the shop", way=Way.PASSWORD)
     page = door.get(f"{LIST}/{key}")
     assert moments(page) == [
         "Signup received",

@@ -35,7 +35,7 @@ def door(client: redis.Redis, provider: Provider) -> FlaskClient:
         issuer=provider.url,
         client_id=CLIENT_ID,
         client_secret=CLIENT_SECRET,
-        operators=("ada@example.com", "support"),
+        operators=("ada@example.com", "kim@example.com", "support"),
         viewers=("staff", "bob@example.com"),
     )
     parts = Parts(
@@ -91,6 +91,9 @@ def test_the_request_to_the_provider(door: FlaskClient) -> None:
     [
         ({"email": "ADA@example.com", "email_verified": True}, Role.OPERATOR),
         ({"email": "bob@example.com", "email_verified": True}, Role.VIEWER),
+        ({"email": "\u212aim@example.com", "email_verified": True}, None),
+        ({"email": "kim@example.co\uff4d", "email_verified": True}, None),
+        ({"groups": ["\u017ftaff", "Staff"]}, None),
         ({"email": "eve@example.com", "email_verified": True}, None),
         ({"email": "ada@example.com", "email_verified": False}, None),
         ({"email": "ada@example.com", "email_verified": "true"}, None),
@@ -114,6 +117,26 @@ def test_roles_by_email_and_group(
         assert door.get("/dashboard/").status_code == 303
     else:
         assert role in door.get("/dashboard/").text
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"email": "ada@example.com", "email_verified": True}, "ada@example.com"),
+        ({"email": "ada@example.com"}, "ada@example.com (unverified)"),
+        ({"email": "ada@example.com", "email_verified": "true"}, "ada@example.com (unverified)"),
+        ({"email": f"{'a' * 60}@example.com"}, f"{'a' * 47} (unverified)"),
+        ({"email": ["ada@example.com"]}, "7"),
+        ({}, "7"),
+    ],
+)
+def test_an_unverified_address_is_marked_in_the_audit_log(
+    door: FlaskClient, provider: Provider, claims: dict[str, Any], name: str
+) -> None:
+    provider.person = {"sub": "7", "groups": ["staff"], **claims}
+    assert sign_in(door).status_code == 303
+    (entry,) = Parts.of(door.application).store.audit.page(limit=1)
+    assert (entry.who, entry.did) == (name, "signed in")
 
 
 LIES: list[Callable[[dict[str, Any]], object]] = [
@@ -221,11 +244,11 @@ def test_only_invalid_answers_count_as_failed_sign_ins(door: FlaskClient, provid
     answer = sign_in(door)
     assert (answer.status_code, "Too many failed sign-ins. Try again in" in answer.text) == (429, True)
     assert store.rate_limiter.try_sign_in("127.0.0.1").failed == 1, "passwords are counted apart"
-    found = [(entry.who, entry.did, entry.why) for entry in store.audit.page(limit=3)]
+    found = [(entry.who, entry.did, entry.why, entry.way) for entry in store.audit.page(limit=3)]
     assert found == [
-        ("", "failed to sign in 10 times within 5 min: locked out", "identity provider"),
-        ("", "failed to sign in", "identity provider"),
-        ("ada@example.com", "signed in", "identity provider, operator"),
+        ("", "failed to sign in 10 times within 5 min: locked out", "", "provider"),
+        ("", "failed to sign in", "", "provider"),
+        ("ada@example.com", "signed in", "operator", "provider"),
     ]
     store.shift_ms = SIGN_INS_MS
     assert sign_in(door).status_code == 303

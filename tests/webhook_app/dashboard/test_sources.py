@@ -20,7 +20,7 @@ from webhook_app.parts import Parts
 from webhook_app.present.wording import describe_deletion
 from webhook_app.sources.config import read_source
 from worker import __version__
-from worker.model import OnDelete, Quarantined
+from worker.model import OnDelete, Quarantined, Way
 from worker.process.activity import Activity
 from worker.store import keys
 
@@ -208,7 +208,7 @@ def test_the_audit_has_pages(parts: Parts) -> None:
     parts.store.audit.db.client.delete(keys.AUDIT)
     assert "Nothing has been done yet" in words(door, "audit")
     for number in range(60):
-        parts.store.audit.add("Ada", "retried a contact", f"key-{number}", "<script>")
+        parts.store.audit.add("Ada", "retried a contact", f"key-{number}", "<script>", way=Way.PASSWORD)
     first = door.get("/dashboard/audit").text
     assert "key-59" in first
     assert "key-9<" not in first

@@ -7,7 +7,7 @@ import redis
 
 from tests.world import ADA, CONFLICT, FAILED, DashboardWorld
 from webhook_app.access import Role
-from worker.model import Note, NoteCode, Quarantined
+from worker.model import Note, NoteCode, Quarantined, Way
 
 LENA = replace(ADA, identifier="lena@zq70.example", email="lena@zq70.example", name="Lena Zq70frau")
 WORDS = "Lena Zq70frau <lena@zq70.example> and other@zq70.example have been taken, call +49 151 7070 7070"
@@ -37,7 +37,7 @@ def door(client: redis.Redis) -> DashboardWorld:
     door.store.quarantine.add_all(
         [Quarantined(source="signup", payload='{"lena@zq70.example": 1}', headers={}, problems=problems)]
     )
-    door.store.audit.add("Ada", "retried", door.key(LENA.identifier), why=REASON)
+    door.store.audit.add("Ada", "retried", door.key(LENA.identifier), why=REASON, way=Way.PASSWORD)
     door.store.upstream.pause("Ada", REASON)
     return door
 

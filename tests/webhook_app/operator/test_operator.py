@@ -8,7 +8,7 @@ import pytest
 from tests.world import CONFLICT, CREATED, DISCARDED, FAILED, RETRYING, World
 from webhook_app.operator import ActionRefused, InvalidInput, Operator, Plan, Reason
 from worker.actions import Action, BulkAction, Obstacle, may
-from worker.model import AttemptResult, State
+from worker.model import AttemptResult, State, Way
 from worker.store import keys
 from worker.store.lists import Filter
 
@@ -17,7 +17,7 @@ ALL_FAILED = Filter(state=State.FAILED)
 
 @pytest.fixture
 def operator(world: World) -> Operator:
-    return Operator(world.parts, "ada")
+    return Operator(world.parts, "ada", Way.CLI)
 
 
 def audited(world: World) -> list[tuple[str, str, str, str]]:

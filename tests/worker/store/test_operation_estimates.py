@@ -6,7 +6,7 @@ from tests.worker.store.simulation import Simulation
 from tests.world import FAILED, HOUR_MS
 from webhook_app.operator import Operator
 from worker.actions import BulkAction
-from worker.model import State
+from worker.model import State, Way
 from worker.store.lists import Filter
 
 FAR_MS = 600_000
@@ -20,7 +20,7 @@ def test_a_plan_and_a_running_operation_count_what_goes_first(client: redis.Redi
     crowd.arrive([f"import-{number}" for number in range(150)], bulk=True)
     crowd.arrive([f"new-{number}" for number in range(100)])
     crowd.run(2000)
-    operator = Operator(crowd.parts, "ada")
+    operator = Operator(crowd.parts, "ada", Way.CLI)
     plan = operator.operations.plan(BulkAction.RETRY, Filter(state=State.FAILED))
     assert plan.takes_ms is not None
     assert plan.behind_ms is not None

@@ -8,7 +8,7 @@ import redis
 from tests.invariants import assert_invariants
 from tests.world import World
 from worker.estimate import Limit
-from worker.model import AttemptResult, Outcome, Signal, State, UpstreamPolicy
+from worker.model import AttemptResult, Outcome, Signal, State, UpstreamPolicy, Way
 from worker.store import keys
 from worker.store.counters import Total
 
@@ -149,7 +149,7 @@ def test_the_flow_of_other_counts(world: World) -> None:
 
 def test_the_audit_log_records_who_did_what(world: World) -> None:
     for number in range(3):
-        world.store.audit.add("ada", "retried", f"key-{number}", "it is fixed")
+        world.store.audit.add("ada", "retried", f"key-{number}", "it is fixed", way=Way.PASSWORD)
     entries = world.store.audit.page(limit=2)
     assert [(entry.who, entry.did, entry.target, entry.why) for entry in entries] == [
         ("ada", "retried", "key-2", "it is fixed"),

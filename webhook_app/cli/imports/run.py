@@ -23,6 +23,7 @@ from webhook_app.cli.imports.report import ErrorsFile, Report
 from webhook_app.parts import Parts
 from webhook_app.present.wording import counted
 from worker.errors import StoreError, StoreFull
+from worker.model import Way
 
 #: Digits of the file's hash in the audit log. The file's name may be a person's.
 HASH_DIGITS = 12
@@ -205,6 +206,6 @@ def audit(parts: Parts, report: Report, target: Target, prepared: Prepared, who:
     stopped = f"; {report.stopped}{more}" if report.stopped else ""
     did = f"imported {counted(report.counts['accepted'], 'contact')} ({counts}) from file {prepared.digest}{stopped}"
     try:
-        parts.store.audit.add(who, did, target.origin.source, why)
+        parts.store.audit.add(who, did, target.origin.source, why, way=Way.CLI)
     except StoreError as error:
         click.echo(f"The import is not in the audit log: {error}.", err=True)
