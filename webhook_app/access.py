@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from worker.characters import lower_ascii
+
 
 class Role(StrEnum):
     """A viewer can see everything but personal data; an operator can also act."""
@@ -40,7 +42,7 @@ class Provider:
         listed = groups if isinstance(groups, list) else []
         is_of = {group for group in listed if isinstance(group, str) and "@" not in group}
         if isinstance(email, str) and claims.get("email_verified") is True:
-            is_of.add(email.lower())
+            is_of.add(lower_ascii(email))
         if is_of & set(self.operators):
             return Role.OPERATOR
         return Role.VIEWER if is_of & set(self.viewers) else None

@@ -1,9 +1,10 @@
-"""Invisible characters, which come along with copied text.
+"""Invisible characters, which come along with copied text, and ASCII's letters.
 
 They are in what people copy out of PDFs, chats and address books.
 """
 
 import re
+import string
 
 #: What is invisible and means nothing at the edge of a text: the soft hyphen, the fillers of Hangul, Khmer and
 #: Mongolian, zero-width spaces and joiners, marks and controls of direction, the byte order mark (Unicode's
@@ -19,6 +20,18 @@ _ANYWHERE = re.compile(rf"[{_INVISIBLE}\ufe00-\ufe0f\U000e0000-\U000e0fff]|[^\S\
 #: A joiner matters only between letters of a script that is joined, or between emoji; such scripts begin here.
 _JOINED = r"\u0590-\U0010ffff"
 _IN_A_NAME = re.compile(rf"[{_OTHERS}]|(?<![{_JOINED}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINED}])")
+
+
+_TO_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def lower_ascii(text: str) -> str:
+    """Return ``text`` with ASCII's capital letters in lower case, and no others.
+
+    ``str.lower`` turns the Kelvin sign (U+212A) into ``k``, ``str.casefold`` a long s (U+017F) into ``s``: where a
+    comparison decides about access, another person's name must not become equal.
+    """
+    return text.translate(_TO_LOWER)
 
 
 def strip(text: str) -> str:

@@ -6,6 +6,7 @@ operator is noted on the record and written to the audit log.
 
 from enum import StrEnum
 
+from worker.characters import lower_ascii
 from worker.livedesk.answers import Person
 from worker.model import (
     CONTACT_FIELDS,
@@ -52,7 +53,7 @@ BY_POLICY = {OnConflict.ASK: Choice.ASK, OnConflict.KNOWN: Choice.KNOWN, OnConfl
 
 def has_value(person: Person, field: str, value: str | None) -> bool:
     """Whether a contact in LiveDesk has this value, in any case."""
-    return value is not None and (getattr(person, field) or "").lower() == value.lower()
+    return value is not None and lower_ascii(getattr(person, field) or "") == lower_ascii(value)
 
 
 def is_same_person(person: Person, contact: Contact) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from worker.characters import lower_ascii
 from worker.durations import parse_duration
 from worker.errors import SettingsError
 from worker.model import Ack, LogFormat, Requirements, UpstreamPolicy
@@ -71,7 +72,7 @@ def parse_yes_no(text: str) -> bool:
 def parse_people(text: str) -> tuple[str, ...]:
     """E-mail addresses, case-insensitive, and names of groups, comma-separated."""
     names = [name.strip() for name in text.split(",")]
-    return tuple(name.lower() if "@" in name else name for name in names if name)
+    return tuple(lower_ascii(name) if "@" in name else name for name in names if name)
 
 
 def parse_http_url(text: str) -> str:

@@ -76,13 +76,25 @@ def exclusive(folder: Path) -> Iterator[None]:
     Raises:
         StartError: another run has locked it.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will contain personal data
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise StartError(f"Another `make run` uses {folder}. Stop it first, or choose another --data.") from error
+        make_private(folder)
         yield
+
+
+def make_private(folder: Path) -> None:
+    """Let nobody else read the folder, what is in it, and what this process and its children create.
+
+    It contains personal data: Redis's files, logs, and the contacts of the stand-in.
+    """
+    os.umask(0o077)
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~0o077)
 
 
 def prepare(folder: Path, environ: Mapping[str, str]) -> Local:

@@ -59,6 +59,28 @@ def make_run(tmp_path: Path, ports: dict[str, str]) -> Iterator[Run]:
         process.stop()
 
 
+def test_a_folder_from_before_becomes_private(tmp_path: Path) -> None:
+    """As a folder of an earlier version, or one that somebody created with the usual umask."""
+    folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    (folder / "appendonlydir").mkdir(parents=True, mode=0o755)
+    elsewhere.write_text("not ours")
+    (folder / "link").symlink_to(elsewhere)
+    for name in ("appendonlydir/appendonly.aof.1.incr.aof", "web.log"):
+        (folder / name).write_text("ada@example.com")
+    for path in (folder, folder / "appendonlydir", folder / "web.log", elsewhere):
+        path.chmod(path.stat().st_mode | 0o055)
+    before = os.umask(0o022)
+    try:
+        with exclusive(folder):
+            (folder / "later.log").write_text("ada@example.com")
+    finally:
+        os.umask(before)
+    found = {path.name: path.lstat().st_mode & 0o077 for path in (folder, *folder.rglob("*")) if not path.is_symlink()}
+    assert len(found) == 6
+    assert set(found.values()) == {0}
+    assert elsewhere.stat().st_mode & 0o055, "what a link leads to stays as it is"
+
+
 def printed_commands(text: str) -> list[list[str]]:
     """Return the curl commands on the screen, split as a shell does."""
     joined = text.replace("\\\n", " ")

@@ -140,6 +140,11 @@ def problems_of(environ: dict[str, str]) -> list[str]:
     return caught.value.problems
 
 
+def test_only_letters_of_ascii_become_lower_case() -> None:
+    settings = load_settings({**NEEDED, "OIDC_OPERATORS": "\u212aim@Example.com, KIM@example.com"})
+    assert settings.oidc_operators == ("\u212aim@example.com", "kim@example.com")
+
+
 def test_every_setting_is_in_the_table_above() -> None:
     assert [setting for _, _, setting, _ in VARIABLES] == [field.name for field in fields(Settings)]
 
