@@ -14,7 +14,9 @@ from werkzeug.test import TestResponse
 from tests.provider import CLIENT_ID, CLIENT_SECRET, running_provider
 from tests.world import DashboardWorld
 from webhook_app.access import Access, Provider
+from webhook_app.cli import send_test
 from webhook_app.front import Front, asks_for_another_host, read_address
+from webhook_app.sources.delivery import Delivery
 
 PUBLIC_URL = "https://desk.example.com"
 SECRET = "the-secret-of-the-crm-123"
@@ -183,3 +185,24 @@ def test_a_signed_url_is_the_public_one(world: BehindProxy) -> None:
     for lies in (LIES, {"Host": "10.0.0.1:8000"}, {}):
         assert status("a=b", lies) == 200
     assert status("a=c", {}) == 401
+
+
+def test_a_test_delivery_is_signed_for_the_public_url_and_sent_here(
+    world: BehindProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, str]] = []
+
+    def post(delivery: Delivery, url: str) -> tuple[int, bytes]:
+        world.parts.sources["crm"].verify(delivery, world.parts.clock())
+        sent.append((delivery.url, url))
+        return 401, b""
+
+    monkeypatch.setattr(send_test, "_post", post)
+    world.flask("send-test", "crm", "--port", "8123")
+    assert sent == [(f"{PUBLIC_URL}/webhooks/crm", "http://127.0.0.1:8123/webhooks/crm")]
+
+
+@pytest.mark.parametrize("url", ["http://desk.example.com", "http://8.8.8.8", "ftp://localhost"])
+def test_a_test_delivery_goes_to_a_public_host_with_tls_only(world: BehindProxy, url: str) -> None:
+    result = world.flask("send-test", "crm", "--url", url)
+    assert (result.exit_code, "--url must start with http" in result.output) == (2, True)

@@ -18,6 +18,7 @@ from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.sample import NoSample, Sample, read_sample, sample_of, unique
 from webhook_app.sources.send import Unsignable, check_signable, sign, with_body
 from worker.model import Outcome, State
+from worker.outbound import is_public
 from worker.store.record import ContactRecord
 from worker.store.store import Store
 
@@ -55,6 +56,8 @@ def send_test(
     url = url or f"http://127.0.0.1:{port}"
     if urlsplit(url).scheme not in ("http", "https"):
         raise click.UsageError("--url must start with http:// or https://")
+    if urlsplit(url).scheme == "http" and is_public(urlsplit(url).hostname or ""):
+        raise click.UsageError("--url must start with https://: its host is public, and a delivery can carry a secret.")
     if event is not None and parts.sources[source].preset is None:
         raise click.UsageError(f"The source {source} has no preset, so there are no samples of events. Use --body.")
     signed_url = parts.public_url or url.rstrip("/")
