@@ -45,6 +45,9 @@ class Provider:
         self.key = new_key("1")
         self.requests: dict[str, dict[str, str]] = {}
         self.is_down = False
+        #: Cleared: no request is answered until it is set again.
+        self.answers = threading.Event()
+        self.answers.set()
 
     def sign_with_our_key(self, claims: dict[str, Any]) -> str:
         return jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims, self.key)
@@ -54,6 +57,7 @@ class Provider:
 
         @app.before_request
         def down() -> Response | None:
+            self.answers.wait(timeout=30)
             return Response("<h1>Bad gateway</h1>", 502) if self.is_down else None
 
         @app.get("/.well-known/openid-configuration")

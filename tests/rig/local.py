@@ -87,9 +87,9 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def make_private(folder: Path) -> None:
-    """Let nobody else read the folder, what is in it, and what this process and its children create.
+    """Let nobody else read the folder, nor what is in it and what is created later.
 
-    It contains personal data: Redis's files, logs, and the contacts of the stand-in.
+    It contains personal data: Redis's files, logs, and the contacts of the stand-in. Child processes inherit the umask.
     """
     os.umask(0o077)
     for path in (folder, *folder.rglob("*")):

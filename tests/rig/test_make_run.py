@@ -60,7 +60,7 @@ def make_run(tmp_path: Path, ports: dict[str, str]) -> Iterator[Run]:
 
 
 def test_a_folder_from_before_becomes_private(tmp_path: Path) -> None:
-    """As a folder of an earlier version, or one that somebody created with the usual umask."""
+    """As a folder of an earlier version, or one created with the usual umask."""
     folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
     (folder / "appendonlydir").mkdir(parents=True, mode=0o755)
     elsewhere.write_text("not ours")

@@ -1,6 +1,9 @@
 """OpenID Connect sign-in by Authlib: code flow with PKCE, state and nonce."""
 
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,14 +34,20 @@ FAULTS = (AuthlibBaseError, JoseError, OSError, KeyError, TypeError, ValueError,
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 #: Characters of an unverified address, so that the name has room to say so.
 MAX_EMAIL = MAX_NAME - len(" (unverified)")
-#: Where an app keeps its client, which caches the provider's metadata.
-EXTENSION = "livedesk_sync_oidc"
+#: Sign-ins that wait for the provider at once, in each process. Anybody can begin one, and must not take all threads
+#: while the provider is slow.
+MAX_WAITING = 4
+#: Where an app keeps its client, which caches the provider's metadata, and the places of those who wait for it.
+EXTENSION, PLACES = "livedesk_sync_oidc", "livedesk_sync_oidc_places"
+#: How Authlib names what it keeps of a sign-in that has begun.
+BEGUN = "_state_"
 
 
 def init_app(app: Flask) -> None:
     """Prepare the client of the identity provider, if one is configured."""
     provider = Parts.of(app).access.provider
     app.extensions[EXTENSION] = _client(provider) if provider else None
+    app.extensions[PLACES] = threading.BoundedSemaphore(MAX_WAITING)
 
 
 @blueprint.get("/sign-in/provider")
@@ -46,11 +55,13 @@ def init_app(app: Flask) -> None:
 def sign_in_by_provider() -> Response:
     client = current_app.extensions[EXTENSION] or abort(404)
     wanted = local_path(request.args.get("next"))
-    session.clear()
+    for name in [name for name in session if name.startswith(BEGUN)]:
+        del session[name]
     session["next"] = wanted
     try:
-        check_metadata(client.load_server_metadata(), current_parts().access.provider or abort(404))
-        answer: Response = client.authorize_redirect(url_for("dashboard.provider_answered", _external=True))
+        with _waiting_place():
+            check_metadata(client.load_server_metadata(), current_parts().access.provider or abort(404))
+            answer: Response = client.authorize_redirect(url_for("dashboard.provider_answered", _external=True))
     except FAULTS as error:
         return _failed(error)
     return answer
@@ -73,7 +84,8 @@ def provider_answered() -> Response:
         response.headers["Retry-After"] = retry_after(attempt.wait_ms)
         return response
     try:
-        claims = _claims(current_app.extensions[EXTENSION], provider)
+        with _waiting_place():
+            claims = _claims(current_app.extensions[EXTENSION], provider)
     except OSError as error:  # the provider is down, which is nobody's failed sign-in
         forgive(parts, attempt, succeeded=False)
         return _failed(error)
@@ -92,6 +104,22 @@ def provider_answered() -> Response:
     begin(parts, name_in(claims), role, Way.PROVIDER)
     audit_session(parts, "signed in", role)
     return redirect(wanted, 303)
+
+
+@contextmanager
+def _waiting_place() -> Iterator[None]:
+    """Wait for the provider, unless too many do.
+
+    Raises:
+        TimeoutError: they do.
+    """
+    places: threading.BoundedSemaphore = current_app.extensions[PLACES]
+    if not places.acquire(blocking=False):
+        raise TimeoutError
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _client(provider: Provider) -> Any:

@@ -1,6 +1,7 @@
 """Signing in with an OpenID Connect provider, honest or hostile."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from tests import provider as providers
 from tests.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
-from tests.world import make_store
+from tests.world import make_store, wait_until
 from webhook_app import access
 from webhook_app.access import Access, Role
 from webhook_app.app import create_app
@@ -219,6 +220,39 @@ def test_a_provider_that_is_down_and_recovers(door: FlaskClient, provider: Provi
     assert_refused(door, door.get(START))
     provider.is_down = False
     assert sign_in(door).status_code == 303
+
+
+def test_a_slow_provider_takes_only_a_few_threads(door: FlaskClient, provider: Provider) -> None:
+    provider.answers.clear()
+
+    def begin() -> int:
+        return door.application.test_client().get(START).status_code
+
+    with ThreadPoolExecutor(oidc.MAX_WAITING) as pool:
+        waiting = [pool.submit(begin) for _ in range(oidc.MAX_WAITING)]
+        places = door.application.extensions[oidc.PLACES]
+        wait_until(lambda: places._value == 0, "all places are taken")
+        assert begin() == 502, "at once"
+        assert door.application.test_client().get("/dashboard/sign-in").status_code == 200
+        provider.answers.set()
+        assert [one.result() for one in waiting] == [302] * oidc.MAX_WAITING
+    assert begin() == 302
+
+
+def test_beginning_a_sign_in_ends_no_session_and_completing_one_does(door: FlaskClient) -> None:
+    """Any page can make a browser begin one."""
+    sign_in(door)
+    cookie = door.get_cookie("livedesk-sync")
+    assert cookie is not None
+    begun = [door.get(START) for _ in range(3)][-1]
+    assert door.get("/dashboard/").status_code == 200
+    kept = door.get_cookie("livedesk-sync")
+    assert kept is not None
+    assert len(kept.value) < 1000, "what was begun before is forgotten"
+    assert door.get(at_the_provider(begun.location)).status_code == 303
+    copy = FlaskClient(door.application, door.response_wrapper)
+    copy.set_cookie("livedesk-sync", cookie.value)
+    assert (door.get("/dashboard/").status_code, copy.get("/dashboard/").status_code) == (200, 303)
 
 
 def test_the_provider_can_rotate_its_key(door: FlaskClient, provider: Provider) -> None:
