@@ -82,6 +82,9 @@ def _check_address(parts: Parts) -> Iterator[CheckResult]:
     """Whether what depends on our own address may follow whatever a client sends."""
     if parts.public_url:
         yield CheckResult(Level.OK, "address", f"People and senders use {parts.public_url}.")
+        if parts.public_url.startswith("https:") and parts.access.is_open and not parts.access.proxies:
+            text = "TRUSTED_PROXIES is 0 behind a proxy: the failed sign-ins of one visitor lock out all of them."
+            yield CheckResult(Level.WARNING, "address", text, "Set TRUSTED_PROXIES to the number of proxies, often 1.")
         return
     signed = [name for name, source in parts.sources.items() if source.needs_url]
     users = ["the sign-in with OIDC_ISSUER"] if parts.access.provider else []

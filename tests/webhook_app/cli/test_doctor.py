@@ -96,6 +96,9 @@ def test_it_warns_where_an_address_of_ours_would_follow_the_client(store: Store,
     assert ("WARNING", "address") not in told(doctor(store, standin, "--no-probe")), "nothing needs it"
     fixed = doctor(store, standin, "--no-probe", **options, public_url="https://desk.example.com")
     assert "People and senders use https://desk.example.com." in fixed.output
+    assert "TRUSTED_PROXIES is 0 behind a proxy" in fixed.output
+    options["access"] = Access(provider=provider, proxies=1)
+    assert "TRUSTED_PROXIES" not in doctor(store, standin, "--no-probe", **options, public_url="https://a.test").output
 
 
 def told(result: Result) -> list[tuple[str, str]]:
