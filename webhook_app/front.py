@@ -40,19 +40,23 @@ class Front:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ[SENT_HOST] = environ.get("HTTP_HOST", "")
+        if self.proxies:
+            self._believe_proxies(environ)
+        if self.public:
+            environ["wsgi.url_scheme"], environ["HTTP_HOST"] = self.public.scheme, self.public.netloc
+        return self.app(environ, start_response)
+
+    def _believe_proxies(self, environ: dict[str, Any]) -> None:
         if address := read_address(self._by_proxy(environ, "HTTP_X_FORWARDED_FOR")):
             environ["REMOTE_ADDR"] = address
         scheme = self._by_proxy(environ, "HTTP_X_FORWARDED_PROTO").lower()
         if scheme in ("http", "https"):
             environ["wsgi.url_scheme"] = scheme
-        if self.public:
-            environ["wsgi.url_scheme"], environ["HTTP_HOST"] = self.public.scheme, self.public.netloc
-        return self.app(environ, start_response)
 
     def _by_proxy(self, environ: dict[str, Any], name: str) -> str:
         """Return what the outermost trusted proxy wrote into a header, or ``""``."""
         values = environ.get(name, "").split(",")
-        return values[-self.proxies].strip() if 0 < self.proxies <= len(values) else ""
+        return values[-self.proxies].strip() if self.proxies <= len(values) else ""
 
 
 def read_address(text: str) -> str:
