@@ -257,9 +257,20 @@ class Judge:
         judged all the same.
         """
         return any(
-            injected.fault.kind == "oversleep" and 0 <= create.received - injected.healed <= ON_ITS_WAY_S
+            0 <= create.received - self._woke_up(injected) <= ON_ITS_WAY_S
             for injected in self.evidence.injected
+            if injected.fault.kind == "oversleep"
         )
+
+    def _woke_up(self, oversleep: Injected) -> float:
+        """Return when the worker went on: later than planned if it was stopped once more meanwhile."""
+        stops = (
+            other.healed
+            for other in self.evidence.injected
+            if other.fault.kind == "stop" and other.fault.target == oversleep.fault.target
+            if other.began <= oversleep.healed <= other.healed
+        )
+        return max(stops, default=oversleep.healed)
 
     def _were_parted(self, create: RequestRecord) -> bool:
         """Return whether a fault hit the link or the worker during this request."""

@@ -302,6 +302,16 @@ def test_who_falls_asleep_right_before_a_create_sends_it_on_waking_and_is_counte
     assert bool(judge.broken) == (woke_up != 1.1)
 
 
+@pytest.mark.parametrize(("stopped", "is_known"), [("worker 1", True), ("worker 2", False)])
+def test_who_is_stopped_once_more_while_asleep_wakes_up_later(stopped: str, is_known: bool) -> None:
+    story = Story()
+    story.injected.append(Injected(Fault(0, 20, "oversleep", "worker 1"), -20.0, 0.4))
+    story.injected.append(Injected(Fault(0, 2, "stop", stopped), -1.0, 1.1))
+    story.recorded("created", story.created(0.2))
+    story.asked("create", 1.2, 422)
+    assert bool(story.judge().overslept) == is_known
+
+
 def test_a_create_after_a_refusal_may_come_at_once() -> None:
     story = Story()
     story.asked("create", 1.0, 429)
