@@ -418,10 +418,16 @@ def test_undo_after_the_copies_have_expired_changes_nothing(office: Office) -> N
 # Two thousand
 
 
-def script_us(office: Office) -> float:
-    """Return how long a script has taken on average since the figures were reset."""
+#: So many commands of a script take about 5 ms: nothing else is answered meanwhile.
+MOST_COMMANDS = 1200
+
+
+def commands_per_script(office: Office) -> float:
+    """Return how many commands a script has run on average since the figures were reset."""
     figures: Any = office.client.info("commandstats")
-    return float(figures["cmdstat_evalsha"]["usec_per_call"])
+    calls = {name.removeprefix("cmdstat_"): figure["calls"] for name, figure in figures.items()}
+    scripts = calls.pop("evalsha")
+    return float(sum(calls.values()) / scripts)
 
 
 def bring_conflicts(office: Office, number: int) -> list[str]:
@@ -467,11 +473,11 @@ def test_two_thousand_known_contacts_and_undone_without_blocking_redis(office: O
     assert (operation.state, operation.moved, operation.recovered) == (OperationState.DONE, 2000, 2000)
     assert office.counts() == {State.CREATED: 2000}
     assert office.operations.undoable(operation_id) == 2000
-    assert script_us(office) < 10_000
+    assert commands_per_script(office) < MOST_COMMANDS
     office.client.config_resetstat()
     operation = office.undo(operation_id)
     assert (operation.state, operation.restored, operation.recovered) == (OperationState.UNDONE, 2000, 0)
-    assert script_us(office) < 10_000
+    assert commands_per_script(office) < MOST_COMMANDS
     assert everything(office) == before
     assert len(made) == office.counts()[State.CONFLICT]
 
