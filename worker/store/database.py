@@ -39,6 +39,8 @@ LIBRARIES = frozenset(
         "lifecycle",
         "operation",
         "events",
+        "hand_over",
+        "new_contact",
     }
 )
 _INCLUDE = re.compile(r"-- include: (.*)\n")

@@ -1,4 +1,4 @@
--- include: finders, aliases, causes, lifecycle, identity, events
+-- include: finders, hand_over, new_contact, aliases, causes, lifecycle, identity, events
 -- Accepts a delivery: the record, its place in `due` and, while the queue is short, the Celery message; all or nothing.
 --
 -- salt: string           the salt that the key was made with
@@ -31,8 +31,7 @@
 -- id is needed, too; {'exists', ...} (merge.Before) when the data must first be merged with the record's. Nothing was done
 -- in these five cases.
 
-if redis.call('GET', SALT) ~= args.salt then return { 'salt' } end
-
+-- new_contact.lua has answered a delivery about somebody who has no record yet.
 local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id', 'newer', 'finders', 'cause', 'source',
   'id_space', 'identity', 'unverified', 'outcome', 'event_at', 'deletes', 'sent')
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
@@ -49,40 +48,11 @@ end
 local function store_delivery()
   redis.call('HSET', RECORD, 'source', args.source)
   store_data(record[5])
-  if state or args.event or args.event_at then store_event(event_at) end
-end
-
--- A new contact goes straight to the queue, unless others are due before it.
-local function make_due()
-  if args.is_bulk then return due_at(BULK, now) end
-  -- An error if another program has made the key something else: the contact must be due all the same.
-  local waiting = redis.pcall('LLEN', QUEUE)
-  local enqueues = type(waiting) == 'number' and waiting < args.queue_bound
-      and #redis.call('ZRANGE', DUE, 0, string.format('%.0f', now - 1), 'BYSCORE', 'LIMIT', 0, 1) == 0
-  due_at(NEW, enqueues and now + args.grace_ms or now)
-  if enqueues then redis.call('LPUSH', QUEUE, args.message) end
+  store_event(event_at)
 end
 
 local function is_full()
   return redis.call('ZCARD', DUE) >= args.max_open
-end
-
--- Nothing remains, and nobody has seen it. It begins like a delivery, because after a removal a full Redis allows writes.
-local function try()
-  local done, problem = pcall(function()
-    redis.call('HSET', RECORD, 'identifier', args.identifier, 'received_at', now)
-    store_delivery()
-    store_origin()
-    enter('pending')
-    make_due()
-    redis.call('LPUSH', QUEUE, args.message)
-  end)
-  redis.pcall('LREM', QUEUE, 2, args.message)
-  for _, command in ipairs({ { 'ZREM', DUE, key }, { 'ZREM', index('pending'), key }, { 'DEL', RECORD } }) do
-    redis.pcall(unpack(command))
-  end
-  if done then return { 'tried' } end
-  return redis.error_reply(type(problem) == 'table' and problem.err or tostring(problem))
 end
 
 -- Returns the answer 'exists': what merge.Before has.
@@ -90,22 +60,6 @@ local function existing(seen)
   local more = redis.call('HMGET', RECORD, 'data', 'notes', 'unknown_since', 'senders')
   return { 'exists', seen, state, fingerprint, record[14] or '', more[1] or '', more[2] or '', contact_id, record[7],
     record[11] or '', (state == 'sending' or more[3]) and '1' or '0', more[4] or '' }
-end
-
-if args.is_trial then return try() end
-
-if not state then
-  if not args.deletes and is_full() then return { 'full' } end
-  redis.call('HSET', RECORD, 'identifier', args.identifier, 'received_at', now)
-  if args.deletes then
-    bury_unknown()
-    return answer('accepted', 'deleted', 'deletion')
-  end
-  store_delivery()
-  store_origin()
-  enter('pending')
-  make_due()
-  return answer('accepted', 'pending')
 end
 
 local whose = owner_of(record[7], record[8], record[9], fingerprint, newer or record[14])
@@ -187,7 +141,7 @@ if opens then
     'resolution')
   if state == 'deleted' then redis.call('HDEL', RECORD, 'outcome') end
   enter('pending', state)
-  if contact_id ~= '' then due_at(args.is_bulk and BULK or CHANGE, now) else make_due() end
+  if contact_id ~= '' then due_at(args.is_bulk and BULK or CHANGE, now) else hand_over() end
   return answer('accepted', 'pending', contact_id ~= '' and 'change' or 'update')
 end
 

@@ -34,14 +34,6 @@ local function open_for_change()
   due_at(args.is_bulk and BULK or CHANGE, now)
 end
 
--- Records that the source has deleted a person who was not known.
-local function bury_unknown()
-  redis.call('HSET', RECORD, 'source', args.source, 'fingerprint', ABSENT, 'event_at',
-    string.format('%.0f', args.event_at or now))
-  store_identity()
-  enter('deleted')
-end
-
 -- Records that the source has deleted the person: the data goes, and the next attempt tells LiveDesk. Returns the state.
 local function bury(state, cause, finders)
   if finders then remove_finders(finders) end

@@ -33,21 +33,7 @@ local function owner_of(source, id_space, identity, fingerprint, other)
   return is_free and 'own' or 'other'
 end
 
--- Records whose identifier it is.
-local function store_identity()
-  if args.id_space and args.id_space ~= args.source then redis.call('HSET', RECORD, 'id_space', args.id_space) end
-  if args.identity then redis.call('HSET', RECORD, 'identity', args.identity) end
-end
-
--- Records where the data comes from. The source is stored with the data.
-local function store_origin()
-  store_identity()
-  if args.on_change then redis.call('HSET', RECORD, 'on_change', args.on_change) end
-  if args.on_conflict then redis.call('HSET', RECORD, 'on_conflict', args.on_conflict) end
-  if args.unverified then redis.call('HSET', RECORD, 'unverified', '1') end
-end
-
--- The same for a record that exists: it keeps its id spaces, and an account's source makes it an account's.
+-- Records where else the data comes from: the record keeps its id spaces, and an account's source makes it an account's.
 local function join_origin(source, id_space, identity)
   local spaces = id_space or source
   if not string.find(' ' .. spaces .. ' ', ' ' .. SPACE .. ' ', 1, true) then spaces = spaces .. ' ' .. SPACE end
