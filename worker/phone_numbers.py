@@ -1,14 +1,18 @@
 """Phone numbers: from what people and products write to E.164 (ITU-T)."""
 
+import json
 import re
 import unicodedata
 from functools import cache
+from pathlib import Path
 
 import phonenumbers
 import pycountry
 from phonenumbers import CountryCodeSource, PhoneNumber, ValidationResult
 from phonenumbers.phonemetadata import PhoneMetadata
 
+#: The region of each country's name in all languages (``tests/worker/country_names.py`` writes it).
+COUNTRY_NAMES = Path(__file__).parent / "country_names.json"
 #: Characters; far above E.164's 15 digits with any punctuation and a label. Limits what the library parses.
 MAX_TEXT = 96
 #: Not in ISO 3166-1, and still written: by people, and by the European Union.
@@ -139,18 +143,9 @@ def _names() -> dict[str, str]:
 
 @cache
 def _foreign_names() -> dict[str, str]:
-    """Return the region of each name in the languages of Unicode's CLDR.
-
-    The table is large, and is loaded when it is first needed.
-    """
-    from phonenumbers.geodata.locale import LOCALE_DATA
-
-    return {
-        name.casefold(): region
-        for region, names in LOCALE_DATA.items()
-        for name in names.values()
-        if not name.startswith("*")  # the same as in another language
-    }
+    """Return the region of each name in the languages of Unicode's CLDR."""
+    names: dict[str, str] = json.loads(COUNTRY_NAMES.read_text(encoding="utf-8"))
+    return names
 
 
 def _bare(text: str) -> tuple[str, str]:

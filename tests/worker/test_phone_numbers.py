@@ -1,13 +1,18 @@
 """Phone numbers: what people and products write becomes E.164, or is left out with the reason."""
 
+import json
+import subprocess
+import sys
+
 import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.worker.country_names import country_names
 from worker import phone_numbers
 from worker.normalise import normalise
-from worker.phone_numbers import country_of
+from worker.phone_numbers import COUNTRY_NAMES, country_of
 
 LEFT_OUT = "left out: not a phone number"
 NO_CODE = "left out: a phone number without a country code"
@@ -229,3 +234,13 @@ def test_the_shortcut_takes_the_numbers_of_most_countries() -> None:
     numbers = filter(None, (phonenumbers.example_number(region) for region in phonenumbers.SUPPORTED_REGIONS))
     plain = [phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) for number in numbers]
     assert sum(phone_numbers.is_e164(number) for number in plain) > 230
+
+
+def test_the_names_of_countries_are_those_of_the_library() -> None:
+    assert json.loads(COUNTRY_NAMES.read_text(encoding="utf-8")) == country_names()
+
+
+def test_a_foreign_name_of_a_country_takes_little_memory() -> None:
+    code = "import sys; from worker.phone_numbers import country_of; assert country_of('Alemania') == 'DE'; "
+    code += "assert 'phonenumbers.geodata.locale' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=COUNTRY_NAMES.parents[1], check=True)
