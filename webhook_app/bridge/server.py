@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from wsgiref.types import WSGIApplication
 
 from webhook_app.bridge.bodies import BodyReader, Receive
 from webhook_app.bridge.environ import build_environ
+from webhook_app.bridge.threads import Threads
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[str, str]]
@@ -35,14 +35,14 @@ class Bridge:
     def __init__(self, app: WSGIApplication, *, threads: int, bodies: BodyReader) -> None:
         self._app = app
         self._bodies = bodies
-        self._threads = ThreadPoolExecutor(threads, "request")
-        self._health_thread = ThreadPoolExecutor(1, "health")
+        self._threads = Threads(threads, "request")
+        self._health_thread = Threads(1, "health")
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         environ = build_environ(scope)
         is_read = await self._bodies.read(environ, receive)
         threads = self._health_thread if environ["PATH_INFO"] == HEALTH_PATH else self._threads
-        answer = await asyncio.get_running_loop().run_in_executor(threads, self._answer, environ)
+        answer: Answer = await threads.run(self._answer, environ)
         if not is_read:
             answer.headers.append(("Connection", "close"))
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
@@ -73,15 +73,15 @@ class Bridge:
 
     async def _send_pieces(self, pieces: Iterable[bytes], receive: Receive, send: Send) -> None:
         """Send the pieces as fast as the client reads them, until it goes away."""
-        run = asyncio.get_running_loop().run_in_executor
+        run = self._threads.run
         gone = asyncio.ensure_future(_wait_for_disconnect(receive))
         try:
-            iterator = await run(self._threads, iter, pieces)
-            while not gone.done() and (piece := await run(self._threads, _next, iterator)) is not None:
+            iterator = await run(iter, pieces)
+            while not gone.done() and (piece := await run(_next, iterator)) is not None:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         finally:
             gone.cancel()
-            await run(self._threads, _close, pieces)
+            await run(_close, pieces)
 
 
 def _next(pieces: Iterator[bytes]) -> bytes | None:
