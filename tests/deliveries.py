@@ -26,10 +26,13 @@ from webhook_app.sources.config import read_source
 from webhook_app.sources.delivery import Delivery
 from webhook_app.sources.presets import PRESETS
 from webhook_app.sources.sample import SAMPLES, sample_files
+from webhook_app.sources.verify.schemes import key_sets
 from worker.model import Contact, Signup
 
 SENDERS = SAMPLES
 NOW = 1_700_000_000
+#: Seconds that fetching keys takes at most.
+FETCH_S = 60
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECRET = "test_secret_key"
 #: The name of the key with which tokens are signed.
@@ -130,10 +133,15 @@ SIGNED: Mapping[str, Callable[[bytes], dict[str, str]]] = {
 
 
 class Keys:
-    """A product's key pair, and the address where it publishes the public half."""
+    """A product's key pair, and the address where it publishes the public half.
+
+    ``asked`` counts requests for it; ``answer`` answers them in another way.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.asked = 0
+        self.answer: Callable[[BaseHTTPRequestHandler], None] | None = None
         self.private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         numbers = self.private.public_key().public_numbers()
         n, e = (base64url(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in (numbers.n, numbers.e))
@@ -155,6 +163,10 @@ def published_keys() -> Iterator[Keys]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            keys.asked += 1
+            if keys.answer is not None:
+                keys.answer(self)
+                return
             self.send_response(200)
             self.end_headers()
             self.wfile.write(keys.document.encode())
@@ -188,8 +200,18 @@ def written(preset: str, jwks: str = "https://keys.example.com/jwks.json") -> di
     return {"preset": preset, "verify": {"jwks": jwks}}
 
 
+def prepared(source: Source, now: float = NOW) -> Source:
+    """Return the source when it has tried to fetch its keys, where that is due."""
+    for each in key_sets(source.verifiers):
+        each.refresh(now)
+        each.wait(FETCH_S)
+    return source
+
+
 def source(preset: str, keys: Keys, **more: Any) -> Source:
-    return read_source(preset, {**written(preset, keys.url), "region": "US", **more}, {})
+    """Return a source with the preset, which has its keys if they are published."""
+    made = read_source(preset, {**written(preset, keys.url), "region": "US", **more}, {})
+    return prepared(made) if keys.url.startswith("http:") else made
 
 
 def multipart(fields: Mapping[str, str], boundary: str) -> bytes:

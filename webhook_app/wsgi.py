@@ -14,6 +14,8 @@ from webhook_app import cli
 from webhook_app.app import create_app
 from webhook_app.configuration import UnusableSources, access_of, read_configuration, read_for_command
 from webhook_app.parts import Parts
+from webhook_app.sources.verify.jwks import keep_fresh
+from webhook_app.sources.verify.schemes import key_sets
 from worker import telemetry
 from worker.errors import SettingsError
 from worker.process.envelope import build_envelope
@@ -64,6 +66,7 @@ def join() -> Flask:
     if not IS_COMMAND:
         parts.store.counters.start()
         parts.store.watch.start()
+        keep_fresh((each for source in sources.values() for each in key_sets(source.verifiers)), parts.clock)
         # The server's processes are multiprocessing's, which run no atexit.
         Finalize(None, parts.store.counters.stop, exitpriority=0)
     app = create_app(parts)

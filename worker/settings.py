@@ -335,6 +335,20 @@ def load_proxies(url: str) -> dict[str, str]:
     return read_proxies(url, os.environ)
 
 
+def load_ca_bundle() -> Path | None:
+    """Return the certificate authorities that the environment of this process names.
+
+    Raises:
+        SettingsError: they cannot be used.
+    """
+    setting = SETTINGS["livedesk_ca_bundle"]
+    try:
+        text = read_variable(setting.name, os.environ) or _other(setting, os.environ)[1]
+        return None if text is None else parse_ca_bundle(text)
+    except ValueError as error:
+        raise SettingsError([f"The certificate authorities to trust: {error}."]) from None
+
+
 def read_variable(name: str, environ: Mapping[str, str]) -> str | None:
     """Return the value of ``NAME``, or the content of the file ``NAME_FILE``.
 

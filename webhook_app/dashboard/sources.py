@@ -18,6 +18,7 @@ MAX_REMOVED = 50
 REASONS = {
     "no_source": "unknown source",
     "unauthentic": "invalid signature",
+    "unknown_key": "signed with a key that is not known yet",
     "undecided": "signature could not be checked",
     "bad_body": "unreadable body",
     "bad_request": "bad request",

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from webhook_app.parts import Parts
 from webhook_app.sources import Source
-from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided
+from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided, UnknownKey
 from worker.errors import StoreError, StoreFull, SyncError, Unmappable
 from worker.log_limit import LogLimit
 from worker.model import Status
@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 BUG = "bug"
 #: Why a delivery to a source is refused.
 REASONS = (
-    *("unauthentic", "undecided", "bad_body", "bad_request", "too_large", "too_slow", "wrong_type", "wrong_method"),
+    *("unauthentic", "unknown_key", "undecided", "bad_body", "bad_request", "too_large", "too_slow", "wrong_type"),
+    "wrong_method",
     *("unmappable", "store_away", "full", BUG),
 )
 #: The reasons that an HTTP status expresses.
@@ -43,6 +44,18 @@ class NoSource(SyncError):
 
 class LongerPath(NoSource):
     """The URL goes on after the name of a source."""
+
+
+#: The reasons of errors: of those that fit, the first.
+BY_ERROR: tuple[tuple[type[Exception], str], ...] = (
+    (NoSource, "no_source"),
+    (Unauthentic, "unauthentic"),
+    (UnknownKey, "unknown_key"),
+    (Undecided, "undecided"),
+    (Unmappable, "unmappable"),
+    (StoreFull, "full"),
+    (StoreError, "store_away"),
+)
 
 
 class DeliveryLog:
@@ -93,8 +106,9 @@ class DeliveryLog:
         left_out = self._limit.admit((known, reason))
         if left_out is None:
             return
+        is_ours = status >= 500 and not isinstance(error, UnknownKey)
         log.log(
-            logging.WARNING if status >= 500 else logging.INFO,
+            logging.WARNING if is_ours else logging.INFO,
             LogEvent(
                 "delivery",
                 source=known,
@@ -123,20 +137,8 @@ class DeliveryLog:
 def reason_of(error: Exception) -> str:
     """Return why a delivery was refused: ``no_source`` or one of ``REASONS``."""
     match error:
-        case NoSource():
-            return "no_source"
-        case Unauthentic():
-            return "unauthentic"
-        case Undecided():
-            return "undecided"
-        case Unmappable():
-            return "unmappable"
-        case StoreFull():
-            return "full"
-        case StoreError():
-            return "store_away"
         case BadBody():
             return BY_STATUS.get(error.status, "bad_body")
         case HTTPException():
             return BY_STATUS.get(error.code or 500, "bad_request")
-    return BUG
+    return next((reason for kind, reason in BY_ERROR if isinstance(error, kind)), BUG)

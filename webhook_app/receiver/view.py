@@ -311,7 +311,9 @@ def _refusal(error: Exception) -> Response:
             return problem(error.status, f"{error}.")
         case Unmappable():
             return problem(422, "The delivery does not contain a usable contact.", errors=error.problems)
-        case Undecided() | StoreError():
+        case Undecided():
+            return store_away(f"The delivery cannot be verified now: {error}. Please send it again.")
+        case StoreError():
             return store_away("The delivery could not be stored. Please send it again.")
         case HTTPException():
             return http_problem(error)

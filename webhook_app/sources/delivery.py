@@ -21,6 +21,13 @@ class Undecided(SyncError):
     """We cannot verify the delivery now: the keys of its sender could not be fetched."""
 
 
+class UnknownKey(Undecided):
+    """It names a key that its sender has not published yet, as far as we know.
+
+    Anybody can name one.
+    """
+
+
 class BadBody(SyncError):
     """The body cannot be read; the text says why and repeats nothing of it.
 

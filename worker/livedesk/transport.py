@@ -1,6 +1,7 @@
 """Sends one request to LiveDesk: returns its answer, or raises how far it got.
 
-Nothing is retried, no redirect is followed, and nothing is read from the environment.
+The keys of senders are fetched with it, too. Nothing is retried, no redirect is followed, and nothing is read from the
+environment.
 """
 
 import http.client
@@ -50,7 +51,7 @@ class Transport:
 
     def __init__(
         self,
-        auth: AuthBase,
+        auth: AuthBase | None,
         *,
         connect_timeout_s: float,
         answer_timeout_s: float,
@@ -158,7 +159,7 @@ class _Session(requests.Session):
         return
 
 
-def _session(auth: AuthBase, proxies: Mapping[str, str], context: ssl.SSLContext) -> requests.Session:
+def _session(auth: AuthBase | None, proxies: Mapping[str, str], context: ssl.SSLContext) -> requests.Session:
     session = _Session()
     session.auth = auth
     # ``settings`` reads the environment; requests would read it, and ~/.netrc, on every request.

@@ -1,25 +1,32 @@
 """The keys that a sender publishes (JWKS, RFC 7517), fetched and cached.
 
 joserfc reads the keys; fetching is our own, because it must be bounded: in size, in time, and in how often an address
-that is down is tried. Until it is back, the keys that we know stay in use.
+that is down is tried. Until it is back, the keys that we know stay in use. Anybody can send a token with the id of a
+key that we do not have. Such a delivery is answered at once, and its sender must repeat it.
 """
 
 import logging
 import threading
 import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key, RSAKey
 
 from webhook_app.sources.body.reader import parse_json
-from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided
+from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided, UnknownKey
+from worker import telemetry
+from worker.errors import LiveDeskError, SettingsError
+from worker.livedesk.connections import Resolver
+from worker.livedesk.transport import Transport
+from worker.log_limit import LogLimit
 from worker.outbound import is_public
+from worker.settings import load_ca_bundle, load_proxies
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
@@ -30,10 +37,16 @@ FRESH_S = 600.0
 STALE_S = 86_400.0
 #: Minimum seconds between two fetches: after a success, and after a failure.
 COOLDOWN_S, RETRY_S = 30.0, 5.0
-#: Seconds: to connect, to wait for bytes, and for the whole fetch. The sender waits for it, two seconds at most.
-CONNECT_S, READ_S, FETCH_S = 0.8, 0.6, 1.4
-#: Limits of a key set: bytes, bytes per read, and keys.
-MAX_SET, CHUNK, MAX_KEYS = 64 * 1024, 8192, 32
+#: Seconds: for a connection, and from then on for the whole answer, headers included.
+CONNECT_S, ANSWER_S = 5.0, 5.0
+#: Seconds between two looks at the age of the keys.
+CHECK_EVERY_S = 60.0
+#: Limits of a key set: bytes and keys.
+MAX_SET, MAX_KEYS = 64 * 1024, 32
+#: Keys that tokens named and we do not have, which are remembered.
+MAX_MISSING = 64
+#: HTTP's status.
+OK = 200
 #: Signed with a key that the sender publishes.
 PUBLIC_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -70,6 +83,8 @@ class Registry(jws.JWSRegistry):
 class KeySet:
     """The keys at ``url`` that fit one of ``algorithms``, shared by threads.
 
+    No delivery waits for them: they are fetched in a thread, one fetch at a time. Times are in seconds since the epoch.
+
     Raises:
         ValueError: keys must not be fetched from ``url``.
     """
@@ -80,73 +95,126 @@ class KeySet:
         self.url = url
         self.algorithms = algorithms
         self._keys: tuple[Key, ...] = ()
+        #: When the last successful fetch began, and the last one.
         self._fetched_at = self._tried_at = float("-inf")
+        #: When a token first named a key that we do not have; of so many keys, the latest.
+        self._missing: OrderedDict[tuple[str | None, str], float] = OrderedDict()
         self._lock = threading.Lock()
+        self._fetching = threading.Lock()
+        self._failures = LogLimit(burst=1)
 
     def find(self, kid: object, algorithm: str, now: float) -> list[Key]:
         """Return the keys of a token: those with the id ``kid``, or all without one.
 
-        ``now`` is in seconds since the epoch.
-
         Raises:
-            Unauthentic: the sender does not publish such a key.
-            Undecided: the keys cannot be fetched, or were fetched only a moment ago.
+            Unauthentic: the sender did not publish such a key after a token first named it.
+            UnknownKey: we have no such key; the keys are being fetched, or were a moment ago.
+            Undecided: we have no keys at all.
         """
-        found = self._matching(kid, algorithm, now)
-        if found and now - self._fetched_at <= FRESH_S:
+        if kid is not None and not isinstance(kid, str):
+            raise Unauthentic("the key id of the token is not a string")
+        usable = self._keys if now - self._fetched_at <= STALE_S else ()
+        found = [key for key in usable if kid in (None, key.kid) and _fits(key, algorithm)]
+        if not found or now - self._fetched_at > FRESH_S:
+            self.refresh(now)
+        if found:
             return found
-        is_news = self._refresh(now, wait=not found)
-        found = self._matching(kid, algorithm, now)
-        if not found and is_news:
-            raise Unauthentic("the token is signed with a key that its sender does not publish")
-        if not found:
+        if not usable:
             raise Undecided("the keys of the sender cannot be fetched")
-        return found
+        if self._first_named(kid, algorithm, now) < self._fetched_at:
+            raise Unauthentic("the token is signed with a key that its sender does not publish")
+        raise UnknownKey("the token is signed with a key that was not fetched yet")
 
-    def _matching(self, kid: object, algorithm: str, now: float) -> list[Key]:
-        keys = self._keys if now - self._fetched_at <= STALE_S else ()
-        return [key for key in keys if kid in (None, key.kid) and _fits(key, algorithm)]
+    @property
+    def fetched_at(self) -> float:
+        """When the fetch began that brought the keys; minus infinity if there are none."""
+        return self._fetched_at
 
-    def _refresh(self, now: float, *, wait: bool) -> bool:
-        """Fetch the keys unless tried a moment ago; return whether it did.
-
-        One thread at a time fetches; the others ``wait`` for it only if they cannot do without.
-        """
-        if not self._lock.acquire(blocking=wait):
-            return False
+    def refresh(self, now: float) -> None:
+        """Fetch the keys in a thread, unless one is at it or has been a moment ago."""
+        if not self._fetching.acquire(blocking=False):
+            return
+        pause = COOLDOWN_S if self._fetched_at == self._tried_at else RETRY_S
+        if abs(now - self._tried_at) < pause:
+            self._fetching.release()
+            return
+        self._tried_at = now
         try:
-            pause = COOLDOWN_S if self._fetched_at == self._tried_at else RETRY_S
-            if abs(now - self._tried_at) < pause:
-                return False
-            self._tried_at = now
+            threading.Thread(target=self._fetch, args=(now,), name="jwks", daemon=True).start()
+        except RuntimeError:  # no more threads: the next delivery tries again
+            self._fetching.release()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for the fetch that is under way."""
+        if self._fetching.acquire(timeout=timeout_s):
+            self._fetching.release()
+
+    def _fetch(self, now: float) -> None:
+        try:
             self._keys = _usable_keys(fetch(self.url), self.algorithms)
             self._fetched_at = now
-            return True
-        except (requests.RequestException, urllib3.exceptions.HTTPError, BadBody, ValueError) as error:
-            log.warning(LogEvent("keys not fetched", host=urlsplit(self.url).hostname, error=type(error).__name__))
-            return False
+        except (LiveDeskError, SettingsError, OSError, BadBody, ValueError) as error:
+            self._log_failure(error)
+        except Exception as error:  # noqa: BLE001 - nobody else would see it
+            telemetry.report_bug(error)
         finally:
-            self._lock.release()
+            self._fetching.release()
+
+    def _first_named(self, kid: str | None, algorithm: str, now: float) -> float:
+        """Return when a token first named this key; few of them are remembered."""
+        with self._lock:
+            since = self._missing.setdefault((kid, algorithm), now)
+            if len(self._missing) > MAX_MISSING:
+                self._missing.popitem(last=False)
+        return since
+
+    def _log_failure(self, error: Exception) -> None:
+        left_out = self._failures.admit("")
+        if left_out is not None:
+            host, kind = urlsplit(self.url).hostname, type(error).__name__
+            log.warning(LogEvent("keys not fetched", host=host, error=kind, left_out=left_out or None))
+
+
+def keep_fresh(key_sets: Iterable[KeySet], clock: Callable[[], float]) -> None:
+    """Fetch keys now, and in a thread when they are old: also while nothing arrives."""
+    kept = tuple(key_sets)
+    if not kept:
+        return
+
+    def run() -> None:
+        while True:
+            for each in kept:
+                if clock() - each.fetched_at > FRESH_S:
+                    each.refresh(clock())
+            time.sleep(CHECK_EVERY_S)
+
+    threading.Thread(target=run, name="keep keys", daemon=True).start()
 
 
 def fetch(url: str) -> bytes:
-    """Fetch the document at ``url``, without following redirects.
+    """Fetch the document at ``url``, through the proxies of ``worker.outbound``.
 
     Raises:
-        requests.RequestException, urllib3.exceptions.HTTPError: it cannot be fetched in time.
-        ValueError: it is too large.
+        LiveDeskError: it cannot be fetched in time, or has too many bytes in its head.
+        SettingsError: the environment names a proxy that cannot be used.
+        OSError: the certificate authorities cannot be read.
+        ValueError: the answer is not the document, or it is too large.
     """
-    give_up_at = time.monotonic() + FETCH_S
-    with requests.get(url, timeout=(CONNECT_S, READ_S), stream=True, allow_redirects=False) as answer:
-        if answer.status_code != requests.codes.ok:
-            raise requests.HTTPError(str(answer.status_code))
-        document = b""
-        while chunk := answer.raw.read1(CHUNK, decode_content=True):
-            document += chunk
-            if len(document) > MAX_SET:
-                raise ValueError("the key set is too large")
-            if time.monotonic() > give_up_at:
-                raise requests.Timeout
+    transport = Transport(
+        None,
+        connect_timeout_s=CONNECT_S,
+        answer_timeout_s=ANSWER_S,
+        proxies=load_proxies(url),
+        ca_bundle=load_ca_bundle(),
+        resolve=Resolver(),
+    )
+    with transport.session:
+        answer = transport.send("GET", url, params=None, body=None)
+    if answer.status != OK or not answer.is_complete:
+        raise ValueError(f"the answer has the status {answer.status}")
+    document = answer.text.encode()
+    if len(document) > MAX_SET:
+        raise ValueError("the key set is too large")
     return document
 
 

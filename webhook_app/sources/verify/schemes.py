@@ -3,7 +3,7 @@
 A new scheme is one entry of ``SCHEMES``: its options, and the function that makes verifiers from them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -75,6 +75,14 @@ def read_verifiers(written: object, secrets: Mapping[str, str], reader: Reader |
     if problems:
         raise SettingsError(list(dict.fromkeys(problems)))
     return tuple(verifiers)
+
+
+def key_sets(verifiers: Iterable[Verifier]) -> Iterator[KeySet]:
+    """Yield the key sets that these verifiers fetch."""
+    for verifier in verifiers:
+        inner = verifier.verifier if isinstance(verifier, Numbered) else verifier
+        if isinstance(inner, Jwt) and inner.key_set is not None:
+            yield inner.key_set
 
 
 def jwks_urls(written: object) -> tuple[str, ...]:

@@ -9,8 +9,10 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from email.message import Message
 from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,21 +24,29 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from werkzeug.datastructures import Headers
 
+from tests.deliveries import prepared
 from tests.doors import door
+from tests.world import wait_until
 from webhook_app.sources.config import read_source
-from webhook_app.sources.delivery import Delivery, Unauthentic, Undecided
+from webhook_app.sources.delivery import Delivery, Unauthentic, Undecided, UnknownKey
 from webhook_app.sources.source import Source
+from webhook_app.sources.verify import jwks
 from webhook_app.sources.verify.jwks import (
     COOLDOWN_S,
     FRESH_S,
+    MAX_MISSING,
     MAX_SET,
     RETRY_S,
     STALE_S,
     KeySet,
+    keep_fresh,
 )
+from webhook_app.sources.verify.schemes import key_sets
 from worker.model import Contact, Signup
 
 NOW = 1_700_000_000
+#: Seconds that a fetch takes at most.
+WAIT_S = 60
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 NEXT_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -55,12 +65,14 @@ class Publisher:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.headers: Message | None = None
         self.publish(("one", RSA))
         publisher = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 publisher.asked += 1
+                publisher.headers = self.headers
                 publisher.answer(self)
 
             def log_message(self, *_: object) -> None:
@@ -86,19 +98,20 @@ class Publisher:
         self.say(json.dumps({"keys": [jwk(kid, key) | more for kid, key in keys]}).encode())
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Publisher]:
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may be slow to connect."""
+    monkeypatch.setattr(jwks, "CONNECT_S", 30.0)
+    monkeypatch.setattr(jwks, "ANSWER_S", 30.0)
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    """A publisher of its own for each test, because fetches may end later."""
     publisher = Publisher()
     yield publisher
     publisher.server.shutdown()
     publisher.server.server_close()
-
-
-@pytest.fixture
-def publisher(server: Publisher) -> Publisher:
-    server.publish(("one", RSA))
-    server.asked = 0
-    return server
 
 
 @cache  # reading a private key checks it, which takes a while
@@ -119,10 +132,27 @@ def jwk(kid: str, key: Any) -> dict[str, Any]:
     return {"kid": kid, "use": "sig", **jose_key(key).as_dict(private=False)}
 
 
-def kinde(publisher: Publisher, **options: object) -> Source:
+def unprepared(publisher: Publisher, **options: object) -> Source:
+    """Return a source that has fetched no keys yet."""
     verify = {"scheme": "jwt-body", "jwks": publisher.url, "algorithms": ["RS256"], "issuer": ISSUER, **options}
     entry = {"verify": verify, "body": "jwt", "map": {"identifier": "$.data.user.id", "email": "$.data.user.email"}}
     return read_source("kinde", entry, {})
+
+
+def kinde(publisher: Publisher, **options: object) -> Source:
+    """Return a source that has tried to fetch the keys."""
+    return prepared(unprepared(publisher, **options))
+
+
+@pytest.fixture
+def ready(publisher: Publisher) -> Source:
+    return kinde(publisher)
+
+
+def fetched(source: Source) -> None:
+    """Wait until the fetch that a delivery caused has ended."""
+    for each in key_sets(source.verifiers):
+        each.wait(WAIT_S)
 
 
 def token(claims: object = CLAIMS, key: Any = RSA, algorithm: str = "RS256", kid: str | None = "one") -> bytes:
@@ -196,26 +226,31 @@ def public_texts() -> list[bytes]:
 def test_the_token_does_not_choose_its_algorithm(
     publisher: Publisher, algorithm: object, algorithms: list[str]
 ) -> None:
-    source = kinde(publisher, algorithms=algorithms)
+    source = unprepared(publisher, algorithms=algorithms)
     digest = "sha512" if algorithm == "HS512" else "sha256"
     for secret in public_texts():
         sent = forged({"alg": algorithm, "kid": "one"}, partial(hmac_of, secret, digest))
         refusal(source, delivery(sent))
     refusal(source, delivery(forged({"alg": algorithm, "kid": "one"}, lambda _: b"")))
-    assert publisher.asked == 0
+    assert publisher.asked == 0, "a token that is not one fetches nothing"
 
 
 def test_a_shared_secret_among_the_published_keys_is_ignored(publisher: Publisher) -> None:
     secret = base64.urlsafe_b64encode(b"s" * 32).decode().rstrip("=")
     publisher.say(json.dumps({"keys": [{"kty": "oct", "kid": "one", "k": secret}, jwk("two", RSA)]}).encode())
     for head in ({"alg": "HS256", "kid": "one"}, {"alg": "RS256", "kid": "one"}):
-        refusal(kinde(publisher), delivery(forged(head, partial(hmac_of, b"s" * 32, "sha256"))))
+        with pytest.raises((Unauthentic, UnknownKey)):
+            kinde(publisher).verify(delivery(forged(head, partial(hmac_of, b"s" * 32, "sha256"))), NOW)
 
 
 @pytest.mark.parametrize("more", [{"alg": "RS512"}, {"use": "enc"}, {"kty": "EC"}])
 def test_a_published_key_for_another_use_is_ignored(publisher: Publisher, more: dict[str, str]) -> None:
     publisher.say(json.dumps({"keys": [jwk("one", RSA) | more, jwk("two", NEXT_RSA)]}).encode())
-    assert "does not publish" in refusal(kinde(publisher), delivery(token()))
+    source = kinde(publisher)
+    with pytest.raises(UnknownKey):
+        source.verify(delivery(token()), NOW)
+    prepared(source, NOW + COOLDOWN_S)
+    assert "does not publish" in refusal(source, delivery(token()), NOW + COOLDOWN_S)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +275,8 @@ def test_a_token_is_valid_within_its_times(publisher: Publisher) -> None:
     source = kinde(publisher)
     for times in ({"exp": NOW - 59}, {"nbf": NOW + 59}, {"exp": NOW + 5.5, "nbf": NOW}):
         assert source.verify(delivery(token({**CLAIMS, **times})), NOW) == 0
-    refusal(source, delivery(token({**CLAIMS, "exp": NOW})), float("nan"))
+    with pytest.raises((Unauthentic, Undecided)):
+        source.verify(delivery(token({**CLAIMS, "exp": NOW})), float("nan"))
 
 
 def test_a_configured_audience_is_checked(publisher: Publisher) -> None:
@@ -253,18 +289,19 @@ def test_a_configured_audience_is_checked(publisher: Publisher) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
-def test_any_change_of_a_token_is_rejected(publisher: Publisher, data: st.DataObject) -> None:
-    source = kinde(publisher)
+def test_any_change_of_a_token_is_rejected(ready: Source, data: st.DataObject) -> None:
+    source = ready
     good = token()
     at = data.draw(st.integers(0, len(good) - 1))
     other = data.draw(st.binary(max_size=3).filter(lambda other: other != good[at : at + 1]))
-    refusal(source, delivery(good[:at] + other + good[at + 1 :]))
+    with pytest.raises((Unauthentic, UnknownKey)):
+        source.verify(delivery(good[:at] + other + good[at + 1 :]), NOW)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary() | st.lists(st.binary().map(base64.urlsafe_b64encode), min_size=2, max_size=4).map(b".".join))
 def test_any_body_is_rejected_without_another_error(publisher: Publisher, body: bytes) -> None:
-    refusal(kinde(publisher), delivery(body))
+    refusal(unprepared(publisher), delivery(body))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +326,8 @@ def test_any_body_is_rejected_without_another_error(publisher: Publisher, body: 
 def test_a_hostile_header_is_rejected(publisher: Publisher, head: bytes) -> None:
     written = base64.urlsafe_b64encode(head).rstrip(b"=")
     for payload in (b"e30", b"", b"{}"):
-        refusal(kinde(publisher), delivery(written + b"." + payload + b".AAAA"))
+        with pytest.raises((Unauthentic, Undecided)):
+            unprepared(publisher).verify(delivery(written + b"." + payload + b".AAAA"), NOW)
 
 
 # The keys
@@ -301,16 +339,24 @@ def test_the_keys_are_fetched_once_for_many_deliveries(publisher: Publisher) -> 
         assert source.verify(delivery(token()), NOW + second) == 0
     assert publisher.asked == 1
     assert source.verify(delivery(token()), NOW + FRESH_S + 1) == 0
+    fetched(source)
     assert publisher.asked == 2
 
 
-def test_a_new_key_is_fetched_when_it_is_used(publisher: Publisher) -> None:
+def test_a_new_key_is_fetched_when_it_is_used_and_the_sender_repeats_the_delivery(publisher: Publisher) -> None:
     source = kinde(publisher)
     source.verify(delivery(token()), NOW)
     publisher.publish(("two", NEXT_RSA))
     rotated = delivery(token(key=NEXT_RSA, kid="two"))
+    with pytest.raises(UnknownKey):
+        source.verify(rotated, NOW + COOLDOWN_S)
+    fetched(source)
     assert source.verify(rotated, NOW + COOLDOWN_S) == 0
-    assert "does not publish" in refusal(source, delivery(token()), NOW + 2 * COOLDOWN_S)
+    with pytest.raises(UnknownKey):
+        source.verify(delivery(token()), NOW + 2 * COOLDOWN_S)
+    fetched(source)
+    prepared(source, NOW + 3 * COOLDOWN_S)
+    assert "does not publish" in refusal(source, delivery(token()), NOW + 3 * COOLDOWN_S)
 
 
 def test_unknown_keys_are_not_fetched_again_and_again(publisher: Publisher) -> None:
@@ -318,10 +364,27 @@ def test_unknown_keys_are_not_fetched_again_and_again(publisher: Publisher) -> N
     source = kinde(publisher)
     source.verify(delivery(token()), NOW)
     for number in range(50):
-        with pytest.raises(Undecided):
+        with pytest.raises(UnknownKey):
             source.verify(delivery(token(kid=f"made up {number}")), NOW + number / 10)
+    fetched(source)
     assert publisher.asked == 1
     assert source.verify(delivery(token()), NOW + 5) == 0
+
+
+def test_no_more_than_a_few_unknown_keys_are_remembered(publisher: Publisher) -> None:
+    source = kinde(publisher)
+    [keys] = key_sets(source.verifiers)
+    for number in range(3 * MAX_MISSING):
+        with pytest.raises(UnknownKey):
+            keys.find(f"made up {number}", "RS256", NOW)
+    assert len(keys._missing) == MAX_MISSING
+
+
+@pytest.mark.parametrize("kid", [5, {"a": 1}, ["one"], True])
+def test_a_key_id_that_is_not_a_string_is_rejected(publisher: Publisher, kid: object) -> None:
+    [keys] = key_sets(kinde(publisher).verifiers)
+    with pytest.raises(Unauthentic):
+        keys.find(kid, "RS256", NOW)
 
 
 def test_a_token_without_a_key_id_is_tried_with_all_keys(publisher: Publisher) -> None:
@@ -362,17 +425,17 @@ BROKEN: dict[str, Callable[[Publisher], None]] = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_without_keys_a_token_is_undecided(publisher: Publisher, fault: str) -> None:
+def test_without_keys_a_token_is_undecided(publisher: Publisher, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "ANSWER_S", 0.5)
     BROKEN[fault](publisher)
-    source = kinde(publisher)
-    began = time.monotonic()
+    source = unprepared(publisher)
     for second in range(4):
         with pytest.raises(Undecided, match="cannot be fetched"):
             source.verify(delivery(token()), NOW + second)
+    fetched(source)
     assert publisher.asked == 1
-    assert time.monotonic() - began < 2
     publisher.publish(("one", RSA))
-    assert source.verify(delivery(token()), NOW + RETRY_S) == 0
+    assert prepared(source, NOW + RETRY_S).verify(delivery(token()), NOW + RETRY_S) == 0
 
 
 def test_without_keys_the_sender_must_retry(publisher: Publisher) -> None:
@@ -383,6 +446,7 @@ def test_without_keys_the_sender_must_retry(publisher: Publisher) -> None:
     answer = http.post("/webhooks/kinde", data=token(), content_type="application/jwt")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
+    assert "cannot be verified now: the keys of the sender cannot be fetched" in answer.text
     assert http.post("/webhooks/kinde", data=b"no.token.", content_type="application/jwt").status_code == 401
 
 
@@ -391,6 +455,7 @@ def test_known_keys_are_used_for_a_day_while_the_url_is_down(publisher: Publishe
     source.verify(delivery(token()), NOW)
     publisher.say(b"", 503)
     assert source.verify(delivery(token()), NOW + STALE_S) == 0
+    fetched(source)
     with pytest.raises(Undecided):
         source.verify(delivery(token()), NOW + STALE_S + RETRY_S + 1)
     refusal(source, delivery(b"no token"), NOW + STALE_S + RETRY_S + 1)
@@ -403,15 +468,45 @@ def test_nobody_listens(publisher: Publisher) -> None:
 
 
 def test_many_threads_fetch_once(publisher: Publisher) -> None:
-    source = kinde(publisher)
-    ended: list[int] = []
-    threads = [threading.Thread(target=lambda: ended.append(source.verify(delivery(token()), NOW))) for _ in range(16)]
+    source = unprepared(publisher)
+
+    def post() -> None:
+        with suppress(Undecided):
+            source.verify(delivery(token()), NOW)
+
+    threads = [threading.Thread(target=post) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert ended == [0] * 16
+    fetched(source)
     assert publisher.asked == 1
+    assert source.verify(delivery(token()), NOW) == 0
+
+
+def test_keys_are_fetched_before_the_first_delivery(publisher: Publisher) -> None:
+    source = unprepared(publisher)
+    keep_fresh(key_sets(source.verifiers), lambda: NOW)
+    wait_until(lambda: publisher.asked == 1)
+    fetched(source)
+    assert source.verify(delivery(token()), NOW) == 0
+
+
+def test_neither_credentials_nor_proxies_of_the_environment_are_used(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Only the documented ones: see ``worker.outbound``. A ``~/.netrc`` never is."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert kinde(publisher).verify(delivery(token()), NOW) == 0
+    assert publisher.headers is not None
+    assert "Authorization" not in publisher.headers
+    monkeypatch.delenv("NO_PROXY")
+    with pytest.raises(Undecided):
+        kinde(publisher).verify(delivery(token()), NOW)
 
 
 @pytest.mark.parametrize(
@@ -452,7 +547,7 @@ KEYCLOAK = {"encoding": "hex"}
 def in_header(publisher: Publisher | None, *secrets: str, **options: object) -> Source:
     jwks = {"jwks": publisher.url, "algorithms": ["RS256"]} if publisher else {"algorithms": ["HS256"]}
     entry: dict[str, Any] = {"verify": {"scheme": "jwt-header", **jwks, **options}, "map": {"identifier": "$.id"}}
-    return read_source("a", entry | ({"secrets": list(secrets)} if secrets else {}), {})
+    return prepared(read_source("a", entry | ({"secrets": list(secrets)} if secrets else {}), {}))
 
 
 def hashed(body: bytes, encoding: str) -> dict[str, str]:
@@ -512,6 +607,9 @@ def test_secrets_and_key_sets_are_numbered_together(publisher: Publisher) -> Non
         "token",
     ]
     source = read_source("a", {"verify": verify, "secrets": ["first-secret", "second-secret"]}, {})
+    [_, keys] = key_sets(source.verifiers)
+    keys.refresh(NOW)
+    keys.wait(WAIT_S)
     assert source.secret_names == (
         "secrets number 1",
         "secrets number 2",
