@@ -1,5 +1,6 @@
 """What is always true of the keyspace: states, leases, indexes, key names."""
 
+from collections import Counter
 from typing import Any
 
 import redis
@@ -15,7 +16,7 @@ FIXED_KEYS = {
     *(keys.COUNTS, keys.OPERATIONS, keys.ACTIVE_OPERATIONS, keys.AUDIT),
     *(keys.SINCE, keys.EMPTIED),
     *(keys.SECRETS, keys.ACCOUNT, keys.RECONCILE, keys.MARK, keys.CLASHES, keys.DECISIONS, keys.CHANGES),
-    *(keys.FAILED_SIGN_INS, keys.SESSIONS),
+    *(keys.FAILED_SIGN_INS, keys.SESSIONS, keys.QUARANTINE_BYTES),
     *(keys.state(state) for state in State),
 }
 #: Written by kombu, beside ours.
@@ -23,6 +24,7 @@ KOMBU_PREFIX = f"{keys.PREFIX}_kombu."
 RECORD_PREFIX = keys.contact("")
 QUARANTINE_PREFIX = keys.quarantined("")
 CAUSE_PREFIX = keys.cause("")
+SHARE_PREFIX = keys.share("")
 FINDER_PREFIX = keys.finders("")
 ALIAS_PREFIX = keys.aliases("")
 WAS_PREFIX = keys.was("")
@@ -37,7 +39,10 @@ def assert_invariants(client: redis.Redis) -> None:
     """Fail with the key and what is wrong with it. Nothing may write during the check."""
     store: Any = client  # redis-py's types allow for bytes, which this client never gives
     names = set(store.scan_iter(count=1000))
-    ours = (RECORD_PREFIX, KOMBU_PREFIX, QUARANTINE_PREFIX, CAUSE_PREFIX, FINDER_PREFIX, ALIAS_PREFIX, *OTHER_PREFIXES)
+    ours = (
+        *(RECORD_PREFIX, KOMBU_PREFIX, QUARANTINE_PREFIX, SHARE_PREFIX, CAUSE_PREFIX, FINDER_PREFIX, ALIAS_PREFIX),
+        *OTHER_PREFIXES,
+    )
     strangers = {name for name in names if not name.startswith(ours)} - FIXED_KEYS
     assert not strangers, f"unknown keys: {strangers}"
 
@@ -48,6 +53,7 @@ def assert_invariants(client: redis.Redis) -> None:
 
     quarantined = {name.removeprefix(QUARANTINE_PREFIX) for name in names if name.startswith(QUARANTINE_PREFIX)}
     assert quarantined == set(store.zrange(keys.QUARANTINE, 0, -1)), "the quarantine's index and its entries differ"
+    _assert_shares(store, names, quarantined)
 
     members = [key for index in indexed.values() for key in index]
     assert len(members) == len(set(members)), "a contact is in two state indexes"
@@ -161,3 +167,18 @@ def _assert_settled(key: str, state: State, fields: dict[str, str]) -> None:
         assert "sent" in fields, f"{key}: a change, but nobody knows of what"
     if state is not State.DELETED and "contact_id" not in fields:
         assert outcome is None, f"{key}: outcome {outcome}"
+
+
+def _assert_shares(store: Any, names: set[str], quarantined: set[str]) -> None:
+    """Assert that each share of the quarantine has its entries, and knows their bytes."""
+    entries = [store.hmget(keys.quarantined(entry), "share", "size", "source", "clash") for entry in quarantined]
+    bytes_of: Counter[str] = Counter()
+    for share, size, source, clash in entries:
+        assert share in (None, f"{source}:{clash}" if clash else source), "an entry is in another's share"
+        if share is not None:
+            bytes_of[share] += int(size)
+    assert store.hgetall(keys.QUARANTINE_BYTES) == {share: str(size) for share, size in bytes_of.items()}
+    assert {name.removeprefix(SHARE_PREFIX) for name in names if name.startswith(SHARE_PREFIX)} == set(bytes_of)
+    listed = Counter(entry for share in bytes_of for entry in store.zrange(keys.share(share), 0, -1))
+    assert set(listed.values()) <= {1}, "an entry is in two shares"
+    assert listed.total() == sum(share is not None for share, *_ in entries)

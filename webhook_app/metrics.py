@@ -118,6 +118,9 @@ class Collected:
             waiting.add_metric(clash.pair, clash.waiting)
         yield waiting
         yield _counter("clashes", "Deliveries that clashed.", self.figures, "clash", labels)
+        text = "Deliveries that the quarantine evicted, because its share of their source was full."
+        evicted = [(source,) for source in self.sources]
+        yield _counter("quarantine_evicted", text, self.figures, "evicted", ("source",), evicted)
 
 
 def _text(figures: Figures, sources: list[str]) -> bytes:

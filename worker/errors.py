@@ -53,6 +53,10 @@ class StoreFull(StoreError):
     """Redis refused the write because it is out of memory."""
 
 
+class TooLargeToKeep(SyncError):
+    """A delivery has more bytes than the quarantine keeps of one, even compressed."""
+
+
 class LiveDeskError(SyncError):
     """LiveDesk did not do what was requested.
 

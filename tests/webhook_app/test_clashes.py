@@ -107,7 +107,7 @@ def test_many_clashes_of_two_sources_leave_room_for_others(world: Clashes, monke
         world.bring(identifier, source="signup", email=f"ada-{identifier}@example.com")
     statuses = [post("shop", {"id": identifier, "email": "bob@example.com"}) for identifier in ("7", "8", "9", "7")]
     assert statuses == [200, 200, 503, 200], "the last one is there already"
-    assert [post("signup", {"email": f"{name}@example.com"}) for name in ("a", "b", "c")] == [200, 200, 503]
+    assert [post("signup", {"email": f"{name}@example.com"}) for name in ("a", "b", "c")] == [200, 200, 200]
     assert post("form", {"id": "7", "email": "mallory@example.net"}) == 200
     assert {one.pair: one.waiting for one in waiting(world.parts)} == {("form", "signup"): 1, ("shop", "signup"): 2}
     assert world.store.quarantine.size() == 5

@@ -19,7 +19,7 @@ from worker.model import Status
 def list_quarantine(query: dict[str, Any]) -> object:
     """List deliveries in quarantine, oldest first."""
     offset, limit = query.get("offset", 0), query.get("limit", PAGE)
-    page = current_parts().store.quarantine.page(offset=offset, limit=limit, clash=_clash(query))
+    page = current_parts().store.quarantine.page(offset=offset, limit=limit, clash=_clash(query), with_payloads=False)
     return {"deliveries": [serializers.quarantined(one) for one in page]}
 
 

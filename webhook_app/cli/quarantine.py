@@ -12,7 +12,7 @@ from webhook_app.cli.output import print_table, printable, when
 from webhook_app.operator import SAME_PERSON, UNDECIDED, Decision, InvalidInput, Operator
 from webhook_app.parts import Parts, current_parts
 from webhook_app.present.masking import masked_text
-from webhook_app.present.wording import clashing, explain_clash
+from webhook_app.present.wording import clashing, evictions, explain_clash
 from webhook_app.receiver.replay import revealed
 from webhook_app.sources.body.keys import keys_in
 from webhook_app.sources.body.payload_codec import load_payload
@@ -42,6 +42,8 @@ def list_entries(clash: tuple[str, str] | None) -> None:
     parts = current_parts()
     now = parts.store.now()
     rows = [(one.entry, one.source, when(one.since, now), _problems(one)) for one in _all(parts, clash)]
+    for sentence in evictions(parts.store.quarantine.evicted()):
+        click.echo(f"{sentence}\n")
     if not rows:
         click.echo("There are no such clashes." if clash else "The quarantine is empty.")
         return
@@ -133,7 +135,9 @@ def _replay_each(operator: Operator, deliveries: list[Quarantined], decision: De
     statuses: Counter[str] = Counter()
     problems: Counter[str] = Counter()
     with click.progressbar(deliveries, label="Replaying", file=sys.stderr) as bar:
-        for one in bar:
+        for listed in bar:
+            if (one := operator.parts.store.quarantine.read(listed.entry)) is None:  # evicted meanwhile
+                continue
             try:
                 statuses[operator.quarantine.replay_one(one, decision)] += 1
             except InvalidInput as error:
@@ -150,7 +154,7 @@ def _replay_each(operator: Operator, deliveries: list[Quarantined], decision: De
 
 def _all(parts: Parts, clash: tuple[str, str] | None = None) -> Iterator[Quarantined]:
     offset = 0
-    while page := parts.store.quarantine.page(offset=offset, limit=PAGE, clash=clash):
+    while page := parts.store.quarantine.page(offset=offset, limit=PAGE, clash=clash, with_payloads=False):
         yield from page
         offset += PAGE
 

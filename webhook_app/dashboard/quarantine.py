@@ -12,7 +12,7 @@ from webhook_app.dashboard.session import needs
 from webhook_app.operator import SAME_PERSON, UNDECIDED, Decision, InvalidInput
 from webhook_app.parts import current_parts
 from webhook_app.present.masking import mask, masked_text
-from webhook_app.present.wording import explain_clash
+from webhook_app.present.wording import evictions, explain_clash
 from webhook_app.receiver.replay import revealed
 from webhook_app.sources.body.keys import keys_in
 from webhook_app.sources.body.payload_codec import load_payload
@@ -36,10 +36,11 @@ def quarantine() -> str:
     size = everything if clash is None else None if waiting is None else waiting.get(clash, 0)
     return show(
         "quarantine",
-        entries=or_unknown(lambda: store.quarantine.page(offset=offset, limit=PAGE, clash=clash)),
+        entries=or_unknown(lambda: store.quarantine.page(offset=offset, limit=PAGE, clash=clash, with_payloads=False)),
         size=size,
         everything=everything,
         waiting=waiting or {},
+        evictions=evictions(or_unknown(store.quarantine.evicted) or {}),
         clash=clash,
         resolution=None if clash is None else _resolution(*clash, many=size != 1),
         offset=offset,

@@ -96,9 +96,12 @@ class QuarantineActions(Actions):
         statuses: Counter[str] = Counter()
         failed = 0
         give_up_at = time.monotonic() + MAX_REPLAY_S
-        for one in self.parts.store.quarantine.page(offset=passed, limit=MAX_REPLAYED, clash=clash):
+        quarantine = self.parts.store.quarantine
+        for listed in quarantine.page(offset=passed, limit=MAX_REPLAYED, clash=clash, with_payloads=False):
             if time.monotonic() > give_up_at:
                 break
+            if (one := quarantine.read(listed.entry)) is None:  # evicted, or replayed by somebody else
+                continue
             try:
                 statuses[self.replay_one(one, decision)] += 1
             except InvalidInput:

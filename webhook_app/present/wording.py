@@ -13,6 +13,7 @@ from worker.durations import UNKNOWN, absolute, clock_time, duration, relative, 
 from worker.estimate import Limit
 from worker.model import CONTACT_FIELDS, Identity, OnChange, OnConflict, OnDelete, Outcome, Way
 from worker.store.contacts import Erased
+from worker.store.counters import Total
 from worker.store.operations import Operation
 from worker.store.overview import Overview
 
@@ -204,6 +205,15 @@ def erased(result: Erased) -> list[str]:
 def clashing(number: int) -> str:
     """``1 delivery clashes``, ``12 deliveries clash``."""
     return f"{counted(number, 'delivery', 'deliveries')} {'clashes' if number == 1 else 'clash'}"
+
+
+def evictions(evicted: Mapping[str, Total]) -> list[str]:
+    """Return a sentence for each source whose share of the quarantine was full."""
+    return [
+        f"Evicted because the share of {source} was full: {counted(total.ever, 'delivery', 'deliveries')}, "
+        f"{total.last_hour:,} of them in the last hour."
+        for source, total in evicted.items()
+    ]
 
 
 def explain_clash(source: str, other: str, *, many: bool = False) -> str:

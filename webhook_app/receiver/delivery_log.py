@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from webhook_app.parts import Parts
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Unauthentic, Undecided, UnknownKey
-from worker.errors import StoreError, StoreFull, SyncError, Unmappable
+from worker.errors import StoreError, StoreFull, SyncError, TooLargeToKeep, Unmappable
 from worker.log_limit import LogLimit
 from worker.model import Status
 from worker.telemetry import LogEvent
@@ -53,6 +53,7 @@ BY_ERROR: tuple[tuple[type[Exception], str], ...] = (
     (UnknownKey, "unknown_key"),
     (Undecided, "undecided"),
     (Unmappable, "unmappable"),
+    (TooLargeToKeep, "too_large"),
     (StoreFull, "full"),
     (StoreError, "store_away"),
 )

@@ -26,7 +26,7 @@ from webhook_app.sources.source import Delivered, Element, problems_in
 from webhook_app.sources.verify.callback_id import Reusable
 from webhook_app.sources.verify.handshakes import Reply
 from worker import telemetry
-from worker.errors import StoreError, Unmappable
+from worker.errors import StoreError, TooLargeToKeep, Unmappable
 from worker.model import Accepted, Contact, Identity, Signup, Status
 from worker.store.store import Store
 
@@ -313,6 +313,8 @@ def _refusal(error: Exception) -> Response:
             return problem(422, "The delivery does not contain a usable contact.", errors=error.problems)
         case Undecided():
             return store_away(f"The delivery cannot be verified now: {error}. Please send it again.")
+        case TooLargeToKeep():
+            return problem(413, f"{error}.")
         case StoreError():
             return store_away("The delivery could not be stored. Please send it again.")
         case HTTPException():

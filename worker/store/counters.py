@@ -21,9 +21,9 @@ from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
-#: Prefixes of counters: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``, ``clash:<source>:<other>``, and
-#: ``event:<source>:<EventKind>``.
-DELIVERY, REFUSED, CLASH, EVENT = "delivery:", "refused:", "clash:", "event:"
+#: Prefixes of counters: ``delivery:<source>:<status>``, ``refused:<source>:<reason>``, ``clash:<source>:<other>``,
+#: ``event:<source>:<EventKind>``, and ``evicted:<source>``.
+DELIVERY, REFUSED, CLASH, EVENT, EVICTED = "delivery:", "refused:", "clash:", "event:", "evicted:"
 #: Messages in Celery's queue that were not ours.
 MESSAGES_DROPPED = "messages_dropped"
 #: Seconds between two flushes.

@@ -36,6 +36,7 @@ LIBRARIES = frozenset(
         "identity",
         "causes",
         "clashes",
+        "shares",
         "lifecycle",
         "operation",
         "events",

@@ -86,10 +86,14 @@ WAIT_FOR_REPLICA = Wait("WAIT")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The limit of open contacts, and what to wait for after each delivery."""
+    """The limit of open contacts, and what to wait for after each delivery.
+
+    ``memory`` is what Redis may use, in bytes; 0: unknown.
+    """
 
     room: int = MAX_BACKLOG
     wait: Wait | None = None
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +288,7 @@ class Guard:
         if why:
             raise StoreUnavailable(why)
         room = 0 if server.uses(self.requirements.max_memory) else self.requirements.max_backlog
-        return Terms(room, needed_wait(server, self.requirements.ack))
+        return Terms(room, needed_wait(server, self.requirements.ack), server.memory)
 
     def _server(self) -> Server:
         """Return the last result, or inspect when due, in one thread; others do not wait."""

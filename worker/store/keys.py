@@ -38,8 +38,10 @@ keys end up in logs, monitors and backups, where an e-mail address must not appe
 ``{lds}:since``           STRING  ms when the salt was created: there are no older records
 ``{lds}:emptied``         STRING  ms when it was noticed that Redis had been emptied, until that is acknowledged
 ``{lds}:create``          LIST    Celery's messages; kombu puts its prefix before the queue's name
-``{lds}:q:<id>``          HASH    one delivery in quarantine: source, payload, problems, headers
+``{lds}:q:<id>``          HASH    one delivery in quarantine: source, packed payload, problems, headers
 ``{lds}:quarantine``      ZSET    id → ms when it arrived
+``{lds}:quarantine:<share>`` ZSET the same of one share: a source, or a source and the one that it clashes with
+``{lds}:quarantine_bytes`` HASH   share → bytes of its entries
 ``{lds}:clashes``         HASH    ``<source> <other source>`` → deliveries in quarantine because of a clash of the two
 ``{lds}:tries:<hash>``    HASH    failed sign-ins from one address, and when they expire; ``tries:<way>``: from all
 ``{lds}:known_address:<hash>`` STRING  somebody has signed in from this address within 30 days
@@ -79,6 +81,7 @@ COUNTS = PREFIX + "counts"
 OPERATIONS = PREFIX + "operations"
 ACTIVE_OPERATIONS = PREFIX + "operations:active"
 CLASHES = PREFIX + "clashes"
+QUARANTINE_BYTES = PREFIX + "quarantine_bytes"
 AUDIT = PREFIX + "audit"
 FAILED_SIGN_INS = PREFIX + "failed_sign_ins"
 DECISIONS = PREFIX + "decisions"
@@ -99,6 +102,7 @@ def _named(kind: str) -> Callable[[object], str]:
 
 contact = _named("c")
 quarantined = _named("q")
+share = _named("quarantine")
 tries = _named("tries")
 known_address = _named("known_address")
 signed = _named("signed")

@@ -1,5 +1,6 @@
 """The quarantine stores and replays unusable deliveries, without secrets."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -144,13 +145,27 @@ def test_a_delivery_of_a_removed_source_stays(parts: Parts, client: redis.Redis)
     assert parts.store.quarantine.read(held.entry) == held
 
 
-def test_a_full_quarantine_rejects_deliveries_with_503(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_quarantine_evicts_and_rejects_nothing(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quarantine, "MAX_ENTRIES", 1)
     assert post(parts, {"uid": 1}).status_code == 200
-    answer = post(parts, {"uid": 2})
-    assert answer.status_code == 503
-    assert answer.headers["Retry-After"]
-    assert len(parts.store.quarantine.page()) == 1
+    assert post(parts, {"uid": 2}).status_code == 200
+    assert [one.payload for one in parts.store.quarantine.page()] == ['{"uid":2}']
+
+
+def test_a_delivery_too_large_for_the_quarantine_is_rejected_with_413(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MAX_ENTRY_BYTES", 100)
+    answer = post(parts, {"uid": 1})
+    assert (answer.status_code, answer.content_type) == (413, "application/problem+json")
+    assert "too large for the quarantine" in answer.text
+
+
+def test_a_small_body_that_unpacks_to_a_large_one_is_kept_small(parts: Parts, client: redis.Redis) -> None:
+    body = gzip.compress(json.dumps({"uid": 250_000 * "x"}).encode())
+    sent = {**HEADERS, "Content-Encoding": "gzip", "Content-Type": "application/json"}
+    assert door(parts).post("/webhooks/app", data=body, headers=sent).status_code == 200
+    assert int(client.hget("{lds}:quarantine_bytes", "app")) < 2_000  # type: ignore[arg-type]
 
 
 def test_one_bad_element_of_a_batch_is_quarantined_and_the_others_are_stored(parts: Parts) -> None:

@@ -35,7 +35,7 @@ from worker.store import connection, keys
 from worker.store.connection import IDLE_S, connect
 from worker.store.contacts import ATTEMPTS_KEPT, CAUSE_FRESH_MS, Erased, Finished
 from worker.store.database import MAX_REMOVED
-from worker.store.quarantine import KEPT_MS, MAX_ENTRIES
+from worker.store.quarantine import KEPT_MS
 from worker.store.queue import GRACE_MS, MAX_SWEPT, NEW_BOUND, QUEUE_BOUNDS, WORKER_KEPT_MS, Envelope, Swept
 from worker.store.store import Store
 
@@ -814,16 +814,6 @@ def test_the_same_delivery_is_quarantined_once(world: World) -> None:
     assert world.snapshot() == before
     world.store.quarantine.add(replace(HELD, source="crm"))
     assert [held.source for held in Store(world.client).quarantine.page()] == ["shop", "crm"]
-
-
-def test_a_quarantine_that_is_full_takes_nothing_more(world: World) -> None:
-    for number in range(MAX_ENTRIES):
-        world.store.quarantine.add(replace(HELD, payload=str(number)))
-    before = world.snapshot()
-    with pytest.raises(StoreFull):
-        world.store.quarantine.add(HELD)
-    world.store.quarantine.add(replace(HELD, payload="7"))
-    assert world.snapshot() == before
 
 
 def test_what_is_released_is_gone(world: World) -> None:
