@@ -136,7 +136,8 @@ def test_the_api_and_the_command_count_what_they_erase(world: Clashes) -> None:
     ada = world.bring("ada", CREATED, source="signup")
     know(world, "submission-1")
     answer = world.api(f"/contacts/{ada}?why=asked", method="DELETE")
-    assert answer.get_json() == {"key": ada, "contact_id": 7, "aliases": 1, "unknown": False}
+    counts = {"aliases": 1, "quarantined": 0, "not_searched": 0}
+    assert answer.get_json() == {"key": ada, "contact_id": 7, "unknown": False, **counts}
     assert world.audited() == [("ada (api)", "erased, with 1 alias", ada, "asked")]
     assert world.api(f"/contacts/{ada}", method="DELETE").status_code == 404
     world.bring("ada", CREATED, source="signup")

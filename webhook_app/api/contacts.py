@@ -88,7 +88,8 @@ def erase_contact(key: str, query: dict[str, Any], operator: Operator) -> Erased
     """Erase a person here, under all aliases; LiveDesk keeps its contact."""
     erased = operator.contacts.erase(key, query.get("why", ""))
     contact_id = int(erased.contact_id) if erased.contact_id else None
-    return ErasedContact(key, contact_id, erased.aliases, erased.is_unknown)
+    counts = erased.quarantined, erased.not_searched
+    return ErasedContact(key, contact_id, erased.aliases, erased.is_unknown, *counts)
 
 
 @blueprint.patch("/contacts/<key>")

@@ -16,9 +16,14 @@ from webhook_app.present.masking import masked, masked_text
 from webhook_app.present.sending import kept_by, retried, sent_when, waits_for
 from webhook_app.present.shapes import ContactState, KnownContact
 from webhook_app.present.wording import aliases, erased, field_labels
+from worker.errors import StoreError
 from worker.model import ATTRIBUTE_FIELDS, Attempt, Outcome, State, Way
+from worker.store import append_only_file
 from worker.store.lists import Filter, Row
 
+#: What a person's erasure does not reach.
+STILL_IN_AOF = "Redis's append-only file has the data until Redis rewrites it: add --rewrite-aof, or run BGREWRITEAOF."
+IN_BACKUPS = "Backups and the files of replicas keep it: delete or rewrite them, too."
 #: Rows read at once.
 CHUNK = 250
 NAMES = "CONTACT is an identifier, e-mail address, phone number, contact id or key; put -- before one like -1."
@@ -178,11 +183,18 @@ def edit_contact(
 @cli.command("erase")
 @click.argument("identifier")
 @click.option("--dry-run", is_flag=True, help="Only print what would be erased.")
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="TEXT",
+    help="An e-mail address or phone number (E.164) to find in quarantine, too.",
+)
+@click.option("--rewrite-aof", is_flag=True, help="Make Redis rewrite its append-only file, without the person.")
 @audit_options
-def erase(identifier: str, dry_run: bool, who: str, why: str) -> None:
+def erase(identifier: str, dry_run: bool, also: tuple[str, ...], rewrite_aof: bool, who: str, why: str) -> None:
     """Delete everything about the contact with this IDENTIFIER, under all aliases.
 
-    LiveDesk keeps its own contact. Deliveries in quarantine stay: see flask quarantine list.
+    Deliveries in quarantine that contain the person's data are deleted, too. LiveDesk keeps its own contact.
     """
     operator = Operator(current_parts(), who, Way.CLI)
     key = operator.parts.store.key_of(identifier)
@@ -191,8 +203,21 @@ def erase(identifier: str, dry_run: bool, who: str, why: str) -> None:
         kept = f" LiveDesk would keep contact {record.contact_id}." if record.contact_id else ""
         click.echo(f"Would erase this contact{f' and {aliases(number)}' if number else ''}.{kept}")
         return
-    for sentence in erased(operator.contacts.erase(key, why)):
+    for sentence in erased(operator.contacts.erase(key, why, also=also, limit_s=None)):
         click.echo(sentence)
+    click.echo(_about_aof(operator, rewrite_aof))
+
+
+def _about_aof(operator: Operator, rewrite: bool) -> str:
+    """Rewrite the append-only file on request; return what still has the data."""
+    if not rewrite:
+        return f"{STILL_IN_AOF} {IN_BACKUPS}"
+    try:
+        has_one = append_only_file.rewrite(operator.parts.store)
+    except StoreError as error:
+        return f"Redis did not rewrite its append-only file: {error}. Run BGREWRITEAOF later. {IN_BACKUPS}"
+    operator.contacts.audit("rewrote the append-only file")
+    return f"{'Redis rewrites its append-only file now.' if has_one else 'Redis has no append-only file.'} {IN_BACKUPS}"
 
 
 # An identifier may begin with "-".

@@ -1,10 +1,11 @@
 """One contact: retry, edit, discard, resolve a conflict, erase, reveal its data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason, require
+from webhook_app.operator.traces import person_of, remove_traces
 from worker.actions import Action, BulkAction, Obstacle, obstacle
 from worker.errors import Unmappable
 from worker.model import EDITABLE_FIELDS, UNIQUE_FIELDS, Contact, Note, NoteCode, Outcome, State, Work
@@ -13,6 +14,8 @@ from worker.store.contacts import Erased
 from worker.store.lists import Filter
 from worker.store.record import ContactRecord
 
+#: Seconds that a request searches the quarantine for a person at most.
+MAX_SEARCH_S = 3.0
 #: Why a conflict is not resolved in some way.
 OBSTACLES = {
     Obstacle.NO_OWNER: "It is not known which contact in LiveDesk this one conflicts with. Nothing was changed.",
@@ -125,14 +128,27 @@ class ContactActions(Actions):
         self.audit(f"marked as known: contact {contact_id}", key, why)
         return contact_id
 
-    def erase(self, key: str, why: str = "") -> Erased:
-        """Delete a contact and its aliases from Redis. LiveDesk keeps its own contact."""
-        erased = self.parts.store.contacts.erase(key)
+    def erase(
+        self, key: str, why: str = "", *, also: Sequence[str] = (), limit_s: float | None = MAX_SEARCH_S
+    ) -> Erased:
+        """Delete a contact and its aliases from Redis. LiveDesk keeps its own contact.
+
+        Deliveries in quarantine with the person's identifiers, e-mail address or phone number are deleted, too.
+        ``also`` are more addresses and numbers to look for. The search takes ``limit_s`` seconds at most.
+        """
+        store = self.parts.store
+        found = store.contacts.read(key)
+        records = [*([found] if found else []), *store.contacts.read_aliases(key).records.values()]
+        person = person_of(records, also, store.salt())
+        erased = store.contacts.erase(key)
         if erased.result != "erased":
             raise ActionRefused(Reason(erased.result))
+        traces = remove_traces(self.parts, person, limit_s)
         aliases = f"{erased.aliases} alias{'es' if erased.aliases > 1 else ''}"
-        self.audit(f"erased, with {aliases}" if erased.aliases else "erased", key, why)
-        return erased
+        with_ = [aliases] if erased.aliases else []
+        with_ += [f"{traces.removed} in quarantine"] if traces.removed else []
+        self.audit(f"erased, with {' and '.join(with_)}" if with_ else "erased", key, why)
+        return replace(erased, quarantined=traces.removed, not_searched=traces.not_searched)
 
     def reveal(self, key: str, why: str = "") -> ContactRecord:
         """Return a contact whose personal data is about to be displayed."""

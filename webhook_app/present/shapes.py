@@ -196,6 +196,8 @@ class ErasedContact(Answer):
     is_unknown: Annotated[bool, Meta(description="A create request was sent, and its answer is unknown.")] = field(
         name="unknown"
     )
+    quarantined: Annotated[Count, Meta(description="How many deliveries in quarantine were deleted, too.")] = 0
+    not_searched: Annotated[Count, Meta(description="How many there was no time to search.")] = 0
 
 
 class KnownContact(Answer):

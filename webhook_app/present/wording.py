@@ -195,6 +195,12 @@ def erased(result: Erased) -> list[str]:
     """Return what was erased, and what is left to do."""
     others = f", and {aliases(result.aliases)}" if result.aliases else ""
     sentences = [ERASED.format(others, "one of these identifiers" if others else "this identifier")]
+    if result.quarantined:
+        what = counted(result.quarantined, "delivery", "deliveries")
+        sentences.append(f"Deleted {what} in quarantine that contained this person's data.")
+    if result.not_searched:
+        what = counted(result.not_searched, "delivery", "deliveries")
+        sentences.append(f"There was no time to search {what} in quarantine: open them, or wait 14 days.")
     if result.contact_id:
         sentences.append(STILL_IN_LIVEDESK.format(result.contact_id))
     if result.is_unknown:

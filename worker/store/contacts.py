@@ -86,13 +86,16 @@ class Erased:
     """The result of an erasure: ``erased``, or why not: ``gone`` or ``busy``.
 
     ``contact_id`` is LiveDesk's; ``is_unknown``: a create was sent, and nobody knows its answer. ``aliases``: how many
-    other records of the person were erased, too.
+    other records of the person were erased, too. ``quarantined``: deliveries in quarantine that were, and
+    ``not_searched``: those that nobody had time to search.
     """
 
     result: str
     contact_id: str = ""
     is_unknown: bool = False
     aliases: int = 0
+    quarantined: int = 0
+    not_searched: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,8 @@ class ContactRecord:
     deletes: OnDelete | None = None
     #: The fields that the source has given a value, each attribute as ``custom_attributes.<name>``.
     known_fields: frozenset[str] = field(default=frozenset(), compare=False)
+    #: The fingerprint of the newest data, which stays when the data goes.
+    fingerprint: str = field(default="", compare=False, repr=False)
 
     @property
     def work(self) -> Work:
@@ -365,6 +367,7 @@ def load_record(fields: dict[str, str]) -> ContactRecord:
         opened_at=number("opened_at"),
         deletes=OnDelete(fields["deletes"]) if "deletes" in fields else None,
         known_fields=frozenset(chunks_of(fields["fingerprint"])),
+        fingerprint=fields["fingerprint"],
     )
 
 

@@ -102,6 +102,7 @@ def test_a_person_is_forgotten(office: Office) -> None:
     assert "will create a new contact" in result.stdout
     assert "LiveDesk still has contact 7" in result.stdout
     assert "The answer to a create request was lost" not in result.stdout
+    assert "Redis's append-only file has the data until Redis rewrites it: add --rewrite-aof" in result.stdout
     assert office.store.contacts.find("ada") is None
     assert set(office.store.contacts.counts().values()) == {0}
     assert office.client.zcard(keys.DUE) == 0
@@ -120,6 +121,13 @@ def test_whatever_the_state_nothing_stays(verdict: AttemptResult | None, office:
     counts = [name for name in names if name.startswith((keys.COUNTS, keys.minute(""), keys.people("")))]
     client.delete(keys.QUEUE, keys.CAUSES, keys.UPSTREAM, keys.FAILING, keys.AUDIT, *counts)
     assert client.dbsize() == before
+
+
+def test_the_append_only_file_is_rewritten_on_request(office: Office) -> None:
+    office.bring(Contact("ada", name="Ada"), CREATED)
+    result = office.flask("erase", "ada", "--rewrite-aof", "--also", "ada@example.com")
+    assert result.exit_code == 0
+    assert "Backups and the files of replicas keep it" in result.stdout
 
 
 def test_an_answer_that_is_unknown_is_said(office: Office) -> None:
