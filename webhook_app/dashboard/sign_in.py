@@ -72,7 +72,7 @@ def typed_name(text: str) -> str:
 
     Only an identity provider names addresses (``ada@example.com``), only the API marks names (``ada (api)``).
     """
-    name = " ".join(re.sub(r"[@()\[\]<>]", " ", unicodedata.normalize("NFKC", text)).split())
+    name = " ".join(re.sub("[@()]", " ", unicodedata.normalize("NFKC", text)).split())
     return "" if name.casefold() in RESERVED_NAMES else name
 
 
