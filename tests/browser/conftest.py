@@ -8,18 +8,20 @@ starts a whole system.
 
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import count, product
 from pathlib import Path
 
 import pytest
 import redis
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from axe_playwright_python.base import AXE_SCRIPT, AxeResults
+from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, sync_playwright
 
 from tests.browser.seed import build
-from tests.browser.serving import enter, serve
+from tests.browser.serving import Server, enter
 from webhook_app.access import Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
@@ -54,6 +56,13 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """Return a server for one dashboard after the other, on one address, so that the browser's cache serves all."""
+    with Server() as server:
+        yield server
+
+
 @pytest.fixture
 def parts(client: redis.Redis) -> Parts:
     """Return the parts of the dashboard under test.
@@ -65,26 +74,67 @@ def parts(client: redis.Redis) -> Parts:
 
 
 @pytest.fixture
-def dashboard(parts: Parts) -> Iterator[str]:
+def dashboard(server: Server, parts: Parts) -> Iterator[str]:
     """Return the address of a dashboard with an empty Redis."""
-    with serve(create_app(parts)) as url:
+    with server.serving(create_app(parts)) as url:
         yield url
 
 
+class Contexts:
+    """Browser contexts that tests use one after the other: a new one costs a second of a processor."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self._free: dict[tuple[str, bool], list[BrowserContext]] = defaultdict(list)
+
+    def take(self, url: str, *, javascript: bool) -> BrowserContext:
+        """Return a context without cookies, storage and permissions, which no other test uses."""
+        free = self._free[url, javascript]
+        return free.pop() if free else new_context(self.browser, url, java_script_enabled=javascript)
+
+    def give_back(self, context: BrowserContext, url: str, *, javascript: bool) -> None:
+        for page in context.pages:
+            with suppress(Error):  # a page without storage
+                if javascript:
+                    page.evaluate("localStorage.clear()")
+            page.close()
+        context.clear_cookies()
+        context.clear_permissions()
+        self._free[url, javascript].append(context)
+
+
+@pytest.fixture(scope="session")
+def contexts(browser: Browser) -> Contexts:
+    return Contexts(browser)
+
+
 @pytest.fixture
-def open_page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[OpenPage]:
+def open_page(request: pytest.FixtureRequest, contexts: Contexts) -> Iterator[OpenPage]:
     """Return a function that opens a page with a role, or signed out with ``None``.
 
-    What the browser complains about, for example a blocked script, fails the test.
+    What the browser complains about, for example a blocked script, fails the test. ``has_own_clock``: the test turns
+    the clock of the browser context, which no other test may get.
     """
-    contexts: list[BrowserContext] = []
+    done = ExitStack()
+    opened: list[BrowserContext] = []
     complaints: list[str] = []
 
     def open_page(
-        path: str, *, role: Role | None = Role.OPERATOR, javascript: bool = True, url: str | None = None
+        path: str,
+        *,
+        role: Role | None = Role.OPERATOR,
+        javascript: bool = True,
+        url: str | None = None,
+        has_own_clock: bool = False,
     ) -> Page:
-        context = new_context(browser, url or request.getfixturevalue("dashboard"), java_script_enabled=javascript)
-        contexts.append(context)
+        url = url or request.getfixturevalue("dashboard")
+        if has_own_clock:
+            context = new_context(contexts.browser, url, java_script_enabled=javascript)
+            done.callback(context.close)
+        else:
+            context = contexts.take(url, javascript=javascript)
+            done.callback(contexts.give_back, context, url, javascript=javascript)
+        opened.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -92,12 +142,11 @@ def open_page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Open
         page.goto(enter(path, role) if role else path)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.cookies()  # so that the complaints until now arrive; closing a page breaks off its requests
-    found = [text for text in complaints if not text.startswith(REFUSALS)]
-    for context in contexts:
-        context.close()
+    with done:
+        yield open_page
+        for context in opened:
+            context.cookies()  # so that the complaints until now arrive; closing a page breaks off its requests
+        found = [text for text in complaints if not text.startswith(REFUSALS)]
     assert not found
 
 
@@ -138,10 +187,17 @@ def check_appearance() -> CheckAppearance:
                 picture = f"{name}-{'dark' if is_dark else 'light'}-{'phone' if is_phone else 'desktop'}.png"
                 page.screenshot(path=folder / picture, full_page=True)
             if is_dark == is_phone:
-                found = Axe().run(page)
+                found = run_axe(page)
                 assert found.violations_count == 0, (name, found.generate_report())
 
     return check_appearance
+
+
+def run_axe(page: Page) -> AxeResults:
+    """Return the violations that axe finds. Its script is loaded once into a page, because that takes long."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    return AxeResults(page.evaluate("axe.run({resultTypes: ['violations']}).then(({violations}) => ({violations}))"))
 
 
 def overflow(page: Page) -> int:

@@ -1,16 +1,13 @@
 """A dashboard with a page that shows every component in each of its states."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import redis
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, flash, redirect, render_template, request, url_for
 from jinja2 import ChoiceLoader, FileSystemLoader
 from werkzeug import Response
 
-from tests.browser.serving import serve
 from tests.world import make_store
 from webhook_app.access import Access, Provider, Role
 from webhook_app.app import create_app
@@ -69,9 +66,8 @@ def busy_overview() -> Overview:
     )
 
 
-@contextmanager
-def specimen(client: redis.Redis) -> Iterator[str]:
-    """Serve it, and return its address.
+def specimen(client: redis.Redis) -> Flask:
+    """Return the application.
 
     ``/dashboard/specimen`` is the page, ``/dashboard/specimen/enter`` signs in.
     """
@@ -82,8 +78,7 @@ def specimen(client: redis.Redis) -> Iterator[str]:
     assert app.jinja_loader is not None
     app.jinja_loader = ChoiceLoader([app.jinja_loader, FileSystemLoader(HERE / "templates")])
     app.register_blueprint(_views())
-    with serve(app) as url:
-        yield url
+    return app
 
 
 def _views() -> Blueprint:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import CheckAppearance, OpenPage
 from tests.browser.filled import fill as fill_contacts
 from tests.browser.seed import fill
-from tests.browser.serving import serve
+from tests.browser.serving import Server
 from tests.browser.specimen import HOSTILE, specimen
 from webhook_app.access import Role
 from webhook_app.parts import Parts
@@ -46,16 +46,16 @@ Filled = tuple[str, dict[str, str]]
 
 
 @pytest.fixture
-def filled(client: redis.Redis) -> Iterator[Filled]:
+def filled(server: Server, client: redis.Redis) -> Iterator[Filled]:
     """Return the address of a dashboard with contacts in every state, and keys."""
     door, made = fill_contacts(client)
-    with serve(door.app) as url:
+    with server.serving(door.app) as url:
         yield url, made
 
 
 @pytest.fixture
-def specimen_url(client: redis.Redis) -> Iterator[str]:
-    with specimen(client) as url:
+def specimen_url(server: Server, client: redis.Redis) -> Iterator[str]:
+    with server.serving(specimen(client)) as url:
         yield url
 
 

@@ -8,12 +8,13 @@ import redis
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.serving import Server
 from tests.browser.specimen import specimen
 
 
 @pytest.fixture
-def specimen_url(client: redis.Redis) -> Iterator[str]:
-    with specimen(client) as url:
+def specimen_url(server: Server, client: redis.Redis) -> Iterator[str]:
+    with server.serving(specimen(client)) as url:
         yield url
 
 
@@ -87,7 +88,8 @@ def test_a_command_is_copied(page: Page) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == "flask retry user-42"
 
 
-def test_times_tick(page: Page) -> None:
+def test_times_tick(open_page: OpenPage, specimen_url: str) -> None:
+    page = open_page("/dashboard/specimen/enter", role=None, url=specimen_url, has_own_clock=True)
     page.clock.install()
     page.reload()
     due = page.locator("#header time[data-at]", has_text=re.compile("^in "))

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.seed import CREATED, MINUTE_MS, bring, closed, fill, person
-from tests.browser.serving import serve
+from tests.browser.serving import Server, serve
 from tests.rig.processes import free_port
 from tests.world import DAY_MS, HOUR_MS, wait_until
 from webhook_app.app import create_app
@@ -32,9 +32,9 @@ WRONG_CLOCK = "2020-02-02T02:02:02Z"
 
 
 @pytest.fixture
-def seeded(parts: Parts) -> Iterator[str]:
+def seeded(server: Server, parts: Parts) -> Iterator[str]:
     fill(parts.store)
-    with serve(create_app(parts)) as url:
+    with server.serving(create_app(parts)) as url:
         yield url
 
 
@@ -70,7 +70,7 @@ def charts_of(page: Page) -> list[str]:
 
 
 def test_pages_are_right_after_an_hour_and_after_a_day(open_page: OpenPage, parts: Parts, seeded: str) -> None:
-    page = open_page("/dashboard/", url=seeded)
+    page = open_page("/dashboard/", url=seeded, has_own_clock=True)
     fresh = page.context.new_page()
     page.clock.install(time=WRONG_CLOCK)
     names = {"key": parts.store.key_of("user-6-0"), "operation": parts.store.operations.latest()[0].id}
@@ -84,7 +84,7 @@ def test_pages_are_right_after_an_hour_and_after_a_day(open_page: OpenPage, part
 
 
 def test_the_overview_agrees_with_the_api(open_page: OpenPage, parts: Parts, seeded: str) -> None:
-    page = open_page("/dashboard/", url=seeded)
+    page = open_page("/dashboard/", url=seeded, has_own_clock=True)
     page.clock.install(time=WRONG_CLOCK)
     page.goto("/dashboard/")
     for wait in (7_000, 81_000, DAY_MS):
@@ -116,7 +116,7 @@ def assert_near(page: Page, selector: str, words: Callable[[int], str]) -> None:
 def test_what_comes_next_is_due_once_its_time_has_passed(open_page: OpenPage, parts: Parts, seeded: str) -> None:
     """Also where nothing refreshes the page."""
     parts.store.client.hset(keys.UPSTREAM, "probe_at", parts.store.now() + 5 * MINUTE_MS)
-    page = open_page("/dashboard/upstream", url=seeded)
+    page = open_page("/dashboard/upstream", url=seeded, has_own_clock=True)
     page.clock.install(time=WRONG_CLOCK)
     page.goto("/dashboard/upstream")
     expect(page.locator("#state-now [data-due]")).to_contain_text("in ")
@@ -132,7 +132,7 @@ def test_a_page_says_since_when_it_is_out_of_date_and_recovers(
     fill(parts.store)
     port = free_port()
     with serve(create_app(parts), port) as url:
-        page = open_page("/dashboard/", url=url)
+        page = open_page("/dashboard/", url=url, has_own_clock=True)
         page.clock.install(time=WRONG_CLOCK)
         page.goto("/dashboard/")
         last = clock_time(parts.store.now())
@@ -163,7 +163,7 @@ def test_a_page_says_since_when_it_is_out_of_date_and_recovers(
 
 
 def test_a_computer_that_slept_asks_the_server_what_time_it_is(open_page: OpenPage, parts: Parts, seeded: str) -> None:
-    page = open_page("/dashboard/", url=seeded)
+    page = open_page("/dashboard/", url=seeded, has_own_clock=True)
     page.clock.install(time=WRONG_CLOCK)
     page.goto("/dashboard/")
     parts.store.shift_ms += 2 * HOUR_MS

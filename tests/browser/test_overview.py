@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.seed import bring, closed, fill, person
-from tests.browser.serving import serve
+from tests.browser.serving import Server
 from webhook_app.access import Role
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
@@ -16,10 +16,10 @@ from worker.model import State
 
 
 @pytest.fixture
-def seeded(parts: Parts) -> Iterator[str]:
+def seeded(server: Server, parts: Parts) -> Iterator[str]:
     """Return the address of a dashboard with an hour of history."""
     fill(parts.store)
-    with serve(create_app(parts)) as url:
+    with server.serving(create_app(parts)) as url:
         yield url
 
 
