@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Test processes. Many tests only wait, so more processes than cores pay off.
+# Test processes. Many tests only wait, so more processes than cores pay off. Each reads the tests that an earlier run
+# has compiled, even where the environment forbids to keep compiled files: compiling takes 10 s of each.
 WORKERS ?= 4
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --custom-compile-command 'make lock'
 
@@ -17,7 +18,7 @@ run: .venv/run ## run the whole system on this machine, with a stand-in for Live
 	@$(BIN)/python -m tests.rig
 
 test: .venv/dev ## run all tests; ARGS go to pytest: make test ARGS='-m "not e2e"' leaves out the slow ones
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 check: .venv/dev ## check format, style, types, and which package imports which
 	$(BIN)/ruff format --check

@@ -1,7 +1,9 @@
 """Commands as the documentation writes them: in a clone, and without sources."""
 
+import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,34 @@ def flask(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env={**bare_environment(), **env}, cwd=ROOT, capture_output=True, text=True)
 
 
+#: Runs several commands in one process, which saves a second each, and prints their exit codes and outputs.
+SEVERAL = """
+import json, sys
+from click.testing import CliRunner
+from flask.cli import cli
+for arguments in map(json.loads, sys.argv[1:]):
+    result = CliRunner().invoke(cli, arguments, prog_name="flask")
+    print(json.dumps([result.exit_code, result.stdout, result.stderr]))
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def flask_each(*commands: list[str], **env: str) -> list[Ended]:
+    """Run ``flask`` with each list of arguments, in one process."""
+    run = [sys.executable, "-c", SEVERAL, *map(json.dumps, commands)]
+    result = subprocess.run(run, env={**bare_environment(), **env}, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    ended = [Ended(*json.loads(line)) for line in result.stdout.splitlines()]
+    assert len(ended) == len(commands)
+    return ended
+
+
 def test_commands_need_no_option_in_a_clone(tmp_path: Path) -> None:
     path = tmp_path / "sources.toml"
     path.write_text('[sources.crm]\nverify = "token"\nsecret = "$CRM"\n', encoding="utf-8")
@@ -38,17 +68,21 @@ def test_commands_without_sources_work(client: redis.Redis, redis_url: str, tmp_
     assert claim is not None
     store.contacts.finish(claim, AttemptResult(state=State.FAILED, cause="x"), Attempt(1, 1))
     env = {**LIVEDESK, "REDIS_URL": redis_url}
-    for arguments in (["contacts", "retry", "ada"], ["pause"], ["resume"], ["contacts", "show", "ada"]):
-        result = flask(*arguments, **env)
+    people = tmp_path / "people.csv"
+    people.write_text("identifier,inbox_id\nbob,1\n", encoding="utf-8")
+    *changes, imported, from_crm = flask_each(
+        *(["contacts", "retry", "ada"], ["pause"], ["resume"], ["contacts", "show", "ada"]),
+        ["import", str(people)],
+        ["import", str(people), "--source", "crm"],
+        **env,
+    )
+    for result in changes:
         assert result.returncode == 0, result.stderr
     record = store.contacts.find("ada")
     assert record is not None
     assert record.state is State.RETRYING
-    people = tmp_path / "people.csv"
-    people.write_text("identifier,inbox_id\nbob,1\n", encoding="utf-8")
-    imported = flask("import", str(people), **env)
     assert (imported.returncode, imported.stdout) == (0, "1 accepted, 0 updated, 0 duplicate, 0 invalid.\n")
-    assert flask("import", str(people), "--source", "crm", **env).returncode == 1
+    assert from_crm.returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -57,8 +91,8 @@ def test_commands_without_sources_work(client: redis.Redis, redis_url: str, tmp_
 @pytest.mark.usefixtures("client")
 def test_only_commands_that_need_the_sources_report_their_mistakes(redis_url: str, sources: dict[str, str]) -> None:
     env = {**LIVEDESK, **sources, "REDIS_URL": redis_url}
-    assert flask("pause", **env).returncode == 0
-    needs = flask("send-test", "signup", **env)
+    paused, needs = flask_each(["pause"], ["send-test", "signup"], **env)
+    assert paused.returncode == 0
     assert needs.returncode == 1
     assert needs.stderr.startswith("Error: The configuration has mistakes.\n")
     assert "LIVEDESK_INBOX_ID" not in needs.stderr
