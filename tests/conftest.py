@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 import redis
 from flask import Flask
-from jinja2.bccache import Bucket, BytecodeCache
+from jinja2 import FileSystemBytecodeCache
 
 from tests.invariants import assert_invariants
 from tests.rig.valkey import Valkey
@@ -37,21 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
-class TemplateCache(BytecodeCache):
-    """Shares compiled templates, which saves half of the time of page tests."""
-
-    def __init__(self) -> None:
-        self.compiled: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self.compiled:
-            bucket.bytecode_from_string(self.compiled[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self.compiled[bucket.key] = bucket.bytecode_to_string()
-
-
-Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": TemplateCache()}
+# All processes and runs share compiled templates, in a folder for temporary files: this saves half of the time of page
+# tests.
+Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": FileSystemBytecodeCache()}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

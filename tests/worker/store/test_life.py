@@ -3,7 +3,6 @@
 The LiveDesk of this test is the contact book of the stand-in, whose requests end as the test has drawn.
 """
 
-import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.examples import examples
 from tests.invariants import assert_invariants
 from tests.livedesk import Book
 from tests.livedesk.book import Missing, Refused
@@ -29,8 +29,6 @@ from worker.store import keys
 from worker.store.record import ContactRecord
 from worker.sync import Sync
 
-#: The long form: ``LIFE_EXAMPLES=2000 pytest tests/worker/store/test_life.py``.
-EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "40"))
 PEOPLE = ("ada", "bob")
 #: A time at the source, in ms since the epoch; events are at most ``LATEST`` ms later.
 NOON, LATEST = 1_795_000_000_000, 6
@@ -465,4 +463,4 @@ class Life(RuleBasedStateMachine):
 
 def test_whatever_happens_after_the_signup_livedesk_has_the_newest(client: redis.Redis) -> None:
     Life.client = client
-    run_state_machine_as_test(Life, settings=profile(max_examples=EXAMPLES))
+    run_state_machine_as_test(Life, settings=profile(max_examples=examples(20)))

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.examples import examples
 from tests.invariants import assert_invariants
 from tests.worker.store.office import CONFLICT, CREATED, FAILED, RETRYING, Office
 from tests.world import DAY_MS, HOUR_MS
@@ -150,4 +151,6 @@ class Operations(RuleBasedStateMachine):
 def test_any_order_of_operations_keeps_the_keyspace_sound(client: redis.Redis) -> None:
     Operations.client = client
     options: Any = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
-    run_state_machine_as_test(Operations, settings=settings(max_examples=50, stateful_step_count=30, **options))
+    run_state_machine_as_test(
+        Operations, settings=settings(max_examples=examples(25), stateful_step_count=30, **options)
+    )

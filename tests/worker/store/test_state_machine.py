@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.examples import examples
 from tests.invariants import assert_invariants
 from tests.world import make_store
 from worker import causes
@@ -340,12 +341,12 @@ class ImpatientContacts(Contacts):
 
 def test_any_order_of_events_keeps_the_promises(client: redis.Redis) -> None:
     Contacts.client = client
-    run_state_machine_as_test(Contacts, settings=profile(max_examples=150))
+    run_state_machine_as_test(Contacts, settings=profile(max_examples=examples(60)))
 
 
 def test_a_repair_in_any_order_of_events_keeps_them_too(client: redis.Redis) -> None:
     RepairedContacts.client = client
-    run_state_machine_as_test(RepairedContacts, settings=profile(max_examples=50))
+    run_state_machine_as_test(RepairedContacts, settings=profile(max_examples=examples(20)))
 
 
 @pytest.mark.parametrize(("machine", "is_found"), [(Contacts, False), (ImpatientContacts, True)])

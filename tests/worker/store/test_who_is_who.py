@@ -17,6 +17,7 @@ import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.examples import examples
 from tests.invariants import assert_invariants
 from tests.worker.store.test_state_machine import LEASE_MS, SETTLE_MS, TIMEOUT_S, Died, profile
 from tests.world import make_store
@@ -551,12 +552,12 @@ def shown(record: ContactRecord | None) -> tuple[Contact | None, str, State] | N
 
 def test_everybody_is_one_contact_whatever_the_order(client: redis.Redis) -> None:
     Systems.client = client
-    run_state_machine_as_test(Systems, settings=profile(max_examples=25))
+    run_state_machine_as_test(Systems, settings=profile(max_examples=examples(12)))
 
 
 def test_operators_decide_at_any_time(client: redis.Redis) -> None:
     AttendedSystems.client = client
-    run_state_machine_as_test(AttendedSystems, settings=profile(max_examples=20))
+    run_state_machine_as_test(AttendedSystems, settings=profile(max_examples=examples(10)))
 
 
 def test_two_systems_that_count_from_one(client: redis.Redis) -> None:
