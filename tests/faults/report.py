@@ -91,7 +91,7 @@ NAMES = {
     ("lose", "messages"): "all Celery messages lost",
     ("repeat", "messages"): "Celery messages repeated",
     (MISBEHAVE, "livedesk"): "LiveDesk misbehaves, in one of the stand-in's modes",
-    ("down", "livedesk"): "LiveDesk down for 4 to 6 s",
+    ("down", "livedesk"): "LiveDesk down for 15 to 20 s",
     ("unpaid", "livedesk"): "LiveDesk refuses every create with 402 for 4 to 6 s, in the same words",
     ("firewall", "livedesk"): "the firewall of LiveDesk blocks some contacts for 4 to 6 s",
     ("refuse", "livedesk"): "TLS handshakes with LiveDesk refused for 3 to 5 s",

@@ -137,7 +137,7 @@ class Sender:
         if not parcel.signed:
             return {"Authorization": f"Bearer {self.secret}"}
         now = datetime.now(UTC)
-        message = f"msg_{parcel.identifier}_{now.timestamp()}"
+        message = f"msg_{parcel.identifier}_{now.timestamp() * 1000:.0f}"
         return {
             "webhook-id": message,
             "webhook-timestamp": str(int(now.timestamp())),
