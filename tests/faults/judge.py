@@ -88,12 +88,29 @@ class Judge:
         for sent in self.evidence.sent:
             if sent.acknowledged is not None and sent.status not in TAKEN:
                 self.broken.append(f"{sent.parcel.identifier}: a sign-up was answered 200 and {sent.status}")
+        self._judge_refusals()
         for identifier in sorted(acknowledged):
             self._judge_person(identifier, self.evidence.records.get(identifier))
         for identifier in sorted(self.executed):
             self._judge_copies(identifier)
             self._judge_patience(identifier)
         return self
+
+    # Good deliveries are not refused
+
+    def _judge_refusals(self) -> None:
+        """Check that no sender gave up because of answers that blame its delivery.
+
+        While a receiver's clock is wrong, it takes good signatures for old ones: a few such answers are the fault's.
+        """
+        refused = [
+            sent
+            for sent in self.evidence.sent
+            if sent.acknowledged is None
+            if sum(answer.startswith("4") for answer in sent.answers) > len(sent.answers) / 2
+        ]
+        if refused:
+            self.broken.append(f"{len(refused)} good deliveries were given up because of answers of 4xx")
 
     # Everybody is there, or it is said truly why not (I1, I5)
 

@@ -312,6 +312,16 @@ def test_who_is_stopped_once_more_while_asleep_wakes_up_later(stopped: str, is_k
     assert bool(story.judge().overslept) == is_known
 
 
+@pytest.mark.parametrize(
+    ("answers", "is_broken"), [(["401", "401", "503"], True), (["401", "503", "503"], False), (["TimeoutError"], False)]
+)
+def test_good_deliveries_may_be_given_up_but_not_because_they_were_blamed(answers: list[str], is_broken: bool) -> None:
+    story = Story()
+    story.recorded("created", story.created(0.2))
+    story.later.append(Sent(Parcel(1.0, "bob", {}, 0, True), answers))
+    assert bool(story.judge().broken) == is_broken
+
+
 def test_a_create_after_a_refusal_may_come_at_once() -> None:
     story = Story()
     story.asked("create", 1.0, 429)
