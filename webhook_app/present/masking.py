@@ -19,8 +19,8 @@ AT = r"(?:[@\uff20\ufe6b]|%40|\\u0040|&#64;|&#x40;|&commat;)"
 END = r"\s<>\"'(),;:\[\]{}=&?/\\|@\uff20\ufe6b"
 ADDRESS = re.compile(rf"(?:\"[^\"\n]{{1,64}}\"|[^{END}]*?){AT}[^{END}]+", re.IGNORECASE)
 SPLIT = re.compile(AT, re.IGNORECASE)
-#: Digits with what people write between them, in any script.
-DIGITS = re.compile(r"(?<![\w.])[+\uff0b]?\(?\d[\d\s()./\-\u2010-\u2015]{4,22}\d(?!\w)")
+#: Digits with what people write between them, in any script; but not an id in our own words.
+DIGITS = re.compile(r"(?<!LiveDesk contact )(?<![\w.])[+\uff0b]?\(?\d[\d\s()./\-\u2010-\u2015]{4,22}\d(?!\w)")
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 #: The fewest digits of a phone number, the fewest without any sign of one, and the shortest value to look for in text.
 MIN_DIGITS, MIN_BARE_DIGITS, MIN_VALUE = 7, 9, 3

@@ -46,6 +46,7 @@ def test_a_phone_number_is_masked_however_it_is_written(number: str) -> None:
         "Payment required: upgrade your plan",
         "contact 4711 has it since 2026-11-29 12:30:00 (HTTP 422, 3.5 s)",
         "Ticket 1234567: an @ alone, 10% of 1000",
+        "left out: LiveDesk contact 1795959065955 has it",
         "",
     ],
 )
