@@ -231,7 +231,9 @@ def bad_sign_ins(run: Run) -> None:
 def lost_connections(run: Run) -> None:
     run.system.client.client_kill_filter(_type="normal", skipme=True)
     wait_until(lambda: call("GET", f"{run.url}/readyz").status_code == 200, "it is ready again")
-    run.system.accept(**{**PERSON, "identifier": f"{WHO}-last", "email": f"last-{PERSON['email']}"})
+    last = {**PERSON, "identifier": f"{WHO}-last", "email": f"last-{PERSON['email']}"}
+    # A thread whose connection was used just before notices with its next command that it is lost, and answers 503.
+    wait_until(lambda: run.system.deliver(last).status_code == 200, "every thread has a connection again")
     run.system.wait_for(f"{WHO}-last", "created")
 
 

@@ -11,6 +11,7 @@ from wsgiref.validate import validator
 import pytest
 from flask import Flask, Response, request
 
+from tests.event_loop import run_async
 from webhook_app.bridge import Bridge
 from webhook_app.bridge.bodies import BodyReader
 
@@ -91,7 +92,7 @@ def run(exchange: Exchange, app: WSGIApplication) -> Exchange:
         async with asyncio.timeout(PATIENCE_S):
             await bridge(app)(exchange.scope, exchange.receive, exchange.send)
 
-    asyncio.run(serve())
+    run_async(serve())
     return exchange
 
 
@@ -182,7 +183,7 @@ def test_the_oldest_body_is_given_up_when_all_together_are_too_large() -> None:
             task.cancel()
         return [good.status, *[one.status for one in slow if one.messages]]
 
-    assert asyncio.run(serve()) == [200, 408]
+    assert run_async(serve()) == [200, 408]
 
 
 def test_a_silent_client_holds_no_thread() -> None:
@@ -198,7 +199,7 @@ def test_a_silent_client_holds_no_thread() -> None:
             task.cancel()
         return good.status
 
-    assert asyncio.run(serve()) == 200
+    assert run_async(serve()) == 200
 
 
 def test_health_is_answered_while_every_thread_waits() -> None:
@@ -222,7 +223,7 @@ def test_health_is_answered_while_every_thread_waits() -> None:
         await asyncio.gather(*tasks)
         return health.status
 
-    assert asyncio.run(serve()) == 200
+    assert run_async(serve()) == 200
 
 
 def test_headers_with_an_underscore_are_dropped() -> None:

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from tests.event_loop import run_async
 from webhook_app.bridge.threads import Threads
 
 PATIENCE_S = 10
@@ -16,7 +17,7 @@ def test_results_and_errors_reach_who_waits() -> None:
         calls = [threads.run(int, text) for text in ("1", "x", "3")]
         return list(await asyncio.gather(*calls, return_exceptions=True))
 
-    one, error, three = asyncio.run(ask())
+    one, error, three = run_async(ask())
     assert (one, three) == (1, 3)
     assert isinstance(error, ValueError)
 
@@ -39,7 +40,7 @@ def test_threads_start_when_they_are_needed_and_no_more_than_allowed() -> None:
     def running() -> int:
         return sum(thread.name.startswith("needed-") for thread in threading.enumerate())
 
-    few, many = asyncio.run(ask())
+    few, many = run_async(ask())
     assert few == 1
     assert many == 3
 
@@ -54,7 +55,7 @@ def test_a_result_that_nobody_waits_for_is_dropped() -> None:
         released.set()
         return int(await threads.run(int, "7"))
 
-    assert asyncio.run(ask()) == 7
+    assert run_async(ask()) == 7
 
 
 @pytest.mark.parametrize("number", [1, 8])
@@ -63,4 +64,4 @@ def test_many_calls_are_all_answered(number: int) -> None:
         threads = Threads(number, "test")
         return list(await asyncio.gather(*[threads.run(abs, -n) for n in range(2000)]))
 
-    assert asyncio.run(ask()) == list(range(2000))
+    assert run_async(ask()) == list(range(2000))
