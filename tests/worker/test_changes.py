@@ -18,6 +18,7 @@ from worker.model import (
     Accepted,
     Account,
     Attempt,
+    AttemptResult,
     Contact,
     Event,
     Identity,
@@ -642,6 +643,23 @@ def test_who_comes_back_to_a_contact_that_another_account_kept_is_looked_up_firs
     life.attempt(look_up=[Person("7", "ada", ADA.name, ADA.email)])
     assert life.said() == [("look_up", "ada")], "and nothing is created"
     assert (life.record().state, life.record().contact_id) == (State.CREATED, "7")
+
+
+def test_a_contact_that_comes_to_light_after_the_deletion_is_marked(life: Life) -> None:
+    life.hears(ADA, at=1000)
+    asleep = life.store.contacts.claim(life.store.key_of("ada"), "asleep")
+    assert asleep is not None
+    life.hears(at=2000, deleted=OnDelete.MARK)
+    life.advance(600_000)
+    life.attempt(look_up=[])
+    assert life.record().state is State.DELETED, "no search shows it"
+    created = AttemptResult(state=State.CREATED, contact_id="7", outcome=Outcome.CREATED)
+    assert not life.store.contacts.finish(asleep, created, Attempt(asleep.now, 1, 200, None)).written
+    assert life.record().state is State.PENDING
+    life.said()
+    life.attempt(update=200)
+    assert life.said()[0][:2] == ("update", "7")
+    assert life.ending == (State.DELETED, Outcome.MARKED)
 
 
 def test_two_accounts_of_a_person_that_are_deleted_one_after_the_other(life: Life) -> None:

@@ -32,10 +32,18 @@ local is_attempt = result.signal ~= 'postponed'
 -- What an operator decided about a conflict stays until LiveDesk has answered it.
 local is_undecided = record[8] and to == 'retrying'
 
+-- The source has deleted the person, and no search showed the contact that a late success has made: it is to be marked.
+local function bury_late()
+  redis.call('HSET', RECORD, 'deletes', 'mark', 'opened_at', now)
+  enter('pending', 'deleted')
+  due_at(DELETION, now)
+end
+
 if from ~= 'sending' or record[2] ~= args.token then
   -- A contact that is only known has another identifier: the next attempt decides anew.
   if result.contact_id and from and not contact_id and result.outcome ~= 'known' then
     redis.call('HSET', RECORD, 'late_id', result.contact_id)
+    if from == 'deleted' then bury_late() end
   end
   return { 'stale' }
 end
