@@ -125,11 +125,12 @@ def figures(result: Result) -> dict[str, object]:
 
 
 def command(options: argparse.Namespace, first: Plan, seeds: int | None = None) -> str:
+    failover = "" if options.failover == parser().get_default("failover") else f" --failover {options.failover}"
     outages = "" if options.outages is None else f" --outages {options.outages}"
     sabotage = f" --sabotage {options.sabotage}" if options.sabotage else ""
     return (
         f"python -m tests.faults --deliveries {options.deliveries} --people {first.people} --rate {options.rate:g} "
-        f"--seed {first.seed} --seeds {seeds or options.seeds} --failover {options.failover}{outages}{sabotage}"
+        f"--seed {first.seed} --seeds {seeds or options.seeds}{failover}{outages}{sabotage}"
     )
 
 
