@@ -461,7 +461,7 @@ def test_an_address_is_known_for_30_days_and_has_its_own_limit(store: Store) -> 
     limiter.forgive(known, succeeded=True)
     limiter.forgive(limiter.try_sign_in("192.0.2.2"), succeeded=False)
     ttl: Any = store.client.pttl(keys.known_address(known.address))
-    assert 0 < KNOWN_MS - ttl < 60_000
+    assert 0 <= KNOWN_MS - ttl < 60_000
     for number in range(MAX_OVERALL):
         limiter.try_sign_in(f"198.51.100.{number}")
     assert limiter.try_sign_in("192.0.2.2").is_flood, "the provider was away: nobody signed in from there"

@@ -10,7 +10,7 @@ import redis
 
 from tests.invariants import assert_invariants
 from tests.life import GONE, NOON, STALE_ROW, Life
-from tests.world import CONFLICT, FAILED, RETRYING, DashboardWorld
+from tests.world import CONFLICT, FAILED, RETRYING, DashboardWorld, wait_until
 from worker.model import Note, OnDelete, Outcome, State, Way, Work
 from worker.store import keys
 from worker.store.lists import Filter
@@ -209,6 +209,8 @@ def test_a_deletion_of_somebody_unknown(door: DashboardWorld) -> None:
 
 def test_failed_attempts_are_in_the_timeline(door: DashboardWorld) -> None:
     key = door.bring("bob", RETRYING, FAILED)
+    failed_at = door.store.now()
+    wait_until(lambda: door.store.now() > failed_at, "it is later")
     door.store.audit.add("Grace", "retried", key, "fixed at the shop", way=Way.PASSWORD)
     page = door.get(f"{LIST}/{key}")
     assert moments(page) == [
