@@ -19,7 +19,7 @@
 -- decisions_kept, changes_kept: int   in the logs of what was decided without an operator, and of changes
 -- Returns {'done', 1 if the cause is new else 0, what breaker.report says changed for all
 -- contacts}; or {'stale'}: the lease was lost and nothing changed, but the contact id that a late success learned is kept
--- for the next look-up.
+-- for the next look-up, and of a person who was deleted meanwhile, that contact is due to be marked.
 
 local record = redis.call('HMGET', RECORD, 'state', 'token', 'attempts', 'fingerprint', 'cause', 'operation', 'finders',
   'resolution', 'contact_id', 'deletes', 'on_change', 'outcome')
