@@ -48,8 +48,8 @@ class BodyReader:
         """Put a request's body into its environ; return whether it was read to its end.
 
         ``wsgi.input`` has fewer bytes than ``CONTENT_LENGTH`` if the connection was lost before the end of the body,
-        and also for a chunked body: the application compares them, as it has to on any server. It refuses a body that
-        is too large for its length alone, so that such a body is not read to its end.
+        and also for a chunked body: the application compares them, as it has to on any server. A body whose length is
+        above the limit is not read at all: the application refuses it by its length.
         """
         length = int(environ["CONTENT_LENGTH"]) if environ.get("CONTENT_LENGTH") else 0
         is_chunked = environ.pop("HTTP_TRANSFER_ENCODING", None) is not None

@@ -12,7 +12,7 @@ from worker.errors import Unmappable
 
 #: Python's JSON has no exact fractions: a ``Decimal`` is written as an object with this one name.
 NUMBER = "$number"
-#: Such a name in what was sent is written with one more ``$``.
+#: If a sender uses such a name, it is stored with one more ``$``.
 _LIKE_NUMBER = re.compile(r"\$+number")
 #: Steps to look for secrets: enough for ``$..password`` in any body of up to some megabytes.
 SECRETS_WORK = 100_000
