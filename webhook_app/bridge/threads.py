@@ -14,30 +14,18 @@ from typing import Any
 
 
 class Threads:
-    """Runs functions for one event loop, in up to ``number`` threads.
-
-    A thread starts when it is needed, and stays.
-    """
+    """Runs functions for an event loop in ``number`` threads, all started at once."""
 
     def __init__(self, number: int, name: str) -> None:
-        self._number = number
-        self._name = name
         self._jobs: SimpleQueue[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
-        self._started = 0
-        #: One element for each thread that waits for work.
-        self._idle: deque[None] = deque()
         self._finished: deque[tuple[asyncio.Future[Any], Any, Exception | None]] = deque()
         self._is_woken = False
+        for each in range(1, number + 1):
+            threading.Thread(target=self._work, name=f"{name}-{each}", daemon=True).start()
 
     def run(self, function: Callable[..., Any], *arguments: object) -> asyncio.Future[Any]:
         """Call the function in a thread; only the event loop may call this."""
         future = asyncio.get_running_loop().create_future()
-        try:
-            self._idle.pop()
-        except IndexError:
-            if self._started < self._number:
-                self._started += 1
-                threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
         self._jobs.put((future, function, arguments))
         return future
 
@@ -49,7 +37,6 @@ class Threads:
             except Exception as raised:  # noqa: BLE001 - raised where the future is awaited
                 result, error = None, raised
             self._finished.append((future, result, error))
-            self._idle.append(None)
             if not self._is_woken:
                 self._is_woken = True
                 with suppress(RuntimeError):  # the event loop has ended, and nobody waits

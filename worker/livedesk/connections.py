@@ -21,12 +21,16 @@ from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 
 #: The status line and the headers of an answer, with all interim answers before it.
 MAX_HEAD_BYTES = 256_000
 #: The body of an answer as it is on the wire, which chunks can make longer than it is.
 MAX_BODY_BYTES_SENT = 2_000_000
+#: Seconds after which an unused connection is closed. Servers and firewalls do so after a minute or more, and a request
+#: that meets that moment is lost.
+IDLE_S = 30.0
 
 #: One row of ``socket.getaddrinfo``.
 Address = tuple[Any, ...]
@@ -193,6 +197,16 @@ class TrackedConnection(HTTPConnection):
     """A connection that records how far the request has come."""
 
     response_class = FinalResponse
+    #: When it was answered last, in seconds of ``time.monotonic``.
+    answered_at = 0.0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the next request may use it; urllib3 connects again otherwise."""
+        return not self.is_idle() and super().is_connected
+
+    def is_idle(self) -> bool:
+        return time.monotonic() - self.answered_at > IDLE_S
 
     def _tunnel(self) -> None:
         current.request.hop = Hop.TUNNEL
@@ -209,6 +223,7 @@ class TrackedConnection(HTTPConnection):
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
         response = super().getresponse()
         current.request.bytes_left += MAX_BODY_BYTES_SENT
+        self.answered_at = time.monotonic()
         return response
 
 
@@ -236,6 +251,19 @@ class Connection(TrackedConnection):
             raise NewConnectionError(self, "Connecting failed") from error
         request.hop = Hop.TLS
         return connected
+
+
+class ClosesIdle(HTTPConnectionPool):
+    """A pool that closes the connections of a busy moment once they are idle."""
+
+    def _put_conn(self, conn: Any) -> None:
+        super()._put_conn(conn)
+        if self.pool is None:
+            return
+        with self.pool.mutex:
+            for each in self.pool.queue:
+                if each is not None and each.is_idle():
+                    each.close()
 
 
 class TlsConnection(Connection, HTTPSConnection):

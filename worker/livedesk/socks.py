@@ -6,7 +6,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.contrib.socks import SOCKSConnection
 
-from worker.livedesk.connections import Hop, Socket, TrackedConnection, current
+from worker.livedesk.connections import ClosesIdle, Hop, Socket, TrackedConnection, current
 
 
 class SocksConnection(TrackedConnection, SOCKSConnection):
@@ -25,11 +25,11 @@ class SocksTlsConnection(SocksConnection, HTTPSConnection):
     """The same with TLS."""
 
 
-class _HttpPool(HTTPConnectionPool):
+class _HttpPool(ClosesIdle, HTTPConnectionPool):
     ConnectionCls = SocksConnection
 
 
-class _HttpsPool(HTTPSConnectionPool):
+class _HttpsPool(ClosesIdle, HTTPSConnectionPool):
     ConnectionCls = SocksTlsConnection
 
 

@@ -28,6 +28,7 @@ from worker.livedesk.answers import Answer
 from worker.livedesk.bodies import MAX_ANSWER_BYTES, decode
 from worker.livedesk.connections import (
     AnswerTooLong,
+    ClosesIdle,
     Connection,
     CurrentRequest,
     Hop,
@@ -115,11 +116,11 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     return context
 
 
-class _HttpPool(HTTPConnectionPool):
+class _HttpPool(ClosesIdle, HTTPConnectionPool):
     ConnectionCls = Connection
 
 
-class _HttpsPool(HTTPSConnectionPool):
+class _HttpsPool(ClosesIdle, HTTPSConnectionPool):
     ConnectionCls = TlsConnection
 
 

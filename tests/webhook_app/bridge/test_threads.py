@@ -22,27 +22,17 @@ def test_results_and_errors_reach_who_waits() -> None:
     assert isinstance(error, ValueError)
 
 
-def test_threads_start_when_they_are_needed_and_no_more_than_allowed() -> None:
-    released = threading.Event()
+def test_all_threads_start_at_once_and_stay() -> None:
+    def running() -> list[str]:
+        return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("early-"))
 
-    async def ask() -> tuple[int, int]:
-        threads = Threads(3, "needed")
-        for _ in range(5):
-            await threads.run(int)
-        few = running()
-        calls = [threads.run(released.wait, PATIENCE_S) for _ in range(9)]
-        await asyncio.sleep(0)
-        many = running()
-        released.set()
-        assert all(await asyncio.gather(*calls))
-        return few, many
+    async def ask() -> None:
+        threads = Threads(3, "early")
+        assert running() == ["early-1", "early-2", "early-3"]
+        await asyncio.gather(*[threads.run(int) for _ in range(9)])
 
-    def running() -> int:
-        return sum(thread.name.startswith("needed-") for thread in threading.enumerate())
-
-    few, many = run_async(ask())
-    assert few == 1
-    assert many == 3
+    run_async(ask())
+    assert running() == ["early-1", "early-2", "early-3"]
 
 
 def test_a_result_that_nobody_waits_for_is_dropped() -> None:
