@@ -17,8 +17,10 @@ from tests.rig.parts import TEST_ENV, Stack
 
 #: Deliveries per second, and slow clients that stay all the time.
 RATE, SLOW_CLIENTS = 20, 64
-#: Seconds between two samples, and between two faults; and how long one lasts.
-SAMPLE_EVERY_S, FAULT_EVERY_S, FAULT_S = 60.0, 150.0, 3.0
+#: Seconds between two faults; and how long one lasts.
+FAULT_EVERY_S, FAULT_S = 150.0, 3.0
+#: Seconds between two samples: several while the slow clients, whose number varies, come and go once.
+SAMPLE_EVERY_S = 5.0
 #: Minutes at the beginning and at the end that are compared; a third each of a short run.
 COMPARED_MIN = 10
 #: How much more may be used at the end.
@@ -28,7 +30,7 @@ TOKEN = TEST_ENV["WEBHOOK_SECRET"]
 
 @dataclass
 class Samples:
-    """What each process used, minute by minute."""
+    """What each process used, every few seconds."""
 
     by_process: dict[str, list[Use]] = field(default_factory=dict)
 
@@ -40,7 +42,7 @@ class Samples:
     def means(self) -> Iterator[tuple[str, str, float, float]]:
         """Yield process, resource, and its means at the beginning and at the end."""
         for name, uses in self.by_process.items():
-            number = min(COMPARED_MIN, max(1, len(uses) // 3))
+            number = min(round(COMPARED_MIN * 60 / SAMPLE_EVERY_S), max(1, len(uses) // 3))
             for resource in ("mb", "threads", "files"):
                 values = [float(getattr(use, resource)) for use in uses]
                 yield name, resource, fmean(values[:number]), fmean(values[-number:])
@@ -54,8 +56,9 @@ def soak(folder: Path, minutes: int, progress: Callable[[str], None]) -> list[st
         assert port is not None
         with Crowd(port, SLOW_CLIENTS), _sending(stack.url, refused), _faults(stack):
             for minute in range(minutes):
-                time.sleep(SAMPLE_EVERY_S)
-                samples.take(stack)
+                for _ in range(round(60 / SAMPLE_EVERY_S)):
+                    time.sleep(SAMPLE_EVERY_S)
+                    samples.take(stack)
                 latest = {name: uses[-1] for name, uses in samples.by_process.items()}
                 progress(f"minute {minute + 1}: {refused}; {latest}")
         has_traceback = "Traceback" in stack.receiver.log_text()
