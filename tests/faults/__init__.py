@@ -10,6 +10,7 @@
 ``sender``    delivers, and repeats what was not answered with 200
 ``watch``     looks on meanwhile: leases, processes that end, what they use
 ``judge``     what must be true afterwards, each broken promise a sentence
+``order``     whether results were written in the order of their attempts
 ``run``       one run from its seed to its verdict
 ``report``    the progress bar and the table
 ``sabotage``  deliberate bugs, which must be found

@@ -23,6 +23,8 @@ QUEUE_MOST = 200
 #: A fault waits until so many requests to LiveDesk are under way that it meets, for so many seconds at most; one that
 #: lasts longer than a lease, longer.
 BUSY, BUSY_WITHIN_S, BUSY_WITHIN_LONG_S = 3, 2.0, 6.0
+#: What is under way before, a search perhaps, has ended after so many seconds.
+GATHER_S = 0.3
 #: Meanwhile the next creates take longer, and are executed also if their client is gone by then.
 LINGER: Mapping[str, Any] = {"mode": "hang_then_commit", "on": "create", "delay": 0.5, "times": 24}
 #: Seconds after which a process has noticed that its clock was set.
@@ -52,6 +54,7 @@ def lie_in_wait(rig: Rig, fault: Fault) -> None:
     within_s = BUSY_WITHIN_LONG_S if fault.kind == "oversleep" else BUSY_WITHIN_S
     if links:
         rig.livedesk.behave(**LINGER)
+        rig.over.wait(GATHER_S)
         wait_for(lambda: rig.over.is_set() or sum(link.awaited for link in links) >= BUSY, within_s)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -19,6 +19,7 @@ from tests.faults.amid import creates_amid
 from tests.faults.flush import OLD, broken_by, flush
 from tests.faults.inject import KINDS, Injected, lie_in_wait
 from tests.faults.judge import Evidence, Judge, recovery_s, secrets_in
+from tests.faults.order import late_results
 from tests.faults.outages import OTHERS_WAIT_S, Outage, busiest_second, endure, others_wait_s
 from tests.faults.plan import RATE, RECEIVERS, WORKERS, Fault, Plan
 from tests.faults.report import Progress, plan_text
@@ -301,12 +302,18 @@ class Run:
                 result.states[record["state"]] += 1
         result.creates = sum(request.kind == "create" for request in evidence.requests)
         result.amid = self.amid(result.injected, evidence.requests)
+        deleted = {one.parcel.identifier for one in sent if one.parcel.deletes}
+        result.broken += late_results(self.worker_lines(), {self.rig.system.key(who) for who in deleted})
         self.measure(sent, [entry.time for entry in evidence.ledger])
         self.judge_outages(evidence)
         stats = livedesk.stats()
         if stats.faults:
             result.broken.append(f"the stand-in itself failed {stats.faults} times")
         self.evidence = evidence
+
+    def worker_lines(self) -> Iterator[str]:
+        for worker in self.rig.stack.workers:
+            yield from worker.log.read_text(errors="replace").splitlines()
 
     def flush(self) -> None:
         """Flush Redis, and judge what becomes of those who are delivered around it."""
