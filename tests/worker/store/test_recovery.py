@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import redis
 
 from tests.invariants import assert_invariants
@@ -27,17 +28,20 @@ class Interrupted(Office):
         return super().create(contact, with_attributes=with_attributes)
 
 
-def test_after_an_outage_a_backlog_is_sent_within_twice_the_ideal_time(client: redis.Redis) -> None:
+@pytest.mark.parametrize(("contacts", "seconds"), [(300, 120), (30, 4)])
+def test_after_an_outage_a_backlog_is_sent_within_twice_the_ideal_time(
+    client: redis.Redis, contacts: int, seconds: int
+) -> None:
     drain = Drain(client)
     livedesk = Interrupted(drain)
     drain.sync = replace(drain.sync, livedesk=livedesk)
-    drain.many("ada", 300)
-    for _ in range(120):
+    drain.many("ada", contacts)
+    for _ in range(seconds):
         drain.second()
     assert drain.store.upstream.read().stop == "down"
     livedesk.is_down = False
     took = drain.until_clear()
-    ideal = 300 / RATE
+    ideal = contacts / RATE
     assert took <= 2 * ideal, f"{took:.0f} s instead of {ideal:.0f} s"
     busiest = max(sum(at <= other < at + 1000 for other in livedesk.created) for at in livedesk.created)
     assert busiest <= RATE, "no stampede"

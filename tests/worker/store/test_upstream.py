@@ -280,7 +280,7 @@ def test_after_a_stop_the_pace_begins_low(office: Office) -> None:
     office.go_down()
     office.advance(FIRST_MS)
     office.finish(office.must_claim())
-    assert float(office.upstream()["pace"]) <= RATE / 4
+    assert float(office.upstream()["pace"]) <= RATE / 2
 
 
 def test_a_suspect_contact_does_not_open_it(office: Office) -> None:

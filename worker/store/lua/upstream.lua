@@ -27,7 +27,7 @@ local HEADROOM = 0.975
 local LOWEST = 1 / 64
 -- How much a second of good answers raises the pace near what LiveDesk allows, as a share of the rate; and where the pace
 -- starts after a stop. Up to `ramp_to` it doubles every second.
-local GAIN, RAMP_FROM = 0.05, 0.25
+local GAIN, RAMP_FROM = 0.05, 0.5
 
 local function pace_of(pace)
   return math.min(policy.rate, tonumber(pace or policy.rate))
