@@ -41,7 +41,7 @@ class UpstreamPolicy:
     """How requests to LiveDesk are limited, and how it is probed.
 
     ``rate``: requests a second, 0 for no limit. ``look_ups_per_minute``: Chatwoot allows 100 searches a minute
-    (``rack_attack.rb``, ``RATE_LIMIT_CONTACT_SEARCH``). The wait for a probe doubles from ``probe_first_ms`` to
+    (``rack_attack.rb``, ``RATE_LIMIT_CONTACT_SEARCH``). The wait for a probe grows from ``probe_first_ms`` to
     ``probe_longest_ms``. ``inbox_id`` is for contacts that name none.
     """
 

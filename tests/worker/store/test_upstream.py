@@ -237,7 +237,7 @@ def test_while_it_is_open_deliveries_are_taken_and_one_probe_goes_at_a_time(offi
     office.finish(probe, failing(Signal.ERROR))
     assert office.try_claim() is None
     office.advance(FIRST_MS + 1000)
-    assert office.try_claim() is None, "the wait has doubled"
+    assert office.try_claim() is None, "the wait has grown"
     office.advance(FIRST_MS)
     assert office.finish(office.must_claim()).change == "resumed"
     assert "stop" not in office.upstream()
@@ -250,6 +250,17 @@ def test_the_wait_for_a_probe_has_a_bound(office: Office) -> None:
         office.finish(office.must_claim(), failing(Signal.ERROR))
     office.advance(LONGEST_MS)
     assert office.try_claim() is not None
+
+
+def test_who_waits_learns_that_it_is_back_after_a_quarter_of_the_absence_at_most(office: Office) -> None:
+    office.go_down()
+    away_ms = 0
+    while away_ms < 4 * FIRST_MS:
+        wait_ms = int(office.upstream()["probe_at"]) - office.store.now()
+        assert wait_ms <= FIRST_MS + away_ms / 4 + 1
+        office.advance(wait_ms)
+        away_ms += wait_ms
+        office.finish(office.must_claim(), failing(Signal.ERROR))
 
 
 def test_a_probe_whose_worker_dies_does_not_hold_it_open_for_ever(office: Office) -> None:

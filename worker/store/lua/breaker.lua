@@ -29,6 +29,9 @@ local ANSWER_FRESH_MS = 10000
 -- While everybody is refused with the same words, each probe is twice as many contacts as the one before: if the refusals
 -- were about the contacts after all, it does not take long until one of the others is among them.
 local MAX_PROBES, LONGEST_REFUSAL_MS = 32, 15000
+-- How much longer each wait for a probe is than the one before. Who waits for LiveDesk learns late that it is back, by a
+-- quarter of the time that it was away at most.
+local PROBE_GROWTH = 1.25
 -- LiveDesk is not asked sooner than this after a 429, nor later, whatever it says.
 local SHORTEST_HOLD_MS, LONGEST_HOLD_MS = 1000, 180000
 
@@ -66,9 +69,9 @@ local function end_probe(wait, failed)
   redis.call('HSET', UPSTREAM, 'probe_at', math.floor(now + wait), 'probe_until', 0, 'probe_room', 0)
 end
 
--- Returns the wait until the next probe, in ms.
+-- Returns the wait until the next probe, in ms: with PROBE_GROWTH it is about a quarter of the time since the first one.
 local function backoff(probes, longest)
-  return math.min(longest or policy.probe_longest_ms, policy.probe_first_ms * 2 ^ math.min(probes, 30))
+  return math.min(longest or policy.probe_longest_ms, policy.probe_first_ms * PROBE_GROWTH ^ math.min(probes, 100))
 end
 
 -- Makes the next probe due now, where the sync stopped by itself and for each inbox that is held. Returns how many.

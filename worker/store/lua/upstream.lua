@@ -2,7 +2,7 @@
 --
 -- policy: map            the settings, in the arguments of every script that includes this
 --   rate: float            requests a second, 0 for no limit   look_ups_per_second: float
---   probe_first_ms, probe_longest_ms: int   the wait for a probe doubles from the one to the other
+--   probe_first_ms, probe_longest_ms: int   the wait for a probe grows from the one to the other
 --   inbox_id: string       the inbox of contacts that name none, '' for none
 --
 -- The hash `upstream`, which breaker.lua uses, too:
