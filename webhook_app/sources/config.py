@@ -22,6 +22,7 @@ from webhook_app.sources.mistakes import collecting, did_you_mean, unknown_keys
 from webhook_app.sources.presets import OWN_WORDS, PRESETS
 from webhook_app.sources.source import Source
 from webhook_app.sources.verify.handshakes import Handshake, make_handshake
+from webhook_app.sources.verify.jwks import KeySet
 from webhook_app.sources.verify.schemes import jwks_urls, read_verifiers
 from webhook_app.sources.verify.secret_forms import decode_key, read_secret, refuse_accident
 from worker.errors import SettingsError
@@ -76,10 +77,17 @@ def with_siblings(sources: Mapping[str, Source]) -> dict[str, Source]:
     }
 
 
-def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str], *, verifies: bool = True) -> Source:
+def read_source(
+    name: str,
+    written: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    verifies: bool = True,
+    key_sets: dict[str, KeySet] | None = None,
+) -> Source:
     """Return the source in a table of the sources file.
 
-    With ``verifies`` false it needs no secrets, and cannot verify a delivery.
+    With ``verifies`` false it needs no secrets, and cannot verify a delivery. ``key_sets`` as in ``read_verifiers``.
 
     Raises:
         SettingsError: one sentence for each mistake, beginning with the key.
@@ -95,7 +103,10 @@ def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str
     secrets = read_secrets(entry, environ, problems) if verifies else {}
     settings = {"on_invalid": ON_INVALID[0], **{key: entry[key] for key in SETTINGS if key in entry}}
     problems += _setting_problems(settings)
-    parts = _parts(entry, secrets, environ, problems, verifies=verifies)
+    parts = _parts(entry, secrets, environ, problems)
+    if verifies:
+        with collecting(problems):
+            parts["verifiers"] = read_verifiers(entry.get("verify"), secrets, parts["reader"], key_sets)
     if problems:
         raise SettingsError(problems)
     settings |= {key: read(settings[key]) for key, read in READ.items() if key in settings}
@@ -104,20 +115,12 @@ def read_source(name: str, written: Mapping[str, Any], environ: Mapping[str, str
 
 
 def _parts(
-    entry: Mapping[str, Any],
-    secrets: Mapping[str, str],
-    environ: Mapping[str, str],
-    problems: list[str],
-    *,
-    verifies: bool,
+    entry: Mapping[str, Any], secrets: Mapping[str, str], environ: Mapping[str, str], problems: list[str]
 ) -> dict[str, Any]:
     """Return the parts of a source that have no mistakes."""
     parts: dict[str, Any] = {"reader": Reader(), "verifiers": ()}
     with collecting(problems):
         parts["reader"] = _reader(entry)
-    if verifies:
-        with collecting(problems):
-            parts["verifiers"] = read_verifiers(entry.get("verify"), secrets, parts["reader"])
     with collecting(problems):
         parts["mapping"] = mappings.read_mapping(entry)
     with collecting(problems, "secret_fields: "):
@@ -180,9 +183,10 @@ def _read_file(path: Path, environ: Mapping[str, str]) -> dict[str, Source]:
     if not isinstance(tables, dict) or not tables:
         raise SettingsError([*problems, "it has no [sources.<name>]"])
     sources: dict[str, Source] = {}
+    key_sets: dict[str, KeySet] = {}
     for name, table in tables.items():
         with collecting(problems, f"[sources.{name}] "):
-            sources[name] = read_source(name, _checked_table(table), environ)
+            sources[name] = read_source(name, _checked_table(table), environ, key_sets=key_sets)
     if problems:
         raise SettingsError(problems)
     return sources

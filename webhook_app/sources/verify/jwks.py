@@ -81,7 +81,7 @@ class Registry(jws.JWSRegistry):
 
 
 class KeySet:
-    """The keys at ``url`` that fit one of ``algorithms``, shared by threads.
+    """The keys at ``url``, shared by the threads and the sources that use it.
 
     No delivery waits for them: they are fetched in a thread, one fetch at a time. Times are in seconds since the epoch.
 
@@ -89,11 +89,10 @@ class KeySet:
         ValueError: keys must not be fetched from ``url``.
     """
 
-    def __init__(self, url: str, algorithms: tuple[str, ...]) -> None:
+    def __init__(self, url: str) -> None:
         if not _is_allowed(url):
             raise ValueError("must be an https URL, or an http URL in your own network")
         self.url = url
-        self.algorithms = algorithms
         self._keys: tuple[Key, ...] = ()
         #: When the last successful fetch began, and the last one.
         self._fetched_at = self._tried_at = float("-inf")
@@ -151,7 +150,7 @@ class KeySet:
 
     def _fetch(self, now: float) -> None:
         try:
-            self._keys = _usable_keys(fetch(self.url), self.algorithms)
+            self._keys = _usable_keys(fetch(self.url))
             self._fetched_at = now
         except (LiveDeskError, SettingsError, OSError, BadBody, ValueError) as error:
             self._log_failure(error)
@@ -177,7 +176,7 @@ class KeySet:
 
 def keep_fresh(key_sets: Iterable[KeySet], clock: Callable[[], float]) -> None:
     """Fetch keys now, and in a thread when they are old: also while nothing arrives."""
-    kept = tuple(key_sets)
+    kept = tuple(dict.fromkeys(key_sets))
     if not kept:
         return
 
@@ -218,8 +217,8 @@ def fetch(url: str) -> bytes:
     return document
 
 
-def _usable_keys(document: bytes, algorithms: tuple[str, ...]) -> tuple[Key, ...]:
-    """Return the keys that fit one of the algorithms; never a shared secret.
+def _usable_keys(document: bytes) -> tuple[Key, ...]:
+    """Return the keys that fit a public algorithm; never a shared secret.
 
     Raises:
         BadBody, ValueError: this is not a key set with such a key.
@@ -230,7 +229,7 @@ def _usable_keys(document: bytes, algorithms: tuple[str, ...]) -> tuple[Key, ...
     for parameters in written[:MAX_KEYS] if isinstance(written, list) else ():
         with suppress(JoseError, ValueError, TypeError, KeyError, AttributeError):
             key = JWKRegistry.import_key(parameters)
-            if any(_fits(key, algorithm) for algorithm in algorithms):
+            if any(_fits(key, algorithm) for algorithm in PUBLIC_ALGORITHMS):
                 keys.append(key)
     if not keys:
         raise ValueError("no usable key")

@@ -4,7 +4,7 @@ A new scheme is one entry of ``SCHEMES``: its options, and the function that mak
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -26,12 +26,14 @@ class Given:
     """What a scheme is made from: named secrets, options, and the body reader.
 
     ``jwks`` has the URLs of all key sets of the source. Credentials are numbered: first the secrets, then the key sets.
+    ``key_sets`` are those of all sources, by URL.
     """
 
     secrets: Mapping[str, str]
     options: Mapping[str, Any]
     reader: Reader
     jwks: tuple[str, ...] = ()
+    key_sets: dict[str, KeySet] = field(default_factory=dict)
 
     def taking(self, name: str, default: str) -> tuple[Any, "Given"]:
         """Return the value of an option, and a copy without it."""
@@ -56,17 +58,23 @@ class Scheme:
     make: Callable[[Given], list[Verifier]]
 
 
-def read_verifiers(written: object, secrets: Mapping[str, str], reader: Reader | None = None) -> tuple[Verifier, ...]:
+def read_verifiers(
+    written: object,
+    secrets: Mapping[str, str],
+    reader: Reader | None = None,
+    key_sets: dict[str, KeySet] | None = None,
+) -> tuple[Verifier, ...]:
     """Return the verifiers under ``verify``: a name, a table, or a list of them.
 
-    ``secrets`` maps the name of each secret, for messages, to the secret, in the order of their numbers.
+    ``secrets`` maps the name of each secret, for messages, to the secret, in the order of their numbers. ``key_sets``
+    are those of other sources, by URL; new ones are added, so that each URL is fetched once.
 
     Raises:
         SettingsError: one sentence for each mistake, beginning with the name of the option or the secret.
     """
     verifiers: list[Verifier] = []
     problems: list[str] = []
-    given = Given(secrets, {}, reader or Reader(), jwks_urls(written))
+    given = Given(secrets, {}, reader or Reader(), jwks_urls(written), {} if key_sets is None else key_sets)
     for entry in _entries(written):
         with collecting(problems):
             verifiers += _read_entry(entry, given)
@@ -186,7 +194,7 @@ def _jwt(given: Given, fixed: Mapping[str, Any]) -> list[Verifier]:
     if not url:
         return [_made(Jwt, decode_keys(given.secrets, "utf8"), options)]
     try:
-        key_set = KeySet(url, tuple(algorithms))
+        key_set = given.key_sets.setdefault(url, KeySet(url))
     except ValueError as error:
         raise SettingsError([f"verify.jwks: {error}"]) from None
     return [Numbered(_made(Jwt, (), options, {"key_set": key_set}), (len(given.secrets) + given.jwks.index(url),))]

@@ -27,7 +27,7 @@ from werkzeug.datastructures import Headers
 from tests.deliveries import prepared
 from tests.doors import door
 from tests.world import wait_until
-from webhook_app.sources.config import read_source
+from webhook_app.sources.config import load_sources, read_source
 from webhook_app.sources.delivery import Delivery, Unauthentic, Undecided, UnknownKey
 from webhook_app.sources.source import Source
 from webhook_app.sources.verify import jwks
@@ -492,6 +492,28 @@ def test_keys_are_fetched_before_the_first_delivery(publisher: Publisher) -> Non
     assert source.verify(delivery(token()), NOW) == 0
 
 
+def test_sources_with_the_same_url_share_its_keys(publisher: Publisher, tmp_path: Path) -> None:
+    """Also with other algorithms, and each source takes its own only."""
+    publisher.publish(("one", RSA), ("two", EC))
+    verify = f'scheme = "jwt-body", jwks = "{publisher.url}"'
+    text = "".join(
+        f'[sources.{name}]\nbody = "jwt"\nverify = {{ {verify}, algorithms = ["{algorithm}"] }}\n'
+        'map = { identifier = "$.data.user.id" }\n'
+        for name, algorithm in (("a", "RS256"), ("b", "RS256"), ("c", "ES256"))
+    )
+    (tmp_path / "sources.toml").write_text(text)
+    sources = load_sources(tmp_path / "sources.toml", None, {})
+    keep_fresh((each for source in sources.values() for each in key_sets(source.verifiers)), lambda: NOW)
+    wait_until(lambda: publisher.asked == 1)
+    for source in sources.values():
+        fetched(source)
+    assert sources["a"].verify(delivery(token()), NOW) == 0
+    assert sources["b"].verify(delivery(token()), NOW) == 0
+    assert sources["c"].verify(delivery(token(key=EC, algorithm="ES256", kid="two")), NOW) == 0
+    refusal(sources["c"], delivery(token()))
+    assert publisher.asked == 1
+
+
 def test_neither_credentials_nor_proxies_of_the_environment_are_used(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -530,10 +552,10 @@ def test_neither_credentials_nor_proxies_of_the_environment_are_used(
 )
 def test_keys_are_not_fetched_without_tls(url: str, is_allowed: bool) -> None:
     if is_allowed:
-        assert KeySet(url, ("RS256",)).url == url
+        assert KeySet(url).url == url
     else:
         with pytest.raises(ValueError, match="https"):
-            KeySet(url, ("RS256",))
+            KeySet(url)
 
 
 # A header has a token with the body's hash
