@@ -30,7 +30,7 @@ def filled(world: DashboardWorld) -> DashboardWorld:
     world.client.delete(keys.AUDIT)
     audit = world.store.audit
     audit.add("Ada", "retried", "key-1_of.contact", "it is fixed", way=Way.PASSWORD)
-    audit.add("Grace (api)", "discarded", "key-1_of.contact", way=Way.PASSWORD)
+    audit.add("Grace (api)", "discarded", "key-1_of.contact", way=Way.API)
     audit.add("ada", "paused the sync", why="=1+1", way=Way.PASSWORD)
     for number in range(1200):
         audit.add("nightly", "exported 5 contacts: all", why=str(number), way=Way.PASSWORD)
@@ -54,13 +54,16 @@ def did(world: DashboardWorld, query: str) -> list[str]:
         ("who=ada&until=2020-01-01T00:00:00Z", []),
         ("who=ada&since=2020-01-01T00:00:00Z", ["paused the sync", "retried"]),
         ("who=nobody", []),
+        ("way=api", ["discarded"]),
+        ("way=password&who=ada", ["paused the sync", "retried"]),
+        ("way=provider", []),
     ],
 )
 def test_filters(filled: DashboardWorld, query: str, found: list[str]) -> None:
     query = query.replace("key-1_of.contact", "key.1_of.contact")
     for entry in filled.store.audit.page(limit=2000):
         if entry.target:
-            filled.store.audit.add(entry.who, entry.did, "key.1_of.contact", way=Way.PASSWORD)
+            filled.store.audit.add(entry.who, entry.did, "key.1_of.contact", way=Way(entry.way))
     assert sorted(set(did(filled, query))) == found
     page = filled.get(f"{PAGE}?{query}")
     assert all(f"<td>{one}</td>" in page for one in found)
@@ -97,11 +100,12 @@ def test_the_command_and_the_page_find_a_contact_by_its_identifier(world: Dashbo
     assert world.flask("audit", "--who", "nobody").output == "There are no such entries.\n"
 
 
-def test_an_invalid_filter_is_refused(world: DashboardWorld) -> None:
-    world.get(f"{PAGE}?since=soon", 400)
-    answer = world.http.get("/api/v1/audit?since=soon", headers={"Authorization": f"Bearer {TOKEN}"})
-    assert answer.status_code == 400
-    assert world.flask("audit", "--since", "soon").exit_code == 2
+@pytest.mark.parametrize(("name", "value"), [("since", "soon"), ("way", "guessing")])
+def test_an_invalid_filter_is_refused(world: DashboardWorld, name: str, value: str) -> None:
+    world.get(f"{PAGE}?{name}={value}", 400)
+    answer = world.http.get(f"/api/v1/audit?{name}={value}", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code in (400, 422)
+    assert world.flask("audit", f"--{name}", value).exit_code == 2
 
 
 def test_each_entry_says_how_the_person_is_known(world: DashboardWorld) -> None:
@@ -120,6 +124,13 @@ def test_each_entry_says_how_the_person_is_known(world: DashboardWorld) -> None:
         ("ada@example.com", "command line"),
     ]:
         assert f"<td>{who}</td><td>{words}</td>" in page
+    sent = world.send(PAGE, {"way": "cli"})
+    assert sent.location == f"{PAGE}?way=cli"
+    filtered = world.get(sent.location)
+    assert (filtered.count("<td>command line</td>"), filtered.count("<td>API</td>")) == (1, 0)
+    assert '<option value="cli" selected>' in filtered
+    assert "resumed" in world.flask("audit", "--way", "cli").output
+    assert world.flask("audit", "--way", "sync").output == "There are no such entries.\n"
     assert "ada@example.com command line resumed the sync" in " ".join(world.flask("audit").output.split())
 
 

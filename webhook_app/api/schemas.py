@@ -4,7 +4,7 @@ from typing import Any
 
 from webhook_app.present.wording import ACTION_WORDS
 from worker.actions import BulkAction
-from worker.model import State, Work
+from worker.model import State, Way, Work
 from worker.normalise import MAX_INBOX_ID, MAX_TEXT, MAX_URL
 
 Schema = dict[str, Any]
@@ -105,6 +105,7 @@ REPLAY_CLASH = record({**CLASH, **DECISION, "skip": SKIP}, ("source", "clashes_w
 BEFORE: Schema = {**STRING, "pattern": "^[0-9]{1,15}-[0-9]{1,10}$", "description": "The id of an entry."}
 AUDIT_FILTER: Schema = {
     "who": {**STRING, "maxLength": 100, "description": "Part of the name of who acted."},
+    "way": {**one_of(Way), "description": "How who acted is known."},
     "action": {**STRING, "maxLength": 100, "description": "Part of what was done, for example `retried`."},
     "contact": {**KEY, "description": "Only about this contact."},
     "since": {**TIME, "description": "At the earliest."},

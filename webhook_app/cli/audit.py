@@ -16,10 +16,12 @@ from webhook_app.present.masking import masked_text
 from webhook_app.present.serializers import serialize, to_json
 from webhook_app.present.wording import way_words
 from worker.durations import absolute
+from worker.model import Way
 
 
 @cli.command("audit")
 @click.option("--who", help="Part of the name of who acted.")
+@click.option("--way", type=click.Choice([way.value for way in Way]), help="How who acted is known.")
 @click.option("--action", help="Part of what was done, for example: retried.")
 @click.option("--contact", help="Only about this contact: its identifier or key.")
 @click.option("--since", metavar="TIME", help="Earliest time: 2h (ago), or RFC 3339.")

@@ -14,6 +14,7 @@ from webhook_app.dashboard.session import needs
 from webhook_app.operator import InvalidInput, parse_audit_filter
 from webhook_app.parts import current_parts
 from webhook_app.present.csv_export import audit_as_csv
+from webhook_app.present.wording import WAY_WORDS
 from worker.store.audit import AuditFilter
 
 PAGE = 50
@@ -21,7 +22,9 @@ PAGE = 50
 ENTRY = re.compile("[0-9]{1,15}-[0-9]{1,15}")
 #: A contact's key, which is in the log also after the contact was erased.
 KEY = re.compile("[A-Za-z0-9._]{16}")
-FIELDS = ("who", "action", "contact", "since", "until")
+#: The values of the filter by how somebody is known.
+WAYS = [("", "any way"), *WAY_WORDS.items()]
+FIELDS = ("who", "way", "action", "contact", "since", "until")
 
 
 @blueprint.get("/audit")
@@ -33,7 +36,8 @@ def audit() -> str:
     store = current_parts().store
     entries = or_unknown(lambda: store.audit.page(before=before, limit=PAGE + 1, wanted=wanted))
     later = entries[PAGE - 1].id if entries and len(entries) > PAGE else None
-    return show("audit", entries=entries and entries[:PAGE], before=before, later=later, fields=fields)
+    entries = entries and entries[:PAGE]
+    return show("audit", entries=entries, before=before, later=later, fields=fields, ways=WAYS)
 
 
 @blueprint.post("/audit")

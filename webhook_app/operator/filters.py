@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from webhook_app.operator.refusals import InvalidInput
 from worker.durations import absolute, parse_time
-from worker.model import State, Work
+from worker.model import State, Way, Work
 from worker.store.audit import AuditFilter
 from worker.store.lists import Filter
 
@@ -53,9 +53,9 @@ def parse_filter(fields: Mapping[str, Any], now: int) -> Filter:
 
 
 def parse_audit_filter(fields: Mapping[str, Any], now: int) -> AuditFilter:
-    """Return the filter of the audit log: ``who``, ``action``, ``contact`` and times.
+    """Return the filter of the audit log.
 
-    ``contact`` is a key. Otherwise as in ``parse_filter``.
+    Its fields are ``who``, ``way``, ``action``, ``contact`` (a key), ``since`` and ``until``, as in ``parse_filter``.
 
     Raises:
         InvalidInput: with a sentence for each wrong field.
@@ -66,6 +66,7 @@ def parse_audit_filter(fields: Mapping[str, Any], now: int) -> AuditFilter:
         who=read("who", _parse_name) or "",
         did=read("action", _parse_name) or "",
         target=read("contact", _parse_name) or "",
+        way=read("way", _parse_way) or "",
         since=read("since", lambda text: _parse_time(text, now)),
         until=read("until", lambda text: _parse_time(text, now)),
     )
@@ -112,6 +113,12 @@ def _parse_work(text: str) -> Work:
     if text not in tuple(Work):
         raise ValueError(f"must be one of {', '.join(Work)}")
     return Work(text)
+
+
+def _parse_way(text: str) -> Way:
+    if text not in tuple(Way):
+        raise ValueError(f"must be one of {', '.join(Way)}")
+    return Way(text)
 
 
 def _parse_name(text: str) -> str:

@@ -44,7 +44,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """``who`` and ``did`` are parts of the text, in any case; ``target`` is all of it.
+    """``who`` and ``did`` are parts of the text, in any case; the others are equal.
 
     ``since`` and ``until`` are ms since the epoch, and both included.
     """
@@ -52,6 +52,7 @@ class AuditFilter:
     who: str = ""
     did: str = ""
     target: str = ""
+    way: str = ""
     since: int | None = None
     until: int | None = None
 
@@ -61,6 +62,7 @@ class AuditFilter:
             self.who.casefold() in entry.who.casefold()
             and self.did.casefold() in entry.did.casefold()
             and self.target in ("", entry.target)
+            and self.way in ("", entry.way)
         )
 
 
