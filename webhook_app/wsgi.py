@@ -67,8 +67,8 @@ def join() -> Flask:
         parts.store.counters.start()
         parts.store.watch.start()
         keep_fresh((each for source in sources.values() for each in key_sets(source.verifiers)), parts.clock)
-        # The server's processes are multiprocessing's, which run no atexit.
-        Finalize(None, parts.store.counters.stop, exitpriority=0)
+    # The server's processes are multiprocessing's, which run no atexit. A command has counted what it imported.
+    Finalize(None, parts.store.counters.stop, exitpriority=0)
     app = create_app(parts)
     return cli.not_served(app) if isinstance(sources, UnusableSources) else app
 

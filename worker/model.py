@@ -6,6 +6,7 @@ Times are milliseconds since the Unix epoch (``int``) unless a name says otherwi
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Self
 
 #: Contacts that may be open by default: they use about 0.8 GB of Redis's memory.
@@ -305,7 +306,7 @@ class OnDelete(StrEnum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Origin:
     """Where a contact comes from: the source, and what its identifiers mean.
 
@@ -325,6 +326,17 @@ class Origin:
     def space(self) -> str:
         """The id space: its own has the name of the source."""
         return self.id_space or self.source
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Names and values of what a new record says about it: only the unusual."""
+        unusual = {
+            "id_space": self.id_space if self.id_space != self.source else "",
+            "identity": self.identity if self.identity is not Identity.ACCOUNT else "",
+            "on_conflict": self.on_conflict if self.on_conflict is not OnConflict.ASK else "",
+            "on_change": self.on_change if self.on_change is not OnChange.UPDATE else "",
+        }
+        return ("source", self.source, *(part for pair in unusual.items() if pair[1] for part in pair))
 
 
 class Status(StrEnum):

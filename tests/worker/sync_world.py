@@ -129,7 +129,7 @@ class SyncWorld(World):
 
     def __init__(self, client: redis.Redis, policy: UpstreamPolicy = NO_PACE) -> None:
         super().__init__(client, policy=policy)
-        self.contacts = FlakyContacts(self.store, self.store.queue, policy, lease_ms=LEASE_MS)
+        self.contacts = FlakyContacts(self.store, self.store.queue, policy, self.store.counters, lease_ms=LEASE_MS)
         self.store.contacts = self.contacts
         self.livedesk = FakeLiveDesk()
         self.seconds = 0.0

@@ -85,7 +85,9 @@ def test_without_redis_nothing_is_sent(world: SyncWorld) -> None:
             raise StoreUnavailable("ConnectionError")
 
     world.accept()
-    world.store.contacts = NoContacts(world.store, world.store.queue, UpstreamPolicy(), lease_ms=LEASE_MS)
+    world.store.contacts = NoContacts(
+        world.store, world.store.queue, UpstreamPolicy(), world.store.counters, lease_ms=LEASE_MS
+    )
     with pytest.raises(StoreUnavailable):
         world.sync()
 

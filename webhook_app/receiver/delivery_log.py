@@ -1,7 +1,6 @@
 """Logs and counts every answered delivery, without personal data.
 
-Redis counts ``accepted`` and ``duplicate`` together with the change; everything else is counted here, in memory
-(``worker.store.counters``).
+What is stored is counted by the store (``counters.Counters.accepted``), everything else here.
 """
 
 import logging
@@ -33,7 +32,7 @@ REASONS = (
 BY_STATUS = {408: "too_slow", 413: "too_large", 415: "wrong_type", 405: "wrong_method"}
 #: What was done with a deletion of a source that ignores them, and its counter: ``ignored_deletion:<source>``.
 IGNORED_DELETION = "ignored_deletion"
-COUNTED_BY_REDIS = (Status.ACCEPTED, Status.DUPLICATE)
+COUNTED_BY_STORE = (Status.ACCEPTED, Status.DUPLICATE)
 #: Seconds between two records of the use of one secret.
 RECORD_SECRET_EVERY_S = 60.0
 
@@ -79,7 +78,7 @@ class DeliveryLog:
             if done == IGNORED_DELETION:
                 counters.add(f"{IGNORED_DELETION}:{source}")
                 counters.add(f"delivery:{source}:{Status.IGNORED}")
-            elif done not in COUNTED_BY_REDIS:
+            elif done not in COUNTED_BY_STORE:
                 counters.add(f"delivery:{source}:{done}")
         if not log.isEnabledFor(logging.DEBUG):  # a log line costs a tenth of a delivery
             return

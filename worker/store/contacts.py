@@ -19,11 +19,8 @@ from worker.model import (
     Claim,
     Contact,
     Event,
-    Identity,
     Note,
     NoteCode,
-    OnChange,
-    OnConflict,
     OnDelete,
     Origin,
     Outcome,
@@ -35,6 +32,7 @@ from worker.model import (
 )
 from worker.store import keys, record
 from worker.store.connection import translated
+from worker.store.counters import Counters
 from worker.store.database import Database
 from worker.store.durability import Terms, Wait
 from worker.store.fingerprint import fingerprint
@@ -116,9 +114,12 @@ class Contacts:
     ``busy`` (an attempt is running), ``created``, ``discarded``, ``changed`` or ``wrong_state``.
     """
 
-    def __init__(self, db: Database, queue: Queue, policy: UpstreamPolicy, *, lease_ms: int) -> None:
+    def __init__(
+        self, db: Database, queue: Queue, policy: UpstreamPolicy, counters: Counters, *, lease_ms: int
+    ) -> None:
         self.db = db
         self.queue = queue
+        self.counters = counters
         self.template = queue.template
         self.policy = policy.arguments()
         self.lease_ms = lease_ms
@@ -171,14 +172,7 @@ class Contacts:
             StoreError: why a delivery would be refused now.
         """
         for _ in range(MAX_TRIES):
-            trial = {
-                "key": "trial",
-                "identifier": "",
-                "source": "",
-                "data": "{}",
-                "fingerprint": "",
-                "message": "trial",
-            }
+            trial = {"key": "trial", "fields": ("identifier", "", "data", "{}"), "message": "trial"}
             bounds = {"queue_bound": 0, "grace_ms": 0, "is_bulk": False, "max_open": 0, "is_trial": True}
             answer = self.db.run("accept", wait=wait, salt=self.db.salt().decode(), **trial, **bounds)
             if answer[0] != "salt":
@@ -194,7 +188,7 @@ class Contacts:
         calls = [self._delivery(one, origin, terms, salt, same_person=same_person, bulk=bulk) for one in group]
         answers = self.db.run_each("accept", calls)
         return [
-            _accepted(answer, terms)
+            self._accepted(answer, origin, terms)
             # Redis was emptied, and the salt is another one; or more is needed.
             or self._accept(signup, origin, terms, same_person=same_person, bulk=bulk)
             for signup, answer in zip(group, answers, strict=True)
@@ -215,13 +209,13 @@ class Contacts:
             salt = self.db.salt()
             delivery = self._delivery(signup, origin, terms, salt, same_person=same_person, bulk=bulk)
             answer = self.db.run("accept", wait=wait, **delivery | more)
-            accepted = _accepted(answer, terms)
+            accepted = self._accepted(answer, origin, terms)
             if accepted is not None:
                 return accepted
             if answer[0] == "known":
                 more = {"contact_id": answer[1], "contact_finder": self.db.finder_of_id(answer[1])}
             elif answer[0] == "exists":
-                more |= _merged(signup, load_before(answer[1:]), origin.source, salt)
+                more |= _merged(signup, load_before(answer[1:]), origin, salt)
             else:
                 self.db.remember_salt(None)
         raise StoreError("the record keeps changing, or the salt: is something else emptying this Redis?")
@@ -232,30 +226,49 @@ class Contacts:
         """Return the arguments of ``lua/accept.lua``."""
         if self.template is None:
             raise RuntimeError("a store without an envelope only reads")
+        if signup.event.is_deletion and origin.on_delete is OnDelete.IGNORE:
+            raise ValueError("a source that ignores deletions reads none")
         contact = signup.contact
         key = record.contact_key(contact.identifier, salt)
         return {
             "key": key,
             "salt": salt.decode(),
-            "identifier": contact.identifier,
-            "source": origin.source,
-            "id_space": origin.id_space or None,
+            "fields": record.new_fields(signup, origin, fingerprint(contact, salt)),
+            "finders": record.dump_finders(contact, salt),
             "siblings": origin.siblings or None,
-            "identity": _unusual(origin.identity, Identity.ACCOUNT),
-            "on_conflict": _unusual(origin.on_conflict, OnConflict.ASK),
-            "unverified": signup.is_unverified or None,
-            **_event(signup.event, origin),
+            "deletes": origin.on_delete if signup.event.is_deletion else None,
             "same_person": same_person or None,
-            "data": record.dump_data(contact),
-            "fingerprint": fingerprint(contact, salt),
-            "notes": record.dump_notes(signup.notes),
             "message": self.template.replace(KEY_MARK, key).replace(ID_MARK, secrets.token_hex(8)),
             "queue_bound": self.queue.bound,
             "grace_ms": self.queue.grace_ms,
-            "finders": record.dump_finders(contact, salt),
             "is_bulk": bulk,
             "max_open": terms.room,
         }
+
+    def _accepted(self, answer: list[str], origin: Origin, terms: Terms) -> Accepted | None:
+        """Read an answer of ``lua/accept.lua``, and count it.
+
+        ``None``: Redis has another salt, or more is needed.
+
+        Raises:
+            StoreFull: nothing was stored.
+        """
+        if answer[0] == "full":
+            raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
+        if answer[0] == "clash":
+            return Accepted(Status.QUARANTINED, State(answer[1]), None, clashes_with=answer[2])
+        if answer[0] in ("salt", "known", "exists"):
+            return None
+        status, state, contact_id, detail = answer
+        self.counters.accepted(origin.source, status, detail)
+        return Accepted(
+            Status(status),
+            State(state),
+            contact_id or None,
+            is_update=detail in ("update", "change"),
+            is_repeat=detail == "repeat",
+            is_stale=detail == "stale",
+        )
 
     def claim(self, key: str, token: str, *, sends: bool = True) -> Claim | None:
         """Take the lease on a contact.
@@ -547,57 +560,17 @@ def _groups(signups: Iterable[Signup]) -> Iterator[list[Signup]]:
         yield list(group.values())
 
 
-def _accepted(answer: list[str], terms: Terms) -> Accepted | None:
-    """Read an answer of ``lua/accept.lua``; ``None``: Redis has another salt.
-
-    Raises:
-        StoreFull: nothing was stored.
-    """
-    if answer[0] == "full":
-        raise StoreFull("too many contacts are open" if terms.room else "Redis's memory is nearly full")
-    if answer[0] == "clash":
-        return Accepted(Status.QUARANTINED, State(answer[1]), None, clashes_with=answer[2])
-    if answer[0] in ("salt", "known", "exists"):
-        return None
-    return Accepted(
-        Status(answer[0]),
-        State(answer[1]),
-        answer[2] or None,
-        is_update=answer[3] in ("update", "change"),
-        is_repeat=answer[3] == "repeat",
-        is_stale=answer[3] == "stale",
-    )
-
-
-def _event(event: Event, origin: Origin) -> dict[str, object]:
-    """Return the arguments of ``lua/accept.lua`` about the event."""
-    if event.is_deletion and origin.on_delete is OnDelete.IGNORE:
-        raise ValueError("a source that ignores deletions reads none")
-    return {
-        "event": event.name or None,
-        "event_at": event.at,
-        "on_change": _unusual(origin.on_change, OnChange.UPDATE),
-        "deletes": origin.on_delete if event.is_deletion else None,
-    }
-
-
-def _merged(signup: Signup, before: Before, source: str, salt: bytes) -> dict[str, object]:
+def _merged(signup: Signup, before: Before, origin: Origin, salt: bytes) -> dict[str, object]:
     """Return the arguments of ``lua/accept.lua`` about delivery and record as one."""
-    merged = merge(signup, before, source, salt)
+    merged = merge(signup, before, origin.source, salt)
+    as_one = replace(signup, contact=merged.contact, notes=merged.notes)
     return {
         "seen": before.seen,
-        "data": record.dump_data(merged.contact),
-        "fingerprint": merged.fingerprint,
-        "notes": record.dump_notes(merged.notes),
+        "fields": record.new_fields(as_one, origin, merged.fingerprint),
         "finders": record.dump_finders(merged.contact, salt),
         "sent": merged.sent,
         "senders": merged.senders,
     }
-
-
-def _unusual(value: str, usual: str) -> str | None:
-    """Return a value that is not the usual one, so that records stay short."""
-    return None if value == usual else value
 
 
 def _answer(answer: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Counters of frequent events, added to those in Redis every few seconds.
+"""Counters of frequent events, added to those in Redis once a second.
 
 Counting waits for nothing. A process that is killed loses what it has counted since the last flush; whatever must be
 exact is counted by the scripts, together with the change itself.
@@ -27,7 +27,7 @@ DELIVERY, REFUSED, CLASH, EVENT, EVICTED = "delivery:", "refused:", "clash:", "e
 #: Messages in Celery's queue that were not ours.
 MESSAGES_DROPPED = "messages_dropped"
 #: Seconds between two flushes.
-FLUSH_EVERY_S = 5.0
+FLUSH_EVERY_S = 1.0
 #: Counters of a minute are kept for this many seconds (``lua/common.lua`` says the same).
 MINUTE_KEPT_S = 25 * 3600
 MINUTE_MS = 60_000
@@ -46,6 +46,9 @@ class EventKind(StrEnum):
     DELETION = "deletion"
     #: A newer event arrived before it.
     STALE = "stale"
+
+
+EVENTS = frozenset(EventKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,14 @@ class Counters:
         with self._lock:
             self._counts[name] += number
 
+    def accepted(self, source: str, status: str, detail: str) -> None:
+        """Count a delivery that is stored, by the answer of ``lua/accept.lua``."""
+        with self._lock:
+            self._counts[status] += 1
+            self._counts[f"{DELIVERY}{source}:{status}"] += 1
+            if detail in EVENTS:
+                self._counts[f"{EVENT}{source}:{detail}"] += 1
+
     def took(self, name: str, seconds: float, bounds: tuple[int, ...] = BUCKETS_MS) -> None:
         """Count a duration."""
         at = bisect_left(bounds, seconds * 1000)
@@ -87,7 +98,7 @@ class Counters:
             self._counts[f"{name}_us"] += round(seconds * 1_000_000)
 
     def start(self) -> None:
-        """Flush every few seconds, in a thread of its own, until ``stop``."""
+        """Flush once a second, in a thread of its own, until ``stop``."""
         self._thread.start()
 
     def stop(self) -> None:

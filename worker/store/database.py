@@ -28,6 +28,7 @@ LUA = Path(__file__).parent / "lua"
 #: The files that are put before other scripts, and never run by themselves.
 LIBRARIES = frozenset(
     {
+        "arguments",
         "common",
         "upstream",
         "breaker",
@@ -48,10 +49,14 @@ _INCLUDE = re.compile(r"-- include: (.*)\n")
 
 
 def source_of(name: str) -> str:
-    """Return a script with the libraries that its first line names."""
+    """Return a script with the libraries that its first line names.
+
+    ``common`` is the first of them, unless it is named in another place.
+    """
     text = (LUA / f"{name}.lua").read_text()
-    included = _INCLUDE.match(text)
-    names = ["common", *(included[1].split(", ") if included else [])]
+    found = _INCLUDE.match(text)
+    included = found[1].split(", ") if found else []
+    names = ["arguments", *([] if "common" in included else ["common"]), *included]
     return "".join((LUA / f"{library}.lua").read_text() for library in names) + text
 
 

@@ -66,6 +66,7 @@ from worker.model import (
     Outcome,
     Position,
     Resolution,
+    Signup,
     State,
     Work,
 )
@@ -198,6 +199,24 @@ def finder(name: str, value: str, salt: bytes) -> str:
 def split(found: str) -> list[str]:
     """Split what a finder leads to into the contacts' keys."""
     return [found[at : at + KEY_LENGTH] for at in range(0, len(found), KEY_LENGTH)]
+
+
+def new_fields(signup: Signup, origin: Origin, fingerprint: str) -> list[str]:
+    """Return names and values of what a delivery gives a new record.
+
+    Without the finders; ``lua/new_contact.lua`` adds them, state and time.
+    """
+    contact, event = signup.contact, signup.event
+    fields = ["identifier", contact.identifier, "data", dump_data(contact), "fingerprint", fingerprint, *origin.fields]
+    if signup.notes:
+        fields += ("notes", dump_notes(signup.notes) or "")
+    if signup.is_unverified:
+        fields += ("unverified", "1")
+    if event.name:
+        fields += ("event", event.name)
+    if event.at is not None:
+        fields += ("event_at", str(event.at))
+    return fields
 
 
 def dump_data(contact: Contact) -> str:

@@ -305,6 +305,7 @@ def test_edit_and_retry(door: DashboardWorld) -> None:
     assert Note("avatar_url", "left out: x") in record.notes
     assert did(door)[0][1:3] == ("edited name, email", key)
     assert door.store.contacts.counts()[State.RETRYING] == 1
+    door.store.counters.flush()
     assert door.client.hget(keys.COUNTS, "delivery:shop:accepted") == "1", "it is no delivery"
     assert door.send(f"{LIST}/find", {"q": "ada@example.com"}).headers["Location"] == f"{LIST}/{key}"
     assert door.send(f"{LIST}/find", {"q": "person@example.com"}).status_code == 200, "found by the old one no more"

@@ -57,7 +57,7 @@ class BrokenContacts(Contacts):
 
 def broken(client: redis.Redis, error: Exception) -> Store:
     store = Store(client)
-    contacts = BrokenContacts(store, store.queue, UpstreamPolicy(), lease_ms=0)
+    contacts = BrokenContacts(store, store.queue, UpstreamPolicy(), store.counters, lease_ms=0)
     contacts.error = error
     store.contacts = contacts
     return store

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 import pytest
 import redis
 
+from tests.world import ADA, World
 from worker.errors import StoreUnavailable
+from worker.model import Contact, Event, OnDelete, Origin, Signup
 from worker.store import keys
 from worker.store.counters import Counters
 from worker.store.store import Store
@@ -41,6 +43,23 @@ def test_nothing_goes_to_redis_before_a_flush(counters: MoodyCounters, client: r
     assert counts(client) == {"refused::no_source": "3"}
     counters.flush()
     assert counts(client) == {"refused::no_source": "3"}
+
+
+def test_what_is_stored_is_counted_in_memory(world: World, client: redis.Redis) -> None:
+    origin = Origin("shop", on_delete=OnDelete.MARK)
+    world.store.contacts.accept(ADA, origin)
+    world.store.contacts.accept_all([Signup(ADA), Signup(Contact("bob"))], origin)
+    world.store.contacts.accept(Contact("carl"), origin, event=Event(is_deletion=True))
+    assert counts(client) == {}
+    world.store.counters.flush()
+    assert counts(client) == {
+        "accepted": "3",
+        "delivery:shop:accepted": "3",
+        "event:shop:deletion": "1",
+        "duplicate": "1",
+        "delivery:shop:duplicate": "1",
+    }
+    assert sum(minute.counts["accepted"] for minute in world.store.overview.flow()) == 3
 
 
 def test_a_duration_goes_into_one_bucket_and_the_sum(counters: MoodyCounters, client: redis.Redis) -> None:

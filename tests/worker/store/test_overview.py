@@ -62,6 +62,7 @@ def test_what_waits_and_what_happened(world: World) -> None:
     assert situation.clear_s is not None
     assert 59 < situation.clear_s < 61
     assert (situation.later, situation.later_until, situation.limit) == (1, situation.next_retry, Limit.RATE)
+    world.store.counters.flush()
     flow = world.store.overview.flow()
     assert len(flow) == 60
     total = {name: sum(minute.counts[name] for minute in flow) for name in flow[0].counts}

@@ -1,23 +1,16 @@
--- include: finders, hand_over, new_contact, aliases, causes, lifecycle, identity, events
+-- include: finders, hand_over, new_contact, common, aliases, causes, lifecycle, identity, events
 -- Accepts a delivery: the record, its place in `due` and, while the queue is short, the Celery message; all or nothing.
 --
 -- salt: string           the salt that the key was made with
--- identifier, source: string
--- id_space: string or nil      the source's, unless it has its own
+-- fields: list           names and values of the fields that a new record has (record.new_fields); each is also an argument:
+--   identifier, source, data, fingerprint: string
+--   id_space, identity, on_conflict, on_change, notes, event, event_at, unverified: string or nil
+-- finders: string or nil   also a field
 -- siblings: list of string     the sources with this id_space; not given without one
--- identity: string or nil      'visitor', or nil for an account
--- on_conflict, on_change: string or nil   unless they are 'ask' and 'update'
 -- deletes: string or nil       of a deletion: what LiveDesk's contact needs ('mark' or 'delete')
--- event: string or nil         what the sender calls the event
--- event_at: int or nil         when it happened there
--- unverified: bool or nil      the sender says that the e-mail address was not verified
 -- same_person: bool or nil     there is no clash: an operator knows that the identifier is this person's
 -- contact_id, contact_finder: string or nil   only after the answer 'known'
 -- seen, sent, senders: string or nil    only after the answer 'exists': see merge.py
--- data: string           JSON
--- fingerprint: string    of the data
--- notes: string or nil   JSON
--- finders: string or nil
 -- message: string        for Celery
 -- queue_bound: int       no message where more are waiting
 -- grace_ms: int
@@ -31,16 +24,23 @@
 -- id is needed, too; {'exists', ...} (merge.Before) when the data must first be merged with the record's. Nothing was done
 -- in these five cases.
 
--- new_contact.lua has answered a delivery about somebody who has no record yet.
+-- new_contact.lua has answered a signup of somebody who has no record yet. Of a person who was deleted before the source told
+-- us about them, nothing but that is recorded.
+if is_new then
+  redis.call('HSET', RECORD, 'state', 'deleted', 'received_at', now, 'identifier', args.identifier, 'source', args.source,
+    'fingerprint', ABSENT, 'event_at', args.event_at or now)
+  set('identity', args.identity)
+  set('id_space', args.id_space)
+  redis.call('ZADD', index('deleted'), now, key)
+  return { 'accepted', 'deleted', '', 'deletion' }
+end
+
 local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id', 'newer', 'finders', 'cause', 'source',
   'id_space', 'identity', 'unverified', 'outcome', 'event_at', 'deletes', 'sent')
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
 local event_at, deletes = tonumber(record[12] or nil), record[13]
 
 local function answer(status, of_state, detail)
-  count(status)
-  count('delivery:' .. args.source .. ':' .. status)
-  if detail == 'change' or detail == 'deletion' or detail == 'stale' then count('event:' .. args.source .. ':' .. detail) end
   return { status, of_state, contact_id, detail or '' }
 end
 

@@ -1,28 +1,11 @@
--- Included before every script: its arguments, the names of keys, Redis's clock, and what most scripts do.
---
--- KEYS[1]  the prefix of every key. It contains the hash tag, so that a Redis Cluster finds all of them on one node.
--- ARGV[1]  the named arguments, as a MessagePack map; what is None in Python is nil here. In every script:
---   shift_ms: int   added to Redis's clock; 0 except in tests
---   key: string     the contact's key, in scripts that change one contact
+-- Included before every script, after `arguments`: what most scripts do.
 
-local args = cmsgpack.unpack(ARGV[1])
-local PREFIX = KEYS[1]
-local DUE, QUEUE, SALT, COUNTS = PREFIX .. 'due', PREFIX .. 'create', PREFIX .. 'salt', PREFIX .. 'counts'
+local COUNTS = PREFIX .. 'counts'
 local UPSTREAM, INBOXES, FAILING = PREFIX .. 'upstream', PREFIX .. 'inboxes', PREFIX .. 'failing'
-local key = args.key
-local RECORD = key and PREFIX .. 'c:' .. key
-
-local LANE = 1e14
--- Changes, deletions and operators got their lanes last; scores with the others are stored.
-local NEW, RETRY, BULK, HELD, CHANGE, DELETION, OPERATOR = 0, 1, 2, 3, 4, 5, 6
 -- The lanes that are swept, in this order.
 local SWEPT = { OPERATOR, NEW, RETRY, DELETION, CHANGE, BULK }
 -- Counters of a minute are kept for a day and an hour.
 local MINUTE_KEPT_S = 25 * 3600
-
-local time = redis.call('TIME')
-local exact = time[1] * 1000 + time[2] / 1000 + args.shift_ms
-local now = math.floor(exact)
 
 local function index(state)
   return PREFIX .. 'state:' .. state

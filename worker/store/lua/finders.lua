@@ -22,19 +22,13 @@ local function remove_finders(finders)
   end)
 end
 
+-- Most finders are new.
 local function add_finders(finders)
-  each_finder(finders, function(name, field, others)
-    redis.call('HSET', name, field, string.sub(others, -KEY_LENGTH * (MAX_FOUND - 1)) .. key)
-  end)
-end
-
--- Stores what is sent for the contact (args.data, fingerprint, notes, finders); `before` are its previous finders. What an
--- operator decided about a conflict is void once the e-mail address or the phone number is another one.
-local function store_data(before)
-  if before and before ~= args.finders then redis.call('HDEL', RECORD, 'resolution') end
-  redis.call('HSET', RECORD, 'data', args.data, 'fingerprint', args.fingerprint)
-  if before then remove_finders(before) end
-  add_finders(args.finders)
-  set('finders', args.finders)
-  set('notes', args.notes)
+  for bucket, field in string.gmatch(finders or '', '(%d+):(%S+)') do
+    local name = PREFIX .. 'f:' .. bucket
+    if redis.call('HSETNX', name, field, key) == 0 then
+      local others = string.gsub(redis.call('HGET', name, field), string.rep('.', KEY_LENGTH), { [key] = '' })
+      redis.call('HSET', name, field, string.sub(others, -KEY_LENGTH * (MAX_FOUND - 1)) .. key)
+    end
+  end
 end

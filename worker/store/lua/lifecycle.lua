@@ -8,6 +8,17 @@ local SPENT = { 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats
 -- How many contacts may be due in the lane OPERATOR; what a script requests beyond that waits with the others.
 local MOST_AHEAD = 100
 
+-- Stores what is sent for the contact (args.data, fingerprint, notes, finders); `before` are its previous finders. What an
+-- operator decided about a conflict is void once the e-mail address or the phone number is another one.
+local function store_data(before)
+  if before and before ~= args.finders then redis.call('HDEL', RECORD, 'resolution') end
+  redis.call('HSET', RECORD, 'data', args.data, 'fingerprint', args.fingerprint)
+  if before then remove_finders(before) end
+  add_finders(args.finders)
+  set('finders', args.finders)
+  set('notes', args.notes)
+end
+
 -- Makes another attempt possible at once, with a fresh retry budget. Returns the new state: a contact that was never
 -- tried stays pending. An unknown answer to an earlier create (unknown_since) stays unknown, and what an operator decided
 -- about a conflict stays decided.
