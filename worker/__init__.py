@@ -14,6 +14,7 @@ Read it in this order:
 ``process``    what runs in a worker: the messages, the sweeper, its activity, the health check
 ``app``        the Celery app; ``tasks`` joins the parts of a worker
 ``telemetry``  log lines and Sentry, without personal data; ``durations``: durations and times as text
+``greenlets``  code that was written for threads, in an event loop
 """
 
 #: As in ``pyproject.toml``.

@@ -252,7 +252,8 @@ class Settings:
     sentry_dsn: str | None = _setting("SENTRY_DSN", parse_http_url, None,
         "reports bugs, new causes and stops to Sentry, without personal data", secret=True)
     sentry_environment: str | None = _setting("SENTRY_ENVIRONMENT", str, None, "name of the environment in Sentry")
-    web_threads: int = _setting("WEB_THREADS", parse_positive, "64", "concurrent requests in each receiver process")
+    web_threads: int = _setting("WEB_THREADS", parse_positive, "64",
+        "threads of each receiver process: for pages, API, large deliveries")
     # fmt: on
 
     @property

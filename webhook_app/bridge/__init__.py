@@ -3,7 +3,7 @@
 ``bodies``   reads request bodies in the event loop, each within a deadline
 ``environ``  makes the WSGI environ of a request, without the headers that could imitate a proxy's
 ``threads``  run functions for the event loop
-``server``   ``Bridge``: runs the application in threads, and sends its answers
+``server``   ``Bridge``: runs the application, in the event loop or in threads, and sends its answers
 """
 
 from webhook_app.bridge.server import Bridge

@@ -1,14 +1,15 @@
-"""The ASGI application that runs a WSGI application in threads."""
+"""The ASGI application that runs a WSGI application, in greenlets or in threads."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from wsgiref.types import WSGIApplication
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from webhook_app.bridge.bodies import BodyReader, Receive
 from webhook_app.bridge.environ import build_environ
 from webhook_app.bridge.threads import Threads
+from worker.greenlets import Greenlets
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[str, str]]
@@ -29,20 +30,40 @@ class Answer:
     pieces: Iterable[bytes] | None = None
 
 
-class Bridge:
-    """Runs ``app`` in ``threads`` threads, each request after its body was read."""
+def _never(_environ: WSGIEnvironment) -> bool:
+    return False
 
-    def __init__(self, app: WSGIApplication, *, threads: int, bodies: BodyReader) -> None:
+
+class Bridge:
+    """Runs ``app`` in ``threads`` threads, each request after its body was read.
+
+    Requests that are ``quick`` run in the event loop, where ``worker.greenlets`` lets them wait.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        threads: int,
+        bodies: BodyReader,
+        quick: Callable[[WSGIEnvironment], bool] = _never,
+    ) -> None:
         self._app = app
         self._bodies = bodies
+        self._is_quick = quick
         self._threads = Threads(threads, "request")
+        self._greenlets = Greenlets(self._threads.run)
         self._health_thread = Threads(1, "health")
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         environ = build_environ(scope)
         is_read = await self._bodies.read(environ, receive)
-        threads = self._health_thread if environ["PATH_INFO"] == HEALTH_PATH else self._threads
-        answer: Answer = await threads.run(self._answer, environ)
+        answer: Answer
+        if self._is_quick(environ):
+            answer = await self._greenlets.run(self._answer, environ)
+        else:
+            threads = self._health_thread if environ["PATH_INFO"] == HEALTH_PATH else self._threads
+            answer = await threads.run(self._answer, environ)
         if not is_read:
             answer.headers.append(("Connection", "close"))
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
@@ -52,7 +73,7 @@ class Bridge:
         await send({"type": "http.response.body", "body": answer.body})
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
-        """Run the application; in a thread."""
+        """Run the application, in a thread or in a greenlet."""
         answer = Answer(500, [])
         written: list[bytes] = []
 

@@ -1,8 +1,10 @@
 """Connects to Redis, runs scripts and translates errors, for this package only."""
 
+import asyncio
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from hashlib import sha1
 from time import monotonic, sleep
 from typing import Any
@@ -11,9 +13,11 @@ import redis
 from redis import exceptions
 from redis.sentinel import MasterNotFoundError
 
+from worker import greenlets
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.store.address import parse_address
 from worker.store.discovery import was_moved
+from worker.store.pipe import Pipe, TooManyWait
 from worker.store.tls import TlsError, TlsTimeoutError
 
 #: Redis cannot be reached, or says that it is not ready.
@@ -48,6 +52,20 @@ MAX_ERROR_LENGTH = 200
 #: A command to send after a script, over the same connection and without waiting for the script's answer.
 Command = tuple[str | float, ...]
 
+#: Until when the calls of this thread, or of this delivery in an event loop, may wait.
+_until: ContextVar[float | None] = ContextVar("until", default=None)
+
+
+class Client(redis.Redis):
+    """redis-py's client. It blocks a thread, and never an event loop."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        return greenlets.in_thread(super().execute_command, *args, **options)
+
+    def pipeline(self, *args: Any, **options: Any) -> Any:
+        assert not greenlets.is_guest(), "it would block the event loop: call it in a thread"
+        return super().pipeline(*args, **options)
+
 
 def connect(url: str, *, timeout_s: float) -> redis.Redis:
     """Return a client that waits at most ``timeout_s``; it repeats nothing executed.
@@ -55,7 +73,7 @@ def connect(url: str, *, timeout_s: float) -> redis.Redis:
     It waits at most ``CONNECT_S`` for the network, because a server whose disk stalls still accepts connections.
     """
     timeouts = {"socket_timeout": timeout_s, "socket_connect_timeout": min(timeout_s, CONNECT_S)}
-    return redis.Redis.from_pool(parse_address(url).pool(decode_responses=True, **timeouts))
+    return Client.from_pool(parse_address(url).pool(decode_responses=True, **timeouts))
 
 
 class Script:
@@ -93,7 +111,7 @@ class UnresponsiveGuard:
         self._again_at = 0.0
         #: When the first call began that came after the last answer.
         self._asked_at: float | None = None
-        #: The threads that wait now.
+        #: The threads that wait now. What an event loop runs holds none, and there is another limit (``pipe``).
         self._waiting: set[int] = set()
         self._trying = threading.Lock()
 
@@ -115,11 +133,9 @@ class UnresponsiveGuard:
             raise exceptions.TimeoutError("Redis does not answer")
         me = threading.get_ident()
         try:
-            while self._is_crowded():
-                if monotonic() - began > ROOM_S:
-                    raise _Crowded("Redis does not answer, and many wait for it")
-                sleep(CROWDED_S)
-            self._waiting.add(me)
+            if not greenlets.is_guest():
+                self._wait_for_room(began)
+                self._waiting.add(me)
             if self._asked_at is None:
                 self._asked_at = began
             yield is_trial
@@ -127,7 +143,7 @@ class UnresponsiveGuard:
         except exceptions.ResponseError:
             self.answered()
             raise
-        except _Crowded:
+        except TooManyWait:
             raise
         except (exceptions.TimeoutError, MasterNotFoundError) as error:
             self._timed_out(error, began, limit_s)
@@ -140,8 +156,11 @@ class UnresponsiveGuard:
             if is_trial:
                 self._trying.release()
 
-    def _is_crowded(self) -> bool:
-        return self.room is not None and len(self._waiting) >= self.room
+    def _wait_for_room(self, began: float) -> None:
+        while self.room is not None and len(self._waiting) >= self.room:
+            if monotonic() - began > ROOM_S:
+                raise TooManyWait("Redis does not answer, and many wait for it")
+            sleep(CROWDED_S)
 
     def answered(self) -> None:
         """Note that Redis has answered."""
@@ -155,10 +174,6 @@ class UnresponsiveGuard:
         if is_early or self.is_silent or self.stalled_s() > self.patience_s - TOLERANCE_S:
             self.is_silent = True
             self._again_at = now + AGAIN_S
-
-
-class _Crowded(exceptions.TimeoutError):
-    """Too many callers wait already."""
 
 
 class _Kept:
@@ -190,10 +205,11 @@ class _Kept:
 
 
 class Connections:
-    """One connection per thread (docs/adr/0007-a-connection-for-each-thread.md).
+    """One connection per thread, and one for all that an event loop runs.
 
-    An answer is waited for as long as ``client`` does, or until the thread's time is over (``within``). ``room`` is how
-    many threads may wait during a stall. Every method raises redis-py's errors.
+    See docs/adr/0007-a-connection-for-each-thread.md and 0039-deliveries-run-in-the-event-loop.md. An answer is waited
+    for as long as ``client`` does, or until the caller's time is over (``within``). ``room`` is how many threads may
+    wait during a stall. Every method raises redis-py's errors.
     """
 
     def __init__(self, client: redis.Redis, room: int | None = None) -> None:
@@ -203,21 +219,21 @@ class Connections:
         #: Whether TLS, if there is any, verifies the server.
         self.is_verified = client.connection_pool.connection_kwargs.get("ssl_cert_reqs") != "none"
         self._own = threading.local()
+        self._pipe: Pipe | None = None
         self._demotions = 0
 
     @contextmanager
     def within(self, seconds: float | None = None) -> Iterator[None]:
-        """Let all calls of this thread together take this long, by default as one."""
-        before: float | None = getattr(self._own, "until", None)
-        self._own.until = monotonic() + min(self.patience_s, seconds or self.patience_s)
+        """Let all calls of this caller together take this long, by default as one."""
+        before = _until.set(monotonic() + min(self.patience_s, seconds or self.patience_s))
         try:
             yield
         finally:
-            self._own.until = before
+            _until.reset(before)
 
     def left_s(self) -> float:
-        """Return for how long a call of this thread may wait now; 0: its time is over."""
-        until: float | None = getattr(self._own, "until", None)
+        """Return for how long a call may wait now; 0: the caller's time is over."""
+        until = _until.get()
         return self.patience_s if until is None else max(0.0, until - monotonic())
 
     def run(self, script: Script, args: bytes, more: Sequence[Command] = ()) -> list[Any]:
@@ -296,6 +312,11 @@ class Connections:
 
     def _send(self, first: Sequence[bytes], more: Sequence[Command] = ()) -> list[Any]:
         """Send packed commands and ``more``; return answers, among them Redis's errors."""
+        if greenlets.is_guest():
+            # WAIT would hold up everything else on the shared connection.
+            return (
+                [self._pass(first[0])] if not more and len(first) == 1 else greenlets.in_thread(self._send, first, more)
+            )
         left_s = max(LEAST_S, self.left_s())
         with self.unresponsive.call(left_s) as is_gone:
             give_up_at = monotonic() + left_s
@@ -308,6 +329,25 @@ class Connections:
                     self.unresponsive.answered()
                 answers.append(_answer(connection, max(LEAST_S, give_up_at - monotonic())))
             return answers
+
+    def _pass(self, command: bytes) -> Any:
+        """Send a command over the connection of this event loop, and return the answer."""
+        left_s = max(LEAST_S, self.left_s())
+        with self.unresponsive.call(left_s) as is_gone:
+            pipe = self._pipe
+            if is_gone or pipe is None or pipe.is_over or pipe.loop is not asyncio.get_running_loop():
+                pipe = self._open_pipe()
+            answer = greenlets.wait(pipe.send(command, left_s))
+        if isinstance(answer, Exception) and was_moved(answer):
+            pipe.retire()
+        return answer
+
+    def _open_pipe(self) -> Pipe:
+        pool, before = self.client.connection_pool, self._pipe
+        self._pipe = Pipe(lambda: pool.connection_class(**pool.connection_kwargs), self.unresponsive.answered)
+        if before is not None and before.loop is self._pipe.loop:
+            before.retire()
+        return self._pipe
 
 
 def _unless_error(answers: list[Any]) -> list[Any]:

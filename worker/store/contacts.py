@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from worker import causes
+from worker import causes, greenlets
 from worker.actions import ACTIONS, Action
 from worker.errors import StoreError, StoreFull, StoreUnavailable
 from worker.model import (
@@ -151,6 +151,12 @@ class Contacts:
         self, signups: Iterable[Signup], origin: Origin, *, same_person: bool = False, bulk: bool = False
     ) -> list[Accepted]:
         """Store a batch, then wait once until all of it is as durable as ``ACK`` requires."""
+        return greenlets.in_thread(self._accept_all, signups, origin, same_person=same_person, bulk=bulk)
+
+    def _accept_all(
+        self, signups: Iterable[Signup], origin: Origin, *, same_person: bool, bulk: bool
+    ) -> list[Accepted]:
+        """Store a batch over one connection, for which ``WAIT`` speaks."""
         terms, connections = self.db.terms(), self.db.connections
         accepted: list[Accepted] = []
         generations = set()
