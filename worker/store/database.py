@@ -128,8 +128,8 @@ class Database:
     def _create_salt(self) -> str:
         """Return the salt of an empty Redis. A full one refuses even a SET without effect."""
         log.warning(LogEvent("records begin", reason="Redis has none: a first start, or all data is gone"))
-        since = ("SET", keys.SINCE, self.now(), "NX")
         with translated():
+            since = ("SET", keys.SINCE, self._in_ms(self.connections.send(("TIME",))), "NX")
             return str(
                 self.connections.send(("SET", keys.SALT, secrets.token_hex(16), "NX"), since, ("GET", keys.SALT))
             )
@@ -193,7 +193,10 @@ class Database:
     def now(self) -> int:
         """Return Redis's time in ms since the epoch."""
         with translated():
-            seconds, microseconds = self.client.time()
+            return self._in_ms(self.client.time())
+
+    def _in_ms(self, time: Any) -> int:
+        seconds, microseconds = time
         return int(seconds) * 1000 + int(microseconds) // 1000 + self.shift_ms
 
     def older(self, index: str, age_ms: int) -> list[Any]:
