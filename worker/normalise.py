@@ -58,6 +58,8 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002:
 _URL = re.compile(
     r"[hH][tT][tT][pP][sS]?://(?:[^\s/?#@\\]*@)?(?:\[[0-9a-fA-F:.]+\]|[^\s/?#@:\[\]\\]+)(?::[0-9]{1,5})?(?:[/?#]\S*)?"
 )
+#: Most URLs, which need no other check.
+_PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+(?:/[\w./~?=&-]*)?", re.ASCII)
 _INBOX_ID = re.compile("[0-9]{1,10}")
 
 
@@ -104,7 +106,8 @@ def normalise(
             problems["identifier"] = problem
     if problems:
         raise Unmappable(problems)
-    contact = Contact(**values | {"inbox_id": values["inbox_id"] or inbox_id})
+    values["inbox_id"] = values["inbox_id"] or inbox_id
+    contact = Contact(**values)
     is_unverified = raw.get("email_verified") is False
     return Signup(contact, tuple(notes), is_unverified, frozenset(cleared) if cleared else NOTHING, event)
 
@@ -113,20 +116,24 @@ def _read(
     written: Mapping[str, object], place: str | None, *, strict: bool
 ) -> tuple[dict[str, Any], dict[str, str], list[Note], list[str]]:
     """Return values, problems and notes, and the fields without a value."""
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict.fromkeys(READERS)
     problems: dict[str, str] = {}
     notes: list[Note] = []
     cleared: list[str] = []
     for field, read in READERS.items():
+        value = written.get(field)
+        if value is None and field != "identifier":
+            if field in written and CONTACT_FIELDS[field].is_optional:
+                cleared.append(field)
+            continue
         try:
-            values[field], remark = read(written.get(field), place)
+            values[field], remark = read(value, place)
         except _Unusable as reason:
             if strict or not CONTACT_FIELDS[field].is_optional:
                 problems[field] = str(reason)
-            values[field] = None
             notes.append(Note(field, f"left out: {reason}", NoteCode.LEFT_OUT))
         else:
-            if values[field] is None and field in written and CONTACT_FIELDS[field].is_optional:
+            if values[field] is None and CONTACT_FIELDS[field].is_optional:
                 cleared.append(field)
             if remark:
                 notes.append(Note(field, remark, NoteCode.ALTERED))
@@ -279,19 +286,23 @@ def _avatar_url(text: str) -> tuple[str, str]:
     """An absolute http(s) URL with a host: LiveDesk's server downloads it."""
     if len(text) > MAX_URL:
         raise _Unusable(f"longer than {MAX_URL} characters")
-    if text and (_UNPRINTABLE.search(text) or not _URL.fullmatch(text) or has_template(text)):
+    if (
+        text
+        and not _PLAIN_URL.fullmatch(text)
+        and (_UNPRINTABLE.search(text) or not _URL.fullmatch(text) or has_template(text))
+    ):
         raise _Unusable("not an http(s) URL")
     return text, ""
 
 
 def _from_text(read: Callable[[str], tuple[str, str]], value: object) -> tuple[str | None, str]:
     """Read an optional field from text without surrounding white space."""
-    if value is None:
-        return None, ""
-    text = None if isinstance(value, Decimal) else as_text(value)
-    if text is None:
-        raise _Unusable("not text")
-    text, remark = read(strip(text))
+    if not isinstance(value, str):
+        text = None if isinstance(value, Decimal) else as_text(value)
+        if text is None:
+            raise _Unusable("not text")
+        value = text
+    text, remark = read(strip(value))
     return text or None, remark
 
 

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.quick import QUICK_S, seconds
+from worker import normalise as rules
 from worker.characters import strip
 from worker.errors import Unmappable
 from worker.model import Contact, Note, Signup
 from worker.normalise import as_text, normalise
+from worker.placeholders import has_template
 
 SCALARS = (
     st.none()
@@ -414,3 +416,10 @@ def test_any_input_gives_a_valid_contact_or_unmappable(raw: dict[str, object], r
     assert contact.email is None or re.fullmatch(r"[^@\s]+@[^@\s]+", contact.email)
     assert all(isinstance(note, Note) for note in signup.notes)
     assert normalise(contact.present(), region=region) == Signup(contact)
+
+
+@given(st.from_regex(rules._PLAIN_URL, fullmatch=True))
+def test_a_plain_url_passes_all_checks(url: str) -> None:
+    assert rules._URL.fullmatch(url)
+    assert not rules._UNPRINTABLE.search(url)
+    assert not has_template(url)

@@ -5,8 +5,12 @@ would be a duplicate. So a body that is shorter than its ``Content-Length`` is r
 chunked body a length, too; another server that does not cannot be used for one.
 """
 
+from functools import lru_cache
+from typing import Any
+
 from flask import Request
 from werkzeug.exceptions import LengthRequired, RequestEntityTooLarge
+from werkzeug.sansio.utils import get_content_length
 
 from webhook_app.sources import Source
 from webhook_app.sources.delivery import BadBody, Delivery
@@ -17,6 +21,26 @@ class CutOff(BadBody):
 
     def __init__(self) -> None:
         super().__init__("the body is missing, or was cut off")
+
+
+class SentHeaders:
+    """The headers in a WSGI environ: werkzeug's take three times as long to look up."""
+
+    __slots__ = ("environ",)
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = environ
+
+    def get(self, name: str) -> str | None:
+        """Return the header with this name, in any case, or ``None``."""
+        value: str | None = self.environ.get(_environ_key(name))
+        return value
+
+
+@lru_cache
+def _environ_key(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 def read_delivery(request: Request, source: Source) -> Delivery:
@@ -30,17 +54,19 @@ def read_delivery(request: Request, source: Source) -> Delivery:
     """
     args = request.args if request.query_string else {}
     url = request.url if source.needs_url else ""
-    return Delivery(request.headers, _read_body(request, source.max_bytes), args, request.method, url)
+    body = _read_body(request, source.max_bytes)
+    return Delivery(SentHeaders(request.environ), body, args, request.method, url)
 
 
 def _read_body(request: Request, max_bytes: int) -> bytes:
-    if "HTTP_TRANSFER_ENCODING" in request.environ:
+    environ = request.environ
+    if "HTTP_TRANSFER_ENCODING" in environ:
         raise LengthRequired
-    size = request.content_length or 0
+    size = get_content_length(environ.get("CONTENT_LENGTH")) or 0
     if size > max_bytes:
         raise RequestEntityTooLarge
     try:
-        body: bytes = request.environ["wsgi.input"].read(size) if size else b""
+        body: bytes = environ["wsgi.input"].read(size) if size else b""
     except OSError:  # of other servers than ours
         body = b""
     if len(body) < size:

@@ -55,7 +55,7 @@ class Lookup(Protocol):
     def get(self, key: str, /) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivery:
     """One HTTP request; ``headers`` ignore case and are in Latin-1, as in WSGI.
 

@@ -22,7 +22,7 @@ Reading = Signup | None
 NO_HEADERS: Lookup = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Element:
     """A payload, or one element of a batch, and what could be read in it.
 
@@ -34,7 +34,7 @@ class Element:
     is_ignored_deletion: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivered:
     """An authentic delivery: one element, or those of a batch.
 
@@ -84,6 +84,8 @@ class Source:
     allow_identifiers: tuple[str, ...] = ()
     html_entities: bool = False
     origin: Origin = field(init=False, repr=False, compare=False)
+    #: Whether ``verify`` needs the URL that a delivery was sent to.
+    needs_url: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         default = OnChange.NOTE if self.identity is Identity.VISITOR else OnChange.UPDATE
@@ -97,11 +99,8 @@ class Source:
             on_delete=self.on_delete,
         )
         object.__setattr__(self, "origin", origin)
-
-    @property
-    def needs_url(self) -> bool:
-        """Whether ``verify`` needs the URL that a delivery was sent to."""
-        return any(isinstance(verifier, Signed) and verifier.needs_url for verifier in self.verifiers)
+        needs_url = any(isinstance(verifier, Signed) and verifier.needs_url for verifier in self.verifiers)
+        object.__setattr__(self, "needs_url", needs_url)
 
     def reusable_signature(self, delivery: Delivery) -> Reusable | None:
         """Return a verified delivery's signature, if it does not cover the body.

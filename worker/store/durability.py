@@ -274,7 +274,8 @@ class Guard:
         self.connections = connections
         self.requirements = requirements
         self.clock = clock
-        self._seen: tuple[float, Server] | None = None
+        #: The last result, and when it was seen: terms, or why there are none.
+        self._seen: tuple[float, Terms | str] | None = None
         self._looking = threading.Lock()
 
     def terms(self) -> Terms:
@@ -283,14 +284,12 @@ class Guard:
         Raises:
             StoreUnavailable: Redis is away, or cannot meet ``ACK``.
         """
-        server = self._server()
-        why = unmet(server, self.requirements.ack)
-        if why:
-            raise StoreUnavailable(why)
-        room = 0 if server.uses(self.requirements.max_memory) else self.requirements.max_backlog
-        return Terms(room, needed_wait(server, self.requirements.ack), server.memory)
+        found = self._found()
+        if isinstance(found, str):
+            raise StoreUnavailable(found)
+        return found
 
-    def _server(self) -> Server:
+    def _found(self) -> Terms | str:
         """Return the last result, or inspect when due, in one thread; others do not wait."""
         seen, now = self._seen, self.clock()
         age = now - seen[0] if seen else LOOK_KEPT_S
@@ -299,12 +298,19 @@ class Guard:
         if seen and age < LOOK_KEPT_S and not self._looking.acquire(blocking=False):
             return seen[1]
         try:
-            server = look(self.connections)
-            self._seen = now, server
-            return server
+            found = self._judged(look(self.connections))
+            self._seen = now, found
+            return found
         finally:
             if seen and age < LOOK_KEPT_S:
                 self._looking.release()
+
+    def _judged(self, server: Server) -> Terms | str:
+        required = self.requirements
+        if why := unmet(server, required.ack):
+            return why
+        room = 0 if server.uses(required.max_memory) else required.max_backlog
+        return Terms(room, needed_wait(server, required.ack), server.memory)
 
 
 def announce(connections: Connections, requirements: Requirements) -> None:

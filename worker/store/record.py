@@ -53,6 +53,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
+
 from worker.model import (
     Attempt,
     Claim,
@@ -79,6 +81,8 @@ SETTLED_STATES = (State.CREATED, State.DELETED)
 BUCKETS = 2**14
 #: Characters of a contact's key.
 KEY_LENGTH = 16
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ def finder(name: str, value: str, salt: bytes) -> str:
     """Return ``<bucket>:<field>``, the list of this value: a keyed hash of 62 bits."""
     digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=8).digest()
     field = b64encode(digest[2:], altchars=b"._").decode()
-    return f"{int.from_bytes(digest[:2], 'big') % BUCKETS}:{field}"
+    return f"{int.from_bytes(digest[:2]) % BUCKETS}:{field}"
 
 
 def split(found: str) -> list[str]:
@@ -222,7 +226,7 @@ def new_fields(signup: Signup, origin: Origin, fingerprint: str) -> list[str]:
 def dump_data(contact: Contact) -> str:
     data = contact.present()
     del data["identifier"]
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _encode(data).decode()
 
 
 def load_contact(identifier: str, data: str) -> Contact:
@@ -231,8 +235,9 @@ def load_contact(identifier: str, data: str) -> Contact:
 
 def dump_finders(contact: Contact, salt: bytes) -> str | None:
     """Return the finders of e-mail address and phone, or ``None`` without either."""
-    values = {"email": (contact.email or "").lower(), "phone_number": contact.phone_number or ""}
-    return " ".join(finder(name, value, salt) for name, value in values.items() if value) or None
+    email = finder("email", contact.email.lower(), salt) if contact.email else ""
+    phone_number = finder("phone_number", contact.phone_number, salt) if contact.phone_number else ""
+    return f"{email} {phone_number}".strip() or None
 
 
 def findable(text: str) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,10 @@ class EventRules:
     deleted_if: tuple[Condition, ...] = ()
 
     def is_deletion(self, payload: object, scope: Scope) -> bool:
-        return bool(self.deleted_if) and all(condition.holds(payload, scope) for condition in self.deleted_if)
+        for condition in self.deleted_if:
+            if not condition.holds(payload, scope):
+                return False
+        return bool(self.deleted_if)
 
     def read(self, payload: object, scope: Scope, now: float, *, is_deletion: bool) -> Event:
         """Return what happened; ``now`` is in seconds since the epoch."""

@@ -17,7 +17,7 @@ from worker.normalise import as_text, is_usable_identifier
 CLEARABLE = tuple(name for name in OPTIONAL_FIELDS if name not in ATTRIBUTE_FIELDS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Raw:
     """What a delivery says: a person's raw fields, and what happened.
 
@@ -58,17 +58,21 @@ class Mapping:
             Unmappable: the payload is too large to be searched.
         """
         is_deletion = self.events.is_deletion(payload, scope)
-        if not is_deletion and not all(condition.holds(payload, scope) for condition in self.only_if):
-            return None
-        if any(condition.holds(payload, scope) for condition in self.ignore_if):
-            return None
+        if not is_deletion:
+            for condition in self.only_if:
+                if not condition.holds(payload, scope):
+                    return None
+        for condition in self.ignore_if:
+            if condition.holds(payload, scope):
+                return None
         event = self.events.read(payload, scope, now, is_deletion=is_deletion)
         contact, identifier = self.contact(payload, scope)
         fields = {} if identifier is None else {"identifier": identifier}
-        return Raw(fields if is_deletion else fields | self._fields(contact, scope), event)
+        if not is_deletion:
+            self._add_fields(fields, contact, scope)
+        return Raw(fields, event)
 
-    def _fields(self, contact: object, scope: Scope) -> dict[str, object]:
-        fields: dict[str, object] = {}
+    def _add_fields(self, fields: dict[str, object], contact: object, scope: Scope) -> None:
         for name, rule in self.rules.items():
             if name == "identifier":
                 continue
@@ -76,7 +80,6 @@ class Mapping:
                 fields[name] = value
             elif name in CLEARABLE and (self.absent_clears or says_none(rule, contact, scope)):
                 fields[name] = None
-        return fields
 
     def _is_identifier(self, value: object) -> bool:
         return is_usable_identifier(value, self.allow_identifiers)

@@ -59,7 +59,7 @@ def is_usable(value: object) -> bool:
     return text is not None and strip(text) != ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scope:
     """What a rule uses beside the payload.
 
@@ -148,11 +148,9 @@ class Path:
 def walk(steps: Iterable[Place], value: Any) -> Any:
     """Return what is at these names and indices, one after the other, or ``MISSING``."""
     for step in steps:
-        if isinstance(step, str):
-            if not isinstance(value, dict):
-                return MISSING
-            value = value.get(step, MISSING)
-        elif isinstance(value, list) and -len(value) <= step < len(value):
+        if isinstance(value, dict):
+            value = value.get(step, MISSING)  # no name is an index
+        elif isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):
             value = value[step]
         else:
             return MISSING
