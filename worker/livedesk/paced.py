@@ -12,7 +12,7 @@ from worker.store.fingerprint import chunks_of
 from worker.store.store import Store
 
 #: A request that is sent more than ``LATE_S`` seconds after its slot takes a new slot, at most ``PACE_TRIES`` times.
-LATE_S, PACE_TRIES = 0.01, 5
+LATE_S, PACE_TRIES = 0.007, 5
 
 
 class LiveDesk(Protocol):

@@ -108,7 +108,7 @@ def test_a_second_never_sees_more_requests_than_the_rate(client: redis.Redis) ->
     window = max(sum(at <= other < at + 1000 for other in granted) for at in granted)
     assert window <= 50
     seconds = (granted[-1] - granted[0] - late_ms) / 1000
-    assert len(granted) >= 0.97 * 50 * seconds, "and hardly any is left unused"
+    assert len(granted) >= 0.98 * 50 * seconds, "and hardly any is left unused"
 
 
 def test_without_a_limit_nobody_waits(client: redis.Redis) -> None:
