@@ -138,7 +138,8 @@ class ContactLists:
         rows: list[Row] = []
         looked_at = 0
         with translated():
-            for place, row in self._walk(wanted, after, newest_first):
+            first = limit if wanted.is_exact else CHUNK
+            for place, row in self._walk(wanted, after, newest_first, first):
                 looked_at += 1
                 if row is not None and _matches(wanted, row):
                     rows.append(row)
@@ -238,15 +239,20 @@ class ContactLists:
         rows = zip(members, records, strict=True)
         return [(Position(int(at), key), fields) for (key, at), fields in rows if fields]
 
-    def _walk(self, wanted: Filter, after: str | None, newest_first: bool) -> Iterator[tuple[str, Row | None]]:
-        """Yield the members of the index after a place, with their places."""
+    def _walk(
+        self, wanted: Filter, after: str | None, newest_first: bool, number: int = CHUNK
+    ) -> Iterator[tuple[str, Row | None]]:
+        """Yield the members of the index after a place, with their places.
+
+        ``number`` are read at first, and then ``CHUNK`` at once.
+        """
         while True:
-            members = self._slice(wanted, after, CHUNK, newest_first=newest_first)
+            members = self._slice(wanted, after, number, newest_first=newest_first)
             for member, row in zip(members, self._read(members), strict=True):
                 yield _place(member), row
-            if len(members) < CHUNK:
+            if len(members) < number:
                 return
-            after = _place(members[-1])
+            after, number = _place(members[-1]), CHUNK
 
     def _slice(self, wanted: Filter, after: str | None, limit: int, *, newest_first: bool) -> list[tuple[str, float]]:
         """Return the next members of the index; equal times are ordered by key."""

@@ -35,10 +35,10 @@ from worker.store.contacts import KNOWN
 from worker.store.database import Database
 from worker.store.lists import ContactLists, Filter
 
-#: Contacts moved by one script, so that it blocks Redis for a few milliseconds.
-CHUNK = 35
+#: Contacts moved by one script, so that it blocks Redis for a few milliseconds: retries of them, and others.
+RETRIES, CHUNK = 100, 35
 #: Chunks that a worker moves before it sweeps again.
-CHUNKS_AT_ONCE = 100
+CHUNKS_AT_ONCE = 50
 LEASE_MS = 10_000
 #: How long an operation is kept and can be undone, in ms.
 KEPT_MS = 7 * 24 * 3_600_000
@@ -182,7 +182,8 @@ class Operations:
             if operation.cursor == END:
                 return self._end_if_reported(operation)
             allowed = _allowed(operation)
-            room = CHUNK if allowed is None else min(CHUNK, allowed - operation.moved)
+            chunk = RETRIES if operation.action is BulkAction.RETRY else CHUNK
+            room = chunk if allowed is None else min(chunk, allowed - operation.moved)
             if room <= 0:
                 return False
             until = min(as_of, operation.filter.until or as_of)

@@ -1,12 +1,12 @@
 """The overview: LiveDesk, backlog, last hour, causes, figures for ``/metrics``.
 
-Each method reads, in a pipeline, only what was written when it happened: counters by the minute, indexes by state and
-by cause. Times are ms since the epoch on Redis's clock.
+Each method reads, in one round trip or two, only what was written when it happened: counters by the minute, indexes by
+state and by cause. Times are ms since the epoch on Redis's clock.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker import causes
 from worker.estimate import (
@@ -31,7 +31,7 @@ from worker.store.counters import MINUTE_MS
 from worker.store.database import Database
 from worker.store.durability import Health
 from worker.store.quarantine import Clash, load_clashes
-from worker.store.queue import load_workers
+from worker.store.queue import Workers, load_workers
 from worker.store.readiness import Readiness
 from worker.store.upstream import Upstream, UpstreamControl
 
@@ -49,10 +49,23 @@ ANSWERED = ("ok", "error", "throttled")
 MINUTE = (*ENDED, *ANSWERED, "requests", "look_ups", "extra_requests", "extra_look_ups", "look_ups_denied")
 #: The lanes in the order in which they are sent.
 LANES = list(keys.LANES)
+LANE_NUMBERS = list(keys.LANES.values())
+#: The place of each lane in that order, and of the lane of retries among them.
+PLACES = {lane: place for place, lane in enumerate(LANE_NUMBERS)}
+RETRY = LANES.index("retry")
 #: Contacts that are looked at to estimate what is still to be sent.
-SAMPLE = 400
+SAMPLE = 64
 #: Fewer results than this say nothing about what a contact usually takes.
 ENOUGH = 20
+#: The arguments of ``lua/overview.lua``.
+QUESTION: dict[str, Any] = {
+    "states": list(State),
+    "lanes": LANE_NUMBERS,
+    "recent_ms": HOUR_MS,
+    "minutes": MINUTES,
+    "latest": LATELY + 1,
+    "counters": MINUTE,
+}
 #: Workers that reach less than this share of what is allowed are what contacts wait for.
 BUSY_SHARE = 0.8
 
@@ -238,51 +251,24 @@ class OverviewReader:
 
     def read(self) -> Overview:
         """Return the current state."""
-        now = self.db.now()
-        minute = now // MINUTE_MS
-        with translated(), self.db.client.pipeline(transaction=False) as pipe:
-            _queue_standing(pipe)
-            pipe.zrange(keys.DUE, keys.LANE, 2 * keys.LANE - 1, byscore=True, offset=0, num=1, withscores=True)
-            pipe.zcount(keys.state(State.FAILED), now - HOUR_MS, "+inf")
-            pipe.zcount(keys.state(State.CONFLICT), now - HOUR_MS, "+inf")
-            pipe.zrange(keys.WORKERS, 0, -1, withscores=True)
-            for back in range(MINUTES):
-                pipe.hmget(keys.minute(minute - back), MINUTE)
-            answers: list[Any] = pipe.execute()
-        standing, (next_retry, failed, conflicts, workers, *found) = self._load_standing(now, answers)
-        minutes = [{name: int(value or 0) for name, value in zip(MINUTE, values, strict=True)} for values in found]
-        lately, usual = minutes[1 : LATELY + 1], _usual(minutes[: LATELY + 1])
+        standing, read = self._read(SAMPLE)
+        minutes = [_counters(values) for values in read.counters]
+        lately, usual = minutes[1:], _usual(minutes)
         state = Standing(**standing)
+        retry = read.lanes[RETRY][1]
         return Overview(
             **standing,
-            next_retry=int(next_retry[0][1] % keys.LANE) if next_retry else None,
-            failed_last_hour=failed,
-            conflicts_last_hour=conflicts,
+            next_retry=int(float(retry) % keys.LANE) if retry else None,
+            failed_last_hour=read.ended[0],
+            conflicts_last_hour=read.ended[1],
             created_per_minute=sum(each["created"] for each in lately) / LATELY,
-            usual_per_minute=sum(each["created"] for each in minutes[1:]) / (MINUTES - 1),
+            usual_per_minute=sum(map(int, read.created[1:])) / (MINUTES - 1),
             requests_per_second=sum(_requests(each) for each in lately) / LATELY / 60,
-            alive=len(load_workers(now, workers, {}).alive()),
+            alive=len(read.workers().alive()),
             limits=self._limits(state, minutes),
             usual=usual,
-            planned=self._planned(state, usual),
+            planned=_planned(state, usual, read.sample),
         )
-
-    def _planned(self, state: Standing, usual: Usual) -> list[Planned]:
-        """Return what the open contacts take, of which only some are looked at."""
-        number = state.backlog - state.waiting["held"]
-        if number <= 0:
-            return []
-        found = iter(self.db.run("sample", size=SAMPLE))
-        sample = list(zip(found, found, found, strict=True))
-        names = {lane: LANES.index(name) for name, lane in keys.LANES.items()}
-        return [
-            Planned(
-                max(state.now, int(at)),
-                names[lane],
-                load_of(number / len(sample), is_looked_up=bool(is_looked_up), usual=usual),
-            )
-            for lane, at, is_looked_up in sample
-        ]
 
     def _limits(self, state: Standing, minutes: list[dict[str, int]]) -> Limits:
         upstream, look_ups = state.upstream, self.upstream.policy.look_ups_per_minute / 60
@@ -295,20 +281,17 @@ class OverviewReader:
     def figures(self) -> Figures:
         """Return the current figures and all counters, over all processes and hosts."""
         health = self.readiness.check()
-        now = self.db.now()
+        standing, read = self._read(0)
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
-            _queue_standing(pipe)
             pipe.hgetall(keys.COUNTS)
             pipe.zrange(keys.QUARANTINE, 0, 0, withscores=True)
             pipe.zcard(keys.QUARANTINE)
-            pipe.zrange(keys.WORKERS, 0, -1, withscores=True)
-            answers: list[Any] = pipe.execute()
-        standing, (counters, oldest, quarantined, heartbeats) = self._load_standing(now, answers)
-        workers = load_workers(now, heartbeats, {})
+            counters, oldest, quarantined = pipe.execute()
+        workers = read.workers()
         return Figures(
             **standing,
             counters={name: int(number) for name, number in counters.items()},
-            oldest_quarantined=_first(oldest),
+            oldest_quarantined=int(oldest[0][1]) if oldest else None,
             quarantined=quarantined,
             workers=len(workers.alive()),
             swept_at=workers.last_seen,
@@ -357,24 +340,25 @@ class OverviewReader:
                 return None
             return self._with_minutes(self._groups([(name, int(at))]), now // MINUTE_MS)[0]
 
-    def _load_standing(self, now: int, answers: list[Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Return the fields that ``_queue_standing`` reads, and the answers after them."""
-        fields, inboxes, clashes, (emptied_at, records_since), *rest = answers
-        counts = dict(zip(State, rest[: len(State)], strict=True))
-        queue, pending, *rest = rest[len(State) :]
-        lanes, rest = rest[: 2 * len(keys.LANES)], rest[2 * len(keys.LANES) :]
+    def _read(self, size: int) -> tuple[dict[str, Any], "_Read"]:
+        """Return the fields of ``Standing``, and all that the script has read."""
+        read = _Read(*self.db.run("overview", size=size, **QUESTION))
+        emptied_at, records_since = read.marks
         standing = {
-            "now": now,
-            "upstream": self.upstream.load(fields, inboxes),
-            "counts": counts,
-            "clashes": load_clashes(clashes),
+            "now": read.now,
+            "upstream": self.upstream.load(_pairs(read.upstream), _pairs(read.inboxes)),
+            "counts": dict(zip(State, read.counts, strict=True)),
+            "clashes": load_clashes(_pairs(read.clashes)),
             "emptied_at": int(emptied_at) if emptied_at else None,
             "records_since": int(records_since) if records_since else None,
-            "queue": queue,
-            "oldest_pending": _first(pending),
-            "lanes": {name: _lane(name, lanes[2 * at], lanes[2 * at + 1], now) for at, name in enumerate(keys.LANES)},
+            "queue": read.queue,
+            "oldest_pending": int(float(read.oldest_pending)) if read.oldest_pending else None,
+            "lanes": {
+                name: _lane(name, waiting, score, read.now)
+                for name, (waiting, score) in zip(keys.LANES, read.lanes, strict=True)
+            },
         }
-        return standing, rest
+        return standing, read
 
     def _groups(self, listed: list[tuple[str, int]]) -> list[Cause]:
         with self.db.client.pipeline(transaction=False) as pipe:
@@ -409,20 +393,50 @@ class OverviewReader:
         ]
 
 
-def _queue_standing(pipe: Any) -> None:
-    """Queue the reads that overview and figures share (``_load_standing``)."""
-    pipe.hgetall(keys.UPSTREAM)
-    pipe.hgetall(keys.INBOXES)
-    pipe.hgetall(keys.CLASHES)
-    pipe.mget(keys.EMPTIED, keys.SINCE)
-    for state in State:
-        pipe.zcard(keys.state(state))
-    pipe.llen(keys.QUEUE)
-    pipe.zrange(keys.state(State.PENDING), 0, 0, withscores=True)
-    for lane in keys.LANES.values():
-        start, end = lane * keys.LANE, (lane + 1) * keys.LANE - 1
-        pipe.zcount(keys.DUE, start, end)
-        pipe.zrange(keys.DUE, start, end, byscore=True, offset=0, num=1, withscores=True)
+class _Read(NamedTuple):
+    """What ``lua/overview.lua`` returns."""
+
+    now: int
+    upstream: list[str]
+    inboxes: list[str]
+    clashes: list[str]
+    marks: list[str | None]
+    counts: list[int]
+    queue: int
+    oldest_pending: str | None
+    lanes: list[tuple[int, str | None]]
+    ended: list[int]
+    heartbeats: list[str]
+    created: list[str | int]
+    counters: list[list[str | None]]
+    sample: list[int]
+
+    def workers(self) -> Workers:
+        names = zip(self.heartbeats[::2], map(float, self.heartbeats[1::2]), strict=True)
+        return load_workers(self.now, list(names), {})
+
+
+def _pairs(flat: list[str]) -> dict[str, str]:
+    """Return a hash that a script has read."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _counters(values: list[str | None]) -> dict[str, int]:
+    return {name: int(value or 0) for name, value in zip(MINUTE, values, strict=True)}
+
+
+def _planned(state: Standing, usual: Usual, sample: list[int]) -> list[Planned]:
+    """Return what the open contacts take, of which only some are looked at."""
+    number = state.backlog - state.waiting["held"]
+    if number <= 0 or not sample:
+        return []
+    share = number / (len(sample) // 3)
+    loads = [load_of(share, is_looked_up=is_looked_up, usual=usual) for is_looked_up in (False, True)]
+    found = iter(sample)
+    return [
+        Planned(max(state.now, at), PLACES[lane], loads[is_looked_up])
+        for lane, at, is_looked_up in zip(found, found, found, strict=True)
+    ]
 
 
 def _usual(minutes: list[dict[str, int]]) -> Usual:
@@ -455,11 +469,6 @@ def _reached(state: Standing, minutes: list[dict[str, int]], look_ups: float) ->
     return reached if is_less or not upstream.rate else None
 
 
-def _lane(name: str, waiting: int, first: list[tuple[str, float]], now: int) -> Lane:
-    score = _first(first)
+def _lane(name: str, waiting: int, score: str | None, now: int) -> Lane:
     is_due = score is not None and name != "held"
-    return Lane(waiting, max(0, now - (score or 0) % keys.LANE) if is_due else 0)
-
-
-def _first(found: list[tuple[str, float]]) -> int | None:
-    return int(found[0][1]) if found else None
+    return Lane(waiting, max(0, now - int(float(score or 0) % keys.LANE)) if is_due else 0)
