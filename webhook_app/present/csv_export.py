@@ -135,4 +135,6 @@ def guarded(text: str) -> str:
 
 def bare(cell: str) -> str:
     """Undo ``guarded``."""
+    if "'" not in cell:
+        return cell
     return MARK_LATER.sub(r"\1", cell[1:] if MARK_AT_START.match(cell) else cell)
