@@ -81,8 +81,8 @@ class Shape:
         """Return the answers that have a value, once for each payload."""
         key = (id(self), id(payload))
         if key not in scope.work.found:
-            scope.work.found[key] = list(self._answers(payload, scope))
-        return scope.work.found[key]
+            scope.work.found[key] = payload, list(self._answers(payload, scope))
+        return scope.work.found[key][1]
 
     def _answers(self, payload: object, scope: Scope) -> Iterator[Answer]:
         answers = self.at.value(payload, scope)

@@ -7,7 +7,7 @@ A path has names, indices, ``*`` and ``..``, and filters: ``[?@.type == 'email']
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -81,6 +81,8 @@ class _Parser:
 
     def path(self) -> Path:
         segments: list[Segment] = []
+        texts: list[str] = []
+        start = self.at
         while sign := self.take(".", "..", "["):
             descends = sign == ".."
             if sign == "[" or (descends and self.take("[")):
@@ -91,7 +93,8 @@ class _Parser:
                 segments.append(_step(self.advance(), descends))
             else:
                 self.fail("expected a name")
-        return Path(tuple(segments))
+            texts.append(self.text[start : self.at])
+        return Path(tuple(segments), tuple(texts))
 
     def bracketed(self, descends: bool) -> Segment:
         if self.take("*"):
@@ -211,7 +214,18 @@ def _all(value: Any, _root: Any, work: Work) -> Collection[Place]:
 
 
 def _where(holds: Value) -> Callable[[Any, Any, Work], Collection[Place]]:
-    return lambda value, root, work: [place for place in _all(value, root, work) if holds(value[place], root, work)]
+    def select(value: Any, root: Any, work: Work) -> Collection[Place]:
+        if isinstance(value, dict):
+            members: Iterable[tuple[Place, Any]] = value.items()
+        elif isinstance(value, list):
+            members = enumerate(value)
+        else:
+            work.spend()
+            return ()
+        work.spend(1 + len(value))
+        return [place for place, member in members if holds(member, root, work)]
+
+    return select
 
 
 def _constant(value: Any) -> Value:
@@ -230,8 +244,8 @@ def _find_once(path: Path) -> Value:
     def find(_value: Any, root: Any, work: Work) -> list[Any]:
         key = (id(path), id(root))
         if key not in work.found:
-            work.found[key] = path.find(root, root, work)
-        return work.found[key]
+            work.found[key] = root, path.find(root, root, work)
+        return work.found[key][1]
 
     return find
 
@@ -259,7 +273,8 @@ def _or(left: Value, right: Value) -> Value:
 def _equal(left: Value, right: Value) -> Value:
     def holds(value: Any, root: Any, work: Work) -> bool:
         work.spend()
-        return is_equal(left(value, root, work), right(value, root, work))
+        one, other = left(value, root, work), right(value, root, work)
+        return bool(one == other) if isinstance(one, str) else is_equal(one, other)
 
     return holds
 

@@ -32,14 +32,15 @@ class TooMuchWork(Unmappable):
 class Work:
     """The steps ``left`` for one delivery, and results that are used again.
 
-    ``members`` has objects by their ``id()`` with their members by plain name. Keeping an object keeps its id unique.
+    ``members`` has objects by their ``id()`` with their members by plain name, ``found`` payloads by path and ``id()``
+    with what the path finds. Keeping an object keeps its id unique.
     """
 
     __slots__ = ("found", "left", "members")
 
     def __init__(self, left: int = MAX_WORK) -> None:
         self.left = left
-        self.found: dict[tuple[int, int], list[Any]] = {}
+        self.found: dict[tuple[int | str, int], tuple[object, list[Any]]] = {}
         self.members: dict[int, tuple[object, dict[str, list[Any]]]] = {}
 
     def spend(self, steps: int = 1) -> None:
@@ -88,18 +89,29 @@ class Segment:
         holders = _with_all_below(values, work) if self.descends else values
         return [(holder, place) for holder in holders for place in self.select(holder, root, work)]
 
+    def values(self, values: list[Any], root: Any, work: Work) -> list[Any]:
+        """Return the values at the places that the segment finds."""
+        holders = _with_all_below(values, work) if self.descends else values
+        return [holder[place] for holder in holders for place in self.select(holder, root, work)]
+
 
 class Path:
-    """A compiled path (see ``jsonpath``); a plain one is only walked, by ``steps``."""
+    """A compiled path (see ``jsonpath``); a plain one is only walked, by ``steps``.
 
-    __slots__ = ("_lead", "_rest", "segments", "steps")
+    ``texts`` are how the path is written up to the end of each segment. What several paths have in common up to a
+    filter is searched only once in a payload.
+    """
 
-    def __init__(self, segments: tuple[Segment, ...]) -> None:
-        count = next((at for at, segment in enumerate(segments) if segment.step is None), len(segments))
+    __slots__ = ("_lead", "_searched", "_tail", "_text", "segments", "steps")
+
+    def __init__(self, segments: tuple[Segment, ...], texts: tuple[str, ...] = ()) -> None:
+        searched = [at for at, segment in enumerate(segments) if segment.step is None]
+        first, end = (searched[0], searched[-1] + 1) if searched else (len(segments), len(segments))
         self.segments = segments
-        self._lead = tuple(segment.step for segment in segments[:count] if segment.step is not None)
-        self._rest = segments[count:]
-        self.steps = None if self._rest else self._lead
+        self._lead = _steps_of(segments[:first])
+        self._searched, self._text = segments[first:end], texts[end - 1] if searched and texts else ""
+        self._tail = _steps_of(segments[end:])
+        self.steps = None if searched else self._lead
 
     def value(self, payload: object, scope: Scope) -> object:
         """Return what is found, or ``None``; of several values the first usable one.
@@ -128,11 +140,25 @@ class Path:
 
     def find(self, value: Any, root: Any, work: Work) -> list[Any]:
         """Return all values that are found in ``value``, a part of the payload ``root``."""
+        if self._text and value is root:
+            key = (self._text, id(root))
+            if key not in work.found:
+                work.found[key] = root, self._search(value, root, work)
+            found = work.found[key][1]
+        else:
+            found = self._search(value, root, work)
+        if not self._tail:
+            return found
+        work.spend(len(found))
+        return [inside for one in found if (inside := walk(self._tail, one)) is not MISSING]
+
+    def _search(self, value: Any, root: Any, work: Work) -> list[Any]:
+        """Return what is found without the last names and indices."""
         work.spend()
         value = walk(self._lead, value)
         values = [] if value is MISSING else [value]
-        for segment in self._rest:
-            values = [holder[place] for holder, place in segment.places(values, root, work)]
+        for segment in self._searched:
+            values = segment.values(values, root, work)
         return values
 
     def remove(self, payload: Any, work: Work) -> None:
@@ -143,6 +169,10 @@ class Path:
                 holder.pop(place, None)
             else:
                 holder[place] = None
+
+
+def _steps_of(segments: Iterable[Segment]) -> tuple[Place, ...]:
+    return tuple(segment.step for segment in segments if segment.step is not None)
 
 
 def walk(steps: Iterable[Place], value: Any) -> Any:

@@ -218,3 +218,15 @@ def test_patterns_are_those_of_re2() -> None:
     assert list(compile_path("$[?match(@, 'a.?b')]").values(payload, Scope())) == ["ab", "a.b"]
     assert list(compile_path("$[?search(@, 'ab')]").values(payload, Scope())) == ["ab", "xaby"]
     assert list(compile_path(r"$[?match(@, 'a[.]b')]").values(payload, Scope())) == ["a.b"]
+
+
+def test_a_filter_that_several_paths_have_is_searched_once() -> None:
+    payload = {"main": "b", "mails": [{"id": one, "to": f"{one}@example.com", "ok": one == "b"} for one in "abc"]}
+    where, scope = "$.mails[?@.id == $.main]", Scope()
+    assert compile_path(f"{where}.to").value(payload, scope) == "b@example.com"
+    searched = scope.work.left
+    assert compile_path(f"{where}.ok").values(payload, scope) == [True]
+    assert compile_path(f"{where}.missing").values(payload, scope) == []
+    assert compile_path(where).values(payload, scope) == [payload["mails"][1]]
+    assert searched - scope.work.left <= 3
+    assert compile_path(f"{where}.to").values({"main": "a", "mails": payload["mails"]}, scope) == ["a@example.com"]
