@@ -2,13 +2,17 @@
 
 The keys of senders are fetched with it, too. Nothing is retried, no redirect is followed, and nothing is read from the
 environment.
+
+``requests`` prepares a request once, and its adapter sends copies with other bodies. Its session would prepare each
+request anew, look for cookies and redirects, and read the body of a redirect without a limit. That takes longer than
+everything else that an attempt does.
 """
 
 import http.client
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from http.cookiejar import DefaultCookiePolicy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,15 @@ from worker.livedesk.connections import (
 
 #: Connections that one process keeps open.
 POOL_SIZE = 64
+#: Prepared requests that are kept: one for creates, others for the contacts changed last.
+KEPT_REQUESTS = 16
+HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Connection": "keep-alive",
+    "Content-Type": "application/json",
+    "User-Agent": "livedesk-sync",
+}
 #: How a body is read: at most so many pieces of at most so many bytes. A chunk of HTTP is a piece at least.
 PIECE_BYTES, MAX_PIECES = 65_536, 20_000
 
@@ -63,7 +76,10 @@ class Transport:
         self.connect_timeout_s = connect_timeout_s
         self.answer_timeout_s = answer_timeout_s
         self.resolve = resolve
-        self.session = _session(auth, proxies, tls_context(ca_bundle))
+        self.auth = auth
+        self.proxies = dict(proxies)
+        self.adapter = _Adapter(tls_context(ca_bundle))
+        self._prepared = lru_cache(maxsize=KEPT_REQUESTS)(self._prepare)
 
     @property
     def request_limit_s(self) -> float:
@@ -81,14 +97,12 @@ class Transport:
         progress = CurrentRequest(time.monotonic() + self.connect_timeout_s, self.answer_timeout_s, self.resolve)
         current.request = progress
         try:
-            with self.session.request(
-                method,
-                url,
-                params=params,
-                data=body,
-                timeout=(self.connect_timeout_s, self.answer_timeout_s),
-                allow_redirects=False,
-                stream=True,
+            request = self._prepare(method, url, params) if params else self._prepared(method, url).copy()
+            if body is not None:
+                request.body = body
+                request.headers["Content-Length"] = str(len(body))
+            with self.adapter.send(
+                request, stream=True, timeout=(self.connect_timeout_s, self.answer_timeout_s), proxies=self.proxies
             ) as response:
                 raw = _read(response.raw)
         except LocationValueError as error:  # an invalid host name; requests does not catch this error
@@ -97,6 +111,16 @@ class Transport:
             raise _translated(error, progress) from error
         text = None if raw is None else decode(raw, response.headers)
         return Answer(response.status_code, response.headers, text or "", is_complete=text is not None)
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self.adapter.close()
+
+    def _prepare(self, method: str, url: str, params: Mapping[str, str] | None = None) -> requests.PreparedRequest:
+        request = requests.Request(method, url, headers=HEADERS, params=params, auth=self.auth).prepare()
+        if not (request.url or "").startswith(("https://", "http://")):
+            raise requests.exceptions.InvalidSchema(f"No adapter for {url!r}")
+        return request
 
 
 def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
@@ -129,11 +153,33 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.context = context
+        #: The last URL, and its pool.
+        self._last: tuple[str | None, Any] = (None, None)
         super().__init__(pool_connections=2, pool_maxsize=POOL_SIZE, max_retries=urllib3.Retry(0, read=False))
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=self.context)
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Return the pool of the request's host, which is the same one again and again."""
+        url, pool = self._last
+        if pool is None or url != request.url:
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            self._last = request.url, pool
+        return pool
+
+    def close(self) -> None:
+        self._last = None, None
+        super().close()
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return a response without cookies and with nothing guessed."""
+        response = requests.Response()
+        response.status_code, response.headers, response.raw = resp.status, resp.headers, resp
+        return response
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
         contexts = {"ssl_context": self.context}
@@ -147,38 +193,6 @@ class _Adapter(HTTPAdapter):
         manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs, **contexts)
         manager.pool_classes_by_scheme = pools
         return manager
-
-
-class _Session(requests.Session):
-    """A session that reads no body but where it is limited."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return nothing.
-
-        ``requests`` reads and decompresses the body of a redirect without a limit, although it does not follow it.
-        """
-        return
-
-
-def _session(auth: AuthBase | None, proxies: Mapping[str, str], context: ssl.SSLContext) -> requests.Session:
-    session = _Session()
-    session.auth = auth
-    # ``settings`` reads the environment; requests would read it, and ~/.netrc, on every request.
-    session.trust_env = False
-    session.proxies.update(proxies)
-    session.headers.update(
-        {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "Content-Type": "application/json",
-            "User-Agent": "livedesk-sync",
-        }
-    )
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _Adapter(context)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
 
 
 def _read(raw: urllib3.BaseHTTPResponse) -> bytes | None:

@@ -17,7 +17,7 @@ PATIENCE_S = 10
 
 def kept_connections(livedesk: LiveDesk) -> list[Connection]:
     """Return the connections in the pool, the one that is used next last."""
-    adapter: Any = livedesk.transport.session.get_adapter(livedesk.url)
+    adapter: Any = livedesk.transport.adapter
     (key,) = adapter.poolmanager.pools.keys()
     return [connection for connection in adapter.poolmanager.pools[key].pool.queue if connection is not None]
 

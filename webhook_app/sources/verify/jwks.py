@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -207,7 +207,7 @@ def fetch(url: str) -> bytes:
         ca_bundle=load_ca_bundle(),
         resolve=Resolver(),
     )
-    with transport.session:
+    with closing(transport):
         answer = transport.send("GET", url, params=None, body=None)
     if answer.status != OK or not answer.is_complete:
         raise ValueError(f"the answer has the status {answer.status}")
