@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker import causes, overlap, retry
 from worker.causes import Cause, Fault
@@ -50,7 +50,7 @@ from worker.model import (
 )
 from worker.overlap import Choice, Holder
 from worker.retry import RetryPolicy
-from worker.store.contacts import Finished
+from worker.store.contacts import Finished, is_usual
 from worker.store.fingerprint import chunks_of, with_unknown, without_attributes
 from worker.store.merge import MARK
 from worker.store.store import Store
@@ -94,9 +94,12 @@ class Sync:
     def bring(self, key: str) -> Ended | None:
         """Make one attempt, if the contact is due and not leased: otherwise ``None``."""
         claiming_at = self.clock()
-        claim = self.store.contacts.claim(key, token_hex(8))  # step 1
-        if claim is None:
-            return None
+        claim = self.store.contacts.claim(key, token_hex(8))
+        unwritten = self._attempt(claim, claiming_at) if claim else None
+        return self._end(unwritten) if unwritten else None
+
+    def _attempt(self, claim: Claim, claiming_at: float) -> "_Unwritten | None":
+        """Steps 2 to 4. ``None``: the lease was lost."""
         livedesk = PacedLiveDesk(self.livedesk, self.store, claim, claiming_at, clock=self.clock, sleep=self.sleep)
         work = _Work(self, claim, livedesk)
         try:
@@ -112,6 +115,10 @@ class Sync:
         attempt = Attempt(
             began_at, took_ms, result.status, result.cause, result.excerpt, claim.trigger or "", result.changed
         )
+        return _Unwritten(claim, result, attempt)
+
+    def _end(self, unwritten: "_Unwritten") -> Ended:
+        claim, result, attempt = unwritten
         finished = self._finish(claim, result, attempt)
         if finished.change == "ask":
             finished = replace(finished, **self._ask(result))
@@ -150,6 +157,61 @@ class Sync:
                 if self.clock() > give_up_at:
                     return Finished(written=False)
                 self.sleep(0.5)
+
+
+class _Unwritten(NamedTuple):
+    """An attempt whose result is not written yet."""
+
+    claim: Claim
+    result: AttemptResult
+    attempt: Attempt
+
+
+class Series:
+    """Attempts of one thread for several contacts, one after the other.
+
+    A result is written in one round trip with the next claim, if it is a usual one; every other result is written by
+    itself, because much may depend on it. ``on_ended`` is called with each attempt once its result is written. Call
+    ``end`` after the last contact.
+    """
+
+    def __init__(self, sync: Sync, on_ended: Callable[[Ended], object]) -> None:
+        self.sync = sync
+        self.on_ended = on_ended
+        self._unwritten: _Unwritten | None = None
+
+    def bring(self, key: str) -> None:
+        """Write the last result, and make one attempt if the contact is due.
+
+        Raises:
+            StoreError: the contact could not be claimed. The last result is written nevertheless.
+        """
+        claiming_at = self.sync.clock()
+        claim = self._claim(key)
+        self._unwritten = self.sync._attempt(claim, claiming_at) if claim else None
+        if self._unwritten and not is_usual(self._unwritten.claim, self._unwritten.result):
+            self.end()
+
+    def end(self) -> None:
+        """Write the last result."""
+        unwritten, self._unwritten = self._unwritten, None
+        if unwritten:
+            self.on_ended(self.sync._end(unwritten))
+
+    def _claim(self, key: str) -> Claim | None:
+        contacts, token = self.sync.store.contacts, token_hex(8)
+        if self._unwritten is None:
+            return contacts.claim(key, token)
+        try:
+            finished, claim = contacts.finish_and_claim(*self._unwritten, key, token)
+        except StoreError:
+            self.end()
+            raise
+        ended, self._unwritten = Ended(*self._unwritten, finished), None
+        self.on_ended(ended)
+        if isinstance(claim, StoreError):
+            raise claim
+        return claim
 
 
 class _Work:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from celery import signals
@@ -27,7 +28,7 @@ from worker.store.connection import connect
 from worker.store.counters import CHANGE_BUCKETS_MS, MESSAGES_DROPPED
 from worker.store.durability import announce
 from worker.store.store import Store
-from worker.sync import Ended, Sync
+from worker.sync import Ended, Series, Sync
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
@@ -79,28 +80,39 @@ _parts: Parts | None = None
 
 
 @app.task(name="worker.create_contact", ignore_result=True)
-def create_contact(key: str) -> None:
-    """Make one attempt for the contact whose record has this key, if it is due."""
+def create_contact(keys: str) -> None:
+    """Make one attempt for each of these contacts that is due.
+
+    ``keys``: those of their records, with spaces between. A worker that stops begins no further attempt: ``due`` brings
+    the contacts back.
+    """
     parts = _joined()
-    parts.sweeper.task_started()
     with parts.activity.attempt():
-        _attempt(parts, key)
+        series = Series(parts.sync, lambda ended: _record(parts, ended))
+        for key in keys.split():
+            parts.sweeper.task_started()
+            parts.activity.progressed()
+            _guard(partial(series.bring, key), key)
+            if parts.sweeper.is_stopping:
+                break
+        _guard(series.end)
 
 
-def _attempt(parts: Parts, key: str) -> None:
+def _guard(step: Callable[[], None], key: str | None = None) -> None:
     try:
-        ended = parts.sync.bring(key)
+        step()
     except StoreError as error:
         # The contact is still in ``due`` and returns.
         log.warning(LogEvent("attempt skipped", key=key, error=error))
-        return
     except Exception as error:  # noqa: BLE001 - Celery would log the error's text, which may contain personal data
         # The lease expires, and the contact returns as if this worker had died.
         telemetry.report_bug(error)
-        return
-    if ended is not None:
-        _report(ended)
-        _time_change(parts.store, ended)
+
+
+def _record(parts: Parts, ended: Ended) -> None:
+    parts.activity.took(ended.attempt.duration_ms)
+    _report(ended)
+    _time_change(parts.store, ended)
 
 
 def _time_change(store: Store, ended: Ended) -> None:

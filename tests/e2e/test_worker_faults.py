@@ -64,6 +64,33 @@ def kill_and_restart(system: System) -> None:
         worker.start()
 
 
+def test_a_worker_killed_amid_the_contacts_of_a_message_leaves_one_of_them_uncertain(
+    start_system: StartSystem,
+) -> None:
+    system = start_system(env=UNHURRIED)
+    [worker] = system.stack.workers
+    worker.stop()
+    everybody = [f"{WHO}-{number}" for number in range(10)]
+    for identifier in everybody:
+        system.accept(identifier)
+    system.client.delete(keys.QUEUE)
+    message = system.store.queue.envelope.message(" ".join(map(system.key, everybody)), "several")
+    system.client.lpush(keys.QUEUE, message)
+    system.livedesk.behave("commit_then_hang", on="create", identifier=everybody[6], times=1)
+    worker.start()
+    wait_until(lambda: system.creates(everybody[6]), "the seventh create has been sent")
+
+    worker.kill()
+    assert [system.state(identifier) for identifier in everybody] == ["created"] * 6 + ["sending"] + ["pending"] * 3
+    system.assert_sound()
+    worker.start()
+    system.outlast_leases()
+    system.drain()
+    system.assert_everybody(everybody)
+    for identifier in everybody:
+        assert len(system.creates(identifier)) == 1
+
+
 def test_a_message_that_was_lost_is_sent_again(start_system: StartSystem) -> None:
     system = start_system()
     [worker] = system.stack.workers

@@ -15,6 +15,7 @@ from tests.faults.sender import wait_for
 from tests.rig.sentinel import SERVICE, say
 from worker.model import State
 from worker.store import keys
+from worker.store.queue import KEYS_PER_MESSAGE
 
 #: How often a message is repeated, and how long to the next repetition, in seconds.
 COPIES, REPEAT_EVERY_S = 3, 0.05
@@ -135,7 +136,7 @@ def lose(rig: Rig, fault: Fault) -> None:
 
 
 def repeat(rig: Rig, fault: Fault) -> None:
-    """Send messages again for contacts that a worker has claimed."""
+    """Send messages again for contacts that a worker has claimed, and one for several that are due or were claimed."""
     until = time.monotonic() + fault.lasts
     while time.monotonic() < until:
         room = rig.client.llen(keys.QUEUE) < QUEUE_MOST
@@ -144,6 +145,14 @@ def repeat(rig: Rig, fault: Fault) -> None:
                 rig.client.lpush(
                     keys.QUEUE, rig.system.store.queue.envelope.message(str(key), f"again-{copy}-{time.time_ns()}")
                 )
+        several = [
+            str(key)
+            for state in (State.PENDING, State.RETRYING, State.SENDING)
+            for key in rig.client.zrange(keys.state(state), 0, KEYS_PER_MESSAGE)
+        ]
+        for first in range(0, len(several) if room else 0, KEYS_PER_MESSAGE):
+            text = " ".join(several[first : first + KEYS_PER_MESSAGE])
+            rig.client.lpush(keys.QUEUE, rig.system.store.queue.envelope.message(text, f"several-{time.time_ns()}"))
         rig.over.wait(REPEAT_EVERY_S)
 
 

@@ -141,8 +141,11 @@ class SyncWorld(World):
 
     def sync(self) -> Ended | None:
         """Make one attempt now."""
+        return self.make_sync().bring(self.key(self.who))
+
+    def make_sync(self) -> Sync:
         options: dict[str, Any] = {"policy": RetryPolicy(1000, 60_000, 100_000), **self.options}
-        sync = Sync(
+        return Sync(
             store=self.store,
             livedesk=self.livedesk,
             settle_ms=SETTLE_MS,
@@ -151,7 +154,6 @@ class SyncWorld(World):
             sleep=lambda seconds: self.advance(seconds * 1000),
             **options,
         )
-        return sync.bring(self.key(self.who))
 
     def submit(
         self,

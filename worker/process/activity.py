@@ -9,14 +9,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from worker import __version__
+from worker.store.queue import KEYS_PER_MESSAGE
 
 #: Seconds between two reports, while nothing changes and while something does.
 REPORT_EVERY_S = 10.0
 REPORT_CHANGE_EVERY_S = 1.0
+#: How many attempts follow each other in one thread: as many as LiveDesk answers in this time, in ms.
+SERIES_MS = 500
+#: How much the latest attempt counts for how long one takes.
+WEIGHT = 0.1
 
 
 class Activity:
-    """Counts the attempts that run in this process. Threads share it.
+    """Counts the attempts that run in this process.
+
+    Each thread makes one at a time; threads share this.
 
     ``name`` is its host and its process id. ``clock`` is in seconds.
     """
@@ -27,18 +34,35 @@ class Activity:
         self.threads = 0
         self._started_at = self._progress_at = clock()
         self._running = 0
+        #: How long an attempt takes lately, in ms.
+        self._takes_ms = float(SERIES_MS)
         self._lock = threading.Lock()
         self._reported_at = float("-inf")
         self._reported = -1
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Wrap one attempt."""
+        """Wrap one attempt, or several that follow each other."""
         self._count(1)
         try:
             yield
         finally:
             self._count(-1)
+
+    def progressed(self) -> None:
+        """Record that an attempt begins."""
+        self._progress_at = self.clock()
+
+    def took(self, duration_ms: int) -> None:
+        """Record how long LiveDesk took for an attempt."""
+        self._takes_ms += WEIGHT * (duration_ms - self._takes_ms)
+
+    def keys_per_message(self) -> int:
+        """Return how many contacts a message may name.
+
+        One, while nothing is known or LiveDesk is slow: threads share the work better.
+        """
+        return max(1, min(KEYS_PER_MESSAGE, int(SERIES_MS / max(1.0, self._takes_ms))))
 
     def report(self, read_time: Callable[[], int]) -> str:
         """Return a report, or ``""`` if none is due. ``read_time``: Redis's clock in ms."""

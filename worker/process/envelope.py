@@ -1,8 +1,8 @@
-"""Celery's message for one contact, which only says which record to look at.
+"""Celery's message, which only says which records to look at.
 
 The envelope has kombu's own wire format. Celery and kombu build it once, at start, by publishing to kombu's in-memory
-transport with marks for the contact's key and the message's ids. Filling in a mark takes a microsecond; a publish takes
-several hundred, and could not be one atomic step with the record.
+transport with marks for the keys of contacts and the message's ids. Filling in a mark takes a microsecond; a publish
+takes several hundred, and could not be one atomic step with the record.
 
 This works because the app sets the transport option ``body_encoding`` to ``utf-8``, so that the body is readable text
 in the envelope and not base64 (kombu, virtual transports, ``Channel.from_transport_options``).

@@ -3,7 +3,8 @@
 Celery and kombu end the worker, or wait for years, because of a message in the queue that they did not write: JSON
 without headers, an unknown compression, a chord. A message is only a hint (docs/adr/0001-messages-are-hints.md), so
 whatever is not exactly ours is dropped and counted. What is ours is written anew from our own envelope, so that Celery
-reads nothing else.
+reads nothing else. Nearly all messages match the envelope character by character, which a regular expression decides;
+those of another version of Celery, whose fields have another order, are parsed.
 
 ``broker`` gives kombu ``CheckedRedis``, its own client with this check.
 """
@@ -13,21 +14,23 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from kombu.transport import redis
 from kombu.transport.redis import exceptions  # type: ignore[attr-defined]  # redis-py's; its stubs leave it out
 
 from worker.store import keys
-from worker.store.queue import Envelope
+from worker.store.queue import ID_MARK, KEY_MARK, KEYS_PER_MESSAGE, Envelope
 from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
 #: Ours have less than 1 kB.
 MAX_BYTES = 16_384
-#: Keys and ids; names of processes have further characters.
+#: Ids, and keys with spaces between; names of processes have further characters.
 NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
+NAMES = re.compile(rf"{NAME.pattern}(?: {NAME.pattern}){{0,{KEYS_PER_MESSAGE - 1}}}", re.ASCII)
 WRITER = re.compile(r"[\w.:@+-]{1,255}", re.ASCII)
 #: What differs between processes that write the same message.
 OF_WRITER = ("origin", "reply_to", "delivery_tag")
@@ -70,11 +73,18 @@ class MessageReader:
             log.critical(LogEvent("queue unreadable", key=keys.QUEUE, error=error))
         time.sleep(RETRY_S)
 
+    @cached_property
+    def _usual(self) -> re.Pattern[str]:
+        return _pattern(self.envelope)
+
     def _ours(self, item: bytes | str) -> str | None:
         try:
-            found = _parsed(item)
+            text = item if isinstance(item, str) else item.decode()
+            if usual := self._usual.fullmatch(text):
+                return self.envelope.message(usual["key"], usual["id"])
+            found = _parsed(text)
             key, message_id = found["body"][0][0], found["headers"]["id"]
-            if not (NAME.fullmatch(key) and NAME.fullmatch(message_id)):
+            if not (NAMES.fullmatch(key) and NAME.fullmatch(message_id)):
                 return None
             message = self.envelope.message(key, message_id)
             return message if _essence(found) == _essence(_parsed(message)) else None
@@ -90,13 +100,27 @@ class MessageReader:
             self._dropped = 0
 
 
-def _parsed(item: bytes | str) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(item if isinstance(item, str) else item.decode())
+def _pattern(envelope: Envelope) -> re.Pattern[str]:
+    """Return what a message of ours looks like that the same versions wrote."""
+    message = json.loads(envelope.template)
+    pattern = re.escape(envelope.template)
+    for part in (message["headers"], message["properties"]):
+        for name in OF_WRITER:
+            if name in part and part[name] != ID_MARK:
+                pattern = pattern.replace(re.escape(f'"{part[name]}"'), f'"{WRITER.pattern}"')
+    for name, mark, allowed in (("key", KEY_MARK, NAMES), ("id", ID_MARK, NAME)):
+        first, *others = pattern.split(re.escape(mark))
+        pattern = f"{first}(?P<{name}>{allowed.pattern})" + f"(?P={name})".join(others)
+    return re.compile(pattern, re.ASCII)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(text)
     return {**message, "body": json.loads(message["body"])}
 
 
 def _essence(message: dict[str, Any]) -> dict[str, Any]:
-    """Return what two messages of ours for one contact have in common.
+    """Return what two messages of ours for the same contacts have in common.
 
     Fields without a value are left out: another version of Celery may know more or fewer of them.
     """

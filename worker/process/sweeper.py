@@ -80,6 +80,10 @@ class Sweeper:
         except StoreError as error:
             log.info(LogEvent("heartbeat not removed", error=error))
 
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
     def task_started(self) -> None:
         """Record that the worker makes progress."""
         self.progress_at = self.clock()
@@ -106,7 +110,9 @@ class Sweeper:
     def once(self) -> Swept:
         """Sweep, and from time to time remove what has expired."""
         try:
-            swept = self.store.queue.sweep(self.activity.name, self.activity.report(self.store.now))
+            swept = self.store.queue.sweep(
+                self.activity.name, self.activity.report(self.store.now), self.activity.keys_per_message()
+            )
         except StoreError:
             self.progress_at = self.clock()  # without Redis no task can start: this process is not to blame
             raise

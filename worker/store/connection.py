@@ -270,6 +270,13 @@ class Connections:
                 raise
         return [self.run(script, one)[0] for one in args]  # nothing has been executed
 
+    def run_together(self, calls: Sequence[tuple[Script, bytes]], more: Sequence[Command] = ()) -> list[Any]:
+        """Run several scripts, then ``more``, in one round trip; return all answers.
+
+        Among them are the errors of Redis. One that ``has_done_nothing`` is of a script to be run again.
+        """
+        return self._send([script.command(args) for script, args in calls], more)
+
     def send(self, *commands: Command) -> Any:
         """Send commands, return the last answer."""
         return _unless_error(self._send([], commands))[-1]
@@ -348,6 +355,12 @@ class Connections:
         if before is not None and before.loop is self._pipe.loop:
             before.retire()
         return self._pipe
+
+
+def has_done_nothing(answer: Any) -> bool:
+    """Return whether this is the error of a script that was not executed."""
+    is_error = isinstance(answer, exceptions.RedisError)
+    return is_error and (isinstance(answer, exceptions.NoScriptError) or was_moved(answer))
 
 
 def _unless_error(answers: list[Any]) -> list[Any]:

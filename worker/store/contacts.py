@@ -25,10 +25,12 @@ from worker.model import (
     Origin,
     Outcome,
     Resolution,
+    Signal,
     Signup,
     State,
     Status,
     UpstreamPolicy,
+    Work,
 )
 from worker.store import keys, record
 from worker.store.connection import translated
@@ -291,9 +293,15 @@ class Contacts:
         Raises:
             StoreUnavailable: it may be taken, but is not that durable. Nothing may be sent.
         """
-        arguments = {"lease_ms": self.lease_ms, "policy": self.policy, "sends": sends}
         wait = self.db.terms().wait if sends else None
-        answer = self.db.run("claim", wait=wait, key=key, token=token, **arguments)
+        return self._claimed(key, token, self.db.run("claim", wait=wait, **self._claim(key, token, sends=sends)))
+
+    def _claim(self, key: str, token: str, *, sends: bool = True) -> dict[str, Any]:
+        """Return the arguments of ``lua/claim.lua``."""
+        return {"key": key, "token": token, "lease_ms": self.lease_ms, "policy": self.policy, "sends": sends}
+
+    def _claimed(self, key: str, token: str, answer: list[Any]) -> Claim | None:
+        """Read an answer of ``lua/claim.lua``."""
         if answer[0] != "claimed":
             return None
         now, lease_until, wait_ms, apart_ms, done_at, is_inbox_probe, salt, *fields = answer[1:]
@@ -320,6 +328,29 @@ class Contacts:
 
     def finish(self, claim: Claim, result: AttemptResult, attempt: Attempt) -> Finished:
         """End an attempt, if the lease is still ours."""
+        if is_usual(claim, result) and self.db.run("finish_created", **self._creation(claim, result, attempt)):
+            return Finished(True)
+        return self._finish(claim, result, attempt)
+
+    def finish_and_claim(
+        self, claim: Claim, result: AttemptResult, attempt: Attempt, key: str, token: str
+    ) -> tuple[Finished, Claim | StoreError | None]:
+        """End an attempt whose result ``is_usual``, and claim another contact.
+
+        Both take one round trip. Return the claim, or why it failed.
+
+        Raises:
+            StoreError: nobody knows whether the attempt was ended, nor whether the other contact was claimed.
+        """
+        is_done, answer = self.db.run_both(
+            ("finish_created", self._creation(claim, result, attempt)),
+            ("claim", self._claim(key, token)),
+            self.db.terms().wait,
+        )
+        finished = Finished(True) if is_done else self._finish(claim, result, attempt)
+        return finished, answer if isinstance(answer, StoreError) else self._claimed(key, token, answer)
+
+    def _finish(self, claim: Claim, result: AttemptResult, attempt: Attempt) -> Finished:
         answer = self.db.run(
             "finish",
             key=claim.key,
@@ -331,7 +362,7 @@ class Contacts:
             notes=record.dump_notes(result.notes),
             contact_finder=self._finder_of(result.contact_id),
             old_finder=self._finder_of(claim.contact_id),
-            inbox=str(claim.contact.inbox_id or self.policy["inbox_id"]),
+            inbox=self._inbox_of(claim),
             lease_ms=self.lease_ms,
             policy=self.policy,
             attempts_kept=ATTEMPTS_KEPT,
@@ -343,6 +374,23 @@ class Contacts:
             changes_kept=CHANGES_KEPT,
         )
         return Finished(True, bool(answer[1]), answer[2], result.cause) if answer[0] == "done" else Finished(False)
+
+    def _creation(self, claim: Claim, result: AttemptResult, attempt: Attempt) -> dict[str, Any]:
+        """Return the arguments of ``lua/finish_created.lua``."""
+        return {
+            "key": claim.key,
+            "token": claim.token,
+            "fingerprint": claim.fingerprint,
+            "contact_id": result.contact_id,
+            "contact_finder": self._finder_of(result.contact_id),
+            "attempt": record.dump_attempt(attempt),
+            "notes": record.dump_notes(result.notes),
+            "inbox": self._inbox_of(claim),
+            "policy": self.policy,
+        }
+
+    def _inbox_of(self, claim: Claim) -> str:
+        return str(claim.contact.inbox_id or self.policy["inbox_id"])
 
     def forget(self, keep_ms: int) -> int:
         """Remove some settled contacts older than ``keep_ms``; return how many."""
@@ -549,6 +597,16 @@ class Contacts:
 
     def _finder_of(self, contact_id: str | None) -> str | None:
         return self.db.finder_of_id(contact_id) if contact_id else None
+
+
+def is_usual(claim: Claim, result: AttemptResult) -> bool:
+    """Return whether ``lua/finish_created.lua`` may end the attempt.
+
+    It declines if something has changed meanwhile.
+    """
+    is_created = result.state is State.CREATED and result.outcome is Outcome.CREATED and result.signal is Signal.OK
+    is_new = claim.work is Work.CREATE and claim.cause is None
+    return is_created and is_new and result.sent is None and result.decided is None
 
 
 def _groups(signups: Iterable[Signup]) -> Iterator[list[Signup]]:

@@ -16,7 +16,7 @@ from worker import telemetry
 from worker.errors import StoreError
 from worker.model import Requirements
 from worker.store import keys, record
-from worker.store.connection import Connections, Script, translated
+from worker.store.connection import Connections, Script, has_done_nothing, translated
 from worker.store.durability import Guard, Terms, Wait
 from worker.telemetry import LogEvent
 
@@ -43,6 +43,7 @@ LIBRARIES = frozenset(
         "events",
         "hand_over",
         "new_contact",
+        "claim_new",
     }
 )
 _INCLUDE = re.compile(r"-- include: (.*)\n")
@@ -58,6 +59,14 @@ def source_of(name: str) -> str:
     included = found[1].split(", ") if found else []
     names = ["arguments", *([] if "common" in included else ["common"]), *included]
     return "".join((LUA / f"{library}.lua").read_text() for library in names) + text
+
+
+def _unless_failed(answer: Any) -> Any:
+    """Return the answer, or raise it as our error."""
+    with translated():
+        if isinstance(answer, Exception):
+            raise answer
+    return answer
 
 
 class Database:
@@ -110,6 +119,41 @@ class Database:
         packed = [self._encode({**args, "shift_ms": self.shift_ms}) for args in calls]
         with translated():
             return self.connections.run_each(self._scripts[script], packed)
+
+    def run_both(
+        self,
+        first: tuple[str, dict[str, Any]],
+        second: tuple[str, dict[str, Any]],
+        wait: Wait | None = None,
+    ) -> tuple[Any, Any]:
+        """Run two of our scripts, with their arguments, in one round trip.
+
+        Return their answers. That of the second is a ``StoreError`` if it failed, or if its change is not as durable as
+        ``wait`` requires.
+
+        Raises:
+            StoreError: the first one failed. The second may have been executed.
+        """
+        calls = [
+            (self._scripts[name], self._encode({**args, "shift_ms": self.shift_ms})) for name, args in (first, second)
+        ]
+        more = wait.commands(self.connections.left_s()) if wait else ()
+        with translated():
+            answers = self.connections.run_together(calls, more)
+        done = answers[0] if not has_done_nothing(answers[0]) else self.run(first[0], **first[1])
+        return _unless_failed(done), self._second(answers, second, wait)
+
+    def _second(self, answers: list[Any], call: tuple[str, dict[str, Any]], wait: Wait | None) -> Any:
+        try:
+            if has_done_nothing(answers[1]):
+                return self.run(call[0], wait=wait, **call[1])
+            for answer in answers[1:]:
+                _unless_failed(answer)
+            if wait:
+                wait.check(answers[-1])
+            return answers[1]
+        except StoreError as error:
+            return error
 
     def terms(self) -> Terms:
         """Return what must hold for a delivery to be accepted now."""

@@ -12,16 +12,18 @@ from worker.store import keys
 from worker.store.connection import translated
 from worker.store.database import Database
 
-#: How long the queue may get by each lane, in the order of ``keys.LANES``: none fills the room of an earlier one, and
-#: what is in the queue before a new contact is sent within a second or two.
+#: How many contacts the messages in the queue may name, by each lane in the order of ``keys.LANES``: none fills the
+#: room of an earlier one, and what is in the queue before a new contact is sent within a second or two.
 QUEUE_BOUNDS = (1100, 1000, 500, 100, 100, 100)
 #: How long the queue may get by new contacts.
 NEW_BOUND = QUEUE_BOUNDS[1]
 #: New contacts go straight to the queue while it has no more than the pace can use in this time: ``due`` is a better
 #: place to wait for longer.
 QUEUE_SECONDS = 2
-#: Messages of one sweep, so that the script blocks Redis for a few ms only.
+#: Contacts of one sweep, so that the script blocks Redis for a few ms only.
 MAX_SWEPT = 500
+#: How many contacts a message may name (docs/adr/0040-a-message-names-several-contacts.md).
+KEYS_PER_MESSAGE = 20
 #: How long a contact that was handed over is left alone, in ms, before its message counts as lost.
 GRACE_MS = 30_000
 #: A worker writes a heartbeat every second; one that is older than this has stopped.
@@ -36,7 +38,7 @@ ID_MARK = "@id@"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Celery's message for a contact, with marks for the key and the message's ids.
+    """Celery's message, with marks for the keys of contacts and the message's ids.
 
     ``worker.process.envelope`` builds it.
     """
@@ -138,17 +140,19 @@ class Queue:
             raise RuntimeError("a store without an envelope only reads")
         return self._envelope
 
-    def sweep(self, worker: str = "", report: str = "") -> Swept:
+    def sweep(self, worker: str = "", report: str = "", keys_per_message: int = 1) -> Swept:
         """Hand due contacts over to Celery while there is room, and record progress.
 
-        ``report`` is a ``WorkerReport`` as JSON, if there is news.
+        ``report`` is a ``WorkerReport`` as JSON, if there is news. ``keys_per_message``: how many contacts a message
+        may name, where many are due.
         """
         handed, waiting, more = self.db.run(
             "sweep",
             template=self.envelope.template,
             grace_ms=self.grace_ms,
             sweep_id=secrets.token_hex(8),
-            max_messages=MAX_SWEPT,
+            max_handed=MAX_SWEPT,
+            keys_per_message=keys_per_message,
             bounds=QUEUE_BOUNDS,
             worker=worker,
             report=report,

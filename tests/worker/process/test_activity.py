@@ -6,7 +6,7 @@ from tests.world import World
 from worker import __version__
 from worker.process.activity import REPORT_EVERY_S, Activity
 from worker.store import keys
-from worker.store.queue import WORKER_KEPT_MS, WorkerReport, Workers
+from worker.store.queue import KEYS_PER_MESSAGE, WORKER_KEPT_MS, WorkerReport, Workers
 
 
 class Turned:
@@ -98,3 +98,26 @@ def test_a_worker_that_was_killed_is_forgotten_with_its_report(world: World) -> 
     queue.sweep("host:8", Activity("host", 8).report(world.store.now))
     assert list(queue.workers().seen) == ["host:8"]
     assert world.client.hkeys(keys.WORKER_REPORTS) == ["host:8"]
+
+
+def test_a_message_names_as_many_contacts_as_livedesk_answers_in_half_a_second() -> None:
+    activity = Activity("host", 7)
+    assert activity.keys_per_message() == 1, "nothing is known yet"
+
+    def after_many(duration_ms: int) -> int:
+        for _ in range(100):
+            activity.took(duration_ms)
+        return activity.keys_per_message()
+
+    assert [after_many(ms) for ms in (1000, 240, 100, 0, 30_000)] == [1, 2, 4, KEYS_PER_MESSAGE, 1]
+
+
+def test_each_attempt_of_several_is_progress() -> None:
+    clock = Turned()
+    activity = Activity("host", 7, clock=clock)
+    with activity.attempt():
+        clock.seconds += 60
+        activity.progressed()
+        clock.seconds += 1
+        report = json.loads(activity.report(lambda: 1_000_000))
+    assert report["progress_at"] == 1_000_000 - 1_000

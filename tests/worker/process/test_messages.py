@@ -8,6 +8,7 @@ import pytest
 
 from tests.rubbish import ENVELOPE, RUBBISH, variant
 from worker.process.messages import LOG_EVERY_S, MAX_BYTES, MessageReader
+from worker.store.queue import KEYS_PER_MESSAGE
 from worker.store.record import contact_key
 
 KEY, ID = "R2zq0cXfP1y.7m_-", "0123456789abcdef-500"
@@ -50,6 +51,17 @@ def test_every_key_that_we_make_is_understood(reader: MessageReader) -> None:
         assert reader.read(message) == message
 
 
+def test_a_message_may_name_several_contacts_but_not_any_number(reader: MessageReader, dropped: list[int]) -> None:
+    several = [contact_key(f"user-{number}", b"salt") for number in range(KEYS_PER_MESSAGE + 1)]
+    for number in (2, KEYS_PER_MESSAGE):
+        message = ENVELOPE.message(" ".join(several[:number]), ID)
+        assert reader.read(message) == message
+    assert not dropped
+    for text in (" ".join(several), f"{KEY}  {KEY}", f"{KEY} ", f" {KEY}", f"{KEY}\\n{KEY}", f"{KEY},{KEY}"):
+        assert reader.read(ENVELOPE.message(text, ID)) is None
+    assert len(dropped) == 6
+
+
 def test_a_message_that_another_process_of_ours_wrote_becomes_ours(reader: MessageReader) -> None:
     def from_elsewhere(message: dict[str, dict[str, object]]) -> None:
         message["headers"]["origin"] = "celery@worker-2.example.com"
@@ -57,6 +69,15 @@ def test_a_message_that_another_process_of_ours_wrote_becomes_ours(reader: Messa
         message["properties"]["delivery_tag"] = "99999999-2222-3333-4444-555555555555"
 
     assert reader.read(variant(from_elsewhere)) == ENVELOPE.message("the-key", "the-id")
+
+
+def test_the_messages_of_other_processes_are_not_parsed(reader: MessageReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = ENVELOPE.message(KEY, ID)
+    origin = json.loads(message)["headers"]["origin"]
+    message = message.replace(origin, "gen7@web-3.example.com")
+    reader.read(message)
+    monkeypatch.setattr(json, "loads", None)
+    assert reader.read(message) == ENVELOPE.message(KEY, ID) != message
 
 
 def test_a_version_of_celery_with_more_or_fewer_empty_fields_is_understood(reader: MessageReader) -> None:

@@ -32,10 +32,10 @@ class ScriptedQueue(Queue):
         self.rounds: list[Swept | Exception] = []
         self.used_up = threading.Event()
 
-    def sweep(self, worker: str = "", report: str = "") -> Swept:
+    def sweep(self, worker: str = "", report: str = "", keys_per_message: int = 1) -> Swept:
         if not self.rounds:
             self.used_up.set()
-            return super().sweep(worker, report)
+            return super().sweep(worker, report, keys_per_message)
         swept = self.rounds.pop(0)
         if isinstance(swept, Exception):
             raise swept

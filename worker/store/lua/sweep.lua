@@ -1,15 +1,16 @@
 -- include: upstream, breaker
--- Hands over what is due: a Celery message for each contact, in the order of the lanes (SWEPT), no more than the pace can
--- use, and while the sync is stopped nothing but the probe. Safe to run in many processes at once: handing a contact over
+-- Hands over what is due: a Celery message for one contact or, where many are due, for several; in the order of the lanes
+-- (SWEPT), no more than the pace can use, and while the sync is stopped nothing but the probe. Safe to run in many processes at once: handing a contact over
 -- moves its time on by the grace, so that no other process does it too.
 --
 -- It is also the worker's sign of life. Removing the old sign is the first write: see write_even_when_full.
 --
 -- template: string      the Celery message, with @key@ and @id@ to fill in
 -- sweep_id: string
--- max_messages: int
+-- max_handed: int
+-- keys_per_message: int   at most
 -- grace_ms: int
--- bounds: list of int   how long the queue may get by each lane, in the order of SWEPT
+-- bounds: list of int   how many contacts the queue may have by each lane, in the order of SWEPT
 -- worker: string        '' for none
 -- report: string        what the worker does, as JSON; '' for no news
 -- worker_kept_ms: int
@@ -21,6 +22,8 @@ local WORKERS, REPORTS = PREFIX .. 'workers', PREFIX .. 'worker_reports'
 local MAX_WORKERS = 1000
 -- When many are due, the next sweep follows within this time (sweeper.py).
 local NEXT_SWEEP_MS = 250
+-- Several contacts share a message only where there are more than this many messages: all threads shall have work.
+local SPREAD = 25
 -- How far ahead the times of the lanes may be: a new contact finds one within a second, whatever waits.
 local REACH_MS = { [NEW] = AHEAD_MS, [RETRY] = 600, [DELETION] = 400, [CHANGE] = 400, [BULK] = 400 }
 
@@ -34,9 +37,14 @@ if #gone > 0 then
   redis.call('HDEL', REPORTS, unpack(gone))
 end
 
-local handed, waiting = 0, redis.call('LLEN', QUEUE)
-local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop', 'pace', 'free_before', 'slot')
+local handed, messages = 0, redis.call('LLEN', QUEUE)
+local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop', 'pace', 'free_before', 'slot', 'bundles', 'bundle_size')
 local is_paused, stopped, pace, free_before, slot = up[1], up[2], up[3], up[4], tonumber(up[5] or 0)
+
+-- The next `bundles` messages to be read may name up to `bundle_size` contacts each; those behind them name one.
+local bundles, bundle_size = math.min(messages, tonumber(up[6] or 0)), tonumber(up[7] or 1)
+-- The contacts that wait in the queue, at most.
+local waiting = messages + bundles * (bundle_size - 1)
 
 -- What operators wait for takes half of the pace at most, and what that is in half a second at once.
 local OPERATOR_MS = policy.rate > 0 and 2000 / pace_of(pace) or 0
@@ -52,15 +60,15 @@ end
 -- Returns how many contacts of a lane may be handed over.
 local function room(nth)
   if is_paused then return 0 end
-  if stopped then return waiting > 0 and 0 or probe_room() - handed end
-  if SWEPT[nth] == OPERATOR then return math.min(args.max_messages, room_for_operators()) end
+  if stopped then return messages > 0 and 0 or probe_room() - handed end
+  if SWEPT[nth] == OPERATOR then return math.min(args.max_handed, room_for_operators()) end
   local bound = args.bounds[nth]
   if policy.rate > 0 then
     -- Only those whose times are soon after the next sweep; workers already have the ones before `slot`.
     local free_ms = REACH_MS[SWEPT[nth]] + NEXT_SWEEP_MS - math.max(0, slot - exact)
     bound = math.min(bound, math.ceil(pace_of(pace) * math.max(0, free_ms) / 1000))
   end
-  return math.min(args.max_messages - handed, bound - waiting - handed)
+  return math.min(args.max_handed - handed, bound - waiting - handed)
 end
 
 -- Moves those out of the lane HELD whose next attempt is after their inbox became free. Returns whether there are more.
@@ -85,7 +93,7 @@ local function release_held()
   for _, field in ipairs(redis.call('HGETALL', INBOXES)) do
     if string.match(field, ':probe_at$') and now >= tonumber(redis.call('HGET', INBOXES, field)) then most = 10 end
   end
-  if free_before then most, before = args.max_messages, tonumber(free_before) end
+  if free_before then most, before = args.max_handed, tonumber(free_before) end
   if most == 0 then return end
   local held = redis.call('ZRANGE', DUE, HELD * LANE, string.format('%.0f', HELD * LANE + before), 'BYSCORE', 'LIMIT', 0, most)
   for _, contact in ipairs(held) do redis.call('ZADD', DUE, string.format('%.0f', RETRY * LANE + now), contact) end
@@ -98,22 +106,32 @@ if policy.inbox_id ~= '' and redis.call('HEXISTS', INBOXES, ':since') == 1 then
   free_before = now
 end
 release_held()
-local more = 0
+
+-- Puts a message for these contacts into the queue. Workers take messages from the right.
+local function push(lane, keys)
+  local fill = { key = table.concat(keys, ' '), id = args.sweep_id .. '-' .. handed }
+  messages = redis.call(lane == OPERATOR and 'RPUSH' or 'LPUSH', QUEUE, (string.gsub(args.template, '@(%l+)@', fill)))
+end
+
+local found, more = messages, 0
 for nth, lane in ipairs(SWEPT) do
   local most = math.max(0, room(nth))
   local base = lane * LANE
   local keys = redis.call('ZRANGE', DUE, string.format('%.0f', base), string.format('%.0f', base + now), 'BYSCORE',
     'LIMIT', 0, most + 1)
-  for i = 1, math.min(most, #keys) do
-    handed = handed + 1
-    redis.call('ZADD', DUE, string.format('%.0f', base + now + args.grace_ms), keys[i])
-    local fill = { key = keys[i], id = args.sweep_id .. '-' .. handed }
-    -- Workers take messages from the right.
-    redis.call(lane == OPERATOR and 'RPUSH' or 'LPUSH', QUEUE, (string.gsub(args.template, '@(%l+)@', fill)))
+  local many = math.min(most, #keys)
+  local size = lane == OPERATOR and 1 or math.max(1, math.min(args.keys_per_message, math.floor(many / SPREAD)))
+  for first = 1, many, size do
+    local last = math.min(first + size - 1, many)
+    for i = first, last do redis.call('ZADD', DUE, string.format('%.0f', base + now + args.grace_ms), keys[i]) end
+    handed = handed + last - first + 1
+    push(lane, { unpack(keys, first, last) })
   end
+  if size > 1 then bundles, bundle_size = messages, math.max(size, bundles > 0 and bundle_size or 1) end
   if lane == OPERATOR and handed > 0 then
     redis.call('HSET', UPSTREAM, 'operator_slot', string.format('%.3f', operator_slot + handed * OPERATOR_MS))
   end
   if #keys > most then more = 1 end
 end
-return { handed, waiting, more }
+if bundles ~= tonumber(up[6] or 0) then redis.call('HSET', UPSTREAM, 'bundles', bundles, 'bundle_size', bundle_size) end
+return { handed, found, more }

@@ -14,6 +14,7 @@
 --   look_up_line   when the last one in the line for look-ups has its turn
 --   look_up_at     the turn in that line of who asks without a contact, as `reconcile` does; a contact has its own
 --   operator_slot  when the next contact of the lane OPERATOR may be handed over
+--   bundles        the messages in the queue after one that names several contacts   bundle_size  the most that one names
 --   answered_at    when LiveDesk last answered an attempt
 --   created_at, created_inbox   when and where it last created a contact
 

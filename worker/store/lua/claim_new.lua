@@ -1,0 +1,40 @@
+-- Claims a new contact while nothing is unusual, and ends the script. Most claims are such: they take the shortest way. Reads
+-- the arguments of `claim`, and the record for it. Needs: upstream.
+
+-- One field after the other, as HGETALL returns them; and by name.
+local fields, record = redis.call('HGETALL', RECORD), {}
+for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
+
+-- What makes a claim unusual.
+local OTHERS = { 'contact_id', 'deletes', 'operation', 'unknown_since', 'cause', 'resolution', 'ahead', 'look_up_at' }
+
+local function is_new()
+  if not args.sends or record.state ~= 'pending' then return false end
+  for _, field in ipairs(OTHERS) do
+    if record[field] then return false end
+  end
+  return redis.call('EXISTS', INBOXES) == 0
+end
+
+local function claim_new(created_at)
+  local wait, apart = reserve(1, 0)
+  if not wait then
+    due_at(NEW, apart)
+    return { 'paced' }
+  end
+  local lease_until, number = now + args.lease_ms, tonumber(record.attempts_made or 0) + 1
+  redis.call('ZREM', index('pending'), key)
+  redis.call('ZADD', index('sending'), now, key)
+  redis.call('HSET', RECORD, 'state', 'sending', 'token', args.token, 'lease_until', lease_until, 'attempts_made', number)
+  due_at(RETRY, lease_until)
+  return { 'claimed', string.format('%.0f', now), string.format('%.0f', lease_until), wait, apart, created_at or '0', 0,
+    redis.call('GET', SALT), 'attempts_made', tostring(number), unpack(fields) }
+end
+
+if is_new() then
+  local up = redis.call('HMGET', UPSTREAM, 'paused_at', 'stop', 'created_at')
+  if not up[1] and not up[2] then
+    write_even_when_full()
+    return claim_new(up[3])
+  end
+end
