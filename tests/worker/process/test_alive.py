@@ -57,8 +57,8 @@ def test_a_worker_on_another_host_does_not_count(store: Store) -> None:
 
 def test_a_worker_that_made_none_lately_is_not_alive(store: Store) -> None:
     beat(store, HERE, HEARTBEAT_FRESH_MS + 5_000)
-    assert main() == main([str(HERE)])
-    assert f"The last heartbeat of worker {HOST}:{HERE} is 3" in (main() or "")
+    for problem in (main(), main([str(HERE)])):
+        assert f"The last heartbeat of worker {HOST}:{HERE} is 3" in (problem or "")
 
 
 def test_a_heartbeat_counts_for_half_a_minute(store: Store) -> None:
@@ -69,8 +69,8 @@ def test_a_heartbeat_counts_for_half_a_minute(store: Store) -> None:
 def test_one_of_two_workers_on_a_host_that_hangs_is_found(store: Store, neighbour: int) -> None:
     beat(store, HERE)
     beat(store, neighbour, HEARTBEAT_FRESH_MS + 5_000)
-    assert main() == main([str(neighbour)])
-    assert f"The last heartbeat of worker {HOST}:{neighbour} is 3" in (main() or "")
+    for problem in (main(), main([str(neighbour)])):
+        assert f"The last heartbeat of worker {HOST}:{neighbour} is 3" in (problem or "")
     assert main([str(HERE)]) is None
 
 
