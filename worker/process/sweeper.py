@@ -94,7 +94,9 @@ class Sweeper:
             interval_s = INTERVAL_S
             try:
                 swept = self.once()
-                if self.store.operations.step() or swept.more:
+                if self.store.operations.step():
+                    interval_s = 0.0
+                elif swept.more:
                     interval_s = BACKLOG_INTERVAL_S
             except StoreError as error:
                 self._report(error)

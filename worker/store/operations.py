@@ -37,7 +37,7 @@ from worker.store.lists import ContactLists, Filter
 
 #: Contacts moved by one script, so that it blocks Redis for a few milliseconds: retries of them, and others.
 RETRIES, CHUNK = 100, 35
-#: Chunks that a worker moves before it sweeps again.
+#: Chunks that a worker moves before it sweeps again, which must be soon (NEXT_SWEEP_MS in lua/sweep.lua).
 CHUNKS_AT_ONCE = 50
 LEASE_MS = 10_000
 #: How long an operation is kept and can be undone, in ms.

@@ -54,7 +54,7 @@ LANE_NUMBERS = list(keys.LANES.values())
 PLACES = {lane: place for place, lane in enumerate(LANE_NUMBERS)}
 RETRY = LANES.index("retry")
 #: Contacts that are looked at to estimate what is still to be sent.
-SAMPLE = 64
+SAMPLE = 48
 #: Fewer results than this say nothing about what a contact usually takes.
 ENOUGH = 20
 #: The arguments of ``lua/overview.lua``.
