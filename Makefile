@@ -30,7 +30,7 @@ format: .venv/dev ## format the code, and fix what ruff can fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: .venv/dev ## measure the costs against the usual way to build this; ARGS=dashboard for one part
+bench: .venv/dev .venv/bench ## measure the costs against the usual way to build this; ARGS=dashboard for one part
 	$(BIN)/python -m bench $(ARGS)
 
 faults: .venv/dev ## inject faults for minutes and check that nothing is lost; for example ARGS='--seed 7 --seeds 20'
@@ -40,6 +40,7 @@ lock: .venv/dev ## pin the newest versions that pyproject.toml allows
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --group run --constraint requirements.txt --output-file requirements-run.txt
 	$(COMPILE) pyproject.toml --group dev --constraint requirements-run.txt --output-file requirements-dev.txt
+	$(COMPILE) --group pyproject.toml:bench --output-file requirements-bench.txt
 
 clean: ## remove .venv and caches, but not data/
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -54,6 +55,13 @@ clean: ## remove .venv and caches, but not data/
 	@echo 'Installing the development tools into .venv (once; again when $< has changed).'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch .venv/run $@
+
+# Apart from the rest, as they need other versions of what we use.
+.venv/bench: requirements-bench.txt | .venv/bin/pip
+	@echo 'Installing what the bench compares with into .venv/peers (once; again when $< has changed).'
+	@$(BIN)/python -m venv .venv/peers
+	@.venv/peers/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

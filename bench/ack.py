@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.accept import CONNECTIONS, WARM_UP_S, Runs, column, is_answering, ours
 from bench.machine import environment, load, say
-from bench.report import Row, median, spread
+from bench.report import Measured, Table, median, spread
 from tests.rig.parts import ROOT
 from tests.rig.processes import LOCALHOST, Process, free_port
 from tests.rig.sentinel import say as say_to
@@ -31,11 +31,11 @@ class Level:
 
 
 LEVELS = (
-    Level("memory: appendonly no", "memory", {"appendonly": "no"}),
-    Level("aof: appendfsync everysec", "aof", {"appendfsync": "everysec"}),
-    Level("fsync: appendfsync always", "fsync"),
-    Level("replica: WAIT, everysec", "replica", {"appendfsync": "everysec"}, has_replica=True),
-    Level("replica: WAIT, always", "replica", has_replica=True),
+    Level("`memory`, `appendonly no`", "memory", {"appendonly": "no"}),
+    Level("`aof`, `appendfsync everysec`", "aof", {"appendfsync": "everysec"}),
+    Level("`fsync`, `appendfsync always`", "fsync"),
+    Level("`replica`, `WAIT` with `appendfsync everysec`", "replica", {"appendfsync": "everysec"}, has_replica=True),
+    Level("`replica`, `WAIT` with `appendfsync always`", "replica", has_replica=True),
 )
 
 
@@ -74,8 +74,8 @@ def following(folder: Path, server: Valkey, level: Level) -> Iterator[None]:
         yield
 
 
-def rows(rounds: int, seconds: float) -> list[Row]:
-    """One row for each level."""
+def measure_all(rounds: int, seconds: float) -> Measured:
+    """One line for each level."""
     say(f"ack: {rounds} rounds of {seconds:g} s")
     one: Runs = defaultdict(list)
     many: Runs = defaultdict(list)
@@ -85,12 +85,14 @@ def rows(rounds: int, seconds: float) -> list[Row]:
                 one[level.name].append(load(port, "one", seconds=seconds, connections=1))
                 many[level.name].append(load(port, "many", seconds=seconds, connections=CONNECTIONS))
             say(f"  {level.name}: p50 {one[level.name][-1]['p50']:.2f} ms, {many[level.name][-1]['per_second']:,.0f}/s")
-    return [
-        Row(
-            f"ack, {level.name}",
-            f"{spread(column(many[level.name], 'per_second'))}/s",
-            note=f"one sender alone: p50 {median(column(one[level.name], 'p50')):.2f} ms, "
-            f"p99 {median(column(one[level.name], 'p99')):.2f} ms",
-        )
+    lines = [
+        [
+            level.name,
+            f"{median(column(one[level.name], 'p50')):.2f} ms",
+            f"{median(column(one[level.name], 'p99')):.2f} ms",
+            spread(column(many[level.name], "per_second")),
+        ]
         for level in LEVELS
     ]
+    columns = ["level", "p50, one connection", "p99", f"accepted per second over {CONNECTIONS} connections"]
+    return Measured([], [Table("each level of ACK", columns, lines)])

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from bench.accept import Runs, Side, column, interleaved, layouts, ours, stored_by_us
 from bench.machine import cores, program, say
-from bench.report import Row, median, spread
+from bench.report import Measured, Row, median, spread
 from bench.sync import measure
 from bench.sync import ours as worker_side
 from tests.rig.processes import LOCALHOST
@@ -34,7 +34,7 @@ def gunicorn(name: str, *options: str) -> Side:
     return Side(f"gunicorn {name}", command, stored_by_us)
 
 
-def servers(rounds: int, seconds: float) -> list[Row]:
+def servers(rounds: int, seconds: float) -> Measured:
     """Our receiver on every server, in every layout."""
     sides = [granian(number) for number in THREADS]
     sides.append(gunicorn("gthread, 8 threads", "--worker-class", "gthread", "--threads", "8"))
@@ -45,7 +45,7 @@ def servers(rounds: int, seconds: float) -> list[Row]:
         say(f"servers, {layout.name}: {rounds} rounds of {seconds:g} s")
         runs = interleaved(tuple(sides), layout, rounds, seconds)
         found += [server_row(f"{layout.name}: {side.name}", runs[side.name]) for side in sides]
-    return found
+    return Measured(found)
 
 
 def server_row(name: str, runs: list[dict[str, float]]) -> Row:
@@ -54,7 +54,7 @@ def server_row(name: str, runs: list[dict[str, float]]) -> Row:
     return Row(name, f"{spread(column(runs, 'per_second'))}/s, p99 {p99:.0f} ms, {cpu:.0f} us")
 
 
-def pools(rounds: int, count: int) -> list[Row]:
+def pools(rounds: int, count: int) -> Measured:
     """Our workers in several shapes."""
     sides = [worker_side(processes * max(1, len(cores())), threads) for processes, threads in POOLS]
     say(f"pools: {rounds} rounds of {count} contacts")
@@ -62,10 +62,11 @@ def pools(rounds: int, count: int) -> list[Row]:
     for _ in range(rounds):
         for side in sides:
             runs[side.name].append(measure(side, count))
-    return [
+    rows = [
         Row(
             side.name,
             f"{spread(column(runs[side.name], 'per_second'))}/s, {median(column(runs[side.name], 'cpu_us')):.0f} us",
         )
         for side in sides
     ]
+    return Measured(rows)

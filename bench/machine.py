@@ -9,7 +9,7 @@ import sysconfig
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from tests.rig.valkey import Valkey
 
 #: The sources of our side, in addition to ``signup``.
 SOURCES = Path(__file__).parent / "sources.toml"
+#: Where the peers' programs are.
+PEERS = ROOT / ".venv" / "peers" / "bin"
 ACCOUNT = {
     "LIVEDESK_API_KEY": "bench-key",
     "LIVEDESK_API_SECRET": "bench-secret",
@@ -49,6 +51,39 @@ def say(text: str) -> None:
 def program(name: str) -> str:
     """A command that is installed beside this Python."""
     return str(Path(sysconfig.get_path("scripts")) / name)
+
+
+def peer(name: str) -> str:
+    """A command that is installed with the peers (``make bench``).
+
+    Raises:
+        BenchError: it is not there.
+    """
+    path = PEERS / name
+    if not path.exists():
+        raise BenchError("The peers are not installed: start the bench as `make bench`.")
+    return str(path)
+
+
+def versions(python: str, names: Sequence[str]) -> str:
+    """The versions of packages, as text."""
+    code = "import sys, importlib.metadata as m; print(', '.join(f'{n} {m.version(n)}' for n in sys.argv[1:]))"
+    return subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def version_of(valkey_program: Path | str) -> str:
+    """The version of a Valkey server."""
+    said = subprocess.run([str(valkey_program), "--version"], capture_output=True, text=True, check=True).stdout
+    return said.partition("v=")[2].split()[0]
+
+
+def processor() -> str:
+    """The name of the processor, or nothing."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return ""
 
 
 def environment(redis_url: str, livedesk_url: str = "http://127.0.0.1:9") -> dict[str, str]:

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.machine import fetch, say, stub, valkey, wait_until
-from bench.report import Row, median
+from bench.report import Measured, at_least, at_most, median
 from bench.sync import Side, lay_in_ours, left_of_ours, working
 from tests.rig.parts import ROOT
 
@@ -35,20 +35,18 @@ def measure(rate: int) -> tuple[int, float]:
     return busiest, used
 
 
-def rows(rounds: int) -> list[Row]:
+def measure_all(rounds: int) -> Measured:
     """Two rows for each rate: the worst of all rounds, and the median.
 
     All rates are measured at the same time.
     """
     say(f"pace: {WORKERS} workers at {' and '.join(map(str, RATES))}/s, {rounds} rounds")
-    made = []
+    rows = []
     with ThreadPoolExecutor(len(RATES)) as pool:
         every = [list(pool.map(measure, RATES)) for _ in range(rounds)]
     for rate, runs in zip(RATES, zip(*every, strict=True), strict=True):
         busiest, used = max(run[0] for run in runs), median([run[1] for run in runs])
-        name = f"pace: {WORKERS} workers, LIVEDESK_RATE={rate}"
-        made += [
-            Row(f"{name}: busiest second", f"{busiest}", target=f"at most {rate}", met=busiest <= rate),
-            Row(f"{name}: used", f"{used:.1%}", target=f"at least {USED_LEAST:.0%}", met=used >= USED_LEAST),
-        ]
-    return made
+        name = f"`LIVEDESK_RATE={rate}` with {WORKERS} workers"
+        rows.append(at_least(f"{name}: used", used, USED_LEAST, "{:.1%}"))
+        rows.append(at_most(f"{name}: requests in the busiest second", busiest, rate, "{:.0f}"))
+    return Measured(rows)

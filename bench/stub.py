@@ -5,6 +5,7 @@ answers at once, on kept-alive and on new connections alike:
 
 ``POST /api/v2/accounts/contacts``      200, the contact with a new id and the identifier that was sent
 ``GET  /api/v2/accounts/contacts...``   200, an empty list (``/search?q=`` too)
+``PATCH /api/v2/accounts/contacts/<id>`` 200, without the contact
 ``GET  /stats``                         200, ``{"creates", "lookups", "connections"}``
 ``GET  /times``                         200, when each create came, in seconds of this process's clock
 ``POST /reset``                         200, and the counts start again
@@ -52,6 +53,8 @@ def answer(method: bytes, target: bytes, body: bytes, counts: Counts) -> bytes:
         found = _IDENTIFIER.search(body)
         number = len(counts.times)
         return response(b"200 OK", _CREATED % (number, found[1] if found else b"null", number))
+    if method == b"PATCH" and target.startswith(CONTACTS):
+        return response(b"200 OK", b"{}")
     if method == b"GET" and target.startswith(CONTACTS):
         counts.lookups += 1
         return response(b"200 OK", _NOBODY)

@@ -128,9 +128,11 @@ def test_the_demo_in_compose_fits_its_example_settings(services: dict[str, Any])
 
 
 LOCKS = ("requirements.txt", "requirements-run.txt", "requirements-dev.txt")
+#: The packages of the peers in the bench, apart from the others.
+PEERS = "requirements-bench.txt"
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, PEERS])
 def test_locks_pin_every_package_by_hash_and_name_no_place(lock: str) -> None:
     text = text_of(lock)
     for package in re.split(r"\n(?=[a-z])", text.partition("make lock\n")[2]):
@@ -140,11 +142,12 @@ def test_locks_pin_every_package_by_hash_and_name_no_place(lock: str) -> None:
 
 
 def test_each_lock_is_within_the_next_one_and_has_what_the_project_names() -> None:
-    pins = [set(re.findall(r"^[a-z0-9-]+==[^ ;]+", text_of(name), re.MULTILINE)) for name in LOCKS]
-    runtime, run, dev = pins
+    pins = [set(re.findall(r"^[a-z0-9-]+==[^ ;]+", text_of(name), re.MULTILINE)) for name in (*LOCKS, PEERS)]
+    runtime, run, dev, bench = pins
     assert runtime <= run <= dev
     project = tomllib.loads(text_of("pyproject.toml"))
     groups = project["dependency-groups"]
-    for locked, named in ((runtime, project["project"]["dependencies"]), (run, groups["run"]), (dev, groups["dev"])):
+    locks = (runtime, project["project"]["dependencies"]), (run, groups["run"]), (dev, groups["dev"])
+    for locked, named in (*locks, (bench, groups["bench"])):
         names = {re.split(r"[\[<>=]", requirement)[0] for requirement in named if isinstance(requirement, str)}
         assert names <= {pin.partition("==")[0] for pin in locked}
