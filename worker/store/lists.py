@@ -147,11 +147,11 @@ class ContactLists:
                     return Page(rows, place, looked_at)
         return Page(rows, None, looked_at)
 
-    def members(self, wanted: Filter, after: str | None, limit: int) -> tuple[list[str], str | None]:
-        """Return all keys in the filter's index, oldest first, and the next start."""
+    def members(self, wanted: Filter, after: str | None, limit: int) -> list[tuple[str, str]]:
+        """Return keys in the filter's index, oldest first, each with its place."""
         with translated():
             members = self._slice(wanted, after, limit, newest_first=False)
-        return [key for key, _ in members], _place(members[-1]) if members else None
+        return [(member[0], _place(member)) for member in members]
 
     def count(self, wanted: Filter, limit: int = MAX_COUNTED) -> Matching:
         """Count exactly where indexes suffice, otherwise among ``limit`` records."""

@@ -36,9 +36,11 @@ from worker.store.database import Database
 from worker.store.lists import ContactLists, Filter
 
 #: Contacts moved by one script, so that it blocks Redis for a few milliseconds: retries of them, and others.
-RETRIES, CHUNK = 100, 35
+RETRIES, CHUNK = 150, 35
+#: Chunks whose contacts are read from the index at once.
+READ_AHEAD = 10
 #: Chunks that a worker moves before it sweeps again, which must be soon (NEXT_SWEEP_MS in lua/sweep.lua).
-CHUNKS_AT_ONCE = 50
+CHUNKS_AT_ONCE = 30
 LEASE_MS = 10_000
 #: How long an operation is kept and can be undone, in ms.
 KEPT_MS = 7 * 24 * 3_600_000
@@ -174,6 +176,7 @@ class Operations:
 
     def _move(self, operation: Operation, as_of: int) -> bool:
         """Move some chunks, as far as the canary allows."""
+        ahead: list[tuple[str, str]] = []
         for _ in range(CHUNKS_AT_ONCE):
             if _has_recurred(operation):
                 note = "The same cause recurred: contacts that were not tried yet were restored."
@@ -186,9 +189,13 @@ class Operations:
             room = chunk if allowed is None else min(chunk, allowed - operation.moved)
             if room <= 0:
                 return False
-            until = min(as_of, operation.filter.until or as_of)
-            members, after = self.lists.members(replace(operation.filter, until=until), operation.cursor or None, room)
-            counted = self._move_chunk(operation, members, after or END)
+            if not ahead:
+                wanted = replace(operation.filter, until=min(as_of, operation.filter.until or as_of))
+                number = room if allowed is not None else room * READ_AHEAD
+                ahead = self.lists.members(wanted, operation.cursor or None, number)
+            members, ahead = ahead[:room], ahead[room:]
+            after = members[-1][1] if members else END
+            counted = self._move_chunk(operation, [key for key, _ in members], after)
             if counted is None:
                 return False
             moved, skipped, recovered = counted
@@ -197,7 +204,7 @@ class Operations:
                 moved=operation.moved + moved,
                 skipped=operation.skipped + skipped,
                 recovered=operation.recovered + recovered,
-                cursor=after or END,
+                cursor=after,
             )
         return True
 
