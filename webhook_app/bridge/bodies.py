@@ -41,8 +41,9 @@ class BodyReader:
         self.max_bytes = max_bytes
         self.max_held_bytes = max(max_held_bytes, 4 * max_bytes)
         self._held_bytes = 0
-        #: The deadlines of the bodies that are being read, the oldest first.
-        self._deadlines: dict[asyncio.Timeout, None] = {}
+        #: The tasks that read a body, the oldest first, and until when; 0: it was given up.
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, environ: dict[str, Any], receive: Receive) -> bool:
         """Put a request's body into its environ; return whether it was read to its end.
@@ -74,29 +75,58 @@ class BodyReader:
             TimeoutError: it did not arrive in time, or was given up for others.
         """
         size = 0
-        async with asyncio.timeout(self.timeout_s) as deadline:
-            self._deadlines[deadline] = None
-            try:
-                while size != length and size <= self.max_bytes:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        return False
-                    part = message.get("body", b"")
-                    parts.append(part)
-                    size += len(part)
-                    self._hold(len(part))
-                    if not message.get("more_body", False):
-                        return length is None or size == length
-            finally:
-                self._deadlines.pop(deadline, None)
-                self._held_bytes -= size
+        task = self._begin()
+        try:
+            while size != length and size <= self.max_bytes:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return False
+                part = message.get("body", b"")
+                parts.append(part)
+                size += len(part)
+                self._hold(len(part))
+                if not message.get("more_body", False):
+                    return length is None or size == length
+        except asyncio.CancelledError:
+            if self._reading[task] or task.uncancel():
+                raise
+            raise TimeoutError from None
+        finally:
+            del self._reading[task]
+            self._held_bytes -= size
         return size == length
+
+    def _begin(self) -> "asyncio.Task[Any]":
+        """Give this task its time.
+
+        There is one timer for all: a timer of its own (``asyncio.timeout``) costs each request 4 µs.
+        """
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None
+        self._reading[task] = loop.time() + self.timeout_s
+        if self._timer is None:
+            self._timer = loop.call_later(self.timeout_s, self._expire)
+        return task
+
+    def _expire(self) -> None:
+        """Give up what is late, and look again when the next one will be."""
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        for task, until in self._reading.items():
+            if until > loop.time():
+                self._timer = loop.call_at(until, self._expire)
+                return
+            self._give_up(task)
 
     def _hold(self, size: int) -> None:
         """Count bytes that arrived, and give up the oldest body if there are too many."""
         self._held_bytes += size
         if self._held_bytes > self.max_held_bytes:
-            oldest = next(iter(self._deadlines), None)
+            oldest = next((task for task, until in self._reading.items() if until), None)
             if oldest is not None:
-                del self._deadlines[oldest]
-                oldest.reschedule(0)
+                self._give_up(oldest)
+
+    def _give_up(self, task: "asyncio.Task[Any]") -> None:
+        if self._reading[task]:
+            self._reading[task] = 0.0
+            task.cancel()

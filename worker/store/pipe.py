@@ -21,6 +21,8 @@ from redis.connection import DefaultParser
 MAX_WAITING = 2000
 #: Seconds between two looks whose time is over.
 EXPIRE_EVERY_S = 0.05
+#: Commands that are sent together. More would let Redis and us wait for each other in turn.
+GROUP = 8
 #: Bytes that are read at once.
 READ_BYTES = 65536
 #: What a socket raises that has nothing to read, or no room to write, now.
@@ -47,11 +49,12 @@ class Pipe:
         self._connection: Any = None
         self._socket: Any = None
         self._reader = hiredis.Reader(encoding="utf-8", replyError=DefaultParser.parse_error, notEnoughData=NOTHING)
+        self._buffer = bytearray(READ_BYTES)
         #: Who waits, in the order of the commands, and until when. An answer that comes too late is dropped.
         self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._unsent: list[bytes] = []
-        #: Whether what is unsent will be sent: in this turn, when there is room, or when the connection is open.
-        self._will_send = True
+        #: Whether the connection is open, and has room.
+        self._can_send = False
         self._timer: asyncio.TimerHandle | None = None
         threading.Thread(target=self._open, name="redis-pipe", daemon=True).start()
 
@@ -66,8 +69,11 @@ class Pipe:
         future = self.loop.create_future()
         self._waiting.append((future, monotonic() + limit_s))
         self._unsent.append(command)
-        if not self._will_send:
-            self._will_send = True
+        if not self._can_send:
+            pass
+        elif len(self._unsent) >= GROUP:
+            self._flush()
+        elif len(self._unsent) == 1:
             self.loop.call_soon(self._flush)
         if self._timer is None:
             self._timer = self.loop.call_later(EXPIRE_EVERY_S, self._expire)
@@ -102,48 +108,49 @@ class Pipe:
         self._socket = connection._sock
         self._socket.setblocking(False)
         self.loop.add_reader(self._socket.fileno(), self._read)
+        self._can_send = True
         self._flush()
         if self.is_over:
             self.retire()
 
     def _flush(self) -> None:
         """Send what is unsent, as far as there is room."""
-        if self._socket is None:  # it was lost
+        if not self._can_send or not self._unsent:
             return
         data = b"".join(self._unsent)
         try:
-            sent = self._socket.send(data) if data else 0
+            sent = self._socket.send(data)
         except NOT_NOW:
             sent = 0
         except OSError as error:
             self._lose(exceptions.ConnectionError(f"Error while writing to socket: {error.args}"))
             return
-        is_all = sent == len(data)
-        self._unsent = [] if is_all else [data[sent:]]
-        if not is_all:
+        self._unsent = [data[sent:]] if sent < len(data) else []
+        if self._unsent:
+            self._can_send = False
             self.loop.add_writer(self._socket.fileno(), self._go_on)
-        self._will_send = not is_all
 
     def _go_on(self) -> None:
         """Send the rest, now that there is room."""
         self.loop.remove_writer(self._socket.fileno())
+        self._can_send = True
         self._flush()
 
     def _read(self) -> None:
         try:
-            self._feed(self._socket.recv(READ_BYTES))
+            self._feed(self._socket.recv_into(self._buffer))
             while isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
-                self._feed(self._socket.recv(READ_BYTES))
+                self._feed(self._socket.recv_into(self._buffer))
         except NOT_NOW:
             pass
         except (OSError, IndexError, UnicodeError, hiredis.HiredisError) as error:  # IndexError: nobody asked for it
             self._lose(exceptions.ConnectionError(f"Error while reading from socket: {error.args}"))
 
-    def _feed(self, data: bytes) -> None:
-        """Hand over the answers that are whole now."""
-        if not data:
+    def _feed(self, size: int) -> None:
+        """Hand over the answers that are whole, now that so many more bytes were read."""
+        if not size:
             raise ConnectionResetError("Connection closed by server.")
-        self._reader.feed(data)
+        self._reader.feed(self._buffer, 0, size)  # type: ignore[arg-type] # takes any buffer
         while (answer := self._reader.gets()) is not NOTHING:
             future, _ = self._waiting.popleft()
             if not future.done():
@@ -171,7 +178,7 @@ class Pipe:
         if self._socket is not None:
             self.loop.remove_reader(self._socket.fileno())
             self.loop.remove_writer(self._socket.fileno())
-            self._socket = None
+            self._socket, self._can_send = None, False
         if self._connection is not None:
             self._connection.disconnect()
         if self._timer is not None:
