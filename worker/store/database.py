@@ -87,6 +87,8 @@ class Database:
         room: int | None = None,
     ) -> None:
         self.client = client
+        #: Seconds that a page waits for Redis.
+        self.page_s: float = client.connection_pool.connection_kwargs["socket_timeout"]
         self.connections = Connections(patient or client, room)
         self.requirements = requirements or Requirements()
         self.shift_ms = 0

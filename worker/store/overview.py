@@ -342,7 +342,8 @@ class OverviewReader:
 
     def _read(self, size: int) -> tuple[dict[str, Any], "_Read"]:
         """Return the fields of ``Standing``, and all that the script has read."""
-        read = _Read(*self.db.run("overview", size=size, **QUESTION))
+        with self.db.connections.within(self.db.page_s):
+            read = _Read(*self.db.run("overview", size=size, **QUESTION))
         emptied_at, records_since = read.marks
         standing = {
             "now": read.now,
