@@ -317,13 +317,7 @@ class OverviewReader:
 
     def causes(self, limit: int = 50) -> list[Cause]:
         """Return causes of contacts not created, or of the last hour, largest first."""
-        now = self.db.now()
-        with translated():
-            listed: Any = self.db.client.zrange(keys.CAUSES, 0, -1, desc=True, withscores=True)
-            groups = self._groups([(str(name), int(at)) for name, at in listed])
-            current = [group for group in groups if group.waiting or group.last_seen > now - HOUR_MS]
-            current.sort(key=lambda group: (-group.waiting, -group.last_seen))
-            return self._with_minutes(current[:limit], now // MINUTE_MS)
+        return self._causes(limit, None)
 
     def cause_names(self, limit: int = 50) -> list[str]:
         """Return the causes that were seen last."""
@@ -333,12 +327,12 @@ class OverviewReader:
 
     def cause(self, name: str) -> Cause | None:
         """Return one cause, or ``None`` where it was never seen."""
-        now = self.db.now()
-        with translated():
-            at: Any = self.db.client.zscore(keys.CAUSES, name)
-            if at is None:
-                return None
-            return self._with_minutes(self._groups([(name, int(at))]), now // MINUTE_MS)[0]
+        return next(iter(self._causes(1, name)), None)
+
+    def _causes(self, limit: int, name: str | None) -> list[Cause]:
+        with self.db.connections.within(self.db.page_s):
+            found = self.db.run("read_causes", cause=name, recent_ms=HOUR_MS, limit=limit, minutes=MINUTES)
+        return [_load_cause(*each) for each in found]
 
     def _read(self, size: int) -> tuple[dict[str, Any], "_Read"]:
         """Return the fields of ``Standing``, and all that the script has read."""
@@ -360,38 +354,6 @@ class OverviewReader:
             },
         }
         return standing, read
-
-    def _groups(self, listed: list[tuple[str, int]]) -> list[Cause]:
-        with self.db.client.pipeline(transaction=False) as pipe:
-            for name, _ in listed:
-                pipe.zcard(keys.cause(name))
-                pipe.pfcount(keys.people(name))
-                pipe.hmget(keys.COUNTS, f"cause:{name}", f"since:{name}")
-            found = pipe.execute()
-        rows = zip(listed, found[::3], found[1::3], found[2::3], strict=True)
-        return [
-            Cause(
-                cause=name,
-                waiting=waiting,
-                people=max(people, waiting),
-                attempts=int(attempts or 0),
-                first_seen=int(since) if since else None,
-                last_seen=at,
-            )
-            for (name, at), waiting, people, (attempts, since) in rows
-        ]
-
-    def _with_minutes(self, groups: list[Cause], this: int) -> list[Cause]:
-        if not groups:
-            return []
-        fields = [f"cause:{group.cause}" for group in groups]
-        with self.db.client.pipeline(transaction=False) as pipe:
-            for number in range(this - MINUTES + 1, this + 1):
-                pipe.hmget(keys.minute(number), fields)
-            found = pipe.execute()
-        return [
-            replace(group, minutes=tuple(int(values[at] or 0) for values in found)) for at, group in enumerate(groups)
-        ]
 
 
 class _Read(NamedTuple):
@@ -438,6 +400,23 @@ def _planned(state: Standing, usual: Usual, sample: list[int]) -> list[Planned]:
         Planned(max(state.now, at), PLACES[lane], loads[is_looked_up])
         for lane, at, is_looked_up in zip(found, found, found, strict=True)
     ]
+
+
+def _load_cause(
+    name: str, seen: int, waiting: int, people: int, attempts: int, since: int | None, counted: list[int]
+) -> Cause:
+    minutes = [0] * MINUTES
+    for back, number in zip(counted[::2], counted[1::2], strict=True):
+        minutes[MINUTES - 1 - back] = number
+    return Cause(
+        cause=name,
+        waiting=waiting,
+        people=max(people, waiting),
+        attempts=attempts,
+        first_seen=since,
+        last_seen=seen,
+        minutes=tuple(minutes),
+    )
 
 
 def _usual(minutes: list[dict[str, int]]) -> Usual:
