@@ -237,7 +237,7 @@ class World:
 class QuickAccess(Access):
     """As in production, except that the key of sessions is computed at once.
 
-    It takes scrypt half of the time of a test. ``test_access`` uses the real one.
+    It takes scrypt half of the time of a test. The tests of the key, in ``test_access``, use the real one.
     """
 
     def signing_key(self, salt: bytes) -> bytes:

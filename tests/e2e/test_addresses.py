@@ -108,7 +108,8 @@ def running() -> Iterator[ExitStack]:
 def stack_at(url: str, folder: Path, livedesk: Process) -> Stack:
     """Return a system that uses the Redis at this address, not started yet."""
     there = {**STAND_IN_ACCOUNT, "LIVEDESK_BASE_URL": f"http://{LOCALHOST}:{livedesk.port}"}
-    env = {**bare_environment(), **TEST_ENV, **FAST, **there, "REDIS_URL": url}
+    # The first delivery finds the sentinel and opens several connections with TLS, which can take a second.
+    env = {**bare_environment(), **TEST_ENV, **FAST, "ACCEPT_TIMEOUT": "10s", **there, "REDIS_URL": url}
     return Stack(folder, env, cwd=folder, port=free_port())
 
 

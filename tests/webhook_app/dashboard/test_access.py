@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from tests.invariants import assert_invariants
 from tests.quick import seconds
-from tests.world import ENVELOPE, make_store
+from tests.world import ENVELOPE, QuickAccess, make_store
 from webhook_app.access import Access, Provider, Role
 from webhook_app.app import create_app
 from webhook_app.dashboard import session as sessions
@@ -29,7 +29,9 @@ from worker.store.security import KNOWN_MS, MAX_OVERALL, MAX_SIGN_INS, OVERALL_M
 from worker.store.store import Store
 
 PASSWORDS = {Role.OPERATOR: "an-operator-password", Role.VIEWER: "a-viewer-password"}
-ACCESS = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
+#: With the slow key of sessions, for the tests of that key.
+REAL_ACCESS = Access(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
+ACCESS = QuickAccess(operator_password=PASSWORDS[Role.OPERATOR], viewer_password=PASSWORDS[Role.VIEWER])
 TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 
 #: Makes a browser of its own on one web process: ``open_door(access=..., store=...)``.
@@ -121,7 +123,7 @@ def test_each_password_gives_its_role(door: FlaskClient, role: Role) -> None:
     assert role in page
 
 
-@pytest.mark.parametrize("access", [ACCESS, Access(operator_password=PASSWORDS[Role.OPERATOR])])
+@pytest.mark.parametrize("access", [ACCESS, QuickAccess(operator_password=PASSWORDS[Role.OPERATOR])])
 @pytest.mark.parametrize("password", ["", "wrong", "an-operator-passwor", "an-operator-password ", "\udcff", "ü" * 99])
 def test_a_wrong_password_is_rejected(open_door: OpenDoor, access: Access, password: str) -> None:
     door = open_door(access=access)
@@ -177,7 +179,7 @@ def test_over_tls_the_cookie_is_bound_to_this_host(open_door: OpenDoor) -> None:
     plain = open_door()
     answer = plain.post("/dashboard/sign-in", data={"csrf": csrf(plain)}, headers=tls)
     assert "Secure" not in str(answer.headers), "without a proxy, a client may claim anything"
-    behind = open_door(access=Access(operator_password="an-operator-password", proxies=1))
+    behind = open_door(access=QuickAccess(operator_password="an-operator-password", proxies=1))
     cookie = cookie_of(behind.get("/dashboard/sign-in", headers=tls))
     assert cookie.startswith("__Host-livedesk-sync=")
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
@@ -185,7 +187,7 @@ def test_over_tls_the_cookie_is_bound_to_this_host(open_door: OpenDoor) -> None:
 
 
 def test_a_session_is_valid_in_every_process(open_door: OpenDoor) -> None:
-    first, second = open_door(), open_door()
+    first, second = open_door(access=REAL_ACCESS), open_door(access=REAL_ACCESS)
     sign_in(first)
     cookie = first.get_cookie("livedesk-sync")
     assert cookie is not None
@@ -202,7 +204,7 @@ def test_a_session_is_valid_in_every_process(open_door: OpenDoor) -> None:
     ],
 )
 def test_a_changed_password_ends_all_sessions(open_door: OpenDoor, access: Access) -> None:
-    before, after = open_door(), open_door(access=access)
+    before, after = open_door(access=REAL_ACCESS), open_door(access=access)
     sign_in(before)
     cookie = before.get_cookie("livedesk-sync")
     assert cookie is not None
@@ -211,12 +213,12 @@ def test_a_changed_password_ends_all_sessions(open_door: OpenDoor, access: Acces
 
 
 def test_a_session_of_another_installation_is_invalid(open_door: OpenDoor, client: redis.Redis) -> None:
-    elsewhere = open_door()
+    elsewhere = open_door(access=REAL_ACCESS)
     sign_in(elsewhere)
     cookie = elsewhere.get_cookie("livedesk-sync")
     assert cookie is not None
     client.flushall()
-    here = open_door(store=make_store(client))
+    here = open_door(access=REAL_ACCESS, store=make_store(client))
     here.set_cookie("livedesk-sync", cookie.value)
     assert not is_in(here)
 
@@ -429,7 +431,7 @@ def test_sign_ins_are_in_the_audit_log(open_door: OpenDoor, store: Store, client
 
 def behind_a_proxy(open_door: OpenDoor) -> Callable[..., TestResponse]:
     """Return a function that signs in from an address."""
-    door = open_door(access=Access(operator_password=PASSWORDS[Role.OPERATOR], proxies=1))
+    door = open_door(access=QuickAccess(operator_password=PASSWORDS[Role.OPERATOR], proxies=1))
     form = {"csrf": csrf(door), "password": "wrong"}
 
     def attempt(address: str, **more: str) -> TestResponse:
@@ -542,7 +544,7 @@ def test_sign_in_works_while_redis_is_full(door: FlaskClient, client: redis.Redi
 
 
 def test_attempts_are_counted_per_address(open_door: OpenDoor) -> None:
-    door = open_door(access=Access(operator_password=PASSWORDS[Role.OPERATOR], proxies=1))
+    door = open_door(access=QuickAccess(operator_password=PASSWORDS[Role.OPERATOR], proxies=1))
     token = csrf(door)
 
     def attempt(address: str) -> int:
