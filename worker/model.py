@@ -184,8 +184,8 @@ class Contact:
 
     def without(self, *names: str) -> Self:
         """Return the same contact without these optional fields."""
-        left_out: dict[str, Any] = dict.fromkeys(names)
-        return replace(self, **left_out)
+        left_out: dict[str, Any] = {name: None for name in names if getattr(self, name) is not None}
+        return replace(self, **left_out) if left_out else self
 
 
 #: Every field of a contact, in the order of LiveDesk's create request.

@@ -221,7 +221,9 @@ class _Work:
         self.sync = sync
         self.claim = claim
         self.livedesk = livedesk
-        self.contact = replace(claim.contact, inbox_id=claim.contact.inbox_id or sync.inbox_id)
+        self.contact = claim.contact
+        if claim.contact.inbox_id is None:
+            self.contact = replace(claim.contact, inbox_id=sync.inbox_id)
         self.notes: list[Note] = list(claim.notes)
         #: What this attempt means for the create whose answer is unknown.
         self.unanswered = Unanswered.KEEP

@@ -1,16 +1,19 @@
 """Attempts for several contacts of one message: who is written when, whatever happens between them."""
 
+import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
 
 from tests.invariants import assert_invariants
 from tests.worker.sync_world import LOST, SyncWorld
-from tests.world import HOUR_MS
+from tests.world import CREATED, HOUR_MS
 from worker.errors import StoreError, StoreUnavailable
 from worker.livedesk.answers import Created
-from worker.model import Claim, State
+from worker.model import Claim, Note, OnConflict, State
 from worker.store import keys
 from worker.sync import Ended, Series
 
@@ -206,3 +209,34 @@ def test_three_contacts_take_four_round_trips(world: SyncWorld, series: Series, 
         series.bring(world.key(name))
     series.end()
     assert (trips, calls(client) - before) == (4, 6)
+
+
+def test_the_short_script_leaves_what_the_long_one_does(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two contacts with everything that a new record can have, each ended by one of the two."""
+    left = []
+    for name, is_short in (("ada", True), ("bob", False)):
+        client.flushdb()
+        world = SyncWorld(client)
+        world.submit(name, Note("name", "too long"), visitor=True, unverified=True, on_conflict=OnConflict.KNOWN)
+        world.advance(1000)
+        client.delete(keys.QUEUE)
+        claim = world.claim(name)
+        with monkeypatch.context() as patch:
+            if not is_short:
+                patch.setattr("worker.store.contacts.is_usual", lambda *_: False)
+            before = int(client.info("commandstats")["cmdstat_hgetall"]["calls"])
+            assert world.finish(claim, replace(CREATED, notes=claim.notes)).written
+            after = int(client.info("commandstats")["cmdstat_hgetall"]["calls"])
+        assert after - before == (1 if is_short else 0), "the other script has ended it"
+        assert_invariants(client)
+        left.append(contents(client, world, name))
+    assert left[0] == left[1]
+
+
+def contents(client: redis.Redis, world: SyncWorld, name: str) -> str:
+    """Return all keys with their values, without what differs between two contacts and two moments."""
+    key, salt = world.key(name), world.store.salt()
+    text = json.dumps([world.snapshot(), client.hgetall(keys.COUNTS)], sort_keys=True, default=sorted)
+    for own in (key, salt.decode(), world.record(name).fingerprint, world.store.finder_of_id("7").partition(":")[2]):
+        text = text.replace(own, "*")
+    return re.sub(r"f:\d+|\d{13}(?:\.\d+)?", "*", text).replace(f'"{name}"', "*")

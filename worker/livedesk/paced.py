@@ -137,7 +137,8 @@ class PacedLiveDesk:
         """Wait for the request's slot, and make the lease outlast the request."""
         for _ in range(PACE_TRIES):
             at = self.slots.pop(0) if self.slots else self._next_slot(look_up)
-            self.sleep(max(0.0, at - self.clock()))
+            if (wait_s := at - self.clock()) > 0:
+                self.sleep(wait_s)
             if not self.store.upstream.policy.rate or self.clock() - at <= LATE_S:
                 break
         self._keep_lease()

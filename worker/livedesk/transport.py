@@ -3,9 +3,9 @@
 The keys of senders are fetched with it, too. Nothing is retried, no redirect is followed, and nothing is read from the
 environment.
 
-``requests`` prepares a request once, and its adapter sends copies with other bodies. Its session would prepare each
-request anew, look for cookies and redirects, and read the body of a redirect without a limit. That takes longer than
-everything else that an attempt does.
+``requests`` prepares a request once, and its adapter chooses the connections; urllib3 sends it, each time with another
+body. A session of requests would prepare each request anew, look for cookies and redirects, and read the body of a
+redirect without a limit. That takes longer than everything else that an attempt does.
 """
 
 import http.client
@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import certifi
 import requests
@@ -57,6 +57,17 @@ HEADERS = {
 PIECE_BYTES, MAX_PIECES = 65_536, 20_000
 
 
+class _Prepared(NamedTuple):
+    """A request but for its body, and the connections that may send it.
+
+    ``target`` is what its first line names: a path, or for a proxy the whole URL.
+    """
+
+    pool: Any
+    target: str
+    headers: dict[str, Any]
+
+
 class Transport:
     """The requests of a process, which threads may share.
 
@@ -76,6 +87,7 @@ class Transport:
         self.connect_timeout_s = connect_timeout_s
         self.answer_timeout_s = answer_timeout_s
         self.resolve = resolve
+        self.timeout = urllib3.Timeout(connect=connect_timeout_s, read=answer_timeout_s)
         self.auth = auth
         self.proxies = dict(proxies)
         self.adapter = _Adapter(tls_context(ca_bundle))
@@ -97,30 +109,49 @@ class Transport:
         progress = CurrentRequest(time.monotonic() + self.connect_timeout_s, self.answer_timeout_s, self.resolve)
         current.request = progress
         try:
-            request = self._prepare(method, url, params) if params else self._prepared(method, url).copy()
-            if body is not None:
-                request.body = body
-                request.headers["Content-Length"] = str(len(body))
-            with self.adapter.send(
-                request, stream=True, timeout=(self.connect_timeout_s, self.answer_timeout_s), proxies=self.proxies
-            ) as response:
-                raw = _read(response.raw)
+            prepared = self._prepare(method, url, params) if params else self._prepared(method, url)
+            response = self._open(method, prepared, body)
+            try:
+                raw = _read(response)
+            finally:
+                response.close()
+                response.release_conn()
         except LocationValueError as error:  # an invalid host name; requests does not catch this error
             raise Misconfigured(causes.ADDRESS_INVALID) from error
         except (requests.RequestException, HTTPError, OSError, http.client.HTTPException) as error:
             raise _translated(error, progress) from error
         text = None if raw is None else decode(raw, response.headers)
-        return Answer(response.status_code, response.headers, text or "", is_complete=text is not None)
+        return Answer(response.status, response.headers, text or "", is_complete=text is not None)
 
     def close(self) -> None:
         """Close the connections that are kept open."""
+        self._prepared.cache_clear()
         self.adapter.close()
 
-    def _prepare(self, method: str, url: str, params: Mapping[str, str] | None = None) -> requests.PreparedRequest:
+    def _prepare(self, method: str, url: str, params: Mapping[str, str] | None = None) -> _Prepared:
         request = requests.Request(method, url, headers=HEADERS, params=params, auth=self.auth).prepare()
-        if not (request.url or "").startswith(("https://", "http://")):
+        sent_to = request.url or ""
+        if not sent_to.startswith(("https://", "http://")):
             raise requests.exceptions.InvalidSchema(f"No adapter for {url!r}")
-        return request
+        pool = self.adapter.get_connection_with_tls_context(request, True, self.proxies)
+        self.adapter.cert_verify(pool, sent_to, True, None)  # type: ignore[no-untyped-call]
+        return _Prepared(pool, self.adapter.request_url(request, self.proxies), dict(request.headers))
+
+    def _open(self, method: str, prepared: _Prepared, body: bytes | None) -> urllib3.BaseHTTPResponse:
+        length = {} if body is None else {"Content-Length": str(len(body))}
+        response: urllib3.BaseHTTPResponse = prepared.pool.urlopen(
+            method,
+            prepared.target,
+            body=body,
+            headers=prepared.headers | length,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+            retries=self.adapter.max_retries,
+            timeout=self.timeout,
+        )
+        return response
 
 
 def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
@@ -153,33 +184,11 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.context = context
-        #: The last URL, and its pool.
-        self._last: tuple[str | None, Any] = (None, None)
         super().__init__(pool_connections=2, pool_maxsize=POOL_SIZE, max_retries=urllib3.Retry(0, read=False))
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=self.context)
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
-
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        """Return the pool of the request's host, which is the same one again and again."""
-        url, pool = self._last
-        if pool is None or url != request.url:
-            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-            self._last = request.url, pool
-        return pool
-
-    def close(self) -> None:
-        self._last = None, None
-        super().close()
-
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Return a response without cookies and with nothing guessed."""
-        response = requests.Response()
-        response.status_code, response.headers, response.raw = resp.status, resp.headers, resp
-        return response
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
         contexts = {"ssl_context": self.context}

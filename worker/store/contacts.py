@@ -386,7 +386,6 @@ class Contacts:
             "attempt": record.dump_attempt(attempt),
             "notes": record.dump_notes(result.notes),
             "inbox": self._inbox_of(claim),
-            "policy": self.policy,
         }
 
     def _inbox_of(self, claim: Claim) -> str:

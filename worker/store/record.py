@@ -255,7 +255,7 @@ def dump_note(note: Note) -> str:
 
 
 def load_notes(text: str | None) -> tuple[Note, ...]:
-    return tuple(Note(name, words, NoteCode("".join(code))) for name, words, *code in json.loads(text or "[]"))
+    return tuple(Note(name, words, NoteCode("".join(code))) for name, words, *code in json.loads(text)) if text else ()
 
 
 def dump_attempt(attempt: Attempt) -> str:
