@@ -10,7 +10,7 @@ from tests.invariants import assert_invariants
 from tests.world import FAILED, World
 from worker.model import Contact, Origin, Signup
 from worker.store import keys
-from worker.store.queue import GRACE_MS, KEYS_PER_MESSAGE, MAX_SWEPT, NEW_BOUND, QUEUE_BOUNDS
+from worker.store.queue import GRACE_MS, KEYS_PER_MESSAGE, MAX_SWEPT, QUEUE_BOUNDS
 
 
 @pytest.fixture
@@ -62,6 +62,24 @@ def test_a_message_names_no_more_than_the_sweep_is_told(world: World) -> None:
     assert [len(message) for message in messages(world)] == [KEYS_PER_MESSAGE] * (MAX_SWEPT // KEYS_PER_MESSAGE)
 
 
+def test_while_many_messages_wait_a_message_names_as_many_as_it_may(world: World) -> None:
+    due(world, MAX_SWEPT + 45)
+    assert sweep(world) == MAX_SWEPT
+    assert len(messages(world)) == 25
+    assert sweep(world) == 45, "nothing else is due"
+    assert [len(message) for message in messages(world)][-3:] == [20, 20, 5]
+
+
+def test_room_for_a_few_is_left_until_a_whole_message_fits(world: World) -> None:
+    due(world, QUEUE_BOUNDS[1] + 100)
+    for _ in range(2):
+        sweep(world)
+    assert sweep(world) == 0
+    world.client.rpop(keys.QUEUE, 2)
+    assert sweep(world) == 2 * KEYS_PER_MESSAGE
+    assert {len(message) for message in messages(world)} == {KEYS_PER_MESSAGE}
+
+
 def test_what_an_operator_waits_for_shares_no_message(world: World) -> None:
     for number in range(60):
         world.bring(f"failed-{number}", FAILED)
@@ -71,10 +89,10 @@ def test_what_an_operator_waits_for_shares_no_message(world: World) -> None:
 
 
 def test_the_queue_has_no_more_contacts_than_its_bound(world: World) -> None:
-    due(world, NEW_BOUND + 300)
+    due(world, QUEUE_BOUNDS[1] + 300)
     handed = [sweep(world) for _ in range(4)]
     assert handed[0] == MAX_SWEPT
-    assert sum(handed) <= NEW_BOUND
+    assert sum(handed) <= QUEUE_BOUNDS[1]
     assert sum(map(len, messages(world))) == sum(handed)
     assert handed[-1] == 0
     world.client.rpop(keys.QUEUE, 10)

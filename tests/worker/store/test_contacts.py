@@ -650,8 +650,8 @@ def test_new_contacts_go_before_retries_and_older_before_younger(world: World) -
         (QUEUE_BOUNDS[2] - 3, 3),
         (QUEUE_BOUNDS[2] - 2, 2),
         (QUEUE_BOUNDS[2], 2),
-        (NEW_BOUND - 1, 1),
-        (NEW_BOUND, 0),
+        (QUEUE_BOUNDS[1] - 1, 1),
+        (QUEUE_BOUNDS[1], 0),
     ],
 )
 def test_retries_never_fill_the_room_of_new_contacts(waiting: int, handed: int, world: World) -> None:

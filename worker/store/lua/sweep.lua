@@ -22,7 +22,8 @@ local WORKERS, REPORTS = PREFIX .. 'workers', PREFIX .. 'worker_reports'
 local MAX_WORKERS = 1000
 -- When many are due, the next sweep follows within this time (sweeper.py).
 local NEXT_SWEEP_MS = 250
--- Several contacts share a message only where there are more than this many messages: all threads shall have work.
+-- Several contacts share a message only where there are at least this many messages: all threads shall have work. Workers
+-- fetch more than they work on, so that while so many wait, all are busy.
 local SPREAD = 25
 -- How far ahead the times of the lanes may be: a new contact finds one within a second, whatever waits.
 local REACH_MS = { [NEW] = AHEAD_MS, [RETRY] = 600, [DELETION] = 400, [CHANGE] = 400, [BULK] = 400 }
@@ -113,6 +114,22 @@ local function push(lane, keys)
   messages = redis.call(lane == OPERATOR and 'RPUSH' or 'LPUSH', QUEUE, (string.gsub(args.template, '@(%l+)@', fill)))
 end
 
+-- Returns how many contacts share a message, of `many` that may be handed over.
+local function share_of(lane, many)
+  if lane == OPERATOR then return 1 end
+  if messages >= SPREAD then return args.keys_per_message end
+  return math.max(1, math.min(args.keys_per_message, math.floor(many / SPREAD)))
+end
+
+-- Hands these contacts over, and leaves them alone for the grace.
+local function hand_over(lane, keys)
+  local moved, score = {}, string.format('%.0f', lane * LANE + now + args.grace_ms)
+  for i, contact in ipairs(keys) do moved[2 * i - 1], moved[2 * i] = score, contact end
+  redis.call('ZADD', DUE, unpack(moved))
+  handed = handed + #keys
+  push(lane, keys)
+end
+
 local found, more = messages, 0
 for nth, lane in ipairs(SWEPT) do
   local most = math.max(0, room(nth))
@@ -120,18 +137,15 @@ for nth, lane in ipairs(SWEPT) do
   local keys = redis.call('ZRANGE', DUE, string.format('%.0f', base), string.format('%.0f', base + now), 'BYSCORE',
     'LIMIT', 0, most + 1)
   local many = math.min(most, #keys)
-  local size = lane == OPERATOR and 1 or math.max(1, math.min(args.keys_per_message, math.floor(many / SPREAD)))
-  for first = 1, many, size do
-    local last = math.min(first + size - 1, many)
-    for i = first, last do redis.call('ZADD', DUE, string.format('%.0f', base + now + args.grace_ms), keys[i]) end
-    handed = handed + last - first + 1
-    push(lane, { unpack(keys, first, last) })
-  end
-  if size > 1 then bundles, bundle_size = messages, math.max(size, bundles > 0 and bundle_size or 1) end
+  local size = share_of(lane, many)
+  -- While all are busy, messages are not made smaller only because there is room for a few contacts.
+  if messages >= SPREAD and #keys > many then many = many - many % size end
+  for first = 1, many, size do hand_over(lane, { unpack(keys, first, math.min(first + size - 1, many)) }) end
+  if size > 1 and many > 0 then bundles, bundle_size = messages, math.max(size, bundles > 0 and bundle_size or 1) end
   if lane == OPERATOR and handed > 0 then
     redis.call('HSET', UPSTREAM, 'operator_slot', string.format('%.3f', operator_slot + handed * OPERATOR_MS))
   end
-  if #keys > most then more = 1 end
+  if #keys > many then more = 1 end
 end
 if bundles ~= tonumber(up[6] or 0) then redis.call('HSET', UPSTREAM, 'bundles', bundles, 'bundle_size', bundle_size) end
 return { handed, found, more }
