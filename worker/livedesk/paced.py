@@ -13,6 +13,8 @@ from worker.store.store import Store
 
 #: A request that is sent more than ``LATE_S`` seconds after its slot takes a new slot, at most ``PACE_TRIES`` times.
 LATE_S, PACE_TRIES = 0.007, 5
+#: Above this rate, in requests a second, threads cannot be that punctual, and the slots alone keep the rate.
+PUNCTUAL_RATE = 1000
 
 
 class LiveDesk(Protocol):
@@ -139,7 +141,7 @@ class PacedLiveDesk:
             at = self.slots.pop(0) if self.slots else self._next_slot(look_up)
             if (wait_s := at - self.clock()) > 0:
                 self.sleep(wait_s)
-            if not self.store.upstream.policy.rate or self.clock() - at <= LATE_S:
+            if not 0 < self.store.upstream.policy.rate <= PUNCTUAL_RATE or self.clock() - at <= LATE_S:
                 break
         self._keep_lease()
         self.store.counters.add("requests")
