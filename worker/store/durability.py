@@ -21,8 +21,8 @@ from worker.telemetry import LogEvent
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which Redis is inspected again, and for which other threads use the last result meanwhile.
-LOOK_EVERY_S, LOOK_KEPT_S = 1.0, 5.0
+#: Seconds after which Redis is inspected again.
+LOOK_EVERY_S = 1.0
 #: The readiness check warns from this share of what ``MAX_MEMORY`` allows.
 NEARLY = 0.9
 #: Seconds that the answer to a wait takes to arrive.
@@ -274,6 +274,8 @@ class Guard:
         self.connections = connections
         self.requirements = requirements
         self.clock = clock
+        #: Seconds for which others use the last result meanwhile: while Redis stalls, they wait with their deliveries.
+        self.kept_s = connections.patience_s + 2 * LOOK_EVERY_S
         #: The last result, and when it was seen: terms, or why there are none.
         self._seen: tuple[float, Terms | str] | None = None
         self._looking = threading.Lock()
@@ -292,17 +294,17 @@ class Guard:
     def _found(self) -> Terms | str:
         """Return the last result, or inspect when due, in one thread; others do not wait."""
         seen, now = self._seen, self.clock()
-        age = now - seen[0] if seen else LOOK_KEPT_S
+        age = now - seen[0] if seen else self.kept_s
         if seen and age < LOOK_EVERY_S:
             return seen[1]
-        if seen and age < LOOK_KEPT_S and not self._looking.acquire(blocking=False):
+        if seen and age < self.kept_s and not self._looking.acquire(blocking=False):
             return seen[1]
         try:
             found = self._judged(look(self.connections))
             self._seen = now, found
             return found
         finally:
-            if seen and age < LOOK_KEPT_S:
+            if seen and age < self.kept_s:
                 self._looking.release()
 
     def _judged(self, server: Server) -> Terms | str:

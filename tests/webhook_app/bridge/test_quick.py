@@ -104,6 +104,27 @@ def test_a_stall_of_redis_holds_up_nothing_but_deliveries(world: World, server: 
     assert_invariants(world.client)
 
 
+def test_deliveries_that_wait_for_redis_hold_no_threads(world: World, server: Valkey) -> None:
+    """Also if the last inspection of Redis is older than most stalls are long."""
+    guard = world.store._guard
+    assert guard is not None
+
+    async def stall() -> list[int]:
+        bridge = serving(world)
+        await answered(bridge, delivery({"identifier": "first"}))
+        guard.clock = lambda: time.monotonic() + 8
+        server.pause()
+        waiting = [asyncio.ensure_future(answered(bridge, delivery({"identifier": f"user-{n}"}))) for n in range(50)]
+        await asyncio.sleep(0.3)
+        pipe = world.store.connections._pipe
+        assert pipe is not None
+        assert len(pipe._waiting) >= 49, "one inspects Redis, in a thread"
+        server.resume()
+        return [one.status for one in await asyncio.gather(*waiting)]
+
+    assert run_async(stall()) == [200] * 50
+
+
 def test_many_at_once_are_all_stored(world: World) -> None:
     async def burst() -> list[Exchange]:
         bridge = serving(world)
