@@ -5,12 +5,14 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import redis
 from flask import Flask
 from jinja2 import FileSystemBytecodeCache
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.invariants import assert_invariants
 from tests.rig.valkey import Valkey
@@ -26,15 +28,29 @@ TESTS = Path(__file__).parent
 END_TO_END = ("browser", "e2e", "faults", "rig")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark slow tests, and run those of one file in one process."""
+    """Mark slow tests."""
     for item in items:
         folder, *_ = item.path.relative_to(TESTS).parts
         if folder in END_TO_END:
             item.add_marker("e2e")
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Runs the slow tests of one file in one process, where they share processes and browsers.
+
+    pytest-xdist 3.8 does not group tests by a mark with pytest 9.2: https://github.com/pytest-dev/pytest-xdist/issues/1386
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the file of a slow test; others are distributed one by one."""
+        file, folder = nodeid.partition("::")[0], nodeid.split("/")[1]
+        return file if folder in END_TO_END else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 # All processes and runs share compiled templates, in a folder for temporary files: this saves half of the time of page

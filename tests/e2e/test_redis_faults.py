@@ -182,6 +182,48 @@ def test_many_senders_are_answered_in_time_while_redis_is_silent(start_system: S
     wait_until(lambda: system.deliver({"identifier": WHO}).status_code == 200, "the receiver has recovered")
 
 
+def valkey_of(system: System) -> Process:
+    assert system.stack.valkey is not None
+    return system.stack.valkey
+
+
+def is_created(system: System, identifier: str) -> bool:
+    """Return whether it is created; if not, make it due, as messages may be lost."""
+    assert all(worker.is_running for worker in system.stack.workers), system.log()
+    state: str = system.record(identifier)["state"]
+    if state == "pending":
+        system.make_due(identifier)
+        system.hurry()
+    return state == "created"
+
+
+@pytest.mark.parametrize("trouble", [away, paused, read_only, out_of_memory], ids=lambda trouble: trouble.__name__)
+def test_an_attempt_that_is_under_way_is_written_down_afterwards(start_system: StartSystem, trouble: Trouble) -> None:
+    system = start_system()
+    system.livedesk.behave("slow", on="create", delay=0.5)
+    system.accept(WHO)
+    wait_until(lambda: system.creates(WHO), "the create has been sent")
+    with trouble(system):
+        wait_until(lambda: system.creates(WHO)[0].finished, "LiveDesk has answered")
+
+    record = system.wait_for(WHO, "created")
+    assert (record["outcome"], record["attempts_made"]) == ("created", 1)
+    assert len(system.creates(WHO)) == 1
+    system.assert_one_contact(WHO)
+
+
+def test_what_was_accepted_is_brought_home_while_memory_is_full(start_system: StartSystem) -> None:
+    system = start_system()
+    everybody = [f"{WHO}-{number}" for number in range(20)]
+    system.livedesk.behave("html_503", on="create", times=20)
+    for identifier in everybody:
+        system.accept(identifier)
+    with out_of_memory(system):
+        assert_told_to_come_again(system, "another")
+        system.drain()
+    system.assert_everybody(everybody)
+
+
 #: Seconds that a disk stalls, which Redis then waits for, and how many senders do.
 STALL_S, SENDERS = 3.0, 50
 
@@ -224,48 +266,6 @@ def test_a_redis_that_is_silent_for_longer_is_given_up_and_used_at_once_when_it_
     began = time.monotonic()
     wait_until(lambda: system.deliver({"identifier": WHO}).status_code == 200, "the receiver has recovered")
     assert time.monotonic() - began < BRISK_S
-
-
-def valkey_of(system: System) -> Process:
-    assert system.stack.valkey is not None
-    return system.stack.valkey
-
-
-def is_created(system: System, identifier: str) -> bool:
-    """Return whether it is created; if not, make it due, as messages may be lost."""
-    assert all(worker.is_running for worker in system.stack.workers), system.log()
-    state: str = system.record(identifier)["state"]
-    if state == "pending":
-        system.make_due(identifier)
-        system.hurry()
-    return state == "created"
-
-
-@pytest.mark.parametrize("trouble", [away, paused, read_only, out_of_memory], ids=lambda trouble: trouble.__name__)
-def test_an_attempt_that_is_under_way_is_written_down_afterwards(start_system: StartSystem, trouble: Trouble) -> None:
-    system = start_system()
-    system.livedesk.behave("slow", on="create", delay=0.5)
-    system.accept(WHO)
-    wait_until(lambda: system.creates(WHO), "the create has been sent")
-    with trouble(system):
-        wait_until(lambda: system.creates(WHO)[0].finished, "LiveDesk has answered")
-
-    record = system.wait_for(WHO, "created")
-    assert (record["outcome"], record["attempts_made"]) == ("created", 1)
-    assert len(system.creates(WHO)) == 1
-    system.assert_one_contact(WHO)
-
-
-def test_what_was_accepted_is_brought_home_while_memory_is_full(start_system: StartSystem) -> None:
-    system = start_system()
-    everybody = [f"{WHO}-{number}" for number in range(20)]
-    system.livedesk.behave("html_503", on="create", times=20)
-    for identifier in everybody:
-        system.accept(identifier)
-    with out_of_memory(system):
-        assert_told_to_come_again(system, "another")
-        system.drain()
-    system.assert_everybody(everybody)
 
 
 def test_a_redis_that_was_emptied_is_noticed_by_all_processes_and_used_at_once(start_system: StartSystem) -> None:

@@ -53,21 +53,31 @@ FORBIDDEN = {
 }
 
 
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with running_sink() as sink:
-        yield sink
-
-
-@pytest.fixture
-def system(tmp_path: Path, sink: Sink) -> Iterator[System]:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Sink]]:
     """A system that reports to the sink, with a Redis that asks for a password."""
-    with guarded_redis(tmp_path) as redis_url:
+    folder = tmp_path_factory.mktemp("sentry")
+    with running_sink() as sink, guarded_redis(folder) as redis_url:
         env = {**bare_environment(), **TEST_ENV, **FAST, "REDIS_URL": redis_url, "SENTRY_DSN": sink.dsn}
         env.pop("SOURCES_FILE", None)
-        stack = Stack(tmp_path, env, port=free_port(), stand_in_port=free_port())
-        with stack, checked(System(stack)) as system:
-            yield system
+        with Stack(folder, env, port=free_port(), stand_in_port=free_port()) as stack:
+            yield stack, sink
+
+
+@pytest.fixture
+def system(running: tuple[Stack, Sink]) -> Iterator[System]:
+    stack, sink = running
+    with checked(System(stack)) as system:
+        system.begin_anew()
+        sink.envelopes.clear()
+        for part in stack.parts:
+            part.skip_log()
+        yield system
+
+
+@pytest.fixture
+def sink(running: tuple[Stack, Sink]) -> Sink:
+    return running[1]
 
 
 @contextmanager

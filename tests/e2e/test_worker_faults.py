@@ -43,27 +43,6 @@ def test_a_worker_killed_between_the_create_and_its_end_leaves_one_contact(
     system.assert_one_contact(WHO)
 
 
-def test_workers_killed_again_and_again_lose_and_double_nobody(start_system: StartSystem) -> None:
-    system = start_system(workers=2)
-    system.livedesk.behave("slow", on="create", delay=0.1, share=0.5, seed=1)
-    system.livedesk.behave("commit_then_reset", on="create", share=0.5, seed=2)
-    everybody = [f"{WHO}-{number}" for number in range(60)]
-    for number, identifier in enumerate(everybody):
-        system.accept(identifier)
-        if number % 20 == 10:
-            kill_and_restart(system)
-    system.outlast_leases()
-    system.drain()
-    system.assert_everybody(everybody)
-
-
-def kill_and_restart(system: System) -> None:
-    for worker in system.stack.workers:
-        worker.kill()
-    for worker in system.stack.workers:
-        worker.start()
-
-
 def test_a_worker_killed_amid_the_contacts_of_a_message_leaves_one_of_them_uncertain(
     start_system: StartSystem,
 ) -> None:
@@ -91,32 +70,55 @@ def test_a_worker_killed_amid_the_contacts_of_a_message_leaves_one_of_them_uncer
         assert len(system.creates(identifier)) == 1
 
 
-def test_a_message_that_was_lost_is_sent_again(start_system: StartSystem) -> None:
-    system = start_system()
+def test_a_worker_that_is_asked_to_stop_finishes_what_it_has_begun_and_begins_nothing(
+    start_system: StartSystem,
+) -> None:
+    system = start_system(env=UNHURRIED)
     [worker] = system.stack.workers
-    worker.stop()
-    system.accept(WHO)
-    assert system.client.delete(keys.QUEUE) == 1
+    system.livedesk.behave("slow", on="create", delay=3)
+    everybody = [f"{WHO}-{number}" for number in range(30)]
+    for identifier in everybody:
+        system.accept(identifier)
+    begun = wait_until(lambda: all_threads_busy(system), "every thread of the worker waits for an answer")
+
+    os.kill(worker.pid, signal.SIGTERM)
+    assert worker.wait(15), "it takes longer than an attempt lasts"
+    assert worker.exit_code == 0
+
+    for identifier in everybody:
+        state = "created" if identifier in begun else "pending"
+        assert system.record(identifier)["state"] == state
+    assert {request.identifier for request in system.livedesk.requests("create")} == begun
+    system.assert_sound()
+
+    system.livedesk.clear()
     worker.start()
-    assert system.record(WHO)["state"] == "pending"
+    for identifier in everybody:
+        system.make_due(identifier)
+        system.wait_for(identifier, "created")
+        system.assert_one_contact(identifier)
+        assert len(system.creates(identifier)) == 1
 
-    system.make_due(WHO)
-    record = system.wait_for(WHO, "created")
-    assert record["attempts_made"] == 1
-    system.assert_one_contact(WHO)
+
+def test_workers_killed_again_and_again_lose_and_double_nobody(start_system: StartSystem) -> None:
+    system = start_system(workers=2)
+    system.livedesk.behave("slow", on="create", delay=0.1, share=0.5, seed=1)
+    system.livedesk.behave("commit_then_reset", on="create", share=0.5, seed=2)
+    everybody = [f"{WHO}-{number}" for number in range(60)]
+    for number, identifier in enumerate(everybody):
+        system.accept(identifier)
+        if number % 20 == 10:
+            kill_and_restart(system)
+    system.outlast_leases()
+    system.drain()
+    system.assert_everybody(everybody)
 
 
-def test_the_sweep_of_a_worker_needs_nobody_to_call_it(start_system: StartSystem) -> None:
-    system = start_system()
-    [worker] = system.stack.workers
-    worker.stop()
-    system.accept(WHO)
-    system.client.delete(keys.QUEUE)
-    system.make_due(WHO)
-
-    worker.start()
-    wait_until(lambda: system.record(WHO)["state"] == "created", "the worker's own sweep has found it")
-    system.assert_one_contact(WHO)
+def kill_and_restart(system: System) -> None:
+    for worker in system.stack.workers:
+        worker.kill()
+    for worker in system.stack.workers:
+        worker.start()
 
 
 def test_messages_that_come_twice_or_name_nobody_do_no_harm(start_system: StartSystem) -> None:
@@ -150,34 +152,32 @@ def test_two_workers_share_the_work_and_nobody_is_sent_twice(start_system: Start
         assert "state=created" in worker.log_text()
 
 
-def test_a_worker_that_is_asked_to_stop_finishes_what_it_has_begun_and_begins_nothing(
-    start_system: StartSystem,
-) -> None:
-    system = start_system(env=UNHURRIED)
+def test_a_message_that_was_lost_is_sent_again(start_system: StartSystem) -> None:
+    system = start_system()
     [worker] = system.stack.workers
-    system.livedesk.behave("slow", on="create", delay=3)
-    everybody = [f"{WHO}-{number}" for number in range(30)]
-    for identifier in everybody:
-        system.accept(identifier)
-    begun = wait_until(lambda: all_threads_busy(system), "every thread of the worker waits for an answer")
-
-    os.kill(worker.pid, signal.SIGTERM)
-    assert worker.wait(15), "it takes longer than an attempt lasts"
-    assert worker.exit_code == 0
-
-    for identifier in everybody:
-        state = "created" if identifier in begun else "pending"
-        assert system.record(identifier)["state"] == state
-    assert {request.identifier for request in system.livedesk.requests("create")} == begun
-    system.assert_sound()
-
-    system.livedesk.clear()
+    worker.stop()
+    system.accept(WHO)
+    assert system.client.delete(keys.QUEUE) == 1
     worker.start()
-    for identifier in everybody:
-        system.make_due(identifier)
-        system.wait_for(identifier, "created")
-        system.assert_one_contact(identifier)
-        assert len(system.creates(identifier)) == 1
+    assert system.record(WHO)["state"] == "pending"
+
+    system.make_due(WHO)
+    record = system.wait_for(WHO, "created")
+    assert record["attempts_made"] == 1
+    system.assert_one_contact(WHO)
+
+
+def test_the_sweep_of_a_worker_needs_nobody_to_call_it(start_system: StartSystem) -> None:
+    system = start_system()
+    [worker] = system.stack.workers
+    worker.stop()
+    system.accept(WHO)
+    system.client.delete(keys.QUEUE)
+    system.make_due(WHO)
+
+    worker.start()
+    wait_until(lambda: system.record(WHO)["state"] == "created", "the worker's own sweep has found it")
+    system.assert_one_contact(WHO)
 
 
 def all_threads_busy(system: System) -> set[str | None]:
