@@ -20,7 +20,7 @@ WHO = "user-42"
 #: Nothing is wrong with these answers of a create.
 HARMLESS: dict[str, list[dict[str, Any]]] = {
     "slow": [{"delay": 0.3}],
-    "drip": [{"delay": 0.0005}],
+    "drip": [{"delay": 0.0001}],
     "idle_close": [{}],
     "string_id": [{}],
     "wrong_types_200": [{"shape": "meta_null"}],
