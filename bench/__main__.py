@@ -39,21 +39,28 @@ EXTRAS = ("servers", "pools")
 def measure(part: str, rounds: int, quick: bool) -> Measured:
     """The result of one part."""
     seconds, contacts, many = (1.0, 1500, 20_000) if quick else (2.0, 4000, 200_000)
-    few = min(rounds, 3)
+    rounds = rounds_of(part, rounds)
     measures: dict[str, Callable[[], Measured]] = {
         "accept": lambda: accept.measure_all(rounds, seconds),
         "sync": lambda: sync.measure_all(rounds, contacts),
         "memory": lambda: memory.measure_all(many),
-        "import": lambda: importing.measure_all(few, many // 2),
+        "import": lambda: importing.measure_all(rounds, many // 2),
         "dashboard": lambda: dashboard.measure_all(100_000 if quick else 1_000_000),
         "pace": lambda: pace.measure_all(rounds),
-        "ack": lambda: ack.measure_all(few, seconds),
+        "ack": lambda: ack.measure_all(rounds, seconds),
         "burst": lambda: burst.measure_all(10_000 if quick else 100_000),
-        "scale": lambda: scale.measure_all(few, seconds, contacts),
+        "scale": lambda: scale.measure_all(rounds, seconds, contacts),
         "servers": lambda: choices.servers(rounds, seconds),
         "pools": lambda: choices.pools(rounds, contacts),
     }
     return measures[part]()
+
+
+def rounds_of(part: str, rounds: int) -> int:
+    """How many rounds a part has; the long ones have one."""
+    if part in ("memory", "dashboard", "burst"):
+        return 1
+    return min(rounds, 3) if part in ("import", "ack", "scale") else rounds
 
 
 def machine() -> str:
@@ -67,7 +74,8 @@ def machine() -> str:
 
 def about(part: str, rounds: int, quick: bool) -> str:
     """Say when, where and how a part was measured."""
-    how = f"`python -m bench {part}{' --quick' if quick else ''}`, up to {rounds} rounds"
+    number = rounds_of(part, rounds)
+    how = f"`python -m bench {part}{' --quick' if quick else ''}`, {number} round{'s' * (number > 1)}"
     what = f" Versions: {accept.about()}." if part == "accept" else ""
     return f"Measured on {datetime.now(UTC):%Y-%m-%d}: {MACHINE}; {how}.{what}"
 

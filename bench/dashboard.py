@@ -171,7 +171,7 @@ def retry_all(url: str, store: Store, failed: int) -> Iterator[Row]:
             moving.join()
     yield at_most(f"retry all of {failed:,}, in seconds until they are moved", took[0], MOVE_S)
     yield at_most(
-        "p99 of accepting meanwhile, times that before",
+        "latency (p99) of accepting meanwhile, times that before",
         meanwhile["p99"] / usual["p99"],
         SLOWER_MOST,
         detail=f"{usual['p99']:.1f} ms before, {meanwhile['p99']:.1f} ms meanwhile, at {ACCEPT_RATE:.0f} per second",
