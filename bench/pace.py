@@ -23,12 +23,12 @@ def measure(rate: int) -> tuple[int, float]:
     side = Side(f"{rate}/s", WORKERS, command, "worker ready", lay_in_ours, left_of_ours)
     count = rate * SECONDS
     with valkey() as server, stub() as livedesk:
-        side.lay_in(server.url, count)
         with working(side, server.url, livedesk):
+            side.lay_in(server.url, count)  # once the workers have started, which keeps all cores busy
             wait_until(lambda: fetch(f"{livedesk}/stats")["creates"] >= count, side.name, 3.0 * SECONDS, every=0.5)
         times: list[float] = fetch(f"{livedesk}/times")
     busiest = max(bisect_left(times, at + 1.0) - number for number, at in enumerate(times))
-    # From when all workers are there, to when the backlog is nearly gone: contacts must be waiting all the time.
+    # From when all of them have contacts, to when the backlog is nearly gone: contacts must be waiting all the time.
     first, last = count // 4, count * 95 // 100
     used = (last - first) / (times[last] - times[first]) / rate
     say(f"  {side.name}: {busiest} in the busiest second, {used:.1%} used")

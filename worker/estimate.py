@@ -13,7 +13,7 @@ from math import sqrt
 #: As in ``lua/upstream.lua``: the share of the pace that is used, and how much of the rate a second of good answers
 #: adds to a pace that a 429 lowered. After a stop the pace starts at half and doubles within a second. With what
 #: waits for the next sweep meanwhile, that takes as long as adding a quarter a second.
-HEADROOM, GAIN = 0.982, 0.05
+HEADROOM, GAIN = 0.984, 0.05
 RAMP_FROM, RAMP_GAIN = 0.5, 0.25
 #: Requests of a contact that is looked up first: the search, and the create or the update after it.
 LOOKED_UP_REQUESTS = 2

@@ -22,8 +22,8 @@ local policy = args.policy
 
 -- How far ahead the time of a request may be: no worker sleeps for longer.
 local AHEAD_MS = 1000
--- A little below the rate, so that requests which are up to 18 ms late do not exceed it (LATE_S in livedesk/paced.py).
-local HEADROOM = 0.982
+-- A little below the rate, so that requests which are up to 16 ms late do not exceed it (LATE_S in livedesk/paced.py).
+local HEADROOM = 0.984
 -- After a 429 half the pace, at most once a second, and never below this share of the rate.
 local LOWEST = 1 / 64
 -- How much a second of good answers raises the pace near what LiveDesk allows, as a share of the rate; and where the pace
