@@ -1,5 +1,6 @@
 """What is always true of the keyspace: states, leases, indexes, key names."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -128,7 +129,8 @@ def _assert_aliases(store: Any, linked: dict[str, dict[str, str]], names: set[st
 def _finders(fields: dict[str, str], salt: bytes) -> list[str]:
     if "data" not in fields:
         return []
-    return (record.dump_finders(record.load_contact(fields["identifier"], fields["data"]), salt) or "").split()
+    contact = record.load_contact(fields["identifier"], fields["data"])
+    return re.findall(r"[0-9]+:.{8}", record.dump_finders(contact, salt) or "")
 
 
 def _assert_record(

@@ -237,7 +237,7 @@ def dump_finders(contact: Contact, salt: bytes) -> str | None:
     """Return the finders of e-mail address and phone, or ``None`` without either."""
     email = finder("email", contact.email.lower(), salt) if contact.email else ""
     phone_number = finder("phone_number", contact.phone_number, salt) if contact.phone_number else ""
-    return f"{email} {phone_number}".strip() or None
+    return email + phone_number or None
 
 
 def findable(text: str) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Every change to Redis, on a real server: what each script does and leaves."""
 
+import re
 import socketserver
 import threading
 import time
@@ -771,6 +772,16 @@ def test_an_entry_without_a_record_is_forgotten_too(world: World) -> None:
     world.advance(1)
     assert world.store.contacts.forget(0) == 1
     assert world.counts() == {}
+
+
+def test_finders_of_earlier_versions_are_removed_too(world: World) -> None:
+    """They had a space between them."""
+    key = world.bring(ADA)
+    stored = str(world.client.hget(keys.contact(key), "finders"))
+    email, phone = re.findall(r"[0-9]+:.{8}", stored)
+    world.client.hset(keys.contact(key), "finders", f"{email} {phone}")
+    assert world.store.contacts.erase(key).result == "erased"
+    assert list(world.client.scan_iter(keys.finders("*"))) == []
 
 
 def test_forgetting_goes_in_bounded_steps(world: World) -> None:

@@ -11,7 +11,7 @@ local MOST_AHEAD = 100
 -- Stores what is sent for the contact (args.data, fingerprint, notes, finders); `before` are its previous finders. What an
 -- operator decided about a conflict is void once the e-mail address or the phone number is another one.
 local function store_data(before)
-  if before and before ~= args.finders then redis.call('HDEL', RECORD, 'resolution') end
+  if before and string.gsub(before, ' ', '') ~= args.finders then redis.call('HDEL', RECORD, 'resolution') end
   redis.call('HSET', RECORD, 'data', args.data, 'fingerprint', args.fingerprint)
   if before then remove_finders(before) end
   add_finders(args.finders)
