@@ -44,8 +44,8 @@ MAY_WAIT = len(RECEIVERS) * 60
 MAX_REFUSED = 0.05
 #: LiveDesk sees requests of a little more than a second in one: those that were on their way a little longer.
 RATE_TOLERANCE = 1.1
-#: How many contacts are requested at the same time.
-ASKERS = 8
+#: How many contacts are requested at the same time, and how often again after 503.
+ASKERS, REPEATS = 8, 5
 
 
 @dataclass(slots=True)
@@ -357,6 +357,10 @@ class Run:
             def ask(identifier: str) -> dict[str, Any] | None:
                 url = f"{self.rig.stack.url}/contacts/{quote(identifier, safe='')}"
                 answer = session.get(url, headers=OPERATOR, timeout=20)
+                for _ in range(REPEATS):  # a busy machine may keep Redis longer than a page waits for it
+                    if answer.status_code != 503:
+                        break
+                    answer = session.get(url, headers=OPERATOR, timeout=20)
                 if answer.status_code == 404:
                     return None
                 answer.raise_for_status()
