@@ -61,7 +61,8 @@ def test_what_another_node_has_is_asked_of_it(tmp_path: Path) -> None:
 def fail_over(cluster: SentinelCluster) -> None:
     """Make the old primary a replica at once; sentinels would wait ten seconds."""
     old = cluster.primary()
-    say(cluster.sentinels[0].port or 0, f"SENTINEL FAILOVER {SERVICE}")
+    sentinel = cluster.sentinels[0].port or 0
+    wait_until(lambda: b"+OK" in say(sentinel, f"SENTINEL FAILOVER {SERVICE}"), "a sentinel knows a good replica")
     wait_until(lambda: old not in cluster.named())
     say(old.port or 0, f"REPLICAOF {LOCALHOST} {cluster.primary().port}")
 
