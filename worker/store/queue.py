@@ -16,8 +16,8 @@ from worker.store.database import Database
 #: room of an earlier one, and what is in the queue before a new contact is sent within a second or two.
 QUEUE_BOUNDS = (1100, 1000, 500, 100, 100, 100)
 #: How long the queue may get by the messages that deliveries add, one for each new contact. With more, all workers are
-#: busy, and the sweep writes fewer messages for the same contacts.
-NEW_BOUND = 100
+#: busy, and the sweep writes fewer messages for the same contacts. It is above what changes and bulk work may take.
+NEW_BOUND = QUEUE_BOUNDS[-1] + 20
 #: New contacts go straight to the queue while it has no more than the pace can use in this time: ``due`` is a better
 #: place to wait for longer.
 QUEUE_SECONDS = 2

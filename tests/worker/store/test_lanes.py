@@ -14,6 +14,7 @@ from worker.actions import BulkAction, Command
 from worker.model import State, Work
 from worker.store import keys
 from worker.store.lists import Filter
+from worker.store.queue import QUEUE_BOUNDS
 
 
 def test_deletions_go_before_changes_and_both_after_retries(client: redis.Redis) -> None:
@@ -164,9 +165,10 @@ def test_what_an_operator_retries_passes_a_long_queue(client: redis.Redis) -> No
     world.bring("ada", FAILED)
     for number in range(900):
         world.accept(replace(ADA, identifier=f"new-{number}"))
+    world.store.queue.sweep("worker")
+    assert len(world.queue()) > QUEUE_BOUNDS[2], "the queue is long"
     world.store.contacts.retry_now(world.key())
     world.store.queue.sweep("worker")
-    assert len(world.queue()) == 901
     assert world.queue()[0] == world.key()
 
 
