@@ -25,6 +25,8 @@ QUEUE_SECONDS = 2
 MAX_SWEPT = 500
 #: How many contacts a message may name (docs/adr/0040-a-message-names-several-contacts.md).
 KEYS_PER_MESSAGE = 20
+#: Up to this rate, in requests a second, it names one: workers have the time for that.
+UNHURRIED_RATE = 200.0
 #: How long a contact that was handed over is left alone, in ms, before its message counts as lost.
 GRACE_MS = 30_000
 #: A worker writes a heartbeat every second; one that is older than this has stopped.
@@ -153,7 +155,7 @@ class Queue:
             grace_ms=self.grace_ms,
             sweep_id=secrets.token_hex(8),
             max_handed=MAX_SWEPT,
-            keys_per_message=keys_per_message,
+            keys_per_message=1 if 0 < self.policy["rate"] <= UNHURRIED_RATE else keys_per_message,
             bounds=QUEUE_BOUNDS,
             worker=worker,
             report=report,

@@ -8,9 +8,9 @@ import redis
 
 from tests.invariants import assert_invariants
 from tests.world import FAILED, World
-from worker.model import Contact, Origin, Signup
+from worker.model import Contact, Origin, Signup, UpstreamPolicy
 from worker.store import keys
-from worker.store.queue import GRACE_MS, KEYS_PER_MESSAGE, MAX_SWEPT, QUEUE_BOUNDS
+from worker.store.queue import GRACE_MS, KEYS_PER_MESSAGE, MAX_SWEPT, QUEUE_BOUNDS, UNHURRIED_RATE
 
 
 @pytest.fixture
@@ -78,6 +78,14 @@ def test_room_for_a_few_is_left_until_a_whole_message_fits(world: World) -> None
     world.client.rpop(keys.QUEUE, 2)
     assert sweep(world) == 2 * KEYS_PER_MESSAGE
     assert {len(message) for message in messages(world)} == {KEYS_PER_MESSAGE}
+
+
+@pytest.mark.parametrize(("rate", "is_shared"), [(UNHURRIED_RATE, False), (UNHURRIED_RATE + 1, True)])
+def test_at_a_low_rate_each_contact_has_a_message(client: redis.Redis, rate: float, is_shared: bool) -> None:
+    world = World(client, policy=UpstreamPolicy(rate))
+    due(world, 300)
+    assert sweep(world) >= UNHURRIED_RATE
+    assert (max(map(len, messages(world))) > 1) is is_shared
 
 
 def test_what_an_operator_waits_for_shares_no_message(world: World) -> None:
