@@ -26,6 +26,8 @@ hypothesis.settings.load_profile("default")
 TESTS = Path(__file__).parent
 #: Folders whose tests start real processes, for seconds each.
 END_TO_END = ("browser", "e2e", "faults", "rig")
+#: Another file whose tests share what takes seconds to set up.
+SEARCHES = "tests/worker/livedesk/test_search.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,9 +45,9 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no typ
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        """Return the file of a slow test; others are distributed one by one."""
+        """Return the file of a test that shares; others are distributed one by one."""
         file, folder = nodeid.partition("::")[0], nodeid.split("/")[1]
-        return file if folder in END_TO_END else nodeid
+        return file if folder in END_TO_END or file == SEARCHES else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
