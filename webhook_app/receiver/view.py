@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any, TypeVar
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-import msgspec
 from flask import Blueprint, Request, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestTimeout
@@ -53,8 +52,6 @@ CLASH = {"identifier": "belongs to another person, of another source"}
 #: If storing took longer than this, the use of the secret is not recorded: that waits for Redis, too.
 SLOW_S = 0.5
 
-_encode = msgspec.json.Encoder().encode
-
 blueprint = Blueprint("receiver", __name__, url_prefix="/webhooks")
 
 
@@ -66,7 +63,7 @@ class AcceptedResponse(Response):
 
     def __init__(self, document: dict[str, Any], counted: tuple[str, ...]) -> None:
         self.document, self.counted = document, counted
-        super().__init__(_encode(document), content_type="application/json")
+        super().__init__(json.dumps(document), content_type="application/json")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(self.status, self.headers.to_wsgi_list())
