@@ -103,10 +103,13 @@ def read_source(
     secrets = read_secrets(entry, environ, problems) if verifies else {}
     settings = {"on_invalid": ON_INVALID[0], **{key: entry[key] for key in SETTINGS if key in entry}}
     problems += _setting_problems(settings)
-    parts = _parts(entry, secrets, environ, problems)
+    parts: dict[str, Any] = {"reader": Reader(), "verifiers": ()}
+    with collecting(problems):
+        parts["reader"] = _reader(entry)
     if verifies:
         with collecting(problems):
             parts["verifiers"] = read_verifiers(entry.get("verify"), secrets, parts["reader"], key_sets)
+    parts |= _parts(entry, secrets, environ, problems)
     if problems:
         raise SettingsError(problems)
     settings |= {key: read(settings[key]) for key, read in READ.items() if key in settings}
@@ -117,10 +120,8 @@ def read_source(
 def _parts(
     entry: Mapping[str, Any], secrets: Mapping[str, str], environ: Mapping[str, str], problems: list[str]
 ) -> dict[str, Any]:
-    """Return the parts of a source that have no mistakes."""
-    parts: dict[str, Any] = {"reader": Reader(), "verifiers": ()}
-    with collecting(problems):
-        parts["reader"] = _reader(entry)
+    """Return what has no mistakes, beside reader and verifiers."""
+    parts: dict[str, Any] = {}
     with collecting(problems):
         parts["mapping"] = mappings.read_mapping(entry)
     with collecting(problems, "secret_fields: "):
