@@ -1,7 +1,7 @@
 -- include: upstream, breaker
 -- Hands over what is due: a Celery message for one contact or, where many are due, for several; in the order of the lanes
--- (SWEPT), no more than the pace can use, and while the sync is stopped nothing but the probe. Safe to run in many processes at once: handing a contact over
--- moves its time on by the grace, so that no other process does it too.
+-- (SWEPT), no more than the pace can use, and while the sync is stopped nothing but the probe. Safe to run in many processes
+-- at once: handing a contact over moves its time on by the grace, so that no other process does it too.
 --
 -- It is also the worker's sign of life. Removing the old sign is the first write: see write_even_when_full.
 --
