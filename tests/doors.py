@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources.config import read_source
-from worker.model import Accepted, Contact, Note, Origin, Quarantined, Signup, State, Status
+from worker.model import Accepted, Contact, Origin, Quarantined, Signup, State, Status
 from worker.store.connection import connect
 from worker.store.contacts import Contacts
 from worker.store.quarantine import Quarantine
@@ -23,7 +23,8 @@ class MemoryContacts:
     def __init__(self, store: "MemoryStore") -> None:
         self.store = store
 
-    def accept(self, contact: Contact, _origin: Origin, _notes: tuple[Note, ...] = (), **_options: bool) -> Accepted:
+    def accept_signup(self, signup: Signup, _origin: Origin, **_options: bool) -> Accepted:
+        contact = signup.contact
         self.store.before()
         is_repeat = self.store.taken.get(contact.identifier) == contact
         status = Status.DUPLICATE if contact.identifier in self.store.taken else Status.ACCEPTED
@@ -31,7 +32,7 @@ class MemoryContacts:
         return Accepted(status, State.PENDING, None, is_repeat=is_repeat)
 
     def accept_all(self, signups: Iterable[Signup], origin: Origin, **_options: bool) -> list[Accepted]:
-        return [self.accept(signup.contact, origin, signup.notes) for signup in signups]
+        return [self.accept_signup(signup, origin) for signup in signups]
 
 
 class MemoryQuarantine:

@@ -13,6 +13,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Blueprint, Request, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
+from flask.globals import app_ctx
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestTimeout
 
 from webhook_app.parts import Parts
@@ -27,7 +28,7 @@ from webhook_app.sources.verify.callback_id import Reusable
 from webhook_app.sources.verify.handshakes import Reply
 from worker import telemetry
 from worker.errors import StoreError, TooLargeToKeep, Unmappable
-from worker.model import Accepted, Contact, Identity, Signup, Status
+from worker.model import Accepted, Contact, Identity, Quarantined, Signup, Status
 from worker.store.store import Store
 
 T = TypeVar("T")
@@ -77,6 +78,15 @@ class Stored:
     document: dict[str, Any]
     counted: tuple[str, ...]
     has_clash: bool
+
+
+@dataclass(slots=True)
+class Judged:
+    """The result of an element, how it is counted, and what of it is quarantined."""
+
+    result: dict[str, Any]
+    counted: str
+    kept: Quarantined | None = None
 
 
 @blueprint.record
@@ -139,8 +149,9 @@ def refuse(error: Exception) -> Response:
 
 
 def _begin(name: str) -> tuple[DeliveryLog, Source, float]:
-    began = g.began = time.perf_counter()
-    log: DeliveryLog = current_app.extensions[EXTENSION]
+    context = app_ctx._get_current_object()  # type: ignore[attr-defined] # each use of Flask's proxies takes a µs
+    began = context.g.began = time.perf_counter()
+    log: DeliveryLog = context.app.extensions[EXTENSION]
     source = log.parts.sources.get(name)
     if source is None:
         raise NoSource
@@ -148,7 +159,7 @@ def _begin(name: str) -> tuple[DeliveryLog, Source, float]:
 
 
 def _request() -> Request:
-    """Return the request itself: each look through Flask's proxy takes a microsecond."""
+    """Return the request itself, and not Flask's proxy of it."""
     found: Request = request._get_current_object()  # type: ignore[attr-defined]
     return found
 
@@ -220,49 +231,45 @@ def store_delivered(store: Store, source: Source, delivered: Delivered, *, same_
         Unmappable: the source rejects some elements of a batch; the others are stored.
     """
     signups = [one.reading for one in delivered.elements if isinstance(one.reading, Signup)]
+    contacts, origin = store.contacts, source.origin
     if delivered.is_batch:
-        stored = store.contacts.accept_all(_in_time(store, signups), source.origin, same_person=same_person)
+        accepted = contacts.accept_all(_in_time(store, signups), origin, same_person=same_person)
     else:
-        stored = [_accept(store, source, signup, same_person) for signup in signups]
-    accepted = iter(stored)
-    results, counted, kept = [], [], []
-    for element in delivered.elements:
-        match element.reading:
-            case None:
-                counted.append(IGNORED_DELETION if element.is_ignored_deletion else Status.IGNORED)
-                results.append(_ignored(element))
-            case Unmappable() as error:
-                counted.append(Status.QUARANTINED)
-                results.append({**_result(Status.QUARANTINED), "errors": error.problems})
-                kept.append(source.quarantined(delivered, element, error.problems))
-            case Signup(contact):
-                result = next(accepted)
-                counted.append(result.status)
-                results.append(_result_of(source, contact, result))
-                if result.clashes_with:
-                    kept.append(source.quarantined(delivered, element, CLASH, result.clashes_with))
-    if source.on_invalid == "reject":
-        kept = [one for one in kept if one.clash]
-    store.quarantine.add_all(_in_time(store, kept))
-    has_clash = any(one.clash for one in kept)
+        accepted = [contacts.accept_signup(signup, origin, same_person=same_person) for signup in signups]
+    remaining = iter(accepted)
+    judged = [_judge(source, delivered, element, remaining) for element in delivered.elements]
+    kept = [one.kept for one in judged if one.kept is not None]
+    if kept:
+        store.quarantine.add_all(_in_time(store, kept))
     if source.on_invalid == "reject" and (problems := problems_in(delivered)):
         raise Unmappable(problems)
+    counted = tuple([one.counted for one in judged])
+    has_clash = any(one.clash for one in kept)
     if not delivered.is_batch:
-        return Stored(results[0], tuple(counted), has_clash)
+        return Stored(judged[0].result, counted, has_clash)
+    results = [one.result for one in judged]
     best = min(results, key=lambda result: RANKS.index(result["status"]))
-    return Stored({**best, "results": results}, tuple(counted), has_clash)
+    return Stored({**best, "results": results}, counted, has_clash)
 
 
-def _accept(store: Store, source: Source, signup: Signup, same_person: bool) -> Accepted:
-    return store.contacts.accept(
-        signup.contact,
-        source.origin,
-        signup.notes,
-        is_unverified=signup.is_unverified,
-        cleared=signup.cleared,
-        event=signup.event,
-        same_person=same_person,
-    )
+def _judge(source: Source, delivered: Delivered, element: Element, accepted: Iterator[Accepted]) -> Judged:
+    """Return what happened to an element.
+
+    If it has a contact, the next of ``accepted`` is its result.
+    """
+    match element.reading:
+        case Signup(contact):
+            result = next(accepted)
+            clash = result.clashes_with
+            kept = source.quarantined(delivered, element, CLASH, clash) if clash else None
+            return Judged(_result_of(source, contact, result), result.status, kept)
+        case None:
+            counted = IGNORED_DELETION if element.is_ignored_deletion else Status.IGNORED
+            return Judged(_ignored(element), counted)
+        case Unmappable() as error:
+            is_kept = source.on_invalid != "reject"
+            kept = source.quarantined(delivered, element, error.problems) if is_kept else None
+            return Judged({**_result(Status.QUARANTINED), "errors": error.problems}, Status.QUARANTINED, kept)
 
 
 def _result(status: str, contact: Contact | None = None, accepted: Accepted | None = None) -> dict[str, Any]:

@@ -374,11 +374,17 @@ class Connections:
     def _pass(self, command: bytes) -> Any:
         """Send a command over the connection of this event loop, and return the answer."""
         left_s = max(LEAST_S, self.left_s())
-        with self.unresponsive.call(left_s) as is_gone:
+        began, is_trial = self.unresponsive.begin()
+        try:
             pipe = self._pipe
-            if is_gone or pipe is None or pipe.is_over or pipe.loop is not asyncio.get_running_loop():
+            if is_trial or pipe is None or pipe.is_over or pipe.loop is not asyncio.get_running_loop():
                 pipe = self._open_pipe()
             answer = greenlets.wait(pipe.send(command, left_s))
+        except BaseException as error:
+            self.unresponsive.settle(error, began, left_s, is_trial=is_trial)
+            raise
+        if is_trial:
+            self.unresponsive.settle(None, began, left_s, is_trial=True)
         if isinstance(answer, Exception) and was_moved(answer):
             pipe.retire()
         return answer

@@ -142,13 +142,22 @@ class Contacts:
         same_person: bool = False,
         bulk: bool = False,
     ) -> Accepted:
+        """Store a contact as ``accept_signup`` does.
+
+        The other arguments are those of ``Signup``.
+        """
+        signup = Signup(contact, notes, is_unverified, cleared, event)
+        return self.accept_signup(signup, origin, same_person=same_person, bulk=bulk)
+
+    def accept_signup(
+        self, signup: Signup, origin: Origin, *, same_person: bool = False, bulk: bool = False
+    ) -> Accepted:
         """Store a delivery as durably as ``ACK`` requires, so that it is sent to LiveDesk.
 
-        ``is_unverified``, ``cleared`` and ``event``: see ``model.Signup``. ``same_person``: an operator knows that this
-        is the person who has the identifier, so that there is no clash. ``bulk``: only when nothing else is waiting.
+        ``same_person``: an operator knows that this is the person who has the identifier, so that there is no clash.
+        ``bulk``: only when nothing else is waiting.
         """
         terms = self.db.terms()
-        signup = Signup(contact, notes, is_unverified, cleared, event)
         return self._accept(signup, origin, terms, terms.wait, same_person=same_person, bulk=bulk)
 
     def accept_all(
@@ -218,7 +227,7 @@ class Contacts:
         for _ in range(MAX_ACCEPTS):
             salt = self.db.salt()
             delivery = self._delivery(signup, origin, terms, salt, same_person=same_person, bulk=bulk)
-            answer = self.db.run("accept", wait=wait, **delivery | more)
+            answer = self.db.run_with("accept", delivery | more if more else delivery, wait)
             accepted = self._accepted(answer, origin, terms)
             if accepted is not None:
                 return accepted

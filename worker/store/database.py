@@ -107,6 +107,10 @@ class Database:
 
         With ``wait``, return only when the change is that durable.
         """
+        return self.run_with(script, args, wait)
+
+    def run_with(self, script: str, args: dict[str, Any], wait: Wait | None = None) -> Any:
+        """Run one of our scripts as ``run`` does; ``args`` gets some more."""
         args["shift_ms"] = self.shift_ms
         packed = self._encode(args)
         more = wait.commands(self.connections.left_s()) if wait else ()

@@ -37,15 +37,15 @@ class TooManyWait(exceptions.TimeoutError):
 class Pipe:
     """A connection that an event loop shares.
 
-    ``make`` returns one that is not open yet, and ``greeted`` is called when it is.
+    ``make`` returns one that is not open yet. ``answered`` is called when it is, and whenever the server answers.
     ``is_over``: nothing more may be sent, use another one. Only the event loop that created it may use it.
     """
 
-    def __init__(self, make: Callable[[], Any], greeted: Callable[[], None]) -> None:
+    def __init__(self, make: Callable[[], Any], answered: Callable[[], None]) -> None:
         self.loop = asyncio.get_running_loop()
         self.is_over = False
         self._make = make
-        self._greeted = greeted
+        self._answered = answered
         self._connection: Any = None
         self._socket: Any = None
         self._reader = hiredis.Reader(encoding="utf-8", replyError=DefaultParser.parse_error, notEnoughData=NOTHING)
@@ -104,7 +104,7 @@ class Pipe:
         if error is not None:
             self._lose(error)
             return
-        self._greeted()
+        self._answered()
         self._socket = connection._sock
         self._socket.setblocking(False)
         self.loop.add_reader(self._socket.fileno(), self._read)
@@ -155,6 +155,7 @@ class Pipe:
             future, _ = self._waiting.popleft()
             if not future.done():
                 future.set_result(answer)
+        self._answered()
         if self.is_over:
             self.retire()
 

@@ -47,10 +47,9 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 """
 
 import json
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -72,7 +71,16 @@ from worker.model import (
     State,
     Work,
 )
-from worker.store.fingerprint import UNKNOWN, UNSEEN, chunks_of, code_of, differing_fields, differing_values, name_of
+from worker.store.fingerprint import (
+    UNKNOWN,
+    UNSEEN,
+    chunks_of,
+    code_of,
+    differing_fields,
+    differing_values,
+    keyed_hash,
+    name_of,
+)
 
 #: The states of a contact without data: LiveDesk has it, or never again.
 SETTLED_STATES = (State.CREATED, State.DELETED)
@@ -82,6 +90,7 @@ BUCKETS = 2**14
 #: Characters of a contact's key.
 KEY_LENGTH = 16
 
+_ALTERNATIVE = bytes.maketrans(b"+/", b"._")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -189,15 +198,18 @@ def contact_key(identifier: str, salt: bytes) -> str:
     Base64 with ``.`` and ``_``, so that it fits into a URL, and into a command line, where a leading ``-`` would make
     it an option. The chance that two of ten million contacts share a key is 10^-15.
     """
-    digest = blake2b(identifier.encode(), key=salt, digest_size=12).digest()
-    return b64encode(digest, altchars=b"._").decode()
+    return _base64(keyed_hash(identifier, salt, 12))
 
 
 def finder(name: str, value: str, salt: bytes) -> str:
     """Return ``<bucket>:<field>``, the list of this value: a keyed hash of 62 bits."""
-    digest = blake2b(f"{name}={value}".encode(), key=salt, digest_size=8).digest()
-    field = b64encode(digest[2:], altchars=b"._").decode()
-    return f"{int.from_bytes(digest[:2]) % BUCKETS}:{field}"
+    digest = keyed_hash(f"{name}={value}", salt, 8)
+    return f"{int.from_bytes(digest[:2]) % BUCKETS}:{_base64(digest[2:])}"
+
+
+def _base64(digest: bytes) -> str:
+    """Return base64 with ``.`` and ``_``, of a multiple of three bytes."""
+    return b2a_base64(digest, newline=False).translate(_ALTERNATIVE).decode()
 
 
 def split(found: str) -> list[str]:

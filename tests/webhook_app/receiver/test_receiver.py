@@ -20,7 +20,7 @@ from webhook_app.app import create_app
 from webhook_app.parts import Parts
 from webhook_app.sources import load_sources
 from worker.errors import StoreFull, StoreUnavailable
-from worker.model import Accepted, Attempt, AttemptResult, Contact, Note, Origin, Outcome, State, UpstreamPolicy
+from worker.model import Accepted, Attempt, AttemptResult, Origin, Outcome, Signup, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.contacts import Contacts
@@ -47,11 +47,11 @@ ADA = {"identifier": "ada", "name": "Ada", "email": "Ada@Example.com", "phone_nu
 
 
 class BrokenContacts(Contacts):
-    """Contacts whose ``accept`` raises an error."""
+    """Contacts whose ``accept_signup`` raises an error."""
 
     error: Exception
 
-    def accept(self, contact: Contact, origin: Origin, notes: tuple[Note, ...] = (), **options: Any) -> Accepted:
+    def accept_signup(self, signup: Signup, origin: Origin, **options: Any) -> Accepted:
         raise self.error
 
 
