@@ -101,7 +101,7 @@ def lay_in_one(pipe: Any, number: int, state: State, at: int, secret: bytes) -> 
     if state is State.RETRYING:
         fields["next_attempt_at"] = at + 10**10
         pipe.zadd(keys.DUE, {key: keys.LANE + at + 10**10})
-    pipe.hset(keys.contact(key), mapping=fields)
+    pipe.hset(keys.contact(key), mapping={record.stored(name): value for name, value in fields.items()})
     for finder in finders:
         bucket, _, field = finder.partition(":")
         pipe.hset(keys.finders(bucket), field, key)

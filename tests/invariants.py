@@ -65,7 +65,7 @@ def assert_invariants(client: redis.Redis) -> None:
     found_by: dict[str, set[str]] = {}
     linked: dict[str, dict[str, str]] = {}
     for key in records:
-        fields = store.hgetall(keys.contact(key))
+        fields = record.named(store.hgetall(keys.contact(key)).items())
         _assert_record(key, fields, indexed, due, salt)
         if "cause" in fields:
             held_by_cause.setdefault(fields["cause"], set()).add(key)

@@ -37,7 +37,7 @@ from worker.model import (
     State,
     UpstreamPolicy,
 )
-from worker.store import keys
+from worker.store import keys, record
 from worker.store.contacts import Finished
 from worker.store.lists import ContactLists
 from worker.store.operations import Operations
@@ -193,9 +193,9 @@ class World:
     # Redis
 
     def fields(self, identifier: str = "ada") -> dict[str, str]:
-        """Return the record as Redis stores it."""
+        """Return the fields of the record."""
         fields: Any = self.client.hgetall(keys.contact(self.key(identifier)))
-        return dict(fields)
+        return record.named(fields.items())
 
     def due(self, identifier: str = "ada") -> float | None:
         score: float | None = self.client.zscore(keys.DUE, self.key(identifier))

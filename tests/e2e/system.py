@@ -23,6 +23,7 @@ from worker.model import State
 from worker.process.envelope import build_envelope
 from worker.store import keys
 from worker.store.connection import connect
+from worker.store.record import stored
 from worker.store.store import Store
 from worker.tasks import create_contact
 
@@ -269,7 +270,7 @@ class System:
     def known(self) -> set[str]:
         """Return the identifiers of all records in Redis."""
         names: list[Any] = list(self.client.scan_iter(keys.contact("*")))
-        return {str(self.client.hget(name, "identifier")) for name in names}
+        return {str(self.client.hget(name, stored("identifier"))) for name in names}
 
     def assert_everybody(self, identifiers: Iterable[str]) -> None:
         """Check I5 when no contact is open: LiveDesk has each exactly once, no others."""

@@ -316,7 +316,7 @@ class Contacts:
         now, lease_until, wait_ms, apart_ms, done_at, is_inbox_probe, salt, *fields = answer[1:]
         self.db.remember_salt(salt)  # another one, if somebody has emptied this Redis
         return record.load_claim(
-            dict(zip(fields[::2], fields[1::2], strict=True)),
+            zip(fields[::2], fields[1::2], strict=True),
             key=key,
             token=token,
             now=int(now),
@@ -407,7 +407,7 @@ class Contacts:
     def _forget(self, state: State, keep_ms: int) -> int:
         expired = self.db.older(keys.state(state), keep_ms)
         with translated():
-            ids: list[Any] = [self.db.client.hget(keys.contact(key), "contact_id") for key in expired]
+            ids = [self._contact_id(key) for key in expired]
         return sum(
             int(
                 self.db.run(
@@ -574,8 +574,7 @@ class Contacts:
         ``contact_id``: its id there, where the record does not know it.
         """
         with translated():
-            stored: Any = self.db.client.hget(keys.contact(key), "contact_id")
-            contact_id = stored or contact_id
+            contact_id = self._contact_id(key) or contact_id
             if not contact_id:
                 return [key]
             found: Any = self.db.client.smembers(keys.aliases(contact_id))
@@ -595,6 +594,12 @@ class Contacts:
             for state in State:
                 pipe.zcard(keys.state(state))
             return dict(zip(State, pipe.execute(), strict=True))
+
+    def _contact_id(self, key: str) -> str | None:
+        """Read a contact's id in LiveDesk."""
+        names = record.names_of("contact_id")
+        values: Any = self.db.client.hmget(keys.contact(key), names)
+        return record.named(zip(names, values, strict=True)).get("contact_id")
 
     def _found_by(self, contact_id: str) -> list[str]:
         """Return the keys that the finder of a contact id leads to."""

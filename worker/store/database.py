@@ -44,21 +44,25 @@ LIBRARIES = frozenset(
         "hand_over",
         "new_contact",
         "claim_new",
+        "earlier",
     }
 )
 _INCLUDE = re.compile(r"-- include: (.*)\n")
+_FIELD = re.compile(r"\bFIELD\.(\w+)")
 
 
 def source_of(name: str) -> str:
     """Return a script with the libraries that its first line names.
 
-    ``common`` is the first of them, unless it is named in another place.
+    ``common`` is the first of them, unless it is named in another place. ``FIELD.<name>`` becomes the name under which
+    Redis stores that field of a record.
     """
     text = (LUA / f"{name}.lua").read_text()
     found = _INCLUDE.match(text)
     included = found[1].split(", ") if found else []
     names = ["arguments", *([] if "common" in included else ["common"]), *included]
-    return "".join((LUA / f"{library}.lua").read_text() for library in names) + text
+    source = "".join((LUA / f"{library}.lua").read_text() for library in names) + text
+    return _FIELD.sub(lambda field: f"'{record.STORED[field[1]]}'", source)
 
 
 def _unless_failed(answer: Any) -> Any:

@@ -6,7 +6,7 @@ All keys share one hash tag, so that a script may use several of them on a Redis
 keys end up in logs, monitors and backups, where an e-mail address must not appear.
 
 ========================  ======  =========================================================================
-``{lds}:c:<key>``         HASH    the record of one contact (fields: ``record``)
+``{lds}:c:<key>``         HASH    the record of one contact (fields, and their short names: ``record``)
 ``{lds}:due``             ZSET    every open contact once: key → lane * 10^14 + ms when it must be looked at
 ``{lds}:state:<state>``   ZSET    key → ms when the contact entered that state; eight of them
 ``{lds}:causes``          ZSET    cause → ms when it was last seen

@@ -28,7 +28,7 @@ MAX_PAIR = 20_000
 MAX_ALIASES = 100
 #: Records that are read at once.
 CHUNK = 250
-FIELDS = (
+FIELDS = record.names_of(
     *("identifier", "state", "source", "cause", "attempts_made", "received_at", "next_attempt_at", "contact_id"),
     *("owner_id", "unknown_since", "operation", "unverified", "deletes"),
 )
@@ -304,7 +304,7 @@ def _matches(wanted: Filter, row: Row) -> bool:
 
 def _row(key: str, at: float, values: list[str | None]) -> Row | None:
     """Return ``None`` for an unreadable record, so that it does not break a page."""
-    fields = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
+    fields = record.named(zip(FIELDS, values, strict=True))
     try:
         state = State(fields["state"])
         return Row(

@@ -237,23 +237,29 @@ class Operations:
         """Return what the conflicts that this action resolves are about."""
         found = self._read(members, "cause", "owner_id", "unverified", "contact_id")
         return {
-            key: {"cause": cause, "owner_id": owner_id, "contact_finder": self._finder_of(owner_id)}
-            for key, (cause, owner_id, unverified, contact_id) in found.items()
+            key: {
+                "cause": fields.get("cause"),
+                "owner_id": fields.get("owner_id"),
+                "contact_finder": self._finder_of(fields.get("owner_id")),
+            }
+            for key, fields in found.items()
             if not obstacle(
                 action,
-                cause,
-                has_owner=owner_id is not None,
-                is_unverified=unverified is not None,
-                work=Work.UPDATE if contact_id else Work.CREATE,
+                fields.get("cause"),
+                has_owner="owner_id" in fields,
+                is_unverified="unverified" in fields,
+                work=Work.UPDATE if "contact_id" in fields else Work.CREATE,
             )
         }
 
-    def _read(self, members: list[str], *fields: str) -> dict[str, list[str | None]]:
-        """Return these fields of some records."""
+    def _read(self, members: list[str], *fields: str) -> dict[str, dict[str, str]]:
+        """Return these fields of some records, by their names."""
+        names = record.names_of(*fields)
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
             for key in members:
-                pipe.hmget(keys.contact(key), fields)
-            return dict(zip(members, pipe.execute(), strict=True))
+                pipe.hmget(keys.contact(key), names)
+            found = zip(members, pipe.execute(), strict=True)
+        return {key: record.named(zip(names, values, strict=True)) for key, values in found}
 
     def _finder_of(self, contact_id: str | None) -> str | None:
         return self.db.finder_of_id(contact_id) if contact_id else None
@@ -286,7 +292,8 @@ class Operations:
 
     def _restore(self, operation: Operation, chunk: list[str]) -> bool:
         """Undo a chunk. ``False``: another worker runs the operation."""
-        ids = {key: contact_id for key, (contact_id,) in self._read(chunk, "contact_id").items() if contact_id}
+        found = self._read(chunk, "contact_id").items()
+        ids = {key: fields["contact_id"] for key, fields in found if "contact_id" in fields}
         created = {key: {"contact_id": one, "contact_finder": self._finder_of(one)} for key, one in ids.items()}
         answer = self.db.run(
             "restore", operation=operation.id, token=self.token, lease_ms=LEASE_MS, keys=chunk, contacts=created

@@ -1,6 +1,7 @@
 """A contact's record: the fields of the hash ``{lds}:c:<key>``, and their types.
 
-A field that does not apply is absent. Numbers are decimal text; times are ms since the epoch on Redis's clock.
+A field that does not apply is absent. Numbers are decimal text; times are ms since the epoch on Redis's clock. Redis
+stores some fields under the short names in ``STORED``; the scripts write them as ``FIELD.<name>``.
 
 ===================  ==========================================================================================
 ``identifier``       as the sender wrote it
@@ -48,7 +49,7 @@ A field that does not apply is absent. Numbers are decimal text; times are ms si
 
 import json
 from binascii import b2a_base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +82,13 @@ from worker.store.fingerprint import (
     keyed_hash,
     name_of,
 )
+
+#: Names of the fields that every created contact has, as Redis stores them: the full ones took a sixth of its memory.
+#: Never change them, because records are stored. Records of earlier versions have the full names until they are changed
+#: (``lua/earlier.lua``).
+STORED = {"identifier": "i", "fingerprint": "f", "received_at": "r", "contact_id": "c", "attempts": "a"}
+_NAMES = {short: name for name, short in STORED.items()}
+IDENTIFIER, FINGERPRINT = STORED["identifier"], STORED["fingerprint"]
 
 #: The states of a contact without data: LiveDesk has it, or never again.
 SETTLED_STATES = (State.CREATED, State.DELETED)
@@ -217,13 +225,28 @@ def split(found: str) -> list[str]:
     return [found[at : at + KEY_LENGTH] for at in range(0, len(found), KEY_LENGTH)]
 
 
+def stored(name: str) -> str:
+    """Return how Redis stores the name of a field."""
+    return STORED.get(name, name)
+
+
+def names_of(*fields: str) -> list[str]:
+    """Return the stored names of these fields, now and in earlier versions."""
+    return [*map(stored, fields), *(name for name in fields if name in STORED)]
+
+
+def named(record: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """Return the fields of a stored record by their names, without absent ones."""
+    return {_NAMES.get(name, name): value for name, value in record if value is not None}
+
+
 def new_fields(signup: Signup, origin: Origin, fingerprint: str) -> list[str]:
     """Return names and values of what a delivery gives a new record.
 
     Without the finders; ``lua/new_contact.lua`` adds them, state and time.
     """
     contact, event = signup.contact, signup.event
-    fields = ["identifier", contact.identifier, "data", dump_data(contact), "fingerprint", fingerprint, *origin.fields]
+    fields = [IDENTIFIER, contact.identifier, "data", dump_data(contact), FINGERPRINT, fingerprint, *origin.fields]
     if signup.notes:
         fields += ("notes", dump_notes(signup.notes) or "")
     if signup.is_unverified:
@@ -303,8 +326,9 @@ def _load_attempt(line: list[Any]) -> Attempt:
     return Attempt(at, duration_ms, status, cause, excerpt or "", trigger or "", changed)
 
 
-def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
-    """Return a claim with these fields; ``lease``: those of ``Claim`` not stored."""
+def load_claim(record: Iterable[tuple[str, str]], **lease: Any) -> Claim:
+    """Return a claim of this record; ``lease``: the fields that are not stored."""
+    fields = named(record)
     counts: dict[str, Any] = {
         name: int(fields.get(name, 0)) for name in ("failures", "repeats", "spent_ms", "crashes", "suspect")
     }
@@ -339,7 +363,8 @@ def load_claim(fields: dict[str, str], **lease: Any) -> Claim:
     )
 
 
-def load_settled(place: Position, fields: dict[str, str], salt: bytes) -> SettledContact:
+def load_settled(place: Position, record: Mapping[str, str], salt: bytes) -> SettledContact:
+    fields = named(record.items())
     notes = load_notes(fields.get("notes"))
     attempts = load_attempts(fields.get("attempts"))
     return SettledContact(
@@ -356,7 +381,9 @@ def load_settled(place: Position, fields: dict[str, str], salt: bytes) -> Settle
     )
 
 
-def load_record(fields: dict[str, str]) -> ContactRecord:
+def load_record(record: Mapping[str, str]) -> ContactRecord:
+    fields = named(record.items())
+
     def number(name: str) -> int | None:
         return int(fields[name]) if name in fields else None
 

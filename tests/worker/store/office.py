@@ -6,7 +6,7 @@ from typing import Any
 from tests.world import World
 from worker.actions import BulkAction, Command
 from worker.model import AttemptResult, Outcome, Signal, State
-from worker.store import keys
+from worker.store import keys, record
 from worker.store.lists import Filter, Row
 from worker.store.operations import Operation
 
@@ -51,7 +51,7 @@ class Office(World):
 
     def record_of(self, key: str) -> dict[str, str]:
         fields: Any = self.client.hgetall(keys.contact(key))
-        return dict(fields)
+        return record.named(fields.items())
 
     def read(self, operation_id: str) -> Operation:
         operation = self.operations.read(operation_id)

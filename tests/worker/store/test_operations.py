@@ -11,6 +11,7 @@ from worker.model import Attempt, Contact, Origin, State
 from worker.store import keys
 from worker.store.lists import CHUNK, MAX_SCANNED, Filter
 from worker.store.operations import MAX_ACTIVE, NotOpened, Operations
+from worker.store.record import stored
 
 ALL_FAILED = Filter(state=State.FAILED)
 
@@ -92,10 +93,11 @@ def test_a_filter_survives_being_written_down() -> None:
 
 def test_a_broken_record_spoils_no_page(office: Office) -> None:
     key, other = office.bring_many(2, FAILED)
-    received = office.client.hget(keys.contact(key), "received_at")
-    office.client.hset(keys.contact(key), "received_at", "yesterday")
+    received_at = stored("received_at")
+    received = office.client.hget(keys.contact(key), received_at)
+    office.client.hset(keys.contact(key), received_at, "yesterday")
     assert [row.key for row in office.all_rows(ALL_FAILED)] == [other]
-    office.client.hset(keys.contact(key), "received_at", str(received))
+    office.client.hset(keys.contact(key), received_at, str(received))
 
 
 def test_a_contact_is_found_by_all_that_it_is_known_by(office: Office) -> None:

@@ -1,6 +1,7 @@
 """How a record is written down: what is written is read, whatever it is."""
 
 import json
+import re
 from dataclasses import fields, replace
 
 import pytest
@@ -8,8 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.model import ATTRIBUTE_FIELDS, Attempt, Contact, Note, NoteCode, OnDelete, State, Work
+from worker.store import record
 from worker.store.fingerprint import CODES, POSITIONAL, chunks_of, differing_fields, dump_chunks, fingerprint, values_of
 from worker.store.record import (
+    STORED,
     ContactRecord,
     dump_attempt,
     dump_data,
@@ -17,6 +20,8 @@ from worker.store.record import (
     load_attempts,
     load_contact,
     load_notes,
+    named,
+    names_of,
 )
 
 OPTIONAL_TEXT = st.none() | st.text(min_size=1)
@@ -161,3 +166,19 @@ def test_the_work_of_a_record() -> None:
     change = replace(signup, contact_id="7")
     works = [one.work for one in (signup, change, replace(change, deletes=OnDelete.MARK))]
     assert works == [Work.CREATE, Work.UPDATE, Work.DELETE]
+
+
+def test_the_names_of_stored_fields_differ_from_all_others() -> None:
+    listed = re.findall(r"^``(\w+)``", record.__doc__ or "", re.MULTILINE)
+    assert set(STORED) <= set(listed)
+    assert len({*STORED.values(), *listed}) == len(STORED) + len(listed)
+
+
+def test_fields_are_read_by_either_name() -> None:
+    names = names_of("identifier", "state", "contact_id")
+    assert names == ["i", "state", "c", "identifier", "contact_id"]
+    assert named(zip(names, ["ada", "created", None, None, "7"], strict=True)) == {
+        "identifier": "ada",
+        "state": "created",
+        "contact_id": "7",
+    }

@@ -11,7 +11,7 @@ import redis
 from tests.invariants import assert_invariants
 from tests.world import World, make_store
 from worker.model import Attempt, AttemptResult, Claim, Contact, Origin, Outcome, Signal, State, UpstreamPolicy
-from worker.store import keys
+from worker.store import keys, record
 from worker.store.contacts import Finished
 
 RATE = 10.0
@@ -57,7 +57,7 @@ class Office(World):
 
     def fields_of(self, key: str) -> dict[str, str]:
         fields: Any = self.client.hgetall(keys.contact(key))
-        return dict(fields)
+        return record.named(fields.items())
 
     def handed(self) -> int:
         """How many contacts a sweep hands over now."""

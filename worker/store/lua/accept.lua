@@ -1,4 +1,4 @@
--- include: finders, hand_over, new_contact, common, aliases, causes, lifecycle, identity, events
+-- include: finders, hand_over, new_contact, common, aliases, causes, earlier, lifecycle, identity, events
 -- Accepts a delivery: the record, its place in `due` and, while the queue is short, the Celery message; all or nothing.
 --
 -- salt: string           the salt that the key was made with
@@ -27,16 +27,16 @@
 -- new_contact.lua has answered a signup of somebody who has no record yet. Of a person who was deleted before the source told
 -- us about them, nothing but that is recorded.
 if is_new then
-  redis.call('HSET', RECORD, 'state', 'deleted', 'received_at', now, 'identifier', args.identifier, 'source', args.source,
-    'fingerprint', ABSENT, 'event_at', args.event_at or now)
+  redis.call('HSET', RECORD, 'state', 'deleted', FIELD.received_at, now, FIELD.identifier, args.identifier, 'source',
+    args.source, FIELD.fingerprint, ABSENT, 'event_at', args.event_at or now)
   set('identity', args.identity)
   set('id_space', args.id_space)
   redis.call('ZADD', index('deleted'), now, key)
   return { 'accepted', 'deleted', '', 'deletion' }
 end
 
-local record = redis.call('HMGET', RECORD, 'state', 'fingerprint', 'contact_id', 'newer', 'finders', 'cause', 'source',
-  'id_space', 'identity', 'unverified', 'outcome', 'event_at', 'deletes', 'sent')
+local record = redis.call('HMGET', RECORD, 'state', FIELD.fingerprint, FIELD.contact_id, 'newer', 'finders', 'cause',
+  'source', 'id_space', 'identity', 'unverified', 'outcome', 'event_at', 'deletes', 'sent')
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
 local event_at, deletes = tonumber(record[12] or nil), record[13]
 
@@ -133,7 +133,7 @@ if opens then
   if is_promoted then
     unlink(contact_id, args.contact_finder)
     forget_copy()
-    redis.call('HDEL', RECORD, 'contact_id', 'outcome', 'newer', 'newer_at', 'sent')
+    redis.call('HDEL', RECORD, FIELD.contact_id, 'outcome', 'newer', 'newer_at', 'sent')
     contact_id = ''
   end
   forget_cause(record[6])

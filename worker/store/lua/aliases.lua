@@ -31,7 +31,7 @@ local function link(contact_id, contact_finder, outcome)
       local is_tombstone = redis.call('HGET', PREFIX .. 'c:' .. other, 'state') == 'deleted'
       if outcome ~= 'known' and is_tombstone then
         -- The contact is this record's now: the other one only says that its person was deleted.
-        redis.call('HDEL', PREFIX .. 'c:' .. other, 'contact_id', 'outcome')
+        redis.call('HDEL', PREFIX .. 'c:' .. other, FIELD.contact_id, 'contact_id', 'outcome') -- see earlier.lua
         redis.call('SREM', aliases, other)
       else
         redis.call('SADD', aliases, other)

@@ -1,4 +1,4 @@
--- include: upstream, claim_new, breaker
+-- include: upstream, earlier, claim_new, breaker
 -- Gives the caller the lease on a contact, if it may be worked on now, and reserves a time for its request to LiveDesk.
 -- Safe to run twice: the token is the caller's.
 --
@@ -16,7 +16,7 @@ local state, token, lease_until = record.state, record.token, tonumber(record.le
 if not state then return { 'gone' } end
 if not is_open(state) then return { 'closed' } end
 
-local is_create = not record.contact_id and not record.deletes
+local is_create = not record[FIELD.contact_id] and not record.deletes
 local wait, apart = 0, 0
 local inbox = string.match(record.data or '', '^{"inbox_id":(%d+)') or policy.inbox_id
 
@@ -38,7 +38,7 @@ local function refusal()
   if is_create and is_held() then return 'held', HELD, now end
   -- After an unknown answer, and where another contact had a value, a look-up comes first (model.Claim.looks_first).
   local is_taken = is_create and string.find(record.cause or '', '_taken$') and record.resolution ~= 'without'
-  local looks_first = not record.contact_id and (record.unknown_since or state == 'sending') or is_taken
+  local looks_first = not record[FIELD.contact_id] and (record.unknown_since or state == 'sending') or is_taken
   wait, apart = reserve(looks_first and 2 or 1, looks_first and 1 or 0)
   if not wait then return 'paced', lane, apart end
   if up[2] then begin_probe(args.token, args.lease_ms) end
@@ -59,7 +59,7 @@ if token ~= args.token then
   enter('sending', state)
   if state == 'sending' then
     -- Its worker died or was cut off. Nobody knows what it sent; a change may be sent again.
-    if not record.contact_id then redis.call('HSET', RECORD, 'unknown_since', lease_until) end
+    if not record[FIELD.contact_id] then redis.call('HSET', RECORD, 'unknown_since', lease_until) end
     redis.call('HINCRBY', RECORD, 'crashes', 1)
   end
   lease_until = now + args.lease_ms

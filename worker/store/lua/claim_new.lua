@@ -1,12 +1,18 @@
 -- Claims a new contact while nothing is unusual, and ends the script. Most claims are such: they take the shortest way. Reads
--- the arguments of `claim`, and the record for it. Needs: upstream.
+-- the arguments of `claim`, and the record for it. Needs: upstream, earlier.
 
--- One field after the other, as HGETALL returns them; and by name.
-local fields, record = redis.call('HGETALL', RECORD), {}
-for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
+-- Returns one field after the other, as HGETALL returns them; and the same by name.
+local function read_record()
+  local fields, record = redis.call('HGETALL', RECORD), {}
+  for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
+  return fields, record
+end
+
+local fields, record = read_record()
+if record.identifier and rename_fields() then fields, record = read_record() end
 
 -- What makes a claim unusual.
-local OTHERS = { 'contact_id', 'deletes', 'operation', 'unknown_since', 'cause', 'resolution', 'ahead', 'look_up_at' }
+local OTHERS = { FIELD.contact_id, 'deletes', 'operation', 'unknown_since', 'cause', 'resolution', 'ahead', 'look_up_at' }
 
 local function is_new()
   if not args.sends or record.state ~= 'pending' then return false end

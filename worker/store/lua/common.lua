@@ -46,7 +46,7 @@ end
 -- Returns the lane that the contact waits in: what an operator waits for goes first, new ones go before retries, those
 -- before deletions and changes of contacts that LiveDesk has, and those before bulk work.
 local function lane_of(state, operation)
-  local change = redis.call('HMGET', RECORD, 'contact_id', 'deletes', 'ahead')
+  local change = redis.call('HMGET', RECORD, FIELD.contact_id, 'deletes', 'ahead')
   if change[3] then return OPERATOR end
   if operation then return BULK end
   if change[2] then return DELETION end

@@ -1,4 +1,4 @@
--- include: finders, aliases, causes, lifecycle
+-- include: finders, aliases, causes, earlier, lifecycle
 -- Makes a contact pending again that was deleted in LiveDesk while a change of it was to be sent.
 --
 -- who: string or nil
@@ -8,7 +8,7 @@
 -- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (the conflict has another cause or
 -- is about another contact): nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'operation', 'contact_id', 'cause')
+local record = redis.call('HMGET', RECORD, 'state', 'operation', FIELD.contact_id, 'cause')
 local state = record[1]
 if not state then return { 'gone' } end
 if state ~= 'conflict' then return { 'refused', state } end
@@ -16,7 +16,7 @@ if record[4] ~= args.cause or record[3] ~= args.contact_id then return { 'change
 
 start_anew(state)
 unlink(args.contact_id, args.contact_finder)
-redis.call('HDEL', RECORD, 'contact_id', 'outcome', 'sent', 'opened_at')
+redis.call('HDEL', RECORD, FIELD.contact_id, 'outcome', 'sent', 'opened_at')
 forget_cause(args.cause)
 make_due_now('retrying', record[2], args.who)
 return { 'due', 'retrying' }

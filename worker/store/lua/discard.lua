@@ -1,4 +1,4 @@
--- include: finders, aliases, causes, lifecycle
+-- include: finders, aliases, causes, earlier, lifecycle
 -- Gives a contact up. The record stays, so that a repeated delivery is recognised, and it can still be retried.
 --
 -- allowed: list of string   the states in which this is allowed (actions.ACTIONS), unless the source has deleted the person

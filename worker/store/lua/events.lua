@@ -40,7 +40,7 @@ local function bury(state, cause, finders)
   forget_cause(cause)
   if state == 'created' then forget_copy() end
   redis.call('HDEL', RECORD, unpack(PERSONAL))
-  redis.call('HSET', RECORD, 'source', args.source, 'fingerprint', ABSENT, 'deletes', args.deletes, 'opened_at', now,
+  redis.call('HSET', RECORD, 'source', args.source, FIELD.fingerprint, ABSENT, 'deletes', args.deletes, 'opened_at', now,
     'event_at', string.format('%.0f', args.event_at or now))
   set('event', args.event)
   if state == 'sending' then return state end

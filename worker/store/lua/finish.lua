@@ -1,4 +1,4 @@
--- include: upstream, breaker, finders, aliases, causes, lifecycle
+-- include: upstream, breaker, finders, aliases, causes, earlier, lifecycle
 -- Ends an attempt: state, attempt, cause, counters, due and lease change together, and only if the lease is still ours.
 -- What the attempt reports about LiveDesk moves the pace and the circuit breaker for all workers.
 --
@@ -21,8 +21,8 @@
 -- contacts}; or {'stale'}: the lease was lost and nothing changed, but the contact id that a late success learned is kept
 -- for the next look-up, and of a person who was deleted meanwhile, that contact is due to be marked.
 
-local record = redis.call('HMGET', RECORD, 'state', 'token', 'attempts', 'fingerprint', 'cause', 'operation', 'finders',
-  'resolution', 'contact_id', 'deletes', 'on_change', 'outcome')
+local record = redis.call('HMGET', RECORD, 'state', 'token', FIELD.attempts, FIELD.fingerprint, 'cause', 'operation', 'finders',
+  'resolution', FIELD.contact_id, 'deletes', 'on_change', 'outcome')
 local change, waits_for
 local from, fingerprint, cause_before, operation = record[1], record[4], record[5], record[6]
 local contact_id, deletes = record[9], record[10] or nil
@@ -79,7 +79,7 @@ local function end_lease()
   -- The worker outlived LiveDesk's answer, or its silence: this contact is not what kills workers.
   if result.unanswered ~= 'keep' then redis.call('HDEL', RECORD, 'crashes') end
   if result.unanswered == 'clear' then redis.call('HDEL', RECORD, 'unknown_since') end
-  redis.call('HSET', RECORD, 'attempts', with_attempt(record[3]), 'repeats', result.repeats, 'spent_ms', result.spent_ms)
+  redis.call('HSET', RECORD, FIELD.attempts, with_attempt(record[3]), 'repeats', result.repeats, 'spent_ms', result.spent_ms)
   -- What is not about this contact delays it only as long as it delays all.
   local delay = waits_for and 0 or result.delay_ms
   if not waits_for then redis.call('HSET', RECORD, 'failures', result.failures) end
@@ -102,7 +102,7 @@ end
 -- The record waits again, as one that was never tried: for what LiveDesk does not have yet.
 local function start_again(lane)
   redis.call('HDEL', RECORD, 'token', 'lease_until', 'trigger', 'unknown_since', 'late_id', 'attempts_made', unpack(SPENT))
-  redis.call('HSET', RECORD, 'opened_at', now, 'attempts', with_attempt(record[3]))
+  redis.call('HSET', RECORD, 'opened_at', now, FIELD.attempts, with_attempt(record[3]))
   due_at(lane, now)
 end
 
@@ -116,14 +116,14 @@ local function settle_created()
   end
   shrink('created', args.attempt, args.notes, record[7])
   link_contact()
-  if is_newer then redis.call('HSET', RECORD, 'fingerprint', args.fingerprint, 'newer', fingerprint, 'newer_at', now) end
+  if is_newer then redis.call('HSET', RECORD, FIELD.fingerprint, args.fingerprint, 'newer', fingerprint, 'newer_at', now) end
 end
 
 local function settle_deleted()
   local is_marked = result.outcome == 'marked'
   if contact_id and not (is_marked and contact_id == result.contact_id) then unlink(contact_id, args.old_finder) end
   if returns then
-    redis.call('HDEL', RECORD, 'deletes', 'contact_id', 'outcome')
+    redis.call('HDEL', RECORD, 'deletes', FIELD.contact_id, 'outcome')
     start_again(is_marked and CHANGE or NEW)
     local sent = redis.call('HGET', RECORD, 'sent')
     local knows_mark = sent and string.find(sent, 'account_deleted_at', 1, true)
@@ -134,7 +134,7 @@ local function settle_deleted()
   end
   if result.unanswered == 'now' then redis.call('HSET', RECORD, 'unknown_since', now) end
   if is_marked then
-    redis.call('HSET', RECORD, 'contact_id', result.contact_id)
+    redis.call('HSET', RECORD, FIELD.contact_id, result.contact_id)
     link(result.contact_id, args.contact_finder, 'marked')
   end
 end

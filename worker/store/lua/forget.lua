@@ -1,4 +1,4 @@
--- include: finders, aliases, causes, lifecycle
+-- include: finders, aliases, causes, earlier, lifecycle
 -- Removes one settled contact that has expired.
 --
 -- state: string   created or deleted
@@ -9,7 +9,7 @@
 
 local settled_at = redis.call('ZSCORE', index(args.state), key)
 if not settled_at or tonumber(settled_at) > now - args.keep_ms then return 0 end
-if (redis.call('HGET', RECORD, 'contact_id') or nil) ~= args.contact_id then return 0 end
+if (redis.call('HGET', RECORD, FIELD.contact_id) or nil) ~= args.contact_id then return 0 end
 redis.call('ZREM', index(args.state), key)
 if args.contact_id then unlink(args.contact_id, args.contact_finder) end
 forget_copy()

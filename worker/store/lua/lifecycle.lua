@@ -1,4 +1,4 @@
--- Steps in the life of a contact that several scripts take. Needs: finders, aliases, causes.
+-- Steps in the life of a contact that several scripts take. Needs: finders, aliases, causes, earlier.
 
 -- The fingerprint of a contact without data.
 local ABSENT = string.rep('-', 20)
@@ -8,11 +8,13 @@ local SPENT = { 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats
 -- How many contacts may be due in the lane OPERATOR; what a script requests beyond that waits with the others.
 local MOST_AHEAD = 100
 
+if RECORD then rename_fields() end
+
 -- Stores what is sent for the contact (args.data, fingerprint, notes, finders); `before` are its previous finders. What an
 -- operator decided about a conflict is void once the e-mail address or the phone number is another one.
 local function store_data(before)
   if before and string.gsub(before, ' ', '') ~= args.finders then redis.call('HDEL', RECORD, 'resolution') end
-  redis.call('HSET', RECORD, 'data', args.data, 'fingerprint', args.fingerprint)
+  redis.call('HSET', RECORD, 'data', args.data, FIELD.fingerprint, args.fingerprint)
   if before then remove_finders(before) end
   add_finders(args.finders)
   set('finders', args.finders)
@@ -77,9 +79,9 @@ end
 -- Shrinks the record of a contact that is settled (created or deleted) to what idempotency needs. The personal data goes,
 -- and so does what the last attempt says (when it was closed) and what is the usual case (outcome 'created', one attempt).
 local function shrink(state, attempt, notes, finders)
-  local kept = { 'state', state, 'attempts', attempt }
-  local stays = { 'identifier', 'source', 'received_at', 'fingerprint', 'attempts_made', 'identity', 'id_space', 'event_at',
-    'senders' }
+  local kept = { 'state', state, FIELD.attempts, attempt }
+  local stays = { FIELD.identifier, 'source', FIELD.received_at, FIELD.fingerprint, 'attempts_made', 'identity', 'id_space',
+    'event_at', 'senders' }
   local values = redis.call('HMGET', RECORD, unpack(stays))
   for i, field in ipairs(stays) do
     if values[i] and not (field == 'attempts_made' and values[i] == '1') then
@@ -96,7 +98,7 @@ end
 
 -- Records the contact in LiveDesk, and how it got there.
 local function reach(contact_id, contact_finder, outcome)
-  redis.call('HSET', RECORD, 'contact_id', contact_id)
+  redis.call('HSET', RECORD, FIELD.contact_id, contact_id)
   set('outcome', outcome ~= 'created' and outcome)
   link(contact_id, contact_finder, outcome)
 end

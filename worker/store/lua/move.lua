@@ -1,4 +1,4 @@
--- include: operation, finders, aliases, causes, lifecycle
+-- include: operation, finders, aliases, causes, earlier, lifecycle
 -- Runs one chunk of an operation: each contact that still matches the filter is made due in the lane of bulk work
 -- or, as part of a canary, in that of operators, is discarded, or becomes `known`. What it was before is kept, so that the
 -- operation can be undone.
@@ -24,7 +24,8 @@ if not is_running('running') then return { 0 } end
 write_even_when_full()
 
 -- What the filter asks for, and then what is saved.
-local FIELDS = { 'state', 'source', 'attempts_made', 'operation', 'contact_id', 'deletes', unpack(SAVED_FIELDS) }
+local FIELDS = { 'state', FIELD.identifier, 'source', 'attempts_made', 'operation', FIELD.contact_id, 'deletes',
+  unpack(SAVED_FIELDS) }
 local ASKED = #FIELDS - #SAVED_FIELDS
 local TRIGGER, DUE_AT = 'operation ' .. args.operation, string.format('%.0f', BULK * LANE + now)
 -- What is written for all contacts of the chunk at once: to SAVED; out of the indexes by state, into that of `retrying`, and
@@ -34,6 +35,7 @@ local saved, left, entered, due = {}, {}, {}, {}
 -- Returns what the filter asks for, and what is saved.
 local function read_record()
   local values, record, was = redis.call('HMGET', RECORD, unpack(FIELDS)), {}, {}
+  if not values[2] and rename_fields() then values = redis.call('HMGET', RECORD, unpack(FIELDS)) end
   for i = 1, #FIELDS do
     if values[i] then (i <= ASKED and record or was)[FIELDS[i]] = values[i] end
   end
@@ -102,7 +104,7 @@ local function is_same(conflict, was)
 end
 
 local function is_work(record)
-  return not args.work or args.work == (record.deletes and 'delete' or record.contact_id and 'update' or 'create')
+  return not args.work or args.work == (record.deletes and 'delete' or record[FIELD.contact_id] and 'update' or 'create')
 end
 
 local function matches(record, was, conflict)

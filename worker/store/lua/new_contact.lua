@@ -7,7 +7,7 @@ if redis.call('GET', SALT) ~= args.salt then return { 'salt' } end
 local function store()
   local fields = args.fields
   if args.finders then fields[#fields + 1], fields[#fields + 2] = 'finders', args.finders end
-  redis.call('HSET', RECORD, 'state', 'pending', 'received_at', now, unpack(fields))
+  redis.call('HSET', RECORD, 'state', 'pending', FIELD.received_at, now, unpack(fields))
   redis.call('ZADD', PREFIX .. 'state:pending', now, key)
 end
 
@@ -37,4 +37,5 @@ end
 
 -- What follows reads the fields by their names.
 for at = 1, #args.fields, 2 do args[args.fields[at]] = args.fields[at + 1] end
+args.identifier, args.fingerprint = args[FIELD.identifier], args[FIELD.fingerprint]
 args.event_at = tonumber(args.event_at)

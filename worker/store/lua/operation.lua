@@ -7,7 +7,7 @@ local SAVED = OPERATION .. ':saved'
 local RESTORED = { 'cause', 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes',
   'suspect', 'resolution', 'ahead' }
 -- With those that show whether somebody has changed the contact since.
-local SAVED_FIELDS = { 'fingerprint', 'unknown_since', unpack(RESTORED) }
+local SAVED_FIELDS = { FIELD.fingerprint, 'unknown_since', unpack(RESTORED) }
 
 -- Whether this worker runs the operation, and its state is this one.
 local function is_running(state)

@@ -1,4 +1,4 @@
--- include: finders, aliases, causes, lifecycle
+-- include: finders, aliases, causes, earlier, lifecycle
 -- Makes a conflict due now, with what a person decided about it (model.Resolution): the next attempt gives our identifier to
 -- the contact in LiveDesk that it conflicts with, or leaves out the value that this contact has.
 --
@@ -9,7 +9,7 @@
 -- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (it conflicts with another
 -- contact now): nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'operation', 'owner_id', 'contact_id')
+local record = redis.call('HMGET', RECORD, 'state', 'operation', 'owner_id', FIELD.contact_id)
 local state = record[1]
 if not state then return { 'gone' } end
 if not contains(args.allowed, state) or args.resolution == 'adopt' and record[4] then return { 'refused', state } end

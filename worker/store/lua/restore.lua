@@ -1,4 +1,4 @@
--- include: operation, finders, aliases, causes, lifecycle
+-- include: operation, finders, aliases, causes, earlier, lifecycle
 -- Undoes one chunk of an operation: each contact that nobody has changed since becomes what it was before. The others stay
 -- as they are, but what the operation decided about their conflicts no longer applies.
 --
@@ -18,8 +18,9 @@ local ACTION, WAS = redis.call('HGET', OPERATION, 'action')
 local function is_unchanged(was, record)
   local state, operation, fingerprint, unknown_since = record[1], record[2], record[3], record[4]
   if operation ~= args.operation or state ~= 'retrying' and state ~= 'discarded' then return false end
-  -- Earlier versions did not save the fingerprint.
-  return not was.fingerprint or was.fingerprint == fingerprint and was.unknown_since == (unknown_since or nil)
+  -- Earlier versions did not save the fingerprint, or by its full name.
+  local saved = was[FIELD.fingerprint] or was.fingerprint
+  return not saved or saved == fingerprint and was.unknown_since == (unknown_since or nil)
 end
 
 local function restore_fields(was, cause)
@@ -34,6 +35,7 @@ local function restore_known(contact)
   unlink(contact.contact_id, contact.contact_finder)
   redis.call('RENAME', WAS, RECORD)
   redis.call('PERSIST', RECORD)
+  rename_fields()
   set('id_space', seen[1])
   set('identity', seen[2])
   add_finders(redis.call('HGET', RECORD, 'finders'))
@@ -60,10 +62,11 @@ end
 local restored, known = 0, 0
 for _, contact in ipairs(args.keys) do
   switch_to(contact)
+  rename_fields()
   WAS = PREFIX .. 'was:' .. contact
   local saved = redis.call('HGET', SAVED, key)
-  local record = redis.call('HMGET', RECORD, 'state', 'operation', 'fingerprint', 'unknown_since', 'cause', 'undo', 'newer',
-    'contact_id')
+  local record = redis.call('HMGET', RECORD, 'state', 'operation', FIELD.fingerprint, 'unknown_since', 'cause', 'undo', 'newer',
+    FIELD.contact_id)
   local was, state, created = saved and cjson.decode(saved), record[1], args.contacts[contact]
   if was and is_unchanged(was, record) then
     restore_fields(was, record[5])

@@ -1,4 +1,4 @@
--- include: finders, aliases, causes, lifecycle
+-- include: finders, aliases, causes, earlier, lifecycle
 -- Makes a contact due now, with a fresh retry budget. An unknown answer stays unknown.
 --
 -- who: string or nil
