@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property
+from typing import Any
 
-from flask import Flask, Request
+from flask import Flask, Request, Response, signals
+from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter, Rule
 
 from webhook_app import api, cli, dashboard, health, metrics, problems, receiver
@@ -48,12 +50,22 @@ class LazyRule(Rule):
         return lambda rule, **values: compiled()(rule, **values)
 
 
-class App(Flask):
-    """Flask, which finds the view of a delivery without a search.
+class LightRequest(Request):
+    """A request that looks for uploaded files only if somebody read its form."""
 
-    Every delivery needs it, and the search among all views costs as much as verifying a signature.
+    def close(self) -> None:
+        if "files" in self.__dict__:
+            super().close()
+
+
+class App(Flask):
+    """Flask, without the steps around a delivery that find nothing to do.
+
+    Flask searches all views for that of a delivery. Before and after it, it looks for functions to call, and sends
+    signals. What somebody registers for all requests, or for the receiver, is still called.
     """
 
+    request_class = LightRequest
     url_rule_class = LazyRule
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
@@ -67,6 +79,33 @@ class App(Flask):
     def delivery_rule(self) -> Rule:
         """The rule of the receiver's view."""
         return next(self.url_map.iter_rules("receiver.receive"))
+
+    def full_dispatch_request(self) -> Response:
+        """Answer a request; if it is a delivery, by its view, or by the error handler."""
+        context = request_ctx._get_current_object()  # type: ignore[attr-defined]
+        request: Request = context.request
+        if request.url_rule is not self.delivery_rule or self._has_hooks():
+            return super().full_dispatch_request()
+        try:
+            answer: Any = self.view_functions[self.delivery_rule.endpoint](**request.view_args or {})
+        except Exception as error:  # noqa: BLE001 - as Flask does
+            answer = self.handle_user_exception(error)
+        response = answer if isinstance(answer, Response) else self.make_response(answer)
+        return self.process_response(response) if context._after_request_functions else response
+
+    def _has_hooks(self) -> bool:
+        """Return whether a function runs before or after the view of a delivery."""
+        if signals.request_started.receivers or signals.request_finished.receivers:
+            return True
+        for functions in (self.url_value_preprocessors, self.before_request_funcs, self.after_request_funcs):
+            if None in functions or receiver.blueprint.name in functions:
+                return True
+        return False
+
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
+        """Call what is registered for the end of requests."""
+        if self.teardown_request_funcs or signals.request_tearing_down.receivers:
+            super().do_teardown_request(exc)
 
 
 def create_app(parts: Parts) -> Flask:

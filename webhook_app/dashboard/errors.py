@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from flask import Flask, make_response, render_template
+from flask import Flask, make_response, render_template, request
 from werkzeug import Response
 from werkzeug.exceptions import HTTPException
 
@@ -38,7 +38,7 @@ def page(status: int, title: str, text: str) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    if not is_ours():
+    if not is_ours(request.path):
         return http_problem(error)
     if error.response is not None or (error.code or 500) < 400:
         return error.get_response()  # a redirect, which routing raises too
@@ -51,7 +51,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _store_error(_error: StoreError) -> Response:
-    if not is_ours():
+    if not is_ours(request.path):
         return store_away()
     response = page(503, *PAGES[503])
     response.headers["Retry-After"] = "5"
@@ -59,7 +59,7 @@ def _store_error(_error: StoreError) -> Response:
 
 
 def _bug(error: Exception) -> Response:
-    if not is_ours():
+    if not is_ours(request.path):
         return bug(error)
     telemetry.report_bug(error)
     return page(500, *PAGES[500])

@@ -135,9 +135,9 @@ def _xor(pad: bytes, text: bytes) -> bytes:
     return bytes(one ^ other for one, other in zip(pad, text, strict=True))
 
 
-def is_ours() -> bool:
-    """Return whether the request is under ``/dashboard``, found or not."""
-    return request.path == "/dashboard" or request.path.startswith("/dashboard/")
+def is_ours(path: str) -> bool:
+    """Return whether a request is under ``/dashboard``, found or not."""
+    return path == "/dashboard" or path.startswith("/dashboard/")
 
 
 def local_path(address: str | None) -> str:
@@ -172,11 +172,13 @@ class DashboardSessions(SecureCookieSessionInterface):
         self.parts = parts
         self._key: tuple[str, bytes] | None = None
         self._lock = threading.Lock()
+        #: The session of requests without one: it cannot be changed.
+        self._none = NullSession()
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session in the cookie, or an empty one if missing or ended."""
-        if not is_ours():
-            return None
+        if not is_ours(request.path):
+            return self._none
         session = super().open_session(app, request)
         if session is not None and self._has_ended(session, request.path):
             session.clear()
@@ -194,7 +196,7 @@ class DashboardSessions(SecureCookieSessionInterface):
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
         """Return ``None`` (no session) outside the dashboard and without Redis."""
-        if not is_ours() or not self.parts.access.is_open:
+        if not is_ours(request.path) or not self.parts.access.is_open:
             return None
         try:
             key = self._signing_key()
