@@ -16,7 +16,7 @@ from worker.attributes import read_attributes
 from worker.characters import strip, without_invisible, without_invisible_in_name
 from worker.errors import Unmappable
 from worker.model import ATTRIBUTE_FIELDS, CONTACT_FIELDS, PERSONAL_FIELDS, Contact, Event, Note, NoteCode, Signup
-from worker.phone_numbers import NotAPhoneNumber, country_of, to_e164
+from worker.phone_numbers import NotAPhoneNumber, country_of, is_e164, to_e164
 from worker.placeholders import has_template, is_placeholder, without_placeholders
 
 #: Characters; the limit of LiveDesk's text columns (livedesk-api 2.1).
@@ -37,8 +37,8 @@ _NOT_IN_A_NAME = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\
 #: LiveDesk's own rule (livedesk-api 2.1), without what can be no mailbox or host (RFC 5321).
 _LABEL = r"[^\x00-,./:-@\[-^`{-\x7f\s]+"
 _EMAIL = re.compile(rf"[^@\s:;,<>()\[\]\\\"]+@(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])")
-#: Most addresses; nothing has to be removed from them.
-_PLAIN_EMAIL = re.compile(r"[a-z0-9._+-]+@(?:[a-z0-9-]+\.)*[a-z0-9-]+", re.IGNORECASE | re.ASCII)
+#: Most addresses, in lower case; nothing has to be removed from them.
+_PLAIN_EMAIL = re.compile(r"[a-z0-9._+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 _NAMED_EMAIL = re.compile(r"[^<>]*<([^<>]*)>")
 #: A link in Markdown, whose text is the address again.
 _LINKED_EMAIL = re.compile(r"\[[^\[\]]*\]\((mailto:[^()]*)\)", re.IGNORECASE)
@@ -50,7 +50,7 @@ _COMMENT = re.compile(r"\s*\([^()@]*\)\Z|\A\([^()@]*\)\s*")
 #: What is behind an address in a link, and in a sentence; no host has it.
 _IN_A_LINK, _AT_THE_END = re.compile("[?|]"), "!/*\u2026"
 #: A domain that a program wrote for a missing address.
-_NO_DOMAINS = frozenset({"undefined", "null", "none", "nan"})
+_NO_DOMAINS = ("@undefined", "@null", "@none", "@nan")
 #: What is written around an address, beside white space.
 _AROUND_AN_EMAIL = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb<>.,;: "
 #: The ASCII characters of East Asian keyboards, and their dot.
@@ -59,7 +59,7 @@ _URL = re.compile(
     r"[hH][tT][tT][pP][sS]?://(?:[^\s/?#@\\]*@)?(?:\[[0-9a-fA-F:.]+\]|[^\s/?#@:\[\]\\]+)(?::[0-9]{1,5})?(?:[/?#]\S*)?"
 )
 #: Most URLs, which need no other check.
-_PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+(?:/[\w./~?=&-]*)?", re.ASCII)
+_PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+(?:/[a-zA-Z0-9_./~?=&-]*)?")
 _INBOX_ID = re.compile("[0-9]{1,10}")
 
 
@@ -91,7 +91,7 @@ def normalise(
     Raises:
         Unmappable: the identifier or the inbox is invalid; with ``strict``, any field is.
     """
-    place = _country(raw, region)
+    place = region if raw.get("country") is None else _country(raw["country"], region)
     written = _unescaped(raw) if html_entities else raw
     values, problems, notes, cleared = _read(written, place, strict=strict)
     for kind in ATTRIBUTE_FIELDS:
@@ -120,23 +120,25 @@ def _read(
     problems: dict[str, str] = {}
     notes: list[Note] = []
     cleared: list[str] = []
-    for field, read in READERS.items():
+    for field, (read, is_optional) in READERS.items():
         value = written.get(field)
         if value is None and field != "identifier":
-            if field in written and CONTACT_FIELDS[field].is_optional:
+            if is_optional and field in written:
                 cleared.append(field)
             continue
         try:
-            values[field], remark = read(value, place)
+            found, remark = read(value, place)
         except _Unusable as reason:
-            if strict or not CONTACT_FIELDS[field].is_optional:
+            if strict or not is_optional:
                 problems[field] = str(reason)
             notes.append(Note(field, f"left out: {reason}", NoteCode.LEFT_OUT))
-        else:
-            if values[field] is None and CONTACT_FIELDS[field].is_optional:
-                cleared.append(field)
-            if remark:
-                notes.append(Note(field, remark, NoteCode.ALTERED))
+            continue
+        if found:
+            values[field] = found
+        elif is_optional:
+            cleared.append(field)
+        if remark:
+            notes.append(Note(field, remark, NoteCode.ALTERED))
     return values, problems, notes, cleared
 
 
@@ -168,13 +170,12 @@ def is_usable_identifier(value: object, allowed: Collection[str] = ()) -> bool:
     return text is not None and (text := strip(text)) != "" and not is_placeholder(text, allowed)
 
 
-def _country(raw: Mapping[str, object], region: str | None) -> str | None:
+def _country(country: object, region: str | None) -> str | None:
     """Return the region of the delivery's country, or ``region`` if it names none.
 
     An unknown country is ``""``: a number without a country code may be from anywhere.
     """
-    country = raw.get("country")
-    if country is None or (isinstance(country, str) and not strip(country)):
+    if isinstance(country, str) and not strip(country):
         return region
     return country_of(strip(country) if isinstance(country, str) else country) or ""
 
@@ -190,7 +191,7 @@ def _decoded(value: object) -> object:
     return html.unescape(value) if isinstance(value, str) else value
 
 
-def _identifier(value: object) -> str:
+def _identifier(value: object, _region: str | None) -> tuple[str, str]:
     """The identifier as the sender wrote it: two spellings are two contacts."""
     text = "" if value is None else as_text(value)
     if text is None:
@@ -200,30 +201,31 @@ def _identifier(value: object) -> str:
         raise _Unusable("missing")
     if len(text) > MAX_TEXT:
         raise _Unusable(f"longer than {MAX_TEXT} characters")
-    if _UNPRINTABLE.search(text):
+    if not text.isprintable() and _UNPRINTABLE.search(text):
         raise _Unusable("contains control characters or half a surrogate pair")
-    return text
+    return text, ""
 
 
-def _inbox_id(value: object) -> int | None:
-    text = "" if value is None else as_text(value)
+def _inbox_id(value: object, _region: str | None) -> tuple[int | None, str]:
+    text = as_text(value)
     text = None if text is None else strip(text)
     if text == "":
-        return None
+        return None, ""
     if text is None or not _INBOX_ID.fullmatch(text) or not 0 < int(text) <= MAX_INBOX_ID:
         raise _Unusable("not an inbox id")
-    return int(text)
+    return int(text), ""
 
 
-def _name(text: str) -> tuple[str, str]:
+def _name(value: object, _region: str | None) -> tuple[str, str]:
     """Collapse white space, remove what is invisible or no name, and cut to the limit."""
+    clean = text = _text(value)
     if not text:
         return "", ""
-    clean, remark = text, ""
-    if not (text.isascii() and text.isprintable()):
+    remark = ""
+    if not (text.isascii() and text.isprintable() and "  " not in text):
         clean = without_invisible_in_name(_NOT_IN_A_NAME.sub("", text))
         remark = "" if len(clean) == len(text) else "control characters removed"
-    clean = " ".join(clean.split())
+        clean = " ".join(clean.split())
     if len(clean) > 2 and clean[0] in "\"'\u201c" and clean[-1] in "\"'\u201d":
         clean = strip(clean[1:-1])
     if not clean:
@@ -236,22 +238,24 @@ def _name(text: str) -> tuple[str, str]:
     return name, remark if name == clean else "placeholders removed"
 
 
-def _email(text: str) -> tuple[str, str]:
+def _email(value: object, _region: str | None) -> tuple[str, str]:
     """The address in lower case, without the name in ``Alice <a@b.c>``."""
+    text = _text(value)
     if not text:
         return "", ""
-    if not _PLAIN_EMAIL.fullmatch(text):
+    email = text.lower()
+    if not (text.isascii() and _PLAIN_EMAIL.fullmatch(email)):
         if "@" in text and has_template(text):
             raise _Unusable("a placeholder, not an e-mail address")
         text = _bare_email(without_invisible(text).translate(_FULL_WIDTH))
         if _UNPRINTABLE.search(text) or not _EMAIL.fullmatch(text):
             raise _Unusable("not an e-mail address")
-    text = text.lower()
-    if len(text) > MAX_TEXT:
+        email = text.lower()
+    if len(email) > MAX_TEXT:
         raise _Unusable(f"longer than {MAX_TEXT} characters")
-    if text.rpartition("@")[2] in _NO_DOMAINS:
+    if email.endswith(_NO_DOMAINS):
         raise _Unusable("a placeholder, not an e-mail address")
-    return text, ""
+    return email, ""
 
 
 def _bare_email(text: str) -> str:
@@ -269,10 +273,11 @@ def _bare_email(text: str) -> str:
     return (mailbox + at + host).strip(_AROUND_AN_EMAIL)
 
 
-def _phone_number(text: str, region: str | None) -> tuple[str, str]:
+def _phone_number(value: object, region: str | None) -> tuple[str, str]:
     """The number in E.164 (ITU-T), which has no extension."""
-    if not text:
-        return "", ""
+    text = _text(value)
+    if not text or is_e164(text):
+        return text, ""
     try:
         return to_e164(without_invisible(text), region or None)
     except NotAPhoneNumber as reason:
@@ -282,8 +287,9 @@ def _phone_number(text: str, region: str | None) -> tuple[str, str]:
     raise _Unusable(problem)  # raised here so that it has no context: the other error may contain the number
 
 
-def _avatar_url(text: str) -> tuple[str, str]:
+def _avatar_url(value: object, _region: str | None) -> tuple[str, str]:
     """An absolute http(s) URL with a host: LiveDesk's server downloads it."""
+    text = _text(value)
     if len(text) > MAX_URL:
         raise _Unusable(f"longer than {MAX_URL} characters")
     if (
@@ -295,23 +301,26 @@ def _avatar_url(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def _from_text(read: Callable[[str], tuple[str, str]], value: object) -> tuple[str | None, str]:
-    """Read an optional field from text without surrounding white space."""
+def _text(value: object) -> str:
+    """Return the text of an optional field without surrounding white space."""
     if not isinstance(value, str):
         text = None if isinstance(value, Decimal) else as_text(value)
         if text is None:
             raise _Unusable("not text")
         value = text
-    text, remark = read(strip(value))
-    return text or None, remark
+    return value.strip() if value.isascii() else strip(value)
 
 
-#: Each returns a field's value and a remark, from what the sender wrote and the region, or raises ``_Unusable``.
-READERS: dict[str, Callable[[object, str | None], tuple[Any, str]]] = {
-    "identifier": lambda value, region: (_identifier(value), ""),
-    "inbox_id": lambda value, region: (_inbox_id(value), ""),
-    "name": lambda value, region: _from_text(_name, value),
-    "email": lambda value, region: _from_text(_email, value),
-    "phone_number": lambda value, region: _from_text(lambda text: _phone_number(text, region), value),
-    "avatar_url": lambda value, region: _from_text(_avatar_url, value),
+#: Each returns a field's value, if there is one, and a remark: from what the sender wrote, and the region of a phone
+#: number without a country code. Or it raises ``_Unusable``. With it is whether the field can be left out.
+READERS: dict[str, tuple[Callable[[object, str | None], tuple[str | int | None, str]], bool]] = {
+    name: (read, CONTACT_FIELDS[name].is_optional)
+    for name, read in {
+        "identifier": _identifier,
+        "inbox_id": _inbox_id,
+        "name": _name,
+        "email": _email,
+        "phone_number": _phone_number,
+        "avatar_url": _avatar_url,
+    }.items()
 }

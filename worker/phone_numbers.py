@@ -167,32 +167,39 @@ def _international(text: str) -> str:
 
 
 def is_e164(text: str) -> bool:
-    """Whether a number is in E.164 already, without a doubt that needs the library.
+    """Whether a text is in E.164 already, without a doubt that needs the library.
 
     The library's own answer takes ten times as long, and most numbers are such.
     """
     digits = text[1:]
-    for length in (1, 2, 3):
-        if plan := _plan(digits[:length]):
-            lengths, trunk_prefix = plan
-            number = digits[length:]
-            is_plain = number.isascii() and number.isdecimal() and number[0] != "0"
-            return len(number) in lengths and is_plain and not trunk_prefix.match(number)
-    return False
+    if text[:1] != "+" or not (digits.isascii() and digits.isdecimal()):
+        return False
+    if (plan := _plan(digits[:3])) is None:
+        return False
+    code_length, lengths, trunk_prefix = plan
+    number = digits[code_length:]
+    return len(number) in lengths and number[0] != "0" and not trunk_prefix.match(number)
 
 
 @cache
-def _plan(calling_code: str) -> tuple[frozenset[int], re.Pattern[str]] | None:
-    """Return the possible lengths of numbers, and what is not dialled from abroad."""
-    code = int(calling_code) if calling_code.isdecimal() else 0
-    if code not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+def _plan(begins: str) -> tuple[int, frozenset[int], re.Pattern[str]] | None:
+    """Return the plan of numbers that begin with these three digits.
+
+    It is the length of the country's code, the possible lengths of the rest, and what is not dialled from abroad.
+    """
+    if begins[0] == "0":  # no code does
         return None
-    metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, phonenumbers.region_code_for_country_code(code))
-    if metadata is None or metadata.general_desc is None:
-        return None
-    lengths = frozenset(metadata.general_desc.possible_length)
-    local = metadata.general_desc.possible_length_local_only
-    return lengths.difference(local), re.compile(metadata.national_prefix_for_parsing or "(?!)")
+    for length in (1, 2, 3):
+        code = int(begins[:length])
+        if code not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            continue
+        region = phonenumbers.region_code_for_country_code(code)
+        metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+        if metadata is not None and metadata.general_desc is not None:
+            possible = frozenset(metadata.general_desc.possible_length)
+            local = metadata.general_desc.possible_length_local_only
+            return length, possible.difference(local), re.compile(metadata.national_prefix_for_parsing or "(?!)")
+    return None
 
 
 def _national(text: str, region: str | None) -> str:

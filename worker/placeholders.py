@@ -128,6 +128,8 @@ _AFTER_A_PREFIX = re.compile(
 _EMPTY_UUID = re.compile(
     r"0x0+|0{8}-0{4}-[0-9a-f]0{3}-[089ab]0{3}-0{12}|x{8}-x{4}-[0-9x]x{3}-[xy]x{3}-x{12}", re.IGNORECASE
 )
+#: Most identifiers: a UUID in lower case that does not begin with one digit eight times.
+_PLAIN_UUID = re.compile(r"(?!(.)\1{7})[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 #: One of these is in everything above that is not a word, or it ends like this, or begins as it ends.
 _SUSPECT = re.compile(r"[{<\[*%$&«#(\u201c\u2018`]")
 _ENDINGS = ("here", "undefined", "null", "none", "nil", "nan", "0", "/", ".", "-")
@@ -146,8 +148,9 @@ _NOT_NAMES = _ERRORS | {
 _FIELD_OF_A_NAME = re.compile(
     "name|first|last|user|contact|customer|field|object|null|nil|undefined|none", re.IGNORECASE
 )
-#: One of these is in every name that is not used as it is, or it begins with punctuation.
-_SUSPECT_NAME = re.compile(_SUSPECT.pattern + r"|undefined|null|nan|none|nil|n/a|n\.a\.|not |no ?name")
+#: One of these is in every name that is not used as it is, or it begins with punctuation. (Fernandez and Danilo have no
+#: word that ends so.)
+_SUSPECT_NAME = re.compile(_SUSPECT.pattern + r"|undefined|n(?:ull|an\b|one\b|il\b|/a|\.a\.|ot |o ?name)")
 _NO_WORDS = frozenset({"undefined", "null", "none", "nil", "nan", "n/a", "n.a."})
 #: Missing parts that a program has joined, with or without punctuation.
 _NO_PARTS = re.compile(r"(?:mrs?|ms|dr)\.?\s+(?:null|undefined)|(?:(?:null|undefined)[\s,;._/|-]*)+", re.IGNORECASE)
@@ -159,6 +162,8 @@ _NOT_IN_NAMES = frozenset(
 def is_placeholder(text: str, allowed: Collection[str] = ()) -> bool:
     """Whether ``text`` stands for no identifier; ``allowed`` are real ones."""
     word = text.lower()
+    if _PLAIN_UUID.fullmatch(word):
+        return False
     if word in WORDS:
         return text not in allowed
     is_plain = word[:1] not in (word[-1:], ":") and not word.endswith(_ENDINGS) and _SUSPECT.search(text) is None
@@ -172,8 +177,11 @@ def has_template(text: str) -> bool:
 
 def without_placeholders(name: str) -> str:
     """Return a name without what a program wrote for missing parts."""
-    if name[:1].isalnum() and _SUSPECT_NAME.search(name.lower()) is None:
-        return name
+    is_plain = name[:1].isalnum() and _SUSPECT_NAME.search(name.lower()) is None
+    return name if is_plain else _without_parts(name)
+
+
+def _without_parts(name: str) -> str:
     name = _INSIDE.sub(" ", name)
     is_field = _WHOLE.fullmatch(name) is not None and _FIELD_OF_A_NAME.search(name) is not None
     if is_field or _unquoted(name.strip().lower()) in _NOT_NAMES or _is_punctuation(name):

@@ -13,6 +13,7 @@ from worker.characters import strip
 from worker.errors import Unmappable
 from worker.model import Contact, Note, Signup
 from worker.normalise import as_text, normalise
+from worker.phone_numbers import is_e164, to_e164
 from worker.placeholders import has_template
 
 SCALARS = (
@@ -423,3 +424,17 @@ def test_a_plain_url_passes_all_checks(url: str) -> None:
     assert rules._URL.fullmatch(url)
     assert not rules._UNPRINTABLE.search(url)
     assert not has_template(url)
+
+
+@given(st.from_regex(rules._PLAIN_EMAIL, fullmatch=True))
+def test_a_plain_email_passes_all_checks(email: str) -> None:
+    assert rules._EMAIL.fullmatch(email)
+    assert not rules._UNPRINTABLE.search(email)
+    assert not has_template(email)
+    assert not re.search("[A-Z]", email)
+
+
+@given(NEARLY | st.text("+0123456789 "), st.sampled_from([None, "DE", "US"]))
+def test_a_number_in_e164_is_what_the_long_way_gives(written: str, region: str | None) -> None:
+    if is_e164(written):
+        assert to_e164(written, region) == (written, "")

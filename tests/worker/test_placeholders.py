@@ -1,10 +1,13 @@
 """Placeholders are no identifiers, and nothing that a system issues is a placeholder."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from worker import placeholders
 from worker.errors import Unmappable
 from worker.normalise import is_usable_identifier, normalise
-from worker.placeholders import is_placeholder
+from worker.placeholders import is_placeholder, without_placeholders
 
 #: Mixpanel's ``mixpanel-import``, ``badUserIds``: what its API answers with 400.
 MIXPANEL = [
@@ -171,6 +174,33 @@ def test_a_prefix_does_not_hide_a_placeholder() -> None:
     with pytest.raises(Unmappable, match="a placeholder"):
         normalise({"identifier": 0}, id_prefix="wp-")
     assert normalise({"identifier": 1}, id_prefix="wp-").contact.identifier == "wp-1"
+
+
+#: UUIDs with few different digits, which the patterns are about.
+UUIDS = st.builds(
+    lambda digits, version: f"{digits[:8]}-{digits[8:12]}-{version}-{digits[16:20]}-{digits[20:]}",
+    st.text("0af1", min_size=32, max_size=32),
+    st.sampled_from(["4000", "0000", "4a1f", "ffff"]),
+) | st.uuids().map(str)
+
+
+@given(UUIDS)
+def test_a_plain_uuid_is_none_by_all_rules(text: str) -> None:
+    if placeholders._PLAIN_UUID.fullmatch(text):
+        assert text not in placeholders.WORDS
+        assert not placeholders._is_pattern(text, text)
+
+
+#: Words that a program writes, and names that contain them.
+WORDS_OF_NAMES = st.sampled_from(
+    ["nan", "None", "nil", "null", "not", "no", "name", "N/A", "Fernandez", "Danilo", "Simone", "Mr.", "undefined"]
+)
+
+
+@given(st.lists(WORDS_OF_NAMES | st.text("nail|none,.'-(Ä ", max_size=6) | st.text(max_size=4), min_size=1))
+def test_a_plain_name_is_kept_by_all_rules(words: list[str]) -> None:
+    name = " ".join(" ".join(words).split())
+    assert without_placeholders(name) == placeholders._without_parts(name)
 
 
 @pytest.mark.parametrize("text", ["guest", "0", "xxxxx", "{id}", "user-undefined"])
