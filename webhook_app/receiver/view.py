@@ -3,7 +3,6 @@
 The exception is a source with ``blocking = false``: see ``fail_open``.
 """
 
-import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+import msgspec
 from flask import Blueprint, Request, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
 from flask.globals import app_ctx
@@ -53,6 +53,7 @@ CLASH = {"identifier": "belongs to another person, of another source"}
 #: If storing took longer than this, the use of the secret is not recorded: that waits for Redis, too.
 SLOW_S = 0.5
 
+_encode = msgspec.json.Encoder().encode
 blueprint = Blueprint("receiver", __name__, url_prefix="/webhooks")
 
 
@@ -64,7 +65,7 @@ class AcceptedResponse(Response):
 
     def __init__(self, document: dict[str, Any], counted: tuple[str, ...]) -> None:
         self.document, self.counted = document, counted
-        super().__init__(json.dumps(document), content_type="application/json")
+        super().__init__(_dump(document), content_type="application/json")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(self.status, self.headers.to_wsgi_list())
@@ -213,7 +214,7 @@ def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:
 
 def _let_pass(log: DeliveryLog, source: Source, error: Exception) -> Response:
     """Answer with success what anybody could have sent, and record it as refused."""
-    response = Response(json.dumps(_result(fail_open.REFUSED)), 200, content_type="application/json")
+    response = Response(_dump(_result(fail_open.REFUSED)), 200, content_type="application/json")
     if reason_of(error) == BUG:
         telemetry.report_bug(error)
     log.refused(source.name, error, response.status_code, time.perf_counter() - g.began)
@@ -270,6 +271,11 @@ def _judge(source: Source, delivered: Delivered, element: Element, accepted: Ite
             is_kept = source.on_invalid != "reject"
             kept = source.quarantined(delivered, element, error.problems) if is_kept else None
             return Judged({**_result(Status.QUARANTINED), "errors": error.problems}, Status.QUARANTINED, kept)
+
+
+def _dump(document: dict[str, Any]) -> bytes:
+    """Return JSON with spaces, as the documentation shows it."""
+    return msgspec.json.format(_encode(document), indent=0)
 
 
 def _result(status: str, contact: Contact | None = None, accepted: Accepted | None = None) -> dict[str, Any]:

@@ -73,6 +73,8 @@ class Counters:
     def __init__(self, db: Database) -> None:
         self.db = db
         self._counts: Counter[str] = Counter()
+        #: Deliveries by source, status and detail, until the next flush.
+        self._accepted: Counter[tuple[str, str, str]] = Counter()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="counters", daemon=True)
@@ -84,10 +86,7 @@ class Counters:
     def accepted(self, source: str, status: str, detail: str) -> None:
         """Count a delivery that is stored, by the answer of ``lua/accept.lua``."""
         with self._lock:
-            self._counts[status] += 1
-            self._counts[f"{DELIVERY}{source}:{status}"] += 1
-            if detail in EVENTS:
-                self._counts[f"{EVENT}{source}:{detail}"] += 1
+            self._accepted[source, status, detail] += 1
 
     def took(self, name: str, seconds: float, bounds: tuple[int, ...] = BUCKETS_MS) -> None:
         """Count a duration."""
@@ -112,6 +111,12 @@ class Counters:
         """Add the new counts to Redis, or keep them while Redis is unavailable."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
+            accepted, self._accepted = self._accepted, Counter()
+        for (source, status, detail), number in accepted.items():
+            counts[status] += number
+            counts[f"{DELIVERY}{source}:{status}"] += number
+            if detail in EVENTS:
+                counts[f"{EVENT}{source}:{detail}"] += number
         if not counts:
             return
         try:
