@@ -1,12 +1,14 @@
-"""What ``bin/web`` needs around the server: a check before it, and a log handler.
+"""What ``bin/web`` runs: granian, after a check of the settings.
 
-``python -m webhook_app.server`` prints each mistake in the settings and in the sources file, and exits with 78
-(EX_CONFIG of sysexits.h). ``server_log.json`` names the rest.
+``python -m webhook_app.server`` takes granian's options. With mistakes in the settings or in the sources file it prints
+each, and exits with 78 (EX_CONFIG of sysexits.h). ``server_log.json`` names our log handler.
 """
 
 import logging
 import os
 import sys
+
+from granian.cli import entrypoint
 
 from webhook_app.configuration import read_configuration
 from worker import library_logs, telemetry
@@ -16,12 +18,13 @@ from worker.settings import EX_CONFIG, load_settings
 
 
 def main() -> int:
-    """Return the exit status."""
+    """Check the settings, then serve; return the exit status."""
     try:
         read_configuration(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return EX_CONFIG
+    entrypoint()  # type: ignore[no-untyped-call]
     return 0
 
 

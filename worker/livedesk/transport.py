@@ -12,7 +12,7 @@ import http.client
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -162,12 +162,30 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     Raises:
         OSError: the file or folder cannot be read, or has no certificate.
     """
-    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-    context.sslsocket_class = TlsSocket
-    if ca_bundle is not None and ca_bundle.is_dir():
+    if ca_bundle is None:
+        return _public_context()
+    context = _context()
+    if ca_bundle.is_dir():
         context.load_verify_locations(capath=ca_bundle)
     else:
-        context.load_verify_locations(cafile=ca_bundle or certifi.where())
+        context.load_verify_locations(cafile=ca_bundle)
+    return context
+
+
+@cache
+def _public_context() -> ssl.SSLContext:
+    """Return the one context that trusts the public authorities.
+
+    Reading these takes 30 ms.
+    """
+    context = _context()
+    context.load_verify_locations(cafile=certifi.where())
+    return context
+
+
+def _context() -> ssl.SSLContext:
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.sslsocket_class = TlsSocket
     return context
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.worker.livedesk.servers import FOREVER_S, Authority, Server, answer, read_request, serving
 from worker.errors import LiveDeskError, NotSent
 from worker.livedesk.client import LiveDesk
+from worker.livedesk.transport import tls_context
 from worker.model import Contact
 from worker.settings import load_settings
 from worker.tasks import join_livedesk
@@ -66,3 +67,7 @@ def test_another_authority_is_not_trusted(authority: Authority, tmp_path: Path) 
     with serving(accept, other.context()) as server, pytest.raises(LiveDeskError) as caught:
         LiveDesk(server.tls_url, "key", "secret", ca_bundle=authority.path).create(ADA)
     assert (type(caught.value), caught.value.cause.slug) == (NotSent, "certificate_refused")
+
+
+def test_the_public_authorities_are_read_once(authority: Authority) -> None:
+    assert tls_context(None) is tls_context(None) is not tls_context(authority.path)
