@@ -25,6 +25,7 @@ from tests.rig.processes import free_port
 from tests.sentry_sink import Sink, running_sink
 from tests.world import wait_until
 from worker.store import keys
+from worker.store.record import stored
 
 WHO = "zq61who@people.example"
 PERSON: dict[str, Any] = {
@@ -196,9 +197,9 @@ def crashes(run: Run) -> None:
     system.client.delete(keys.UPSTREAM)
     name = keys.contact(system.key(identifier))
     data = str(system.client.hget(name, "data"))
-    system.client.hset(name, "state", str(PERSON["email"]))
+    system.client.hset(name, stored("state"), str(PERSON["email"]))
     run.refused("GET", f"/contacts/{identifier}", 500, headers=OPERATOR)
-    system.client.hset(name, mapping={"state": "retrying", "data": json.dumps({str(PERSON["email"]): 1})})
+    system.client.hset(name, mapping={stored("state"): "retrying", "data": json.dumps({str(PERSON["email"]): 1})})
     system.store.contacts.retry_now(system.key(identifier))
     wait_until(lambda: system.hurry() and "error=TypeError" in system.log(), "the worker has met it")
     system.client.hset(name, "data", data)

@@ -24,6 +24,7 @@ from tests.sentry_sink import Sink, running_sink
 from tests.world import wait_until
 from worker.store import keys
 from worker.store.connection import connect
+from worker.store.record import stored
 
 REDIS_PASSWORD = "zq80password"
 WHO = "zq81/identifier@here"
@@ -173,9 +174,9 @@ def test_bugs_are_reported_and_name_nobody(system: System, sink: Sink) -> None:
     data = str(system.client.hget(name, "data"))
 
     # What can only be a bug: a record that makes no sense, so that errors quote it.
-    system.client.hset(name, "state", str(PERSON["email"]))
+    system.client.hset(name, stored("state"), str(PERSON["email"]))
     answer = call("GET", f"{system.stack.url}/contacts/{WHO}", headers=operator())
-    system.client.hset(name, mapping={"state": "retrying", "data": json.dumps({PERSON["email"]: 1})})
+    system.client.hset(name, mapping={stored("state"): "retrying", "data": json.dumps({PERSON["email"]: 1})})
     assert system.store.contacts.retry_now(system.store.key_of(WHO)) == "retrying"
     wait_until(lambda: system.hurry() and "TypeError" in system.log(), "the worker has met it")
     system.client.hset(name, "data", data)

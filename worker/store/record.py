@@ -86,7 +86,7 @@ from worker.store.fingerprint import (
 #: Names of the fields that every created contact has, as Redis stores them: the full ones took a sixth of its memory.
 #: Never change them, because records are stored. Records of earlier versions have the full names until they are changed
 #: (``lua/earlier.lua``).
-STORED = {"identifier": "i", "fingerprint": "f", "received_at": "r", "contact_id": "c", "attempts": "a"}
+STORED = {"identifier": "i", "fingerprint": "f", "received_at": "r", "contact_id": "c", "attempts": "a", "state": "s"}
 _NAMES = {short: name for name, short in STORED.items()}
 IDENTIFIER, FINGERPRINT = STORED["identifier"], STORED["fingerprint"]
 

@@ -27,7 +27,7 @@
 -- new_contact.lua has answered a signup of somebody who has no record yet. Of a person who was deleted before the source told
 -- us about them, nothing but that is recorded.
 if is_new then
-  redis.call('HSET', RECORD, 'state', 'deleted', FIELD.received_at, now, FIELD.identifier, args.identifier, 'source',
+  redis.call('HSET', RECORD, FIELD.state, 'deleted', FIELD.received_at, now, FIELD.identifier, args.identifier, 'source',
     args.source, FIELD.fingerprint, ABSENT, 'event_at', args.event_at or now)
   set('identity', args.identity)
   set('id_space', args.id_space)
@@ -35,7 +35,7 @@ if is_new then
   return { 'accepted', 'deleted', '', 'deletion' }
 end
 
-local record = redis.call('HMGET', RECORD, 'state', FIELD.fingerprint, FIELD.contact_id, 'newer', 'finders', 'cause',
+local record = redis.call('HMGET', RECORD, FIELD.state, FIELD.fingerprint, FIELD.contact_id, 'newer', 'finders', 'cause',
   'source', 'id_space', 'identity', 'unverified', 'outcome', 'event_at', 'deletes', 'sent')
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
 local event_at, deletes = tonumber(record[12] or nil), record[13]

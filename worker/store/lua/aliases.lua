@@ -28,10 +28,11 @@ local function link(contact_id, contact_finder, outcome)
     if others == '' then redis.call('HSET', name, field, key) end
     for at = 1, #others, KEY_LENGTH do
       local other = string.sub(others, at, at + KEY_LENGTH - 1)
-      local is_tombstone = redis.call('HGET', PREFIX .. 'c:' .. other, 'state') == 'deleted'
+      local states = redis.call('HMGET', PREFIX .. 'c:' .. other, FIELD.state, 'state') -- see earlier.lua
+      local is_tombstone = (states[1] or states[2]) == 'deleted'
       if outcome ~= 'known' and is_tombstone then
         -- The contact is this record's now: the other one only says that its person was deleted.
-        redis.call('HDEL', PREFIX .. 'c:' .. other, FIELD.contact_id, 'contact_id', 'outcome') -- see earlier.lua
+        redis.call('HDEL', PREFIX .. 'c:' .. other, FIELD.contact_id, 'contact_id', 'outcome')
         redis.call('SREM', aliases, other)
       else
         redis.call('SADD', aliases, other)

@@ -12,7 +12,7 @@
 -- 'early' (its next attempt is later), 'paused' (by an operator), 'stopped' (LiveDesk is down or we are misconfigured),
 -- 'held' (its inbox is), 'paced' (no room now). After the last four it waits in `due`.
 
-local state, token, lease_until = record.state, record.token, tonumber(record.lease_until or 0)
+local state, token, lease_until = record[FIELD.state], record.token, tonumber(record.lease_until or 0)
 if not state then return { 'gone' } end
 if not is_open(state) then return { 'closed' } end
 

@@ -15,7 +15,7 @@ if record.identifier and rename_fields() then fields, record = read_record() end
 local OTHERS = { FIELD.contact_id, 'deletes', 'operation', 'unknown_since', 'cause', 'resolution', 'ahead', 'look_up_at' }
 
 local function is_new()
-  if not args.sends or record.state ~= 'pending' then return false end
+  if not args.sends or record[FIELD.state] ~= 'pending' then return false end
   for _, field in ipairs(OTHERS) do
     if record[field] then return false end
   end
@@ -31,7 +31,7 @@ local function claim_new(created_at)
   local lease_until, number = now + args.lease_ms, tonumber(record.attempts_made or 0) + 1
   redis.call('ZREM', index('pending'), key)
   redis.call('ZADD', index('sending'), now, key)
-  redis.call('HSET', RECORD, 'state', 'sending', 'token', args.token, 'lease_until', lease_until, 'attempts_made', number)
+  redis.call('HSET', RECORD, FIELD.state, 'sending', 'token', args.token, 'lease_until', lease_until, 'attempts_made', number)
   due_at(RETRY, lease_until)
   return { 'claimed', string.format('%.0f', now), string.format('%.0f', lease_until), wait, apart, created_at or '0', 0,
     redis.call('GET', SALT), 'attempts_made', tostring(number), unpack(fields) }

@@ -36,7 +36,7 @@ end
 local function enter(state, from)
   if from then redis.call('ZREM', index(from), key) end
   redis.call('ZADD', index(state), now, key)
-  redis.call('HSET', RECORD, 'state', state)
+  redis.call('HSET', RECORD, FIELD.state, state)
 end
 
 local function due_at(lane, when)

@@ -8,7 +8,7 @@
 -- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (the conflict has another cause or
 -- is about another contact): nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'operation', FIELD.contact_id, 'cause')
+local record = redis.call('HMGET', RECORD, FIELD.state, 'operation', FIELD.contact_id, 'cause')
 local state = record[1]
 if not state then return { 'gone' } end
 if state ~= 'conflict' then return { 'refused', state } end

@@ -4,7 +4,7 @@
 -- allowed: list of string   the states in which this is allowed (actions.ACTIONS), unless the source has deleted the person
 -- Returns {'discarded'}, or {'gone'} (no such record), or {'refused', state}: nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'cause', 'operation', 'deletes')
+local record = redis.call('HMGET', RECORD, FIELD.state, 'cause', 'operation', 'deletes')
 local state = record[1]
 if not state then return { 'gone' } end
 if not contains(args.allowed, state) or record[4] then return { 'refused', state } end

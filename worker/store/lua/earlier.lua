@@ -4,8 +4,9 @@
 -- write_even_when_full.
 local function rename_fields()
   if redis.call('HEXISTS', RECORD, 'identifier') == 0 then return false end
-  local earlier = { 'identifier', 'fingerprint', 'received_at', 'contact_id', 'attempts' }
-  local present = { FIELD.identifier, FIELD.fingerprint, FIELD.received_at, FIELD.contact_id, FIELD.attempts }
+  local earlier = { 'identifier', 'fingerprint', 'received_at', 'contact_id', 'attempts', 'state' }
+  local present = { FIELD.identifier, FIELD.fingerprint, FIELD.received_at, FIELD.contact_id, FIELD.attempts,
+    FIELD.state }
   local values = redis.call('HMGET', RECORD, unpack(earlier))
   redis.call('HDEL', RECORD, unpack(earlier))
   for i, name in ipairs(present) do

@@ -12,7 +12,7 @@
 -- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (a delivery has brought other
 -- data since): nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'operation', 'finders', FIELD.fingerprint, FIELD.contact_id, 'deletes')
+local record = redis.call('HMGET', RECORD, FIELD.state, 'operation', 'finders', FIELD.fingerprint, FIELD.contact_id, 'deletes')
 local state = record[1]
 if not state then return { 'gone' } end
 if not contains(args.allowed, state) or record[5] or record[6] then return { 'refused', state } end

@@ -6,7 +6,7 @@
 -- Returns {'erased', contact id or '', 1 if a create was sent and nobody knows its answer, else 0}; or {'gone'} (no such
 -- record), {'busy'} (an attempt is running), or {'changed', contact id}: that is the id now. Then nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'lease_until', FIELD.contact_id, 'late_id', 'unknown_since', 'cause',
+local record = redis.call('HMGET', RECORD, FIELD.state, 'lease_until', FIELD.contact_id, 'late_id', 'unknown_since', 'cause',
   'finders', 'operation')
 local state, contact_id = record[1], record[3]
 if not state then return { 'gone' } end

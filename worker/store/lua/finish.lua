@@ -21,7 +21,7 @@
 -- contacts}; or {'stale'}: the lease was lost and nothing changed, but the contact id that a late success learned is kept
 -- for the next look-up, and of a person who was deleted meanwhile, that contact is due to be marked.
 
-local record = redis.call('HMGET', RECORD, 'state', 'token', FIELD.attempts, FIELD.fingerprint, 'cause', 'operation', 'finders',
+local record = redis.call('HMGET', RECORD, FIELD.state, 'token', FIELD.attempts, FIELD.fingerprint, 'cause', 'operation', 'finders',
   'resolution', FIELD.contact_id, 'deletes', 'on_change', 'outcome')
 local change, waits_for
 local from, fingerprint, cause_before, operation = record[1], record[4], record[5], record[6]

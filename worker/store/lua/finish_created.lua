@@ -22,7 +22,7 @@ for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
 
 -- Returns whether the lease is ours, the data is what was sent, and nothing else is to be decided.
 local function is_usual()
-  if record.state ~= 'sending' or record.token ~= args.token or record[FIELD.fingerprint] ~= args.fingerprint then return false end
+  if record[FIELD.state] ~= 'sending' or record.token ~= args.token or record[FIELD.fingerprint] ~= args.fingerprint then return false end
   for _, name in ipairs(OTHERS) do
     if record[name] then return false end
   end
@@ -35,7 +35,7 @@ end
 
 if not is_usual() then return 0 end
 
-local kept = { 'state', 'created', FIELD.attempts, args.attempt, FIELD.contact_id, args.contact_id }
+local kept = { FIELD.state, 'created', FIELD.attempts, args.attempt, FIELD.contact_id, args.contact_id }
 local function keep(name, value)
   if value then kept[#kept + 1], kept[#kept + 2] = name, value end
 end

@@ -79,7 +79,7 @@ end
 -- Shrinks the record of a contact that is settled (created or deleted) to what idempotency needs. The personal data goes,
 -- and so does what the last attempt says (when it was closed) and what is the usual case (outcome 'created', one attempt).
 local function shrink(state, attempt, notes, finders)
-  local kept = { 'state', state, FIELD.attempts, attempt }
+  local kept = { FIELD.state, state, FIELD.attempts, attempt }
   local stays = { FIELD.identifier, 'source', FIELD.received_at, FIELD.fingerprint, 'attempts_made', 'identity', 'id_space',
     'event_at', 'senders' }
   local values = redis.call('HMGET', RECORD, unpack(stays))

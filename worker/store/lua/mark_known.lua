@@ -8,7 +8,7 @@
 -- allowed: list of string   the states in which this is allowed (actions.ACTIONS), unless it is about a change
 -- Returns {'known'}, or {'gone'} (no such record), or {'refused', state}: nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'operation', FIELD.contact_id)
+local record = redis.call('HMGET', RECORD, FIELD.state, 'operation', FIELD.contact_id)
 local state = record[1]
 if not state then return { 'gone' } end
 if not contains(args.allowed, state) or record[3] then return { 'refused', state } end

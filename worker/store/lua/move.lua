@@ -24,7 +24,7 @@ if not is_running('running') then return { 0 } end
 write_even_when_full()
 
 -- What the filter asks for, and then what is saved.
-local FIELDS = { 'state', FIELD.identifier, 'source', 'attempts_made', 'operation', FIELD.contact_id, 'deletes',
+local FIELDS = { FIELD.state, FIELD.identifier, 'source', 'attempts_made', 'operation', FIELD.contact_id, 'deletes',
   unpack(SAVED_FIELDS) }
 local ASKED = #FIELDS - #SAVED_FIELDS
 local TRIGGER, DUE_AT = 'operation ' .. args.operation, string.format('%.0f', BULK * LANE + now)
@@ -69,7 +69,7 @@ local function retry(state, was)
   end
   due[#due + 1] = DUE_AT
   due[#due + 1] = key
-  redis.call('HSET', RECORD, 'state', to, 'trigger', TRIGGER, 'operation', args.operation)
+  redis.call('HSET', RECORD, FIELD.state, to, 'trigger', TRIGGER, 'operation', args.operation)
 end
 
 local function make_due(state, conflict)
@@ -108,7 +108,7 @@ local function is_work(record)
 end
 
 local function matches(record, was, conflict)
-  return record.state and contains(args.states, record.state)
+  return record[FIELD.state] and contains(args.states, record[FIELD.state])
       and (not args.cause or was.cause == args.cause) and (not args.source or record.source == args.source)
       and tonumber(record.attempts_made or 0) >= args.min_attempts and is_work(record) and record.operation ~= args.operation
       and (not args.conflicts or is_same(conflict, was)) and not (args.action == 'discard' and record.deletes)
@@ -121,7 +121,7 @@ for _, contact in ipairs(args.keys) do
   local conflict = args.conflicts and args.conflicts[contact]
   if matches(record, was, conflict) then
     leave_operation(record.operation, 'left')
-    move(record.state, was, conflict)
+    move(record[FIELD.state], was, conflict)
     moved = moved + 1
   else
     skipped = skipped + 1

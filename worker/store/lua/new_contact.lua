@@ -7,7 +7,7 @@ if redis.call('GET', SALT) ~= args.salt then return { 'salt' } end
 local function store()
   local fields = args.fields
   if args.finders then fields[#fields + 1], fields[#fields + 2] = 'finders', args.finders end
-  redis.call('HSET', RECORD, 'state', 'pending', FIELD.received_at, now, unpack(fields))
+  redis.call('HSET', RECORD, FIELD.state, 'pending', FIELD.received_at, now, unpack(fields))
   redis.call('ZADD', PREFIX .. 'state:pending', now, key)
 end
 

@@ -47,7 +47,7 @@ local function sample(size)
   for contact, score in pairs(size > 0 and choose(size) or {}) do
     local lane = math.floor(score / LANE)
     if lane ~= HELD then
-      local record = redis.call('HMGET', PREFIX .. 'c:' .. contact, 'state', 'next_attempt_at', 'unknown_since', 'cause',
+      local record = redis.call('HMGET', PREFIX .. 'c:' .. contact, FIELD.state, 'next_attempt_at', 'unknown_since', 'cause',
         'resolution', FIELD.contact_id, 'deletes')
       local is_taken = not record[6] and not record[7] and string.find(record[4] or '', '_taken$') and record[5] ~= 'without'
       local at = record[1] == 'retrying' and tonumber(record[2] or 0) or 0

@@ -10,7 +10,7 @@
 -- allowed: list of string  the states in which this is allowed (actions.ACTIONS)
 -- Returns 1, or 0 when the contact is not created under this id (any more): nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', FIELD.contact_id, 'attempts_made')
+local record = redis.call('HMGET', RECORD, FIELD.state, FIELD.contact_id, 'attempts_made')
 if not contains(args.allowed, record[1]) or record[2] ~= args.contact_id then return 0 end
 
 local created_at = redis.call('ZSCORE', index('created'), key)

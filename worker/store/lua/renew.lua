@@ -4,7 +4,7 @@
 -- lease_ms: int   from now
 -- Returns 1, or 0 when the lease is no longer ours: stop at once.
 
-local record = redis.call('HMGET', RECORD, 'state', 'token', 'lease_until')
+local record = redis.call('HMGET', RECORD, FIELD.state, 'token', 'lease_until')
 if record[1] ~= 'sending' or record[2] ~= args.token or tonumber(record[3]) <= now then return 0 end
 
 redis.call('ZREM', DUE, key) -- first: see write_even_when_full

@@ -9,7 +9,7 @@
 -- Returns {'due', state}, or {'gone'} (no such record), {'refused', state}, or {'changed'} (it conflicts with another
 -- contact now): nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'operation', 'owner_id', FIELD.contact_id)
+local record = redis.call('HMGET', RECORD, FIELD.state, 'operation', 'owner_id', FIELD.contact_id)
 local state = record[1]
 if not state then return { 'gone' } end
 if not contains(args.allowed, state) or args.resolution == 'adopt' and record[4] then return { 'refused', state } end

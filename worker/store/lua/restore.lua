@@ -65,7 +65,7 @@ for _, contact in ipairs(args.keys) do
   rename_fields()
   WAS = PREFIX .. 'was:' .. contact
   local saved = redis.call('HGET', SAVED, key)
-  local record = redis.call('HMGET', RECORD, 'state', 'operation', FIELD.fingerprint, 'unknown_since', 'cause', 'undo', 'newer',
+  local record = redis.call('HMGET', RECORD, FIELD.state, 'operation', FIELD.fingerprint, 'unknown_since', 'cause', 'undo', 'newer',
     FIELD.contact_id)
   local was, state, created = saved and cjson.decode(saved), record[1], args.contacts[contact]
   if was and is_unchanged(was, record) then

@@ -5,7 +5,7 @@
 -- allowed: list of string   the states in which this is allowed (actions.ACTIONS)
 -- Returns {'due', state}, or {'gone'} (no such record), or {'refused', state}: nothing was done.
 
-local record = redis.call('HMGET', RECORD, 'state', 'operation')
+local record = redis.call('HMGET', RECORD, FIELD.state, 'operation')
 local state = record[1]
 if not state then return { 'gone' } end
 if not contains(args.allowed, state) then return { 'refused', state } end
