@@ -1,5 +1,6 @@
 """Shared fixtures: a real Redis per process, and an empty database per test."""
 
+import gc
 import os
 import tempfile
 from collections import defaultdict
@@ -23,19 +24,33 @@ from worker.store.connection import connect
 hypothesis.settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("default")
 
-TESTS = Path(__file__).parent
 #: Folders whose tests start real processes, for seconds each.
 END_TO_END = ("browser", "e2e", "faults", "rig")
-#: Another file whose tests share what takes seconds to set up.
-SEARCHES = "tests/worker/livedesk/test_search.py"
+#: Other files whose tests share what takes seconds to set up or to import.
+SHARING = ("tests/worker/livedesk/test_search.py", "tests/webhook_app/api/test_schema.py")
+
+# While tests are imported and collected, nothing is garbage; after that, what exists stays until the end. Each process
+# would look through it several times, for half a second each.
+gc.disable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Look for garbage from now on, but not among the tests."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark slow tests."""
     for item in items:
-        folder, *_ = item.path.relative_to(TESTS).parts
-        if folder in END_TO_END:
+        if folder_of(item.nodeid) in END_TO_END:
             item.add_marker("e2e")
+
+
+def folder_of(nodeid: str) -> str:
+    """Return the folder in ``tests`` that a test is in, or its file."""
+    return nodeid.split("/", 2)[1]
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
@@ -46,8 +61,8 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no typ
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the file of a test that shares; others are distributed one by one."""
-        file, folder = nodeid.partition("::")[0], nodeid.split("/")[1]
-        return file if folder in END_TO_END or file == SEARCHES else nodeid
+        file = nodeid.partition("::")[0]
+        return file if folder_of(nodeid) in END_TO_END or file in SHARING else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

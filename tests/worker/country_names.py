@@ -7,13 +7,13 @@ update of ``phonenumbers``: ``python -m tests.worker.country_names``.
 import json
 from pathlib import Path
 
-from phonenumbers.geodata.locale import LOCALE_DATA
-
 FILE = Path(__file__).parents[2] / "worker" / "country_names.json"
 
 
 def country_names() -> dict[str, str]:
     """Return the region of each name."""
+    from phonenumbers.geodata.locale import LOCALE_DATA  # not in each process that collects the tests
+
     found = {
         name.casefold(): region
         for region, names in LOCALE_DATA.items()
