@@ -35,13 +35,10 @@ class EventRules:
         if self.name is None and not self.times and not is_deletion:
             return NO_EVENT
         name = event_name(self.name.value(payload, scope)) if self.name is not None else ""
-        return Event(name, self._time(payload, scope, now), is_deletion)
-
-    def _time(self, payload: object, scope: Scope, now: float) -> int | None:
         for rule in self.times:
             if (at := read_time(rule.value(payload, scope), now)) is not None:
-                return at
-        return None
+                return Event(name, at, is_deletion)
+        return Event(name, None, is_deletion)
 
 
 NO_RULES = EventRules()

@@ -34,8 +34,10 @@ class Truth:
     place: Finder
 
     def value(self, payload: object, scope: Scope) -> bool | None:
-        answers = (_truth(value) for value in self.place.values(payload, scope))
-        return next((answer for answer in answers if answer is not None), None)
+        for value in self.place.values(payload, scope):
+            if (answer := _truth(value)) is not None:
+                return answer
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,11 @@ class Exists:
 
     def value(self, payload: object, scope: Scope) -> bool | None:
         values = self.place.values(payload, scope)
-        found = any(value is not None and not (isinstance(value, str) and not value.strip()) for value in values)
-        return found == self.exists if values else None
+        if not values:
+            return None
+        return any(value is not None and not (isinstance(value, str) and not value.strip()) for value in values) == (
+            self.exists
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,10 @@ class FirstKnown:
     flags: tuple[Flag, ...]
 
     def value(self, payload: object, scope: Scope) -> bool | None:
-        answers = (flag.value(payload, scope) for flag in self.flags)
-        return next((answer for answer in answers if answer is not None), None)
+        for flag in self.flags:
+            if (answer := flag.value(payload, scope)) is not None:
+                return answer
+        return None
 
 
 def compile_flag(written: object) -> Flag:

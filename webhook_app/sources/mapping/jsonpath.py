@@ -8,12 +8,24 @@ A path has names, indices, ``*`` and ``..``, and filters: ``[?@.type == 'email']
 import json
 import re
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
 import re2
 
-from webhook_app.sources.mapping.paths import MISSING, Path, Place, Segment, Work, places, walk
+from webhook_app.sources.mapping.paths import (
+    CONTAINERS,
+    MISSING,
+    Names,
+    Path,
+    Place,
+    Segment,
+    Select,
+    Work,
+    places,
+    walk,
+)
 
 #: Characters of a text that a pattern is tried on (a contact's fields are far shorter), and that count as a step.
 MAX_SUBJECT, CHARS_A_STEP = 2048, 64
@@ -94,7 +106,8 @@ class _Parser:
             else:
                 self.fail("expected a name")
             texts.append(self.text[start : self.at])
-        return Path(tuple(segments), tuple(texts))
+        is_plain = all(isinstance(segment.step, str) for segment in segments)
+        return (Names if is_plain else Path)(tuple(segments), tuple(texts))
 
     def bracketed(self, descends: bool) -> Segment:
         if self.take("*"):
@@ -145,7 +158,7 @@ class _Parser:
         else:
             holds, value = self.operand()
             if not is_negated and (sign := self.take("==", "!=")):
-                holds, is_negated = _equal(self.comparable(value), self.comparable(self.operand()[1])), sign == "!="
+                holds = _Comparison(self.comparable(value), self.comparable(self.operand()[1]), sign == "!=")
         if holds is None:
             self.fail("this must be compared with something")
         return _not(holds) if is_negated else holds
@@ -156,19 +169,19 @@ class _Parser:
     def operand(self) -> tuple[Value | None, Value | None]:
         """Return the operand as a condition and as a value, as far as it is one."""
         if self.kind == "string":
-            return None, _constant(self.string())
+            return None, _Constant(self.string())
         if self.kind == "number":
-            return None, _constant(Decimal(self.advance()))
+            return None, _Constant(Decimal(self.advance()))
         if self.kind == "name":
             return self.named(self.advance())
         sign = self.take("@", "$") or self.fail("expected a value")
         path = self.path()
         find = path.find if sign == "@" else _find_once(path)
-        return find, None if path.steps is None else _walks(path.steps, sign)
+        return find, None if path.steps is None else _Walk(path.steps, from_root=sign == "$")
 
     def named(self, name: str) -> tuple[Value | None, Value | None]:
         if not self.take("("):
-            return None, _constant(_NAMED_VALUES[name]) if name in _NAMED_VALUES else self.fail(f"unknown {name}")
+            return None, _Constant(_NAMED_VALUES[name]) if name in _NAMED_VALUES else self.fail(f"unknown {name}")
         find, value = self.operand()
         result: tuple[Value | None, Value | None]
         if name == "value":
@@ -213,29 +226,86 @@ def _all(value: Any, _root: Any, work: Work) -> Collection[Place]:
     return found
 
 
-def _where(holds: Value) -> Callable[[Any, Any, Work], Collection[Place]]:
+def _where(holds: Value) -> Select:
+    """Select the elements for which a condition holds."""
+    if isinstance(holds, _Comparison) and (name := holds.simple_name()) is not None:
+        return _where_member(name, holds.right, holds.is_negated)
+
     def select(value: Any, root: Any, work: Work) -> Collection[Place]:
-        if isinstance(value, dict):
-            members: Iterable[tuple[Place, Any]] = value.items()
-        elif isinstance(value, list):
-            members = enumerate(value)
-        else:
-            work.spend()
-            return ()
-        work.spend(1 + len(value))
-        return [place for place, member in members if holds(member, root, work)]
+        return [place for place, element in _elements(value, work, 1) if holds(element, root, work)]
 
     return select
 
 
-def _constant(value: Any) -> Value:
-    return lambda _value, _root, _work: value
+def _where_member(name: str, fixed: Value, is_negated: bool) -> Select:
+    """Select the elements with a member that is equal to what is the same for all.
+
+    With ``is_negated`` those whose member is not. Most filters are such; the work is what ``_where`` spends on it.
+    """
+
+    def select(value: Any, root: Any, work: Work) -> Collection[Place]:
+        other = fixed(value, root, work)
+        found: list[Place] = []
+        for place, element in _elements(value, work, 2):
+            member = element.get(name, MISSING) if isinstance(element, dict) else MISSING
+            is_same = member == other if isinstance(member, str) else is_equal(member, other)
+            if is_same is not is_negated:
+                found.append(place)
+        return found
+
+    return select
 
 
-def _walks(steps: tuple[Place, ...], sign: str) -> Value:
-    if sign == "$":
-        return lambda _value, root, _work: walk(steps, root)
-    return lambda value, _root, _work: walk(steps, value)
+def _elements(value: Any, work: Work, steps: int) -> Iterable[tuple[Place, Any]]:
+    """Return elements, each with its place; each costs ``steps``."""
+    if not isinstance(value, CONTAINERS):
+        work.spend()
+        return ()
+    work.spend(1 + steps * len(value))
+    return value.items() if isinstance(value, dict) else enumerate(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    """The same for all elements."""
+
+    constant: object
+
+    def __call__(self, _value: Any, _root: Any, _work: Work) -> Any:
+        return self.constant
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """What is at a plain path in an element, or in the whole payload."""
+
+    steps: tuple[Place, ...]
+    from_root: bool
+
+    def __call__(self, value: Any, root: Any, _work: Work) -> Any:
+        return walk(self.steps, root if self.from_root else value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Whether two values are equal, or with ``is_negated`` are not."""
+
+    left: Value
+    right: Value
+    is_negated: bool
+
+    def __call__(self, value: Any, root: Any, work: Work) -> bool:
+        work.spend()
+        left, right = self.left(value, root, work), self.right(value, root, work)
+        is_same = left == right if isinstance(left, str) else is_equal(left, right)
+        return bool(is_same) is not self.is_negated
+
+    def simple_name(self) -> str | None:
+        """Return the name of the member that is compared with what is the same for all."""
+        match self.left, self.right:
+            case _Walk((str() as name,), from_root=False), _Constant() | _Walk(from_root=True):
+                return name
+        return None
 
 
 def _find_once(path: Path) -> Value:
@@ -268,15 +338,6 @@ def _and(left: Value, right: Value) -> Value:
 
 def _or(left: Value, right: Value) -> Value:
     return lambda value, root, work: left(value, root, work) or right(value, root, work)
-
-
-def _equal(left: Value, right: Value) -> Value:
-    def holds(value: Any, root: Any, work: Work) -> bool:
-        work.spend()
-        one, other = left(value, root, work), right(value, root, work)
-        return bool(one == other) if isinstance(one, str) else is_equal(one, other)
-
-    return holds
 
 
 def is_equal(left: Any, right: Any) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from webhook_app.sources.mapping.cleared import says_none
 from webhook_app.sources.mapping.events import NO_EVENT, NO_RULES, EventRules
-from webhook_app.sources.mapping.paths import Scope
+from webhook_app.sources.mapping.paths import Path, Scope
 from webhook_app.sources.mapping.values import Condition, Place, Rule
 from worker.model import ATTRIBUTE_FIELDS, OPTIONAL_FIELDS, Event
 from worker.normalise import as_text, is_usable_identifier
@@ -48,6 +48,12 @@ class Mapping:
     allow_identifiers: frozenset[str] = frozenset()
     events: EventRules = NO_RULES
     absent_clears: bool = False
+    #: The rules but for the identifier's, each with its field, and whether a person may no longer have one.
+    _rules: tuple[tuple[str, Rule, bool], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        rules = [(name, rule, name in CLEARABLE) for name, rule in self.rules.items() if name != "identifier"]
+        object.__setattr__(self, "_rules", tuple(rules))
 
     def apply(self, payload: object, scope: Scope, now: float) -> Raw | None:
         """Return what a delivery says.
@@ -73,12 +79,10 @@ class Mapping:
         return Raw(fields, event)
 
     def _add_fields(self, fields: dict[str, object], contact: object, scope: Scope) -> None:
-        for name, rule in self.rules.items():
-            if name == "identifier":
-                continue
+        for name, rule, is_clearable in self._rules:
             if (value := rule.value(contact, scope)) is not None:
                 fields[name] = value
-            elif name in CLEARABLE and (self.absent_clears or says_none(rule, contact, scope)):
+            elif is_clearable and (self.absent_clears or says_none(rule, contact, scope)):
                 fields[name] = None
 
     def _is_identifier(self, value: object) -> bool:
@@ -90,13 +94,15 @@ class Mapping:
         Without one it is the first object with an identifier that is not usable, or else the last object.
         """
         scope = Scope(scope.headers, scope.work, self._is_identifier)
-        rule = self.rules["identifier"]
+        rule, last = self.rules["identifier"], self.places[-1]
         contact, unusable = None, None
         for place in self.places:
             for candidate in place.candidates(payload, scope):
-                if scope.usable(identifier := rule.value(candidate, scope)):
-                    return candidate, identifier
-                if unusable is None and (as_text(identifier) or "").strip():
-                    unusable = candidate, identifier
+                identifier = rule.value(candidate, scope)
+                if identifier is not None and (as_text(identifier) or "").strip():
+                    is_only = place is last and isinstance(place, Path) and unusable is None
+                    if is_only or scope.usable(identifier):
+                        return candidate, identifier
+                    unusable = unusable or (candidate, identifier)
                 contact = candidate if isinstance(candidate, dict) else contact
         return unusable or (contact, rule.value(contact, scope))

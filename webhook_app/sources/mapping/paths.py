@@ -56,7 +56,7 @@ class Work:
 
 def is_usable(value: object) -> bool:
     """Whether this can be a field's value: a number, or text that is not blank."""
-    text = as_text(value)
+    text = value if isinstance(value, str) else as_text(value)
     return text is not None and strip(text) != ""
 
 
@@ -121,7 +121,10 @@ class Path:
         if self.steps is not None:
             value = walk(self.steps, payload)
             return None if value is MISSING else value
-        return next((value for value in self.find(payload, payload, scope.work) if scope.usable(value)), None)
+        for value in self.find(payload, payload, scope.work):
+            if scope.usable(value):
+                return value
+        return None
 
     def candidates(self, payload: object, scope: Scope) -> list[object]:
         """Return the one object to look for a contact in."""
@@ -142,12 +145,12 @@ class Path:
         """Return all values that are found in ``value``, a part of the payload ``root``."""
         if self._text and value is root:
             key = (self._text, id(root))
-            if key not in work.found:
-                work.found[key] = root, self._search(value, root, work)
-            found = work.found[key][1]
+            if (known := work.found.get(key)) is None:
+                known = work.found[key] = root, self._search(value, root, work)
+            found = known[1]
         else:
             found = self._search(value, root, work)
-        if not self._tail:
+        if not self._tail or not found:
             return found
         work.spend(len(found))
         return [inside for one in found if (inside := walk(self._tail, one)) is not MISSING]
@@ -156,7 +159,9 @@ class Path:
         """Return what is found without the last names and indices."""
         work.spend()
         value = walk(self._lead, value)
-        values = [] if value is MISSING else [value]
+        if value is MISSING:
+            return []
+        values = [value]
         for segment in self._searched:
             values = segment.values(values, root, work)
         return values
@@ -169,6 +174,32 @@ class Path:
                 holder.pop(place, None)
             else:
                 holder[place] = None
+
+
+class Names(Path):
+    """A path of names only: ``$.data.email``. Nearly all paths of a mapping are such."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self, segments: tuple[Segment, ...], texts: tuple[str, ...] = ()) -> None:
+        super().__init__(segments, texts)
+        self._names = self.steps or ()
+
+    def value(self, payload: Any, _scope: Scope) -> object:
+        """Return what is found, or ``None``."""
+        for name in self._names:
+            if not isinstance(payload, dict):
+                return None
+            payload = payload.get(name)
+        return payload
+
+    def values(self, payload: Any, _scope: Scope) -> list[object]:
+        """Return what is found, if it is."""
+        for name in self._names:
+            if not isinstance(payload, dict) or name not in payload:
+                return []
+            payload = payload[name]
+        return [payload]
 
 
 def _steps_of(segments: Iterable[Segment]) -> tuple[Place, ...]:

@@ -2,7 +2,7 @@
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 
@@ -15,7 +15,7 @@ MAX_TIME = 64
 #: Units by size: what is below the first number is in seconds, then in ms, µs and ns; and a ms as a fraction of it.
 UNITS = ((10**11, (1000, 1)), (10**14, (1, 1)), (10**17, (1, 1000)), (10**20, (1, 10**6)))
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH, _MS = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _NUMBER = re.compile(r"[0-9]{9,19}(?:\.[0-9]{1,12})?")
 #: ISO 8601 with a time of day; between them T, a space, or nothing but digits. An offset may have a space before it.
 _ISO = re.compile(
@@ -72,5 +72,4 @@ def _from_iso(match: re.Match[str]) -> datetime:
 
 
 def _ms(at: datetime) -> int:
-    since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MS

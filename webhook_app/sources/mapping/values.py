@@ -51,8 +51,12 @@ class Join:
     glue: str
 
     def value(self, payload: object, scope: Scope) -> object:
-        texts = (as_text(rule.value(payload, scope)) for rule in self.rules)
-        return self.glue.join(text.strip() for text in texts if text and not text.isspace()) or None
+        texts: list[str] = []
+        for rule in self.rules:
+            text = as_text(rule.value(payload, scope))
+            if text and not text.isspace():
+                texts.append(text.strip())
+        return self.glue.join(texts) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ class Condition:
         values = self.place.values(payload, scope)
         if self.exists is not None:
             return any(value is not None for value in values) == self.exists
-        return any(self._allows(value) for value in values)
+        return any(map(self._allows, values))
 
     def _allows(self, value: object) -> bool:
         if isinstance(value, str):  # which is only ever equal to a text

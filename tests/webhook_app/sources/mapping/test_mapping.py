@@ -16,7 +16,7 @@ from webhook_app.sources.mapping.mapping import Mapping
 from webhook_app.sources.mapping.paths import Scope
 from webhook_app.sources.mapping.rules import compile_rule
 from worker.errors import SettingsError, Unmappable
-from worker.normalise import normalise
+from worker.normalise import is_usable_identifier, normalise
 
 CLERK = {
     "type": "user.created",
@@ -334,6 +334,24 @@ def test_the_contact_is_where_the_identifier_is(payload: object, raw: dict[str, 
     assert mapped(mapping({"email": "$.email"}, contact=["$", "$.data"]), payload) == raw
 
 
+IDENTIFIERS = st.sampled_from([None, "", " ", "u-1", "undefined", 0, 7, True, ["u-2"], "\u200b"])
+
+
+@given(st.lists(IDENTIFIERS, min_size=1, max_size=4), st.integers(1, 4))
+def test_the_first_usable_identifier_is_used_or_else_the_first_text(ids: list[object], places: int) -> None:
+    made = read_mapping({"map": {"identifier": "$.id"}, "contact": [f"$.p{at}" for at in range(places)]})
+    contacts: list[object] = [{"id": one} if one is not None else {} for one in ids[:places]]
+    payload = {f"p{at}": contact for at, contact in enumerate(contacts)}
+    usable = [one for one in ids[:places] if is_usable_identifier(one)]
+    texts = [
+        one for one in ids[:places] if isinstance(one, str | int) and not isinstance(one, bool) and str(one).strip()
+    ]
+    expected = usable[0] if usable else texts[0] if texts else ids[:places][-1]
+    contact, identifier = made.contact(payload, Scope())
+    assert identifier == expected
+    assert contact is contacts[ids[:places].index(expected)] or not (usable or texts)
+
+
 def test_what_is_nested_deeply_is_found() -> None:
     payload: object = {"id": "deep"}
     for _ in range(900):
@@ -403,6 +421,7 @@ def test_a_plain_path_finds_what_the_reference_finds(text: str, payload: object)
     node = jsonpath_rfc9535.compile(text).find_one(payload)  # type: ignore[arg-type]
     if path.steps is not None:
         assert path.value(payload, Scope()) == (node.value if node else None)
+        assert path.values(payload, Scope()) == ([node.value] if node else [])
 
 
 @given(st.fixed_dictionaries({"identifier": RULES}, optional={"email": RULES, "name": RULES}), PAYLOADS)

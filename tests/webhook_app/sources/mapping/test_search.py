@@ -29,6 +29,9 @@ MORE_PATHS = [
     "$..[?!@.id && @.type != null]",
     "$[?@ == $[0]]",
     "$..[?@.id == $.items[0].id]",
+    "$..[?@.id == 'a']",
+    "$..[?@.id != null]",
+    "$.items[?@.type == false].id",
     "$..[?value(@..id) == $.id]",
     "$[*][?@.id]",
     "$..[?match(@.id, 'a|b')]",
@@ -51,6 +54,24 @@ PAYLOADS = st.recursive(FLAT, lambda inner: st.lists(inner) | st.dictionaries(NA
 def test_a_path_finds_what_the_reference_finds(text: str, payload: object) -> None:
     expected = jsonpath_rfc9535.compile(text).find(payload).values()  # type: ignore[arg-type]
     assert compile_path(text).values(payload, Scope()) == expected
+
+
+@pytest.mark.parametrize("right", ["$.id", "$.items[0].id", "'a'", "1", "true", "null"])
+@pytest.mark.parametrize("sign", ["==", "!="])
+@given(payload=PAYLOADS)
+def test_a_simple_comparison_is_the_general_one(sign: str, right: str, payload: object) -> None:
+    simple, general = f"@.id {sign} {right}", f"(@.id {sign} {right} || @.id {sign} {right})"
+    one, other = Scope(), Scope()
+    assert compile_path(f"$[?{simple}]").values(payload, one) == compile_path(f"$[?{general}]").values(payload, other)
+    assert one.work.left >= other.work.left
+
+
+@pytest.mark.parametrize(("payload", "steps"), [([{}] * 10, 22), ({"a": 1, "b": {}}, 6), ("text", 2)])
+def test_a_comparison_costs_two_steps_an_element(payload: object, steps: int) -> None:
+    for path in ("$[?@.id == 5]", "$[?@['id'] != $.nope]", "$[?5 == @.id]"):
+        scope = Scope()
+        compile_path(path).values(payload, scope)
+        assert MAX_WORK - scope.work.left == steps
 
 
 def nested(levels: int, inside: object, beside: object = None) -> object:
