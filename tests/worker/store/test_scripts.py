@@ -15,7 +15,7 @@ from worker.actions import BulkAction, Command
 from worker.model import Quarantined, State
 from worker.store import keys
 from worker.store.connection import connect
-from worker.store.database import LIBRARIES, LUA, source_of
+from worker.store.database import LIBRARIES, LUA, scripts, source_of
 from worker.store.lists import Filter
 
 SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua") if path.stem not in LIBRARIES)
@@ -89,3 +89,8 @@ def test_no_script_sends_a_number_that_may_be_minus_zero(path: Path) -> None:
     """Redis 7.0 writes Lua's -0 as "-0", which its commands refuse as no integer; Valkey writes 0."""
     calls = [line for line in path.read_text().splitlines() if re.search(r"redis\.p?call\(.*, -[a-z]", line)]
     assert all(re.match(r"\s*if (\w+) > 0 then .*, -\1\)", line) for line in calls), calls
+
+
+def test_all_stores_of_a_process_share_the_scripts() -> None:
+    assert scripts() is scripts()
+    assert sorted(scripts()) == SCRIPTS
