@@ -88,7 +88,16 @@ def ascii_header(delivery: Delivery, name: str) -> str:
     Raises:
         Unauthentic: it is missing, too long or not ASCII.
     """
-    value = present(delivery.headers.get(name), f"the {name} header")
+    value = delivery.headers.get(name)
+    if not value:
+        raise Unsigned(is_missing(name))
+    if len(value) > MAX_HEADER:
+        raise Unauthentic(f"the {name} header is too long")
     if not value.isascii():
         raise Unauthentic(f"the {name} header is not ASCII")
     return value
+
+
+def is_missing(header: str) -> str:
+    """Say that a header is missing."""
+    return f"the {header} header is missing"

@@ -121,7 +121,7 @@ class Source:
         handshake = self.handshake
         if handshake and handshake.ping and (reply := handshake.ping(delivery)):
             return reply
-        secret = self.verify(delivery, now)
+        secret = signature.verify(self.verifiers, delivery, now)
         payload = self.reader.read(delivery)
         if handshake and handshake.challenge and (reply := handshake.challenge(payload)):
             return reply
@@ -147,7 +147,8 @@ class Source:
             TooLarge: the batch has too many elements.
         """
         scope, now = Scope(headers), time.time() if now is None else now
-        needed = {name: value for name in self.mapping.headers if (value := headers.get(name)) is not None}
+        names = self.mapping.headers
+        needed = {name: value for name in names if (value := headers.get(name)) is not None} if names else {}
         try:
             elements = None if is_element else self.reader.elements(payload, scope)
             if elements is None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from random import getrandbits
 from typing import Any
 
+from msgspec import structs
+
 from worker import causes, greenlets
 from worker.actions import ACTIONS, Action
 from worker.errors import StoreError, StoreFull, StoreUnavailable
@@ -643,7 +645,7 @@ def _groups(signups: Iterable[Signup]) -> Iterator[list[Signup]]:
 def _merged(signup: Signup, before: Before, origin: Origin, salt: bytes) -> dict[str, object]:
     """Return the arguments of ``lua/accept.lua`` about delivery and record as one."""
     merged = merge(signup, before, origin.source, salt)
-    as_one = replace(signup, contact=merged.contact, notes=merged.notes)
+    as_one = structs.replace(signup, contact=merged.contact, notes=merged.notes)
     return {
         "seen": before.seen,
         "fields": record.new_fields(as_one, origin, merged.fingerprint),

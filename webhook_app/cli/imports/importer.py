@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import FrameType
+
+from msgspec import structs
 
 from webhook_app.cli.imports.columns import Plan
 from webhook_app.cli.imports.reading import Row
@@ -161,7 +163,7 @@ class Importer:
             raise Unmappable({"inbox_id": "missing; set LIVEDESK_INBOX_ID or give --inbox-id"})
         self._people.check(signup.contact)
         # A blank cell rarely means that somebody has no e-mail address any more.
-        return replace(signup, cleared=frozenset()) if signup.cleared else signup
+        return structs.replace(signup, cleared=frozenset()) if signup.cleared else signup
 
     def _values(self, row: Row) -> object:
         """Return what the mapping reads: the cells by column, or what was in JSON."""

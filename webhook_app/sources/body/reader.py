@@ -108,7 +108,8 @@ class Reader:
 
     def _parsed(self, raw: bytes, content_type: str) -> object:
         """Parse a body; if JSON and JSON Lines are accepted, the content decides."""
-        name = self._format(raw, content_type)
+        is_plain = content_type == "application/json" and self.formats[0] == "json"
+        name = "json" if is_plain else self._format(raw, content_type)
         try:
             payload = FORMATS[name].parse(raw, content_type)
         except BadBody:
@@ -127,8 +128,6 @@ class Reader:
         Raises:
             WrongType: the source does not accept it.
         """
-        if content_type == "application/json" and self.formats[0] == "json":
-            return "json"
         named = format_name(content_type)
         if named in self.formats and named not in FORMS:
             return named
@@ -231,12 +230,17 @@ def parse_json(raw: bytes) -> object:
             Python's stack (about 1,000 levels), an integer of more than 4,300 digits, an exponent of more than 18.
         TooLarge: more than ``MAX_CONTAINERS`` objects and arrays, or more than ``MAX_FRACTIONS``.
     """
-    if raw.count(b"[") + raw.count(b"{") > MAX_CONTAINERS:
+    if len(raw) > MAX_CONTAINERS and raw.count(b"[") + raw.count(b"{") > MAX_CONTAINERS:
         raise TooLarge(f"the body has more than {MAX_CONTAINERS} objects and arrays")
     if len(raw) > 3 * MAX_FRACTIONS and len(_FRACTION.findall(raw)) > MAX_FRACTIONS:
         raise TooLarge(f"the body has more than {MAX_FRACTIONS} fractions")
     try:
-        return _DECODER.decode(raw.removeprefix(codecs.BOM_UTF8).decode())
+        text = raw.removeprefix(codecs.BOM_UTF8).decode()
+        if text[:1] == "{":
+            payload, end = _DECODER.raw_decode(text)
+            if end == len(text):
+                return payload
+        return _DECODER.decode(text)  # with white space around it, or followed by other text
     except UnicodeDecodeError:
         problem = "is not UTF-8"
     except json.JSONDecodeError as error:

@@ -17,6 +17,7 @@ import re2
 from webhook_app.sources.mapping.paths import (
     CONTAINERS,
     MISSING,
+    Name,
     Names,
     Path,
     Place,
@@ -107,7 +108,8 @@ class _Parser:
                 self.fail("expected a name")
             texts.append(self.text[start : self.at])
         is_plain = all(isinstance(segment.step, str) for segment in segments)
-        return (Names if is_plain else Path)(tuple(segments), tuple(texts))
+        kind = Path if not is_plain else Name if len(segments) == 1 else Names
+        return kind(tuple(segments), tuple(texts))
 
     def bracketed(self, descends: bool) -> Segment:
         if self.take("*"):
@@ -247,8 +249,11 @@ def _where_member(name: str, fixed: Value, is_negated: bool) -> Select:
         other = fixed(value, root, work)
         found: list[Place] = []
         for place, element in _elements(value, work, 2):
-            member = element.get(name, MISSING) if isinstance(element, dict) else MISSING
-            is_same = member == other if isinstance(member, str) else is_equal(member, other)
+            if isinstance(element, dict) and name in element:
+                member = element[name]
+                is_same = member == other if isinstance(member, str) else is_equal(member, other)
+            else:
+                is_same = other is MISSING
             if is_same is not is_negated:
                 found.append(place)
         return found

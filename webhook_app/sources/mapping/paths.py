@@ -202,6 +202,20 @@ class Names(Path):
         return [payload]
 
 
+class Name(Names):
+    """A path of one name: ``$.email``."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, segments: tuple[Segment, ...], texts: tuple[str, ...] = ()) -> None:
+        super().__init__(segments, texts)
+        (self._name,) = self._names
+
+    def value(self, payload: Any, _scope: Scope) -> object:
+        """Return what is found, or ``None``."""
+        return payload.get(self._name) if isinstance(payload, dict) else None
+
+
 def _steps_of(segments: Iterable[Segment]) -> tuple[Place, ...]:
     return tuple(segment.step for segment in segments if segment.step is not None)
 

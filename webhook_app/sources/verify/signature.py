@@ -19,15 +19,17 @@ import hmac
 import itertools
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512, HashAlgorithm
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from webhook_app.sources.body.reader import split_first
-from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided, Unsigned, ascii_header
+from webhook_app.sources.delivery import BadBody, Delivery, Unauthentic, Undecided, Unsigned, ascii_header, is_missing
 from worker.errors import SettingsError
 
 #: Bytes. A shorter key could be guessed; an empty one would verify anything.
@@ -36,7 +38,7 @@ MIN_KEY = 8
 MAX_SIGNATURES = 8
 #: Bytes.
 ED25519_KEY = 32
-HASHES = ("sha1", "sha256", "sha512")
+HASHES: Mapping[str, HashAlgorithm] = {"sha1": SHA1(), "sha256": SHA256(), "sha512": SHA512()}  # noqa: S303
 ENCODINGS = ("hex", "base64")
 #: Seconds into the past and the future, as in the reference libraries of Standard Webhooks.
 TOLERANCE = 300.0
@@ -83,14 +85,18 @@ class Signed:
     id_header: str = ""
     url: str = field(default="", repr=False)
     first_element_only: bool = False
-    _parts: tuple[bytes | str, ...] = field(init=False, repr=False, compare=False)
+    #: The template for the operator ``%``, and the names of its placeholders.
+    _format: bytes = field(init=False, repr=False, compare=False)
+    _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _after_id: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if problems := self._problems():
             raise SettingsError(problems)
         parts = _template_parts(self.template)
-        object.__setattr__(self, "_parts", parts)
+        pieces = [part.replace(b"%", b"%%") if isinstance(part, bytes) else b"%b" for part in parts]
+        object.__setattr__(self, "_format", b"".join(pieces))
+        object.__setattr__(self, "_names", tuple(part for part in parts if isinstance(part, str)))
         object.__setattr__(self, "_after_id", frozenset(_separator_of("id", parts)) if "id" in parts else frozenset())
 
     def _signatures_and_message(self, delivery: Delivery, now: float) -> tuple[list[str], bytes]:
@@ -99,14 +105,11 @@ class Signed:
         Raises:
             Unauthentic: the time is not within the tolerance, or something is missing or malformed.
         """
-        items = self._items(ascii_header(delivery, self.header))
+        header = ascii_header(delivery, self.header)
+        items = header.split(self.separator) if self.separator else [header]
+        items = [item.strip(" \t,") for item in items]  # Supabase separates with ", " instead of a space
         signatures = [item[len(self.prefix) :] for item in items if item.startswith(self.prefix)]
         return signatures, self.message(delivery, self._timestamp(delivery, items, now))
-
-    def _items(self, header: str) -> list[str]:
-        """Split a header; Supabase separates with ``", "`` instead of a space."""
-        items = header.split(self.separator) if self.separator else [header]
-        return [item.strip(" \t,") for item in items]
 
     def _timestamp(self, delivery: Delivery, items: list[str], now: float) -> str:
         """Return the timestamp exactly as it was signed, or ``""`` if there is none."""
@@ -131,18 +134,23 @@ class Signed:
         """
         if self.template == "{body}" and not self.first_element_only:
             return delivery.body
-        parts = self._parts
-        return b"".join([part if isinstance(part, bytes) else self._part(part, delivery, timestamp) for part in parts])
+        values: list[bytes] = []
+        for name in self._names:
+            if name == "t":
+                values.append(timestamp.encode())
+            elif name == "body" and not self.first_element_only:
+                values.append(delivery.body)
+            else:
+                values.append(self._part(name, delivery))
+        return self._format % tuple(values)
 
-    def _part(self, name: str, delivery: Delivery, timestamp: str) -> bytes:
-        """Return the value of one of ``PARTS``."""
+    def _part(self, name: str, delivery: Delivery) -> bytes:
+        """Return the value of another of ``PARTS``, or the first element of the body."""
         match name:
-            case "body":
-                return _first_element(delivery.body) if self.first_element_only else delivery.body
-            case "t":
-                return timestamp.encode()
             case "id":
                 return self._id(delivery)
+            case "body":
+                return _first_element(delivery.body)
             case "method":
                 return delivery.method.encode(errors="replace")
         url = self.url or delivery.url
@@ -162,7 +170,7 @@ class Signed:
     @property
     def needs_url(self) -> bool:
         """Whether the signature covers the URL that a delivery was sent to."""
-        return not self.url and bool({"url", "decoded_url"} & set(self._parts))
+        return not self.url and bool({"url", "decoded_url"} & set(self._names))
 
     def _problems(self) -> list[str]:
         """Return a sentence for each mistake in the options."""
@@ -190,12 +198,12 @@ class Hmac(Signed):
     keys: tuple[bytes, ...] = field(repr=False)
     hash: str = "sha256"
     encoding: str = "hex"
-    _begun: tuple[hmac.HMAC, ...] = field(init=False, repr=False, compare=False)
+    _begun: tuple[HMAC, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         Signed.__post_init__(self)
-        # OpenSSL takes longer to find the hash by its name than to compute it.
-        object.__setattr__(self, "_begun", tuple(hmac.new(key, digestmod=self.hash) for key in self.keys))
+        # OpenSSL takes longer to find the hash by its name than to compute it, and ``hmac.HMAC`` is written in Python.
+        object.__setattr__(self, "_begun", tuple(HMAC(key, HASHES[self.hash]) for key in self.keys))
 
     def verify(self, delivery: Delivery, now: float) -> int:
         """Return the index of the key that made one of the signatures.
@@ -209,7 +217,7 @@ class Hmac(Signed):
         for index, begun in enumerate(self._begun):
             mac = begun.copy()
             mac.update(message)
-            expected = self._written(mac.digest())
+            expected = self._written(mac.finalize())
             for signature in signatures:
                 if hmac.compare_digest(expected, signature):
                     return index
@@ -269,6 +277,9 @@ def verify(verifiers: Sequence[Verifier], delivery: Delivery, now: float) -> int
     tried, missing = [], []
     undecided: Undecided | None = None
     for verifier in verifiers:
+        if isinstance(verifier, Signed) and not delivery.headers.get(verifier.header):
+            missing.append(is_missing(verifier.header))
+            continue
         try:
             return verifier.verify(delivery, now)
         except Unsigned as reason:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from webhook_app.sources.body.reader import (
@@ -30,6 +30,23 @@ def test_numbers_are_exact() -> None:
         "sum": Decimal("0.10"),
     }
     assert str(parse_json(b"1234567890.12345678901234567890")) == "1234567890.12345678901234567890"
+
+
+@given(JSON, st.text(" \t\r\n", max_size=2), st.text(" \t\r\n", max_size=2))
+def test_white_space_around_a_text_means_nothing(value: object, before: str, after: str) -> None:
+    text = json.dumps(value)
+    assert parse_json(f"{before}{text}{after}".encode()) == parse_json(text.encode()) == json.loads(text)
+
+
+@given(st.dictionaries(st.text(), JSON), st.text(" \n{}[],1a", min_size=1, max_size=3))
+def test_what_follows_an_object_is_named_as_by_the_standard_library(value: object, after: str) -> None:
+    text = json.dumps(value) + after
+    assume(after.strip())
+    with pytest.raises(json.JSONDecodeError) as expected:
+        json.loads(text)
+    with pytest.raises(BadBody) as caught:
+        parse_json(text.encode())
+    assert str(caught.value) == f"the body is not JSON: Extra data at character {expected.value.pos}"
 
 
 def test_a_byte_order_mark_is_skipped() -> None:

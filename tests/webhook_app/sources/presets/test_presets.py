@@ -5,12 +5,12 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 from werkzeug.datastructures import Headers
 
 from tests.deliveries import (

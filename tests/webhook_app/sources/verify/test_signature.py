@@ -379,6 +379,11 @@ def test_the_published_vector_of_paddle() -> None:
             {"X-Sig": "v0={hex}", "X-Time": "{t}"},
         ),  # Slack
         (
+            {"header": "X-Sig", "template": "100%b%%={body}"},
+            "100%b%%={body}",
+            {"X-Sig": "{hex}"},
+        ),
+        (
             {"header": "X-Sig", "template": "hmacsha256={body}"},
             "hmacsha256={body}",
             {"X-Sig": "{hex}"},
