@@ -77,12 +77,22 @@ def test_a_duration_goes_into_one_bucket_and_the_sum(counters: MoodyCounters, cl
 
 def test_what_redis_cannot_take_is_kept(counters: MoodyCounters, client: redis.Redis) -> None:
     counters.add("refused:app:full", 2)
+    counters.accepted("shop", "accepted", "")
+    counters.took("accept", 0.004)
     counters.is_away = True
     counters.flush()
     counters.add("refused:app:full")
     counters.is_away = False
+    counters.took("accept", 0.002)
     counters.flush()
-    assert counts(client) == {"refused:app:full": "3"}
+    assert counts(client) == {
+        "refused:app:full": "3",
+        "accepted": "1",
+        "delivery:shop:accepted": "1",
+        "accept_ms:2": "1",
+        "accept_ms:5": "1",
+        "accept_us": "6000",
+    }
 
 
 def test_threads_lose_nothing(counters: MoodyCounters, client: redis.Redis) -> None:
