@@ -107,7 +107,7 @@ def normalise(
     if problems:
         raise Unmappable(problems)
     values["inbox_id"] = values["inbox_id"] or inbox_id
-    contact = Contact(**values)
+    contact = Contact(*values.values())
     is_unverified = raw.get("email_verified") is False
     return Signup(contact, tuple(notes), is_unverified, frozenset(cleared) if cleared else NOTHING, event)
 
@@ -116,7 +116,7 @@ def _read(
     written: Mapping[str, object], place: str | None, *, strict: bool
 ) -> tuple[dict[str, Any], dict[str, str], list[Note], list[str]]:
     """Return values, problems and notes, and the fields without a value."""
-    values: dict[str, Any] = dict.fromkeys(READERS)
+    values: dict[str, Any] = dict.fromkeys(CONTACT_FIELDS)
     problems: dict[str, str] = {}
     notes: list[Note] = []
     cleared: list[str] = []

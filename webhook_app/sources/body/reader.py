@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
+import msgspec
+
 from webhook_app.sources.body.by_content import FORMS, guess, is_vague, looks_like_json, wrapped_json
 from webhook_app.sources.body.forms import parse_form, parse_multipart
 from webhook_app.sources.delivery import BadBody, Delivery, TooLarge, WrongType
@@ -235,12 +237,11 @@ def parse_json(raw: bytes) -> object:
     if len(raw) > 3 * MAX_FRACTIONS and len(_FRACTION.findall(raw)) > MAX_FRACTIONS:
         raise TooLarge(f"the body has more than {MAX_FRACTIONS} fractions")
     try:
-        text = raw.removeprefix(codecs.BOM_UTF8).decode()
-        if text[:1] == "{":
-            payload, end = _DECODER.raw_decode(text)
-            if end == len(text):
-                return payload
-        return _DECODER.decode(text)  # with white space around it, or followed by other text
+        return _QUICK_DECODER.decode(raw)
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
+        pass  # only the standard library says where the mistake is, and takes half of a surrogate pair
+    try:
+        return _DECODER.decode(raw.removeprefix(codecs.BOM_UTF8).decode())
     except UnicodeDecodeError:
         problem = "is not UTF-8"
     except json.JSONDecodeError as error:
@@ -322,5 +323,6 @@ def parse_jwt_claims(raw: bytes) -> object:
 
 
 _WHITE_SPACE = " \t\r\n"
-#: Made once: ``json.loads`` would build one for each call.
+#: Made once: ``json.loads`` would build one for each call. The first takes half of the time; both read the same.
+_QUICK_DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)

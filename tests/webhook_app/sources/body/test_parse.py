@@ -4,10 +4,12 @@ import json
 from contextlib import suppress
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from webhook_app.sources.body import reader
 from webhook_app.sources.body.reader import (
     MAX_CONTAINERS,
     MAX_ELEMENTS,
@@ -47,6 +49,49 @@ def test_what_follows_an_object_is_named_as_by_the_standard_library(value: objec
     with pytest.raises(BadBody) as caught:
         parse_json(text.encode())
     assert str(caught.value) == f"the body is not JSON: Extra data at character {expected.value.pos}"
+
+
+#: What JSON is made of, right or wrong.
+PIECES = st.sampled_from(
+    [
+        *'{}[],:"\\-.eE+ \n\t\0é',
+        "null",
+        "true",
+        "NaN",
+        "-0",
+        "0",
+        "1",
+        "9" * 19,
+        "9" * 25,
+        '"a"',
+        '"k":',
+        "\\ud83d",
+        "\\udc00",
+    ]
+)
+
+
+@given(
+    st.lists(PIECES | JSON.map(json.dumps) | st.decimals(allow_nan=False).map(str)).map("".join).map(str.encode)
+    | st.binary()
+)
+def test_the_quick_decoder_reads_what_the_standard_library_reads(raw: bytes) -> None:
+    """It may refuse more, which the other one reads then."""
+    with suppress(msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
+        assert repr(reader._QUICK_DECODER.decode(raw)) == repr(reader._DECODER.decode(raw.decode()))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(b"-0", b"-0.0", b"1E+5", b"1e-400", b"1.0000000000000000000000001", b"123e-2", b"0." + b"1" * 400),
+        *(b"18446744073709551616", b"-9223372036854775809", b"9" * 4300, b'{"a": 1, "a": 2}', b"[" * 900 + b"]" * 900),
+        *(b'"\\ud83d\\ude00"', b'"\\u0000"', b'"\x7f"', b'"\xc3\xa4"', b'{"\\u0061": 1}'),
+    ],
+)
+def test_what_could_differ_is_the_same(raw: bytes) -> None:
+    expected = reader._DECODER.decode(raw.decode())
+    assert repr(reader._QUICK_DECODER.decode(raw)) == repr(expected) == repr(parse_json(raw))
 
 
 def test_a_byte_order_mark_is_skipped() -> None:
