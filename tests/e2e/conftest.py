@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.system import FAST, SHOP_SECRETS, SOURCES, System
 from tests.rig.parts import Stack
-from tests.rig.processes import StartError
+from tests.rig.processes import StartError, stop_together
 
 #: Gives a system to kill, pause or reconfigure: ``start_system(workers=2, env={...})``.
 StartSystem = Callable[..., System]
@@ -28,7 +28,9 @@ class Stacks:
 
     def get(self, env: Mapping[str, str], workers: int = 1, *, fresh: bool = False) -> Stack:
         """Return a running stack with these settings, repaired after the last test."""
-        if self._stack is not None and self._wanted == (env, workers) and not fresh:
+        if self._stack is not None and self._wanted == (env, workers):
+            if fresh:
+                stop_together(self._stack.workers)
             with suppress(StartError):
                 return revive(self._stack)
         self.stop()
@@ -76,7 +78,7 @@ def system(stacks: Stacks) -> Iterator[System]:
 def start_system(stacks: Stacks) -> Iterator[StartSystem]:
     """Return a function that gives an empty system, for tests that harm processes.
 
-    ``fresh``: with processes that remember nothing.
+    ``fresh``: with workers that remember nothing.
     """
     with ExitStack() as running:
 

@@ -224,6 +224,47 @@ def test_what_was_accepted_is_brought_home_while_memory_is_full(start_system: St
     system.assert_everybody(everybody)
 
 
+def test_a_redis_that_was_emptied_is_noticed_by_all_processes_and_used_at_once(start_system: StartSystem) -> None:
+    system = start_system(fresh=True)
+    system.stack.receiver.restart()
+    system.accept(WHO)
+    system.wait_for(WHO, "created")
+    wait_until(lambda: "records begin" in system.log() or system.client.exists(keys.SALT), "the salt is known")
+    time.sleep(2)  # each process looks once a second
+    system.client.flushall()
+    wait_until(lambda: system.log().count("redis emptied reason=") >= 2, "receiver and worker say it")
+    ready = call("GET", f"{system.stack.url}/readyz")
+    assert ready.status_code == 200
+    assert "Redis was emptied" in ready.json()["warnings"][0]
+    system.accept(WHO)
+    assert system.wait_for(WHO, "created")["outcome"] == "adopted"
+    assert len(system.livedesk.contacts()) == 1
+    assert system.log().count("redis emptied reason=") == 2
+    assert all(part.is_running for part in system.stack.parts)
+
+
+def test_redis_killed_amid_a_stream_of_deliveries_has_what_was_acknowledged(start_system: StartSystem) -> None:
+    system = start_system()
+    with stream_of_deliveries(system) as acknowledged:
+        for killed in (1, 2, 3):
+            wait_until(partial(has_more_than, acknowledged, 50 * killed), "deliveries are acknowledged")
+            with away(system):
+                assert_told_to_come_again(system, "meanwhile")
+
+    known = system.known()
+    assert set(acknowledged) <= known
+    system.outlast_leases()  # the answer to a claim may have been lost
+    system.drain()
+    system.assert_everybody(known)
+
+
+def has_more_than(items: list[str], number: int) -> bool:
+    return len(items) > number
+
+
+# Last, as they need other settings
+
+
 #: Seconds that a disk stalls, which Redis then waits for, and how many senders do.
 STALL_S, SENDERS = 3.0, 50
 
@@ -266,40 +307,3 @@ def test_a_redis_that_is_silent_for_longer_is_given_up_and_used_at_once_when_it_
     began = time.monotonic()
     wait_until(lambda: system.deliver({"identifier": WHO}).status_code == 200, "the receiver has recovered")
     assert time.monotonic() - began < BRISK_S
-
-
-def test_a_redis_that_was_emptied_is_noticed_by_all_processes_and_used_at_once(start_system: StartSystem) -> None:
-    system = start_system(fresh=True)
-    system.accept(WHO)
-    system.wait_for(WHO, "created")
-    wait_until(lambda: "records begin" in system.log() or system.client.exists(keys.SALT), "the salt is known")
-    time.sleep(2)  # each process looks once a second
-    system.client.flushall()
-    wait_until(lambda: system.log().count("redis emptied reason=") >= 2, "receiver and worker say it")
-    ready = call("GET", f"{system.stack.url}/readyz")
-    assert ready.status_code == 200
-    assert "Redis was emptied" in ready.json()["warnings"][0]
-    system.accept(WHO)
-    assert system.wait_for(WHO, "created")["outcome"] == "adopted"
-    assert len(system.livedesk.contacts()) == 1
-    assert system.log().count("redis emptied reason=") == 2
-    assert all(part.is_running for part in system.stack.parts)
-
-
-def test_redis_killed_amid_a_stream_of_deliveries_has_what_was_acknowledged(start_system: StartSystem) -> None:
-    system = start_system()
-    with stream_of_deliveries(system) as acknowledged:
-        for killed in (1, 2, 3):
-            wait_until(partial(has_more_than, acknowledged, 50 * killed), "deliveries are acknowledged")
-            with away(system):
-                assert_told_to_come_again(system, "meanwhile")
-
-    known = system.known()
-    assert set(acknowledged) <= known
-    system.outlast_leases()  # the answer to a claim may have been lost
-    system.drain()
-    system.assert_everybody(known)
-
-
-def has_more_than(items: list[str], number: int) -> bool:
-    return len(items) > number

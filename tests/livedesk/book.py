@@ -7,8 +7,8 @@ Source: livedesk-api.md 2.1 to 2.10.
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from tests.livedesk.contact import (
@@ -60,6 +60,19 @@ class Broken(Exception):
     """The database raised an error that Chatwoot does not catch."""
 
 
+@dataclass
+class Search:
+    """A search in a large book, whose pages are read one after the other.
+
+    ``found`` are the contacts of the pages until now, ``rest`` finds more; the index found ``count``.
+    """
+
+    key: tuple[str, str, bool]
+    count: int
+    rest: Iterator[Contact]
+    found: list[Contact] = field(default_factory=list)
+
+
 class Book:
     """All contacts of one account.
 
@@ -83,6 +96,8 @@ class Book:
         self._lock = threading.RLock()
         self._rows: dict[int, Contact] = {}
         self._haystacks: dict[int, str] = {}
+        self._search: Search | None = None
+        """The last search by time, until a contact changes."""
         self._owners: dict[str, dict[str, set[int]]] = {name: {} for name in UNIQUE}
         self._sources: set[Link] = set()
         self._last_id = first_id - 1
@@ -160,6 +175,7 @@ class Book:
                     if name != "name":
                         self._owners[name][text] = {number}
             self._last_id += count
+            self._search = None
 
     def get(self, contact_id: object) -> Contact:
         contact = self._rows.get(whole_number(contact_id))
@@ -240,14 +256,22 @@ class Book:
 
         This is for large books: it compares no more contacts than it returns, and what the index finds is the count.
         """
-        query = NewerQuery(q.strip()) if newer else Query(q.strip())
+        key = (q.strip(), direction.lower(), newer)
         with self._lock:
-            hits = [self._rows[key] for key, text in self._haystacks.items() if query.hint in text]
-            if (one := self._rows.get(query.contact_id)) and query.hint not in self._haystacks[one.id]:
-                hits.append(one)
-        hits.sort(key=lambda contact: contact.created_at, reverse=direction.lower() == "desc")
+            if self._search is None or self._search.key != key:
+                self._search = self._search_by_time(*key)
+            search = self._search
+            search.found.extend(islice(search.rest, max(upto - len(search.found), 0)))
+            return search.found[:upto], search.count
+
+    def _search_by_time(self, q: str, direction: str, newer: bool) -> Search:
+        query = NewerQuery(q) if newer else Query(q)
+        hits = [self._rows[key] for key, text in self._haystacks.items() if query.hint in text]
+        if (one := self._rows.get(query.contact_id)) and query.hint not in self._haystacks[one.id]:
+            hits.append(one)
+        hits.sort(key=lambda contact: contact.created_at, reverse=direction == "desc")
         found = (contact for contact in hits if query.shows(contact) and query(contact))
-        return list(islice(found, upto)), len(hits)
+        return Search((q, direction, newer), len(hits), found)
 
     def _fresh(self, params: Mapping[str, object]) -> Contact:
         self._last_id += 1
@@ -302,6 +326,7 @@ class Book:
         if self._journal:
             self._journal.write(contact.id, contact)
         self._haystacks[contact.id] = haystack(contact)
+        self._search = None
         self._sources.update(contact.links)
         for name in UNIQUE:
             if (value := getattr(contact, name)) is not None:
@@ -310,6 +335,7 @@ class Book:
 
     def _unindex(self, contact: Contact) -> None:
         del self._haystacks[contact.id]
+        self._search = None
         for name in UNIQUE:
             owners = self._owners[name].get(getattr(contact, name), set())
             owners.discard(contact.id)

@@ -77,3 +77,15 @@ def test_templates_have_no_inline_code_or_style_and_no_safe_filter() -> None:
         text = path.read_text()
         assert not re.search(r"\|\s*safe|Markup|autoescape|<style|\sstyle=|\son[a-z]+=|hx-on|javascript:", text), path
         assert all("src=" in script for script in re.findall(r"<script[^>]*>", text)), path
+
+
+def test_dark_changes_colours_only() -> None:
+    """What fits the screen in light does so in dark."""
+    style = (FOLDER / "app.css").read_text()
+    assert style.count("prefers-color-scheme") == 1
+    dark = re.search(r"@media \(prefers-color-scheme: dark\) \{\s+:root \{([^}]*)\}\s+\}", style)
+    assert dark
+    declared = re.findall(r"--([\w-]+): (.*);", dark[1])
+    assert len(declared) == dark[1].count(";")
+    for name, value in declared:
+        assert name == "shadow" or re.fullmatch("#[0-9a-f]{6}", value), (name, value)
