@@ -30,7 +30,7 @@ MAX_ALIASES = 100
 CHUNK = 250
 FIELDS = record.names_of(
     *("identifier", "state", "source", "cause", "attempts_made", "received_at", "next_attempt_at", "contact_id"),
-    *("owner_id", "unknown_since", "operation", "unverified", "deletes"),
+    *("owner_id", "unknown_since", "operation", "unverified", "deletes", "anew"),
 )
 
 
@@ -147,11 +147,10 @@ class ContactLists:
                     return Page(rows, place, looked_at)
         return Page(rows, None, looked_at)
 
-    def members(self, wanted: Filter, after: str | None, limit: int) -> list[tuple[str, str]]:
-        """Return keys in the filter's index, oldest first, each with its place."""
+    def members(self, wanted: Filter, after: str | None, limit: int) -> list[tuple[str, float]]:
+        """Return members of the filter's index after a place, oldest first."""
         with translated():
-            members = self._slice(wanted, after, limit, newest_first=False)
-        return [(member[0], _place(member)) for member in members]
+            return self._slice(wanted, after, limit, newest_first=False)
 
     def count(self, wanted: Filter, limit: int = MAX_COUNTED) -> Matching:
         """Count exactly where indexes suffice, otherwise among ``limit`` records."""
@@ -249,10 +248,10 @@ class ContactLists:
         while True:
             members = self._slice(wanted, after, number, newest_first=newest_first)
             for member, row in zip(members, self._read(members), strict=True):
-                yield _place(member), row
+                yield place(member), row
             if len(members) < number:
                 return
-            after, number = _place(members[-1]), CHUNK
+            after, number = place(members[-1]), CHUNK
 
     def _slice(self, wanted: Filter, after: str | None, limit: int, *, newest_first: bool) -> list[tuple[str, float]]:
         """Return the next members of the index; equal times are ordered by key."""
@@ -288,7 +287,8 @@ def _bounds(wanted: Filter) -> tuple[float, float]:
     return low, float("inf") if wanted.until is None else float(wanted.until)
 
 
-def _place(member: tuple[str, float]) -> str:
+def place(member: tuple[str, float]) -> str:
+    """Return where a member is in its index, for what begins after it."""
     return f"{member[1]:.0f}:{member[0]}"
 
 
@@ -304,7 +304,7 @@ def _matches(wanted: Filter, row: Row) -> bool:
 
 def _row(key: str, at: float, values: list[str | None]) -> Row | None:
     """Return ``None`` for an unreadable record, so that it does not break a page."""
-    fields = record.named(zip(FIELDS, values, strict=True))
+    fields = record.valid(record.named(zip(FIELDS, values, strict=True)))
     try:
         state = State(fields["state"])
         return Row(

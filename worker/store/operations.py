@@ -33,14 +33,14 @@ from worker.store import keys, record
 from worker.store.connection import translated
 from worker.store.contacts import KNOWN
 from worker.store.database import Database
-from worker.store.lists import ContactLists, Filter
+from worker.store.lists import ContactLists, Filter, place
 
-#: Contacts moved by one script, so that it blocks Redis for a few milliseconds: retries of them, and others.
-RETRIES, CHUNK = 150, 35
+#: Contacts moved by one script: retries of them, and others. It blocks Redis for two milliseconds (ADR 11).
+RETRIES, CHUNK = 100, 35
 #: Chunks whose contacts are read from the index at once.
 READ_AHEAD = 10
 #: Chunks that a worker moves before it sweeps again, which must be soon (NEXT_SWEEP_MS in lua/sweep.lua).
-CHUNKS_AT_ONCE = 30
+CHUNKS_AT_ONCE = 40
 LEASE_MS = 10_000
 #: How long an operation is kept and can be undone, in ms.
 KEPT_MS = 7 * 24 * 3_600_000
@@ -176,7 +176,7 @@ class Operations:
 
     def _move(self, operation: Operation, as_of: int) -> bool:
         """Move some chunks, as far as the canary allows."""
-        ahead: list[tuple[str, str]] = []
+        ahead: list[tuple[str, float]] = []
         for _ in range(CHUNKS_AT_ONCE):
             if _has_recurred(operation):
                 note = "The same cause recurred: contacts that were not tried yet were restored."
@@ -194,7 +194,7 @@ class Operations:
                 number = room if allowed is not None else room * READ_AHEAD
                 ahead = self.lists.members(wanted, operation.cursor or None, number)
             members, ahead = ahead[:room], ahead[room:]
-            after = members[-1][1] if members else END
+            after = place(members[-1]) if members else END
             counted = self._move_chunk(operation, [key for key, _ in members], after)
             if counted is None:
                 return False

@@ -29,6 +29,7 @@ stores some fields under the short names in ``STORED``; the scripts write them a
 ``trigger``          who requested the next attempt, if a person did
 ``ahead``            ``1`` while an operator waits for the next attempt: it goes before others
 ``operation``        id of the operation that made it due, until that attempt ends
+``anew``             ``1``: the operation has left the fields in ``VOID``, and the next attempt removes them
 ``undo``             id of the operation that made it ``known``, as long as that can be undone (``created``)
 ``finders``          the finders of its e-mail address and phone number (``finder``); gone once ``created``
 ``cause``            why the last attempt did not succeed
@@ -89,6 +90,9 @@ from worker.store.fingerprint import (
 STORED = {"identifier": "i", "fingerprint": "f", "received_at": "r", "contact_id": "c", "attempts": "a", "state": "s"}
 _NAMES = {short: name for name, short in STORED.items()}
 IDENTIFIER, FINGERPRINT = STORED["identifier"], STORED["fingerprint"]
+
+#: What earlier attempts have recorded, which a retry makes void (``begin_anew`` in ``lua/common.lua``).
+VOID = frozenset({"closed_at", "owner_id", "failures", "repeats", "spent_ms", "crashes", "suspect"})
 
 #: The states of a contact without data: LiveDesk has it, or never again.
 SETTLED_STATES = (State.CREATED, State.DELETED)
@@ -240,6 +244,14 @@ def named(record: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     return {_NAMES.get(name, name): value for name, value in record if value is not None}
 
 
+def valid(fields: dict[str, str]) -> dict[str, str]:
+    """Return the fields of a record as they will be when its next attempt begins."""
+    if "anew" not in fields:
+        return fields
+    requested = {"trigger": f"operation {fields['operation']}"} if "operation" in fields else {}
+    return {name: value for name, value in fields.items() if name not in VOID} | requested
+
+
 def new_fields(signup: Signup, origin: Origin, fingerprint: str) -> list[str]:
     """Return names and values of what a delivery gives a new record.
 
@@ -382,7 +394,7 @@ def load_settled(place: Position, record: Mapping[str, str], salt: bytes) -> Set
 
 
 def load_record(record: Mapping[str, str]) -> ContactRecord:
-    fields = named(record.items())
+    fields = valid(named(record.items()))
 
     def number(name: str) -> int | None:
         return int(fields[name]) if name in fields else None

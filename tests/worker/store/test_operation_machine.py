@@ -103,7 +103,7 @@ class Operations(RuleBasedStateMachine):
     def step(self) -> None:
         self.office.operations.step()
 
-    @rule(action=st.sampled_from([BulkAction.ADOPT, BulkAction.WITHOUT, BulkAction.KNOWN, BulkAction.DISCARD]))
+    @rule(action=st.sampled_from(list(BulkAction)))
     def undo_at_once(self, action: BulkAction) -> None:
         """What an operation has changed, and nobody else, is as it was before."""
         if any(other.state.is_active for other in self.office.operations.latest()):

@@ -184,6 +184,77 @@ def test_a_manual_retry_spends_no_automatic_budget(office: Office) -> None:
     office.store.contacts.finish(claim, FAILED, Attempt(claim.now, 1, None, CAUSE))
 
 
+def test_a_retry_leaves_what_the_attempts_recorded_until_the_next_one(office: Office) -> None:
+    (key,) = office.bring_many(1, FAILED)
+    before = office.record_of(key)
+    operation_id = office.open(ALL_FAILED)
+    office.run()
+    kept = office.record_of(key)
+    assert kept == before | {"state": "retrying", "operation": operation_id, "anew": "1"}
+    record = office.record("person-0")
+    assert (record.failures, record.spent_ms, record.closed_at) == (0, 0, None)
+    assert (record.cause, record.trigger) == (CAUSE, f"operation {operation_id}")
+    assert office.store.contacts.claim(key, "token") is not None
+    assert not {"anew", "failures", "repeats", "spent_ms", "closed_at"} & office.record_of(key).keys()
+
+
+def test_a_retry_of_conflicts_hides_whom_they_conflict_with(office: Office) -> None:
+    office.bring_many(1, CONFLICT)
+    operation_id = office.open(Filter(state=State.CONFLICT))
+    office.run()
+    (row,) = office.all_rows(Filter(state=State.RETRYING))
+    assert row.owner_id is None
+    office.undo(operation_id)
+    (row,) = office.all_rows(Filter(state=State.CONFLICT))
+    assert row.owner_id == "12"
+
+
+def test_undo_restores_what_waits_for_livedesk(office: Office) -> None:
+    (key,) = office.bring_many(1, FAILED)
+    before = office.record_of(key)
+    operation_id = office.open(ALL_FAILED)
+    office.run()
+    office.store.upstream.pause("ada", "LiveDesk is down")
+    assert office.store.contacts.claim(key, "token") is None
+    assert office.undo(operation_id).restored == 1
+    assert office.record_of(key) == before
+
+
+@pytest.mark.parametrize("happens", ["delivery", "edit", "retry"])
+def test_undo_leaves_a_contact_with_other_data_or_a_new_attempt(office: Office, happens: str) -> None:
+    (key,) = office.bring_many(1, FAILED)
+    operation_id = office.open(ALL_FAILED)
+    office.run()
+    contact = Contact("person-0", 1, "Ada King", "person-0@example.com")
+    if happens == "delivery":
+        office.accept(contact)
+        assert office.record("person-0").trigger == f"operation {operation_id}"
+    elif happens == "edit":
+        office.store.contacts.edit(key, contact)
+    else:
+        office.store.contacts.retry_now(key)
+    assert not {"anew", "failures", "spent_ms", "closed_at"} & office.record_of(key).keys()
+    operation = office.undo(operation_id)
+    assert (operation.restored, operation.left) == (0, 1)
+    assert office.counts() == {State.RETRYING: 1}
+
+
+def test_two_retries_of_the_same_contacts_can_be_undone(office: Office) -> None:
+    (key,) = office.bring_many(1, FAILED)
+    office.open(ALL_FAILED)
+    office.run()
+    second = office.open(Filter(state=State.RETRYING))
+    office.run()
+    record = office.record("person-0")
+    assert (record.operation, record.failures) == (second, 0)
+    assert office.undo(second).restored == 1
+    record = office.record("person-0")
+    assert (record.state, record.operation, record.failures, record.spent_ms) == (State.RETRYING, None, 0, 0)
+    claim = office.store.contacts.claim(key, "token")
+    assert claim is not None
+    assert (claim.failures, claim.spent_ms) == (0, 0)
+
+
 def test_undo_restores_contacts_that_nobody_changed(office: Office) -> None:
     failed = office.bring_many(3, FAILED)
     waiting = office.bring_many(2, RETRYING, start=10)

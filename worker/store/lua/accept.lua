@@ -36,7 +36,7 @@ if is_new then
 end
 
 local record = redis.call('HMGET', RECORD, FIELD.state, FIELD.fingerprint, FIELD.contact_id, 'newer', 'finders', 'cause',
-  'source', 'id_space', 'identity', 'unverified', 'outcome', 'event_at', 'deletes', 'sent')
+  'source', 'id_space', 'identity', 'unverified', 'outcome', 'event_at', 'deletes', 'sent', 'anew', 'operation')
 local state, fingerprint, contact_id, newer = record[1], record[2], record[3] or '', record[4]
 local event_at, deletes = tonumber(record[12] or nil), record[13]
 
@@ -118,6 +118,7 @@ end
 
 if is_open(state) then
   replace_delivery()
+  if record[15] then begin_anew(record[16]) end
   return answer('accepted', state, contact_id ~= '' and 'change' or 'update')
 end
 

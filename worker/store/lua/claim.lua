@@ -57,6 +57,7 @@ if token ~= args.token then
   end
 
   enter('sending', state)
+  if record.anew then begin_anew(record.operation) end
   if state == 'sending' then
     -- Its worker died or was cut off. Nobody knows what it sent; a change may be sent again.
     if not record[FIELD.contact_id] then redis.call('HSET', RECORD, 'unknown_since', lease_until) end

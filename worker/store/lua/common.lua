@@ -54,6 +54,13 @@ local function lane_of(state, operation)
   return state == 'pending' and NEW or RETRY
 end
 
+-- Removes what earlier attempts have recorded, of a contact that an operation has retried and whose record it has left as it
+-- was (`anew`, see move.lua).
+local function begin_anew(operation)
+  redis.call('HDEL', RECORD, 'anew', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect')
+  if operation then redis.call('HSET', RECORD, 'trigger', 'operation ' .. operation) end
+end
+
 -- Counts an event, in this minute and in total. When Redis is full the event is not counted, and nothing else fails.
 local function count(name)
   local minute = minute_key(math.floor(now / 60000))

@@ -4,7 +4,7 @@
 -- The fields of a record that go with the person's data.
 local PERSONAL = { 'data', 'notes', 'finders', 'newer', 'newer_at', 'sent', 'senders', 'on_change', 'on_conflict', 'unverified',
   'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect', 'resolution', 'trigger',
-  'ahead' }
+  'ahead', 'anew' }
 
 local function store_event_time(before)
   if args.event_at and (not before or args.event_at > before) then

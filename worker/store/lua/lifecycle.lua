@@ -4,7 +4,7 @@
 local ABSENT = string.rep('-', 20)
 -- The fields that belong to earlier attempts, and not to the next one with a fresh retry budget.
 local SPENT = { 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes', 'suspect',
-  'resolution', 'ahead' }
+  'resolution', 'ahead', 'anew' }
 -- How many contacts may be due in the lane OPERATOR; what a script requests beyond that waits with the others.
 local MOST_AHEAD = 100
 
@@ -48,7 +48,7 @@ local function close_as_discarded(state, cause)
   redis.call('ZREM', DUE, key)
   enter('discarded', state)
   forget_cause(cause)
-  redis.call('HDEL', RECORD, 'next_attempt_at', 'trigger', 'resolution', 'ahead')
+  redis.call('HDEL', RECORD, 'next_attempt_at', 'trigger', 'resolution', 'ahead', 'anew')
   redis.call('HSET', RECORD, 'closed_at', now)
 end
 

@@ -5,7 +5,7 @@ local OPERATION = PREFIX .. 'op:' .. args.operation
 local SAVED = OPERATION .. ':saved'
 -- The fields that undoing an operation writes back, in addition to the state and when the contact entered it.
 local RESTORED = { 'cause', 'next_attempt_at', 'closed_at', 'owner_id', 'failures', 'repeats', 'spent_ms', 'crashes',
-  'suspect', 'resolution', 'ahead' }
+  'suspect', 'resolution', 'ahead', 'anew' }
 -- With those that show whether somebody has changed the contact since.
 local SAVED_FIELDS = { FIELD.fingerprint, 'unknown_since', unpack(RESTORED) }
 

@@ -16,14 +16,16 @@ local ACTION, WAS = redis.call('HGET', OPERATION, 'action')
 
 -- Whether nobody has changed the contact since: no delivery, no person, no attempt, not even one whose answer was lost.
 local function is_unchanged(was, record)
-  local state, operation, fingerprint, unknown_since = record[1], record[2], record[3], record[4]
+  local state, operation, fingerprint, unknown_since, anew = record[1], record[2], record[3], record[4], record[9]
   if operation ~= args.operation or state ~= 'retrying' and state ~= 'discarded' then return false end
+  if was.stays then return anew end
   -- Earlier versions did not save the fingerprint, or by its full name.
   local saved = was[FIELD.fingerprint] or was.fingerprint
   return not saved or saved == fingerprint and was.unknown_since == (unknown_since or nil)
 end
 
 local function restore_fields(was, cause)
+  if was.stays then return redis.call('HDEL', RECORD, 'operation', 'anew') end
   if cause ~= was.cause then forget_cause(cause) end
   redis.call('HDEL', RECORD, 'operation', 'trigger', unpack(RESTORED))
   for _, field in ipairs(RESTORED) do set(field, was[field]) end
@@ -66,7 +68,7 @@ for _, contact in ipairs(args.keys) do
   WAS = PREFIX .. 'was:' .. contact
   local saved = redis.call('HGET', SAVED, key)
   local record = redis.call('HMGET', RECORD, FIELD.state, 'operation', FIELD.fingerprint, 'unknown_since', 'cause', 'undo', 'newer',
-    FIELD.contact_id)
+    FIELD.contact_id, 'anew')
   local was, state, created = saved and cjson.decode(saved), record[1], args.contacts[contact]
   if was and is_unchanged(was, record) then
     restore_fields(was, record[5])
