@@ -340,7 +340,7 @@ class Contacts:
     def finish(self, claim: Claim, result: AttemptResult, attempt: Attempt) -> Finished:
         """End an attempt, if the lease is still ours."""
         if is_usual(claim, result) and self.db.run("finish_created", **self._creation(claim, result, attempt)):
-            return Finished(True)
+            return self._created()
         return self._finish(claim, result, attempt)
 
     def finish_and_claim(
@@ -358,8 +358,12 @@ class Contacts:
             ("claim", self._claim(key, token)),
             self.db.terms().wait,
         )
-        finished = Finished(True) if is_done else self._finish(claim, result, attempt)
+        finished = self._created() if is_done else self._finish(claim, result, attempt)
         return finished, answer if isinstance(answer, StoreError) else self._claimed(key, token, answer)
+
+    def _created(self) -> Finished:
+        self.counters.created()
+        return Finished(True)
 
     def _finish(self, claim: Claim, result: AttemptResult, attempt: Attempt) -> Finished:
         answer = self.db.run(

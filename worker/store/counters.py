@@ -78,6 +78,8 @@ class Counters:
         #: They are counted when they are flushed: all together take a fraction of the time.
         self._accepted: list[tuple[str, str, str]] = []
         self._durations: dict[str, tuple[tuple[int, ...], list[float]]] = {}
+        #: What a script has counted in its minute, and not in total.
+        self._totals: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="counters", daemon=True)
@@ -90,6 +92,12 @@ class Counters:
         """Count a delivery that is stored, by the answer of ``lua/accept.lua``."""
         with self._lock:
             self._accepted.append((source, status, detail))
+
+    def created(self) -> None:
+        """Count an attempt that ``lua/finish_created.lua`` has ended."""
+        with self._lock:
+            self._counts["created"] += 1
+            self._totals["ok"] += 1
 
     def took(self, name: str, seconds: float, bounds: tuple[int, ...] = BUCKETS_MS) -> None:
         """Count a duration."""
@@ -116,24 +124,28 @@ class Counters:
             counts, self._counts = self._counts, Counter()
             accepted, self._accepted = self._accepted, []
             durations, self._durations = self._durations, {}
+            totals, self._totals = self._totals, Counter()
         _count_accepted(counts, accepted)
         for name, (bounds, seconds) in durations.items():
             _count_durations(counts, name, seconds, bounds)
         if not counts:
             return
         try:
-            self.write(counts)
+            self.write(counts, totals)
         except StoreError as error:
             log.info(LogEvent("counters delayed", error=error))
             with self._lock:
                 self._counts.update(counts)
+                self._totals.update(totals)
 
-    def write(self, counts: Mapping[str, int]) -> None:
-        """Add these to the counters in Redis, and to those of this minute."""
+    def write(self, counts: Mapping[str, int], totals: Mapping[str, int] | None = None) -> None:
+        """Add ``counts`` to the totals and to this minute, and ``totals`` to the former."""
         minute = keys.minute(self.db.now() // MINUTE_MS)
         with translated(), self.db.client.pipeline(transaction=False) as pipe:
             for name, number in counts.items():
                 pipe.hincrby(minute, name, number)
+                pipe.hincrby(keys.COUNTS, name, number)
+            for name, number in (totals or {}).items():
                 pipe.hincrby(keys.COUNTS, name, number)
             pipe.expire(minute, MINUTE_KEPT_S)
             pipe.execute()

@@ -49,20 +49,24 @@ LIBRARIES = frozenset(
     }
 )
 _INCLUDE = re.compile(r"-- include: (.*)\n")
+WITHOUT_COMMON = "without common"
 _FIELD = re.compile(r"\bFIELD\.(\w+)")
 
 
 def source_of(name: str) -> str:
     """Return a script with the libraries that its first line names.
 
-    ``common`` is the first of them, unless it is named in another place. ``FIELD.<name>`` becomes the name under which
-    Redis stores that field of a record.
+    ``common`` is the first of them, unless it is named in another place, or ``without common`` is. ``FIELD.<name>``
+    becomes the name under which Redis stores that field of a record.
     """
     text = (LUA / f"{name}.lua").read_text()
     found = _INCLUDE.match(text)
     included = found[1].split(", ") if found else []
-    names = ["arguments", *([] if "common" in included else ["common"]), *included]
-    source = "".join((LUA / f"{library}.lua").read_text() for library in names) + text
+    if WITHOUT_COMMON in included:
+        included.remove(WITHOUT_COMMON)
+    elif "common" not in included:
+        included.insert(0, "common")
+    source = "".join((LUA / f"{library}.lua").read_text() for library in ["arguments", *included]) + text
     return _FIELD.sub(lambda field: f"'{record.STORED[field[1]]}'", source)
 
 

@@ -10,7 +10,7 @@ from tests.world import ADA, World
 from worker.errors import StoreUnavailable
 from worker.model import Contact, Event, OnDelete, Origin, Signup
 from worker.store import keys
-from worker.store.counters import Counters
+from worker.store.counters import MINUTE_KEPT_S, Counters
 from worker.store.store import Store
 
 
@@ -19,10 +19,10 @@ class MoodyCounters(Counters):
 
     is_away = False
 
-    def write(self, counts: Mapping[str, int]) -> None:
+    def write(self, counts: Mapping[str, int], totals: Mapping[str, int] | None = None) -> None:
         if self.is_away:
             raise StoreUnavailable("ConnectionError")
-        super().write(counts)
+        super().write(counts, totals)
 
 
 @pytest.fixture
@@ -118,3 +118,27 @@ def test_who_stops_adds_what_is_left(is_started: bool, counters: MoodyCounters, 
     counters.add("refused:app:bug")
     counters.stop()
     assert counts(client) == {"refused:app:bug": "1"}
+
+
+def test_a_created_contact_is_counted_in_memory_except_for_the_circuit_breaker(
+    world: World, client: redis.Redis
+) -> None:
+    world.accept()
+    assert world.finish(world.claim()).written
+    minute = keys.minute(world.now() // 60_000)
+    assert (counts(client), client.hgetall(minute)) == ({}, {"ok": "1"})
+    assert 0 < int(client.ttl(minute)) <= MINUTE_KEPT_S
+    world.store.counters.flush()
+    world.store.counters.flush()
+    assert {name: counts(client)[name] for name in ("created", "ok")} == {"created": "1", "ok": "1"}
+    assert {name: client.hget(minute, name) for name in ("created", "ok")} == {"created": "1", "ok": "1"}
+
+
+def test_what_was_created_while_redis_was_away_is_counted_later(counters: MoodyCounters, client: redis.Redis) -> None:
+    counters.created()
+    counters.is_away = True
+    counters.flush()
+    counters.is_away = False
+    counters.created()
+    counters.flush()
+    assert counts(client) == {"created": "2", "ok": "2"}

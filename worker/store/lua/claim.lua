@@ -1,4 +1,4 @@
--- include: upstream, earlier, claim_new, breaker
+-- include: upstream, earlier, claim_new, common, breaker
 -- Gives the caller the lease on a contact, if it may be worked on now, and reserves a time for its request to LiveDesk.
 -- Safe to run twice: the token is the caller's.
 --
@@ -71,7 +71,6 @@ if token ~= args.token then
 end
 
 fields = redis.call('HGETALL', RECORD)
-local done_at = redis.call('HGET', UPSTREAM, is_create and 'created_at' or 'answered_at') or '0'
+local done_at = redis.call('HGET', UPSTREAM, is_create and 'created_at' or 'answered_at') or 0
 local is_inbox_probe = is_create and is_inbox_held(inbox) and 1 or 0
-return { 'claimed', string.format('%.0f', now), string.format('%.0f', lease_until), wait, apart, done_at, is_inbox_probe,
-  redis.call('GET', SALT), unpack(fields) }
+return { 'claimed', now, lease_until, wait, apart, done_at, is_inbox_probe, redis.call('GET', SALT), unpack(fields) }

@@ -1,5 +1,6 @@
--- include: finders
--- Ends an attempt that created a contact while nothing was unusual. Most attempts are such: they take the shortest way.
+-- include: finders, without common
+-- Ends an attempt that created a contact while nothing was unusual. Most attempts are such: they take the shortest way. Only
+-- what the circuit breaker reads is counted here; the caller counts the rest (Counters.created).
 --
 -- token, fingerprint: string   of the claim
 -- contact_id: string           in LiveDesk
@@ -9,28 +10,29 @@
 -- inbox: string                the contact's
 -- Returns 1; or 0, and has changed nothing: finish.lua must decide.
 
+local UPSTREAM, MINUTE = PREFIX .. 'upstream', PREFIX .. 'm:' .. math.floor(now / 60000)
 -- What stays of the record, as in `shrink`; but for `attempts_made`, which is usually 1.
-local STAYS = { FIELD.identifier, 'source', FIELD.received_at, FIELD.fingerprint, 'identity', 'id_space', 'event_at', 'senders' }
--- What makes it unusual that a contact is created.
-local OTHERS = { 'cause', 'operation', 'resolution', FIELD.contact_id, 'deletes' }
+local STAYS = { FIELD.fingerprint, FIELD.identifier, 'source', FIELD.received_at, 'identity', 'id_space', 'event_at', 'senders' }
 
 local bucket, field = string.match(args.contact_finder, '^(%d+):(%S+)$')
 local finder = PREFIX .. 'f:' .. bucket
 
-local fields, record = redis.call('HGETALL', RECORD), {}
-for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
+-- The fifth to the ninth of these make it unusual that a contact is created; those from the tenth on stay.
+local record = redis.call('HMGET', RECORD, FIELD.state, 'token', 'attempts_made', 'finders', 'cause', 'operation', 'resolution',
+  FIELD.contact_id, 'deletes', unpack(STAYS))
+local state, token, attempts_made, finders, fingerprint = record[1], record[2], record[3], record[4], record[10]
 
 -- Returns whether the lease is ours, the data is what was sent, and nothing else is to be decided.
 local function is_usual()
-  if record[FIELD.state] ~= 'sending' or record.token ~= args.token or record[FIELD.fingerprint] ~= args.fingerprint then return false end
-  for _, name in ipairs(OTHERS) do
-    if record[name] then return false end
+  if state ~= 'sending' or token ~= args.token or fingerprint ~= args.fingerprint then return false end
+  for at = 5, 9 do
+    if record[at] then return false end
   end
   local up = redis.call('HMGET', UPSTREAM, 'stop', 'pace')
   if up[1] or up[2] or redis.call('HEXISTS', finder, field) == 1 then return false end
   -- Held inboxes, what has failed since LiveDesk last answered, and other records of the same contact in LiveDesk.
-  local unusual = { INBOXES, PREFIX .. 'inbox_failing', FAILING, PREFIX .. 'refused', PREFIX .. 'aliases:' .. args.contact_id }
-  return redis.call('EXISTS', unpack(unusual)) == 0
+  return redis.call('EXISTS', PREFIX .. 'inboxes', PREFIX .. 'inbox_failing', PREFIX .. 'failing', PREFIX .. 'refused',
+    PREFIX .. 'aliases:' .. args.contact_id) == 0
 end
 
 if not is_usual() then return 0 end
@@ -39,18 +41,17 @@ local kept = { FIELD.state, 'created', FIELD.attempts, args.attempt, FIELD.conta
 local function keep(name, value)
   if value then kept[#kept + 1], kept[#kept + 2] = name, value end
 end
-for _, name in ipairs(STAYS) do keep(name, record[name]) end
-keep('attempts_made', record.attempts_made ~= '1' and record.attempts_made)
+for i, name in ipairs(STAYS) do keep(name, record[9 + i]) end
+keep('attempts_made', attempts_made ~= '1' and attempts_made)
 keep('notes', args.notes)
 
-redis.call('ZREM', index('sending'), key) -- first: see write_even_when_full
-redis.call('ZADD', index('created'), now, key)
+redis.call('ZREM', PREFIX .. 'state:sending', key) -- first: see write_even_when_full
+redis.call('ZADD', PREFIX .. 'state:created', now, key)
 redis.call('ZREM', DUE, key)
-remove_finders(record.finders)
+remove_finders(finders)
 redis.call('DEL', RECORD)
 redis.call('HSET', RECORD, unpack(kept))
 redis.call('HSET', finder, field, key)
-count('created')
-count('ok')
+if redis.pcall('HINCRBY', MINUTE, 'ok', 1) == 1 then redis.call('EXPIRE', MINUTE, 25 * 3600) end
 redis.call('HSET', UPSTREAM, 'answered_at', now, 'created_at', now, 'created_inbox', args.inbox)
 return 1

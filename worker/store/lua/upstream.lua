@@ -19,6 +19,7 @@
 --   created_at, created_inbox   when and where it last created a contact
 
 local policy = args.policy
+local UPSTREAM = PREFIX .. 'upstream'
 
 -- How far ahead the time of a request may be: no worker sleeps for longer.
 local AHEAD_MS = 1000
@@ -52,11 +53,11 @@ end
 
 -- Reserves times for some requests, one after the other, if the first may go within AHEAD_MS. While a look-up waits for its
 -- limit, others use the time before it: it is one of the `reserved` times after `slot`. If it would have to wait for longer,
--- the contact waits in `due` for its turn.
+-- the contact waits in `due` for its turn. `up`: the first fields that this reads, where the caller has them.
 -- Returns the wait until the first and from one to the next, in ms; or nil and when to ask again.
-local function reserve(requests, look_ups)
+local function reserve(requests, look_ups, up)
   if policy.rate <= 0 then return 0, 0 end
-  local up = redis.call('HMGET', UPSTREAM, 'slot', 'pace', 'reserved', 'look_up_slot', 'look_up_line')
+  up = up or redis.call('HMGET', UPSTREAM, 'slot', 'pace', 'reserved')
   local interval, reserved = 1000 / (pace_of(up[2]) * HEADROOM), {}
   for time in string.gmatch(up[3] or '', '%S+') do
     if tonumber(time) + interval > exact then reserved[#reserved + 1] = tonumber(time) end
@@ -65,8 +66,9 @@ local function reserve(requests, look_ups)
   if at - exact > AHEAD_MS then return nil, math.ceil(at) end
   local slot = at + requests * interval
   if look_ups > 0 then
-    local free, apart = math.max(exact, tonumber(up[4] or 0)), 1000 / (policy.look_ups_per_second * HEADROOM)
-    local line, turn = tonumber(up[5] or 0), tonumber(redis.call('HGET', RECORD or UPSTREAM, 'look_up_at') or nil)
+    local waiting = redis.call('HMGET', UPSTREAM, 'look_up_slot', 'look_up_line')
+    local free, apart = math.max(exact, tonumber(waiting[1] or 0)), 1000 / (policy.look_ups_per_second * HEADROOM)
+    local line, turn = tonumber(waiting[2] or 0), tonumber(redis.call('HGET', RECORD or UPSTREAM, 'look_up_at') or nil)
     if turn and turn > exact then return nil, math.ceil(turn) end
     if free - exact > AHEAD_MS and turn then return nil, math.ceil(free) end
     if not turn and (free - exact > AHEAD_MS or line > exact + apart) then return nil, turn_in_line(free, line, apart) end
