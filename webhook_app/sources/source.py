@@ -127,7 +127,9 @@ class Source:
             return reply
         delivered = self.read_again(payload, delivery.headers, secret, now=now)
         if self.on_invalid == "reject" and not delivered.is_batch:
-            _raise_problems(delivered)
+            reading = delivered.elements[0].reading
+            if isinstance(reading, Unmappable):
+                raise Unmappable(reading.problems)
         return delivered
 
     def read_again(

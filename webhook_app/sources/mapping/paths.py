@@ -153,7 +153,11 @@ class Path:
         if not self._tail or not found:
             return found
         work.spend(len(found))
-        return [inside for one in found if (inside := walk(self._tail, one)) is not MISSING]
+        inside = []
+        for one in found:
+            if (below := walk(self._tail, one)) is not MISSING:
+                inside.append(below)
+        return inside
 
     def _search(self, value: Any, root: Any, work: Work) -> list[Any]:
         """Return what is found without the last names and indices."""
