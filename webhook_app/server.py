@@ -1,15 +1,18 @@
-"""What ``bin/web`` runs: granian, after a check of the settings.
+"""What ``bin/web`` runs: granian on our event loop, if the settings are right.
 
 ``python -m webhook_app.server`` takes granian's options. With mistakes in the settings or in the sources file it prints
 each, and exits with 78 (EX_CONFIG of sysexits.h). ``server_log.json`` names our log handler.
 """
 
+import asyncio
 import logging
 import os
 import sys
 
+from granian import loops
 from granian.cli import entrypoint
 
+from webhook_app.bridge.event_loop import EventLoop
 from webhook_app.configuration import read_configuration
 from worker import library_logs, telemetry
 from worker.errors import SettingsError
@@ -26,6 +29,14 @@ def main() -> int:
         return EX_CONFIG
     entrypoint()  # type: ignore[no-untyped-call]
     return 0
+
+
+@loops.register("auto")
+def build_loop() -> EventLoop:
+    """Return the loop that granian runs, in the way that it documents."""
+    loop = EventLoop()
+    asyncio.set_event_loop(loop)
+    return loop
 
 
 def handler() -> logging.Handler:

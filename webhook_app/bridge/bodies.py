@@ -31,7 +31,7 @@ class LateBody(io.RawIOBase):
 
 
 class BodyReader:
-    """Reads the bodies of one process.
+    """Reads the bodies of one process, in its event loop.
 
     ``timeout_s`` is for one body, ``max_bytes`` the most that any request may send, ``max_held_bytes`` for all of them.
     """
@@ -44,6 +44,7 @@ class BodyReader:
         #: The tasks that read a body, the oldest first, and until when; 0: it was given up.
         self._reading: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def read(self, environ: dict[str, Any], receive: Receive) -> bool:
         """Put a request's body into its environ; return whether it was read to its end.
@@ -52,10 +53,10 @@ class BodyReader:
         and also for a chunked body: the application compares them, as it has to on any server. A body whose length is
         above the limit is not read at all: the application refuses it by its length.
         """
-        length = int(environ["CONTENT_LENGTH"]) if environ.get("CONTENT_LENGTH") else 0
+        length = int(environ.get("CONTENT_LENGTH") or 0)
         is_chunked = environ.pop("HTTP_TRANSFER_ENCODING", None) is not None
-        environ["wsgi.input"] = io.BytesIO()
         if not is_chunked and (length == 0 or length > self.max_bytes):
+            environ["wsgi.input"] = io.BytesIO()
             return length == 0
         parts: list[bytes] = []
         try:
@@ -99,10 +100,15 @@ class BodyReader:
     def _begin(self) -> "asyncio.Task[Any]":
         """Give this task its time.
 
-        There is one timer for all: a timer of its own (``asyncio.timeout``) costs each request 4 µs.
+        There is one timer for all: a timer of its own (``asyncio.timeout``) costs each request 4 µs. The loop is
+        remembered, because each question for it is a system call before Python 3.12.
         """
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        assert task is not None
+        loop = self._loop
+        task = asyncio.current_task(loop) if loop else None
+        if loop is None or task is None:
+            loop = self._loop = asyncio.get_running_loop()
+            task = asyncio.current_task()
+            assert task is not None
         self._reading[task] = loop.time() + self.timeout_s
         if self._timer is None:
             self._timer = loop.call_later(self.timeout_s, self._expire)

@@ -13,6 +13,8 @@ from worker.greenlets import Greenlets
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[str, str]]
+#: As ASGI sends them: names are in lower case.
+SentHeaders = list[tuple[bytes, bytes]]
 
 #: Answered by a thread of its own, so that it is answered while Redis keeps all others waiting.
 HEALTH_PATH = "/healthz"
@@ -25,7 +27,7 @@ class Answer:
     """An answer: in one ``body``, or in ``pieces`` that are made while it is sent."""
 
     status: int
-    headers: Headers
+    headers: SentHeaders
     body: bytes = b""
     pieces: Iterable[bytes] | None = None
 
@@ -65,9 +67,8 @@ class Bridge:
             threads = self._health_thread if environ["PATH_INFO"] == HEALTH_PATH else self._threads
             answer = await threads.run(self._answer, environ)
         if not is_read:
-            answer.headers.append(("Connection", "close"))
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            answer.headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if answer.pieces is not None:
             await self._send_pieces(answer.pieces, receive, send)
         await send({"type": "http.response.body", "body": answer.body})
@@ -78,11 +79,12 @@ class Bridge:
         written: list[bytes] = []
 
         def start_response(status: str, headers: Headers, _exc_info: object = None) -> Callable[[bytes], None]:
-            answer.status, answer.headers = int(status[:3]), list(headers)
+            answer.status = int(status[:3])
+            answer.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
             return written.append
 
         pieces = self._app(environ, start_response)
-        is_short = answer.status in WITHOUT_BODY or any(name.lower() == "content-length" for name, _ in answer.headers)
+        is_short = answer.status in WITHOUT_BODY or b"content-length" in dict(answer.headers)
         if not is_short:
             answer.pieces = pieces
             return answer

@@ -1,6 +1,5 @@
 """Connects to Redis, runs scripts and translates errors, for this package only."""
 
-import asyncio
 import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -377,7 +376,7 @@ class Connections:
         began, is_trial = self.unresponsive.begin()
         try:
             pipe = self._pipe
-            if is_trial or pipe is None or pipe.is_over or pipe.loop is not asyncio.get_running_loop():
+            if is_trial or pipe is None or pipe.is_over or not pipe.loop.is_running():
                 pipe = self._open_pipe()
             answer = greenlets.wait(pipe.send(command, left_s))
         except BaseException as error:
