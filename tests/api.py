@@ -37,7 +37,11 @@ class ApiWorld(World):
 
 def populated(client: redis.Redis) -> ApiWorld:
     """Return an installation with something of everything."""
-    world = ApiWorld(client)
+    return populate(ApiWorld(client))
+
+
+def populate(world: ApiWorld) -> ApiWorld:
+    """Fill an empty installation with something of everything, and return it."""
     contacts = [
         world.bring("ada", FAILED, name="Ada", email="ada@example.com", phone_number="+4930123456"),
         world.bring("=cmd|' /C calc'!A0", CONFLICT, email="eve@example.com"),
