@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from redis.backoff import NoBackoff
 from redis.connection import Connection, ConnectionPool, UnixDomainSocketConnection
+from redis.driver_info import DriverInfo
 from redis.retry import Retry
 
 from worker.store import tls
@@ -58,6 +59,8 @@ SCHEMES = {kind.value: (kind, False) for kind in Kind} | {
     kind.replace("redis", "rediss"): (kind, True) for kind in Kind if kind is not Kind.SOCKET
 }
 DEFAULT_PORTS = {Kind.HOST: 6379, Kind.SENTINEL: 26379, Kind.CLUSTER: 6379}
+#: What a connection tells Redis about redis-py, which would otherwise look its version up each time: that takes 1.5 ms.
+DRIVER = DriverInfo()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class Address:
         ``options`` are redis-py's, such as timeouts. By default redis-py sends a command up to ten times, although
         perhaps only its answer was lost.
         """
-        options |= {"retry": Retry(NoBackoff(), 1, (PrimaryMoved,)), "retry_on_error": []}
+        options |= {"retry": Retry(NoBackoff(), 1, (PrimaryMoved,)), "retry_on_error": [], "driver_info": DRIVER}
         return ConnectionPool(**self._place(), db=self.db, **self.login.options, **(self.tls or {}), **options)
 
     def _place(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.rig.tls import Authority
-from worker.store.address import Kind, parse_address
+from worker.store.address import DRIVER, Kind, parse_address
 
 SPECIAL = "p@:/#?%+ ä=&;\U0001f600"
 FULL = "redis+sentinel://user:p%40ss@one:1,[::1]:2,three/the-service/4?sentinel_username=watch&sentinel_password=other"
@@ -213,3 +213,9 @@ def _sentence_about(url: str) -> str:
         return str(error)
     address.pool().make_connection()
     return ""
+
+
+@pytest.mark.parametrize("url", ["redis://host/0", "rediss://host/0", "unix:///tmp/redis.sock"])
+def test_the_version_of_redis_py_is_looked_up_once(url: str) -> None:
+    pool = parse_address(url).pool()
+    assert [vars(pool.make_connection())["driver_info"] is DRIVER for _ in range(2)] == [True, True]
