@@ -1,7 +1,7 @@
 """The Flask application."""
 
 from collections.abc import Callable, Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 from flask import Flask, Request, Response, signals
@@ -42,12 +42,14 @@ class LazyRule(Rule):
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
         compile_now = super()._compile_builder
+        compiled: list[Callable[..., tuple[str, str]]] = []
 
-        @cache
-        def compiled() -> Callable[..., tuple[str, str]]:
-            return compile_now(append_unknown)
+        def build(rule: Rule, **values: Any) -> tuple[str, str]:
+            if not compiled:
+                compiled.append(compile_now(append_unknown))
+            return compiled[0](rule, **values)
 
-        return lambda rule, **values: compiled()(rule, **values)
+        return build
 
 
 class LightRequest(Request):
