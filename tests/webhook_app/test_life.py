@@ -94,6 +94,7 @@ def test_the_last_hour_tells_changes_from_signups(ada: Life, world: ApiWorld) ->
     ada.sent("phone_number")
     ada.is_deleted()
     ada.buried(Outcome.MARKED)
+    world.store.counters.flush()
     minutes = ask(world, "/api/v1/flow")["minutes"]
     totals = {name: sum(minute[name] for minute in minutes) for name in ("created", "updated", "marked", "deleted")}
     assert totals == {"created": 1, "updated": 1, "marked": 1, "deleted": 0}

@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from granian import loops
@@ -31,6 +33,12 @@ def loop() -> Iterator[CountingLoop]:
     made.close()
 
 
+def run(loop: CountingLoop, work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine, in a thread, as ``tests.event_loop`` does."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(loop.run_until_complete, work).result()
+
+
 def test_threads_wake_a_busy_loop_once(loop: CountingLoop) -> None:
     called: list[int] = []
 
@@ -45,7 +53,7 @@ def test_threads_wake_a_busy_loop_once(loop: CountingLoop) -> None:
             thread.join()  # the loop does nothing else meanwhile
             await asyncio.sleep(0)
 
-    loop.run_until_complete(work())
+    run(loop, work())
     assert called == [*range(CALLS), *range(CALLS)]
     assert loop.wakes == 2
 
@@ -66,7 +74,7 @@ def test_every_callback_wakes_a_loop_that_waits(loop: CountingLoop, is_debug: bo
     async def wait() -> None:
         await asyncio.gather(*(asyncio.to_thread(hand_over) for _ in range(3)))
 
-    loop.run_until_complete(wait())
+    run(loop, wait())
     assert not late
 
 
