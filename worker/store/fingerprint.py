@@ -25,6 +25,8 @@ UNKNOWN = "?" * CHUNK
 POSITIONAL = ("inbox_id", "name", "email", "phone_number", "avatar_url")
 _positional_of = attrgetter(*POSITIONAL)
 _ABSENT = urlsafe_b64decode(ABSENT)
+#: Stands for the one hash in 16 million that looks like a field without a value.
+_NOT_ABSENT = bytes(CHUNK_BYTES)
 #: The fields that LiveDesk does not show as they were sent.
 UNSEEN = ("inbox_id", "avatar_url")
 #: How attributes are named in a fingerprint, which is stored for every contact.
@@ -39,7 +41,7 @@ def fingerprint(contact: Contact, salt: bytes) -> str:
     if contact.custom_attributes or contact.additional_attributes:
         return dump_chunks({name: _chunk(name, value, salt) for name, value in values_of(contact).items()})
     values = zip(POSITIONAL, _positional_of(contact), strict=True)
-    digests = [_ABSENT if value is None else keyed_hash(f"{name}={value}", salt, CHUNK_BYTES) for name, value in values]
+    digests = [_ABSENT if value is None else _digest(name, value, salt) for name, value in values]
     return urlsafe_b64encode(b"".join(digests)).decode()  # 3 bytes are 4 characters, wherever they are
 
 
@@ -57,7 +59,12 @@ def values_of(contact: Contact) -> dict[str, object]:
 def _chunk(name: str, value: object, salt: bytes) -> str:
     # An attribute may be true, 1 or "1".
     text = json.dumps(value) if "." in name else value
-    return urlsafe_b64encode(keyed_hash(f"{name}={text}", salt, CHUNK_BYTES)).decode()
+    return urlsafe_b64encode(_digest(name, text, salt)).decode()
+
+
+def _digest(name: str, text: object, salt: bytes) -> bytes:
+    digest = keyed_hash(f"{name}={text}", salt, CHUNK_BYTES)
+    return _NOT_ABSENT if digest == _ABSENT else digest
 
 
 def keyed_hash(text: str, salt: bytes, size: int) -> bytes:

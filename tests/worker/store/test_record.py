@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import urlsafe_b64decode
 from dataclasses import fields, replace
 
 import pytest
@@ -10,7 +11,19 @@ from hypothesis import strategies as st
 
 from worker.model import ATTRIBUTE_FIELDS, Attempt, Contact, Note, NoteCode, OnDelete, State, Work
 from worker.store import record
-from worker.store.fingerprint import CODES, POSITIONAL, chunks_of, differing_fields, dump_chunks, fingerprint, values_of
+from worker.store.fingerprint import (
+    ABSENT,
+    CHUNK_BYTES,
+    CODES,
+    POSITIONAL,
+    chunks_of,
+    differing_fields,
+    differing_values,
+    dump_chunks,
+    fingerprint,
+    keyed_hash,
+    values_of,
+)
 from worker.store.record import (
     STORED,
     ContactRecord,
@@ -182,3 +195,13 @@ def test_fields_are_read_by_either_name() -> None:
         "state": "created",
         "contact_id": "7",
     }
+
+
+def test_a_value_whose_hash_looks_like_no_value_is_one() -> None:
+    """One hash in 16 million does; changing such a contact failed."""
+    contact = Contact("ada", name="Ada 16453484")
+    assert keyed_hash("name=Ada 16453484", b"salt", CHUNK_BYTES) == urlsafe_b64decode(ABSENT)
+    assert set(chunks_of(fingerprint(contact, b"salt"))) == {"name"}
+    with_attribute = replace(contact, custom_attributes={"plan": "free"})
+    assert set(chunks_of(fingerprint(with_attribute, b"salt"))) == {"name", "custom_attributes.plan"}
+    assert differing_values(fingerprint(contact, b"salt"), {"name": contact.name}, b"salt") == []
