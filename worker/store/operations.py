@@ -35,12 +35,12 @@ from worker.store.contacts import KNOWN
 from worker.store.database import Database
 from worker.store.lists import ContactLists, Filter, place
 
-#: Contacts moved by one script: retries of them, and others. It blocks Redis for two milliseconds (ADR 11).
-RETRIES, CHUNK = 100, 35
+#: Contacts moved by one script: retries of them, and others. It blocks Redis for a millisecond or two (ADR 11).
+RETRIES, CHUNK = 50, 35
 #: Chunks whose contacts are read from the index at once.
 READ_AHEAD = 10
 #: Chunks that a worker moves before it sweeps again, which must be soon (NEXT_SWEEP_MS in lua/sweep.lua).
-CHUNKS_AT_ONCE = 40
+CHUNKS_AT_ONCE = 80
 LEASE_MS = 10_000
 #: How long an operation is kept and can be undone, in ms.
 KEPT_MS = 7 * 24 * 3_600_000
