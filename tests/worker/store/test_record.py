@@ -198,7 +198,7 @@ def test_fields_are_read_by_either_name() -> None:
 
 
 def test_a_value_whose_hash_looks_like_no_value_is_one() -> None:
-    """One hash in 16 million does; changing such a contact failed."""
+    """About one value in 16 million has such a hash. Changing its contact used to fail."""
     contact = Contact("ada", name="Ada 16453484")
     assert keyed_hash("name=Ada 16453484", b"salt", CHUNK_BYTES) == urlsafe_b64decode(ABSENT)
     assert set(chunks_of(fingerprint(contact, b"salt"))) == {"name"}
