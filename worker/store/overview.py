@@ -4,6 +4,7 @@ Each method reads, in one round trip or two, only what was written when it happe
 state and by cause. Times are ms since the epoch on Redis's clock.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -390,14 +391,15 @@ def _counters(values: list[str | None]) -> dict[str, int]:
 
 def _planned(state: Standing, usual: Usual, sample: list[int]) -> list[Planned]:
     """Return what the open contacts take, of which only some are looked at."""
-    number = state.backlog - state.waiting["held"]
-    if number <= 0 or not sample:
-        return []
-    share = number / (len(sample) // 3)
-    loads = [load_of(share, is_looked_up=is_looked_up, usual=usual) for is_looked_up in (False, True)]
+    waiting = {keys.LANES[name]: number for name, number in state.waiting.items()}
+    looked_at = Counter(sample[::3])
     found = iter(sample)
     return [
-        Planned(max(state.now, at), PLACES[lane], loads[is_looked_up])
+        Planned(
+            max(state.now, at),
+            PLACES[lane],
+            load_of(waiting[lane] / looked_at[lane], is_looked_up=bool(is_looked_up), usual=usual),
+        )
         for lane, at, is_looked_up in zip(found, found, found, strict=True)
     ]
 

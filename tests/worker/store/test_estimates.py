@@ -167,6 +167,14 @@ def test_the_time_to_clear_is_right(drain: Drain, mix: Callable[[Drain], None]) 
     assert abs(overview.clear_s - took) <= WRONG * took + 1
 
 
+def test_a_few_contacts_of_a_lane_are_looked_at_too(drain: Drain) -> None:
+    drain.many("ada", 300)
+    drain.many("bob", 5, LOST)
+    planned = drain.store.overview.read().planned
+    assert sum(each.load.contacts for each in planned) == pytest.approx(305)
+    assert sum(each.load.look_ups for each in planned) == pytest.approx(5)
+
+
 def test_conflicts_that_nobody_foresaw_are_expected_after_a_minute(drain: Drain) -> None:
     for part in range(70):
         drain.many(f"taken-{part}", 2)

@@ -6,8 +6,8 @@
 -- minutes: int             of which what was created is read
 -- latest: int              of the latest ones all of `counters` are read
 -- counters: list of string
--- size: int                how many open contacts are looked at, at random where there are many, to estimate what is still to be
---                          sent; 0 for none
+-- size: int                how many open contacts are looked at, the same number of each lane where there are many, to estimate
+--                          what is still to be sent; 0 for none
 -- Returns {now, upstream, inboxes, clashes, {emptied, since}, {contacts by state}, messages in the queue, when the oldest pending
 -- contact arrived, {contacts and lowest score by lane}, {failed, conflicts}, workers, {what was created by minute},
 -- {counters of the latest minutes}, sample}. Hashes are {field, value, ...} and `workers` {name, heartbeat, ...}. The sample has
@@ -28,33 +28,38 @@ local function read_lanes()
   return found
 end
 
--- Returns the scores by contact. The latest of each lane is among them.
+-- Returns contacts and their scores by turns: of each lane one at random out of each of as many parts as there is room for, and
+-- the latest of all instead of one out of the last part. What Lua chooses at random is the same in each call.
 local function choose(size)
-  local chosen = redis.call('ZRANDMEMBER', DUE, size, 'WITHSCORES')
-  local scores = {}
-  for i = 1, #chosen, 2 do scores[chosen[i]] = tonumber(chosen[i + 1]) end
+  local waiting, lanes = {}, 0
   for _, lane in ipairs(SWEPT) do
-    local base = lane * LANE
-    local latest = redis.call('ZRANGE', DUE, string.format('%.0f', base + LANE - 1), string.format('%.0f', base), 'BYSCORE', 'REV',
-      'LIMIT', 0, 1, 'WITHSCORES')
-    if latest[1] then scores[latest[1]] = tonumber(latest[2]) end
+    waiting[lane] = redis.call('ZCOUNT', DUE, string.format('%.0f', lane * LANE), string.format('%.0f', (lane + 1) * LANE - 1))
+    if waiting[lane] > 0 then lanes = lanes + 1 end
   end
-  return scores
+  local chosen = {}
+  for _, lane in ipairs(SWEPT) do
+    local number = waiting[lane]
+    local first = number > 0 and redis.call('ZCOUNT', DUE, '-inf', string.format('(%.0f', lane * LANE))
+    local parts = math.min(number, math.ceil(size / lanes))
+    for part = 1, parts do
+      local place = part == parts and number - 1 or math.floor((part - math.random()) * number / parts)
+      local found = redis.call('ZRANGE', DUE, first + place, first + place, 'WITHSCORES')
+      chosen[#chosen + 1], chosen[#chosen + 2] = found[1], found[2]
+    end
+  end
+  return chosen
 end
 
 local function sample(size)
-  local found = {}
-  for contact, score in pairs(size > 0 and choose(size) or {}) do
-    local lane = math.floor(score / LANE)
-    if lane ~= HELD then
-      local record = redis.call('HMGET', PREFIX .. 'c:' .. contact, FIELD.state, 'next_attempt_at', 'unknown_since', 'cause',
-        'resolution', FIELD.contact_id, 'deletes')
-      local is_taken = not record[6] and not record[7] and string.find(record[4] or '', '_taken$') and record[5] ~= 'without'
-      local at = record[1] == 'retrying' and tonumber(record[2] or 0) or 0
-      found[#found + 1] = lane
-      found[#found + 1] = at > now and at or 0
-      found[#found + 1] = (not record[6] and record[3] or is_taken) and 1 or 0
-    end
+  local chosen, found = size > 0 and choose(size) or {}, {}
+  for i = 1, #chosen, 2 do
+    local record = redis.call('HMGET', PREFIX .. 'c:' .. chosen[i], FIELD.state, 'next_attempt_at', 'unknown_since', 'cause',
+      'resolution', FIELD.contact_id, 'deletes')
+    local is_taken = not record[6] and not record[7] and string.find(record[4] or '', '_taken$') and record[5] ~= 'without'
+    local at = record[1] == 'retrying' and tonumber(record[2] or 0) or 0
+    found[#found + 1] = math.floor(chosen[i + 1] / LANE)
+    found[#found + 1] = at > now and at or 0
+    found[#found + 1] = (not record[6] and record[3] or is_taken) and 1 or 0
   end
   return found
 end
