@@ -62,17 +62,21 @@ class Sweeper:
         self.forget_at = clock()
         self.log_at = clock()
         self._stopping = threading.Event()
+        self._is_asked = False
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        self._stopping.set()
+        """Let the thread end. A signal handler may call this, and a second signal may interrupt it."""
+        if not self._is_asked:  # ``Event.set`` waits for ever for the one that it interrupts
+            self._is_asked = True
+            self._stopping.set()
 
     def leave(self) -> None:
         """Remove the heartbeat, once the last attempts have ended."""
-        self._stopping.set()
+        self.stop()
         if self._thread.is_alive():
             self._thread.join(LEAVE_S)
         try:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -216,6 +216,24 @@ def test_the_thread_outlives_a_bug_and_an_outage_and_ends_when_stopped(
     assert not sweeper._thread.is_alive()
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
     assert "ada@example.com" not in caplog.text
+
+
+@pytest.mark.parametrize("ask", [Sweeper.stop, Sweeper.leave])
+def test_a_signal_may_interrupt_the_end(
+    ask: Callable[[Sweeper], None], sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``Event.set`` holds a lock that a handler, which runs in the same thread, would wait for."""
+    set_event, calls = threading.Event.set, []
+
+    def set_and_be_interrupted(event: threading.Event) -> None:
+        calls.append(event)
+        if len(calls) == 1:
+            sweeper.stop()
+        set_event(event)
+
+    monkeypatch.setattr(threading.Event, "set", set_and_be_interrupted)
+    ask(sweeper)
+    assert (len(calls), sweeper.is_stopping) == (1, True)
 
 
 def test_an_outage_has_one_line_a_minute_in_the_log(
