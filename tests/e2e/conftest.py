@@ -26,11 +26,9 @@ class Stacks:
         self._wanted: tuple[Mapping[str, str], int] | None = None
         self._stack: Stack | None = None
 
-    def get(self, env: Mapping[str, str], workers: int = 1, *, fresh: bool = False) -> Stack:
+    def get(self, env: Mapping[str, str], workers: int = 1) -> Stack:
         """Return a running stack with these settings, repaired after the last test."""
         if self._stack is not None and self._wanted == (env, workers):
-            if fresh:
-                stop_together(self._stack.workers)
             with suppress(StartError):
                 return revive(self._stack)
         self.stop()
@@ -83,8 +81,12 @@ def start_system(stacks: Stacks) -> Iterator[StartSystem]:
     with ExitStack() as running:
 
         def start(*, env: dict[str, str] | None = None, workers: int = 1, fresh: bool = False) -> System:
-            system = running.enter_context(checked(System(stacks.get(env or {}, workers, fresh=fresh))))
+            system = running.enter_context(checked(System(stacks.get(env or {}, workers))))
+            if fresh:  # what the last test left must not be what they begin with
+                stop_together(system.stack.workers)
             system.begin_anew()
+            if fresh:
+                revive(system.stack)
             return system
 
         yield start
