@@ -69,7 +69,10 @@ class Sweeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the thread end. A signal handler may call this, and a second signal may interrupt it."""
+        """Let the thread end.
+
+        A signal handler may call this, and another signal may interrupt it.
+        """
         if not self._is_asked:  # ``Event.set`` waits for ever for the one that it interrupts
             self._is_asked = True
             self._stopping.set()
