@@ -89,8 +89,10 @@ def _value(written: object) -> tuple[Attribute | None, str]:
             return written, ""
         case int() if abs(written) < 10**MAX_VALUE:
             return str(written), "a long number, sent as text"
-        case Decimal() | float() if isfinite(number := float(written)):
+        case Decimal() if written.is_finite() and isfinite(number := float(written)):
             return number, ""
+        case float() if isfinite(written):
+            return written, ""
     return None, "left out: neither text, a number, true nor false"
 
 

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.attributes import MAX_ATTRIBUTES, MAX_EXACT, MAX_VALUE, NAME, read_attributes
@@ -105,6 +105,7 @@ def test_a_contact_has_both_kinds() -> None:
 
 
 @given(ANY)
+@example({"seats": Decimal("sNaN")})
 def test_anything_becomes_attributes_that_can_be_sent(written: object) -> None:
     found = read_attributes("custom_attributes", written)
     assert len(found.values) <= MAX_ATTRIBUTES
