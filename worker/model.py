@@ -1,19 +1,19 @@
 """The terms of LiveDesk Sync as types. No I/O.
 
-``Signup`` and ``Event`` are made of every delivery, so they are structs of msgspec: a frozen dataclass takes ten times
-as long to make.
+``Contact``, ``Signup`` and ``Event`` are made of every delivery, so they are structs of msgspec: a frozen dataclass
+takes ten times as long to make.
 
 Times are milliseconds since the Unix epoch (``int``) unless a name says otherwise.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Self
+from typing import Annotated, Any, Self, get_type_hints
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 #: Contacts that may be open by default: they use about 0.8 GB of Redis's memory.
 MAX_BACKLOG = 1_000_000
@@ -152,20 +152,15 @@ class FieldInfo:
     is_unique: bool = False
 
 
-def _described(info: FieldInfo, **options: Any) -> Any:
-    return field(metadata={"info": info}, **options)
+def _personal(label: str, *, is_unique: bool = False) -> FieldInfo:
+    return FieldInfo(label, is_personal=True, is_optional=True, is_unique=is_unique)
 
 
-def _personal(label: str, *, is_unique: bool = False) -> Any:
-    return _described(FieldInfo(label, is_personal=True, is_optional=True, is_unique=is_unique), default=None)
+def _attributes(label: str) -> FieldInfo:
+    return FieldInfo(label, is_personal=True, is_optional=True, is_editable=False)
 
 
-def _attributes(label: str) -> Any:
-    return _described(FieldInfo(label, is_personal=True, is_optional=True, is_editable=False), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Struct, frozen=True):
     """The person as LiveDesk should know them, normalised and ready to send.
 
     ``identifier`` is the idempotency key. An optional field is a non-empty string or ``None``, never ``""``
@@ -173,14 +168,14 @@ class Contact:
     A new field also needs a function in ``normalise``.
     """
 
-    identifier: str = _described(FieldInfo("identifier", is_editable=False))
-    inbox_id: int | None = _described(FieldInfo("inbox"), default=None)
-    name: str | None = _personal("name")
-    email: str | None = _personal("e-mail address", is_unique=True)
-    phone_number: str | None = _personal("phone number", is_unique=True)
-    avatar_url: str | None = _personal("avatar URL")
-    custom_attributes: Mapping[str, Attribute] | None = _attributes("custom attributes")
-    additional_attributes: Mapping[str, Attribute] | None = _attributes("additional attributes")
+    identifier: Annotated[str, FieldInfo("identifier", is_editable=False)]
+    inbox_id: Annotated[int | None, FieldInfo("inbox")] = None
+    name: Annotated[str | None, _personal("name")] = None
+    email: Annotated[str | None, _personal("e-mail address", is_unique=True)] = None
+    phone_number: Annotated[str | None, _personal("phone number", is_unique=True)] = None
+    avatar_url: Annotated[str | None, _personal("avatar URL")] = None
+    custom_attributes: Annotated[Mapping[str, Attribute] | None, _attributes("custom attributes")] = None
+    additional_attributes: Annotated[Mapping[str, Attribute] | None, _attributes("additional attributes")] = None
 
     def present(self) -> dict[str, Any]:
         """Return the fields with a value, named and ordered as in LiveDesk's create."""
@@ -190,11 +185,13 @@ class Contact:
     def without(self, *names: str) -> Self:
         """Return the same contact without these optional fields."""
         left_out: dict[str, Any] = {name: None for name in names if getattr(self, name) is not None}
-        return replace(self, **left_out) if left_out else self
+        return structs.replace(self, **left_out) if left_out else self
 
 
 #: Every field of a contact, in the order of LiveDesk's create request.
-CONTACT_FIELDS: Mapping[str, FieldInfo] = {one.name: one.metadata["info"] for one in fields(Contact)}
+CONTACT_FIELDS: Mapping[str, FieldInfo] = {
+    name: annotated.__metadata__[0] for name, annotated in get_type_hints(Contact, include_extras=True).items()
+}
 _values_of = attrgetter(*CONTACT_FIELDS)
 OPTIONAL_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_optional)
 PERSONAL_FIELDS = tuple(name for name, info in CONTACT_FIELDS.items() if info.is_personal)

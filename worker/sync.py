@@ -24,6 +24,8 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from worker import causes, overlap, retry
 from worker.causes import Cause, Fault
 from worker.changes import CRASHES_ALLOWED, ChangeAttempt
@@ -223,7 +225,7 @@ class _Work:
         self.livedesk = livedesk
         self.contact = claim.contact
         if claim.contact.inbox_id is None:
-            self.contact = replace(claim.contact, inbox_id=sync.inbox_id)
+            self.contact = structs.replace(claim.contact, inbox_id=sync.inbox_id)
         self.notes: list[Note] = list(claim.notes)
         #: What this attempt means for the create whose answer is unknown.
         self.unanswered = Unanswered.KEEP

@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import redis
+from msgspec import structs
 
 from tests.world import ADA, HOUR_MS, LEASE_MS, NO_PACE, World
 from worker import causes
@@ -168,7 +168,7 @@ class SyncWorld(World):
         """Accept a contact with Ada's data from an account's source, or a visitor's."""
         identity = Identity.VISITOR if visitor else Identity.ACCOUNT
         origin = Origin(source or identity, identity, on_conflict=on_conflict)
-        contact = replace(ADA, identifier=identifier, **fields)
+        contact = structs.replace(ADA, identifier=identifier, **fields)
         self.store.contacts.accept(contact, origin, notes, is_unverified=unverified)
         self.who = identifier
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import redis
+from msgspec import structs
 
 from tests.invariants import assert_invariants
 from tests.worker.sync_world import LOST, SETTLE_MS, SyncWorld, refused
@@ -39,8 +40,8 @@ from worker.retry import MISSES_ALLOWED
 from worker.store import keys
 from worker.store.lists import Filter
 
-KING = replace(ADA, name="Ada King")
-CALLED = replace(ADA, phone_number="+4915187654321")
+KING = structs.replace(ADA, name="Ada King")
+CALLED = structs.replace(ADA, phone_number="+4915187654321")
 GONE = Rejected(causes.CONTACT_GONE, fields=frozenset(), status=404)
 #: A time at the source, in ms since the epoch.
 NOON = 1_795_000_000_000
@@ -170,7 +171,11 @@ def test_the_last_delivery_of_a_person_in_a_batch_wins(at: int | None, life: Lif
     """The second one is a repeat of what is there, but not after the first one."""
     life.signs_up(at=at)
     event = Event("user.updated", None if at is None else NOON + at)
-    batch = [Signup(KING, event=event), Signup(replace(ADA, identifier="bob"), event=event), Signup(ADA, event=event)]
+    batch = [
+        Signup(KING, event=event),
+        Signup(structs.replace(ADA, identifier="bob"), event=event),
+        Signup(ADA, event=event),
+    ]
     answers = life.store.contacts.accept_all(batch, SIGNUP)
     assert [answer.status for answer in answers] == [Status.ACCEPTED] * 3
     assert life.record().changes == ()
@@ -188,7 +193,7 @@ def test_a_source_that_only_notes_changes_does_not_join_one_that_waits(life: Lif
 
 def test_a_person_never_has_more_than_fifty_attributes(life: Life) -> None:
     def plans(letter: str) -> Contact:
-        return replace(ADA, custom_attributes={f"{letter}{number}": number for number in range(30)})
+        return structs.replace(ADA, custom_attributes={f"{letter}{number}": number for number in range(30)})
 
     life.signs_up(plans("a"))
     life.attempt(update=200)
@@ -270,7 +275,7 @@ def test_data_that_arrives_during_a_change_are_sent_after_it(life: Life) -> None
     life.hears(KING)
 
     def answer() -> int:
-        life.hears(replace(ADA, name="Countess"))
+        life.hears(structs.replace(ADA, name="Countess"))
         return 200
 
     life.attempt(update=answer)
@@ -300,7 +305,7 @@ def test_a_source_that_only_notes_changes_sends_none(life: Life) -> None:
 
 def test_the_inbox_of_a_contact_does_not_change(life: Life) -> None:
     life.signs_up()
-    assert life.hears(replace(ADA, inbox_id=5)).status is Status.DUPLICATE
+    assert life.hears(structs.replace(ADA, inbox_id=5)).status is Status.DUPLICATE
 
 
 def test_what_was_noted_about_other_fields_stays_noted(life: Life) -> None:
@@ -358,7 +363,7 @@ def test_a_newer_event_of_an_alias_decides_about_its_fields(life: Life) -> None:
     life.attempt(create=refused("email"), owners=[Person("7", "ada", ADA.name, ADA.email, ADA.phone_number)])
     assert life.ending == (State.CREATED, Outcome.KNOWN)
     life.who = "ada"
-    life.hears(replace(ADA, name="Ada King", phone_number="+4915100000001"), 5000)
+    life.hears(structs.replace(ADA, name="Ada King", phone_number="+4915100000001"), 5000)
     life.attempt(update=200)
     life.who = "cus_1"
     life.said()
@@ -421,7 +426,7 @@ def test_a_row_that_livedesk_itself_finds_invalid_says_so(life: Life) -> None:
 
 def test_an_address_that_somebody_else_has_is_a_conflict(life: Life) -> None:
     life.signs_up()
-    life.hears(replace(ADA, name="Ada King", email="king@example.com"))
+    life.hears(structs.replace(ADA, name="Ada King", email="king@example.com"))
     life.attempt(update=refused("email"), owners=[Person("12", "other", email="king@example.com")])
     record = life.record()
     assert (record.state, record.cause, record.owner_id, record.contact_id) == (
@@ -439,7 +444,7 @@ def test_an_address_that_somebody_else_has_is_a_conflict(life: Life) -> None:
 def test_an_address_that_somebody_else_has_is_left_out_by_policy(policy: OnConflict, life: Life) -> None:
     origin = Origin("signup", on_conflict=policy)
     life.signs_up(origin=origin)
-    life.hears(replace(ADA, name="Ada King", email="king@example.com"), origin=origin)
+    life.hears(structs.replace(ADA, name="Ada King", email="king@example.com"), origin=origin)
     life.said()
     life.expect(update=refused("email"), owners=[Person("12", "other", email="king@example.com")])
     life.livedesk.answers.append(("update", 200))
@@ -472,7 +477,7 @@ def test_a_discarded_change_stays_so_until_there_is_another_one(life: Life) -> N
     life.attempt(update=refused("phone_number"))
     assert life.store.contacts.discard(life.key()) == "discarded"
     assert life.hears(KING).status is Status.DUPLICATE, "a repeat brings it back no more than a retry of its sender"
-    assert life.hears(replace(ADA, name="Countess")).status is Status.ACCEPTED
+    assert life.hears(structs.replace(ADA, name="Countess")).status is Status.ACCEPTED
     life.said()
     life.attempt(update=200)
     assert life.said() == [("update", "7", {"name": "Countess"})]
@@ -485,9 +490,9 @@ def test_an_address_that_its_owner_is_giving_up_is_waited_for(life: Life) -> Non
     life.who = "bob"
     life.hears(bob)
     life.attempt(create=Created("8", 200))
-    life.hears(replace(bob, email="robert@example.com"))
+    life.hears(structs.replace(bob, email="robert@example.com"))
     life.who = "ada"
-    life.hears(replace(ADA, email="bob@example.com"))
+    life.hears(structs.replace(ADA, email="bob@example.com"))
     life.attempt(update=refused("email"), owners=[Person("8", "bob", "Bob", "bob@example.com")])
     assert (life.record().state, life.record().cause) == (State.RETRYING, "email_taken")
     life.who = "bob"
@@ -514,7 +519,7 @@ def test_two_people_who_swap_their_addresses_end_with_an_operator(life: Life) ->
 
 # Attributes
 
-PLAN = replace(ADA, custom_attributes={"plan": "free", "seats": 3}, additional_attributes={"city": "London"})
+PLAN = structs.replace(ADA, custom_attributes={"plan": "free", "seats": 3}, additional_attributes={"city": "London"})
 
 
 def test_attributes_follow_the_create_where_it_does_not_take_them(life: Life) -> None:
@@ -573,7 +578,7 @@ def test_no_late_repeat_revives_a_deleted_person(life: Life) -> None:
 
 def test_an_attribute_that_a_create_without_an_answer_may_have_set_is_cleared(life: Life) -> None:
     life.options["account"] = lambda: ALLOWED
-    life.hears(replace(ADA, custom_attributes={"plan": "pro"}))
+    life.hears(structs.replace(ADA, custom_attributes={"plan": "pro"}))
     life.attempt(create=LOST)
     life.hears(ADA, cleared=("custom_attributes.plan",))
     life.attempt(look_up=[Person("7", "ada", ADA.name, ADA.email, ADA.phone_number)])
@@ -603,7 +608,7 @@ def test_another_account_of_a_person_who_was_marked_takes_the_mark_away(identity
     life.hears(at=2000, deleted=OnDelete.MARK)
     life.attempt(update=200)
     life.who = "crm-1"
-    life.hears(replace(ADA, identifier="crm-1"), at=1500, origin=Origin("crm", identity))
+    life.hears(structs.replace(ADA, identifier="crm-1"), at=1500, origin=Origin("crm", identity))
     marked = Person("7", "ada", ADA.name, ADA.email, custom_attributes={"account_deleted_at": "2026-11-18T11:06:40Z"})
     life.attempt(create=refused("email"), owners=[marked])
     assert (life.record("crm-1").state is State.PENDING) == (identity is Identity.ACCOUNT)
@@ -618,7 +623,7 @@ def test_a_contact_that_a_lost_create_made_stays_while_another_account_has_it(li
     life.hears(ADA, at=1000)
     life.attempt(create=LOST)
     life.who = "crm-1"
-    life.hears(replace(ADA, identifier="crm-1"), at=500, origin=Origin("crm"))
+    life.hears(structs.replace(ADA, identifier="crm-1"), at=500, origin=Origin("crm"))
     life.attempt(create=refused("email"), owners=[Person("7", "ada", ADA.name, ADA.email)])
     life.who = "ada"
     life.hears(at=2000, deleted=OnDelete.MARK)
@@ -632,7 +637,7 @@ def test_a_contact_that_a_lost_create_made_stays_while_another_account_has_it(li
 def test_who_comes_back_to_a_contact_that_another_account_kept_is_looked_up_first(life: Life) -> None:
     life.signs_up(at=1000)
     life.who = "crm-1"
-    life.hears(replace(ADA, identifier="crm-1"), at=500, origin=Origin("crm"))
+    life.hears(structs.replace(ADA, identifier="crm-1"), at=500, origin=Origin("crm"))
     life.attempt(create=refused("email"), owners=[Person("7", "ada", ADA.name, ADA.email)])
     life.who = "ada"
     life.hears(at=2000, deleted=OnDelete.MARK)
@@ -667,7 +672,7 @@ def test_two_accounts_of_a_person_that_are_deleted_one_after_the_other(life: Lif
     life.hears(at=2000, deleted=OnDelete.MARK)
     life.attempt(update=200)
     life.who = "crm-1"
-    life.hears(replace(ADA, identifier="crm-1"), at=3000, origin=Origin("crm"))
+    life.hears(structs.replace(ADA, identifier="crm-1"), at=3000, origin=Origin("crm"))
     marked = Person("7", "ada", ADA.name, ADA.email, custom_attributes={"account_deleted_at": "2026-11-18T11:06:40Z"})
     life.attempt(create=refused("email"), owners=[marked])
     life.attempt(update=200)
@@ -693,7 +698,7 @@ def test_who_came_back_while_the_create_was_unknown_loses_the_mark(life: Life) -
 def test_an_alias_that_is_only_known_keeps_nothing_from_livedesk(life: Life) -> None:
     life.signs_up(at=1000)
     life.who = "crm-1"
-    life.hears(replace(KING, identifier="crm-1"), at=8000, origin=Origin("crm"))
+    life.hears(structs.replace(KING, identifier="crm-1"), at=8000, origin=Origin("crm"))
     life.attempt(create=refused("email"), owners=[Person("7", "ada", ADA.name, ADA.email)])
     life.who = "ada"
     life.hears(KING, at=7000)

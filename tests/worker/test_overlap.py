@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from msgspec import structs
 
 from tests.invariants import assert_invariants
 from tests.worker.sync_world import LOST, SETTLE_MS, SyncWorld, refused
@@ -142,7 +143,7 @@ def test_an_email_address_that_livedesk_has(cell: Cell, world: SyncWorld) -> Non
     assert world.asked[before:] == ["create", *cell.asks], "no more requests than these"
     assert world.record().notes == ((cell.note,) if cell.note else ())
     if CREATE in cell.asks:
-        assert world.livedesk.asked[-1] == ("create", replace(ADA, email=None))
+        assert world.livedesk.asked[-1] == ("create", structs.replace(ADA, email=None))
     if PATCH in cell.asks:
         assert world.livedesk.asked[-1] == ("set_identifier", "9", "ada")
 
@@ -429,7 +430,7 @@ def test_a_taken_phone_number_is_left_out_whoever_has_it(
     assert facts(world) == CREATED
     assert world.record().notes == (Note("phone_number", f"left out: {OWNED}", NoteCode.LEFT_OUT),)
     assert world.asked[before:] == ["create", "owners", "create"]
-    assert world.livedesk.asked[-1] == ("create", replace(ADA, phone_number=None))
+    assert world.livedesk.asked[-1] == ("create", structs.replace(ADA, phone_number=None))
 
 
 def test_a_phone_number_that_several_have_is_left_out(world: SyncWorld) -> None:
@@ -483,7 +484,7 @@ def test_with_both_taken_by_one_contact_it_is_looked_for_once(world: SyncWorld) 
     world.expect(create=refused("email", "phone_number"), owners=[owner(STRANGER)])
     world.attempt(create=Created("10", 200))
     assert world.asked == ["create", "owners", "create"]
-    assert world.livedesk.asked[-1] == ("create", replace(ADA, email=None, phone_number=None))
+    assert world.livedesk.asked[-1] == ("create", structs.replace(ADA, email=None, phone_number=None))
     assert [note.text for note in world.record().notes] == [f"left out: {OWNED}"] * 2
 
 

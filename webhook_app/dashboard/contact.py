@@ -2,12 +2,13 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from shlex import quote
 from typing import Any
 
 from flask import flash, make_response, redirect, request, url_for
+from msgspec import structs
 from werkzeug import Response
 
 from webhook_app.access import Role
@@ -197,7 +198,7 @@ class Shown:
 def request_of(record: ContactRecord, contact: Contact, inbox_id: int | None, url: str) -> Shown | None:
     """Return what the next attempt sends of ``contact``; for a deletion, ``None``."""
     if record.work is Work.CREATE:
-        sent = replace(contact, inbox_id=contact.inbox_id or inbox_id).without(*ATTRIBUTE_FIELDS)
+        sent = structs.replace(contact, inbox_id=contact.inbox_id or inbox_id).without(*ATTRIBUTE_FIELDS)
         return Shown("POST", url, sent.present())
     if record.work is Work.UPDATE:
         return Shown("PATCH", f"{url}/{record.contact_id}", body_of(contact, record.changes))
@@ -210,7 +211,7 @@ def _show(key: str, record: ContactRecord, *, revealed: bool = False, **values: 
     kept = record.contact
     shown = kept if revealed or kept is None else mask(kept)
     if shown:
-        shown = replace(shown, identifier=shown_identifier(shown.identifier))
+        shown = structs.replace(shown, identifier=shown_identifier(shown.identifier))
     url = parts.livedesk.url if parts.livedesk else f"https://livedesk-api.engagelab.com{CONTACTS}"
     waiting = parts.store.lists.count(Filter(cause=record.cause)).number if record.cause else 0
     fields = {name: getattr(kept, name) or "" for name in EDITABLE_FIELDS} if revealed and kept else {}

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from webhook_app.operator.filters import describe_filter
 from webhook_app.operator.refusals import ActionRefused, Actions, InvalidInput, Reason, require
 from webhook_app.operator.traces import person_of, remove_traces
@@ -176,7 +178,7 @@ class ContactActions(Actions):
             raise InvalidInput(problems | error.problems) from error
         if problems:
             raise InvalidInput(problems)
-        edited = replace(before, **{name: getattr(made.contact, name) for name in fields})
+        edited = structs.replace(before, **{name: getattr(made.contact, name) for name in fields})
         changed = [name for name in fields if getattr(edited, name) != getattr(before, name)]
         kept = tuple(note for note in record.notes if note.field not in changed)
         return edited, (*kept, *made.notes, *(Note(name, "edited manually", NoteCode.EDITED) for name in changed))

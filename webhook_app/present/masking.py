@@ -5,9 +5,10 @@ or a number, and by the values of the contact that it is about.
 """
 
 import re
-from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from msgspec import structs
 
 from worker.model import ATTRIBUTE_FIELDS, PERSONAL_FIELDS, Attribute, Contact
 
@@ -103,4 +104,4 @@ def mask(contact: Contact) -> Contact:
         for name, value in values.items()
         if value
     }
-    return replace(contact, **hidden)
+    return structs.replace(contact, **hidden)

@@ -17,7 +17,7 @@ from typing import Any, Self
 from worker import causes
 from worker.causes import Fault
 from worker.errors import AnswerUnknown, LiveDeskError, Misconfigured, Rejected, Throttled
-from worker.model import ATTRIBUTE_FIELDS, Attribute, Contact, Note, NoteCode
+from worker.model import ATTRIBUTE_FIELDS, CONTACT_FIELDS, Attribute, Contact, Note, NoteCode
 
 EXCERPT_LENGTH = 200
 #: What Chatwoot says where there is no record with an id, in lower case.
@@ -285,8 +285,7 @@ def _named_fields(body: object) -> frozenset[str]:
     attributes = body.get("attributes") if isinstance(body, dict) else None
     if not isinstance(attributes, list):
         return frozenset()
-    ours = Contact.__dataclass_fields__
-    return frozenset(name for name in attributes if isinstance(name, str) and name in ours)
+    return frozenset(name for name in attributes if isinstance(name, str) and name in CONTACT_FIELDS)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,15 +1,14 @@
 """What a viewer sees of people on every page: nothing that names them."""
 
-from dataclasses import replace
-
 import pytest
 import redis
+from msgspec import structs
 
 from tests.world import ADA, CONFLICT, FAILED, DashboardWorld
 from webhook_app.access import Role
 from worker.model import Note, NoteCode, Quarantined, Way
 
-LENA = replace(ADA, identifier="lena@zq70.example", email="lena@zq70.example", name="Lena Zq70frau")
+LENA = structs.replace(ADA, identifier="lena@zq70.example", email="lena@zq70.example", name="Lena Zq70frau")
 WORDS = "Lena Zq70frau <lena@zq70.example> and other@zq70.example have been taken, call +49 151 7070 7070"
 REASON = "asked by lena@zq70.example"
 LISTED = [
@@ -32,7 +31,7 @@ LISTED = [
 def door(client: redis.Redis) -> DashboardWorld:
     door = DashboardWorld(client)
     door.bring(LENA, FAILED, excerpt=WORDS, notes=(Note("name", f"left out: {REASON}", NoteCode.LEFT_OUT),))
-    door.bring(replace(LENA, identifier="other@zq70.example"), CONFLICT, excerpt=WORDS)
+    door.bring(structs.replace(LENA, identifier="other@zq70.example"), CONFLICT, excerpt=WORDS)
     problems = {"email": "other@zq70.example is nobody", "lena@zq70.example": "is no field"}
     door.store.quarantine.add_all(
         [Quarantined(source="signup", payload='{"lena@zq70.example": 1}', headers={}, problems=problems)]

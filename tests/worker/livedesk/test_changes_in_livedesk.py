@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import redis
+from msgspec import structs
 
 from tests.invariants import assert_invariants
 from tests.livedesk import Contact as Row
@@ -14,8 +15,8 @@ from tests.worker.livedesk.test_reconcile_changes import APP, PLAN, Desk
 from tests.world import HOUR_MS
 from worker.model import Account, Contact, Event, OnDelete, Outcome, State
 
-ADA = replace(PLAN, custom_attributes=None, additional_attributes=None, avatar_url=None)
-CALLED = replace(ADA, phone_number="+4915187654321")
+ADA = structs.replace(PLAN, custom_attributes=None, additional_attributes=None, avatar_url=None)
+CALLED = structs.replace(ADA, phone_number="+4915187654321")
 ALLOWED = Account(creates_attributes=False, deletes=True)
 
 
@@ -63,7 +64,7 @@ def test_what_an_agent_edited_survives(life: Life) -> None:
     made = life.signs_up(PLAN)
     life.standin.edit(made, name="Countess", custom_attributes={"vip": True, "plan": "vip"})
     before = len(life.standin.updates())
-    life.hears(replace(PLAN, phone_number=CALLED.phone_number, custom_attributes={"plan": "pro", "seats": 4}))
+    life.hears(structs.replace(PLAN, phone_number=CALLED.phone_number, custom_attributes={"plan": "pro", "seats": 4}))
     assert life.standin.updates()[before:] == [{"phone_number": CALLED.phone_number, "custom_attributes": {"seats": 4}}]
     assert (life.row.name, life.row.phone_number) == ("Countess", CALLED.phone_number)
     assert life.row.custom_attributes == {"vip": True, "plan": "vip", "seats": 4}
@@ -73,7 +74,7 @@ def test_what_an_agent_edited_survives(life: Life) -> None:
 def test_what_the_source_clears_is_cleared_and_an_attribute_becomes_null(life: Life) -> None:
     life.signs_up(PLAN)
     before = len(life.standin.updates())
-    bare = replace(ADA, phone_number=None)
+    bare = structs.replace(ADA, phone_number=None)
     life.hears(bare, cleared=frozenset({"phone_number", "custom_attributes.plan"}))
     assert life.standin.updates()[before:] == [{"phone_number": None, "custom_attributes": {"plan": None}}]
     assert (life.row.phone_number, life.row.name) == (None, ADA.name)
@@ -144,8 +145,8 @@ def test_a_change_of_a_contact_that_is_gone_is_a_conflict(merged: bool, life: Li
 
 def test_a_stored_value_that_livedesk_refuses_is_named_and_a_retry_works_once_it_is_right(life: Life) -> None:
     made = life.standin.add_contact(identifier="ada", email=ADA.email, phone_number="0151 1234", unchecked=True).id
-    life.create(replace(ADA, phone_number=None), made=made)
-    life.hears(replace(ADA, phone_number=None, name="Ada King"))
+    life.create(structs.replace(ADA, phone_number=None), made=made)
+    life.hears(structs.replace(ADA, phone_number=None, name="Ada King"))
     record = life.record()
     assert (record.state, record.cause) == (State.FAILED, "stored_value_refused")
     assert [note.field for note in record.notes] == ["phone_number"]

@@ -9,7 +9,7 @@ import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.message import Message
 from email.utils import formatdate
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.livedesk import StandIn, serve
 from tests.rig.processes import free_port
@@ -169,7 +170,7 @@ def test_an_inbox_that_needs_a_value_is_our_mistake_not_the_contacts(
 ) -> None:
     """Chatwoot v4.10.0, ``contact_inbox_builder.rb``: see ``tests/livedesk/inbox.py``."""
     standin.set_inbox(7, channel)
-    error = refusal_of(lambda: livedesk.create(replace(ADA, inbox_id=7, **fields)))
+    error = refusal_of(lambda: livedesk.create(structs.replace(ADA, inbox_id=7, **fields)))
     assert (type(error), error.cause.slug, error.status) == (Misconfigured, cause, 422)
     assert (error.cause.fault, error.cause.signal) == (Fault.OURS, Signal.INBOX)
     assert standin.contacts() == []

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from msgspec import structs
 
 from tests.invariants import assert_invariants
 from tests.livedesk import StandIn, serve
@@ -17,7 +18,7 @@ from worker.model import Account, Contact, Event, OnChange, OnDelete, Origin, Ou
 from worker.retry import RetryPolicy
 from worker.sync import Sync
 
-PLAN = replace(ADA, custom_attributes={"plan": "pro", "seats": 3}, additional_attributes={"city": "Berlin"})
+PLAN = structs.replace(ADA, custom_attributes={"plan": "pro", "seats": 3}, additional_attributes={"city": "Berlin"})
 APP = Origin("app")
 
 
@@ -121,7 +122,7 @@ def test_edits_are_listed_on_request(desk: Desk) -> None:
 
 def test_the_newest_values_that_were_sent_are_compared(desk: Desk) -> None:
     desk.hears(PLAN)
-    desk.hears(replace(PLAN, name="Ada King", custom_attributes={"plan": "free"}))
+    desk.hears(structs.replace(PLAN, name="Ada King", custom_attributes={"plan": "free"}))
     assert desk.record().outcome is Outcome.UPDATED
     assert desk.difference() is None
     desk.standin.edit(desk.there(), name=PLAN.name)
@@ -133,14 +134,14 @@ def test_the_newest_values_that_were_sent_are_compared(desk: Desk) -> None:
 def test_a_value_that_livedesk_refused_is_no_edit(desk: Desk) -> None:
     desk.hears(ADA)
     desk.standin.add_contact(identifier="bob", phone_number="+4930123456")
-    desk.hears(replace(ADA, phone_number="+4930123456"))
+    desk.hears(structs.replace(ADA, phone_number="+4930123456"))
     assert desk.standin.contacts("ada")[0].phone_number == ADA.phone_number
     assert desk.difference() is None
 
 
 def test_what_only_this_side_noted_is_no_edit(desk: Desk) -> None:
     desk.hears(ADA)
-    desk.store.contacts.accept(replace(ADA, name="Ada King"), replace(APP, on_change=OnChange.NOTE))
+    desk.store.contacts.accept(structs.replace(ADA, name="Ada King"), replace(APP, on_change=OnChange.NOTE))
     assert desk.record().newer_fields == ("name",)
     assert desk.difference() is None, "LiveDesk has what it was sent"
 
@@ -150,7 +151,7 @@ def test_what_another_source_of_the_person_changed_is_no_edit(desk: Desk) -> Non
     other = Contact("other-1", 1, "Ada King", ADA.email)
     desk.hears(other, Origin("other"))
     assert desk.record("other-1").outcome is Outcome.KNOWN
-    desk.hears(replace(other, name="Ada Byron"), Origin("other"))
+    desk.hears(structs.replace(other, name="Ada Byron"), Origin("other"))
     assert desk.standin.contacts("ada")[0].name == "Ada Byron"
     assert desk.kinds() == {"ada": None, "other-1": None}
     desk.standin.edit(desk.there(), phone_number=None)
@@ -163,18 +164,18 @@ def test_what_another_source_of_the_person_changed_is_no_edit(desk: Desk) -> Non
 def test_a_contact_with_a_change_under_way_is_skipped(desk: Desk) -> None:
     desk.hears(ADA)
     desk.standin.edit(desk.there(), name="Ada L.")
-    desk.store.contacts.accept(replace(ADA, name="Ada King"), APP)
+    desk.store.contacts.accept(structs.replace(ADA, name="Ada King"), APP)
     assert desk.walk() == []
     desk.work()
     assert desk.kinds() == {"ada": None}
 
 
 def changes(desk: Desk) -> None:
-    desk.store.contacts.accept(replace(ADA, name="Ada King"), APP)
+    desk.store.contacts.accept(structs.replace(ADA, name="Ada King"), APP)
 
 
 def changes_and_is_sent(desk: Desk) -> None:
-    desk.hears(replace(ADA, name="Ada King"))
+    desk.hears(structs.replace(ADA, name="Ada King"))
 
 
 def is_deleted(desk: Desk) -> None:
@@ -196,7 +197,7 @@ def test_a_contact_that_is_gone_is_missing_until_a_change_finds_that_out(desk: D
     desk.hears(ADA)
     desk.standin.delete_contact(desk.there())
     assert desk.kinds() == {"ada": Kind.MISSING}
-    desk.hears(replace(ADA, name="Ada King"))
+    desk.hears(structs.replace(ADA, name="Ada King"))
     assert (desk.record().state, desk.record().cause) == (State.CONFLICT, "contact_gone")
     assert desk.kinds() == {}, "an operator decides"
 

@@ -1,10 +1,10 @@
 """A person's actions on one contact: the table, and the scripts that follow it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.world import ADA, CONFLICT, CREATED, DISCARDED, FAILED, RETRYING, World
 from worker.actions import ACTIONS, TRANSITIONS, Action, BulkAction, Command, OperationState, may
@@ -137,7 +137,7 @@ def test_a_decision_stays_unless_the_contact_is_given_up(action: Action, stays: 
 def test_a_decision_is_void_once_a_person_changes_the_address(world: World) -> None:
     key = world.bring(ADA, CONFLICT)
     world.store.contacts.adopt(key, "12")
-    world.store.contacts.edit(key, replace(ADA, email="other@example.com"))
+    world.store.contacts.edit(key, structs.replace(ADA, email="other@example.com"))
     assert world.claim("ada").resolution is None
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import redis
+from msgspec import structs
 
 from tests.invariants import assert_invariants
 from tests.worker.store.test_upstream import CREATED, FIRST_MS, LONGEST_MS, RATE, Office, failing
@@ -212,7 +213,7 @@ def test_a_change_does_not_free_an_inbox(office: Office) -> None:
     office.store.contacts.accept(contact, Origin("signup"))
     office.attempt(key=office.key("ada"))
     office.attempt(failing(Signal.INBOX, "inbox_not_found"), office.arrive(inbox_id=9))
-    office.store.contacts.accept(replace(contact, name="Grace"), Origin("signup"))
+    office.store.contacts.accept(structs.replace(contact, name="Grace"), Origin("signup"))
     assert office.attempt(replace(CREATED, outcome=Outcome.UPDATED), office.key("ada")).change == ""
     assert len(office.store.upstream.read().inboxes) == 1
 

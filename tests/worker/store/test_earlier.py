@@ -1,10 +1,10 @@
 """Records of earlier versions, which have the full names of all fields, are read and changed like others."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.invariants import assert_invariants
 from tests.worker.store.office import Office
@@ -54,7 +54,7 @@ def test_a_created_contact_is_known_and_changed(office: Office) -> None:
     age(office)
     assert office.accept().status is Status.DUPLICATE
     age(office)
-    assert office.accept(replace(ADA, name="Ada King")).is_update
+    assert office.accept(structs.replace(ADA, name="Ada King")).is_update
     assert office.record().changes == ("name",)
     age(office)
     assert office.finish(office.claim(), UPDATED).written
@@ -85,7 +85,7 @@ def test_lists_and_searches_show_it_as_before(result: AttemptResult, office: Off
 ACTIONS: dict[str, Callable[[Office, str], object]] = {
     "retry": lambda office, key: office.store.contacts.retry_now(key),
     "discard": lambda office, key: office.store.contacts.discard(key),
-    "edit": lambda office, key: office.store.contacts.edit(key, replace(ADA, name="Ada King"), before=ADA),
+    "edit": lambda office, key: office.store.contacts.edit(key, structs.replace(ADA, name="Ada King"), before=ADA),
     "adopt": lambda office, key: office.store.contacts.adopt(key, "12"),
     "known": lambda office, key: office.store.contacts.mark_known(key, "12"),
     "erase": lambda office, key: office.store.contacts.erase(key).result,

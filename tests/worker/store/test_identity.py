@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import redis
+from msgspec import structs
 
 from tests.invariants import assert_invariants
 from tests.world import ADA, CONFLICT, CREATED, DAY_MS, FAILED, RETRYING, World
@@ -118,7 +119,7 @@ def test_who_was_once_the_same_person_stays_so_when_the_address_changes(world: W
     assert record is not None
     assert record.id_spaces == ("app", "shop")
     assert said(accept(ANOTHER, SHOP)) == ACCEPTED
-    assert said(accept(replace(ANOTHER, email="bob@example.org"), CLERK)) == ACCEPTED
+    assert said(accept(structs.replace(ANOTHER, email="bob@example.org"), CLERK)) == ACCEPTED
     assert said(accept(NAMELESS, Origin("crm"))) == CLASH
 
 
@@ -127,7 +128,7 @@ def test_an_account_is_compared_with_all_that_is_known_after_it_was_created(worl
     accept(FIRST, APP)
     world.finish(world.claim("7"), CREATED)
     assert said(accept(ANOTHER, APP)) == ACCEPTED  # newer data of the same person
-    assert said(accept(replace(ANOTHER, phone_number=None), Origin("crm"))) == DUPLICATE  # as it is now
+    assert said(accept(structs.replace(ANOTHER, phone_number=None), Origin("crm"))) == DUPLICATE  # as it is now
     assert said(accept(SAME_EMAIL, SHOP)) == ACCEPTED  # as it was sent to LiveDesk
     assert said(accept(Contact("7", email="cyd@example.com"), Origin("blog"))) == CLASH
 
@@ -155,7 +156,7 @@ def test_an_operator_says_that_it_is_the_same_person(world: World) -> None:
     assert said(accept(NAMELESS, FORM)) == DUPLICATE
     record = world.store.contacts.find("7")
     assert record is not None
-    assert record.contact == replace(ANOTHER, name=NAMELESS.name)
+    assert record.contact == structs.replace(ANOTHER, name=NAMELESS.name)
 
 
 @pytest.mark.parametrize("contact", [FIRST, SAME_EMAIL], ids=["the same data", "other data"])
@@ -182,7 +183,9 @@ def test_a_claim_knows_where_the_contact_comes_from(world: World) -> None:
     assert claim.origin == replace(FORM, on_conflict=OnConflict.WITHOUT)
     assert claim.is_unverified
     world.finish(claim, RETRYING)
-    world.store.contacts.accept(replace(SAME_EMAIL, name="Ada King"), replace(APP, on_conflict=OnConflict.KNOWN))
+    world.store.contacts.accept(
+        structs.replace(SAME_EMAIL, name="Ada King"), replace(APP, on_conflict=OnConflict.KNOWN)
+    )
     record = world.store.contacts.find("7")
     assert record is not None
     assert (record.identity, record.is_unverified) == (Identity.ACCOUNT, False)

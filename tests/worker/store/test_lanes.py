@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import redis
+from msgspec import structs
 
 from tests.invariants import assert_invariants
 from tests.life import GONE, NOON, Life
@@ -164,7 +165,7 @@ def test_what_an_operator_retries_passes_a_long_queue(client: redis.Redis) -> No
     world = World(client)
     world.bring("ada", FAILED)
     for number in range(900):
-        world.accept(replace(ADA, identifier=f"new-{number}"))
+        world.accept(structs.replace(ADA, identifier=f"new-{number}"))
     world.store.queue.sweep("worker")
     assert len(world.queue()) > QUEUE_BOUNDS[2], "the queue is long"
     world.store.contacts.retry_now(world.key())

@@ -16,6 +16,7 @@ import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from msgspec import structs
 
 from tests.examples import examples
 from tests.invariants import assert_invariants
@@ -326,7 +327,7 @@ class RepairedContacts(Contacts):
         record = self.store.contacts.find(identifier)
         if record is not None and record.contact is not None:
             self.store.contacts.edit(
-                self.key(identifier), replace(record.contact, name=name), who="bob", before=record.contact
+                self.key(identifier), structs.replace(record.contact, name=name), who="bob", before=record.contact
             )
 
 

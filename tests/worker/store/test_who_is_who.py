@@ -16,6 +16,7 @@ from typing import Any
 import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from msgspec import structs
 
 from tests.examples import examples
 from tests.invariants import assert_invariants
@@ -268,7 +269,9 @@ class Systems(RuleBasedStateMachine):
             return
         source, person, contact = self.clashing.pop(0)
         # Mallory may have typed the first one, too.
-        renamed = [replace(contact, identifier=f"{prefix}-{contact.identifier}") for prefix in (source, f"{source}-2")]
+        renamed = [
+            structs.replace(contact, identifier=f"{prefix}-{contact.identifier}") for prefix in (source, f"{source}-2")
+        ]
         free = next(one for one in renamed if self.whose.get(one.identifier, person) == person)
         assert not self.take(source, person, free).clashes_with
         [entry] = [one.entry for one in self.store.quarantine.page() if one.payload == f"{source} {contact}"]

@@ -11,10 +11,10 @@ from webhook_app.sources.mapping.rules import HEADER, compile_condition, compile
 from webhook_app.sources.mapping.values import Condition, Place, Rule
 from webhook_app.sources.mistakes import collecting, unknown_keys
 from worker.errors import SettingsError
-from worker.model import ATTRIBUTE_FIELDS, Contact
+from worker.model import ATTRIBUTE_FIELDS, CONTACT_FIELDS
 
 #: The fields of a contact that have a rule.
-FIELDS = tuple(Contact.__dataclass_fields__)
+FIELDS = tuple(CONTACT_FIELDS)
 #: The other keys of ``map``: how a phone number is read, and whether the e-mail address is known to be the person's.
 COUNTRY, EMAIL_VERIFIED = "country", "email_verified"
 NAMES = (*FIELDS, COUNTRY, EMAIL_VERIFIED)
