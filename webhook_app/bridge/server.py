@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from webhook_app.bridge.bodies import BodyReader, Receive
-from webhook_app.bridge.environ import build_environ
+from webhook_app.bridge.environ import REMEMBERED_NAMES, build_environ
 from webhook_app.bridge.threads import Threads
 from worker.greenlets import Greenlets
 
+Write = Callable[[bytes], None]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[str, str]]
 #: As ASGI sends them: names are in lower case.
@@ -22,14 +23,33 @@ HEALTH_PATH = "/healthz"
 WITHOUT_BODY = (204, 304)
 
 
-@dataclass(slots=True)
 class Answer:
     """An answer: in one ``body``, or in ``pieces`` that are made while it is sent."""
 
-    status: int
-    headers: SentHeaders
-    body: bytes = b""
-    pieces: Iterable[bytes] | None = None
+    __slots__ = ("body", "headers", "pieces", "status", "written")
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: SentHeaders = []
+        self.body = b""
+        self.pieces: Iterable[bytes] | None = None
+        #: What the application wrote instead of returning it.
+        self.written: list[bytes] = []
+
+    def start(self, status: str, headers: Headers, _exc_info: object = None) -> Write:
+        """Note status and headers: WSGI's ``start_response``."""
+        self.status = int(status[:3])
+        self.headers = [(_sent_name(name), value.encode("latin-1")) for name, value in headers]
+        return self.written.append
+
+    def is_short(self) -> bool:
+        """Return whether it is known how long it is."""
+        return self.status in WITHOUT_BODY or any(name == b"content-length" for name, _ in self.headers)
+
+
+@lru_cache(REMEMBERED_NAMES)
+def _sent_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 def _never(_environ: WSGIEnvironment) -> bool:
@@ -75,21 +95,13 @@ class Bridge:
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
         """Run the application, in a thread or in a greenlet."""
-        answer = Answer(500, [])
-        written: list[bytes] = []
-
-        def start_response(status: str, headers: Headers, _exc_info: object = None) -> Callable[[bytes], None]:
-            answer.status = int(status[:3])
-            answer.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-            return written.append
-
-        pieces = self._app(environ, start_response)
-        is_short = answer.status in WITHOUT_BODY or b"content-length" in dict(answer.headers)
-        if not is_short:
+        answer = Answer()
+        pieces = self._app(environ, answer.start)
+        if not answer.is_short():
             answer.pieces = pieces
             return answer
         try:
-            answer.body = b"".join([*pieces, *written])
+            answer.body = b"".join([*pieces, *answer.written])
         finally:
             _close(pieces)
         return answer

@@ -86,6 +86,7 @@ class Source:
     origin: Origin = field(init=False, repr=False, compare=False)
     #: Whether ``verify`` needs the URL that a delivery was sent to.
     needs_url: bool = field(init=False, repr=False, compare=False)
+    _callback_ids: tuple[CallbackId, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         default = OnChange.NOTE if self.identity is Identity.VISITOR else OnChange.UPDATE
@@ -101,13 +102,15 @@ class Source:
         object.__setattr__(self, "origin", origin)
         needs_url = any(isinstance(verifier, Signed) and verifier.needs_url for verifier in self.verifiers)
         object.__setattr__(self, "needs_url", needs_url)
+        callback_ids = tuple(verifier for verifier in self.verifiers if isinstance(verifier, CallbackId))
+        object.__setattr__(self, "_callback_ids", callback_ids)
 
     def reusable_signature(self, delivery: Delivery) -> Reusable | None:
         """Return a verified delivery's signature, if it does not cover the body.
 
         It may have one body only.
         """
-        return next((one.reusable(delivery) for one in self.verifiers if isinstance(one, CallbackId)), None)
+        return self._callback_ids[0].reusable(delivery) if self._callback_ids else None
 
     def read(self, delivery: Delivery, now: float) -> Reply | Delivered:
         """Verify a delivery and read its contacts. ``now`` is in seconds since the epoch.
