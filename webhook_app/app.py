@@ -1,16 +1,19 @@
 """The Flask application."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
+from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, Request, Response, signals
+from flask import Flask, Request, Response
+from flask.ctx import RequestContext
 from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter, Rule
 
 from webhook_app import api, cli, dashboard, health, metrics, problems, receiver
 from webhook_app.api import by_identifier
 from webhook_app.front import Front
+from webhook_app.light_flask import SIGNALS, DeliveryContext, LazyRule, LightRequest
 from webhook_app.parts import EXTENSION, Parts
 from webhook_app.sources import Source
 
@@ -25,39 +28,18 @@ BLUEPRINTS = (
 
 #: Where deliveries are sent to.
 DELIVERIES = "/webhooks/"
+#: Where the environ of a request has the source that it is a delivery to, once that was asked for.
+SOURCE = "livedesk_sync.source"
 
 
-def delivered_to(method: str, path: str, sources: Mapping[str, Source]) -> Source | None:
+def delivered_to(environ: WSGIEnvironment, sources: Mapping[str, Source]) -> Source | None:
     """Return the source that a request is a delivery to."""
-    if method != "POST" or not path.startswith(DELIVERIES):
-        return None
-    return sources.get(path.removeprefix(DELIVERIES).removesuffix("/"))
-
-
-class LazyRule(Rule):
-    """A rule that prepares to build addresses when the first one is needed.
-
-    Werkzeug compiles Python code for each rule, which takes 30 ms for all of ours: most of what a command does.
-    """
-
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        compile_now = super()._compile_builder
-        compiled: list[Callable[..., tuple[str, str]]] = []
-
-        def build(rule: Rule, **values: Any) -> tuple[str, str]:
-            if not compiled:
-                compiled.append(compile_now(append_unknown))
-            return compiled[0](rule, **values)
-
-        return build
-
-
-class LightRequest(Request):
-    """A request that looks for uploaded files only if somebody read its form."""
-
-    def close(self) -> None:
-        if "files" in self.__dict__:
-            super().close()
+    if SOURCE not in environ:
+        path: str = environ["PATH_INFO"]
+        is_delivery = environ["REQUEST_METHOD"] == "POST" and path.startswith(DELIVERIES)
+        environ[SOURCE] = sources.get(path.removeprefix(DELIVERIES).removesuffix("/")) if is_delivery else None
+    source: Source | None = environ[SOURCE]
+    return source
 
 
 class App(Flask):
@@ -70,12 +52,17 @@ class App(Flask):
     request_class = LightRequest
     url_rule_class = LazyRule
 
+    def request_context(self, environ: WSGIEnvironment) -> RequestContext:
+        """Return the context of a request."""
+        source = delivered_to(environ, Parts.of(self).sources)
+        if source is None or self._has_hooks():
+            return super().request_context(environ)
+        return DeliveryContext(self, environ, self.delivery_rule, source.name)
+
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return what finds a request's view, or ``None`` if it is found already."""
-        if request is not None and (source := delivered_to(request.method, request.path, Parts.of(self).sources)):
-            request.url_rule, request.view_args = self.delivery_rule, {"source": source.name}
-            return None
-        return super().create_url_adapter(request)
+        is_found = request is not None and request.url_rule is not None
+        return None if is_found else super().create_url_adapter(request)
 
     @cached_property
     def delivery_rule(self) -> Rule:
@@ -85,29 +72,27 @@ class App(Flask):
     def full_dispatch_request(self) -> Response:
         """Answer a request; if it is a delivery, by its view, or by the error handler."""
         context = request_ctx._get_current_object()  # type: ignore[attr-defined]
-        request: Request = context.request
-        if request.url_rule is not self.delivery_rule or self._has_hooks():
+        if not isinstance(context, DeliveryContext):
             return super().full_dispatch_request()
         try:
-            answer: Any = self.view_functions[self.delivery_rule.endpoint](**request.view_args or {})
+            answer: Any = self.view_functions[self.delivery_rule.endpoint](**context.request.view_args or {})
         except Exception as error:  # noqa: BLE001 - as Flask does
             answer = self.handle_user_exception(error)
         response = answer if isinstance(answer, Response) else self.make_response(answer)
         return self.process_response(response) if context._after_request_functions else response
 
     def _has_hooks(self) -> bool:
-        """Return whether a function runs before or after the view of a delivery."""
-        if signals.request_started.receivers or signals.request_finished.receivers:
+        """Return whether something is called before or after the view of a delivery."""
+        for signal in SIGNALS:
+            if signal.receivers:
+                return True
+        if self.teardown_appcontext_funcs:
             return True
-        for functions in (self.url_value_preprocessors, self.before_request_funcs, self.after_request_funcs):
+        by_blueprint = self.url_value_preprocessors, self.before_request_funcs, self.after_request_funcs
+        for functions in (*by_blueprint, self.teardown_request_funcs):
             if None in functions or receiver.blueprint.name in functions:
                 return True
         return False
-
-    def do_teardown_request(self, exc: BaseException | None = None) -> None:
-        """Call what is registered for the end of requests."""
-        if self.teardown_request_funcs or signals.request_tearing_down.receivers:
-            super().do_teardown_request(exc)
 
 
 def create_app(parts: Parts) -> Flask:

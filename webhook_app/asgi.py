@@ -23,7 +23,7 @@ QUICK_BYTES = 16 * 1024
 
 def is_quick(environ: WSGIEnvironment) -> bool:
     """Return whether a request is a delivery that is short and may not sleep."""
-    source = delivered_to(environ["REQUEST_METHOD"], environ["PATH_INFO"], sources)
+    source = delivered_to(environ, sources)
     return source is not None and source.blocking and int(environ.get("CONTENT_LENGTH") or 0) <= QUICK_BYTES
 
 

@@ -7,6 +7,8 @@ from flask import (
     Flask,
     Response,
     after_this_request,
+    appcontext_popped,
+    appcontext_pushed,
     appcontext_tearing_down,
     current_app,
     g,
@@ -33,7 +35,9 @@ SIGNALS = {
     "request_started": request_started,
     "request_finished": request_finished,
     "request_tearing_down": request_tearing_down,
+    "appcontext_pushed": appcontext_pushed,
     "appcontext_tearing_down": appcontext_tearing_down,
+    "appcontext_popped": appcontext_popped,
 }
 PATHS = ["/webhooks/app", "/webhooks/app/", "/webhooks/app/more", "/webhooks/another", "/webhooks/"]
 

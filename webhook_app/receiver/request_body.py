@@ -7,6 +7,7 @@ chunked body a length, too; another server that does not cannot be used for one.
 
 from functools import lru_cache
 from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 from flask import Request
 from werkzeug.exceptions import LengthRequired, RequestEntityTooLarge
@@ -52,14 +53,14 @@ def read_delivery(request: Request, source: Source) -> Delivery:
         LengthRequired: the server does not know its length.
         RequestTimeout: it did not arrive in time.
     """
-    args = request.args if request.query_string else {}
-    url = request.url if source.needs_url else ""
-    body = _read_body(request, source.max_bytes)
-    return Delivery(SentHeaders(request.environ), body, args, request.method, url)
-
-
-def _read_body(request: Request, max_bytes: int) -> bytes:
     environ = request.environ
+    args = request.args if environ.get("QUERY_STRING") else {}
+    url = request.url if source.needs_url else ""
+    body = _read_body(environ, source.max_bytes)
+    return Delivery(SentHeaders(environ), body, args, environ["REQUEST_METHOD"], url)
+
+
+def _read_body(environ: WSGIEnvironment, max_bytes: int) -> bytes:
     if "HTTP_TRANSFER_ENCODING" in environ:
         raise LengthRequired
     size = get_content_length(environ.get("CONTENT_LENGTH")) or 0

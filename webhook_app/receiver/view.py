@@ -16,6 +16,7 @@ from flask.blueprints import BlueprintSetupState
 from flask.globals import app_ctx
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestTimeout
 
+from webhook_app.light_flask import Late
 from webhook_app.parts import Parts
 from webhook_app.problems import bug, http_problem, problem, store_away
 from webhook_app.receiver import fail_open
@@ -53,23 +54,31 @@ CLASH = {"identifier": "belongs to another person, of another source"}
 #: If storing took longer than this, the use of the secret is not recorded: that waits for Redis, too.
 SLOW_S = 0.5
 
+JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
 blueprint = Blueprint("receiver", __name__, url_prefix="/webhooks")
 
 
-class AcceptedResponse(Response):
+class AcceptedResponse(Late, Response):
     """The answer 200, which the server gets in one piece and sends in one segment.
 
     ``counted`` has what was done with each element, of which a visitor's answer tells less.
     """
 
+    #: The attributes that it has by itself.
+    OWN = frozenset({"document", "counted", "body"})
+
     def __init__(self, document: dict[str, Any], counted: tuple[str, ...]) -> None:
-        self.document, self.counted = document, counted
-        super().__init__(_dump(document), content_type="application/json")
+        self.document, self.counted, self.body = document, counted, _dump(document)
+
+    def _complete(self) -> None:
+        Response.__init__(self, self.body, content_type=JSON)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        start_response(self.status, self.headers.to_wsgi_list())
-        return [self.get_data()]
+        if self.__dict__.keys() != self.OWN:  # somebody has read it, and perhaps changed it
+            return super().__call__(environ, start_response)
+        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(self.body)))])
+        return [self.body]
 
 
 @dataclass(slots=True)
@@ -214,7 +223,7 @@ def _take_and_fail_open(log: DeliveryLog, source: Source) -> Response:
 
 def _let_pass(log: DeliveryLog, source: Source, error: Exception) -> Response:
     """Answer with success what anybody could have sent, and record it as refused."""
-    response = Response(_dump(_result(fail_open.REFUSED)), 200, content_type="application/json")
+    response = Response(_dump(_result(fail_open.REFUSED)), 200, content_type=JSON)
     if reason_of(error) == BUG:
         telemetry.report_bug(error)
     log.refused(source.name, error, response.status_code, time.perf_counter() - g.began)
@@ -242,12 +251,12 @@ def store_delivered(store: Store, source: Source, delivered: Delivered, *, same_
     kept = [one.kept for one in judged if one.kept is not None]
     if kept:
         store.quarantine.add_all(_in_time(store, kept))
+    has_clash = bool(kept) and any(one.clash for one in kept)
+    if not delivered.is_batch:
+        return Stored(judged[0].result, (judged[0].counted,), has_clash)
     if source.on_invalid == "reject" and (problems := problems_in(delivered)):
         raise Unmappable(problems)
     counted = tuple([one.counted for one in judged])
-    has_clash = any(one.clash for one in kept)
-    if not delivered.is_batch:
-        return Stored(judged[0].result, counted, has_clash)
     results = [one.result for one in judged]
     best = min(results, key=lambda result: RANKS.index(result["status"]))
     return Stored({**best, "results": results}, counted, has_clash)
