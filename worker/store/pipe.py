@@ -1,8 +1,9 @@
 """One connection to Redis for everything that an event loop runs.
 
-Commands that arise in one turn of the loop are sent together, and answered in their order; a server that writes to disk
-before it answers does so once for all of them. redis-py opens the connection, in a thread because that blocks: TLS,
-logins and finding the server are its business. From then on the loop reads and writes the socket.
+A command is sent at once if no other waits for its answer. Else those that arise in one turn of the loop are sent
+together, and answered in their order; a server that writes to disk before it answers does so once for all of them.
+redis-py opens the connection, in a thread because that blocks: TLS, logins and finding the server are its business.
+From then on the loop reads and writes the socket.
 """
 
 import asyncio
@@ -71,7 +72,7 @@ class Pipe:
         self._unsent.append(command)
         if not self._can_send:
             pass
-        elif len(self._unsent) >= GROUP:
+        elif len(self._waiting) == 1 or len(self._unsent) >= GROUP:
             self._flush()
         elif len(self._unsent) == 1:
             self.loop.call_soon(self._flush)
