@@ -1,7 +1,6 @@
 """Reads the time of an event, in any form that senders write it in."""
 
 import re
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -51,14 +50,21 @@ def _from_number(text: str) -> int | None:
 
 
 def _from_text(text: str) -> int | None:
+    if text[4:5] == "-" and text[10:11] in ("T", " ") and (at := _as_python_reads(text)) is not None:
+        return at
+    text = text.upper()
     try:
-        if text[4:5] == "-" and text[10:11] in ("T", " "):
-            with suppress(ValueError):
-                return _ms(datetime.fromisoformat(text))
-        text = text.upper()
         if match := _ISO.fullmatch(text):
             return _ms(_from_iso(match))
         return _ms(parsedate_to_datetime(text)) if _MAIL.fullmatch(text) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _as_python_reads(text: str) -> int | None:
+    """Return a time in one of the most usual forms of ISO 8601."""
+    try:
+        return _ms(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         return None
 
