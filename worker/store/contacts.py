@@ -41,7 +41,7 @@ from worker.store.database import Database
 from worker.store.durability import Terms, Wait
 from worker.store.fingerprint import fingerprint
 from worker.store.merge import MARKED, Before, load_before, merge
-from worker.store.queue import ID_MARK, KEY_MARK, Queue
+from worker.store.queue import Queue
 from worker.store.record import ContactRecord
 
 #: Attempts kept on a record after the first one.
@@ -250,17 +250,15 @@ class Contacts:
         if signup.event.is_deletion and origin.on_delete is OnDelete.IGNORE:
             raise ValueError("a source that ignores deletions reads none")
         contact = signup.contact
-        key = record.contact_key(contact.identifier, salt)
-        message_id = f"{getrandbits(64):016x}"  # unique, not secret
         return {
-            "key": key,
+            "key": record.contact_key(contact.identifier, salt),
             "salt": salt.decode(),
             "fields": record.new_fields(signup, origin, fingerprint(contact, salt)),
             "finders": record.dump_finders(contact, salt),
             "siblings": origin.siblings or None,
             "deletes": origin.on_delete if signup.event.is_deletion else None,
             "same_person": same_person or None,
-            "message": self.template.replace(KEY_MARK, key).replace(ID_MARK, message_id),
+            "message_id": f"{getrandbits(64):016x}",  # unique, not secret
             "queue_bound": self.queue.bound,
             "grace_ms": self.queue.grace_ms,
             "is_bulk": bulk,

@@ -51,13 +51,14 @@ LIBRARIES = frozenset(
 _INCLUDE = re.compile(r"-- include: (.*)\n")
 WITHOUT_COMMON = "without common"
 _FIELD = re.compile(r"\bFIELD\.(\w+)")
+_TEMPLATE = re.compile(r"\bTEMPLATE\b")
 
 
-def source_of(name: str) -> str:
+def source_of(name: str, template: str = "") -> str:
     """Return a script with the libraries that its first line names.
 
     ``common`` is the first of them, unless it is named in another place, or ``without common`` is. ``FIELD.<name>``
-    becomes the name under which Redis stores that field of a record.
+    becomes the name under which Redis stores that field of a record, and ``TEMPLATE`` that of the Celery messages.
     """
     text = (LUA / f"{name}.lua").read_text()
     found = _INCLUDE.match(text)
@@ -67,17 +68,24 @@ def source_of(name: str) -> str:
     elif "common" not in included:
         included.insert(0, "common")
     source = "".join((LUA / f"{library}.lua").read_text() for library in ["arguments", *included]) + text
-    return _FIELD.sub(lambda field: f"'{record.STORED[field[1]]}'", source)
+    source = _FIELD.sub(lambda field: f"'{record.STORED[field[1]]}'", source)
+    return _TEMPLATE.sub(lambda _: _quoted(template), source)
+
+
+def _quoted(text: str) -> str:
+    """Return a text of one line as Lua writes it."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 @cache
-def scripts() -> Mapping[str, Script]:
+def scripts(template: str = "") -> Mapping[str, Script]:
     """Return our scripts by name.
 
     A process reads them once, however many stores it opens: that takes 10 to 40 ms.
     """
     names = (path.stem for path in LUA.glob("*.lua"))
-    return {name: Script(source_of(name), keys.PREFIX) for name in names if name not in LIBRARIES}
+    return {name: Script(source_of(name, template), keys.PREFIX) for name in names if name not in LIBRARIES}
 
 
 def _unless_failed(answer: Any) -> Any:
@@ -93,7 +101,7 @@ class Database:
 
     ``shift_ms`` is added to Redis's clock; only tests set it. With ``requirements``, deliveries are accepted only while
     Redis meets them; ``clock`` is in seconds. ``patient`` is a client that waits longer for an answer: the scripts use
-    it, and ``room`` threads at most while Redis stalls.
+    it, and ``room`` threads at most while Redis stalls. ``template`` is that of Celery messages.
     """
 
     def __init__(
@@ -104,6 +112,7 @@ class Database:
         *,
         patient: redis.Redis | None = None,
         room: int | None = None,
+        template: str = "",
     ) -> None:
         self.client = client
         #: Seconds that a page waits for Redis.
@@ -112,7 +121,7 @@ class Database:
         self.requirements = requirements or Requirements()
         self.shift_ms = 0
         self._guard = Guard(self.connections, requirements, clock=clock) if requirements else None
-        self._scripts = scripts()
+        self._scripts = scripts(template)
         self._encode = msgspec.msgpack.Encoder().encode
         self._salt: bytes | None = None
         #: The last salt that this process has seen: another one means that Redis was emptied, or is another one.

@@ -50,7 +50,8 @@ class Store(Database):
         patient: redis.Redis | None = None,
         room: int | None = None,
     ) -> None:
-        super().__init__(client, requirements, clock, patient=patient, room=room)
+        template = envelope.template if envelope else ""
+        super().__init__(client, requirements, clock, patient=patient, room=room, template=template)
         self.upstream = UpstreamControl(self, policy)
         self.queue = Queue(self, envelope, policy, grace_ms=grace_ms)
         self.counters = Counters(self)

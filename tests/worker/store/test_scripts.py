@@ -12,11 +12,13 @@ from tests.rig.processes import free_port
 from tests.rig.valkey import Valkey
 from tests.world import ADA, CONFLICT, CREATED, World, make_store, wait_until
 from worker.actions import BulkAction, Command
-from worker.model import Quarantined, State
+from worker.model import Contact, Origin, Quarantined, State, UpstreamPolicy
 from worker.store import keys
 from worker.store.connection import connect
 from worker.store.database import LIBRARIES, LUA, scripts, source_of
 from worker.store.lists import Filter
+from worker.store.queue import Envelope
+from worker.store.store import Store
 
 SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua") if path.stem not in LIBRARIES)
 
@@ -89,6 +91,15 @@ def test_no_script_sends_a_number_that_may_be_minus_zero(path: Path) -> None:
     """Redis 7.0 writes Lua's -0 as "-0", which its commands refuse as no integer; Valkey writes 0."""
     calls = [line for line in path.read_text().splitlines() if re.search(r"redis\.p?call\(.*, -[a-z]", line)]
     assert all(re.match(r"\s*if (\w+) > 0 then .*, -\1\)", line) for line in calls), calls
+
+
+@pytest.mark.parametrize("template", ["@key@ @id@", "'@key@' \"@id@\"", "\\ @key@ \\' @id@ \\", "%1 @key@ %% @id@"])
+def test_a_message_is_made_of_its_template(template: str, client: redis.Redis) -> None:
+    store = Store(client, Envelope(template), policy=UpstreamPolicy(10.0))
+    store.contacts.accept(Contact("ada"), Origin("signup"))
+    message = str(client.rpop(keys.QUEUE))
+    expected = re.escape(template.replace("@key@", store.key_of("ada"))).replace("@id@", "[0-9a-f]{16}")
+    assert re.fullmatch(expected, message)
 
 
 def test_all_stores_of_a_process_share_the_scripts() -> None:

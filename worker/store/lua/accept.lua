@@ -11,7 +11,8 @@
 -- same_person: bool or nil     there is no clash: an operator knows that the identifier is this person's
 -- contact_id, contact_finder: string or nil   only after the answer 'known'
 -- seen, sent, senders: string or nil    only after the answer 'exists': see merge.py
--- message: string        for Celery
+-- message_id: string     of the Celery message
+-- message: string or nil   in the place of that message
 -- queue_bound: int       no message where more are waiting
 -- grace_ms: int
 -- is_bulk: bool          in the lane behind all others, without a message
