@@ -1,6 +1,7 @@
 """The web process: webhooks in, dashboard and API out. Imports ``worker``.
 
 ``app``            creates the Flask application; ``wsgi`` from the environment; ``parts`` is what views work with
+``light_flask``    Flask's request and context, as far as a delivery needs them
 ``receiver``       ``POST /webhooks/<source>``
 ``sources``        the senders that we accept, how they sign, and where the contacts are in their deliveries
 ``dashboard``      the pages under ``/dashboard``
