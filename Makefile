@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Test processes. Many tests only wait, so more processes than cores pay off. Each reads the tests that an earlier run
 # has compiled, even where the environment forbids to keep compiled files: compiling takes 10 s of each.
-WORKERS ?= 4
+WORKERS ?= 5
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --custom-compile-command 'make lock'
 
 .PHONY: help run test check format bench faults lock clean
