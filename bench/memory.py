@@ -7,8 +7,9 @@ no file here: that changes how long it takes and not what it holds.
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
+
+from msgspec import structs
 
 from bench import payload
 from bench.machine import BenchError, ask, say, valkey
@@ -50,7 +51,9 @@ def change(redis_url: str, part: int, parts: int, count: int) -> None:
     store = our_store(redis_url)
     salt = store.salt()
     for number in range(part, count // CHANGED_EVERY, parts):
-        store.contacts.accept(replace(our_contact("memory", number), name=f"Changed {number}"), Origin("signup"))
+        store.contacts.accept(
+            structs.replace(our_contact("memory", number), name=f"Changed {number}"), Origin("signup")
+        )
         claim = store.contacts.claim(record.contact_key(payload.identifier("memory", number), salt), f"{number:016x}")
         if claim is None:
             raise BenchError(f"the change of contact {number} cannot be claimed")

@@ -224,7 +224,9 @@ def name_of(command: str) -> str:
 @cache
 def script_names() -> dict[str, str]:
     """Our scripts by their SHA1, as ``Store`` puts them together."""
-    return {hashlib.sha1(source_of(path.stem).encode()).hexdigest(): path.stem for path in LUA.glob("*.lua")}  # noqa: S324
+    template = build_envelope(create_contact).template
+    sources = {path.stem: source_of(path.stem, template) for path in LUA.glob("*.lua")}
+    return {hashlib.sha1(source.encode()).hexdigest(): name for name, source in sources.items()}  # noqa: S324
 
 
 def round_trips() -> Row:

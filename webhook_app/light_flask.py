@@ -76,9 +76,9 @@ class DeliveryContext(RequestContext):
 
     def pop(self, exc: BaseException | None = None) -> None:
         """Make the contexts before ``push`` the current ones again."""
-        self.request.close()
         _cv_request.reset(self._request_before)
         _cv_app.reset(self._app_before)
+        self.request.close()
 
 
 class LazyRule(Rule):

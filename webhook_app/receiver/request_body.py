@@ -57,7 +57,7 @@ def read_delivery(request: Request, source: Source) -> Delivery:
     args = request.args if environ.get("QUERY_STRING") else {}
     url = request.url if source.needs_url else ""
     body = _read_body(environ, source.max_bytes)
-    return Delivery(SentHeaders(environ), body, args, environ["REQUEST_METHOD"], url)
+    return Delivery(SentHeaders(environ), body, args, environ["REQUEST_METHOD"].upper(), url)
 
 
 def _read_body(environ: WSGIEnvironment, max_bytes: int) -> bytes:
