@@ -2,7 +2,8 @@
 
 Two receivers on two ports stand for two hosts, and so do two workers. With enough cores for all, two give nearly twice
 the rate of one. With fewer they share the cores, and what must not change is the CPU time per delivery and per contact:
-nothing in them waits for, or repeats, what the other one does.
+nothing in them waits for, or repeats, what the other one does. Each receiver has as many clients as the other: the
+more a process serves at once, the less each delivery costs.
 """
 
 import tempfile
@@ -21,6 +22,8 @@ from tests.rig.processes import Process, free_port, start_together, stop_togethe
 from tests.rig.valkey import Valkey
 
 HOSTS = (1, 2)
+#: Connections to each receiver.
+PER_HOST = CONNECTIONS // max(HOSTS)
 #: Cores that two receivers, their load and Valkey need; with fewer there is no target for rates.
 ENOUGH_CORES = 6
 RATE_LEAST, CPU_MOST = 1.8, 1.1
@@ -61,7 +64,7 @@ def accept(hosts: int, seconds: float) -> dict[str, float]:
 
         def run(port: int) -> dict[str, float]:
             most = round(MOST_PER_SECOND * seconds)
-            return load(port, f"run {port}", seconds=seconds, connections=CONNECTIONS // hosts, most=most)
+            return load(port, f"run {port}", seconds=seconds, connections=PER_HOST, most=most)
 
         results = list(pool.map(run, ports))
         count = sum(result["count"] for result in results)
