@@ -29,8 +29,6 @@ DELIVERY, REFUSED, CLASH, EVENT, EVICTED = "delivery:", "refused:", "clash:", "e
 MESSAGES_DROPPED = "messages_dropped"
 #: Seconds between two flushes.
 FLUSH_EVERY_S = 1.0
-#: Counters of a minute are kept for this many seconds (``lua/common.lua`` says the same).
-MINUTE_KEPT_S = 25 * 3600
 MINUTE_MS = 60_000
 MINUTES_PER_HOUR = 60
 #: The upper bounds of the buckets for durations, in ms; anything longer is counted in ``inf``.
@@ -140,15 +138,7 @@ class Counters:
 
     def write(self, counts: Mapping[str, int], totals: Mapping[str, int] | None = None) -> None:
         """Add ``counts`` to the totals and to this minute, and ``totals`` to the former."""
-        minute = keys.minute(self.db.now() // MINUTE_MS)
-        with translated(), self.db.client.pipeline(transaction=False) as pipe:
-            for name, number in counts.items():
-                pipe.hincrby(minute, name, number)
-                pipe.hincrby(keys.COUNTS, name, number)
-            for name, number in (totals or {}).items():
-                pipe.hincrby(keys.COUNTS, name, number)
-            pipe.expire(minute, MINUTE_KEPT_S)
-            pipe.execute()
+        self.db.run("add_counts", counts=counts, totals=totals or {})
 
     def totals(self, *prefixes: str) -> dict[str, Total]:
         """Return the counters whose names have one of these prefixes, by name."""
