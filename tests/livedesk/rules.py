@@ -6,6 +6,7 @@ or until it is cleared. The first rule that applies wins.
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -116,6 +117,17 @@ def shape_among(rule: Rule, shapes: tuple[str, ...] = ERROR_SHAPES) -> None:
         raise BadRule(f"shape must be one of: {', '.join(shapes)}.")
 
 
+def _is_chosen(rule: Rule, seen: Counter[tuple[str, str | None]], about: tuple[str, str | None]) -> bool:
+    """Whether a request is in the rule's share.
+
+    With a seed these are the same again, in whatever order the requests of several people arrive.
+    """
+    if rule.share >= 1 or rule.seed is None:
+        return random.random() < rule.share
+    seen[about] += 1
+    return random.Random(f"{rule.seed} {about} {seen[about]}").random() < rule.share
+
+
 class Rulebook:
     """The active rules, oldest first; safe to use from many threads."""
 
@@ -123,14 +135,15 @@ class Rulebook:
         """``filters``: the modes whose ``identifier`` selects contacts, not requests."""
         self._filters = filters
         self._lock = threading.Lock()
-        self._active: dict[int, tuple[Rule, random.Random]] = {}
+        #: Each with how many requests it has selected, by their kind and identifier.
+        self._active: dict[int, tuple[Rule, Counter[tuple[str, str | None]]]] = {}
         self._left: dict[int, int | None] = {}
         self._last = 0
 
     def add(self, rule: Rule) -> int:
         with self._lock:
             self._last += 1
-            self._active[self._last] = (rule, random.Random(rule.seed))
+            self._active[self._last] = (rule, Counter())
             self._left[self._last] = rule.times
             return self._last
 
@@ -149,8 +162,8 @@ class Rulebook:
         ``None``: behave normally.
         """
         with self._lock:
-            for key, (rule, dice) in self._active.items():
-                if self._selects(rule, request, identifier) and (rule.share >= 1 or dice.random() < rule.share):
+            for key, (rule, seen) in self._active.items():
+                if self._selects(rule, request, identifier) and _is_chosen(rule, seen, (request.kind, identifier)):
                     self._count_down(key)
                     return rule
         return None
