@@ -24,6 +24,8 @@ PORTS = (15_000, 32_000)
 _marks: list[socket.socket] = []
 #: Seconds between two checks of a process that is not ready yet.
 POLL_S = 0.02
+#: Seconds after which no child of a killed process has a port any more.
+CHILDREN_END_S = 5.0
 #: How many lines of its log are shown when a process fails.
 LAST_LINES = 15
 
@@ -165,7 +167,7 @@ class Process:
             StartError: its port is taken, or the command cannot be run.
         """
         assert not self.is_running, f"{self.name} runs already"
-        if self.port is not None and not is_free(self.port):
+        if self.port is not None and not self._has_free_port(self.port):
             raise StartError(f"Port {self.port}, which the {self.name} needs, is in use by another program.")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -183,6 +185,13 @@ class Process:
             except OSError as error:
                 raise StartError(f"The {self.name} cannot be run: {error.strerror}: {self.command[0]}") from error
         reaper.guard(self._child.pid)
+
+    def _has_free_port(self, port: int) -> bool:
+        """Return whether the port is free, once its own children have ended."""
+        deadline = time.monotonic() + (CHILDREN_END_S if self._child else 0.0)
+        while not (free := is_free(port)) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return free
 
     def wait_until_ready(self) -> None:
         """Wait for the probe.
