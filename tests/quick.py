@@ -4,9 +4,9 @@ import json
 import time
 from collections.abc import Callable
 
-#: Seconds that one delivery may cost, whatever is in it. On an idle machine the worst takes a third of it.
+#: Seconds that one delivery may cost, whatever is in it. On an idle machine the worst takes a quarter of it.
 QUICK_S = 0.05
-#: What the work of a usual machine is: to read this large body, and the seconds that it takes there.
+#: A large body, and the seconds that reading it takes on a usual machine.
 BODY, USUAL_S = b"[" + b'{"id":"x","email":"a@b.c"},' * 8_000 + b"{}]", 0.0025
 
 
